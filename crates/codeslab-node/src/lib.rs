@@ -1,0 +1,1 @@
+//! Codeslab for Node.

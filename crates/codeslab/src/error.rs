@@ -1,0 +1,194 @@
+//! What can go wrong, named by what the caller sees, with the numbers in fields.
+
+use crate::address::{Address, Window};
+use crate::code_model::{Architecture, CodeModel, Reach};
+use crate::options::Writer;
+use std::fmt;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request could not be met. Whatever it was, nothing of the request is left behind.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A block size that is no power of two, below four pages, or above the reach of the code model.
+    #[error("block size {size:#x} is not a power of two from {minimum:#x} to {maximum:#x}")]
+    InvalidBlockSize {
+        /// The size asked for, in bytes.
+        size: u64,
+        /// The smallest possible, in bytes: four pages.
+        minimum: u64,
+        /// The largest possible, in bytes: the largest power of two within reach.
+        maximum: u64,
+    },
+    /// An environment variable that holds none of the values it may.
+    #[error("environment variable {variable} is {value:?}; expected {expected}")]
+    InvalidEnvironment {
+        /// Its name.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: String,
+    },
+    /// A code model that this architecture does not define.
+    #[error("{architecture} has no code model {model}")]
+    UnsupportedCodeModel {
+        /// The architecture of the process.
+        architecture: Architecture,
+        /// The model asked for.
+        model: CodeModel,
+    },
+    /// A writer that this system does not offer, or none that it does.
+    #[error("writer {writer} is not available: {reason}")]
+    WriterUnavailable {
+        /// The writer asked for.
+        writer: Writer,
+        /// What its probe found.
+        reason: String,
+    },
+    /// Codeslab has no port to this operating system or architecture.
+    #[error("codeslab does not run on {0}")]
+    UnsupportedPlatform(&'static str),
+    /// A request for no bytes at all.
+    #[error("a request needs at least one byte")]
+    EmptyRequest,
+    /// A size that no block within reach can hold.
+    #[error("{size:#x} bytes are more than one block can hold (at most {limit:#x}, the reach of the code model)")]
+    TooLarge {
+        /// The size asked for, in bytes.
+        size: u64,
+        /// The largest possible, in bytes.
+        limit: u64,
+    },
+    /// An alignment that is no power of two or larger than a block's.
+    #[error("alignment {align:#x} is not a power of two from 1 to {maximum:#x}")]
+    InvalidAlignment {
+        /// The alignment asked for, in bytes.
+        align: u64,
+        /// The largest possible, in bytes.
+        maximum: u64,
+    },
+    /// A write that does not lie inside its section.
+    #[error("{length:#x} bytes at offset {offset:#x} are outside a section of {size:#x} bytes")]
+    OutOfBounds {
+        /// Where the write begins, in bytes from the start of the section.
+        offset: u64,
+        /// How long it is, in bytes.
+        length: u64,
+        /// How long the section is, in bytes.
+        size: u64,
+    },
+    /// Windows of one request that have no address in common.
+    #[error("no address lies both in {first} and in {second}: they are {distance:#x} bytes apart")]
+    ConflictingWindows {
+        /// One of them.
+        first: Window,
+        /// The other.
+        second: Window,
+        /// How many bytes lie between them.
+        distance: u64,
+    },
+    /// No free address space in reach.
+    #[error(
+        "no {size:#x} free bytes of address space in {window}{}",
+        nearest.map_or(String::new(), |at| format!("; the nearest gap is at {at}"))
+    )]
+    OutOfReach {
+        /// The bytes needed.
+        size: u64,
+        /// Where they had to lie.
+        window: Window,
+        /// The nearest gap outside of it, where one was found.
+        nearest: Option<Address>,
+    },
+    /// The operating system refused.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The memory was opened in a parent process; its blocks are frozen in this one.
+    #[error("this code memory belongs to the parent process; open a new one in the child")]
+    Forked,
+}
+
+/// A call that the operating system refused, and which of its limits was met, where that can be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The system call or function.
+    pub call: &'static str,
+    /// What it answered: an `errno` on Unix, `GetLastError` on Windows.
+    pub errno: i32,
+    /// The bytes that it was about.
+    pub size: u64,
+    /// The limit that was met.
+    pub limit: Limit,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:#x} bytes failed with error {}: {}", self.call, self.size, self.errno, self.limit)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A limit of the operating system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The number of mappings of a process.
+    MapCount,
+    /// The address space of a process.
+    AddressSpace,
+    /// The size of a file, which binds memory files too.
+    FileSize,
+    /// Open files of the process or of the system.
+    OpenFiles,
+    /// Memory.
+    Memory,
+    /// A security policy.
+    Policy,
+    /// The address is taken by somebody else.
+    Occupied,
+    /// Something that the system did not say.
+    Unknown,
+}
+
+impl Limit {
+    /// A name for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MapCount => "map-count",
+            Self::AddressSpace => "address-space",
+            Self::FileSize => "file-size",
+            Self::OpenFiles => "open-files",
+            Self::Memory => "memory",
+            Self::Policy => "policy",
+            Self::Occupied => "occupied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MapCount => "the process has as many mappings as it may; raise vm.max_map_count",
+            Self::AddressSpace => "the address space limit is met; raise RLIMIT_AS (ulimit -v)",
+            Self::FileSize => "the file size limit is met; raise RLIMIT_FSIZE (ulimit -f), or use the writer protect",
+            Self::OpenFiles => "no file descriptor is left; raise RLIMIT_NOFILE (ulimit -n), or use the writer protect",
+            Self::Memory => "the system has no memory left",
+            Self::Policy => "a security policy forbids it",
+            Self::Occupied => "the address is occupied",
+            Self::Unknown => "the system gave no further reason",
+        })
+    }
+}
+
+/// Placed here so that messages about reach read alike everywhere.
+impl Error {
+    pub(crate) fn too_large(size: u64, reach: Reach) -> Self {
+        Self::TooLarge { size, limit: reach.bytes() }
+    }
+}

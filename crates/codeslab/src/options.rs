@@ -1,0 +1,114 @@
+//! What the embedder chooses, and what the environment may choose for it.
+
+use crate::code_model::CodeModel;
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// How bytes get into pages that are executable.
+///
+/// Whichever it is, no page is ever writable and executable through one address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Writer {
+    /// Two views of one memory file: an executable one in the block and a writable one elsewhere.
+    DualMapping,
+    /// `pwrite` into the memory file behind the executable view; no writable view exists. The hardened choice.
+    FileWrite,
+    /// Private pages, made executable before anything on them is published; each request has pages of its own.
+    Protect,
+    /// `pwrite` into `/proc/self/mem`. Kernels are closing it.
+    SelfMem,
+}
+
+impl Writer {
+    /// Every writer, in the order in which they are tried.
+    pub const ALL: [Self; 4] = [Self::DualMapping, Self::FileWrite, Self::Protect, Self::SelfMem];
+
+    /// `dual-mapping`, `file-write`, `protect` or `self-mem`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DualMapping => "dual-mapping",
+            Self::FileWrite => "file-write",
+            Self::Protect => "protect",
+            Self::SelfMem => "self-mem",
+        }
+    }
+
+    /// The writer of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|writer| writer.name() == name)
+    }
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where constants go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Constants {
+    /// In pages of their own, which are not executable.
+    #[default]
+    Separate,
+    /// Between the code, on executable pages: fewer pages, and constants can be executed.
+    WithCode,
+}
+
+/// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model.
+    /// Else 2 to the power of `CODESLAB_BLOCK_SIZE`, else 16 MiB.
+    pub block_size: Option<u64>,
+    /// What the code assumes about distances.
+    pub code_model: CodeModel,
+    /// How code is written. Else `CODESLAB_WRITER`, else the first that works.
+    pub writer: Option<Writer>,
+    /// Where constants go.
+    pub constants: Constants,
+}
+
+/// log2 of the bytes that one block reserves.
+pub const BLOCK_SIZE_VARIABLE: &str = "CODESLAB_BLOCK_SIZE";
+/// The name of a writer, or `auto`.
+pub const WRITER_VARIABLE: &str = "CODESLAB_WRITER";
+
+impl Options {
+    /// These options with what they leave open taken from `variable`, which looks up environment variables.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEnvironment`] if a variable that is needed holds something it may not.
+    pub fn or_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        if self.block_size.is_none() {
+            self.block_size = variable(BLOCK_SIZE_VARIABLE).map(|value| parse_block_size(&value)).transpose()?;
+        }
+        if self.writer.is_none() {
+            self.writer = variable(WRITER_VARIABLE).map(|value| parse_writer(&value)).transpose()?.flatten();
+        }
+        Ok(self)
+    }
+}
+
+fn parse_block_size(value: &str) -> Result<u64> {
+    let log2 = value.parse::<u32>().ok().filter(|log2| (12..63).contains(log2));
+    log2.map(|log2| 1 << log2).ok_or_else(|| Error::InvalidEnvironment {
+        variable: BLOCK_SIZE_VARIABLE,
+        value: value.to_owned(),
+        expected: "the base-2 logarithm of a number of bytes, 14 for 16 KiB to 30 for 1 GiB".to_owned(),
+    })
+}
+
+fn parse_writer(value: &str) -> Result<Option<Writer>> {
+    if value == "auto" {
+        return Ok(None);
+    }
+    Writer::from_name(value).map(Some).ok_or_else(|| Error::InvalidEnvironment {
+        variable: WRITER_VARIABLE,
+        value: value.to_owned(),
+        expected: format!("auto, {}", Writer::ALL.map(Writer::name).join(", ")),
+    })
+}
