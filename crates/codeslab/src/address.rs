@@ -52,14 +52,20 @@ impl Address {
     /// The first multiple of `align` (a power of two) at or above this address.
     #[must_use]
     pub fn align_up(self, align: u64) -> Option<Self> {
-        debug_assert!(align.is_power_of_two(), "align {align} is not a power of two");
+        debug_assert!(
+            align.is_power_of_two(),
+            "align {align} is not a power of two"
+        );
         self.0.checked_next_multiple_of(align).map(Self)
     }
 
     /// The last multiple of `align` (a power of two) at or below this address.
     #[must_use]
     pub fn align_down(self, align: u64) -> Self {
-        debug_assert!(align.is_power_of_two(), "align {align} is not a power of two");
+        debug_assert!(
+            align.is_power_of_two(),
+            "align {align} is not a power of two"
+        );
         Self(self.0 & !(align - 1))
     }
 }
@@ -94,10 +100,16 @@ pub struct Window {
 
 impl Window {
     /// Anywhere at all.
-    pub const ANYWHERE: Self = Self { first: Address(0), last: Address(u64::MAX) };
+    pub const ANYWHERE: Self = Self {
+        first: Address(0),
+        last: Address(u64::MAX),
+    };
 
     /// Where an address fits both a zero-extended and a sign-extended 32-bit field (`R_X86_64_32`, `R_X86_64_32S`).
-    pub const BELOW_2_GIB: Self = Self { first: Address(0), last: Address(0x7fff_ffff) };
+    pub const BELOW_2_GIB: Self = Self {
+        first: Address(0),
+        last: Address(0x7fff_ffff),
+    };
 
     /// From `first` to `last`, both included; `None` if `first` is above `last`.
     #[must_use]
@@ -115,7 +127,10 @@ impl Window {
     /// Everything that is at most `reach` bytes away from `center`, cut off at the ends of the address space.
     #[must_use]
     pub fn around(center: Address, reach: u64) -> Self {
-        Self { first: Address(center.0.saturating_sub(reach)), last: Address(center.0.saturating_add(reach)) }
+        Self {
+            first: Address(center.0.saturating_sub(reach)),
+            last: Address(center.0.saturating_add(reach)),
+        }
     }
 
     /// The lowest address in it.

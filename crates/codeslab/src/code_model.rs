@@ -71,7 +71,11 @@ impl Reach {
 
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::UNLIMITED { f.write_str("unlimited") } else { write!(f, "±{:#x}", self.0) }
+        if *self == Self::UNLIMITED {
+            f.write_str("unlimited")
+        } else {
+            write!(f, "±{:#x}", self.0)
+        }
     }
 }
 
@@ -126,9 +130,8 @@ impl CodeModel {
             (Architecture::Aarch64, Self::Tiny) => Some(Reach(MIB - SLACK)),
             // bl; adrp reaches ±4 GiB and .eh_frame ±2 GiB.
             (Architecture::Aarch64, Self::Small) => Some(Reach(128 * MIB - SLACK)),
-            (Architecture::X86_64, Self::Small | Self::Medium) | (Architecture::Riscv64, Self::Small) => {
-                Some(Reach(2 * GIB - SLACK))
-            }
+            (Architecture::X86_64, Self::Small | Self::Medium)
+            | (Architecture::Riscv64, Self::Small) => Some(Reach(2 * GIB - SLACK)),
             _ => None,
         }
     }

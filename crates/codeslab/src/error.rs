@@ -1,7 +1,7 @@
 //! What can go wrong, named by what the caller sees, with the numbers in fields.
 
 use crate::address::{Address, Window};
-use crate::code_model::{Architecture, CodeModel, Reach};
+use crate::code_model::{Architecture, CodeModel};
 use crate::options::Writer;
 use std::fmt;
 
@@ -55,7 +55,9 @@ pub enum Error {
     #[error("a request needs at least one byte")]
     EmptyRequest,
     /// A size that no block within reach can hold.
-    #[error("{size:#x} bytes are more than one block can hold (at most {limit:#x}, the reach of the code model)")]
+    #[error(
+        "{size:#x} bytes are more than one block can hold (at most {limit:#x}, the reach of the code model)"
+    )]
     TooLarge {
         /// The size asked for, in bytes.
         size: u64,
@@ -126,7 +128,11 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {:#x} bytes failed with error {}: {}", self.call, self.size, self.errno, self.limit)
+        write!(
+            f,
+            "{} of {:#x} bytes failed with error {}: {}",
+            self.call, self.size, self.errno, self.limit
+        )
     }
 }
 
@@ -186,9 +192,139 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Placed here so that messages about reach read alike everywhere.
+/// A fact of an error, for programs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// A number of bytes or a count.
+    Number(u64),
+    /// A number that may be negative, such as an `errno` or a distance.
+    Signed(i128),
+    /// An address.
+    Address(Address),
+    /// A name.
+    Text(String),
+}
+
 impl Error {
-    pub(crate) fn too_large(size: u64, reach: Reach) -> Self {
-        Self::TooLarge { size, limit: reach.bytes() }
+    /// A name for programs, such as `OUT_OF_REACH`. Names do not change between versions.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidBlockSize { .. } => "INVALID_BLOCK_SIZE",
+            Self::InvalidEnvironment { .. } => "INVALID_ENVIRONMENT",
+            Self::UnsupportedCodeModel { .. } => "UNSUPPORTED_CODE_MODEL",
+            Self::WriterUnavailable { .. } => "WRITER_UNAVAILABLE",
+            Self::UnsupportedPlatform(_) => "UNSUPPORTED_PLATFORM",
+            Self::EmptyRequest => "EMPTY_REQUEST",
+            Self::TooLarge { .. } => "TOO_LARGE",
+            Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
+            Self::OutOfBounds { .. } => "OUT_OF_BOUNDS",
+            Self::ConflictingWindows { .. } => "CONFLICTING_WINDOWS",
+            Self::OutOfReach { .. } => "OUT_OF_REACH",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Forked => "FORKED",
+        }
     }
+
+    /// The error's numbers and names, by field.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::InvalidBlockSize {
+                size,
+                minimum,
+                maximum,
+            } => {
+                vec![
+                    number("size", *size),
+                    number("minimum", *minimum),
+                    number("maximum", *maximum),
+                ]
+            }
+            Self::InvalidEnvironment {
+                variable,
+                value,
+                expected,
+            } => {
+                vec![
+                    text("variable", variable),
+                    text("value", value),
+                    text("expected", expected),
+                ]
+            }
+            Self::UnsupportedCodeModel {
+                architecture,
+                model,
+            } => {
+                vec![
+                    text("architecture", architecture.name()),
+                    text("codeModel", model.name()),
+                ]
+            }
+            Self::WriterUnavailable { writer, reason } => {
+                vec![text("writer", writer.name()), text("reason", reason)]
+            }
+            Self::UnsupportedPlatform(platform) => vec![text("platform", platform)],
+            Self::EmptyRequest | Self::Forked => Vec::new(),
+            Self::TooLarge { size, limit } => vec![number("size", *size), number("limit", *limit)],
+            Self::InvalidAlignment { align, maximum } => {
+                vec![number("align", *align), number("limit", *maximum)]
+            }
+            Self::OutOfBounds {
+                offset,
+                length,
+                size,
+            } => {
+                vec![
+                    number("offset", *offset),
+                    number("length", *length),
+                    number("size", *size),
+                ]
+            }
+            Self::ConflictingWindows { distance, .. } => vec![number("distance", *distance)],
+            Self::OutOfReach {
+                size,
+                window,
+                nearest,
+            } => {
+                let mut facts = vec![
+                    number("size", *size),
+                    ("windowFirst", Fact::Address(window.first())),
+                    ("windowLast", Fact::Address(window.last())),
+                ];
+                facts.extend(nearest.map(|at| ("nearest", Fact::Address(at))));
+                facts
+            }
+            Self::Refused(refusal) => vec![
+                text("syscall", refusal.call),
+                ("errno", Fact::Signed(refusal.errno.into())),
+                number("size", refusal.size),
+                text("limit", refusal.limit.name()),
+            ],
+        }
+    }
+}
+
+impl Refusal {
+    /// A name for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self.limit {
+            Limit::MapCount => "TOO_MANY_MAPPINGS",
+            Limit::AddressSpace => "ADDRESS_SPACE_LIMIT",
+            Limit::FileSize => "FILE_SIZE_LIMIT",
+            Limit::OpenFiles => "TOO_MANY_FILES",
+            Limit::Memory => "OUT_OF_MEMORY",
+            Limit::Policy => "FORBIDDEN",
+            Limit::Occupied | Limit::Unknown => "SYSTEM",
+        }
+    }
+}
+
+fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
+    (name, Fact::Number(value))
+}
+
+fn text(name: &'static str, value: &str) -> (&'static str, Fact) {
+    (name, Fact::Text(value.to_owned()))
 }

@@ -60,7 +60,10 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { sections: Vec::new(), segments: [Segment { size: 0, align: 1 }; 3] }
+        Self {
+            sections: Vec::new(),
+            segments: [Segment { size: 0, align: 1 }; 3],
+        }
     }
 }
 
@@ -78,15 +81,31 @@ impl Layout {
     /// segment outgrows half the address space.
     pub fn add(&mut self, protection: Protection, size: u64, align: u64) -> Result<SectionId> {
         if !align.is_power_of_two() || align > MAXIMUM_ALIGN {
-            return Err(Error::InvalidAlignment { align, maximum: MAXIMUM_ALIGN });
+            return Err(Error::InvalidAlignment {
+                align,
+                maximum: MAXIMUM_ALIGN,
+            });
         }
         let segment = &mut self.segments[protection.index()];
         let limit = u64::MAX >> 2;
         let offset = segment.size.next_multiple_of(align);
-        let end = offset.checked_add(size).filter(|end| *end <= limit).ok_or(Error::TooLarge { size, limit })?;
-        *segment = Segment { size: end, align: segment.align.max(align) };
-        let id = SectionId(u32::try_from(self.sections.len()).map_err(|_| Error::TooLarge { size, limit })?);
-        self.sections.push(Section { protection, offset, size, align });
+        let end = offset
+            .checked_add(size)
+            .filter(|end| *end <= limit)
+            .ok_or(Error::TooLarge { size, limit })?;
+        *segment = Segment {
+            size: end,
+            align: segment.align.max(align),
+        };
+        let id = SectionId(
+            u32::try_from(self.sections.len()).map_err(|_| Error::TooLarge { size, limit })?,
+        );
+        self.sections.push(Section {
+            protection,
+            offset,
+            size,
+            align,
+        });
         Ok(id)
     }
 

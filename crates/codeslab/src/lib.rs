@@ -15,10 +15,13 @@ mod stats;
 pub use address::{Address, Window};
 pub use allocation::{Allocation, InFlightAllocation};
 pub use code_model::{Architecture, CodeModel, Reach};
-pub use error::{Error, Limit, Refusal, Result};
+pub use error::{Error, Fact, Limit, Refusal, Result};
 pub use layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
 pub use manager::{CodeMemory, Request, capabilities, process_symbol};
 pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, WRITER_VARIABLE, Writer};
 pub use page::PageSize;
 pub use protection::Protection;
-pub use stats::{BlockPicture, Capabilities, Configuration, Picture, SlabPicture, SpanPicture, Stats, WriterStatus};
+pub use stats::{
+    BlockPicture, Capabilities, Configuration, Picture, SlabPicture, SpanPicture, Stats,
+    WriterStatus,
+};

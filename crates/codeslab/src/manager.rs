@@ -22,7 +22,10 @@ impl<'a> Request<'a> {
     /// A request for `layout`, anywhere within reach of itself.
     #[must_use]
     pub const fn new(layout: &'a Layout) -> Self {
-        Self { layout, windows: &[] }
+        Self {
+            layout,
+            windows: &[],
+        }
     }
 
     /// The same, and every byte of it must lie in each of `windows`.

@@ -22,7 +22,12 @@ pub enum Writer {
 
 impl Writer {
     /// Every writer, in the order in which they are tried.
-    pub const ALL: [Self; 4] = [Self::DualMapping, Self::FileWrite, Self::Protect, Self::SelfMem];
+    pub const ALL: [Self; 4] = [
+        Self::DualMapping,
+        Self::FileWrite,
+        Self::Protect,
+        Self::SelfMem,
+    ];
 
     /// `dual-mapping`, `file-write`, `protect` or `self-mem`.
     #[must_use]
@@ -84,31 +89,43 @@ impl Options {
     /// [`Error::InvalidEnvironment`] if a variable that is needed holds something it may not.
     pub fn or_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         if self.block_size.is_none() {
-            self.block_size = variable(BLOCK_SIZE_VARIABLE).map(|value| parse_block_size(&value)).transpose()?;
+            self.block_size = variable(BLOCK_SIZE_VARIABLE)
+                .map(|value| parse_block_size(&value))
+                .transpose()?;
         }
         if self.writer.is_none() {
-            self.writer = variable(WRITER_VARIABLE).map(|value| parse_writer(&value)).transpose()?.flatten();
+            self.writer = variable(WRITER_VARIABLE)
+                .map(|value| parse_writer(&value))
+                .transpose()?
+                .flatten();
         }
         Ok(self)
     }
 }
 
 fn parse_block_size(value: &str) -> Result<u64> {
-    let log2 = value.parse::<u32>().ok().filter(|log2| (12..63).contains(log2));
-    log2.map(|log2| 1 << log2).ok_or_else(|| Error::InvalidEnvironment {
-        variable: BLOCK_SIZE_VARIABLE,
-        value: value.to_owned(),
-        expected: "the base-2 logarithm of a number of bytes, 14 for 16 KiB to 30 for 1 GiB".to_owned(),
-    })
+    let log2 = value
+        .parse::<u32>()
+        .ok()
+        .filter(|log2| (12..63).contains(log2));
+    log2.map(|log2| 1 << log2)
+        .ok_or_else(|| Error::InvalidEnvironment {
+            variable: BLOCK_SIZE_VARIABLE,
+            value: value.to_owned(),
+            expected: "the base-2 logarithm of a number of bytes, 14 for 16 KiB to 30 for 1 GiB"
+                .to_owned(),
+        })
 }
 
 fn parse_writer(value: &str) -> Result<Option<Writer>> {
     if value == "auto" {
         return Ok(None);
     }
-    Writer::from_name(value).map(Some).ok_or_else(|| Error::InvalidEnvironment {
-        variable: WRITER_VARIABLE,
-        value: value.to_owned(),
-        expected: format!("auto, {}", Writer::ALL.map(Writer::name).join(", ")),
-    })
+    Writer::from_name(value)
+        .map(Some)
+        .ok_or_else(|| Error::InvalidEnvironment {
+            variable: WRITER_VARIABLE,
+            value: value.to_owned(),
+            expected: format!("auto, {}", Writer::ALL.map(Writer::name).join(", ")),
+        })
 }

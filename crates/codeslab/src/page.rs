@@ -16,7 +16,11 @@ impl PageSize {
     /// A page of `bytes`; `None` unless that is a power of two of at least 4,096.
     #[must_use]
     pub const fn new(bytes: u64) -> Option<Self> {
-        if bytes.is_power_of_two() && bytes >= Self::MINIMUM.bytes { Some(Self { bytes }) } else { None }
+        if bytes.is_power_of_two() && bytes >= Self::MINIMUM.bytes {
+            Some(Self { bytes })
+        } else {
+            None
+        }
     }
 
     /// The number of bytes.
