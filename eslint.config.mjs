@@ -2,7 +2,9 @@ import eslint from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'target/', 'docs/api/', '.cache/', 'native.cjs', 'native.d.cts', 'crates/'] },
+  {
+    ignores: ['dist/', 'target/', 'docs/api/', '.cache/', 'native.cjs', 'native.d.cts', 'crates/', 'scripts/consumer/'],
+  },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

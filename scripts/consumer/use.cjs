@@ -1,0 +1,13 @@
+// A CommonJS module that uses the installed package, and gets the same classes as an ES module would.
+const assert = require('node:assert/strict')
+const { CodeMemory, CodeslabError } = require('codeslab')
+
+const memory = new CodeMemory()
+// mov eax, 42; ret
+const inFlight = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3) } })
+const allocation = inFlight.finalize()
+assert.equal(allocation.text.function({ return: 'int32', arguments: [] })(), 42)
+allocation.free()
+assert.throws(() => memory.allocate({}), CodeslabError)
+
+void import('codeslab').then(module => assert.equal(module.CodeMemory, CodeMemory))

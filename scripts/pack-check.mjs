@@ -1,0 +1,115 @@
+// npm run pack:check: does the package work for somebody who has only npm? Packs it, installs the tarballs without a
+// network and without Rust into an empty project, and uses it from ES modules, CommonJS and TypeScript, on the oldest Node
+// we support that is here and on the pinned one. It also runs the README's example, so that it stays true.
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { ask, Failure, main, root, run } from './process.mjs'
+import { pack } from './pack.mjs'
+import { pinnedNode, prepare } from './setup.mjs'
+
+const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+const consumer = join(root, 'scripts', 'consumer')
+// What may be in a tarball. Anything else is a leak from the checkout.
+const expectedFiles =
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|native\.cjs|native\.d\.cts|dist\/(src\/)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
+
+await main(() => {
+  prepare()
+  const tarballs = pack()
+  for (const tarball of tarballs) checkContents(tarball)
+  const project = mkdtempSync(join(tmpdir(), 'codeslab-pack-'))
+  try {
+    install(project, tarballs)
+    for (const node of nodes()) useFrom(project, node)
+    for (const settings of ['node16', 'nodenext', 'bundler']) typecheck(project, settings)
+  } finally {
+    rmSync(project, { recursive: true, force: true })
+  }
+  console.log('\nThe packed package works.')
+})
+
+/** @param {string} tarball */
+function checkContents(tarball) {
+  const list = ask('tar', ['-tzf', tarball])
+  if (list === undefined) throw new Failure(`cannot list ${tarball}`)
+  const files = list.split('\n').map(path => path.replace(/^package\//, ''))
+  const strangers = files.filter(path => !expectedFiles.test(path))
+  if (strangers.length > 0) throw new Failure(`${tarball} holds what it should not:\n  ${strangers.join('\n  ')}`)
+  console.log(`${tarball.slice(root.length)}: ${files.length} files`)
+}
+
+/**
+ * @param {string} project
+ * @param {string[]} tarballs
+ */
+function install(project, tarballs) {
+  writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "version": "1.0.0", "private": true }\n')
+  run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--loglevel=error', ...tarballs], {
+    cwd: project,
+    env: withoutRust(),
+  })
+  cpSync(consumer, project, { recursive: true })
+  writeFileSync(join(project, 'readme.mjs'), readmeExample())
+}
+
+/** The first JavaScript block of the README. */
+function readmeExample() {
+  const block = /```js\n(.*?)```/s.exec(readFileSync(join(root, 'README.md'), 'utf8'))
+  if (!block?.[1]) throw new Failure('README.md has no JavaScript example')
+  return block[1]
+}
+
+/** The Node that runs this (the machine's own, when started by hand), the machine's, and the pinned one: by version, once. */
+function nodes() {
+  const path = withoutRust().PATH ?? ''
+  const candidates = [...path.split(delimiter).map(folder => join(folder, 'node')), process.execPath, pinnedNode]
+  /** @type {Map<string, string>} */
+  const byVersion = new Map()
+  for (const node of candidates) {
+    const version = ask(node, ['--version'])
+    if (version && !byVersion.has(version)) byVersion.set(version, node)
+  }
+  return [...byVersion.values()]
+}
+
+/**
+ * @param {string} project
+ * @param {string} node
+ */
+function useFrom(project, node) {
+  console.log(`\nNode ${ask(node, ['--version'])}: import, require, the README's example`)
+  // A deprecation or an experimental warning would be ours to explain to every user: it counts as a failure.
+  const strict = ['--throw-deprecation', '--pending-deprecation']
+  for (const file of ['use.mjs', 'use.cjs', 'readme.mjs']) {
+    run(node, [...strict, file], { cwd: project, env: withoutRust() })
+  }
+}
+
+/**
+ * @param {string} project
+ * @param {string} settings
+ */
+function typecheck(project, settings) {
+  console.log(`tsc --strict, moduleResolution ${settings}`)
+  const module = settings === 'bundler' ? 'esnext' : settings
+  const files = settings === 'bundler' ? ['use.mts'] : ['use.mts', 'use-commonjs.cts']
+  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022']
+  // TypeScript's `esnext.disposable` is where `Symbol.dispose` is declared.
+  const lib = ['--lib', 'es2022,esnext.disposable', '--types', '']
+  const args = [...flags, ...lib, '--module', module, '--moduleResolution', settings, ...files]
+  run(process.execPath, [typescript, ...args], { cwd: project })
+}
+
+/** Our environment without cargo, so that nothing can be built, and without what npm told this script. */
+function withoutRust() {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|CARGO|RUST|NODE_)/i.test(name))
+  const environment = Object.fromEntries(kept)
+  const hidden = [dirname(pinnedNode), join(root, 'node_modules', '.bin')]
+  environment.PATH = (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter(folder => !hidden.includes(folder) && ask(join(folder, 'cargo'), ['--version']) === undefined)
+    .join(delimiter)
+  return environment
+}
