@@ -1,0 +1,472 @@
+//! Why an input cannot be linked, named by what the caller sees, with the facts in fields.
+
+use codeslab::{Address, Fact};
+use std::fmt;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why linking failed. Whatever it was, no memory is kept.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The memory manager refused.
+    #[error(transparent)]
+    Memory(#[from] codeslab::Error),
+    /// Bytes that begin neither like an object nor like an archive.
+    #[error("{object}: neither an ELF object nor an archive")]
+    UnknownFormat {
+        /// What the caller named the input.
+        object: String,
+    },
+    /// An archive that only names its members.
+    #[error(
+        "{archive}: a thin archive names its members but does not hold them; make it with `ar` without `T`"
+    )]
+    ThinArchive {
+        /// What the caller named the input.
+        archive: String,
+    },
+    /// An object for another machine.
+    #[error("{object}: made for {found}, not for {expected}")]
+    WrongArchitecture {
+        /// The object.
+        object: String,
+        /// What it is made for.
+        found: String,
+        /// What is linked here.
+        expected: &'static str,
+    },
+    /// An ELF file, but an executable, a shared library or a core dump.
+    #[error("{object}: an ELF file of type {found}, not a relocatable object")]
+    NotRelocatable {
+        /// The file.
+        object: String,
+        /// Its ELF type.
+        found: String,
+    },
+    /// An object or archive that contradicts itself or ends too early.
+    #[error("{object}: malformed: {reason}")]
+    Malformed {
+        /// The object or archive.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An index of a section, symbol or group that does not exist.
+    #[error("{object}: there is no {what} {index}, there are {count}")]
+    InvalidIndex {
+        /// The object.
+        object: String,
+        /// What the index was meant to name.
+        what: &'static str,
+        /// The index.
+        index: u64,
+        /// How many there are.
+        count: u64,
+    },
+    /// A symbol or relocation that lies outside of its section.
+    #[error(
+        "{object}: {what} needs {length:#x} bytes at offset {offset:#x}, outside of section {section} of {size:#x} bytes"
+    )]
+    OutOfBounds {
+        /// The object.
+        object: String,
+        /// The section.
+        section: String,
+        /// What lies there: the name of a symbol or relocation.
+        what: String,
+        /// Where it lies, in bytes from the start of the section.
+        offset: u64,
+        /// How long it is, in bytes.
+        length: u64,
+        /// How long the section is, in bytes.
+        size: u64,
+    },
+    /// An alignment that is no power of two or larger than a block's.
+    #[error(
+        "{object}: alignment {align:#x} of {name} is not a power of two from 1 to {maximum:#x}"
+    )]
+    InvalidAlignment {
+        /// The object.
+        object: String,
+        /// The section or common symbol.
+        name: String,
+        /// The alignment asked for, in bytes.
+        align: u64,
+        /// The largest possible, in bytes.
+        maximum: u64,
+    },
+    /// A relocation of a type that this linker does not know.
+    #[error("{reference}: relocation of an unknown type")]
+    UnknownRelocation {
+        /// The relocation.
+        reference: Box<Reference>,
+    },
+    /// Something that this linker knows and cannot do yet.
+    #[error("{reference}: {feature} not supported")]
+    Unsupported {
+        /// What.
+        feature: Feature,
+        /// What asks for it.
+        reference: Box<Reference>,
+    },
+    /// A section that is both writable and executable.
+    #[error("{object}: section {section} is both writable and executable")]
+    WritableCode {
+        /// The object.
+        object: String,
+        /// The section.
+        section: String,
+    },
+    /// A symbol that is defined nowhere.
+    #[error(
+        "undefined symbol {symbol}{}{}",
+        at.as_ref().map_or(String::new(), |at| format!(", first referenced by {at}")),
+        and_others(all)
+    )]
+    UndefinedSymbol {
+        /// The first of them.
+        symbol: String,
+        /// The first relocation that refers to it; `None` if it was asked for as a root.
+        at: Option<Box<Reference>>,
+        /// All of them.
+        all: Vec<String>,
+    },
+    /// Two definitions of a symbol of which there may be one.
+    #[error("duplicate symbol {symbol}, defined in {first} and in {second}")]
+    DuplicateSymbol {
+        /// The symbol.
+        symbol: String,
+        /// The object that defines it first.
+        first: String,
+        /// The object that defines it again.
+        second: String,
+    },
+    /// A relocation that refers to a section that is not loaded: debug information, or a duplicate COMDAT group.
+    #[error("{reference}: the symbol lies in a section that is not loaded")]
+    DiscardedSection {
+        /// The relocation.
+        reference: Box<Reference>,
+    },
+    /// A distance that does not fit its field.
+    #[error(
+        "{reference}: {address} is {distance:#x} bytes away, out of reach (limit {limit:#x} bytes)"
+    )]
+    OutOfReach {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// Where the symbol is.
+        address: Address,
+        /// How far it is: what the field would have to hold.
+        distance: i128,
+        /// The largest value of that sign that the field holds.
+        limit: i128,
+    },
+    /// A value that does not fit its field.
+    #[error("{reference}: value {value:#x} does not fit (limit {limit:#x}); symbol at {address}")]
+    Overflow {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// Where the symbol is.
+        address: Address,
+        /// What the field would have to hold.
+        value: i128,
+        /// The largest value of that sign that the field holds.
+        limit: i128,
+    },
+    /// Two symbols that are too far apart for code that refers to both directly.
+    #[error(
+        "no place reaches both {first} ({first_address}) and {second} ({second_address}) directly: they are {distance:#x} bytes apart"
+    )]
+    ConflictingSymbols {
+        /// The symbol that keeps the image from lying lower.
+        first: String,
+        /// Where it is.
+        first_address: Address,
+        /// The symbol that keeps the image from lying higher.
+        second: String,
+        /// Where it is.
+        second_address: Address,
+        /// How far apart they are, in bytes.
+        distance: u64,
+    },
+}
+
+/// A relocation, or another spot in an object, as errors name it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reference {
+    /// The object.
+    pub object: String,
+    /// The section; empty where there is none.
+    pub section: String,
+    /// Bytes from the start of the section.
+    pub offset: u64,
+    /// The relocation's type by its psABI name; empty where it is no relocation.
+    pub relocation: String,
+    /// The symbol; empty where there is none or it has no name.
+    pub symbol: String,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({}+{:#x})", self.object, self.section, self.offset)?;
+        if !self.relocation.is_empty() {
+            write!(f, ": {}", self.relocation)?;
+        }
+        if !self.symbol.is_empty() {
+            write!(f, " {}", self.symbol)?;
+        }
+        Ok(())
+    }
+}
+
+/// What this linker refuses by name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Feature {
+    /// Variables of which every thread has its own.
+    ThreadLocal,
+    /// Functions that are chosen by calling a resolver (`STT_GNU_IFUNC`).
+    IndirectFunction,
+    /// Code that has to run before or after everything else.
+    Constructor,
+    /// Sections that are stored compressed though they are loaded.
+    CompressedSection,
+    /// Relocations without addends or in packed form.
+    RelocationFormat,
+}
+
+impl Feature {
+    /// A name for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ThreadLocal => "thread-local",
+            Self::IndirectFunction => "indirect-function",
+            Self::Constructor => "constructor",
+            Self::CompressedSection => "compressed-section",
+            Self::RelocationFormat => "relocation-format",
+        }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ThreadLocal => "thread-local storage (TLS) is",
+            Self::IndirectFunction => "indirect functions (IFUNC) are",
+            Self::Constructor => "constructors and destructors are",
+            Self::CompressedSection => "compressed sections are",
+            Self::RelocationFormat => "relocations without explicit addends are",
+        })
+    }
+}
+
+impl Error {
+    /// A name for programs, such as `UNDEFINED_SYMBOL`. Names do not change between versions.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Memory(error) => error.code(),
+            Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
+            Self::ThinArchive { .. } => "THIN_ARCHIVE",
+            Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
+            Self::NotRelocatable { .. } => "NOT_RELOCATABLE",
+            Self::Malformed { .. } => "MALFORMED",
+            Self::InvalidIndex { .. } => "INVALID_INDEX",
+            Self::OutOfBounds { .. } => "OUT_OF_BOUNDS",
+            Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
+            Self::UnknownRelocation { .. } => "UNKNOWN_RELOCATION",
+            Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::WritableCode { .. } => "WRITABLE_CODE",
+            Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
+            Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
+            Self::DiscardedSection { .. } => "DISCARDED_SECTION",
+            Self::OutOfReach { .. } => "OUT_OF_REACH",
+            Self::Overflow { .. } => "OVERFLOW",
+            Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
+        }
+    }
+
+    /// The error's numbers and names, by field.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::Memory(error) => error.facts(),
+            Self::UnknownFormat { object } => vec![text("object", object)],
+            Self::ThinArchive { archive } => vec![text("object", archive)],
+            Self::WrongArchitecture {
+                object,
+                found,
+                expected,
+            } => vec![
+                text("object", object),
+                text("found", found),
+                text("expected", expected),
+            ],
+            Self::NotRelocatable { object, found } => {
+                vec![text("object", object), text("found", found)]
+            }
+            Self::Malformed { object, reason } => {
+                vec![text("object", object), text("reason", reason)]
+            }
+            Self::WritableCode { object, section } => {
+                vec![text("object", object), text("section", section)]
+            }
+            Self::InvalidIndex { .. }
+            | Self::OutOfBounds { .. }
+            | Self::InvalidAlignment { .. } => self.graph_facts(),
+            Self::UnknownRelocation { reference } | Self::DiscardedSection { reference } => {
+                reference.facts()
+            }
+            Self::Unsupported { feature, reference } => {
+                with(reference.facts(), [text("feature", feature.name())])
+            }
+            Self::UndefinedSymbol { .. }
+            | Self::DuplicateSymbol { .. }
+            | Self::ConflictingSymbols { .. } => self.symbol_facts(),
+            Self::OutOfReach { .. } | Self::Overflow { .. } => self.value_facts(),
+        }
+    }
+
+    fn graph_facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::InvalidIndex {
+                object,
+                what,
+                index,
+                count,
+            } => vec![
+                text("object", object),
+                text("what", what),
+                number("index", *index),
+                number("count", *count),
+            ],
+            Self::OutOfBounds {
+                object,
+                section,
+                what,
+                offset,
+                length,
+                size,
+            } => vec![
+                text("object", object),
+                text("section", section),
+                text("what", what),
+                number("offset", *offset),
+                number("length", *length),
+                number("size", *size),
+            ],
+            Self::InvalidAlignment {
+                object,
+                name,
+                align,
+                maximum,
+            } => vec![
+                text("object", object),
+                text("section", name),
+                number("align", *align),
+                number("limit", *maximum),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn symbol_facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::UndefinedSymbol { symbol, at, all } => {
+                let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
+                let place = place.into_iter().filter(|(name, _)| *name != "symbol");
+                with(
+                    vec![text("symbol", symbol), text("symbols", &all.join(" "))],
+                    place,
+                )
+            }
+            Self::DuplicateSymbol {
+                symbol,
+                first,
+                second,
+            } => vec![
+                text("symbol", symbol),
+                text("first", first),
+                text("second", second),
+            ],
+            Self::ConflictingSymbols {
+                first,
+                first_address,
+                second,
+                second_address,
+                distance,
+            } => vec![
+                text("first", first),
+                ("firstAddress", Fact::Address(*first_address)),
+                text("second", second),
+                ("secondAddress", Fact::Address(*second_address)),
+                number("distance", *distance),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn value_facts(&self) -> Vec<(&'static str, Fact)> {
+        let (reference, address, name, value, limit) = match self {
+            Self::OutOfReach {
+                reference,
+                address,
+                distance,
+                limit,
+            } => (reference, address, "distance", distance, limit),
+            Self::Overflow {
+                reference,
+                address,
+                value,
+                limit,
+            } => (reference, address, "value", value, limit),
+            _ => return Vec::new(),
+        };
+        with(
+            reference.facts(),
+            [
+                ("address", Fact::Address(*address)),
+                (name, Fact::Signed(*value)),
+                ("limit", Fact::Signed(*limit)),
+            ],
+        )
+    }
+}
+
+impl Reference {
+    fn facts(&self) -> Vec<(&'static str, Fact)> {
+        vec![
+            text("object", &self.object),
+            text("section", &self.section),
+            number("offset", self.offset),
+            text("relocation", &self.relocation),
+            text("symbol", &self.symbol),
+        ]
+    }
+}
+
+fn and_others(all: &[String]) -> String {
+    match all.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more: {})", n - 1, all[1..].join(", ")),
+    }
+}
+
+fn with(
+    mut facts: Vec<(&'static str, Fact)>,
+    more: impl IntoIterator<Item = (&'static str, Fact)>,
+) -> Vec<(&'static str, Fact)> {
+    facts.extend(more);
+    facts
+}
+
+fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
+    (name, Fact::Number(value))
+}
+
+fn text(name: &'static str, value: &str) -> (&'static str, Fact) {
+    (name, Fact::Text(value.to_owned()))
+}
