@@ -54,9 +54,9 @@ function stageMain(platforms) {
   for (const path of [...manifest.files, 'README.md', 'LICENSE']) {
     cpSync(join(root, path), join(folder, path), { recursive: true })
   }
-  for (const key of ours) delete manifest[key]
-  manifest.optionalDependencies = Object.fromEntries(platforms.map(name => [`codeslab-${name}`, manifest.version]))
-  writeJson(join(folder, 'package.json'), manifest)
+  const kept = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)))
+  const optionalDependencies = Object.fromEntries(platforms.map(name => [`codeslab-${name}`, manifest.version]))
+  writeJson(join(folder, 'package.json'), { ...kept, optionalDependencies })
   return folder
 }
 
