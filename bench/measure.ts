@@ -1,0 +1,57 @@
+/** What the operating system says about this process, as in bench/src/measure.rs, and the report of a scenario. */
+
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+
+/** The figures of one scenario; what does not apply is left out. */
+export interface Report {
+  objects: number
+  failed: number
+  us_per_object: number
+  memory_per_content?: number
+  mappings?: number
+  blocks?: number
+}
+
+export interface Footprint {
+  bytes: number
+  mappings: number
+}
+
+/** Physical memory and mappings of this process. Pages of a memory file count in full, in a page table of ours or not. */
+export function footprint(): Footprint {
+  const rollup = readFileSync('/proc/self/smaps_rollup', 'utf8')
+  const shared = kilobytes(rollup, 'Pss_Shmem')
+  return {
+    bytes: kilobytes(rollup, 'Pss') - shared + Math.max(shared, memoryFileBytes()),
+    mappings: readFileSync('/proc/self/maps', 'utf8').trimEnd().split('\n').length,
+  }
+}
+
+/** Prints a report where `bench/run.ts` expects it. */
+export function print(report: Report): void {
+  console.log(JSON.stringify(report))
+}
+
+export function median(numbers: number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+function kilobytes(rollup: string, key: string): number {
+  return Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1]) * 1024
+}
+
+function memoryFileBytes(): number {
+  const sizes = new Map<number, number>()
+  for (const descriptor of readdirSync('/proc/self/fd')) {
+    const path = `/proc/self/fd/${descriptor}`
+    try {
+      if (!readlinkSync(path).startsWith('/memfd:')) continue
+      const { ino, blocks } = statSync(path)
+      sizes.set(ino, blocks * 512)
+    } catch {
+      // The descriptor that listed the folder is closed by now.
+    }
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}

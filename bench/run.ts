@@ -1,0 +1,107 @@
+/**
+ * Runs the scenarios and prints their medians: `npm run bench -- [options]`
+ *
+ *     --repetitions N   samples of each scenario (default 7)
+ *     --replays N       replays of the trace in one sample (default 20)
+ *     --only A,B        these scenarios only
+ *     --check           fail if a bar is missed
+ *
+ * Each sample is a process of its own, and the samples of all scenarios take turns: whatever slows the machine down slows all
+ * of them. The figures go to bench/results.json as well.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { median, type Report } from './measure.ts'
+import { scenarios, type Figures, type Scenario, type Settings } from './scenarios.ts'
+import { printTable } from './table.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    repetitions: { type: 'string', default: '7' },
+    replays: { type: 'string', default: '20' },
+    only: { type: 'string' },
+    check: { type: 'boolean', default: false },
+    rust: { type: 'string', default: '' },
+    llvm: { type: 'string' },
+    libz: { type: 'string' },
+  },
+})
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const settings: Settings = {
+  root,
+  node: process.execPath,
+  rust: options.rust,
+  llvm: options.llvm,
+  libz: options.libz,
+  replays: Number(options.replays),
+}
+
+const chosen = scenarios.filter(({ name }) => !options.only || options.only.split(',').includes(name))
+const results = measure(chosen, Number(options.repetitions))
+printTable(results)
+writeFileSync(join(root, 'bench/results.json'), `${JSON.stringify(Object.fromEntries(results), null, 2)}\n`)
+console.log('\nbench/results.json has these figures.')
+if (!reportBars(results) && options.check) process.exitCode = 1
+
+function measure(scenarios: Scenario[], repetitions: number): Map<string, Figures> {
+  const samples = new Map<string, Report[]>()
+  for (const { name, command } of scenarios) {
+    const reason = command(settings)
+    if (typeof reason === 'string') console.log(`${name}: left out, ${reason}`)
+    else samples.set(name, [])
+  }
+  for (let repetition = 1; repetition <= repetitions; repetition++) {
+    console.log(`sample ${repetition} of ${repetitions}`)
+    for (const { name, command } of scenarios) samples.get(name)?.push(sample(command(settings)))
+  }
+  return new Map([...samples].map(([name, reports]) => [name, medians(reports)]))
+}
+
+/** Runs one program; its last line is its report. */
+function sample(command: string[] | string): Report {
+  const [program = '', ...args] = command
+  const { status, signal, stdout } = spawnSync(program, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${signal ?? status ?? 'an error'}`)
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Report
+}
+
+function medians(reports: Report[]): Figures {
+  const of = (figure: (report: Report) => number | undefined) => {
+    const numbers = reports.map(figure).filter(number => number !== undefined)
+    return numbers.length > 0 ? Number(median(numbers).toFixed(4)) : null
+  }
+  return {
+    us_per_object: of(report => report.us_per_object) ?? Number.NaN,
+    // One failure in one sample is a failure.
+    failed: Math.max(...reports.map(report => report.failed)),
+    memory_per_content: of(report => report.memory_per_content),
+    mappings: of(report => report.mappings),
+    mappings_per_block: of(({ mappings, blocks }) =>
+      mappings !== undefined && blocks ? mappings / blocks : undefined,
+    ),
+  }
+}
+
+/** Says which bars are met; `false` if one is not. */
+function reportBars(results: Map<string, Figures>): boolean {
+  const floor = results.get('floor')
+  let passed = true
+  console.log()
+  for (const { name, bars } of scenarios) {
+    const figures = results.get(name)
+    for (const bar of figures ? bars : []) {
+      const passes = figures !== undefined && bar.passes(figures, floor)
+      passed &&= passes
+      console.log(`${passes ? 'met   ' : 'MISSED'}  ${name}: ${bar.text}`)
+    }
+  }
+  return passed
+}

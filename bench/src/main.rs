@@ -1,0 +1,60 @@
+//! One scenario per process, one line of JSON per scenario: `codeslab-bench SCENARIO FILE REPETITIONS`.
+//!
+//! A process of its own for each sample keeps the memory and the mappings of one scenario out of the figures of the next, and lets
+//! the caller (`bench/run.ts`) interleave the samples of several programs, so that a slow minute of the machine slows all of them.
+
+mod archive;
+#[cfg(target_os = "linux")]
+mod floor;
+mod measure;
+mod replay;
+mod report;
+mod trace;
+
+use report::Report;
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a scenario is given: a file, and how often to work through it.
+type Scenario = fn(&str, u32) -> Result<Report, Box<dyn Error>>;
+
+/// To add a scenario, write the function and add a row here and in `bench/scenarios.ts`.
+const SCENARIOS: &[(&str, Scenario)] = &[
+    #[cfg(target_os = "linux")]
+    ("replay-floor", floor::replay),
+    ("replay", replay::replay),
+    ("link", archive::link_archive),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<Report, Box<dyn Error>> {
+    let [name, file, repetitions] = arguments else {
+        return Err(usage().into());
+    };
+    let (_, scenario) = SCENARIOS
+        .iter()
+        .find(|(known, _)| known == name)
+        .ok_or_else(usage)?;
+    scenario(file, repetitions.parse()?)
+}
+
+fn usage() -> String {
+    let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+    format!(
+        "usage: codeslab-bench {{{}}} FILE REPETITIONS",
+        names.join("|")
+    )
+}

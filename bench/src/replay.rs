@@ -1,0 +1,57 @@
+//! Replays a trace through codeslab: allocate, write, finalize, and keep everything.
+
+use crate::measure;
+use crate::report::Report;
+use crate::trace::{self, Object};
+use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use std::error::Error;
+use std::time::Instant;
+
+const PROTECTIONS: [Protection; 3] = [
+    Protection::ReadExecute,
+    Protection::ReadOnly,
+    Protection::ReadWrite,
+];
+
+/// `repetitions` replays of the trace in `path`.
+pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    let objects = trace::read(path)?;
+    let source = trace::source(&objects);
+    let memory = CodeMemory::new(Options::default())?;
+    let mut kept = Vec::with_capacity(objects.len() * repetitions as usize);
+    let mut report = Report::default();
+    let (bytes_before, mappings_before) = (measure::memory_bytes(), measure::mappings());
+    let start = Instant::now();
+    for object in (0..repetitions).flat_map(|_| &objects) {
+        report.objects += 1;
+        match place(&memory, object, &source) {
+            Ok(allocation) => {
+                kept.push(allocation);
+                report.content_bytes += object.size() as u64;
+            }
+            Err(_) => report.failed += 1,
+        }
+    }
+    report.elapsed = start.elapsed();
+    report.memory_bytes = measure::growth(bytes_before, measure::memory_bytes());
+    report.mappings = measure::growth(mappings_before, measure::mappings());
+    report.blocks = Some(memory.stats().blocks);
+    Ok(report)
+}
+
+fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {
+    let mut layout = Layout::new();
+    let mut sections = [None; 3];
+    for ((part, protection), section) in object.parts.iter().zip(PROTECTIONS).zip(&mut sections) {
+        if part.size > 0 {
+            *section = Some(layout.add(protection, part.size as u64, part.align as u64)?);
+        }
+    }
+    let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    for (part, section) in object.parts.iter().zip(sections) {
+        if let Some(section) = section {
+            in_flight.write(section, 0, &source[..part.size])?;
+        }
+    }
+    in_flight.finalize()
+}

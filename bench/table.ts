@@ -1,0 +1,38 @@
+/** The results as a table. */
+
+import { scenarios, type Figures } from './scenarios.ts'
+
+type Column = [heading: string, cell: (figures: Figures, floor: Figures | undefined) => string]
+
+const columns: Column[] = [
+  ['µs/object', ({ us_per_object: time }) => time.toFixed(time < 1 ? 3 : 2)],
+  ['× floor', (figures, floor) => ratio(figures, floor)],
+  ['failed', ({ failed }) => failed.toLocaleString('en')],
+  ['memory/content', ({ memory_per_content: memory }) => memory?.toFixed(2) ?? '-'],
+  ['mappings', ({ mappings }) => mappings?.toLocaleString('en') ?? '-'],
+  ['per block', ({ mappings_per_block: mappings }) => mappings?.toFixed(1) ?? '-'],
+]
+
+export function printTable(results: Map<string, Figures>): void {
+  const floor = results.get('floor')
+  const rows = scenarios.flatMap(({ name, title }) => {
+    const figures = results.get(name)
+    return figures ? [[title, ...columns.map(([, cell]) => cell(figures, floor))]] : []
+  })
+  const table = [['', ...columns.map(([heading]) => heading)], ...rows]
+  const widths = (table[0] ?? []).map((_, index) => Math.max(...table.map(row => row[index]?.length ?? 0)))
+  console.log()
+  for (const row of table) {
+    console.log(row.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join('  '))
+  }
+}
+
+/** Times compare only where the work is the same: replays of the trace, which are the scenarios that have memory figures. */
+function ratio(figures: Figures, floor: Figures | undefined): string {
+  if (!floor || figures.memory_per_content === null) return '-'
+  return (figures.us_per_object / floor.us_per_object).toFixed(2)
+}
+
+function pad(cell: string, width: number, index: number): string {
+  return index === 0 ? cell.padEnd(width) : cell.padStart(width)
+}

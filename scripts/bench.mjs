@@ -1,0 +1,52 @@
+// npm run bench: builds what is measured and what it is measured against, then hands over to bench/run.ts.
+
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { ask, Failure, main, root, run } from './process.mjs'
+import { pinnedNode, prepare } from './setup.mjs'
+
+await main(() => {
+  prepare()
+  run('cargo', ['build', '--release', '--quiet', '--package', 'codeslab-bench'])
+  const llvm = llvmPeer()
+  const libz = systemArchive('libz.a')
+  const found = ['--rust', rustProgram(), ...(llvm ? ['--llvm', llvm] : []), ...(libz ? ['--libz', libz] : [])]
+  run(pinnedNode, [join(root, 'bench', 'run.ts'), ...found, ...process.argv.slice(2)])
+})
+
+/** cargo knows where it puts things. */
+function rustProgram() {
+  const metadata = ask('cargo', ['metadata', '--format-version=1', '--no-deps', '--offline'])
+  if (metadata === undefined) throw new Failure('cargo metadata failed')
+  return join(JSON.parse(metadata).target_directory, 'release', 'codeslab-bench')
+}
+
+/** The path of bench/llvm_peer.cpp's program, built if LLVM 19 is here and it is not up to date. */
+function llvmPeer() {
+  const flags = ask('llvm-config-19', ['--cxxflags'])
+  const libraries = ask('llvm-config-19', ['--ldflags', '--libs', '--system-libs'])
+  if (flags === undefined || libraries === undefined) return undefined
+  const source = join(root, 'bench', 'llvm_peer.cpp')
+  const program = join(root, '.cache', 'llvm_peer')
+  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+    mkdirSync(join(root, '.cache'), { recursive: true })
+    console.log('Building the LLVM side…')
+    run('c++', [...words(flags), '-O2', '-std=c++17', source, '-o', program, ...words(libraries)])
+  }
+  return program
+}
+
+/** @param {string} text */
+function words(text) {
+  return text.split(/\s+/).filter(word => word !== '')
+}
+
+/**
+ * The path of a library's archive, if the C compiler knows one.
+ *
+ * @param {string} name
+ */
+function systemArchive(name) {
+  const path = ask('cc', [`-print-file-name=${name}`])
+  return path !== undefined && path !== name ? path : undefined
+}
