@@ -1,1 +1,25 @@
-//! Codeslab for Node.
+//! Codeslab for Node: converts types and decides nothing.
+//!
+//! In the order in which a call travels: [`node_api`] (Node's C functions, made safe) · [`error`] and [`throw`] (what
+//! JavaScript sees when something is refused) · [`registry`] and [`published`] (who holds what, across threads) ·
+//! [`memory`], [`allocation`], [`graph`], [`image`] (one function each for what `index.ts` needs) · [`call`] (calling
+//! native code). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
+//! classes, and addresses are read from JavaScript objects.
+
+// `#[napi]` wants `pub`, and nothing can reach into a cdylib.
+#![allow(unreachable_pub)]
+// `#[napi]` makes owned values of what JavaScript passes.
+#![allow(clippy::needless_pass_by_value)]
+// JavaScript's numbers are doubles. `index.ts` has checked that these are whole, not negative and safe; a cast saturates.
+#![allow(clippy::cast_sign_loss)]
+
+mod allocation;
+mod call;
+mod error;
+mod graph;
+mod image;
+mod memory;
+mod node_api;
+mod published;
+mod registry;
+mod throw;

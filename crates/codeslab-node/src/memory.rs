@@ -1,0 +1,289 @@
+//! Opening memories, sharing them between threads, and looking at them.
+
+use crate::error::{Error, Result};
+use crate::registry::{self, Opened, Shared, Token};
+use crate::throw::OrThrow;
+use codeslab::{CodeMemory, CodeModel, Constants, Options, Reach, Writer};
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, External};
+use napi_derive::napi;
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+/// One thread's handle to a memory: empty once it is closed.
+pub struct MemoryHandle(RefCell<Option<Arc<Opened>>>);
+
+impl MemoryHandle {
+    fn new(opened: Arc<Opened>) -> External<Self> {
+        External::new(Self(RefCell::new(Some(opened))))
+    }
+
+    /// The memory, unless the handle is closed.
+    pub(crate) fn open(&self) -> Result<Arc<Opened>> {
+        self.0.borrow().clone().ok_or(Error::Closed)
+    }
+}
+
+/// Opens a memory. What is absent comes from the environment or has a default.
+#[napi]
+pub fn open_memory(
+    env: Env,
+    block_size: Option<f64>,
+    code_model: Option<String>,
+    writer: Option<String>,
+    constants_with_code: bool,
+) -> napi::Result<External<MemoryHandle>> {
+    let open = || {
+        let options = Options {
+            block_size: block_size.map(|bytes| bytes as u64),
+            code_model: code_model.map_or(Ok(CodeModel::default()), code_model_named)?,
+            writer: writer.map(writer_named).transpose()?,
+            constants: if constants_with_code {
+                Constants::WithCode
+            } else {
+                Constants::Separate
+            },
+        };
+        let options = options.or_environment(|variable| std::env::var(variable).ok())?;
+        Ok::<_, Error>(Opened {
+            memory: CodeMemory::new(options)?,
+            token: OnceLock::new(),
+        })
+    };
+    let opened = open().or_throw(env)?;
+    Ok(MemoryHandle::new(Arc::new(opened)))
+}
+
+fn code_model_named(name: String) -> Result<CodeModel> {
+    CodeModel::from_name(&name).ok_or(Error::UnknownCodeModel { name })
+}
+
+fn writer_named(name: String) -> Result<Writer> {
+    Writer::from_name(&name).ok_or(Error::UnknownWriter { name })
+}
+
+/// Closes this handle. `false` if it was closed before.
+#[napi]
+pub fn close_memory(handle: &External<MemoryHandle>) -> bool {
+    handle.0.take().is_some()
+}
+
+/// A token by which every thread of the process can open the same memory while somebody holds it.
+#[napi]
+pub fn share_memory(env: Env, handle: &External<MemoryHandle>) -> napi::Result<String> {
+    let opened = handle.open().or_throw(env)?;
+    let token = opened
+        .token
+        .get_or_init(|| Token::enter(Shared::Memory(Arc::downgrade(&opened))));
+    Ok(token.text().to_owned())
+}
+
+/// Opens the memory that a token stands for.
+#[napi]
+pub fn open_shared_memory(env: Env, token: String) -> napi::Result<External<MemoryHandle>> {
+    let opened = match registry::find(&token) {
+        Some(Shared::Memory(memory)) => memory.upgrade(),
+        _ => None,
+    };
+    let noun = "memory";
+    let opened = opened
+        .ok_or(Error::UnknownToken { token, noun })
+        .or_throw(env)?;
+    Ok(MemoryHandle::new(opened))
+}
+
+/// What a memory was opened with.
+#[napi(object, object_from_js = false)]
+pub struct NativeConfiguration {
+    pub block_size: f64,
+    pub code_model: &'static str,
+    pub reach: f64,
+    pub writer: &'static str,
+    pub constants: &'static str,
+}
+
+/// What a memory was opened with, after defaults, environment and probes.
+#[napi]
+pub fn configuration(
+    env: Env,
+    handle: &External<MemoryHandle>,
+) -> napi::Result<NativeConfiguration> {
+    let configuration = handle.open().or_throw(env)?.memory.configuration();
+    Ok(NativeConfiguration {
+        block_size: count(configuration.block_size),
+        code_model: configuration.code_model.name(),
+        reach: distance(configuration.reach),
+        writer: configuration.writer.name(),
+        constants: match configuration.constants {
+            Constants::Separate => "separate",
+            Constants::WithCode => "with-code",
+        },
+    })
+}
+
+/// What a memory holds.
+#[napi(object, object_from_js = false)]
+pub struct NativeStats {
+    pub blocks: f64,
+    pub clusters: f64,
+    pub reserved_bytes: f64,
+    pub committed_bytes: f64,
+    pub used_bytes: f64,
+    pub mappings: f64,
+    pub in_flight: f64,
+    pub live: f64,
+    pub metadata_bytes: f64,
+}
+
+/// What a memory holds, in one instant.
+#[napi]
+pub fn stats(env: Env, handle: &External<MemoryHandle>) -> napi::Result<NativeStats> {
+    let stats = handle.open().or_throw(env)?.memory.stats();
+    Ok(NativeStats {
+        blocks: count(stats.blocks),
+        clusters: count(stats.clusters),
+        reserved_bytes: count(stats.reserved_bytes),
+        committed_bytes: count(stats.committed_bytes),
+        used_bytes: count(stats.used_bytes),
+        mappings: count(stats.mappings),
+        in_flight: count(stats.in_flight),
+        live: count(stats.live),
+        metadata_bytes: count(stats.metadata_bytes),
+    })
+}
+
+/// One block.
+#[napi(object, object_from_js = false)]
+pub struct NativeBlock {
+    pub address: BigInt,
+    pub size: f64,
+    pub cluster: f64,
+    pub slabs: Vec<NativeSlab>,
+}
+
+/// A run of a block with one protection.
+#[napi(object, object_from_js = false)]
+pub struct NativeSlab {
+    pub address: BigInt,
+    pub size: f64,
+    pub protection: &'static str,
+    pub spans: Vec<NativeSpan>,
+}
+
+/// Bytes that are in use.
+#[napi(object, object_from_js = false)]
+pub struct NativeSpan {
+    pub address: BigInt,
+    pub size: f64,
+}
+
+/// The blocks of a memory with their slabs and spans.
+#[napi]
+pub fn picture(env: Env, handle: &External<MemoryHandle>) -> napi::Result<Vec<NativeBlock>> {
+    let picture = handle.open().or_throw(env)?.memory.picture();
+    Ok(picture.blocks.into_iter().map(NativeBlock::from).collect())
+}
+
+impl From<codeslab::BlockPicture> for NativeBlock {
+    fn from(block: codeslab::BlockPicture) -> Self {
+        Self {
+            address: block.address.value().into(),
+            size: count(block.size),
+            cluster: count(block.cluster),
+            slabs: block.slabs.into_iter().map(NativeSlab::from).collect(),
+        }
+    }
+}
+
+impl From<codeslab::SlabPicture> for NativeSlab {
+    fn from(slab: codeslab::SlabPicture) -> Self {
+        Self {
+            address: slab.address.value().into(),
+            size: count(slab.size),
+            protection: slab.protection.name(),
+            spans: slab.spans.into_iter().map(NativeSpan::from).collect(),
+        }
+    }
+}
+
+impl From<codeslab::SpanPicture> for NativeSpan {
+    fn from(span: codeslab::SpanPicture) -> Self {
+        Self {
+            address: span.address.value().into(),
+            size: count(span.size),
+        }
+    }
+}
+
+/// What this process can do.
+#[napi(object, object_from_js = false)]
+pub struct NativeCapabilities {
+    pub architecture: &'static str,
+    pub operating_system: &'static str,
+    pub page_size: f64,
+    pub granularity: f64,
+    pub writers: Vec<NativeWriterStatus>,
+    pub code_models: Vec<NativeCodeModel>,
+}
+
+/// Whether a writer works here.
+#[napi(object, object_from_js = false)]
+pub struct NativeWriterStatus {
+    pub writer: &'static str,
+    pub unavailable: Option<String>,
+}
+
+/// A code model with its reach.
+#[napi(object, object_from_js = false)]
+pub struct NativeCodeModel {
+    pub code_model: &'static str,
+    pub reach: f64,
+}
+
+/// What this process can do, with the reason for what it cannot.
+#[napi]
+pub fn capabilities(env: Env) -> napi::Result<NativeCapabilities> {
+    let capabilities = codeslab::capabilities().or_throw(env)?;
+    let writers = capabilities.writers.into_iter();
+    let code_models = capabilities.code_models.into_iter();
+    Ok(NativeCapabilities {
+        architecture: capabilities.architecture.name(),
+        operating_system: capabilities.operating_system,
+        page_size: count(capabilities.page_size.bytes()),
+        granularity: count(capabilities.granularity),
+        writers: writers.map(NativeWriterStatus::from).collect(),
+        code_models: code_models.map(NativeCodeModel::from).collect(),
+    })
+}
+
+impl From<codeslab::WriterStatus> for NativeWriterStatus {
+    fn from(status: codeslab::WriterStatus) -> Self {
+        Self {
+            writer: status.writer.name(),
+            unavailable: status.unavailable,
+        }
+    }
+}
+
+impl From<(CodeModel, Reach)> for NativeCodeModel {
+    fn from((code_model, reach): (CodeModel, Reach)) -> Self {
+        Self {
+            code_model: code_model.name(),
+            reach: distance(reach),
+        }
+    }
+}
+
+/// A number of bytes or things as JavaScript sees it: exact below 2⁵³, which is more than there is address space.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+pub(crate) fn count(value: u64) -> f64 {
+    value as f64
+}
+
+fn distance(reach: Reach) -> f64 {
+    if reach == Reach::UNLIMITED {
+        f64::INFINITY
+    } else {
+        count(reach.bytes())
+    }
+}

@@ -1,0 +1,108 @@
+//! Turns an [`Error`] into the `CodeslabError` that JavaScript sees.
+//!
+//! The class lives in TypeScript. Each environment hands over a function that makes one, so that what is thrown here is a
+//! real instance with its facts as properties, wherever it is thrown.
+
+use crate::error::Error;
+use crate::node_api::Scope;
+use codeslab::Fact;
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Either3, FnArgs, Function, FunctionRef, Unknown};
+use napi_derive::napi;
+
+/// A fact as JavaScript sees it.
+type JsFact = Either3<f64, BigInt, String>;
+
+type ErrorArguments = FnArgs<(String, String, Vec<String>, Vec<JsFact>)>;
+
+/// What an environment keeps until it ends.
+struct Instance {
+    make_error: FunctionRef<ErrorArguments, Unknown<'static>>,
+}
+
+/// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues)`.
+#[napi]
+pub fn install(
+    env: Env,
+    #[napi(
+        ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string)[]) => Error"
+    )]
+    make_error: Function<'_, ErrorArguments, Unknown<'static>>,
+) -> napi::Result<()> {
+    // Code, unwind tables and vtables of this module may be in use on other threads when the environment that loaded it
+    // ends, which is when Node would unload it.
+    napi::bindgen_prelude::retain_current_module_for_unload_safety();
+    let make_error = make_error.create_ref()?;
+    env.set_instance_data(Instance { make_error }, (), |_| {})
+}
+
+/// Adapts what failed here to what napi-rs throws.
+pub(crate) trait OrThrow<T> {
+    /// The value, or an exception.
+    fn or_throw(self, env: Env) -> napi::Result<T>;
+}
+
+impl<T, E: Into<Error>> OrThrow<T> for Result<T, E> {
+    fn or_throw(self, env: Env) -> napi::Result<T> {
+        self.map_err(|error| exception(env, &error.into()))
+    }
+}
+
+/// Makes JavaScript see `error` when the running callback returns.
+#[cold]
+pub(crate) fn throw(scope: Scope<'_>, error: &Error) {
+    let env = Env::from_raw(scope.env());
+    // If Node could not even make an error, it has an exception of its own to show.
+    drop(make_error(env, error).and_then(|value| env.throw(value)));
+}
+
+#[cold]
+fn exception(env: Env, error: &Error) -> napi::Error {
+    match make_error(env, error) {
+        Ok(value) => napi::Error::from(value),
+        // Node could not even make an error: it says why.
+        Err(why) => why,
+    }
+}
+
+fn make_error<'a>(env: Env, error: &Error) -> napi::Result<Unknown<'a>> {
+    let instance = env
+        .get_instance_data::<Instance>()?
+        .ok_or_else(|| napi::Error::from_reason("the module is not installed"))?;
+    let (names, values) = error
+        .facts()
+        .into_iter()
+        .map(|(name, fact)| (name.to_owned(), js_fact(fact)))
+        .unzip();
+    let arguments = (error.code().to_owned(), error.to_string(), names, values);
+    instance
+        .make_error
+        .borrow_back(&env)?
+        .call(arguments.into())
+}
+
+/// Counts are numbers where a number holds them exactly, addresses are always bigints.
+fn js_fact(fact: Fact) -> JsFact {
+    const SAFE: i128 = (1 << 53) - 1;
+    let number = |value: i128| {
+        if (-SAFE..=SAFE).contains(&value) {
+            #[expect(clippy::cast_precision_loss, reason = "it is a safe integer")]
+            Either3::A(value as f64)
+        } else {
+            Either3::B(BigInt {
+                sign_bit: value < 0,
+                words: words(value.unsigned_abs()),
+            })
+        }
+    };
+    match fact {
+        Fact::Number(value) => number(value.into()),
+        Fact::Signed(value) => number(value),
+        Fact::Address(address) => Either3::B(address.value().into()),
+        Fact::Text(text) => Either3::C(text),
+    }
+}
+
+fn words(magnitude: u128) -> Vec<u64> {
+    vec![magnitude as u64, (magnitude >> 64) as u64]
+}
