@@ -1,83 +1,180 @@
 //! The two states of an allocation, as two types.
 
 use crate::address::Address;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{Layout, SectionId};
 use crate::protection::Protection;
+use crate::shared::{Place, Segments, Shared};
+use std::sync::Arc;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
+///
+/// ```
+/// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+/// let memory = CodeMemory::new(Options::default())?;
+/// let mut layout = Layout::new();
+/// let text = layout.add(Protection::ReadExecute, 1, 16)?;
+/// let mut in_flight = memory.allocate(&Request::new(&layout))?;
+/// in_flight.write(text, 0, &[0xc3])?; // ret
+/// let entry = in_flight.address(text);
+/// let allocation = in_flight.finalize()?;
+/// assert_eq!(allocation.segment_address(Protection::ReadExecute), Some(entry));
+/// # Ok::<(), codeslab::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct InFlightAllocation {}
+pub struct InFlightAllocation {
+    // Invariant: present until the allocation is published or given back.
+    place: Option<Place>,
+    shared: Arc<Shared>,
+    layout: Layout,
+    segments: Segments,
+}
 
 impl InFlightAllocation {
+    pub(crate) const fn new(
+        shared: Arc<Shared>,
+        place: Place,
+        layout: Layout,
+        segments: Segments,
+    ) -> Self {
+        Self {
+            place: Some(place),
+            shared,
+            layout,
+            segments,
+        }
+    }
+
     /// The layout it was made from.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
-        unimplemented!()
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
     }
+
     /// Where the section will run.
     ///
     /// # Panics
-    /// If `section` comes from another layout.
+    /// If `section` comes from another layout that has more sections.
     #[must_use]
-    pub fn address(&self, _section: SectionId) -> Address {
-        unimplemented!()
+    pub fn address(&self, section: SectionId) -> Address {
+        let section = self.layout.section(section);
+        // An empty section of an empty segment has to be somewhere: where the first segment is.
+        let segment = self
+            .segment_address(section.protection)
+            .or_else(|| self.first_address());
+        Address::new(segment.unwrap_or_default().value() + section.offset)
     }
-    /// Where the segment of this protection will be.
+
+    fn first_address(&self) -> Option<Address> {
+        Protection::ALL
+            .into_iter()
+            .find_map(|protection| self.segment_address(protection))
+    }
+
+    /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
-    pub fn segment_address(&self, _protection: Protection) -> Option<Address> {
-        unimplemented!()
+    pub fn segment_address(&self, protection: Protection) -> Option<Address> {
+        self.segments[protection.index()]
+            .as_ref()
+            .map(|(_, publisher)| publisher.address())
     }
-    /// The bytes of the section, to be written in place. They start out unspecified for code and constants (write all
-    /// of them) and zero for data.
-    pub fn bytes_mut(&mut self, _section: SectionId) -> &mut [u8] {
-        unimplemented!()
+
+    /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
+    /// said, so write all of it.
+    ///
+    /// # Panics
+    /// If `section` comes from another layout that has more sections.
+    pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
+        let section = self.layout.section(section);
+        let Some((bytes, _)) = &mut self.segments[section.protection.index()] else {
+            return &mut [];
+        };
+        let start = section.offset as usize;
+        &mut bytes.as_mut()[start..start + section.size as usize]
     }
+
     /// Copies `bytes` to `offset` bytes behind the start of the section.
     ///
     /// # Errors
-    /// `OutOfBounds`
-    pub fn write(&mut self, _section: SectionId, _offset: u64, _bytes: &[u8]) -> Result<()> {
-        unimplemented!()
+    /// [`Error::OutOfBounds`] if they do not all lie inside it; nothing is written then.
+    ///
+    /// # Panics
+    /// If `section` comes from another layout that has more sections.
+    pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
+        let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
+        let end = offset.checked_add(length).filter(|end| *end <= size);
+        let end = end.ok_or(Error::OutOfBounds {
+            offset,
+            length,
+            size,
+        })?;
+        self.bytes_mut(section)[offset as usize..end as usize].copy_from_slice(bytes);
+        Ok(())
     }
-    /// Publishes it: code becomes executable, constants read-only, instruction caches coherent.
+
+    /// Publishes it: code becomes executable, constants read-only, and every processor sees the bytes.
     ///
     /// # Errors
-    /// `Refused`; the allocation is abandoned then.
-    pub fn finalize(self) -> Result<Allocation> {
-        unimplemented!()
+    /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
+    pub fn finalize(mut self) -> Result<Allocation> {
+        self.shared.check_process()?;
+        for protection in Protection::ALL {
+            let Some((bytes, publisher)) = &self.segments[protection.index()] else {
+                continue;
+            };
+            self.shared.publish(publisher, bytes, protection)?;
+        }
+        let place = self
+            .place
+            .take()
+            .expect("an in-flight allocation has a place");
+        self.shared.note_published(place);
+        Ok(Allocation {
+            place,
+            shared: Arc::clone(&self.shared),
+        })
     }
-    /// Gives it back unpublished.
-    pub fn abandon(self) {
-        unimplemented!()
+
+    /// Gives it back unpublished. Dropping it does the same.
+    pub fn abandon(self) {}
+}
+
+impl Drop for InFlightAllocation {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.segments = [None, None, None];
+            self.shared.abandon(place);
+        }
     }
 }
 
-/// A published allocation. Dropping it frees it.
+/// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.
 #[derive(Debug)]
-pub struct Allocation {}
+pub struct Allocation {
+    place: Place,
+    shared: Arc<Shared>,
+}
 
 impl Allocation {
-    /// The layout it was made from.
+    /// Where the segment of this protection is; `None` if it has no bytes. A section is at its offset from here.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
-        unimplemented!()
+    pub fn segment_address(&self, protection: Protection) -> Option<Address> {
+        self.place.address(protection)
     }
-    /// Where the section is.
-    ///
-    /// # Panics
-    /// If `section` comes from another layout.
+
+    /// Bytes that it occupies, rounding included.
     #[must_use]
-    pub fn address(&self, _section: SectionId) -> Address {
-        unimplemented!()
+    pub fn size(&self) -> u64 {
+        self.place.size()
     }
-    /// Where the segment of this protection is.
-    #[must_use]
-    pub fn segment_address(&self, _protection: Protection) -> Option<Address> {
-        unimplemented!()
-    }
-    /// Gives it back. Nothing may execute it or refer to it any more.
-    pub fn free(self) {
-        unimplemented!()
+
+    /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or
+    /// refer to it any more. Dropping it does the same.
+    pub fn free(self) {}
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.shared.free(self.place);
     }
 }

@@ -67,6 +67,16 @@ impl Reach {
     pub const fn bytes(self) -> u64 {
         self.0
     }
+
+    /// The largest power of two within reach, and at most 4 GiB: slabs count their granules in 32 bits.
+    pub(crate) const fn largest_block(self) -> u64 {
+        const MOST: u64 = 4 << 30;
+        if self.0 > MOST {
+            MOST
+        } else {
+            1 << self.0.ilog2()
+        }
+    }
 }
 
 impl fmt::Display for Reach {

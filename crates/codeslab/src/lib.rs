@@ -1,16 +1,28 @@
 //! Code memory for just-in-time compilers, linkers, emulators and hooks.
-#![allow(dead_code)]
 
 mod address;
 mod allocation;
+mod bins;
+mod bits;
+mod block;
+mod cluster;
 mod code_model;
 mod error;
 mod layout;
 mod manager;
+mod mapping;
 mod options;
 mod page;
 mod protection;
+mod reservation;
+mod shard;
+mod shared;
+mod slab;
+#[cfg(test)]
+mod slab_tests;
+mod span;
 mod stats;
+mod sys;
 
 pub use address::{Address, Window};
 pub use allocation::{Allocation, InFlightAllocation};

@@ -1,21 +1,42 @@
-//! The memory manager.
+//! The memory manager: options in, allocations out.
 
 use crate::address::{Address, Window};
 use crate::allocation::InFlightAllocation;
-use crate::error::Result;
+use crate::code_model::CodeModel;
+use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::options::Options;
-use crate::stats::{Capabilities, Configuration, Picture, Stats};
+use crate::options::{Options, Writer};
+use crate::shared::Shared;
+use crate::stats::{Capabilities, Configuration, Picture, Stats, WriterStatus};
+use crate::sys::{self, Platform};
+use std::sync::Arc;
 
-/// A manager of code memory. Clones share it; it may be used from any thread.
+/// Bytes of a block where nobody says otherwise.
+const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
+
+/// A manager of code memory. Clones are handles to the same one; it may be used from any thread.
+///
+/// ```
+/// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+/// let memory = CodeMemory::new(Options::default())?;
+/// let mut layout = Layout::new();
+/// let code = layout.add(Protection::ReadExecute, 64, 16)?;
+/// let data = layout.add(Protection::ReadWrite, 4096, 8)?;
+/// let in_flight = memory.allocate(&Request::new(&layout))?;
+/// // Within reach of each other:
+/// assert!(in_flight.address(code).distance(in_flight.address(data)) < 1 << 31);
+/// # Ok::<(), codeslab::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct CodeMemory {}
+pub struct CodeMemory {
+    shared: Arc<Shared>,
+}
 
 /// What is asked of a [`CodeMemory`]: bytes, and the windows in which all of them have to lie.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    pub(crate) layout: &'a Layout,
-    pub(crate) windows: &'a [Window],
+    layout: &'a Layout,
+    windows: &'a [Window],
 }
 
 impl<'a> Request<'a> {
@@ -33,50 +54,161 @@ impl<'a> Request<'a> {
     pub const fn within(self, windows: &'a [Window]) -> Self {
         Self { windows, ..self }
     }
+
+    /// What all windows have in common.
+    fn window(&self) -> Result<Window> {
+        let mut common = Window::ANYWHERE;
+        for window in self.windows {
+            common = common
+                .intersect(*window)
+                .ok_or_else(|| Error::ConflictingWindows {
+                    first: common,
+                    second: *window,
+                    distance: common
+                        .first()
+                        .max(window.first())
+                        .distance(common.last().min(window.last())),
+                })?;
+        }
+        Ok(common)
+    }
 }
 
 impl CodeMemory {
     /// Opens a memory. Nothing is reserved before the first allocation.
     ///
     /// # Errors
-    /// option errors, `WriterUnavailable`, `UnsupportedPlatform`.
-    pub fn new(_options: Options) -> Result<Self> {
-        unimplemented!()
+    /// [`Error::InvalidBlockSize`], [`Error::InvalidEnvironment`], [`Error::UnsupportedCodeModel`],
+    /// [`Error::WriterUnavailable`] for a choice that is impossible here; [`Error::UnsupportedPlatform`].
+    pub fn new(options: Options) -> Result<Self> {
+        let options = options.or_environment(|name| std::env::var(name).ok())?;
+        Self::on(sys::current()?, &options)
     }
-    /// What it was opened with.
+
+    /// Opens a memory on a platform.
+    pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
+        let configuration = configure(&*platform, options)?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(platform, configuration)),
+        })
+    }
+
+    /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        unimplemented!()
+        self.shared.configuration()
     }
+
     /// Places a request: all of its segments in one block, or nothing.
     ///
     /// # Errors
-    /// see `Error`
-    pub fn allocate(&self, _request: &Request<'_>) -> Result<InFlightAllocation> {
-        unimplemented!()
+    /// [`Error::EmptyRequest`], [`Error::TooLarge`], [`Error::InvalidAlignment`], [`Error::ConflictingWindows`] for a request that
+    /// cannot be met; [`Error::OutOfReach`] if no address space is free where it has to be; [`Error::Refused`] if the system
+    /// refuses; [`Error::Forked`] in a child process. Nothing is taken then.
+    pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
+        let (place, segments) = self.shared.allocate(request.layout, request.window()?)?;
+        Ok(InFlightAllocation::new(
+            Arc::clone(&self.shared),
+            place,
+            request.layout.clone(),
+            segments,
+        ))
     }
+
     /// What it holds now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        unimplemented!()
+        self.shared.stats()
     }
+
     /// A picture of its blocks, slabs and spans.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        unimplemented!()
+        Picture {
+            blocks: self.shared.pictures(),
+        }
+    }
+
+    /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.
+    pub fn trim(&self) {
+        self.shared.trim();
     }
 }
 
 /// What this process can do, with the reason for everything that it cannot.
 ///
 /// # Errors
-/// `UnsupportedPlatform`
+/// [`Error::UnsupportedPlatform`] where there is no port.
 pub fn capabilities() -> Result<Capabilities> {
-    unimplemented!()
+    let platform = sys::current()?;
+    let facts = platform.facts();
+    let status = |writer| WriterStatus {
+        writer,
+        unavailable: platform.probe(writer).err(),
+    };
+    let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
+    Ok(Capabilities {
+        architecture: facts.architecture,
+        operating_system: std::env::consts::OS,
+        page_size: facts.page_size,
+        granularity: facts.granularity,
+        writers: Writer::ALL.map(status).into(),
+        code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
+    })
 }
 
-/// The address of a symbol that the process itself provides: its executable and the libraries it has loaded (`dlsym`).
+/// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.
 #[must_use]
-pub fn process_symbol(_name: &str) -> Option<Address> {
-    unimplemented!()
+pub fn process_symbol(name: &str) -> Option<Address> {
+    let name = std::ffi::CString::new(name).ok()?;
+    sys::current().ok()?.process_symbol(&name)
+}
+
+fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {
+    let facts = platform.facts();
+    let model = options.code_model;
+    let reach = model.reach(facts.architecture);
+    let reach = reach.ok_or(Error::UnsupportedCodeModel {
+        architecture: facts.architecture,
+        model,
+    })?;
+    let (minimum, maximum) = (4 * facts.granularity, reach.largest_block());
+    let size = options
+        .block_size
+        .unwrap_or(DEFAULT_BLOCK_BYTES.clamp(minimum, maximum));
+    if !size.is_power_of_two() || size < minimum || size > maximum {
+        return Err(Error::InvalidBlockSize {
+            size,
+            minimum,
+            maximum,
+        });
+    }
+    let writer = choose_writer(platform, options.writer)?;
+    Ok(Configuration {
+        block_size: size,
+        code_model: model,
+        reach,
+        writer,
+        constants: options.constants,
+    })
+}
+
+fn choose_writer(platform: &dyn Platform, wanted: Option<Writer>) -> Result<Writer> {
+    if let Some(writer) = wanted {
+        return platform
+            .probe(writer)
+            .map(|()| writer)
+            .map_err(|reason| Error::WriterUnavailable { writer, reason });
+    }
+    let mut reasons = Vec::new();
+    for writer in Writer::ALL {
+        match platform.probe(writer) {
+            Ok(()) => return Ok(writer),
+            Err(reason) => reasons.push(format!("{writer}: {reason}")),
+        }
+    }
+    Err(Error::WriterUnavailable {
+        writer: Writer::ALL[0],
+        reason: reasons.join("; "),
+    })
 }

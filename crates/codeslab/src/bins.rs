@@ -1,0 +1,167 @@
+//! Free runs by size: where to look for one that is large enough.
+//!
+//! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind; whoever takes an entry
+//! out asks whether it is still true. That makes merging free of charge, and the slab sweeps all entries together when
+//! more of them are stale than true.
+
+/// log2 of the number of classes between a power of two and the next.
+const STEPS_LOG2: u32 = 2;
+/// Below this, every length has a class of its own.
+const EXACT: u32 = 32;
+
+/// Lists of the starts of free runs, one list a size class. Lengths and starts are counted in granules.
+#[derive(Debug)]
+pub(crate) struct Bins {
+    lists: Vec<Vec<u32>>,
+    // Invariant: bit c is set exactly if list c has entries.
+    filled: [u64; 3],
+    entries: usize,
+}
+
+/// The class of a free run: the last whose members are all at most as long.
+fn class_of(length: u32) -> usize {
+    if length < EXACT {
+        return length as usize;
+    }
+    let log2 = length.ilog2();
+    let step = (length >> (log2 - STEPS_LOG2)) & ((1 << STEPS_LOG2) - 1);
+    (EXACT + ((log2 - EXACT.ilog2()) << STEPS_LOG2) + step) as usize
+}
+
+/// The first class whose members are all at least `length` long.
+fn class_that_holds(length: u32) -> usize {
+    let class = class_of(length);
+    if length < EXACT || length.trailing_zeros() >= length.ilog2() - STEPS_LOG2 {
+        class
+    } else {
+        class + 1
+    }
+}
+
+impl Bins {
+    /// Bins for runs of up to `longest` granules.
+    pub(crate) fn new(longest: u32) -> Self {
+        Self {
+            lists: vec![Vec::new(); class_of(longest) + 1],
+            filled: [0; 3],
+            entries: 0,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, start: u32, length: u32) {
+        let class = class_of(length);
+        self.lists[class].push(start);
+        self.filled[class / 64] |= 1 << (class % 64);
+        self.entries += 1;
+    }
+
+    pub(crate) const fn entries(&self) -> usize {
+        self.entries
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.lists.iter_mut().for_each(Vec::clear);
+        self.filled = [0; 3];
+        self.entries = 0;
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let entries: usize = self.lists.iter().map(Vec::capacity).sum();
+        self.lists.capacity() * size_of::<Vec<u32>>() + entries * size_of::<u32>()
+    }
+
+    /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length.
+    /// `length_of` tells how long the free run at a start is now, or that there is none; entries that turn out to be
+    /// stale are dropped.
+    pub(crate) fn take(
+        &mut self,
+        length: u32,
+        length_of: impl Fn(u32) -> Option<u32>,
+        fits: impl Fn(u32, u32) -> bool,
+    ) -> Option<u32> {
+        let holding = class_that_holds(length);
+        let mut class = holding;
+        while let Some(found) = self.next_filled(class) {
+            if let Some(start) = self.take_from(found, usize::MAX, &length_of, &fits) {
+                return Some(start);
+            }
+            class = found + 1;
+        }
+        // The class below holds shorter ones too. A few looks are enough to find a run that was just grown to measure.
+        let below = class_of(length);
+        if below < holding && below < self.lists.len() {
+            return self.take_from(below, 8, &length_of, &fits);
+        }
+        None
+    }
+
+    fn next_filled(&self, from: usize) -> Option<usize> {
+        (from / 64..self.filled.len()).find_map(|word| {
+            let mask = if word == from / 64 {
+                u64::MAX << (from % 64)
+            } else {
+                u64::MAX
+            };
+            let bits = self.filled[word] & mask;
+            (bits != 0).then(|| word * 64 + bits.trailing_zeros() as usize)
+        })
+    }
+
+    /// Looks at the last `looks` entries of one class, newest first.
+    fn take_from(
+        &mut self,
+        class: usize,
+        looks: usize,
+        length_of: &impl Fn(u32) -> Option<u32>,
+        fits: &impl Fn(u32, u32) -> bool,
+    ) -> Option<u32> {
+        let list = &mut self.lists[class];
+        let mut index = list.len();
+        let lowest = index.saturating_sub(looks);
+        let mut taken = None;
+        while index > lowest && taken.is_none() {
+            index -= 1;
+            let start = list[index];
+            match length_of(start) {
+                Some(length) if class_of(length) == class => {
+                    if fits(start, length) {
+                        list.swap_remove(index);
+                        self.entries -= 1;
+                        taken = Some(start);
+                    }
+                }
+                _ => {
+                    list.swap_remove(index);
+                    self.entries -= 1;
+                }
+            }
+        }
+        if list.is_empty() {
+            self.filled[class / 64] &= !(1 << (class % 64));
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{class_of, class_that_holds};
+
+    #[test]
+    fn classes_ascend_and_a_holding_class_holds() {
+        let lengths = (1..5_000)
+            .chain((12..31).flat_map(|log2| [(1_u32 << log2) - 1, 1 << log2, (1 << log2) + 1]));
+        for length in lengths {
+            assert!(class_of(length) <= class_of(length + 1));
+            assert!(class_of(length) < 192, "the bitmap has 192 bits");
+            let holding = class_that_holds(length);
+            assert!(holding == class_of(length) || holding == class_of(length) + 1);
+            if holding == class_of(length) {
+                assert!(
+                    length == 1 || class_of(length - 1) < holding,
+                    "{length} is not the shortest of its class"
+                );
+            }
+        }
+    }
+}

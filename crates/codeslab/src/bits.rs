@@ -1,0 +1,132 @@
+//! A set of small numbers that finds its next and its previous member in a few steps, however far away they are.
+//!
+//! Words of 64 bits, and above them words that say which words below are not zero. It is zeroed memory at first, so a
+//! large empty set costs address space only.
+
+/// A set of numbers from 0 to its length, excluded.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    // Invariant: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word.
+    levels: Vec<Vec<u64>>,
+}
+
+impl Bits {
+    pub(crate) fn new(length: usize) -> Self {
+        let mut levels = Vec::new();
+        let mut words = length.max(1);
+        loop {
+            words = words.div_ceil(64);
+            levels.push(vec![0; words]);
+            if words == 1 {
+                return Self { levels };
+            }
+        }
+    }
+
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.levels[0][index / 64] >> (index % 64) & 1 == 1
+    }
+
+    pub(crate) fn insert(&mut self, index: usize) {
+        let mut index = index;
+        for level in &mut self.levels {
+            let word = &mut level[index / 64];
+            let was_empty = *word == 0;
+            *word |= 1 << (index % 64);
+            if !was_empty {
+                return;
+            }
+            index /= 64;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, index: usize) {
+        let mut index = index;
+        for level in &mut self.levels {
+            let word = &mut level[index / 64];
+            *word &= !(1 << (index % 64));
+            if *word != 0 {
+                return;
+            }
+            index /= 64;
+        }
+    }
+
+    /// The smallest member that is at least `from`.
+    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+        let mut index = from;
+        for (height, level) in self.levels.iter().enumerate() {
+            let word = level.get(index / 64)? & (u64::MAX << (index % 64));
+            if word != 0 {
+                return Some(
+                    self.descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize),
+                );
+            }
+            index = index / 64 + 1;
+        }
+        None
+    }
+
+    /// The largest member that is at most `from`.
+    pub(crate) fn previous(&self, from: usize) -> Option<usize> {
+        let mut index = from;
+        for (height, level) in self.levels.iter().enumerate() {
+            let word = level[index / 64] & (u64::MAX >> (63 - index % 64));
+            if word != 0 {
+                return Some(
+                    self.descend_last(height, index / 64 * 64 + 63 - word.leading_zeros() as usize),
+                );
+            }
+            index = (index / 64).checked_sub(1)?;
+        }
+        None
+    }
+
+    fn descend_first(&self, height: usize, index: usize) -> usize {
+        self.levels[..height]
+            .iter()
+            .rev()
+            .fold(index, |index, level| {
+                index * 64 + level[index].trailing_zeros() as usize
+            })
+    }
+
+    fn descend_last(&self, height: usize, index: usize) -> usize {
+        self.levels[..height]
+            .iter()
+            .rev()
+            .fold(index, |index, level| {
+                index * 64 + 63 - level[index].leading_zeros() as usize
+            })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        std::iter::successors(self.next(0), |last| self.next(last + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bits;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn agrees_with_an_ordered_set(length in 1_usize..20_000, actions in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400), probes in prop::collection::vec(any::<prop::sample::Index>(), 20)) {
+            let mut bits = Bits::new(length);
+            let mut oracle = BTreeSet::new();
+            for (insert, index) in actions {
+                let index = index.index(length);
+                if insert { bits.insert(index); oracle.insert(index); } else { bits.remove(index); oracle.remove(&index); }
+            }
+            prop_assert!(bits.iter().eq(oracle.iter().copied()));
+            for probe in probes {
+                let probe = probe.index(length);
+                prop_assert_eq!(bits.contains(probe), oracle.contains(&probe));
+                prop_assert_eq!(bits.next(probe), oracle.range(probe..).next().copied());
+                prop_assert_eq!(bits.previous(probe), oracle.range(..=probe).next_back().copied());
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A block: address space in which every address reaches every other, divided into slabs for code, constants and data.
+//!
+//! Slabs grow in steps out of what the block has left: code upwards from the start, data downwards from the end, constants
+//! upwards from a place in between. A slab that meets its neighbour goes on in the largest gap that is left, so a block is
+//! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
+
+use crate::address::Window;
+use crate::error::Refusal;
+use crate::mapping::{Bytes, Mapping, Publisher};
+use crate::options::{Constants, Writer};
+use crate::protection::Protection;
+use crate::slab::Slab;
+use crate::span::{Span, SpanSet};
+use std::cmp::Reverse;
+
+/// Bytes by which a slab grows at first, and at most unless more is needed at once.
+const FIRST_STEP: u64 = 64 << 10;
+const LAST_STEP: u64 = 256 << 10;
+
+/// What every request is carved in: small, because most sections of real objects are.
+const GRANULE: u64 = 16;
+
+/// How a block is divided and written; the same for all blocks of a memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Division {
+    pub(crate) constants: Constants,
+    pub(crate) writer: Writer,
+    pub(crate) page_bytes: u64,
+    /// What the system maps at least.
+    pub(crate) granularity: u64,
+}
+
+impl Division {
+    /// The slab from which memory with this protection is carved.
+    pub(crate) const fn slab_of(&self, protection: Protection) -> Protection {
+        match (protection, self.constants) {
+            (Protection::ReadOnly, Constants::WithCode) => Protection::ReadExecute,
+            _ => protection,
+        }
+    }
+
+    const fn granule(&self, slab: Protection) -> u64 {
+        let own_pages = crate::mapping::needs_own_pages(self.writer);
+        if own_pages && !matches!(slab, Protection::ReadWrite) {
+            self.page_bytes
+        } else {
+            GRANULE
+        }
+    }
+}
+
+/// One segment of a request, for the slab it is carved from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    pub(crate) slab: Protection,
+    pub(crate) size: u64,
+    pub(crate) align: u64,
+}
+
+/// A part of a request for each protection; `None` where there is nothing.
+pub(crate) type Parts = [Option<Part>; 3];
+/// What was carved for them.
+pub(crate) type Spans = [Option<Span>; 3];
+
+/// One block.
+#[derive(Debug)]
+pub(crate) struct Block {
+    mapping: Mapping,
+    division: Division,
+    cluster: u64,
+    slabs: [Slab; 3],
+    // What no slab has yet.
+    unused: SpanSet,
+    // What was too large for a slab the last time, until something is freed there.
+    too_large: [u64; 3],
+    steps: [u64; 3],
+    // Invariant: requests of which spans are carved.
+    tenants: u64,
+}
+
+impl Block {
+    pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Self {
+        let size = mapping.size();
+        let slabs = Protection::ALL.map(|slab| Slab::new(size, division.granule(slab)));
+        let unused = usable(mapping.range(), division.granularity);
+        Self {
+            mapping,
+            division,
+            cluster,
+            slabs,
+            unused,
+            too_large: [u64::MAX; 3],
+            steps: [FIRST_STEP; 3],
+            tenants: 0,
+        }
+    }
+
+    pub(crate) const fn cluster(&self) -> u64 {
+        self.cluster
+    }
+
+    pub(crate) const fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    pub(crate) fn range(&self) -> Window {
+        self.mapping.range()
+    }
+
+    pub(crate) fn slab(&self, protection: Protection) -> &Slab {
+        &self.slabs[protection.index()]
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.tenants == 0
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.slabs.iter().map(Slab::used_bytes).sum()
+    }
+
+    /// Carves all parts or nothing. `None` if they do not fit.
+    pub(crate) fn carve(&mut self, parts: &Parts) -> Result<Option<Spans>, Refusal> {
+        let hopeless = |part: &Part| part.size >= self.too_large[part.slab.index()];
+        if parts.iter().flatten().any(hopeless) {
+            return Ok(None);
+        }
+        let mut spans = [None; 3];
+        for (index, part) in parts.iter().enumerate() {
+            let Some(part) = part else { continue };
+            match self.carve_part(*part) {
+                Ok(Some(span)) => spans[index] = Some(span),
+                Ok(None) => {
+                    self.too_large[part.slab.index()] = part.size;
+                    self.uncarve(parts, &spans);
+                    return Ok(None);
+                }
+                Err(refusal) => {
+                    self.uncarve(parts, &spans);
+                    return Err(refusal);
+                }
+            }
+        }
+        self.mapping
+            .open_view()
+            .inspect_err(|_| self.uncarve(parts, &spans))?;
+        self.tenants += 1;
+        Ok(Some(spans))
+    }
+
+    fn uncarve(&mut self, parts: &Parts, spans: &Spans) {
+        for (part, span) in parts.iter().zip(spans) {
+            if let (Some(part), Some(span)) = (part, span) {
+                self.slabs[part.slab.index()].free(*span);
+            }
+        }
+    }
+
+    fn carve_part(&mut self, part: Part) -> Result<Option<Span>, Refusal> {
+        let slab = &mut self.slabs[part.slab.index()];
+        if let Some(span) = slab.carve(part.size, part.align) {
+            return Ok(Some(span));
+        }
+        // Blocks begin at multiples of the largest alignment, so an aligned offset is an aligned address.
+        let needed = slab.round_up(part.size) + part.align.saturating_sub(GRANULE);
+        if !self.grow(part.slab, needed)? {
+            return Ok(None);
+        }
+        Ok(self.slabs[part.slab.index()].carve(part.size, part.align))
+    }
+
+    /// Makes sure that a slab has a free run of `needed` bytes. False if there is no room for it.
+    fn grow(&mut self, slab: Protection, needed: u64) -> Result<bool, Refusal> {
+        let Some(pages) = self.next_pages(slab, needed) else {
+            return Ok(false);
+        };
+        self.mapping.commit(pages, slab)?;
+        self.unused.remove(pages);
+        self.slabs[slab.index()].extend(pages);
+        let step = &mut self.steps[slab.index()];
+        *step = (*step * 2).min(LAST_STEP);
+        Ok(true)
+    }
+
+    /// Where a slab goes on: beside what it has, or else in the largest gap.
+    fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
+        let beside = self.slabs[slab.index()]
+            .extents()
+            .iter()
+            .find_map(|extent| self.pages_beside(extent, slab, needed));
+        beside.or_else(|| {
+            let gap = self
+                .unused
+                .iter()
+                .max_by_key(|gap| (gap.size, Reverse(gap.offset)))?;
+            let size = self.whole_step(slab, needed, gap.size)?;
+            let fresh = self.slabs[slab.index()].extents().is_empty();
+            Some(Span {
+                offset: self.start_in_gap(slab, gap, size, fresh),
+                size,
+            })
+        })
+    }
+
+    fn pages_beside(&self, extent: Span, slab: Protection, needed: u64) -> Option<Span> {
+        let pieces = &self.slabs[slab.index()];
+        let above = || {
+            let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
+            let missing = needed.saturating_sub(pieces.free_below(extent.end()));
+            self.whole_step(slab, missing, gap.size).map(|size| Span {
+                offset: gap.offset,
+                size,
+            })
+        };
+        let below = || {
+            let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
+            let missing = needed.saturating_sub(pieces.free_from(extent.offset));
+            self.whole_step(slab, missing, gap.size).map(|size| Span {
+                offset: gap.end() - size,
+                size,
+            })
+        };
+        // Data comes down from the end of the block, the others go up.
+        if slab == Protection::ReadWrite {
+            below().or_else(above)
+        } else {
+            above().or_else(below)
+        }
+    }
+
+    /// How much to take for `needed` bytes out of a gap of `available`.
+    fn whole_step(&self, slab: Protection, needed: u64, available: u64) -> Option<u64> {
+        let least = needed
+            .max(1)
+            .checked_next_multiple_of(self.division.granularity)?;
+        // A step is at most an eighth of the block, so that small blocks hold all three kinds.
+        let step = self.steps[slab.index()]
+            .min(self.mapping.size() / 8)
+            .next_multiple_of(self.division.granularity);
+        (least <= available).then(|| least.max(step).min(available))
+    }
+
+    fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {
+        let last = gap.end() - size;
+        match slab {
+            Protection::ReadExecute => gap.offset,
+            Protection::ReadWrite => last,
+            // Real objects have about three times as much code as constants, and little data.
+            Protection::ReadOnly if fresh => {
+                let between = gap.offset + gap.size / 8 * 5;
+                between
+                    .next_multiple_of(self.division.granularity)
+                    .min(last)
+            }
+            Protection::ReadOnly => last,
+        }
+    }
+
+    /// The writable bytes of what was just carved, of the sizes that were asked for.
+    #[allow(unsafe_code, reason = "the slabs see to it that spans are disjoint")]
+    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> [Option<(Bytes, Publisher)>; 3] {
+        std::array::from_fn(|index| {
+            let (part, span) = (parts[index]?, spans[index]?);
+            // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once. `carve`
+            // opened the view, and it is not closed while anything of the block is in flight.
+            let bytes = unsafe { self.mapping.lend(span, part.size, part.slab) };
+            Some((bytes, self.mapping.publisher(span)))
+        })
+    }
+
+    /// Takes spans back. Whoever calls this has seen to it that nobody uses them.
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    pub(crate) fn free(&mut self, spans: &Spans) {
+        for (index, span) in spans.iter().enumerate() {
+            let Some(span) = *span else { continue };
+            let slab = self.division.slab_of(Protection::ALL[index]);
+            // SAFETY: the span is carved, committed for its slab, and no longer used.
+            let retracted = unsafe { self.mapping.retract(span, slab) };
+            // A span that the system does not let us clean is never given out again; it is a leak, and harmless.
+            if retracted.is_ok() {
+                self.slabs[slab.index()].free(span);
+                self.too_large[slab.index()] = u64::MAX;
+            }
+        }
+        self.tenants -= 1;
+    }
+
+    /// Gives all memory back if nothing is carved. The block is as good as new afterwards.
+    #[allow(unsafe_code, reason = "an empty block has no users")]
+    pub(crate) fn reset(&mut self) -> Result<(), Refusal> {
+        assert!(
+            self.is_empty(),
+            "a block with {} tenants is reset",
+            self.tenants
+        );
+        // SAFETY: nothing is carved, so nobody uses anything.
+        unsafe { self.mapping.decommit() }?;
+        self.slabs =
+            Protection::ALL.map(|slab| Slab::new(self.mapping.size(), self.division.granule(slab)));
+        self.unused = usable(self.mapping.range(), self.division.granularity);
+        self.too_large = [u64::MAX; 3];
+        self.steps = [FIRST_STEP; 3];
+        Ok(())
+    }
+
+    /// Drops the writable view. Nothing of the block is in flight.
+    pub(crate) fn close_view(&mut self) {
+        self.mapping.close_view();
+    }
+
+    /// Mappings that the system keeps for it at most: neighbouring blocks may share some.
+    pub(crate) fn mappings(&self) -> u64 {
+        let slabs: usize = self.slabs.iter().map(|slab| slab.extents().len()).sum();
+        (slabs + self.unused.len()) as u64 + u64::from(self.mapping.has_view())
+    }
+
+    /// Bytes of bookkeeping.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        self.slabs.iter().map(Slab::metadata_bytes).sum::<u64>() + size_of::<Self>() as u64
+    }
+}
+
+/// A block's bytes, less the granule that begins at a multiple of 4 GiB: libgcc passes over unwind information of a function
+/// whose address has no low 32 bits.
+fn usable(range: Window, granularity: u64) -> SpanSet {
+    let (start, size) = (range.first(), range.last().distance(range.first()) + 1);
+    let mut all = SpanSet::from_iter([Span { offset: 0, size }]);
+    if let Some(multiple) = start.align_up(1 << 32).filter(|at| *at <= range.last()) {
+        all.remove(Span {
+            offset: multiple.distance(start),
+            size: granularity,
+        });
+    }
+    all
+}
+
+/// Bytes that a fresh block needs to hold all parts for certain.
+pub(crate) fn bytes_needed(parts: &Parts, granularity: u64) -> Option<u64> {
+    // The granule that may have to be left out, see `usable`.
+    let mut total = granularity;
+    for part in parts.iter().flatten() {
+        let padded = part
+            .size
+            .checked_add(part.align)?
+            .checked_next_multiple_of(granularity)?;
+        total = total.checked_add(padded)?;
+    }
+    Some(total)
+}

@@ -1,0 +1,343 @@
+//! Placement: which address space blocks come from.
+//!
+//! A cluster is a set of reservations that all reach each other. Blocks are taken out of large reservations, so that later
+//! libraries do not take their neighbourhood. When a cluster's neighbourhood is full, or a request has to lie elsewhere, there is
+//! a new cluster; none is ever stretched beyond the reach.
+
+use crate::address::{Address, Window};
+use crate::code_model::Reach;
+use crate::error::{Error, Limit, Refusal, Result};
+use crate::reservation::{Backing, Reservation};
+use crate::span::{Span, SpanSet};
+use crate::sys::Platform;
+use crate::sys::gaps::nearest_gap;
+use std::sync::Arc;
+
+/// Bytes that are reserved at once, where there is room.
+const TERRITORY: u64 = 256 << 20;
+/// How often a place is looked for again after somebody else took it.
+const ATTEMPTS: usize = 16;
+
+/// All address space of a memory.
+#[derive(Debug)]
+pub(crate) struct Clusters {
+    platform: Arc<dyn Platform>,
+    reach: Reach,
+    backing: Backing,
+    /// What blocks are aligned to.
+    align: u64,
+    clusters: Vec<Cluster>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Cluster {
+    id: u64,
+    // Invariant: not empty; all of them within one reach.
+    territories: Vec<Territory>,
+}
+
+/// A reservation and what of it is not in a block.
+#[derive(Debug)]
+struct Territory {
+    reservation: Arc<Reservation>,
+    free: SpanSet,
+}
+
+/// Address space for one block.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) reservation: Arc<Reservation>,
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
+    pub(crate) cluster: u64,
+}
+
+impl Clusters {
+    pub(crate) const fn new(
+        platform: Arc<dyn Platform>,
+        reach: Reach,
+        backing: Backing,
+        align: u64,
+    ) -> Self {
+        Self {
+            platform,
+            reach,
+            backing,
+            align,
+            clusters: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.clusters.len()
+    }
+
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.territories()
+            .map(|territory| territory.reservation.size())
+            .sum()
+    }
+
+    fn territories(&self) -> impl Iterator<Item = &Territory> {
+        self.clusters
+            .iter()
+            .flat_map(|cluster| &cluster.territories)
+    }
+
+    /// Takes address space for a block of `size` bytes, all of it in `window`.
+    pub(crate) fn take(&mut self, size: u64, window: Window) -> Result<Site> {
+        for index in 0..self.clusters.len() {
+            let Some(room) = self.clusters[index].room(self.reach).intersect(window) else {
+                continue;
+            };
+            if let Some(site) = self.clusters[index].take(size, room, self.align) {
+                return Ok(site);
+            }
+            let hull = self.clusters[index].hull();
+            if let Some(reservation) = self.reserve_beside(hull, room, size)? {
+                self.clusters[index]
+                    .territories
+                    .push(Territory::new(reservation));
+                if let Some(site) = self.clusters[index].take(size, room, self.align) {
+                    return Ok(site);
+                }
+            }
+        }
+        self.open_cluster(size, window)
+    }
+
+    fn open_cluster(&mut self, size: u64, window: Window) -> Result<Site> {
+        let reservation = if window.contains(self.platform.facts().addresses) {
+            self.reserve_anywhere(size)?
+        } else {
+            self.reserve_near(window.center(), window, size)?
+                .ok_or_else(|| self.out_of_reach(size, window))?
+        };
+        let cluster = Cluster {
+            id: self.next_id,
+            territories: vec![Territory::new(reservation)],
+        };
+        self.next_id += 1;
+        self.clusters.push(cluster);
+        let last = self.clusters.len() - 1;
+        self.clusters[last]
+            .take(size, window, self.align)
+            .ok_or_else(|| self.out_of_reach(size, window))
+    }
+
+    fn out_of_reach(&self, size: u64, window: Window) -> Error {
+        let nearest = self.platform.address_map().ok().and_then(|map| {
+            nearest_gap(
+                &*map,
+                self.platform.facts().addresses,
+                window.center(),
+                size,
+                self.align,
+            )
+        });
+        Error::OutOfReach {
+            size,
+            window,
+            nearest,
+        }
+    }
+
+    /// Sizes to try: as much as blocks will need for a while, and less where that is refused.
+    fn sizes(&self, size: u64, room: u64) -> impl Iterator<Item = u64> + use<> {
+        let most = TERRITORY.min(self.reach.bytes() / 4).min(room).max(size);
+        // Whole blocks, so that nothing is left over.
+        std::iter::successors(Some(most / size * size), move |tried| {
+            (*tried > size).then(|| tried / 2 / size * size)
+        })
+        .map(move |tried| tried.max(size))
+    }
+
+    fn reserve_anywhere(&self, size: u64) -> Result<Reservation> {
+        let mut refused = None;
+        for size in self.sizes(size, u64::MAX) {
+            match Reservation::anywhere(&self.platform, size, self.align, self.backing) {
+                Ok(reservation) => return Ok(reservation),
+                Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(refused.map_or(Error::EmptyRequest, Error::Refused))
+    }
+
+    /// A reservation beside a cluster, or as near to it as there is a gap.
+    fn reserve_beside(&self, hull: Window, room: Window, size: u64) -> Result<Option<Reservation>> {
+        let extent = room.last().distance(room.first());
+        for size in self.sizes(size, extent) {
+            let below = hull
+                .first()
+                .checked_sub(size)
+                .map(|at| at.align_down(self.align));
+            let above = hull
+                .last()
+                .checked_add(1)
+                .and_then(|at| at.align_up(self.align));
+            for at in [below, above].into_iter().flatten() {
+                let fits = Window::of_range(at, size).is_some_and(|wanted| room.contains(wanted));
+                if fits && let Some(reservation) = self.claim(at, size)? {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        self.reserve_near(hull.first(), room, size)
+    }
+
+    /// A reservation inside `window`, as near to `near` as there is a gap. `None` if there is none.
+    fn reserve_near(
+        &self,
+        near: Address,
+        window: Window,
+        size: u64,
+    ) -> Result<Option<Reservation>> {
+        let Some(window) = window.intersect(self.platform.facts().addresses) else {
+            return Ok(None);
+        };
+        let extent = window.last().distance(window.first());
+        let map = self.platform.address_map()?;
+        for size in self.sizes(size, extent) {
+            for _ in 0..ATTEMPTS {
+                let Some(at) = nearest_gap(&*map, window, near, size, self.align) else {
+                    break;
+                };
+                if let Some(reservation) = self.claim(at, size)? {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Claims a place; `None` if somebody else has it, or if the system does not give as much.
+    fn claim(&self, at: Address, size: u64) -> Result<Option<Reservation>> {
+        match Reservation::at(&self.platform, at, size, self.backing) {
+            Ok(reservation) => Ok(Some(reservation)),
+            Err(refusal) if refusal.is_occupied() => Ok(None),
+            Err(refusal) if is_about_size(&refusal) && size > TERRITORY / 16 => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Takes back what [`Clusters::take`] gave. A reservation of which nothing is used goes back to the system, unless it
+    /// is the last.
+    pub(crate) fn give_back(&mut self, reservation: &Arc<Reservation>, block: Span) {
+        let only = self.territories().count() == 1;
+        for cluster in &mut self.clusters {
+            let found = cluster
+                .territories
+                .iter_mut()
+                .position(|one| Arc::ptr_eq(&one.reservation, reservation));
+            if let Some(index) = found {
+                cluster.territories[index].free.insert(block);
+                if !only && cluster.territories[index].is_unused() {
+                    cluster.territories.swap_remove(index);
+                }
+            }
+        }
+        self.clusters
+            .retain(|cluster| !cluster.territories.is_empty());
+    }
+
+    /// Gives back every reservation of which nothing is used.
+    pub(crate) fn trim(&mut self) {
+        for cluster in &mut self.clusters {
+            cluster
+                .territories
+                .retain(|territory| !territory.is_unused());
+        }
+        self.clusters
+            .retain(|cluster| !cluster.territories.is_empty());
+    }
+}
+
+impl Clusters {
+    /// Forgets everything: in a forked child, it is the parent's.
+    pub(crate) fn forget(&mut self) {
+        std::mem::take(&mut self.clusters)
+            .into_iter()
+            .for_each(std::mem::forget);
+    }
+}
+
+/// Whether a smaller reservation might do.
+const fn is_about_size(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.limit,
+        Limit::AddressSpace | Limit::FileSize | Limit::Memory
+    )
+}
+
+impl Cluster {
+    /// From the first to the last byte of it.
+    fn hull(&self) -> Window {
+        let ranges = || {
+            self.territories
+                .iter()
+                .map(|territory| territory.reservation.range())
+        };
+        let first = ranges().map(Window::first).min().unwrap_or_default();
+        let last = ranges().map(Window::last).max().unwrap_or_default();
+        Window::new(first, last).unwrap_or(Window::ANYWHERE)
+    }
+
+    /// Where another block reaches, and is reached by, all of it.
+    fn room(&self, reach: Reach) -> Window {
+        let hull = self.hull();
+        let first = Address::new(hull.last().value().saturating_sub(reach.bytes()));
+        let last = Address::new(hull.first().value().saturating_add(reach.bytes()));
+        Window::new(first, last).unwrap_or(hull)
+    }
+
+    fn take(&mut self, size: u64, room: Window, align: u64) -> Option<Site> {
+        let cluster = self.id;
+        self.territories.iter_mut().find_map(|territory| {
+            let offset = territory.take(size, room, align)?;
+            Some(Site {
+                reservation: Arc::clone(&territory.reservation),
+                offset,
+                size,
+                cluster,
+            })
+        })
+    }
+}
+
+impl Territory {
+    fn new(reservation: Reservation) -> Self {
+        let free = SpanSet::from_iter([Span {
+            offset: 0,
+            size: reservation.size(),
+        }]);
+        Self {
+            reservation: Arc::new(reservation),
+            free,
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.free.bytes() == self.reservation.size()
+    }
+
+    fn take(&mut self, size: u64, room: Window, align: u64) -> Option<u64> {
+        let base = self.reservation.address();
+        let offset = self.free.iter().find_map(|free| {
+            let start = base
+                .checked_add(free.offset)?
+                .max(room.first())
+                .align_up(align)?;
+            let wanted = Window::of_range(start, size)?;
+            let taken = Span {
+                offset: start.distance(base),
+                size,
+            };
+            (free.contains(taken) && room.contains(wanted)).then_some(taken.offset)
+        })?;
+        self.free.remove(Span { offset, size });
+        Some(offset)
+    }
+}

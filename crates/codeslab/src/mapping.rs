@@ -1,0 +1,400 @@
+//! The committed pages of one block: how bytes get into them, and what becomes of them.
+//!
+//! This is where writers differ. Everything above asks for a place to write a span ([`Mapping::lend`]), publishes it and
+//! retracts it; everything below maps and protects pages.
+#![allow(unsafe_code, reason = "owners are where raw ranges and pointers stop")]
+
+use crate::address::{Address, Window};
+use crate::error::Refusal;
+use crate::options::Writer;
+use crate::protection::Protection;
+use crate::reservation::{Backing, Reservation};
+use crate::span::Span;
+use crate::sys::MemoryFile;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// From this size on, freed data goes back to the system instead of being cleared.
+const DISCARD_BYTES: u64 = 64 << 10;
+
+/// What backs the reservations that a writer writes to.
+pub(crate) const fn backing_for(writer: Writer) -> Backing {
+    match writer {
+        Writer::DualMapping | Writer::FileWrite => Backing::File,
+        Writer::Protect | Writer::SelfMem => Backing::Private,
+    }
+}
+
+/// Whether spans of code and constants need pages of their own: where rights change, they change by the page.
+pub(crate) const fn needs_own_pages(writer: Writer) -> bool {
+    matches!(writer, Writer::Protect)
+}
+
+/// The pages behind a block.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    reservation: Arc<Reservation>,
+    // Invariant: inside the reservation, and no other mapping's.
+    offset: u64,
+    size: u64,
+    writer: Writer,
+    // The writable side of the whole block, while it is needed (dual-mapping only).
+    view: Option<NonNull<u8>>,
+    // Where byte 0 of the block would be written if all of it were private memory. Only offsets that are mapped so count.
+    private: Option<NonNull<u8>>,
+    committed_bytes: u64,
+}
+
+// SAFETY: the pointers are to memory that the mapping owns; who may use which part of it is up to the spans.
+unsafe impl Send for Mapping {}
+
+/// The bytes of a span that is being written.
+#[derive(Debug)]
+pub(crate) enum Bytes {
+    /// In their place.
+    InPlace(Lent),
+    /// Elsewhere until they are published.
+    Staged(Box<[u8]>),
+}
+
+/// Memory that only the holder uses until it lets go.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    // Invariant: valid for reads and writes of `size` bytes, and nobody else uses them.
+    start: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: it has the memory to itself, like a Box.
+unsafe impl Send for Lent {}
+// SAFETY: shared use only reads.
+unsafe impl Sync for Lent {}
+
+impl Bytes {
+    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
+        match self {
+            // SAFETY: the invariant of `Lent`.
+            Self::InPlace(lent) => unsafe {
+                std::slice::from_raw_parts_mut(lent.start.as_ptr(), lent.size)
+            },
+            Self::Staged(bytes) => bytes,
+        }
+    }
+}
+
+impl Mapping {
+    pub(crate) fn new(
+        reservation: Arc<Reservation>,
+        offset: u64,
+        size: u64,
+        writer: Writer,
+    ) -> Self {
+        debug_assert!(
+            offset + size <= reservation.size(),
+            "a block lies in its reservation"
+        );
+        Self {
+            reservation,
+            offset,
+            size,
+            writer,
+            view: None,
+            private: None,
+            committed_bytes: 0,
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        Address::new(self.reservation.address().value() + self.offset)
+    }
+
+    pub(crate) fn range(&self) -> Window {
+        Window::of_range(self.address(), self.size).expect("a block lies in the address space")
+    }
+
+    /// Where in the reservation the block is.
+    pub(crate) const fn place(&self) -> Span {
+        Span {
+            offset: self.offset,
+            size: self.size,
+        }
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) const fn reservation(&self) -> &Arc<Reservation> {
+        &self.reservation
+    }
+
+    pub(crate) const fn has_view(&self) -> bool {
+        self.view.is_some()
+    }
+
+    pub(crate) const fn committed_bytes(&self) -> u64 {
+        self.committed_bytes
+    }
+
+    fn at(&self, offset: u64) -> Address {
+        Address::new(self.address().value() + offset)
+    }
+
+    /// The file behind the block and where in it the byte at `offset` of the block is.
+    fn file_at(&self, offset: u64) -> Option<(MemoryFile, u64)> {
+        self.reservation
+            .file()
+            .map(|file| (file, self.offset + offset))
+    }
+
+    /// Commits pages for one protection. They are whole granules of the system and not committed yet.
+    pub(crate) fn commit(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
+        match self.file_at(pages.offset) {
+            Some((file, offset)) if protection != Protection::ReadWrite => {
+                self.open_view()?;
+                let platform = self.reservation.platform();
+                // SAFETY: the range is the block's and not mapped yet.
+                unsafe {
+                    platform.map_file(self.at(pages.offset), pages.size, file, offset, protection)
+                }?;
+                if let Some(view) = self.view {
+                    // SAFETY: the view covers the whole block.
+                    platform.populate(unsafe { view.add(pages.offset as usize) }, pages.size);
+                }
+            }
+            _ => self.commit_private(pages, protection)?,
+        }
+        self.committed_bytes += pages.size;
+        Ok(())
+    }
+
+    fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
+        let (platform, at) = (self.reservation.platform(), self.at(pages.offset));
+        // SAFETY: the range is the block's and not mapped yet.
+        let start = unsafe { platform.map_private(at, pages.size) }?;
+        if self.writer == Writer::SelfMem && protection != Protection::ReadWrite {
+            // SAFETY: the pages are new, so nobody relies on anything.
+            let protected = unsafe { platform.protect(at, pages.size, protection) };
+            if let Err(refusal) = protected {
+                // SAFETY: the range was mapped above as it is, and nobody uses it.
+                let _ = unsafe { platform.decommit(at, pages.size) };
+                return Err(refusal);
+            }
+        }
+        self.private =
+            NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
+        Ok(())
+    }
+
+    /// Makes the writable view, if the writer has one.
+    pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
+        if self.writer == Writer::DualMapping && self.view.is_none() {
+            if let Some((file, offset)) = self.file_at(0) {
+                self.view = Some(
+                    self.reservation
+                        .platform()
+                        .map_view(self.size, file, offset)?,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the writable view. Nothing of the block is lent.
+    pub(crate) fn close_view(&mut self) {
+        if let Some(view) = self.view.take() {
+            // SAFETY: the view is whole, and nothing of it is lent.
+            unsafe { self.reservation.platform().unmap_view(view, self.size) };
+        }
+    }
+
+    /// The bytes of a span that was carved for one request, to be written before it is published. Data reads as zero.
+    ///
+    /// # Safety
+    /// `size` is at most the span's. The span is committed for `protection`, and was carved for the caller, who has not
+    /// borrowed it already. The view is open if the writer has one, and stays so until the bytes are given back.
+    pub(crate) unsafe fn lend(&self, span: Span, size: u64, protection: Protection) -> Bytes {
+        let base = match (self.writer, protection) {
+            (_, Protection::ReadWrite) | (Writer::Protect, _) => self.private,
+            (Writer::DualMapping, _) => self.view,
+            _ => None,
+        };
+        match base {
+            Some(base) => {
+                let start = base.as_ptr().wrapping_add(span.offset as usize);
+                let start = NonNull::new(start).expect("committed memory is not at zero");
+                Bytes::InPlace(Lent {
+                    start,
+                    size: size as usize,
+                })
+            }
+            None => Bytes::Staged(vec![0; size as usize].into_boxed_slice()),
+        }
+    }
+
+    /// What it takes to publish a span, without the block and its lock.
+    pub(crate) fn publisher(&self, span: Span) -> Publisher {
+        Publisher {
+            at: self.at(span.offset),
+            size: span.size,
+            file: self.file_at(span.offset),
+            writer: self.writer,
+        }
+    }
+
+    /// Makes a span that was published or abandoned safe to lie around: code traps, data is zero again.
+    ///
+    /// # Safety
+    /// Nobody uses the span any more. It is committed for `protection`.
+    pub(crate) unsafe fn retract(&self, span: Span, protection: Protection) -> Result<(), Refusal> {
+        match (protection, self.writer) {
+            // SAFETY: the caller's obligations.
+            (Protection::ReadWrite, _) => unsafe { self.clear(span) },
+            // SAFETY: the span has pages of its own, and nobody uses them. Writable pages are not executable.
+            (_, Writer::Protect) => unsafe {
+                self.reservation.platform().protect(
+                    self.at(span.offset),
+                    span.size,
+                    Protection::ReadWrite,
+                )
+            },
+            (Protection::ReadOnly, _) => Ok(()),
+            // SAFETY: the caller's obligations.
+            (Protection::ReadExecute, _) => unsafe { self.fill_with_traps(span) },
+        }
+    }
+
+    /// # Safety
+    /// Nobody uses the span, which is committed data.
+    unsafe fn clear(&self, span: Span) -> Result<(), Refusal> {
+        let platform = self.reservation.platform();
+        let page = platform.facts().page_size;
+        let (first, last) = (
+            span.offset.next_multiple_of(page.bytes()),
+            page.round_down(span.end()),
+        );
+        if span.size < DISCARD_BYTES {
+            // SAFETY: the caller's obligations.
+            unsafe { self.zero(span.offset, span.end()) };
+            return Ok(());
+        }
+        // SAFETY: the whole pages inside the span are nobody else's.
+        unsafe { platform.discard_private(self.at(first), last - first) }?;
+        // SAFETY: what is left of the span at both ends.
+        unsafe { self.zero(span.offset, first) };
+        // SAFETY: likewise.
+        unsafe { self.zero(last, span.end()) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// The bytes are committed data that nobody uses.
+    unsafe fn zero(&self, from: u64, to: u64) {
+        if let Some(base) = self.private {
+            // SAFETY: private memory is writable from `base` on wherever data is committed.
+            unsafe {
+                base.as_ptr()
+                    .wrapping_add(from as usize)
+                    .write_bytes(0, (to - from) as usize)
+            };
+        }
+    }
+
+    /// # Safety
+    /// Nobody uses the span, which is committed code.
+    unsafe fn fill_with_traps(&self, span: Span) -> Result<(), Refusal> {
+        let platform = self.reservation.platform();
+        let pattern = platform.facts().architecture.trap_pattern();
+        if let Some(view) = self.view {
+            let start = view.as_ptr().wrapping_add(span.offset as usize);
+            // SAFETY: the view covers the block, and the span is a whole number of granules, which are multiples of 4 bytes.
+            let words = unsafe {
+                std::slice::from_raw_parts_mut(start.cast::<[u8; 4]>(), (span.size / 4) as usize)
+            };
+            words.fill(pattern);
+            return Ok(());
+        }
+        let traps = pattern.repeat((span.size / 4) as usize);
+        match self.file_at(span.offset) {
+            Some((file, offset)) => platform.write_file(file, offset, &traps),
+            // SAFETY: the span is private memory that nobody uses.
+            None => unsafe { platform.write_self(self.at(span.offset), &traps) },
+        }
+    }
+
+    /// Gives all pages back. The block stays reserved. If the system refuses, everything stays as it is.
+    ///
+    /// # Safety
+    /// Nobody uses any of them.
+    pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
+        if self.committed_bytes == 0 {
+            return Ok(());
+        }
+        let platform = self.reservation.platform();
+        // SAFETY: the range is the whole block, so it cuts nothing, and the caller says that nobody uses it.
+        unsafe { platform.decommit(self.address(), self.size) }?;
+        self.close_view();
+        self.committed_bytes = 0;
+        self.private = None;
+        if let Some((file, offset)) = self.file_at(0) {
+            // SAFETY: nothing maps that part of the file any more. Should the system refuse, the pages are written anew
+            // before they are published again; they only cost memory until then.
+            let _ = unsafe {
+                self.reservation
+                    .platform()
+                    .discard_file(file, offset, self.size)
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: spans hold the block that holds this, so there are none. A refusal cannot be reported from here; the
+        // reservation unmaps what is left when it goes.
+        let _ = unsafe { self.decommit() };
+    }
+}
+
+/// What it takes to publish one span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publisher {
+    at: Address,
+    size: u64,
+    file: Option<(MemoryFile, u64)>,
+    writer: Writer,
+}
+
+impl Publisher {
+    pub(crate) const fn address(&self) -> Address {
+        self.at
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes `bytes`, which [`Mapping::lend`] gave for this span, what is read and executed there.
+    pub(crate) fn publish(
+        &self,
+        platform: &dyn crate::sys::Platform,
+        bytes: &Bytes,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        match (bytes, self.file) {
+            (Bytes::Staged(bytes), Some((file, offset))) => {
+                platform.write_file(file, offset, bytes)
+            }
+            // SAFETY: the span is private memory, and nobody else uses it before it is published.
+            (Bytes::Staged(bytes), None) => unsafe { platform.write_self(self.at, bytes) },
+            (Bytes::InPlace(_), _)
+                if protection != Protection::ReadWrite && self.writer == Writer::Protect =>
+            {
+                // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
+                unsafe { platform.protect(self.at, self.size, protection) }
+            }
+            (Bytes::InPlace(_), _) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What all handles and allocations of a memory share: the shards, and where their blocks come from.
+//!
+//! Each thread carves from the blocks of one shard, so threads do not wait for each other. Locks are taken in this order: a
+//! shard, then the clusters. Bytes are written, published and staged under no lock.
+
+use crate::address::{Address, Window};
+use crate::block::{Block, Division, Part, Parts, Spans, bytes_needed};
+use crate::cluster::{Clusters, Site};
+use crate::error::{Error, Result};
+use crate::layout::{Layout, MAXIMUM_ALIGN};
+use crate::mapping::{Bytes, Mapping, Publisher, backing_for};
+use crate::protection::Protection;
+use crate::shard::{Freed, Shard};
+use crate::span::Span;
+use crate::stats::{BlockPicture, Configuration, Stats};
+use crate::sys::Platform;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most shards there are; more threads share them.
+const MOST_SHARDS: usize = 16;
+
+/// What all handles and allocations of a memory have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    platform: Arc<dyn Platform>,
+    configuration: Configuration,
+    division: Division,
+    process_id: u32,
+    shards: Box<[ShardCell]>,
+    clusters: Mutex<Clusters>,
+}
+
+/// A shard on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct ShardCell {
+    shard: Mutex<Shard>,
+    in_flight: AtomicU64,
+}
+
+impl ShardCell {
+    fn lock(&self) -> MutexGuard<'_, Shard> {
+        // A panic under this lock would be a broken invariant of ours; going on is no worse than stopping everybody.
+        self.shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where an allocation is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    shard: u32,
+    block: u32,
+    base: Address,
+    // Start and length in units of `UNIT` bytes; a length of 0 means that there is nothing.
+    spans: [(u32, u32); 3],
+}
+
+/// The bytes of each segment that is being written, and how to publish them.
+pub(crate) type Segments = [Option<(Bytes, Publisher)>; 3];
+
+/// Every span is a whole number of these.
+const UNIT: u64 = 16;
+
+impl Place {
+    fn new(shard: usize, block: usize, base: Address, spans: &Spans) -> Self {
+        let pack = |span: Option<Span>| {
+            span.map_or((0, 0), |span| {
+                ((span.offset / UNIT) as u32, (span.size / UNIT) as u32)
+            })
+        };
+        Self {
+            shard: shard as u32,
+            block: block as u32,
+            base,
+            spans: spans.map(pack),
+        }
+    }
+
+    fn spans(&self) -> Spans {
+        self.spans.map(|(start, length)| {
+            (length > 0).then(|| Span {
+                offset: u64::from(start) * UNIT,
+                size: u64::from(length) * UNIT,
+            })
+        })
+    }
+
+    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
+        self.spans()[protection.index()].map(|span| Address::new(self.base.value() + span.offset))
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.spans().iter().flatten().map(|span| span.size).sum()
+    }
+}
+
+thread_local! {
+    /// Which shard this thread carves from, counted without end.
+    static TURN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn turn_of_this_thread() -> usize {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    TURN.with(|turn| {
+        turn.get().unwrap_or_else(|| {
+            let mine = TURNS.fetch_add(1, Ordering::Relaxed);
+            turn.set(Some(mine));
+            mine
+        })
+    })
+}
+
+impl Shared {
+    pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
+        let facts = platform.facts();
+        let division = Division {
+            constants: configuration.constants,
+            writer: configuration.writer,
+            page_bytes: facts.page_size.bytes(),
+            granularity: facts.granularity,
+        };
+        let shards = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MOST_SHARDS);
+        let align = configuration
+            .block_size
+            .min(MAXIMUM_ALIGN)
+            .max(facts.granularity);
+        let backing = backing_for(configuration.writer);
+        let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing, align);
+        Self {
+            process_id: platform.process_id(),
+            platform,
+            configuration,
+            division,
+            shards: (0..shards).map(|_| ShardCell::default()).collect(),
+            clusters: Mutex::new(clusters),
+        }
+    }
+
+    fn clusters(&self) -> MutexGuard<'_, Clusters> {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_forked(&self) -> bool {
+        self.platform.process_id() != self.process_id
+    }
+
+    /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.is_forked() {
+            Err(Error::Forked)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Carves `layout` out of a block in `window`, and lends what was carved.
+    pub(crate) fn allocate(&self, layout: &Layout, window: Window) -> Result<(Place, Segments)> {
+        self.check_process()?;
+        let parts = self.parts(layout)?;
+        let shard_index = turn_of_this_thread() % self.shards.len();
+        let cell = &self.shards[shard_index];
+        let mut shard = cell.lock();
+        let (index, spans) = match shard.carve(&parts, window)? {
+            Some(found) => found,
+            None => self.carve_from_new_block(cell, &mut shard, &parts, window)?,
+        };
+        let block = shard.block(index);
+        let place = Place::new(shard_index, index, block.range().first(), &spans);
+        cell.in_flight.fetch_add(1, Ordering::Relaxed);
+        Ok((place, block.lend(&parts, &spans)))
+    }
+
+    /// The segments of a request as parts to carve.
+    fn parts(&self, layout: &Layout) -> Result<Parts> {
+        if layout.size() == 0 {
+            return Err(Error::EmptyRequest);
+        }
+        let maximum = self.configuration.block_size.min(MAXIMUM_ALIGN);
+        let mut parts = [None; 3];
+        for protection in Protection::ALL {
+            let segment = layout.segment(protection);
+            if segment.align > maximum {
+                return Err(Error::InvalidAlignment {
+                    align: segment.align,
+                    maximum,
+                });
+            }
+            if segment.size > 0 {
+                let slab = self.division.slab_of(protection);
+                parts[protection.index()] = Some(Part {
+                    slab,
+                    size: segment.size,
+                    align: segment.align,
+                });
+            }
+        }
+        Ok(parts)
+    }
+
+    fn carve_from_new_block(
+        &self,
+        cell: &ShardCell,
+        shard: &mut Shard,
+        parts: &Parts,
+        window: Window,
+    ) -> Result<(usize, Spans)> {
+        let limit = self.configuration.reach.largest_block();
+        let too_large = || Error::TooLarge {
+            size: parts.iter().flatten().map(|part| part.size).sum(),
+            limit,
+        };
+        let needed =
+            bytes_needed(parts, self.division.granularity).filter(|needed| *needed <= limit);
+        let needed = needed.ok_or_else(too_large)?;
+        let site = self.take_site(needed, window)?;
+        let (reservation, taken) = (
+            Arc::clone(&site.reservation),
+            Span {
+                offset: site.offset,
+                size: site.size,
+            },
+        );
+        let mapping = Mapping::new(
+            site.reservation,
+            site.offset,
+            site.size,
+            self.configuration.writer,
+        );
+        let mut block = Block::new(mapping, self.division, site.cluster);
+        match block.carve(parts) {
+            Ok(Some(spans)) => {
+                // Nothing more is written to the blocks before it, until something of them is reused.
+                if cell.in_flight.load(Ordering::Acquire) == 0 {
+                    shard.close_views();
+                }
+                Ok((shard.adopt(block), spans))
+            }
+            refused => {
+                drop(block);
+                self.clusters().give_back(&reservation, taken);
+                Err(refused.err().map_or_else(too_large, Error::Refused))
+            }
+        }
+    }
+
+    /// Address space for a block: of the usual size where that is enough and fits the window, else to measure.
+    fn take_site(&self, needed: u64, window: Window) -> Result<Site> {
+        let usual = self.configuration.block_size;
+        let mut clusters = self.clusters();
+        if needed > usual {
+            return clusters.take(needed, window);
+        }
+        match clusters.take(usual, window) {
+            Err(Error::OutOfReach { .. }) if needed < usual => clusters.take(needed, window),
+            answer => answer,
+        }
+    }
+
+    pub(crate) fn publish(
+        &self,
+        publisher: &Publisher,
+        bytes: &Bytes,
+        protection: Protection,
+    ) -> Result<()> {
+        let protection = self.division.slab_of(protection);
+        publisher.publish(&*self.platform, bytes, protection)?;
+        if protection == Protection::ReadExecute {
+            self.platform
+                .synchronize_instructions(publisher.address(), publisher.size());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note_published(&self, place: Place) {
+        self.shards[place.shard as usize]
+            .in_flight
+            .fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn abandon(&self, place: Place) {
+        self.note_published(place);
+        self.free(place);
+    }
+
+    /// Takes an allocation back that nobody uses any more.
+    pub(crate) fn free(&self, place: Place) {
+        if self.is_forked() {
+            return;
+        }
+        let mut shard = self.shards[place.shard as usize].lock();
+        if let Freed::Drained(block) = shard.free(
+            place.block as usize,
+            &place.spans(),
+            self.configuration.block_size,
+        ) {
+            self.retire(block);
+        }
+    }
+
+    /// Gives the address space of an empty block back.
+    fn retire(&self, block: Block) {
+        let (reservation, taken) = (
+            Arc::clone(block.mapping().reservation()),
+            block.mapping().place(),
+        );
+        drop(block);
+        self.clusters().give_back(&reservation, taken);
+    }
+
+    pub(crate) fn trim(&self) {
+        if self.is_forked() {
+            return;
+        }
+        for cell in &self.shards {
+            let mut shard = cell.lock();
+            shard
+                .drain()
+                .into_iter()
+                .for_each(|block| self.retire(block));
+        }
+        self.clusters().trim();
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for cell in &self.shards {
+            cell.lock().count(&mut stats);
+            stats.in_flight += cell.in_flight.load(Ordering::Relaxed);
+        }
+        stats.live = stats.live.saturating_sub(stats.in_flight);
+        let clusters = self.clusters();
+        stats.clusters = clusters.count() as u64;
+        stats.reserved_bytes = clusters.reserved_bytes();
+        stats
+    }
+
+    pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
+        let mut blocks: Vec<_> = self
+            .shards
+            .iter()
+            .flat_map(|cell| cell.lock().pictures())
+            .collect();
+        blocks.sort_by_key(|block| block.address);
+        blocks
+    }
+
+    pub(crate) const fn configuration(&self) -> Configuration {
+        self.configuration
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A child's giving back would punch holes into files that its parent runs from. Exec or exit cleans up.
+        if self.is_forked() {
+            self.shards.iter().for_each(|cell| cell.lock().forget());
+            self.clusters().forget();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Carving spans out of pages of one protection, and taking them back. Pure: no pointers, no addresses, no system.
+//!
+//! Two bits a granule say where runs begin and whether they are free; nothing is stored for a live span. A freed span
+//! finds its neighbours through those bits and merges with them at once. `Bins` says where to look for a free run.
+
+use crate::bins::Bins;
+use crate::bits::Bits;
+use crate::span::{Span, SpanSet};
+
+/// The pages of a block that have one protection, and what is carved out of them.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    granule_log2: u32,
+    // Invariant: the granules at which a run, free or used, begins, and the one behind the end of each extent.
+    starts: Bits,
+    // Invariant: a subset of `starts`: the granules at which a free run begins. No two free runs touch.
+    free: Bits,
+    bins: Bins,
+    free_runs: usize,
+    extents: SpanSet,
+    used_bytes: u64,
+}
+
+impl Slab {
+    /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
+    /// the page size.
+    pub(crate) fn new(block_bytes: u64, granule: u64) -> Self {
+        let granule_log2 = granule.ilog2();
+        let granules = block_bytes >> granule_log2;
+        let granules = u32::try_from(granules).expect("a block is smaller than 2^32 granules");
+        Self {
+            granule_log2,
+            starts: Bits::new(granules as usize + 1),
+            free: Bits::new(granules as usize + 1),
+            bins: Bins::new(granules),
+            free_runs: 0,
+            extents: SpanSet::default(),
+            used_bytes: 0,
+        }
+    }
+
+    /// `size` rounded up to whole granules.
+    pub(crate) fn round_up(&self, size: u64) -> u64 {
+        size.next_multiple_of(1 << self.granule_log2)
+    }
+
+    pub(crate) const fn extents(&self) -> &SpanSet {
+        &self.extents
+    }
+
+    pub(crate) const fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    /// Bytes of bookkeeping: two bits a granule of its pages, and the bins.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        (self.extents.bytes() >> self.granule_log2 >> 2) + self.bins.heap_bytes() as u64
+    }
+
+    /// Adds pages, all of them free.
+    pub(crate) fn extend(&mut self, pages: Span) {
+        self.extents.insert(pages);
+        let (start, end) = (self.granule(pages.offset), self.granule(pages.end()));
+        self.starts.insert(end as usize);
+        self.starts.insert(start as usize);
+        self.release(start, end - start);
+    }
+
+    /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block).
+    pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<Span> {
+        let length = u32::try_from(self.round_up(size) >> self.granule_log2).ok()?;
+        let align = u32::try_from((align >> self.granule_log2).max(1)).ok()?;
+        let start = self.take(length, align)?;
+        let run = self.free_length(start)?;
+        self.free.remove(start as usize);
+        self.free_runs -= 1;
+        let aligned = start.next_multiple_of(align);
+        self.starts.insert(aligned as usize);
+        if aligned > start {
+            self.note_free(start, aligned - start);
+        }
+        let rest = run - (aligned - start) - length;
+        if rest > 0 {
+            self.starts.insert((aligned + length) as usize);
+            self.note_free(aligned + length, rest);
+        }
+        let span = Span {
+            offset: u64::from(aligned) << self.granule_log2,
+            size: u64::from(length) << self.granule_log2,
+        };
+        self.used_bytes += span.size;
+        Some(span)
+    }
+
+    /// A free run in which `length` granules fit at a multiple of `align`.
+    fn take(&mut self, length: u32, align: u32) -> Option<u32> {
+        let Self {
+            bins, starts, free, ..
+        } = self;
+        let length_of = |start: u32| free_length(starts, free, start);
+        let fits = |start: u32, run: u32| {
+            start
+                .checked_next_multiple_of(align)
+                .is_some_and(|aligned| {
+                    let lost = aligned - start;
+                    lost <= run && run - lost >= length
+                })
+        };
+        bins.take(length, length_of, fits)
+    }
+
+    /// Takes back what [`Slab::carve`] gave.
+    pub(crate) fn free(&mut self, span: Span) {
+        let (start, length) = (self.granule(span.offset), self.granule(span.size));
+        debug_assert!(self.holds(span), "{span:?} was not carved from this slab");
+        self.used_bytes -= span.size;
+        self.release(start, length);
+    }
+
+    /// Whether `span` is carved at the moment, exactly as it is.
+    pub(crate) fn holds(&self, span: Span) -> bool {
+        let (start, end) = (
+            self.granule(span.offset) as usize,
+            self.granule(span.end()) as usize,
+        );
+        self.starts.contains(start)
+            && !self.free.contains(start)
+            && self.starts.next(start + 1) == Some(end)
+    }
+
+    /// Makes the run that begins at `start` free and merges it with its free neighbours.
+    fn release(&mut self, start: u32, length: u32) {
+        let (mut start, mut length) = (start, length);
+        let next = start + length;
+        if let Some(behind) = self.free_length(next) {
+            self.starts.remove(next as usize);
+            self.free.remove(next as usize);
+            self.free_runs -= 1;
+            length += behind;
+        }
+        if let Some(before) = start
+            .checked_sub(1)
+            .and_then(|below| self.starts.previous(below as usize))
+        {
+            if self.free.contains(before) {
+                self.starts.remove(start as usize);
+                self.free.remove(before);
+                self.free_runs -= 1;
+                length += start - before as u32;
+                start = before as u32;
+            }
+        }
+        self.note_free(start, length);
+    }
+
+    fn note_free(&mut self, start: u32, length: u32) {
+        self.starts.insert(start as usize);
+        self.free.insert(start as usize);
+        self.free_runs += 1;
+        self.bins.insert(start, length);
+        if self.bins.entries() > 64 + 2 * self.free_runs {
+            self.sweep_bins();
+        }
+    }
+
+    fn sweep_bins(&mut self) {
+        self.bins.clear();
+        for start in self.free.iter() {
+            if let Some(length) = free_length(&self.starts, &self.free, start as u32) {
+                self.bins.insert(start as u32, length);
+            }
+        }
+    }
+
+    fn free_length(&self, start: u32) -> Option<u32> {
+        free_length(&self.starts, &self.free, start)
+    }
+
+    /// How many bytes are free directly below `offset`.
+    pub(crate) fn free_below(&self, offset: u64) -> u64 {
+        let granule = self.granule(offset) as usize;
+        let before = granule
+            .checked_sub(1)
+            .and_then(|below| self.starts.previous(below));
+        match before {
+            Some(before) if self.free.contains(before) => {
+                ((granule - before) as u64) << self.granule_log2
+            }
+            _ => 0,
+        }
+    }
+
+    /// How many bytes are free from `offset` on.
+    pub(crate) fn free_from(&self, offset: u64) -> u64 {
+        self.free_length(self.granule(offset))
+            .map_or(0, |length| u64::from(length) << self.granule_log2)
+    }
+
+    /// Everything that is carved from one extent at the moment, by ascending offset.
+    pub(crate) fn spans_in(&self, extent: Span) -> impl Iterator<Item = Span> + '_ {
+        let runs = std::iter::successors(Some(self.run_at(extent.offset)), move |run| {
+            (run.end() < extent.end()).then(|| self.run_at(run.end()))
+        });
+        runs.filter(|run| !self.free.contains(self.granule(run.offset) as usize))
+    }
+
+    fn run_at(&self, offset: u64) -> Span {
+        let start = self.granule(offset) as usize;
+        let end = self
+            .starts
+            .next(start + 1)
+            .expect("a start lies behind the end of each extent");
+        Span {
+            offset,
+            size: ((end - start) as u64) << self.granule_log2,
+        }
+    }
+
+    fn granule(&self, bytes: u64) -> u32 {
+        (bytes >> self.granule_log2) as u32
+    }
+}
+
+fn free_length(starts: &Bits, free: &Bits, start: u32) -> Option<u32> {
+    let start = start as usize;
+    free.contains(start)
+        .then(|| starts.next(start + 1).map(|end| (end - start) as u32))
+        .flatten()
+}

@@ -1,0 +1,138 @@
+//! Ranges of a block or of a reservation, by offset, and sets of them.
+
+/// A range, in bytes from the start of whatever it is a part of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span {
+    pub(crate) offset: u64,
+    /// Not 0.
+    pub(crate) size: u64,
+}
+
+impl Span {
+    pub(crate) const fn end(self) -> u64 {
+        self.offset + self.size
+    }
+
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.offset <= other.offset && other.end() <= self.end()
+    }
+}
+
+/// Bytes that belong to something, as the fewest ranges.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SpanSet {
+    // Invariant: ascending, disjoint, not touching.
+    spans: Vec<Span>,
+}
+
+impl SpanSet {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Span> + '_ {
+        self.spans.iter().copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.spans.iter().map(|span| span.size).sum()
+    }
+
+    /// Adds bytes that are not in it.
+    pub(crate) fn insert(&mut self, span: Span) {
+        let index = self
+            .spans
+            .partition_point(|before| before.offset < span.offset);
+        debug_assert!(
+            index == 0 || self.spans[index - 1].end() <= span.offset,
+            "{span:?} is there already"
+        );
+        debug_assert!(
+            self.spans
+                .get(index)
+                .is_none_or(|next| span.end() <= next.offset),
+            "{span:?} is there already"
+        );
+        self.spans.insert(index, span);
+        self.join(index);
+        if index > 0 {
+            self.join(index - 1);
+        }
+    }
+
+    fn join(&mut self, index: usize) {
+        if self
+            .spans
+            .get(index + 1)
+            .is_some_and(|next| self.spans[index].end() == next.offset)
+        {
+            let next = self.spans.remove(index + 1);
+            self.spans[index].size += next.size;
+        }
+    }
+
+    /// Takes out bytes that are in it.
+    pub(crate) fn remove(&mut self, span: Span) {
+        let index = self.spans.iter().position(|one| one.contains(span));
+        debug_assert!(index.is_some(), "{span:?} is not there");
+        let Some(index) = index else { return };
+        let whole = self.spans.remove(index);
+        let above = Span {
+            offset: span.end(),
+            size: whole.end() - span.end(),
+        };
+        let below = Span {
+            offset: whole.offset,
+            size: span.offset - whole.offset,
+        };
+        for piece in [above, below] {
+            if piece.size > 0 {
+                self.spans.insert(index, piece);
+            }
+        }
+    }
+}
+
+impl FromIterator<Span> for SpanSet {
+    fn from_iter<I: IntoIterator<Item = Span>>(spans: I) -> Self {
+        let mut set = Self::default();
+        spans
+            .into_iter()
+            .filter(|span| span.size > 0)
+            .for_each(|span| set.insert(span));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Span, SpanSet};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn is_the_fewest_ranges_with_these_bytes(actions in prop::collection::vec((0_u64..64, 1_u64..9), 0..200)) {
+            let mut set = SpanSet::default();
+            let mut oracle = [false; 80];
+            for (offset, size) in actions {
+                let bytes = &mut oracle[offset as usize..(offset + size) as usize];
+                let span = Span { offset, size };
+                if bytes.iter().all(|there| !there) {
+                    set.insert(span);
+                    bytes.fill(true);
+                } else if bytes.iter().all(|there| *there) {
+                    set.remove(span);
+                    bytes.fill(false);
+                }
+                let edges = (0..80).filter(|&at| oracle[at] && (at == 0 || !oracle[at - 1])).count();
+                prop_assert_eq!(set.len(), edges);
+                prop_assert_eq!(set.bytes(), oracle.iter().filter(|there| **there).count() as u64);
+                prop_assert!(set.iter().all(|span| (span.offset..span.end()).all(|at| oracle[at as usize])));
+            }
+        }
+    }
+}

@@ -1,0 +1,610 @@
+//! A whole platform on the heap. Its failures are scripted, its address space is made up, and it checks its callers: a
+//! function called with a range that the contract forbids panics, which is what tests want.
+//!
+//! Executable addresses and writable pointers have nothing to do with each other here. It cuts no mapping in two, as Windows
+//! would not, and its granularity may be larger than its page.
+#![allow(
+    unsafe_code,
+    reason = "it hands out pointers into its own heap memory, as a platform does"
+)]
+
+use super::gaps::{AddressMap, Snapshot};
+use super::{Facts, MemoryFile, Platform};
+use crate::address::{Address, Window};
+use crate::code_model::Architecture;
+use crate::error::{Limit, Refusal};
+use crate::options::Writer;
+use crate::page::PageSize;
+use crate::protection::Protection;
+use std::alloc::{Layout as HeapLayout, alloc_zeroed, dealloc};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The fake platform.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    facts: Facts,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    reservations: BTreeMap<Address, Heap>,
+    mapped: BTreeMap<Address, Mapped>,
+    foreign: Vec<Window>,
+    files: BTreeMap<u64, FakeFile>,
+    views: BTreeMap<usize, u64>,
+    next_file: u64,
+    // Where the system puts what nobody placed.
+    next_place: u64,
+    calls: Vec<&'static str>,
+    script: Script,
+    process_id: u32,
+    unavailable: Vec<Writer>,
+}
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Script {
+    /// None.
+    #[default]
+    Nothing,
+    /// The one with this index, counted from the moment the script is set.
+    Call(usize, Limit),
+    /// Every one from that index on.
+    From(usize, Limit),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mapped {
+    size: u64,
+    file: Option<(u64, u64)>,
+    protection: Protection,
+}
+
+#[derive(Debug)]
+struct FakeFile {
+    heap: Heap,
+    open: bool,
+}
+
+/// Zeroed heap memory.
+#[derive(Debug)]
+struct Heap {
+    memory: NonNull<u8>,
+    layout: HeapLayout,
+}
+
+// SAFETY: it owns its memory; whoever gets a pointer into it has obligations of their own.
+unsafe impl Send for Heap {}
+
+impl Heap {
+    fn new(size: u64) -> Self {
+        let layout = HeapLayout::from_size_align(size as usize, 1 << 16).expect("a size that fits");
+        // SAFETY: the size is not 0.
+        let memory = unsafe { alloc_zeroed(layout) };
+        Self {
+            memory: NonNull::new(memory).expect("heap memory"),
+            layout,
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.layout.size() as u64
+    }
+
+    fn at(&self, offset: u64) -> NonNull<u8> {
+        assert!(
+            offset < self.size(),
+            "{offset:#x} is outside of {:#x} bytes",
+            self.size()
+        );
+        // SAFETY: the offset is inside the memory.
+        unsafe { self.memory.add(offset as usize) }
+    }
+
+    fn clear(&self, offset: u64, size: u64) {
+        assert!(
+            offset + size <= self.size(),
+            "{size:#x} bytes at {offset:#x} are outside"
+        );
+        // SAFETY: the range is inside the memory, and the callers say that nobody uses it.
+        unsafe { self.at(offset).write_bytes(0, size as usize) };
+    }
+
+    fn read(&self, offset: u64, size: u64) -> Vec<u8> {
+        assert!(
+            offset + size <= self.size(),
+            "{size:#x} bytes at {offset:#x} are outside"
+        );
+        // SAFETY: the range is inside the memory. Tests read when nobody writes.
+        unsafe { std::slice::from_raw_parts(self.at(offset).as_ptr(), size as usize) }.to_vec()
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: the memory was allocated with this layout.
+        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
+    }
+}
+
+impl Fake {
+    /// A fake with pages and mapping granularity of these many bytes.
+    pub(crate) fn new(page_bytes: u64, granularity: u64) -> Self {
+        let page_size = PageSize::new(page_bytes).expect("a page size");
+        let addresses =
+            Window::new(Address::new(0x1_0000), Address::new(0x7fff_ffff_ffff)).expect("a window");
+        let facts = Facts {
+            architecture: Architecture::X86_64,
+            page_size,
+            granularity,
+            addresses,
+        };
+        let state = State {
+            next_place: 0x7000_0000_0000,
+            process_id: 1,
+            ..State::default()
+        };
+        Self {
+            facts,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what fails from now on, and forgets which calls there were.
+    pub(crate) fn script(&self, script: Script) {
+        let mut state = self.state();
+        state.script = script;
+        state.calls.clear();
+    }
+
+    /// The calls since the last script was set.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.state().calls.clone()
+    }
+
+    /// Fills part of the address space with somebody else's memory.
+    pub(crate) fn occupy(&self, window: Window) {
+        self.state().foreign.push(window);
+    }
+
+    /// Where the system puts the next reservation that nobody placed; further ones follow below.
+    pub(crate) fn place_next_at(&self, at: Address) {
+        self.state().next_place = at.value();
+    }
+
+    /// Makes the probe of `writer` fail.
+    pub(crate) fn forbid(&self, writer: Writer) {
+        self.state().unavailable.push(writer);
+    }
+
+    /// Continues as if in a forked child.
+    pub(crate) fn fork(&self) {
+        self.state().process_id += 1;
+    }
+
+    /// What executing or reading at `at` would see.
+    pub(crate) fn read(&self, at: Address, size: u64) -> Vec<u8> {
+        let state = self.state();
+        let (start, mapped) = state
+            .mapped
+            .range(..=at)
+            .next_back()
+            .expect("something is mapped there");
+        let offset = at.distance(*start);
+        assert!(offset < mapped.size, "{at} is not mapped");
+        match mapped.file {
+            Some((file, file_offset)) => state.files[&file].heap.read(file_offset + offset, size),
+            None => {
+                let (base, heap) = state
+                    .reservations
+                    .range(..=at)
+                    .next_back()
+                    .expect("a reservation");
+                heap.read(at.distance(*base), size)
+            }
+        }
+    }
+
+    /// What memory at `at` may be used for; `None` if nothing is mapped.
+    pub(crate) fn protection(&self, at: Address) -> Option<Protection> {
+        let state = self.state();
+        let (start, mapped) = state.mapped.range(..=at).next_back()?;
+        (at.distance(*start) < mapped.size).then_some(mapped.protection)
+    }
+
+    /// How many reservations, open files and views there are.
+    pub(crate) fn holdings(&self) -> (usize, usize, usize) {
+        let state = self.state();
+        (
+            state.reservations.len(),
+            state.files.values().filter(|file| file.open).count(),
+            state.views.len(),
+        )
+    }
+}
+
+impl State {
+    fn enter(&mut self, call: &'static str, size: u64) -> Result<(), Refusal> {
+        let index = self.calls.len();
+        self.calls.push(call);
+        match self.script {
+            Script::Call(failing, limit) if failing == index => Err(Refusal {
+                call,
+                errno: 12,
+                size,
+                limit,
+            }),
+            Script::From(failing, limit) if failing <= index => Err(Refusal {
+                call,
+                errno: 12,
+                size,
+                limit,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn taken(&self) -> Vec<Window> {
+        let own = self
+            .reservations
+            .iter()
+            .filter_map(|(at, heap)| Window::of_range(*at, heap.size()));
+        own.chain(self.foreign.iter().copied()).collect()
+    }
+
+    fn is_taken(&self, wanted: Window) -> bool {
+        self.taken()
+            .iter()
+            .any(|taken| taken.intersect(wanted).is_some())
+    }
+
+    /// The reservation that holds all of a range.
+    fn reservation_of(&self, at: Address, size: u64) -> (Address, &Heap) {
+        let (base, heap) = self
+            .reservations
+            .range(..=at)
+            .next_back()
+            .expect("the range is reserved");
+        assert!(
+            at.distance(*base) + size <= heap.size(),
+            "{size:#x} bytes at {at} leave their reservation"
+        );
+        (*base, heap)
+    }
+
+    /// The mapped ranges that meet a range; each must lie inside it.
+    fn mapped_within(&self, at: Address, size: u64) -> Vec<Address> {
+        let wanted = Window::of_range(at, size).expect("a range");
+        let met = self.mapped.iter().filter_map(|(start, mapped)| {
+            let range = Window::of_range(*start, mapped.size)?;
+            range.intersect(wanted).map(|_| {
+                assert!(wanted.contains(range), "{wanted} cuts the mapping {range}");
+                *start
+            })
+        });
+        met.collect()
+    }
+
+    fn insert(&mut self, at: Address, mapped: Mapped) {
+        assert!(
+            self.mapped_within(at, mapped.size).is_empty(),
+            "{at} is mapped already"
+        );
+        self.reservation_of(at, mapped.size);
+        self.mapped.insert(at, mapped);
+    }
+}
+
+impl Platform for Fake {
+    fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    fn probe(&self, writer: Writer) -> Result<(), String> {
+        if self.state().unavailable.contains(&writer) {
+            Err("the script says so".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
+        let mut state = self.state();
+        state.enter("address_map", 0)?;
+        Ok(Box::new(Snapshot::new(state.taken())))
+    }
+
+    fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal> {
+        let mut state = self.state();
+        state.enter("reserve", size)?;
+        let place = (1..1_000).find_map(|_| {
+            state.next_place = (state.next_place - size) & !(align - 1);
+            let at = Address::new(state.next_place);
+            (!state.is_taken(Window::of_range(at, size)?)).then_some(at)
+        });
+        let at = place.ok_or(Refusal {
+            call: "reserve",
+            errno: 12,
+            size,
+            limit: Limit::AddressSpace,
+        })?;
+        state.reservations.insert(at, Heap::new(size));
+        Ok(at)
+    }
+
+    fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        assert_eq!(
+            at.value() % self.facts.granularity,
+            0,
+            "{at} is not a multiple of the granularity"
+        );
+        let mut state = self.state();
+        state.enter("reserve_at", size)?;
+        let wanted = Window::of_range(at, size).expect("a range");
+        if state.is_taken(wanted) || !self.facts.addresses.contains(wanted) {
+            return Err(Refusal {
+                call: "reserve_at",
+                errno: 17,
+                size,
+                limit: Limit::Occupied,
+            });
+        }
+        state.reservations.insert(at, Heap::new(size));
+        Ok(())
+    }
+
+    unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("release", size)?;
+        assert!(
+            state.mapped_within(at, size).is_empty(),
+            "something is mapped in a released reservation"
+        );
+        let heap = state.reservations.remove(&at).expect("a reservation");
+        assert_eq!(heap.size(), size, "a reservation is released whole");
+        Ok(())
+    }
+
+    fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal> {
+        let mut state = self.state();
+        state.enter("create_file", size)?;
+        let name = state.next_file;
+        state.next_file += 1;
+        state.files.insert(
+            name,
+            FakeFile {
+                heap: Heap::new(size),
+                open: true,
+            },
+        );
+        Ok(MemoryFile(name))
+    }
+
+    fn close_file(&self, file: MemoryFile) {
+        let mut state = self.state();
+        let file = state.files.get_mut(&file.0).expect("a file");
+        assert!(file.open, "a file is closed once");
+        file.open = false;
+    }
+
+    unsafe fn map_file(
+        &self,
+        at: Address,
+        size: u64,
+        file: MemoryFile,
+        offset: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        assert_eq!(
+            (at.value() | size | offset) % self.facts.granularity,
+            0,
+            "not a multiple of the granularity"
+        );
+        assert_ne!(
+            protection,
+            Protection::ReadWrite,
+            "files are written through views"
+        );
+        let mut state = self.state();
+        state.enter("map_file", size)?;
+        assert!(
+            offset + size <= state.files[&file.0].heap.size(),
+            "the file ends before the mapping"
+        );
+        state.insert(
+            at,
+            Mapped {
+                size,
+                file: Some((file.0, offset)),
+                protection,
+            },
+        );
+        Ok(())
+    }
+
+    fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
+        let mut state = self.state();
+        state.enter("map_view", size)?;
+        let heap = &state.files[&file.0].heap;
+        assert!(
+            offset + size <= heap.size(),
+            "the file ends before the view"
+        );
+        let view = heap.at(offset);
+        assert!(
+            state.views.insert(view.as_ptr() as usize, size).is_none(),
+            "one view of a range at a time"
+        );
+        Ok(view)
+    }
+
+    unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
+        let known = self.state().views.remove(&(view.as_ptr() as usize));
+        assert_eq!(known, Some(size), "a view is unmapped whole");
+    }
+
+    fn populate(&self, _view: NonNull<u8>, _size: u64) {}
+
+    fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("write_file", bytes.len() as u64)?;
+        let heap = &state.files[&file.0].heap;
+        assert!(
+            offset + bytes.len() as u64 <= heap.size(),
+            "the file ends before the write"
+        );
+        // SAFETY: the range is inside the file, and `bytes` is not (it is the caller's).
+        unsafe {
+            heap.at(offset)
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+        };
+        Ok(())
+    }
+
+    unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("discard_file", size)?;
+        state.files[&file.0].heap.clear(offset, size);
+        Ok(())
+    }
+
+    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal> {
+        assert_eq!(
+            (at.value() | size) % self.facts.granularity,
+            0,
+            "not a multiple of the granularity"
+        );
+        let mut state = self.state();
+        state.enter("map_private", size)?;
+        state.insert(
+            at,
+            Mapped {
+                size,
+                file: None,
+                protection: Protection::ReadWrite,
+            },
+        );
+        let (base, heap) = state.reservation_of(at, size);
+        Ok(heap.at(at.distance(base)))
+    }
+
+    unsafe fn protect(
+        &self,
+        at: Address,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        assert_eq!(
+            (at.value() | size) % self.facts.page_size.bytes(),
+            0,
+            "not a multiple of the page size"
+        );
+        let mut state = self.state();
+        state.enter("protect", size)?;
+        // Rights may change for part of a mapping, page by page, on every system.
+        let mut done = 0;
+        while done < size {
+            let here = Address::new(at.value() + done);
+            let (start, whole) = state
+                .mapped
+                .range(..=here)
+                .next_back()
+                .map(|(at, mapped)| (*at, *mapped))
+                .expect("mapped");
+            assert!(
+                whole.file.is_none() && here.distance(start) < whole.size,
+                "{here} is not private memory"
+            );
+            done += state.split_private(start, whole, here, size - done, protection);
+        }
+        Ok(())
+    }
+
+    unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("write_self", bytes.len() as u64)?;
+        let (base, heap) = state.reservation_of(at, bytes.len() as u64);
+        // SAFETY: the range is inside the reservation, and `bytes` is not.
+        unsafe {
+            heap.at(at.distance(base))
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+        };
+        Ok(())
+    }
+
+    unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("discard_private", size)?;
+        let (base, heap) = state.reservation_of(at, size);
+        heap.clear(at.distance(base), size);
+        Ok(())
+    }
+
+    unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("decommit", size)?;
+        for start in state.mapped_within(at, size) {
+            let mapped = state.mapped.remove(&start).expect("it was found");
+            if mapped.file.is_none() {
+                let (base, heap) = state.reservation_of(start, mapped.size);
+                heap.clear(start.distance(base), mapped.size);
+            }
+        }
+        Ok(())
+    }
+
+    fn synchronize_instructions(&self, _at: Address, _size: u64) {
+        self.state().calls.push("synchronize_instructions");
+    }
+
+    fn process_symbol(&self, _name: &CStr) -> Option<Address> {
+        None
+    }
+
+    fn process_id(&self) -> u32 {
+        self.state().process_id
+    }
+}
+
+impl State {
+    /// Gives the part of `whole` from `here` on, at most `size` bytes, another protection. Tells how many bytes that were.
+    fn split_private(
+        &mut self,
+        start: Address,
+        whole: Mapped,
+        here: Address,
+        size: u64,
+        protection: Protection,
+    ) -> u64 {
+        let before = here.distance(start);
+        let part = size.min(whole.size - before);
+        let after = whole.size - before - part;
+        self.mapped.remove(&start);
+        let pieces = [
+            (0, before, whole.protection),
+            (before, part, protection),
+            (before + part, after, whole.protection),
+        ];
+        for (offset, size, protection) in pieces {
+            if size > 0 {
+                self.mapped.insert(
+                    Address::new(start.value() + offset),
+                    Mapped {
+                        size,
+                        file: None,
+                        protection,
+                    },
+                );
+            }
+        }
+        part
+    }
+}

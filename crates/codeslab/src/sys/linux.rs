@@ -1,0 +1,692 @@
+//! Linux.
+//!
+//! What a reader must know about it:
+//! - Memory files are `memfd`s. A shared mapping of one is one VMA, and neighbours with contiguous offsets and equal rights
+//!   merge, so a slab that grows in steps stays one mapping. <https://man7.org/linux/man-pages/man2/memfd_create.2.html>
+//! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
+//!   do those that meet RLIMIT_AS or run out of memory. We look which it was, on the failing path only.
+//! - `MAP_FIXED_NOREPLACE` needs Linux 4.17; older kernels take it for a hint, so the address that comes back is compared.
+//! - `ftruncate` beyond RLIMIT_FSIZE kills the process with SIGXFSZ, so the limit is asked first.
+//! - `PROCMAP_QUERY` (Linux 6.11) finds the mapping at or above an address in half a microsecond, however many there are.
+//!   <https://docs.kernel.org/filesystems/proc.html>
+#![allow(unsafe_code, reason = "this file is where the system is called")]
+
+use super::gaps::{AddressMap, Snapshot};
+use super::{Facts, MemoryFile, Platform};
+use crate::address::{Address, Window};
+use crate::code_model::Architecture;
+use crate::error::{Error, Limit, Refusal, Result};
+use crate::options::Writer;
+use crate::page::PageSize;
+use crate::protection::Protection;
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+pub(super) fn platform() -> Result<Arc<dyn Platform>> {
+    // SAFETY: sysconf has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page_size = u64::try_from(page).ok().and_then(PageSize::new);
+    let page_size = page_size.ok_or(Error::UnsupportedPlatform(
+        "a system with an unknown page size",
+    ))?;
+    Ok(Arc::new(Linux {
+        page_size,
+        identity: fork::Identity::of_process()?,
+    }))
+}
+
+#[derive(Debug)]
+struct Linux {
+    page_size: PageSize,
+    identity: fork::Identity,
+}
+
+/// Where user programs may have memory with four-level page tables, less the pages that `vm.mmap_min_addr` keeps back
+/// by default.
+const USER_ADDRESSES: (u64, u64) = (0x1_0000, 0x7fff_ffff_efff);
+
+impl Platform for Linux {
+    fn facts(&self) -> Facts {
+        let (first, last) = USER_ADDRESSES;
+        Facts {
+            architecture: Architecture::X86_64,
+            page_size: self.page_size,
+            granularity: self.page_size.bytes(),
+            addresses: Window::new(Address::new(first), Address::new(last))
+                .unwrap_or(Window::ANYWHERE),
+        }
+    }
+
+    fn probe(&self, writer: Writer) -> Result<(), String> {
+        probe::probe(self, writer).map_err(|refusal| refusal.to_string())
+    }
+
+    fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
+        let maps = File::open("/proc/self/maps")
+            .map_err(|error| io_refusal("open /proc/self/maps", 0, &error))?;
+        let live = maps::LiveMap::new(maps);
+        Ok(if live.works() {
+            Box::new(live)
+        } else {
+            Box::new(maps::read()?)
+        })
+    }
+
+    fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal> {
+        let slack = align.saturating_sub(self.page_size.bytes());
+        let padded =
+            size.checked_add(slack)
+                .ok_or(Refusal::foreseen("mmap", size, Limit::AddressSpace))?;
+        let start = map(None, padded, libc::PROT_NONE, RESERVE, None)?;
+        let aligned = Address::new(start.value().next_multiple_of(align));
+        let head = aligned.distance(start);
+        // SAFETY: the head is ours and unused. Should unmapping fail, it merely stays reserved.
+        let _ = unsafe { unmap(start, head) };
+        let end = Address::new(aligned.value() + size);
+        // SAFETY: likewise the tail.
+        let _ = unsafe { unmap(end, slack - head) };
+        Ok(aligned)
+    }
+
+    fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        let got = map(
+            Some(at),
+            size,
+            libc::PROT_NONE,
+            RESERVE | libc::MAP_FIXED_NOREPLACE,
+            None,
+        )?;
+        if got == at {
+            return Ok(());
+        }
+        // SAFETY: a kernel that takes the flag for a hint gave us another range, which nobody uses.
+        let _ = unsafe { unmap(got, size) };
+        Err(Refusal {
+            call: "mmap",
+            errno: libc::EEXIST,
+            size,
+            limit: Limit::Occupied,
+        })
+    }
+
+    unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the caller's obligations are those of `unmap`.
+        unsafe { unmap(at, size) }
+    }
+
+    fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal> {
+        if size > resource_limit(libc::RLIMIT_FSIZE) {
+            return Err(Refusal::foreseen("ftruncate", size, Limit::FileSize));
+        }
+        let file = File::from(memfd()?);
+        file.set_len(size)
+            .map_err(|error| io_refusal("ftruncate", size, &error))?;
+        Ok(MemoryFile(file.into_raw_fd() as u64))
+    }
+
+    fn close_file(&self, file: MemoryFile) {
+        // SAFETY: the number is a descriptor that `create_file` let go of, and it is closed once.
+        drop(unsafe { OwnedFd::from_raw_fd(descriptor(file)) });
+    }
+
+    unsafe fn map_file(
+        &self,
+        at: Address,
+        size: u64,
+        file: MemoryFile,
+        offset: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        map(
+            Some(at),
+            size,
+            protection_bits(protection),
+            flags,
+            Some((descriptor(file), offset)),
+        )
+        .map(drop)
+    }
+
+    fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        let at = map(
+            None,
+            size,
+            rights,
+            libc::MAP_SHARED,
+            Some((descriptor(file), offset)),
+        )?;
+        Ok(pointer(at))
+    }
+
+    unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
+        // SAFETY: the caller says that the view is whole and unused. A failure leaves it mapped, which harms nobody.
+        let _ = unsafe { unmap(Address::new(view.as_ptr() as u64), size) };
+    }
+
+    fn populate(&self, view: NonNull<u8>, size: u64) {
+        // Linux 5.14; older kernels answer EINVAL and fault page by page as before.
+        const MADV_POPULATE_WRITE: i32 = 23;
+        // SAFETY: populating does not change what memory holds.
+        unsafe { libc::madvise(view.as_ptr().cast(), size as usize, MADV_POPULATE_WRITE) };
+    }
+
+    fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let file = borrow(file);
+        file.write_all_at(bytes, offset)
+            .map_err(|error| io_refusal("pwrite", bytes.len() as u64, &error))
+    }
+
+    unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: the descriptor is open, and the caller says that nobody uses that part.
+        let failed =
+            unsafe { libc::fallocate(descriptor(file), mode, offset as i64, size as i64) } != 0;
+        if failed {
+            Err(last_refusal("fallocate", size))
+        } else {
+            Ok(())
+        }
+    }
+
+    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal> {
+        // SAFETY: the range is reserved, which is private memory without access, and the caller's.
+        unsafe { self.protect(at, size, Protection::ReadWrite) }?;
+        Ok(pointer(at))
+    }
+
+    unsafe fn protect(
+        &self,
+        at: Address,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        // SAFETY: the caller owns the range and says that nobody relies on its present rights.
+        let failed = unsafe {
+            libc::mprotect(
+                pointer(at).as_ptr().cast(),
+                size as usize,
+                protection_bits(protection),
+            )
+        } != 0;
+        if failed {
+            Err(last_refusal("mprotect", size))
+        } else {
+            Ok(())
+        }
+    }
+
+    unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
+        let refused = |error| io_refusal("pwrite /proc/self/mem", bytes.len() as u64, &error);
+        let memory = File::options()
+            .write(true)
+            .open("/proc/self/mem")
+            .map_err(refused)?;
+        memory.write_all_at(bytes, at.value()).map_err(refused)
+    }
+
+    unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the caller says that nobody uses the range.
+        let failed = unsafe {
+            libc::madvise(
+                pointer(at).as_ptr().cast(),
+                size as usize,
+                libc::MADV_DONTNEED,
+            )
+        } != 0;
+        if failed {
+            Err(last_refusal("madvise", size))
+        } else {
+            Ok(())
+        }
+    }
+
+    unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        map(
+            Some(at),
+            size,
+            libc::PROT_NONE,
+            RESERVE | libc::MAP_FIXED,
+            None,
+        )
+        .map(drop)
+    }
+
+    fn synchronize_instructions(&self, _at: Address, _size: u64) {
+        // x86-64 keeps instruction fetch coherent with stores, whichever address they go through (Intel SDM volume 3,
+        // §12.6; AMD APM volume 2, §7.6.1). What is left to do is to keep the compiler from moving the stores.
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn process_symbol(&self, name: &CStr) -> Option<Address> {
+        // SAFETY: the name is a C string. The handle RTLD_DEFAULT searches everything that is loaded.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        (!found.is_null()).then(|| Address::new(found as u64))
+    }
+
+    fn process_id(&self) -> u32 {
+        self.identity.process_id()
+    }
+}
+
+const RESERVE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+
+/// mmap. <https://man7.org/linux/man-pages/man2/mmap.2.html>
+fn map(
+    at: Option<Address>,
+    size: u64,
+    rights: i32,
+    flags: i32,
+    file: Option<(RawFd, u64)>,
+) -> Result<Address, Refusal> {
+    let hint = at.map_or(std::ptr::null_mut(), |at| at.value() as *mut libc::c_void);
+    let (descriptor, offset) = file.unwrap_or((-1, 0));
+    // SAFETY: without MAP_FIXED nothing that exists is touched; with it, the callers own the range.
+    let got = unsafe {
+        libc::mmap(
+            hint,
+            size as usize,
+            rights,
+            flags,
+            descriptor,
+            offset as i64,
+        )
+    };
+    if got == libc::MAP_FAILED {
+        Err(last_refusal("mmap", size))
+    } else {
+        Ok(Address::new(got as u64))
+    }
+}
+
+/// munmap. <https://man7.org/linux/man-pages/man2/munmap.2.html>
+///
+/// # Safety
+/// The range is the caller's, and nobody uses it.
+unsafe fn unmap(at: Address, size: u64) -> Result<(), Refusal> {
+    if size == 0 {
+        return Ok(());
+    }
+    // SAFETY: the caller owns the range.
+    let failed = unsafe { libc::munmap(at.value() as *mut libc::c_void, size as usize) } != 0;
+    if failed {
+        Err(last_refusal("munmap", size))
+    } else {
+        Ok(())
+    }
+}
+
+/// A memory file that cannot be executed as a program where the kernel knows the difference (Linux 6.3); mapping it
+/// executable is another matter and works. Older kernels answer EINVAL to the flag.
+fn memfd() -> Result<OwnedFd, Refusal> {
+    const MFD_NOEXEC_SEAL: u32 = 8;
+    match memfd_with(libc::MFD_CLOEXEC | MFD_NOEXEC_SEAL) {
+        Err(refusal) if refusal.errno == libc::EINVAL => memfd_with(libc::MFD_CLOEXEC),
+        answer => answer,
+    }
+}
+
+fn memfd_with(flags: u32) -> Result<OwnedFd, Refusal> {
+    // SAFETY: the name is a C string.
+    let descriptor = unsafe { libc::memfd_create(c"codeslab".as_ptr(), flags) };
+    if descriptor < 0 {
+        return Err(last_refusal("memfd_create", 0));
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn descriptor(file: MemoryFile) -> RawFd {
+    file.0 as RawFd
+}
+
+fn borrow(file: MemoryFile) -> std::mem::ManuallyDrop<File> {
+    // SAFETY: the descriptor stays open as long as the file exists, and ManuallyDrop does not close it.
+    std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor(file)) })
+}
+
+fn pointer(at: Address) -> NonNull<u8> {
+    NonNull::new(at.value() as *mut u8).expect("the system maps nothing at zero")
+}
+
+const fn protection_bits(protection: Protection) -> i32 {
+    match protection {
+        Protection::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+        Protection::ReadOnly => libc::PROT_READ,
+        Protection::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+    }
+}
+
+fn last_refusal(call: &'static str, size: u64) -> Refusal {
+    io_refusal(call, size, &std::io::Error::last_os_error())
+}
+
+fn io_refusal(call: &'static str, size: u64, error: &std::io::Error) -> Refusal {
+    let errno = error.raw_os_error().unwrap_or(0);
+    Refusal {
+        call,
+        errno,
+        size,
+        limit: limit_behind(errno, size),
+    }
+}
+
+/// Which limit an error number means, as far as the system lets one find out.
+fn limit_behind(errno: i32, size: u64) -> Limit {
+    match errno {
+        libc::EEXIST => Limit::Occupied,
+        libc::EACCES | libc::EPERM | libc::ENOSYS => Limit::Policy,
+        libc::EMFILE | libc::ENFILE => Limit::OpenFiles,
+        libc::EFBIG => Limit::FileSize,
+        libc::ENOSPC => Limit::Memory,
+        libc::ENOMEM if maps::count() + 2 >= maps::most() => Limit::MapCount,
+        libc::ENOMEM
+            if maps::address_space_bytes().saturating_add(size)
+                > resource_limit(libc::RLIMIT_AS) =>
+        {
+            Limit::AddressSpace
+        }
+        libc::ENOMEM | libc::EAGAIN => Limit::Memory,
+        _ => Limit::Unknown,
+    }
+}
+
+fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a place for the answer. Should the call fail, it says that there is no limit.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    limit.rlim_cur
+}
+
+mod maps {
+    //! The process's mappings, by question or by reading all of them.
+
+    use super::{AddressMap, AsRawFd, File, Snapshot, Window, io_refusal};
+    use crate::address::Address;
+    use crate::error::Refusal;
+
+    /// `struct procmap_query` of linux/fs.h.
+    #[repr(C)]
+    #[derive(Default)]
+    struct ProcmapQuery {
+        size: u64,
+        query_flags: u64,
+        query_addr: u64,
+        vma_start: u64,
+        vma_end: u64,
+        vma_flags: u64,
+        vma_page_size: u64,
+        vma_offset: u64,
+        inode: u64,
+        dev_major: u32,
+        dev_minor: u32,
+        vma_name_size: u32,
+        build_id_size: u32,
+        vma_name_addr: u64,
+        build_id_addr: u64,
+    }
+
+    /// `_IOWR('f', 17, struct procmap_query)`.
+    const PROCMAP_QUERY: u64 =
+        0xc000_0000 | (size_of::<ProcmapQuery>() as u64) << 16 | (b'f' as u64) << 8 | 17;
+    const COVERING_OR_NEXT_VMA: u64 = 0x10;
+
+    /// Asks the kernel, one mapping at a time.
+    pub(super) struct LiveMap {
+        maps: File,
+    }
+
+    impl LiveMap {
+        pub(super) const fn new(maps: File) -> Self {
+            Self { maps }
+        }
+
+        /// Whether the kernel answers such questions.
+        pub(super) fn works(&self) -> bool {
+            self.query(0).is_ok()
+        }
+
+        fn query(&self, at: u64) -> std::io::Result<ProcmapQuery> {
+            let mut query = ProcmapQuery {
+                size: size_of::<ProcmapQuery>() as u64,
+                query_flags: COVERING_OR_NEXT_VMA,
+                query_addr: at,
+                ..ProcmapQuery::default()
+            };
+            // SAFETY: the kernel reads and writes one `procmap_query`, whose size it is told.
+            let answer =
+                unsafe { libc::ioctl(self.maps.as_raw_fd(), PROCMAP_QUERY, &raw mut query) };
+            if answer < 0 {
+                Err(std::io::Error::last_os_error())
+            } else {
+                Ok(query)
+            }
+        }
+    }
+
+    impl AddressMap for LiveMap {
+        fn mapping_from(&self, at: Address) -> Option<Window> {
+            let found = self.query(at.value()).ok()?;
+            Window::new(
+                Address::new(found.vma_start),
+                Address::new(found.vma_end - 1),
+            )
+        }
+    }
+
+    /// Reads all of them.
+    pub(super) fn read() -> Result<Snapshot, Refusal> {
+        let text = std::fs::read_to_string("/proc/self/maps")
+            .map_err(|error| io_refusal("read /proc/self/maps", 0, &error))?;
+        Ok(Snapshot::new(text.lines().filter_map(parse).collect()))
+    }
+
+    fn parse(line: &str) -> Option<Window> {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        let start = u64::from_str_radix(start, 16).ok()?;
+        let end = u64::from_str_radix(end, 16).ok()?;
+        Window::new(Address::new(start), Address::new(end.checked_sub(1)?))
+    }
+
+    /// How many mappings the process has; 0 if nobody says.
+    pub(super) fn count() -> usize {
+        std::fs::read("/proc/self/maps")
+            .map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+    }
+
+    /// How many it may have.
+    pub(super) fn most() -> usize {
+        let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+        text.trim().parse().unwrap_or(65_530)
+    }
+
+    /// What RLIMIT_AS is compared with; 0 if nobody says.
+    pub(super) fn address_space_bytes() -> u64 {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = text
+            .split(' ')
+            .next()
+            .and_then(|pages| pages.parse().ok())
+            .unwrap_or(0);
+        pages * 4096
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{LiveMap, parse, read};
+        use crate::address::Address;
+        use crate::sys::gaps::AddressMap;
+
+        #[test]
+        fn a_line_of_maps_gives_its_range() {
+            let line = "7f0000001000-7f0000003000 r-xp 00000000 00:00 0    [vdso]";
+            let range = parse(line).unwrap();
+            assert_eq!(
+                (range.first(), range.last()),
+                (
+                    Address::new(0x7f00_0000_1000),
+                    Address::new(0x7f00_0000_2fff)
+                )
+            );
+            assert_eq!(parse("nonsense"), None);
+            assert_eq!(parse(""), None);
+        }
+
+        #[test]
+        fn asking_and_reading_agree() {
+            let live = LiveMap::new(std::fs::File::open("/proc/self/maps").unwrap());
+            if !live.works() {
+                return;
+            }
+            let here = Address::new(read as *const () as u64);
+            assert_eq!(live.mapping_from(here), read().unwrap().mapping_from(here));
+        }
+    }
+}
+
+mod fork {
+    //! Noticing that this is a forked child without asking the system each time: one page that the kernel clears in a
+    //! child (MADV_WIPEONFORK, Linux 4.14).
+
+    use super::{RESERVE, Refusal, last_refusal, map, pointer};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// The process's number on a page that a fork clears.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct Identity {
+        page: &'static AtomicU32,
+    }
+
+    impl Identity {
+        /// The page is made once and stays as long as the process.
+        pub(super) fn of_process() -> Result<Self, Refusal> {
+            static PAGE: OnceLock<Result<Identity, Refusal>> = OnceLock::new();
+            PAGE.get_or_init(Self::new).clone()
+        }
+
+        fn new() -> Result<Self, Refusal> {
+            const SIZE: u64 = 4096;
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            let page = pointer(map(None, SIZE, rights, RESERVE, None)?);
+            // SAFETY: the page is new and nobody else's.
+            let failed = unsafe {
+                libc::madvise(page.as_ptr().cast(), SIZE as usize, libc::MADV_WIPEONFORK)
+            } != 0;
+            if failed {
+                return Err(last_refusal("madvise", SIZE));
+            }
+            // SAFETY: the page is never unmapped, aligned, zero, and only used as this.
+            Ok(Self {
+                page: unsafe { page.cast::<AtomicU32>().as_ref() },
+            })
+        }
+
+        pub(super) fn process_id(self) -> u32 {
+            let known = self.page.load(Ordering::Relaxed);
+            if known != 0 {
+                return known;
+            }
+            let id = std::process::id();
+            self.page.store(id, Ordering::Relaxed);
+            id
+        }
+    }
+}
+
+mod probe {
+    //! Whether a writer works here: write a function that returns 42, call it.
+
+    use super::{Limit, Linux, Platform, Protection, Refusal, Writer, pointer};
+    use crate::address::Address;
+
+    /// mov eax, 42; ret
+    const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
+
+    pub(super) fn probe(linux: &Linux, writer: Writer) -> Result<(), Refusal> {
+        let size = linux.page_size.bytes();
+        let at = linux.reserve(size, size)?;
+        let result = match writer {
+            Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size),
+            Writer::Protect | Writer::SelfMem => through_private(linux, writer, at, size),
+        };
+        let result = result.and_then(|()| call(at));
+        // SAFETY: the reservation is ours, and the call has returned. Nothing would use what a failure leaves behind.
+        let _ = unsafe { linux.release(at, size) };
+        result
+    }
+
+    fn through_file(linux: &Linux, writer: Writer, at: Address, size: u64) -> Result<(), Refusal> {
+        let file = linux.create_file(size)?;
+        let write = || {
+            if writer == Writer::FileWrite {
+                return linux.write_file(file, 0, &ANSWER);
+            }
+            let view = linux.map_view(size, file, 0)?;
+            // SAFETY: the view is a fresh page, longer than the code.
+            unsafe {
+                view.copy_from_nonoverlapping(
+                    pointer(Address::new(ANSWER.as_ptr() as u64)),
+                    ANSWER.len(),
+                )
+            };
+            // SAFETY: the view is whole and no longer used.
+            unsafe { linux.unmap_view(view, size) };
+            Ok(())
+        };
+        // SAFETY: the range is our own reservation.
+        let result = write()
+            .and_then(|()| unsafe { linux.map_file(at, size, file, 0, Protection::ReadExecute) });
+        linux.close_file(file);
+        result
+    }
+
+    fn through_private(
+        linux: &Linux,
+        writer: Writer,
+        at: Address,
+        size: u64,
+    ) -> Result<(), Refusal> {
+        // SAFETY: the range is our own reservation.
+        let view = unsafe { linux.map_private(at, size) }?;
+        if writer == Writer::Protect {
+            // SAFETY: the page is fresh and longer than the code.
+            unsafe {
+                view.copy_from_nonoverlapping(
+                    pointer(Address::new(ANSWER.as_ptr() as u64)),
+                    ANSWER.len(),
+                )
+            };
+        }
+        // SAFETY: nobody but us uses the page.
+        unsafe { linux.protect(at, size, Protection::ReadExecute) }?;
+        if writer == Writer::SelfMem {
+            // SAFETY: the page is private and nobody but us uses it.
+            unsafe { linux.write_self(at, &ANSWER) }?;
+        }
+        Ok(())
+    }
+
+    fn call(at: Address) -> Result<(), Refusal> {
+        // SAFETY: a function of that type was written there.
+        let function: extern "C" fn() -> i32 =
+            unsafe { std::mem::transmute(at.value() as *const ()) };
+        if function() == 42 {
+            Ok(())
+        } else {
+            Err(Refusal::foreseen(
+                "a call of written code",
+                0,
+                Limit::Unknown,
+            ))
+        }
+    }
+}

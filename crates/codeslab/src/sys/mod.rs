@@ -1,0 +1,194 @@
+//! The operating system. To port codeslab, add one file here that implements [`Platform`], and a line in [`current`].
+//!
+//! What a port has to fulfil, and what everything above relies on:
+//!
+//! - **Reservations** are address space without access. They cost no memory, and nobody else's allocation lands in them.
+//!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`]; it never replaces a mapping.
+//! - **Ranges** handed to a function are multiples of [`Facts::granularity`], and every range that is unmapped was mapped as
+//!   it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split and
+//!   replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
+//! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
+//!   is first written. Fresh ones are zero.
+//! - **No access right is ever both** writable and executable at one address.
+//! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.
+//! - Every function may be called from any thread, for different ranges at once.
+//!
+//! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
+//! each other, so code above that mixed them up would not survive its tests.
+
+#![allow(
+    unsafe_code,
+    reason = "it declares what ports implement; it calls nothing"
+)]
+
+use crate::address::{Address, Window};
+use crate::code_model::Architecture;
+use crate::error::{Error, Limit, Refusal, Result};
+use crate::options::Writer;
+use crate::page::PageSize;
+use crate::protection::Protection;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+pub(crate) mod gaps;
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod linux;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use linux as native;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod unsupported;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+use unsupported as native;
+
+/// What does not change while the process runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) architecture: Architecture,
+    pub(crate) page_size: PageSize,
+    /// Reservations and mappings begin and end at multiples of this many bytes. A multiple of the page size.
+    pub(crate) granularity: u64,
+    /// Where user programs may have memory.
+    pub(crate) addresses: Window,
+}
+
+/// Names a memory file of a platform.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MemoryFile(pub(crate) u64);
+
+/// One operating system. See the module for what holds for all of its functions.
+pub(crate) trait Platform: fmt::Debug + Send + Sync {
+    fn facts(&self) -> Facts;
+
+    /// Whether `writer` works in this process, found out by doing what it does; or why not.
+    fn probe(&self, writer: Writer) -> Result<(), String>;
+
+    /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
+    /// [`Platform::reserve_at`] and look again if somebody else was faster.
+    fn address_map(&self) -> Result<Box<dyn gaps::AddressMap + '_>, Refusal>;
+
+    /// Reserves `size` bytes wherever the system likes, at a multiple of `align`.
+    fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal>;
+
+    /// Reserves exactly these bytes.
+    fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Gives a reservation back, whole.
+    ///
+    /// # Safety
+    /// `at` and `size` are those of a reservation, nothing in it is mapped, and nobody uses it any more.
+    unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Makes a memory file of `size` bytes.
+    fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal>;
+
+    /// Closes a memory file. What is mapped of it stays.
+    fn close_file(&self, file: MemoryFile);
+
+    /// Maps part of a file into a reservation, readable or executable.
+    ///
+    /// # Safety
+    /// The range is reserved, not mapped, and the caller's.
+    unsafe fn map_file(
+        &self,
+        at: Address,
+        size: u64,
+        file: MemoryFile,
+        offset: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal>;
+
+    /// Maps part of a file readable and writable, anywhere outside of reservations.
+    fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal>;
+
+    /// Unmaps what [`Platform::map_view`] gave, whole.
+    ///
+    /// # Safety
+    /// `view` and `size` are those of a view, and nobody uses it any more.
+    unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64);
+
+    /// Gives memory to part of a view before it is touched: cheaper than a fault for each page. A hint.
+    fn populate(&self, view: NonNull<u8>, size: u64);
+
+    /// Writes to a file past all views.
+    fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// Gives the memory behind part of a file back; it reads as zero afterwards.
+    ///
+    /// # Safety
+    /// Nobody uses that part through any mapping.
+    unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal>;
+
+    /// Maps zeroed private memory into a reservation, readable and writable, and tells where it is written: places that
+    /// are as far from each other as the addresses are, for all ranges of one reservation.
+    ///
+    /// # Safety
+    /// The range is reserved, not mapped, and the caller's.
+    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal>;
+
+    /// Changes what private memory may be used for.
+    ///
+    /// # Safety
+    /// The range is private memory, and nobody relies on what it could be used for until now.
+    unsafe fn protect(&self, at: Address, size: u64, protection: Protection)
+    -> Result<(), Refusal>;
+
+    /// Writes to this process's own private memory, whatever its protection.
+    ///
+    /// # Safety
+    /// The range is private memory, and nobody uses it.
+    unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// Gives the memory behind part of private memory back; it reads as zero afterwards.
+    ///
+    /// # Safety
+    /// The range is private memory, readable and writable, and nobody uses it.
+    unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Unmaps part of a reservation, which stays reserved. Private memory in it is gone.
+    ///
+    /// # Safety
+    /// The range is reserved, begins and ends where mapped ranges do, and nobody uses it any more.
+    unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Makes fetches of instructions see what was written behind these addresses.
+    fn synchronize_instructions(&self, at: Address, size: u64);
+
+    /// The address of a symbol that the process provides.
+    fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
+
+    /// A number that differs between a process and its forked child.
+    fn process_id(&self) -> u32;
+}
+
+/// The platform of this process.
+pub(crate) fn current() -> Result<Arc<dyn Platform>> {
+    native::platform()
+}
+
+impl Refusal {
+    /// A refusal that is not the answer of a call but was seen coming.
+    pub(crate) const fn foreseen(call: &'static str, size: u64, limit: Limit) -> Self {
+        Self {
+            call,
+            errno: 0,
+            size,
+            limit,
+        }
+    }
+
+    pub(crate) const fn is_occupied(&self) -> bool {
+        matches!(self.limit, Limit::Occupied)
+    }
+}
+
+/// What `Error` a system without a port gives.
+#[allow(dead_code, reason = "used where there is no port")]
+pub(crate) fn unsupported() -> Error {
+    Error::UnsupportedPlatform(std::env::consts::OS)
+}
