@@ -177,19 +177,28 @@ pub enum Error {
     },
     /// Two symbols that are too far apart for code that refers to both directly.
     #[error(
-        "no place reaches both {first} ({first_address}) and {second} ({second_address}) directly: they are {distance:#x} bytes apart"
+        "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing"
     )]
     ConflictingSymbols {
         /// The symbol that keeps the image from lying lower.
         first: String,
-        /// Where it is.
-        first_address: Address,
+        /// The lowest address from which every reference to it arrives.
+        lowest: Address,
         /// The symbol that keeps the image from lying higher.
         second: String,
-        /// Where it is.
-        second_address: Address,
-        /// How far apart they are, in bytes.
+        /// The highest address from which every reference to it arrives.
+        highest: Address,
+        /// How far the one is above the other, in bytes.
         distance: u64,
+    },
+    /// No free address space from which the symbols arrive that the code refers to directly.
+    #[error("cannot reach {} directly: {cause}", symbols.join(" and "))]
+    Unplaceable {
+        /// The symbols that say where the image has to lie.
+        symbols: Vec<String>,
+        /// What the memory manager found.
+        #[source]
+        cause: codeslab::Error,
     },
 }
 
@@ -286,6 +295,7 @@ impl Error {
             Self::OutOfReach { .. } => "OUT_OF_REACH",
             Self::Overflow { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
+            Self::Unplaceable { cause, .. } => cause.code(),
         }
     }
 
@@ -327,6 +337,9 @@ impl Error {
             | Self::DuplicateSymbol { .. }
             | Self::ConflictingSymbols { .. } => self.symbol_facts(),
             Self::OutOfReach { .. } | Self::Overflow { .. } => self.value_facts(),
+            Self::Unplaceable { symbols, cause } => {
+                with(cause.facts(), [text("symbol", &symbols.join(" "))])
+            }
         }
     }
 
@@ -394,15 +407,15 @@ impl Error {
             ],
             Self::ConflictingSymbols {
                 first,
-                first_address,
+                lowest,
                 second,
-                second_address,
+                highest,
                 distance,
             } => vec![
                 text("first", first),
-                ("firstAddress", Fact::Address(*first_address)),
+                ("lowest", Fact::Address(*lowest)),
                 text("second", second),
-                ("secondAddress", Fact::Address(*second_address)),
+                ("highest", Fact::Address(*highest)),
                 number("distance", *distance),
             ],
             _ => Vec::new(),

@@ -282,7 +282,8 @@ impl<'a> Graph<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidIndex`] if its section does not exist, [`Error::OutOfBounds`] if it lies behind the end of it,
-    /// [`Error::InvalidAlignment`] for a common symbol's alignment that is no power of two.
+    /// [`Error::InvalidAlignment`] for a common symbol's alignment that is no power of two, [`Error::Malformed`] for a
+    /// local symbol that is undefined or common.
     pub fn add_symbol(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
@@ -290,6 +291,12 @@ impl<'a> Graph<'a> {
                 if offset > within.content.size() {
                     return Err(self.out_of_bounds(within, &symbol.name, offset, 0));
                 }
+            }
+            Definition::Undefined | Definition::Common { .. }
+                if symbol.binding == Binding::Local =>
+            {
+                let reason = format!("the local symbol {} has no definition", symbol.name);
+                return Err(self.malformed(reason));
             }
             Definition::Common { align, .. } => self.check_align(&symbol.name, align)?,
             Definition::Undefined | Definition::Absolute(_) | Definition::Discarded => {}

@@ -1,6 +1,10 @@
-//! What can be linked.
+//! What can be linked, told apart.
 
+use crate::archive::{self, Archive};
+use crate::elf;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
+use std::borrow::Cow;
 
 /// One thing to link.
 #[derive(Clone, Copy, Debug)]
@@ -14,4 +18,32 @@ pub enum Input<'a> {
     },
     /// A graph that the embedder built.
     Graph(&'a Graph<'a>),
+}
+
+/// An input that has been looked at.
+#[derive(Debug)]
+pub(crate) enum Opened<'a> {
+    Graph(Cow<'a, Graph<'a>>),
+    Archive(Archive<'a>),
+}
+
+/// Opens an input.
+pub(crate) fn open(input: Input<'_>) -> Result<Opened<'_>> {
+    match input {
+        Input::Graph(graph) => Ok(Opened::Graph(Cow::Borrowed(graph))),
+        Input::File { name, bytes } if archive::is_archive(bytes) => {
+            Ok(Opened::Archive(Archive::open(name, bytes)?))
+        }
+        Input::File { name, bytes } => Ok(Opened::Graph(object(name.into(), bytes)?)),
+    }
+}
+
+/// The graph of an object file.
+pub(crate) fn object<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Cow<'a, Graph<'a>>> {
+    if !elf::is_elf(bytes) {
+        return Err(Error::UnknownFormat {
+            object: name.into_owned(),
+        });
+    }
+    elf::parse(name, bytes).map(Cow::Owned)
 }

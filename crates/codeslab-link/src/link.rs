@@ -1,10 +1,14 @@
 //! Linking: one request, one direction.
 
-use crate::error::Result;
-use crate::image::Image;
+use crate::apply::{self, Addresses};
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageSymbol};
 use crate::input::Input;
-use codeslab::{Address, CodeMemory};
+use crate::plan::{self, Plan};
+use crate::resolve::{self, Externals, Place, Request, Resolution};
+use codeslab::{Address, CodeMemory, InFlightAllocation, Protection, Window};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How to link.
 #[derive(Clone, Debug)]
@@ -32,12 +36,79 @@ impl Default for LinkOptions<'_> {
 
 /// Links `inputs` into `memory`.
 ///
+/// Definitions in the inputs come first, then the embedder's externals, then the libraries, then the process's symbols.
+///
 /// # Errors
-/// Every [`crate::Error`]; no memory is kept then.
-pub fn link(
-    _memory: &CodeMemory,
-    _inputs: &[Input<'_>],
-    _options: &LinkOptions<'_>,
-) -> Result<Image> {
-    unimplemented!()
+/// Every [`Error`]; no memory is kept then.
+pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+    let externals = Externals {
+        given: &options.externals,
+        process_symbols: options.process_symbols,
+    };
+    let resolution = resolve::resolve(&Request {
+        inputs,
+        libraries: &options.libraries,
+        roots: &options.roots,
+        externals: &externals,
+    })?;
+    let plan = plan::plan(&resolution)?;
+    // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
+    let mut in_flight = place(memory, &plan)?;
+    let addresses = Addresses::of(&resolution, &plan, &in_flight);
+    // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
+    apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
+    // ---- No byte changes from here on.
+    let allocation = in_flight.finalize()?;
+    // ---- Nothing executable or constant is writable from here on.
+    Ok(Image::new(
+        symbols(&resolution, &plan, &addresses),
+        allocation,
+    ))
+}
+
+/// Finds a place that everything reaches. Names the symbols that bind it when there is none.
+fn place(memory: &CodeMemory, plan: &Plan) -> Result<InFlightAllocation> {
+    let request = codeslab::Request::new(&plan.layout);
+    if plan.window == Window::ANYWHERE {
+        return Ok(memory.allocate(&request)?);
+    }
+    let windows = [plan.window];
+    memory
+        .allocate(&request.within(&windows))
+        .map_err(|cause| match cause {
+            codeslab::Error::OutOfReach { .. } | codeslab::Error::ConflictingWindows { .. } => {
+                Error::Unplaceable {
+                    symbols: plan.window_symbols.clone(),
+                    cause,
+                }
+            }
+            cause => Error::Memory(cause),
+        })
+}
+
+fn symbols(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Vec<ImageSymbol> {
+    let objects = resolution.objects.iter();
+    let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
+    let defined = resolution.globals().filter_map(|(name, id)| {
+        let target = resolution.target(id);
+        let object = &resolution.objects.get(target.object as usize)?.graph;
+        target.is_defined().then(|| ImageSymbol {
+            name: name.to_owned(),
+            address: addresses.target(id),
+            size: object.symbols()[target.symbol as usize].size,
+            protection: protection(plan, target.place),
+            object: names[target.object as usize].clone(),
+        })
+    });
+    defined.collect()
+}
+
+fn protection(plan: &Plan, place: Place) -> Option<Protection> {
+    match place {
+        Place::Section { section, .. } => {
+            plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
+        }
+        Place::Common { .. } => Some(Protection::ReadWrite),
+        Place::Absolute(_) | Place::Got | Place::Nowhere | Place::Discarded => None,
+    }
 }

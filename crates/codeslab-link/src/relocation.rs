@@ -79,11 +79,6 @@ impl Formula {
             || matches!(self, Self::GotBase | Self::FromGot | Self::BranchFromGot)
     }
 
-    /// Whether a stub can stand in for the symbol.
-    pub(crate) const fn takes_stub(self) -> bool {
-        matches!(self, Self::Branch | Self::BranchFromGot)
-    }
-
     /// Whether the value is a distance rather than an address or a size.
     pub(crate) const fn is_distance(self) -> bool {
         matches!(

@@ -1,0 +1,96 @@
+//! Archives of `ar`: GNU and BSD. Thin ones are refused by name, they hold nothing to link.
+
+use crate::error::{Error, Result};
+use object::archive::{MAGIC, THIN_MAGIC};
+use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset};
+use std::borrow::Cow;
+
+/// Whether `bytes` begin like an archive, thin or not.
+pub(crate) fn is_archive(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC) || bytes.starts_with(&THIN_MAGIC)
+}
+
+/// An archive whose special members are found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Archive<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
+    file: ArchiveFile<'a>,
+}
+
+/// One file in an archive.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'a> {
+    /// What errors call it: `libz.a(crc32.o)`.
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Where a member begins, in bytes from the start of its archive.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Offset(u64);
+
+impl<'a> Archive<'a> {
+    /// The archive in `bytes`; `name` is what errors call it.
+    pub(crate) fn open(name: &'a str, bytes: &'a [u8]) -> Result<Self> {
+        let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, error))?;
+        if file.is_thin() {
+            return Err(Error::ThinArchive {
+                archive: name.to_owned(),
+            });
+        }
+        Ok(Self { name, bytes, file })
+    }
+
+    /// Every member, in order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Result<Member<'a>>> {
+        let archive = *self;
+        self.file.members().map(move |member| {
+            archive.load(member.map_err(|error| malformed(archive.name, error))?)
+        })
+    }
+
+    /// The member that begins at `offset`.
+    pub(crate) fn member(&self, offset: Offset) -> Result<Member<'a>> {
+        let member = self
+            .file
+            .member(ArchiveOffset(offset.0))
+            .map_err(|error| malformed(self.name, error))?;
+        self.load(member)
+    }
+
+    /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
+    pub(crate) fn index(&self) -> Result<Option<Vec<(&'a str, Offset)>>> {
+        let malformed = |error| malformed(self.name, error);
+        let Some(symbols) = self.file.symbols().map_err(malformed)? else {
+            return Ok(None);
+        };
+        let mut index = Vec::new();
+        for symbol in symbols {
+            let symbol = symbol.map_err(malformed)?;
+            // What is not UTF-8 cannot be asked for either.
+            if let Ok(name) = std::str::from_utf8(symbol.name()) {
+                index.push((name, Offset(symbol.offset().0)));
+            }
+        }
+        Ok(Some(index))
+    }
+
+    fn load(&self, member: ArchiveMember<'a>) -> Result<Member<'a>> {
+        let bytes = member
+            .data(self.bytes)
+            .map_err(|error| malformed(self.name, error))?;
+        let name = String::from_utf8_lossy(member.name());
+        Ok(Member {
+            name: format!("{}({name})", self.name).into(),
+            bytes,
+        })
+    }
+}
+
+fn malformed(name: &str, error: object::read::Error) -> Error {
+    Error::Malformed {
+        object: name.to_owned(),
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,213 @@
+//! Which sections are loaded, and as what.
+
+use super::{ENDIAN, Header, Loaded, Object, text};
+use crate::error::{Error, Feature, Reference, Result};
+use crate::graph::{Content, Graph, Section, SectionIndex};
+use codeslab::Protection;
+use object::elf;
+use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
+
+type ElfSection = <Header as FileHeader>::SectionHeader;
+
+enum Fate {
+    Load(Protection),
+    Drop,
+    Refuse(Feature),
+    RefuseWritableCode,
+}
+
+/// Adds the sections that are loaded.
+pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>) -> Result<Loaded> {
+    let mut loaded = vec![None; object.sections.len()];
+    for (index, header) in object.sections.iter().enumerate() {
+        if !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
+            continue;
+        }
+        let name = object.section_name(graph, index)?;
+        match fate(name, header) {
+            Fate::Load(protection) => {
+                loaded[index] = Some(load(graph, object, name, header, protection)?);
+            }
+            Fate::Drop => {}
+            Fate::Refuse(feature) => refuse(graph, object, feature, index, name),
+            Fate::RefuseWritableCode => graph.refuse(Error::WritableCode {
+                object: graph.name().to_owned(),
+                section: name.to_owned(),
+            }),
+        }
+    }
+    Ok(loaded)
+}
+
+fn fate(name: &str, header: &ElfSection) -> Fate {
+    let flags = header.sh_flags(ENDIAN);
+    // Notes about the object itself are for static linkers and loaders of files.
+    if flags.contains(elf::SHF_EXCLUDE) || name == ".note.gnu.property" {
+        return Fate::Drop;
+    }
+    if let Some(feature) = special_feature(name, header) {
+        return if header.sh_size(ENDIAN) == 0 {
+            Fate::Drop
+        } else {
+            Fate::Refuse(feature)
+        };
+    }
+    if flags.contains(elf::SHF_COMPRESSED) {
+        return Fate::Refuse(Feature::CompressedSection);
+    }
+    match (
+        flags.contains(elf::SHF_EXECINSTR),
+        flags.contains(elf::SHF_WRITE),
+    ) {
+        (true, true) => Fate::RefuseWritableCode,
+        (true, false) => Fate::Load(Protection::ReadExecute),
+        (false, true) if !is_constant_after_relocation(name) => Fate::Load(Protection::ReadWrite),
+        (false, _) => Fate::Load(Protection::ReadOnly),
+    }
+}
+
+/// Marked writable only because a dynamic linker has to relocate them; here that is over before anything runs.
+fn is_constant_after_relocation(name: &str) -> bool {
+    name.strip_prefix(".data.rel.ro")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn special_feature(name: &str, header: &ElfSection) -> Option<Feature> {
+    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
+        return Some(Feature::ThreadLocal);
+    }
+    let by_type = matches!(
+        header.sh_type(ENDIAN),
+        elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
+    );
+    let stem = name
+        .get(1..)
+        .and_then(|rest| rest.split('.').next())
+        .filter(|_| name.starts_with('.'));
+    let by_name = matches!(
+        stem,
+        Some("init_array" | "fini_array" | "preinit_array" | "ctors" | "dtors" | "init" | "fini")
+    );
+    (by_type || by_name).then_some(Feature::Constructor)
+}
+
+fn load<'a>(
+    graph: &mut Graph<'a>,
+    object: &Object<'a>,
+    name: &'a str,
+    header: &ElfSection,
+    protection: Protection,
+) -> Result<SectionIndex> {
+    let content = if header.sh_type(ENDIAN) == elf::SHT_NOBITS {
+        Content::Zeros(header.sh_size(ENDIAN))
+    } else {
+        let bytes = header
+            .data(ENDIAN, object.bytes)
+            .map_err(|error| graph.malformed(format!("section {name}: {error}")))?;
+        Content::Bytes(bytes.into())
+    };
+    // 0 means the same as 1.
+    let align = header.sh_addralign(ENDIAN).max(1);
+    graph.add_section(Section::new(name, protection, align, content))
+}
+
+fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: usize, name: &str) {
+    let (offset, symbol) = match feature {
+        Feature::ThreadLocal => first_symbol_in(graph, object, index),
+        _ => first_relocation_of(graph, object, index),
+    }
+    .unwrap_or_default();
+    let reference = Reference {
+        object: graph.name().to_owned(),
+        section: name.to_owned(),
+        offset,
+        relocation: String::new(),
+        symbol,
+    };
+    graph.refuse(Error::Unsupported {
+        feature,
+        reference: Box::new(reference),
+    });
+}
+
+/// The symbol that lies first in a section, to say which variable it is about.
+fn first_symbol_in(
+    graph: &Graph<'_>,
+    object: &Object<'_>,
+    section: usize,
+) -> Option<(u64, String)> {
+    let named = object.symbols.enumerate().filter(|(index, symbol)| {
+        symbol.st_type() != elf::STT_SECTION
+            && matches!(object.symbol_section(graph, symbol, index.0), Ok(Some(at)) if at == section)
+    });
+    let (_, symbol) = named.min_by_key(|(_, symbol)| symbol.st_value(ENDIAN))?;
+    let name = object.symbol_name(graph, symbol).ok()?;
+    Some((symbol.st_value(ENDIAN), name.to_owned()))
+}
+
+/// The first relocation of a section, to say which function it would call.
+fn first_relocation_of(
+    graph: &Graph<'_>,
+    object: &Object<'_>,
+    section: usize,
+) -> Option<(u64, String)> {
+    let table = object.sections.iter().find(|header| {
+        header.sh_type(ENDIAN) == elf::SHT_RELA && header.sh_info(ENDIAN) as usize == section
+    })?;
+    let (entries, _) = table.rela(ENDIAN, object.bytes).ok()??;
+    let first = entries.first()?;
+    let symbol = object.symbols.symbol(first.symbol(ENDIAN, false)?).ok()?;
+    let name = if symbol.st_type() == elf::STT_SECTION {
+        let section = usize::from(symbol.st_shndx(ENDIAN).index()?);
+        object.section_name(graph, section)
+    } else {
+        object.symbol_name(graph, symbol)
+    };
+    Some((first.r_offset(ENDIAN), name.ok()?.to_owned()))
+}
+
+/// Adds the COMDAT groups. Other groups only say that their sections belong together, which here they do anyway.
+pub(super) fn add_groups<'a>(
+    graph: &mut Graph<'a>,
+    object: &Object<'a>,
+    loaded: &Loaded,
+) -> Result<()> {
+    for header in object.sections.iter() {
+        let group = header
+            .group(ENDIAN, object.bytes)
+            .map_err(|error| graph.malformed(error.to_string()))?;
+        let Some((flags, members)) = group else {
+            continue;
+        };
+        if !flags.contains(elf::GRP_COMDAT) {
+            continue;
+        }
+        let name = signature(graph, object, header)?;
+        let mut sections = Vec::with_capacity(members.len());
+        for member in members {
+            let index = member.get(ENDIAN) as usize;
+            let section = loaded
+                .get(index)
+                .ok_or_else(|| graph.malformed(format!("group {name} has no section {index}")))?;
+            sections.extend(*section);
+        }
+        graph.add_group(name, &sections)?;
+    }
+    Ok(())
+}
+
+/// A group is called like a symbol, or like a section where that symbol is a section's.
+fn signature<'a>(graph: &Graph<'_>, object: &Object<'a>, header: &ElfSection) -> Result<&'a str> {
+    let index = object::SymbolIndex(header.sh_info(ENDIAN) as usize);
+    let symbol = object
+        .symbols
+        .symbol(index)
+        .map_err(|error| graph.malformed(format!("group signature: {error}")))?;
+    if symbol.st_type() == elf::STT_SECTION {
+        return match object.symbol_section(graph, symbol, index.0)? {
+            Some(section) => object.section_name(graph, section),
+            None => text(graph, b""),
+        };
+    }
+    object.symbol_name(graph, symbol)
+}

@@ -1,0 +1,121 @@
+//! The symbol table, entry by entry: a symbol has the same index in the graph.
+
+use super::{ENDIAN, Header, Loaded, Object};
+use crate::error::{Error, Feature, Reference, Result};
+use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind};
+use object::elf;
+use object::read::elf::{FileHeader, Sym};
+
+/// Common symbols that may lie far away (medium code model); here everything is near.
+const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
+
+type ElfSymbol = <Header as FileHeader>::Sym;
+
+/// Adds every symbol.
+pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loaded) -> Result<()> {
+    for (index, symbol) in object.symbols.iter().enumerate() {
+        let symbol = if index == 0 {
+            // Relocations without a symbol name this one; S is 0 for them.
+            Symbol::new("", Definition::Absolute(0)).with_binding(Binding::Local)
+        } else {
+            convert(graph, object, loaded, symbol, index)?
+        };
+        graph.add_symbol(symbol)?;
+    }
+    Ok(())
+}
+
+fn convert<'a>(
+    graph: &mut Graph<'a>,
+    object: &Object<'a>,
+    loaded: &Loaded,
+    symbol: &ElfSymbol,
+    index: usize,
+) -> Result<Symbol<'a>> {
+    let name = object.symbol_name(graph, symbol)?;
+    let definition = definition(graph, object, loaded, symbol, index)?;
+    if symbol.st_type() == elf::STT_GNU_IFUNC && definition != Definition::Undefined {
+        refuse_indirect(graph, object, symbol, index, name);
+    }
+    Ok(Symbol {
+        name: name.into(),
+        definition,
+        binding: binding(graph, symbol)?,
+        size: symbol.st_size(ENDIAN),
+        kind: match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+            elf::STT_OBJECT | elf::STT_COMMON => SymbolKind::Data,
+            elf::STT_SECTION => SymbolKind::Section,
+            _ => SymbolKind::Unknown,
+        },
+    })
+}
+
+fn binding(graph: &Graph<'_>, symbol: &ElfSymbol) -> Result<Binding> {
+    match symbol.st_bind() {
+        elf::STB_LOCAL => Ok(Binding::Local),
+        // Unique ones come in COMDAT groups, which already leave one of them.
+        elf::STB_GLOBAL | elf::STB_GNU_UNIQUE => Ok(Binding::Global),
+        elf::STB_WEAK => Ok(Binding::Weak),
+        other => Err(graph.malformed(format!("symbol binding {} does not exist", other.0))),
+    }
+}
+
+fn definition(
+    graph: &Graph<'_>,
+    object: &Object<'_>,
+    loaded: &Loaded,
+    symbol: &ElfSymbol,
+    index: usize,
+) -> Result<Definition> {
+    let value = symbol.st_value(ENDIAN);
+    match symbol.st_shndx(ENDIAN) {
+        elf::SHN_UNDEF => return Ok(Definition::Undefined),
+        elf::SHN_ABS => return Ok(Definition::Absolute(value)),
+        elf::SHN_COMMON | SHN_X86_64_LCOMMON => {
+            return Ok(Definition::Common {
+                size: symbol.st_size(ENDIAN),
+                align: value.max(1),
+            });
+        }
+        _ => {}
+    }
+    let section = object
+        .symbol_section(graph, symbol, index)?
+        .ok_or_else(|| graph.malformed(format!("symbol {index} lies in a reserved section")))?;
+    match loaded.get(section) {
+        Some(&Some(section)) => Ok(Definition::Section {
+            section,
+            offset: value,
+        }),
+        Some(None) => Ok(Definition::Discarded),
+        None => Err(Error::InvalidIndex {
+            object: graph.name().to_owned(),
+            what: "section",
+            index: section as u64,
+            count: loaded.len() as u64,
+        }),
+    }
+}
+
+fn refuse_indirect(
+    graph: &mut Graph<'_>,
+    object: &Object<'_>,
+    symbol: &ElfSymbol,
+    index: usize,
+    name: &str,
+) {
+    let section = object.symbol_section(graph, symbol, index).ok().flatten();
+    let section = section.and_then(|section| object.section_name(graph, section).ok());
+    let reference = Reference {
+        object: graph.name().to_owned(),
+        section: section.unwrap_or_default().to_owned(),
+        offset: symbol.st_value(ENDIAN),
+        relocation: String::new(),
+        symbol: name.to_owned(),
+    };
+    graph.refuse(Error::Unsupported {
+        feature: Feature::IndirectFunction,
+        reference: Box::new(reference),
+    });
+}

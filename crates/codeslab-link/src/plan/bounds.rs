@@ -1,0 +1,91 @@
+//! Where an image may lie so that every direct 32-bit reference arrives.
+//!
+//! Two kinds of reference bind it: distances from the image to something that is fixed elsewhere, such as `stderr`, and
+//! 32-bit addresses of things in the image. Both say that some address of the image lies in an interval; it is asked for
+//! of every byte, since what lies where is not known yet.
+
+use crate::error::{Error, Result};
+use crate::relocation::{Formula, Row};
+use crate::resolve::{Place, Resolution, TargetId};
+use codeslab::{Address, Window};
+
+/// The tightest ends so far, and which symbol they are for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bounds {
+    lowest: Option<Bound>,
+    highest: Option<Bound>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    at: u64,
+    symbol: TargetId,
+}
+
+impl Bounds {
+    /// Takes one reference into account.
+    #[inline]
+    pub(super) fn note(&mut self, row: &Row, addend: i64, symbol: TargetId, place: Place) {
+        // Wider fields reach everything; narrower ones reach so little that no placement helps: that is reported when
+        // they are applied.
+        if row.width != 4 {
+            return;
+        }
+        let (least, greatest) = (row.values.least, row.values.greatest);
+        let addend = i128::from(addend);
+        match (row.formula, place) {
+            // least <= S + A - P <= greatest, with S known
+            (Formula::Relative, Place::Absolute(value)) => {
+                let target = i128::from(value) + addend;
+                self.narrow(target - greatest, target - least, symbol);
+            }
+            // least <= S + A <= greatest, with S in the image
+            (Formula::Absolute, _) if place.is_in_image() => {
+                self.narrow(least - addend, greatest - addend, symbol);
+            }
+            _ => {}
+        }
+    }
+
+    /// Requires that `first <= address <= last`.
+    fn narrow(&mut self, first: i128, last: i128, symbol: TargetId) {
+        // An addend can lead out of the address space; no placement helps then either.
+        let (Ok(first), Ok(last)) = (
+            u64::try_from(first.max(0)),
+            u64::try_from(last.min(u64::MAX.into())),
+        ) else {
+            return;
+        };
+        if first > 0 && self.lowest.is_none_or(|bound| bound.at < first) {
+            self.lowest = Some(Bound { at: first, symbol });
+        }
+        if last < u64::MAX && self.highest.is_none_or(|bound| bound.at > last) {
+            self.highest = Some(Bound { at: last, symbol });
+        }
+    }
+
+    /// Where the image has to lie, and the symbols that say so.
+    pub(super) fn window(self, resolution: &Resolution<'_>) -> Result<(Window, Vec<String>)> {
+        let lowest = self.lowest.map_or(0, |bound| bound.at);
+        let highest = self.highest.map_or(u64::MAX, |bound| bound.at);
+        let mut symbols: Vec<String> = [self.lowest, self.highest]
+            .into_iter()
+            .flatten()
+            .map(|bound| resolution.name_of(bound.symbol))
+            .collect();
+        let (lowest, highest) = (Address::new(lowest), Address::new(highest));
+        match Window::new(lowest, highest) {
+            Some(window) => {
+                symbols.dedup();
+                Ok((window, symbols))
+            }
+            None => Err(Error::ConflictingSymbols {
+                first: symbols.first().cloned().unwrap_or_default(),
+                lowest,
+                second: symbols.get(1).cloned().unwrap_or_default(),
+                highest,
+                distance: lowest.distance(highest),
+            }),
+        }
+    }
+}

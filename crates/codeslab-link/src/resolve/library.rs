@@ -1,0 +1,87 @@
+//! What is there to be pulled in: archives and graphs, looked up by the symbols that they define.
+
+use crate::archive::{Archive, Offset};
+use crate::error::Result;
+use crate::graph::{Binding, Definition, Graph};
+use crate::input::{self, Opened};
+use foldhash::fast::RandomState;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// Offers of members, by symbol.
+#[derive(Debug, Default)]
+pub(super) struct Library<'a> {
+    archives: Vec<Archive<'a>>,
+    // Taken ones are None.
+    graphs: Vec<Option<Cow<'a, Graph<'a>>>>,
+    offers: HashMap<Cow<'a, str>, Offer, RandomState>,
+    taken: HashSet<(usize, Offset), RandomState>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Offer {
+    Graph(usize),
+    Member(usize, Offset),
+}
+
+impl<'a> Library<'a> {
+    /// Offers all of an input. What was offered earlier comes first.
+    pub(super) fn offer(&mut self, input: Opened<'a>) -> Result<()> {
+        match input {
+            Opened::Graph(graph) => self.offer_graph(graph),
+            Opened::Archive(archive) => match archive.index()? {
+                Some(index) => self.offer_index(archive, index),
+                None => self.offer_members(archive)?,
+            },
+        }
+        Ok(())
+    }
+
+    /// The graph that defines `name`, unless none does or it is taken already.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Cow<'a, Graph<'a>>>> {
+        match self.offers.get(name) {
+            Some(&Offer::Graph(index)) => Ok(self.graphs[index].take()),
+            Some(&Offer::Member(archive, offset)) if self.taken.insert((archive, offset)) => {
+                let member = self.archives[archive].member(offset)?;
+                input::object(member.name, member.bytes).map(Some)
+            }
+            Some(Offer::Member(..)) | None => Ok(None),
+        }
+    }
+
+    fn offer_index(&mut self, archive: Archive<'a>, index: Vec<(&'a str, Offset)>) {
+        let number = self.archives.len();
+        self.archives.push(archive);
+        for (name, offset) in index {
+            self.offers
+                .entry(Cow::Borrowed(name))
+                .or_insert(Offer::Member(number, offset));
+        }
+    }
+
+    /// For archives that were made without an index: looks into every member.
+    fn offer_members(&mut self, archive: Archive<'a>) -> Result<()> {
+        for member in archive.members() {
+            let member = member?;
+            self.offer_graph(input::object(member.name, member.bytes)?);
+        }
+        Ok(())
+    }
+
+    fn offer_graph(&mut self, graph: Cow<'a, Graph<'a>>) {
+        let number = self.graphs.len();
+        for symbol in graph.symbols() {
+            let is_offered = symbol.binding != Binding::Local
+                && !matches!(
+                    symbol.definition,
+                    Definition::Undefined | Definition::Discarded
+                );
+            if is_offered {
+                self.offers
+                    .entry(symbol.name.clone())
+                    .or_insert(Offer::Graph(number));
+            }
+        }
+        self.graphs.push(Some(graph));
+    }
+}

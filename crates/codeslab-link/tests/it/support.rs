@@ -1,0 +1,122 @@
+//! A compiler, an archiver, and calls into what was linked.
+
+use codeslab::{CodeMemory, Options};
+use codeslab_link::{Image, Input, LinkOptions, link};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory that goes away with the value.
+pub(crate) struct Workshop {
+    directory: PathBuf,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("codeslab-link-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Runs a tool in the directory; its complaints are the test's failure.
+    pub(crate) fn run(&self, tool: &str, arguments: &[&str]) {
+        let output = Command::new(tool)
+            .args(arguments)
+            .current_dir(&self.directory)
+            .output()
+            .unwrap_or_else(|error| panic!("{tool}: {error}; install gcc and binutils"));
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{tool} {arguments:?}: {complaints}"
+        );
+    }
+
+    /// Compiles C to an object and leaves it as `name` + `.o`.
+    pub(crate) fn compile(&self, name: &str, source: &str, flags: &[&str]) -> Vec<u8> {
+        self.translate(name, "c", source, flags)
+    }
+
+    /// The same for assembler input.
+    pub(crate) fn assemble(&self, name: &str, source: &str) -> Vec<u8> {
+        self.translate(name, "s", source, &[])
+    }
+
+    fn translate(&self, name: &str, kind: &str, source: &str, flags: &[&str]) -> Vec<u8> {
+        let (input, output) = (format!("{name}.{kind}"), format!("{name}.o"));
+        std::fs::write(self.path(&input), source).expect("the temporary directory is writable");
+        let arguments = [&["-c", &input, "-o", &output], flags].concat();
+        self.run("cc", &arguments);
+        self.read(&output)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        read(&self.path(name))
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// An archive of the system, found as the compiler finds it.
+pub(crate) fn system_archive(name: &str, package: &str) -> Vec<u8> {
+    let output = Command::new("cc")
+        .arg(format!("-print-file-name={name}"))
+        .output()
+        .expect("cc is installed");
+    let path = String::from_utf8(output.stdout).expect("a path");
+    let path = Path::new(path.trim());
+    assert!(
+        path.is_absolute(),
+        "{name} is not installed; it comes with the package {package}"
+    );
+    read(path)
+}
+
+pub(crate) fn memory() -> CodeMemory {
+    CodeMemory::new(Options::default()).expect("this machine has code memory")
+}
+
+pub(crate) fn file<'a>(name: &'a str, bytes: &'a [u8]) -> Input<'a> {
+    Input::File { name, bytes }
+}
+
+/// Links objects without options.
+pub(crate) fn link_files(memory: &CodeMemory, files: &[(&str, &[u8])]) -> Image {
+    let inputs: Vec<Input<'_>> = files
+        .iter()
+        .map(|(name, bytes)| file(name, bytes))
+        .collect();
+    link(memory, &inputs, &LinkOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The function called `$name` of an image, as a Rust function pointer of type `$type`.
+macro_rules! function {
+    ($image:expr, $name:expr, $type:ty) => {{
+        let address = $image.address($name).expect($name).value();
+        // SAFETY: the address is that of a published function of this image, which the caller keeps; the type is the
+        // one that it was compiled with.
+        #[allow(
+            unsafe_code,
+            reason = "calling what was linked is the point of these tests"
+        )]
+        let function = unsafe { std::mem::transmute::<usize, $type>(address as usize) };
+        function
+    }};
+}
+pub(crate) use function;
