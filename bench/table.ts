@@ -2,11 +2,11 @@
 
 import { scenarios, type Figures } from './scenarios.ts'
 
-type Column = [heading: string, cell: (figures: Figures, floor: Figures | undefined) => string]
+type Column = [heading: string, cell: (figures: Figures) => string]
 
 const columns: Column[] = [
   ['µs/object', ({ us_per_object: time }) => time.toFixed(time < 1 ? 3 : 2)],
-  ['× floor', (figures, floor) => ratio(figures, floor)],
+  ['× floor', ({ times_floor: times }) => times?.toFixed(2) ?? '-'],
   ['failed', ({ failed }) => failed.toLocaleString('en')],
   ['memory/content', ({ memory_per_content: memory }) => memory?.toFixed(2) ?? '-'],
   ['mappings', ({ mappings }) => mappings?.toLocaleString('en') ?? '-'],
@@ -14,10 +14,9 @@ const columns: Column[] = [
 ]
 
 export function printTable(results: Map<string, Figures>): void {
-  const floor = results.get('floor')
   const rows = scenarios.flatMap(({ name, title }) => {
     const figures = results.get(name)
-    return figures ? [[title, ...columns.map(([, cell]) => cell(figures, floor))]] : []
+    return figures ? [[title, ...columns.map(([, cell]) => cell(figures))]] : []
   })
   const table = [['', ...columns.map(([heading]) => heading)], ...rows]
   const widths = (table[0] ?? []).map((_, index) => Math.max(...table.map(row => row[index]?.length ?? 0)))
@@ -25,12 +24,6 @@ export function printTable(results: Map<string, Figures>): void {
   for (const row of table) {
     console.log(row.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join('  '))
   }
-}
-
-/** Times compare only where the work is the same: replays of the trace, which are the scenarios that have memory figures. */
-function ratio(figures: Figures, floor: Figures | undefined): string {
-  if (!floor || figures.memory_per_content === null) return '-'
-  return (figures.us_per_object / floor.us_per_object).toFixed(2)
 }
 
 function pad(cell: string, width: number, index: number): string {
