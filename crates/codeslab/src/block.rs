@@ -73,12 +73,14 @@ pub(crate) struct Block {
     unused: SpanSet,
     // What was too large for a slab the last time, until something is freed there.
     too_large: [u64; 3],
+    // 0 while slabs take no more than they need.
     steps: [u64; 3],
     // Invariant: requests of which spans are carved.
     tenants: u64,
 }
 
 impl Block {
+    /// A fresh block. Its slabs take no more than they need until it is told to [`Block::grow_in_steps`].
     pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Self {
         let size = mapping.size();
         let slabs = Protection::ALL.map(|slab| Slab::new(size, division.granule(slab)));
@@ -90,9 +92,15 @@ impl Block {
             slabs,
             unused,
             too_large: [u64::MAX; 3],
-            steps: [FIRST_STEP; 3],
+            steps: [0; 3],
             tenants: 0,
         }
+    }
+
+    /// From now on slabs take more than they need at once, for the requests to come.
+    pub(crate) fn grow_in_steps(&mut self) {
+        // At most an eighth of the block, so that small blocks hold all three kinds.
+        self.steps = [FIRST_STEP.min(self.mapping.size() / 8); 3];
     }
 
     pub(crate) const fn cluster(&self) -> u64 {
@@ -178,7 +186,7 @@ impl Block {
         self.unused.remove(pages);
         self.slabs[slab.index()].extend(pages);
         let step = &mut self.steps[slab.index()];
-        *step = (*step * 2).min(LAST_STEP);
+        *step = (*step * 2).min(LAST_STEP).min(self.mapping.size() / 8);
         Ok(true)
     }
 
@@ -194,7 +202,8 @@ impl Block {
                 .iter()
                 .max_by_key(|gap| (gap.size, Reverse(gap.offset)))?;
             let size = self.whole_step(slab, needed, gap.size)?;
-            let fresh = self.slabs[slab.index()].extents().is_empty();
+            let fresh =
+                self.steps[slab.index()] > 0 && self.slabs[slab.index()].extents().is_empty();
             Some(Span {
                 offset: self.start_in_gap(slab, gap, size, fresh),
                 size,
@@ -299,7 +308,7 @@ impl Block {
             Protection::ALL.map(|slab| Slab::new(self.mapping.size(), self.division.granule(slab)));
         self.unused = usable(self.mapping.range(), self.division.granularity);
         self.too_large = [u64::MAX; 3];
-        self.steps = [FIRST_STEP; 3];
+        self.grow_in_steps();
         Ok(())
     }
 

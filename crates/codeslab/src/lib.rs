@@ -8,6 +8,8 @@ mod block;
 mod cluster;
 mod code_model;
 mod error;
+#[cfg(test)]
+mod fake_tests;
 mod layout;
 mod manager;
 mod mapping;

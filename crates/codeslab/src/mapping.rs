@@ -328,6 +328,7 @@ impl Mapping {
     /// Nobody uses any of them.
     pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
         if self.committed_bytes == 0 {
+            self.close_view();
             return Ok(());
         }
         let platform = self.reservation.platform();
@@ -354,6 +355,7 @@ impl Drop for Mapping {
         // SAFETY: spans hold the block that holds this, so there are none. A refusal cannot be reported from here; the
         // reservation unmaps what is left when it goes.
         let _ = unsafe { self.decommit() };
+        self.close_view();
     }
 }
 

@@ -231,8 +231,13 @@ impl Shared {
             self.configuration.writer,
         );
         let mut block = Block::new(mapping, self.division, site.cluster);
+        // A request that needs much of the block comes before all thought for others.
+        if needed <= taken.size / 4 {
+            block.grow_in_steps();
+        }
         match block.carve(parts) {
             Ok(Some(spans)) => {
+                block.grow_in_steps();
                 // Nothing more is written to the blocks before it, until something of them is reused.
                 if cell.in_flight.load(Ordering::Acquire) == 0 {
                     shard.close_views();

@@ -84,9 +84,10 @@ proptest! {
                 Action::Free { index } => {
                     if !oracle.used.is_empty() {
                         let (&offset, &size) = oracle.used.iter().nth(index.index(oracle.used.len())).unwrap();
-                        prop_assert!(slab.holds(Span { offset, size }));
-                        slab.free(Span { offset, size });
-                        prop_assert!(!slab.holds(Span { offset, size }));
+                        let span = Span { offset, size };
+                        prop_assert!(slab.holds(span));
+                        slab.free(span);
+                        prop_assert!(!slab.holds(span));
                         oracle.used.remove(&offset);
                     }
                 }
@@ -98,7 +99,7 @@ proptest! {
             slab.free(Span { offset, size });
         }
         // All merged: each extent is one free run.
-        for extent in slab.extents() {
+        for extent in slab.extents().iter() {
             prop_assert_eq!(slab.free_from(extent.offset), extent.size);
             prop_assert_eq!(slab.free_below(extent.end()), extent.size);
         }

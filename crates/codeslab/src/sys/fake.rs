@@ -82,7 +82,8 @@ unsafe impl Send for Heap {}
 
 impl Heap {
     fn new(size: u64) -> Self {
-        let layout = HeapLayout::from_size_align(size as usize, 1 << 16).expect("a size that fits");
+        // No more alignment than the heap has anyway: it knows zeroed memory then, and does not touch it.
+        let layout = HeapLayout::from_size_align(size as usize, 16).expect("a size that fits");
         // SAFETY: the size is not 0.
         let memory = unsafe { alloc_zeroed(layout) };
         Self {
