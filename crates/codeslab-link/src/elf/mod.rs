@@ -12,7 +12,7 @@ mod symbols;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, SectionIndex};
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, SectionTable, SymbolTable};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
 use object::{LittleEndian, SymbolIndex};
 use std::borrow::Cow;
 
@@ -62,7 +62,7 @@ fn open<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Object<'a>> {
         sections,
         symbols,
     };
-    check_tables(graph, &object)?;
+    check_overlap(graph, &object)?;
     Ok(object)
 }
 
@@ -112,24 +112,18 @@ fn wrong_architecture(graph: &Graph<'_>, found: String) -> Error {
     }
 }
 
-/// Tables that share their bytes would let a small file ask for a large graph.
-fn check_tables(graph: &Graph<'_>, object: &Object<'_>) -> Result<()> {
-    use object::read::elf::SectionHeader;
-    let is_table = |kind| {
-        matches!(
-            kind,
-            elf::SHT_RELA | elf::SHT_REL | elf::SHT_CREL | elf::SHT_GROUP
-        )
-    };
-    let tables = object
+/// Sections that share their bytes would let a small file ask for a large graph and a large image.
+fn check_overlap(graph: &Graph<'_>, object: &Object<'_>) -> Result<()> {
+    let has_bytes = |kind| !matches!(kind, elf::SHT_NULL | elf::SHT_NOBITS);
+    let stored = object
         .sections
         .iter()
-        .filter(|header| is_table(header.sh_type(ENDIAN)));
-    let total = tables.fold(0_u64, |sum, header| {
+        .filter(|header| has_bytes(header.sh_type(ENDIAN)));
+    let total = stored.fold(0_u64, |sum, header| {
         sum.saturating_add(header.sh_size(ENDIAN))
     });
     if total > object.bytes.len() as u64 {
-        return Err(graph.malformed("its relocation and group tables are longer than the file"));
+        return Err(graph.malformed("its sections are longer than the file"));
     }
     Ok(())
 }

@@ -55,12 +55,15 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Refuse(Feature::CompressedSection);
     }
+    let is_zeros = header.sh_type(ENDIAN) == elf::SHT_NOBITS;
     match (
         flags.contains(elf::SHF_EXECINSTR),
         flags.contains(elf::SHF_WRITE),
     ) {
         (true, true) => Fate::RefuseWritableCode,
         (true, false) => Fate::Load(Protection::ReadExecute),
+        // Zeros that may be written cost nothing until then; constant ones would have to be filled in.
+        (false, _) if is_zeros => Fate::Load(Protection::ReadWrite),
         (false, true) if !is_constant_after_relocation(name) => Fate::Load(Protection::ReadWrite),
         (false, _) => Fate::Load(Protection::ReadOnly),
     }
@@ -99,6 +102,9 @@ fn load<'a>(
     protection: Protection,
 ) -> Result<SectionIndex> {
     let content = if header.sh_type(ENDIAN) == elf::SHT_NOBITS {
+        if protection == Protection::ReadExecute && header.sh_size(ENDIAN) > 0 {
+            return Err(graph.malformed(format!("section {name} is code without bytes")));
+        }
         Content::Zeros(header.sh_size(ENDIAN))
     } else {
         let bytes = header

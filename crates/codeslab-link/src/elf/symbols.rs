@@ -13,6 +13,8 @@ type ElfSymbol = <Header as FileHeader>::Sym;
 
 /// Adds every symbol.
 pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loaded) -> Result<()> {
+    // Names may share their ends, but a file in which they share much more than that only wants to be slow.
+    let mut name_budget = object.bytes.len().saturating_mul(16);
     for (index, symbol) in object.symbols.iter().enumerate() {
         let symbol = if index == 0 {
             // Relocations without a symbol name this one; S is 0 for them.
@@ -20,6 +22,9 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loade
         } else {
             convert(graph, object, loaded, symbol, index)?
         };
+        name_budget = name_budget
+            .checked_sub(symbol.name.len())
+            .ok_or_else(|| graph.malformed("its symbol names overlap"))?;
         graph.add_symbol(symbol)?;
     }
     Ok(())

@@ -1,8 +1,11 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
-#![allow(
-    missing_docs,
-    reason = "the titles of the tests say what they are about"
-)]
 
 mod archives;
+mod assembled;
+mod compiled;
+mod damaged;
+mod graphs;
+mod reach;
+mod refused;
 mod support;
+mod symbols;

@@ -1,7 +1,7 @@
 //! A compiler, an archiver, and calls into what was linked.
 
-use codeslab::{CodeMemory, Options};
-use codeslab_link::{Image, Input, LinkOptions, link};
+use codeslab::{Address, CodeMemory, Fact, Options};
+use codeslab_link::{Error, Image, Input, LinkOptions, link};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -120,3 +120,63 @@ macro_rules! function {
     }};
 }
 pub(crate) use function;
+
+/// What linking fails with; the memory must not notice.
+pub(crate) fn link_error(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Error {
+    let memory = memory();
+    let before = memory.stats();
+    let error = match link(&memory, inputs, options) {
+        Ok(image) => panic!("linked: {image:?}"),
+        Err(error) => error,
+    };
+    assert_eq!(memory.stats(), before, "{error}");
+    error
+}
+
+/// One fact of an error, as text.
+pub(crate) fn fact(error: &Error, name: &str) -> String {
+    let facts = error.facts();
+    match facts.iter().find(|(fact, _)| *fact == name) {
+        Some((_, Fact::Text(text))) => text.clone(),
+        Some((_, Fact::Number(number))) => number.to_string(),
+        Some((_, Fact::Signed(number))) => number.to_string(),
+        Some((_, Fact::Address(address))) => address.to_string(),
+        None => panic!("{error:?} has no fact {name}: {facts:?}"),
+    }
+}
+
+/// Reads `N` bytes of a published image.
+pub(crate) fn peek<const N: usize>(address: u64) -> [u8; N] {
+    // SAFETY: the callers read from symbols of images that they keep, and not behind their ends; arrays of bytes need no
+    // alignment.
+    #[allow(
+        unsafe_code,
+        reason = "looking at what was linked is the point of these tests"
+    )]
+    let bytes = unsafe { std::ptr::read(address as *const [u8; N]) };
+    bytes
+}
+
+pub(crate) fn peek_u64(address: u64) -> u64 {
+    u64::from_le_bytes(peek(address))
+}
+
+pub(crate) fn peek_i32(address: u64) -> i64 {
+    i32::from_le_bytes(peek(address)).into()
+}
+
+/// The address of a symbol that has to be there.
+pub(crate) fn address(image: &Image, name: &str) -> u64 {
+    image.address(name).expect(name).value()
+}
+
+/// Externals by name.
+pub(crate) fn externals(list: &[(&str, u64)]) -> LinkOptions<'static> {
+    let named = list.iter();
+    LinkOptions {
+        externals: named
+            .map(|(name, value)| ((*name).to_owned(), Address::new(*value)))
+            .collect(),
+        ..LinkOptions::default()
+    }
+}

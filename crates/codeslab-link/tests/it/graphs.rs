@@ -1,0 +1,174 @@
+//! Graphs built by hand, as an assembler would.
+
+use crate::support::{externals, fact, function, memory, peek_u64};
+use codeslab::Protection::{ReadExecute, ReadOnly, ReadWrite};
+use codeslab_link::{
+    Binding, Content, Definition, Error, Graph, Input, LinkOptions, Relocation, RelocationKind,
+    Section, SectionIndex, Symbol, SymbolIndex, SymbolKind, link,
+};
+
+fn bytes(bytes: &[u8]) -> Content<'_> {
+    Content::Bytes(bytes.into())
+}
+
+fn relocation(offset: u64, kind: &str, symbol: SymbolIndex, addend: i64) -> Relocation {
+    Relocation {
+        offset,
+        kind: RelocationKind::from_name(kind).expect(kind),
+        symbol,
+        addend,
+    }
+}
+
+/// A function that adds what lies in `state` to its argument.
+fn adder() -> Result<Graph<'static>, Error> {
+    let mut graph = Graph::new("adder");
+    // mov %edi, %eax; add state(%rip), %eax; ret
+    let code = bytes(&[0x89, 0xf8, 0x03, 0x05, 0, 0, 0, 0, 0xc3]);
+    let text = graph.add_section(Section::new("text", ReadExecute, 16, code))?;
+    let data = graph.add_section(Section::new("data", ReadWrite, 4, bytes(&[5, 0, 0, 0])))?;
+    let at = |section| Definition::Section { section, offset: 0 };
+    let entry = Symbol::new("add_state", at(text)).with_kind(SymbolKind::Function, 9);
+    graph.add_symbol(entry)?;
+    let local = Symbol::new("state", at(data)).with_binding(Binding::Local);
+    let state = graph.add_symbol(local)?;
+    graph.add_relocation(text, relocation(4, "R_X86_64_PC32", state, -4))?;
+    Ok(graph)
+}
+
+#[test]
+fn a_graph_is_linked_and_called() {
+    let graph = adder().expect("a valid graph");
+    let memory = memory();
+    let image = link(&memory, &[Input::Graph(&graph)], &LinkOptions::default()).expect("it links");
+    let add_state = function!(image, "add_state", extern "C" fn(i32) -> i32);
+    assert_eq!(add_state(37), 42);
+    assert_eq!(image.symbol("add_state").expect("add_state").size, 9);
+    assert_eq!(image.address("state"), None, "local");
+}
+
+#[test]
+fn graphs_are_libraries_too() {
+    let library = adder().expect("a valid graph");
+    let mut user = Graph::new("user");
+    let data = Section::new("data", ReadOnly, 8, bytes(&[0; 8]));
+    let data = user.add_section(data).expect("a section");
+    let definition = Definition::Section {
+        section: data,
+        offset: 0,
+    };
+    user.add_symbol(Symbol::new("pointer", definition))
+        .expect("a symbol");
+    let wanted = user
+        .add_symbol(Symbol::undefined("add_state"))
+        .expect("a symbol");
+    user.add_relocation(data, relocation(0, "R_X86_64_64", wanted, 0))
+        .expect("a relocation");
+    let options = LinkOptions {
+        libraries: vec![Input::Graph(&library)],
+        ..externals(&[])
+    };
+    let memory = memory();
+    let image = link(&memory, &[Input::Graph(&user)], &options).expect("it links");
+    let pointer = image.address("pointer").expect("pointer").value();
+    assert_eq!(
+        Some(peek_u64(pointer)),
+        image.address("add_state").map(|at| at.value())
+    );
+}
+
+#[test]
+fn zero_filled_sections_are_zero_whatever_their_protection() {
+    let memory = memory();
+    for protection in [ReadOnly, ReadWrite, ReadExecute] {
+        let mut graph = Graph::new("zeros");
+        let zeros = Section::new("zeros", protection, 8, Content::Zeros(64));
+        let section = graph.add_section(zeros).expect("a section");
+        let definition = Definition::Section {
+            section,
+            offset: 56,
+        };
+        graph
+            .add_symbol(Symbol::new("last", definition))
+            .expect("a symbol");
+        let image =
+            link(&memory, &[Input::Graph(&graph)], &LinkOptions::default()).expect("it links");
+        let last = image.address("last").expect("last").value();
+        assert!(
+            (0..=56).step_by(8).all(|back| peek_u64(last - back) == 0),
+            "{protection}"
+        );
+    }
+}
+
+#[test]
+fn an_invalid_graph_cannot_be_built() {
+    let mut graph = Graph::new("mine");
+    for (align, text) in [(0, "0"), (3, "3"), (1 << 21, "2097152")] {
+        let section = Section::new("odd", ReadOnly, align, bytes(&[]));
+        let error = graph.add_section(section).expect_err(text);
+        assert_eq!(
+            (error.code(), fact(&error, "align").as_str()),
+            ("INVALID_ALIGNMENT", text)
+        );
+    }
+    let section = Section::new("text", ReadExecute, 1, bytes(&[0; 6]));
+    let text = graph.add_section(section).expect("a section");
+    let bss = Section::new("bss", ReadWrite, 1, Content::Zeros(6));
+    let bss = graph.add_section(bss).expect("a section");
+    let within = |section, offset| Symbol::new("s", Definition::Section { section, offset });
+    let symbol = graph
+        .add_symbol(within(text, 6))
+        .expect("the end is allowed");
+    let code = |result: Result<_, Error>| result.expect_err("invalid").code();
+    assert_eq!(
+        code(graph.add_symbol(within(text, 7)).map(drop)),
+        "OUT_OF_BOUNDS"
+    );
+    assert_eq!(
+        code(graph.add_symbol(within(SectionIndex(9), 0)).map(drop)),
+        "INVALID_INDEX"
+    );
+    let odd = Definition::Common { size: 1, align: 6 };
+    assert_eq!(
+        code(graph.add_symbol(Symbol::new("c", odd)).map(drop)),
+        "INVALID_ALIGNMENT"
+    );
+    let lost = Symbol::undefined("lost").with_binding(Binding::Local);
+    assert_eq!(code(graph.add_symbol(lost).map(drop)), "MALFORMED");
+    let mut relocate = |section, offset, symbol| {
+        graph.add_relocation(section, relocation(offset, "R_X86_64_PC32", symbol, 0))
+    };
+    assert_eq!(relocate(text, 2, symbol), Ok(()));
+    for offset in [3, 6, 7, u64::MAX] {
+        let error = relocate(text, offset, symbol).expect_err("it does not fit");
+        assert_eq!(
+            (error.code(), fact(&error, "length").as_str()),
+            ("OUT_OF_BOUNDS", "4")
+        );
+    }
+    assert_eq!(code(relocate(bss, 0, symbol)), "OUT_OF_BOUNDS");
+    assert_eq!(code(relocate(SectionIndex(2), 0, symbol)), "INVALID_INDEX");
+    assert_eq!(code(relocate(text, 0, SymbolIndex(1))), "INVALID_INDEX");
+    assert_eq!(
+        code(graph.add_group("g", &[SectionIndex(5)])),
+        "INVALID_INDEX"
+    );
+    assert_eq!(graph.add_group("g", &[text]), Ok(()));
+    assert_eq!(code(graph.add_group("h", &[text])), "MALFORMED");
+    assert_eq!(graph.sections()[0].relocations().len(), 1);
+}
+
+#[test]
+fn relocations_have_the_names_and_numbers_of_the_psabi() {
+    for kind in RelocationKind::all() {
+        assert_eq!(RelocationKind::from_name(kind.name()), Some(kind));
+        assert_eq!(RelocationKind::from_number(kind.number()), Some(kind));
+    }
+    assert_eq!(
+        RelocationKind::from_name("R_X86_64_PC32"),
+        RelocationKind::from_number(2)
+    );
+    assert_eq!(RelocationKind::from_name("R_X86_64_TPOFF32"), None);
+    assert_eq!(RelocationKind::from_number(u32::MAX), None);
+}

@@ -1,0 +1,185 @@
+//! What cannot be linked, refused by name before any memory is taken (`link_error` compares the stats).
+
+use crate::support::{Workshop, externals, fact, file, link_error, memory};
+use codeslab_link::{LinkOptions, link};
+
+fn error_of(source: &str) -> codeslab_link::Error {
+    let object = Workshop::new().assemble("refused", source);
+    link_error(&[file("refused.o", &object)], &LinkOptions::default())
+}
+
+#[track_caller]
+fn assert_unsupported(source: &str, feature: &str, section: &str, offset: &str, symbol: &str) {
+    let error = error_of(source);
+    assert_eq!(error.code(), "UNSUPPORTED", "{error}");
+    assert_eq!(fact(&error, "feature"), feature, "{error}");
+    assert_eq!(fact(&error, "object"), "refused.o");
+    assert_eq!(fact(&error, "section"), section);
+    assert_eq!(fact(&error, "offset"), offset);
+    assert_eq!(fact(&error, "symbol"), symbol);
+}
+
+#[test]
+fn thread_local_variables() {
+    let definition = "
+        .section .tdata, \"awT\"
+        .quad 0
+        .globl variable
+        .type variable, @object
+        variable: .quad 1
+    ";
+    assert_unsupported(definition, "thread-local", ".tdata", "8", "variable");
+    let use_of = ".text\nnop\nmov variable@GOTTPOFF(%rip), %rax\n";
+    assert_unsupported(use_of, "thread-local", ".text", "4", "variable");
+    let error = error_of(use_of);
+    assert_eq!(fact(&error, "relocation"), "R_X86_64_GOTTPOFF");
+}
+
+#[test]
+fn indirect_functions() {
+    let source = ".text\nnop\n.globl pick\n.type pick, @gnu_indirect_function\npick: ret\n";
+    assert_unsupported(source, "indirect-function", ".text", "1", "pick");
+}
+
+#[test]
+fn constructors_and_destructors() {
+    for section in [
+        ".init_array, \"aw\", @init_array",
+        ".fini_array.5, \"aw\", @fini_array",
+        ".preinit_array, \"aw\", @preinit_array",
+        ".ctors, \"aw\"",
+        ".dtors.100, \"aw\"",
+    ] {
+        let source = format!(".text\n.globl start\nstart: ret\n.section {section}\n.quad start\n");
+        let name = section.split(',').next().expect("a name");
+        assert_unsupported(&source, "constructor", name, "0", "start");
+    }
+    assert_unsupported(
+        ".section .init, \"ax\"\nnop\n",
+        "constructor",
+        ".init",
+        "0",
+        "",
+    );
+}
+
+#[test]
+fn empty_constructor_tables_are_welcome() {
+    let source = ".section .init_array, \"aw\", @init_array\n.data\n.quad 1\n";
+    let object = Workshop::new().assemble("empty", source);
+    link(
+        &memory(),
+        &[file("empty.o", &object)],
+        &LinkOptions::default(),
+    )
+    .expect("it links");
+}
+
+#[test]
+fn code_that_is_writable() {
+    let error = error_of(".section .odd, \"awx\"\nnop\n");
+    assert_eq!(error.code(), "WRITABLE_CODE");
+    assert_eq!(
+        (fact(&error, "object"), fact(&error, "section")),
+        ("refused.o".into(), ".odd".into())
+    );
+}
+
+#[test]
+fn other_machines_and_other_kinds_of_elf() {
+    let workshop = Workshop::new();
+    let object = workshop.assemble("object", ".text\nret\n");
+    let with = |offset: usize, value: u8| {
+        let mut bytes = object.clone();
+        bytes[offset] = value;
+        link_error(&[file("object.o", &bytes)], &LinkOptions::default())
+    };
+    // e_machine
+    assert_eq!(
+        with(18, 183).to_string(),
+        "object.o: made for AArch64, not for x86-64 (64-bit, little-endian ELF)"
+    );
+    assert_eq!(fact(&with(18, 243), "found"), "RISC-V");
+    assert_eq!(fact(&with(18, 8), "found"), "ELF machine 8");
+    // EI_CLASS, EI_DATA
+    assert_eq!(fact(&with(4, 1), "found"), "a 32-bit machine");
+    assert_eq!(fact(&with(5, 2), "found"), "a big-endian machine");
+    assert_eq!(with(4, 9).code(), "MALFORMED");
+    // e_type
+    for (kind, name) in [
+        (2, "executable"),
+        (3, "shared object"),
+        (4, "core dump"),
+        (77, "77"),
+    ] {
+        let error = with(16, kind);
+        assert_eq!(
+            (error.code(), fact(&error, "found").as_str()),
+            ("NOT_RELOCATABLE", name)
+        );
+    }
+}
+
+#[test]
+fn what_is_neither_object_nor_archive() {
+    for bytes in [
+        &b""[..],
+        b"\x7fEL",
+        b"!<arch>",
+        b"BC\xc0\xde",
+        b"int main(void);",
+    ] {
+        let error = link_error(&[file("thing", bytes)], &LinkOptions::default());
+        assert_eq!(
+            (error.code(), fact(&error, "object").as_str()),
+            ("UNKNOWN_FORMAT", "thing")
+        );
+    }
+}
+
+#[test]
+fn members_that_stay_out_do_not_matter() {
+    let workshop = Workshop::new();
+    workshop.assemble("good", ".text\n.globl good\ngood: ret\n");
+    workshop.assemble(
+        "bad",
+        ".section .tdata, \"awT\"\n.globl bad\nbad: .quad 1\n",
+    );
+    workshop.run("ar", &["rc", "both.a", "good.o", "bad.o"]);
+    let archive = workshop.read("both.a");
+    let inputs = [file("both.a", &archive)];
+    let options = |root: &str| LinkOptions {
+        roots: vec![root.to_owned()],
+        ..LinkOptions::default()
+    };
+    link(&memory(), &inputs, &options("good")).expect("only good.o takes part");
+    assert_eq!(
+        fact(&link_error(&inputs, &options("bad")), "object"),
+        "both.a(bad.o)"
+    );
+    assert_eq!(
+        link_error(&inputs, &LinkOptions::default()).code(),
+        "UNSUPPORTED"
+    );
+}
+
+#[test]
+fn an_alignment_beyond_a_block() {
+    let mut object = Workshop::new().assemble("wide", ".text\n.p2align 4\nret\n");
+    // e_shoff; .text is section 1, its alignment the seventh word of its header.
+    let table = u64::from_le_bytes(object[40..48].try_into().expect("eight bytes")) as usize;
+    let align = table + 64 + 48;
+    assert_eq!(object[align], 16);
+    for (value, text) in [(24_u64, "24"), (1 << 40, "1099511627776")] {
+        object[align..align + 8].copy_from_slice(&value.to_le_bytes());
+        let error = link_error(&[file("wide.o", &object)], &externals(&[]));
+        assert_eq!(error.code(), "INVALID_ALIGNMENT");
+        assert_eq!(
+            (
+                fact(&error, "section").as_str(),
+                fact(&error, "align").as_str()
+            ),
+            (".text", text)
+        );
+    }
+}
