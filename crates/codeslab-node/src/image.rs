@@ -148,7 +148,7 @@ pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<Arc<P
 }
 
 /// A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments.
-#[napi(ts_return_type = "(...values: unknown[]) => unknown")]
+#[napi(ts_return_type = "unknown")]
 pub fn image_function(
     env: Env,
     image: &External<Arc<Published>>,
@@ -160,7 +160,7 @@ pub fn image_function(
 }
 
 /// A JavaScript function that calls an address of an allocation, which the caller has checked.
-#[napi(ts_return_type = "(...values: unknown[]) => unknown")]
+#[napi(ts_return_type = "unknown")]
 pub fn allocation_function(
     env: Env,
     allocation: &External<Arc<Published>>,

@@ -17,7 +17,7 @@ pub(crate) enum Content {
     /// The result of linking.
     Image(codeslab_link::Image),
     /// Bytes that the embedder placed. Kept for what its drop does.
-    Allocation(codeslab::Allocation),
+    Allocation(#[allow(dead_code, reason = "dropping it frees it")] codeslab::Allocation),
 }
 
 /// Published code and data that JavaScript holds handles to.

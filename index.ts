@@ -1,0 +1,56 @@
+/**
+ * Code memory for just-in-time compilers, linkers, emulators and hooks: machine code placed near its data, written under W^X,
+ * linked, called and freed.
+ *
+ * Begin with {@link CodeMemory}.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  Allocation,
+  InFlightAllocation,
+  InFlightSection,
+  Section,
+  type InFlight,
+  type Published,
+} from './src/allocation.ts'
+export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
+export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
+export { Image, type ImageSymbol } from './src/image.ts'
+export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
+export {
+  CodeMemory,
+  type AddressWindow,
+  type CodeMemoryOptions,
+  type Placement,
+  type SectionRequest,
+} from './src/memory.ts'
+export type { Protection } from './src/protection.ts'
+export type {
+  ArgumentType,
+  ArgumentValue,
+  ArgumentValues,
+  BigIntType,
+  NativeFunction,
+  NumberType,
+  PointerType,
+  PointerValue,
+  ResultOf,
+  ResultType,
+  ResultValue,
+  Signature,
+} from './src/signature.ts'
+export type {
+  BlockLayout,
+  Capabilities,
+  CodeModel,
+  CodeModelReach,
+  Constants,
+  MemoryLayout,
+  MemoryStats,
+  SlabLayout,
+  SpanLayout,
+  Writer,
+  WriterStatus,
+} from './src/stats.ts'

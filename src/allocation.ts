@@ -1,0 +1,367 @@
+/** Bytes that are placed by hand, in their two states: being written, and published. */
+
+import { inspect, type InspectOptionsStylized } from 'node:util'
+import * as native from '#native'
+import { checkNumber, isCount, outOfRange, toBytes } from './checks.ts'
+import { checkConstruct, construct } from './construct.ts'
+import { CodeslabError } from './errors.ts'
+import { describe, region } from './inspect.ts'
+import type { Protection } from './protection.ts'
+import { typeNames, type NativeFunction, type Signature } from './signature.ts'
+
+/** What a section is, once it has been placed. */
+interface Place {
+  readonly name: string
+  readonly address: bigint
+  readonly size: number
+  readonly protection: Protection
+}
+
+type InFlightHandle = ReturnType<typeof native.allocate>
+type PublishedHandle = ReturnType<typeof native.finalize>
+
+/**
+ * An allocation that is being written and cannot be executed yet. Its addresses are final.
+ *
+ * It has one property of type {@link InFlightSection} for each section, by its name, and ends in one of two ways:
+ * {@link InFlightAllocation.finalize} publishes it, {@link InFlightAllocation.abandon} gives it back. One that is merely
+ * dropped is abandoned when it is collected.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const inFlight = memory.allocate({ text: { protection: 'rx', size: 6 } })
+ * inFlight.text.write(Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3)) // mov eax, 42; ret
+ * const allocation = inFlight.finalize()
+ * allocation.text.function({ return: 'int32' })() // 42
+ * allocation.free()
+ * ```
+ *
+ * @category Memory
+ */
+export class InFlightAllocation<Names extends string = string> {
+  readonly #handle: InFlightHandle
+  readonly #places: readonly Place[]
+  #state: 'in flight' | 'finalized' | 'abandoned' = 'in flight'
+
+  /** @internal */
+  constructor(key: typeof construct, handle: InFlightHandle, places: readonly Place[]) {
+    checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
+    this.#handle = handle
+    this.#places = places
+    places.forEach((place, index) => {
+      define(this, place.name, new InFlightSection(construct, handle, index, place))
+    })
+  }
+
+  /**
+   * Publishes it: code becomes executable, constants read-only, and the instruction cache coherent.
+   *
+   * @returns The published allocation, with the same sections at the same addresses.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FINALIZED` or `ERR_CODESLAB_ABANDONED` if it is not in flight any more,
+   * or with the code of the limit that the system met, which abandons it.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const inFlight = new CodeMemory().allocate({ table: { protection: 'ro', bytes: Buffer.from('constant') } })
+   * const allocation = inFlight.finalize()
+   * allocation.table.address === inFlight.table.address // true
+   * ```
+   */
+  finalize(): Published<Names> {
+    const handle = native.finalize(this.#handle)
+    this.#state = 'finalized'
+    return new Allocation<Names>(construct, handle, this.#places) as Published<Names>
+  }
+
+  /**
+   * Gives it back unpublished.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FINALIZED` or `ERR_CODESLAB_ABANDONED` if it is not in flight any more.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * memory.allocate({ text: { protection: 'rx', size: 64 } }).abandon()
+   * memory.stats().inFlight // 0
+   * ```
+   */
+  abandon(): void {
+    native.abandon(this.#handle)
+    this.#state = 'abandoned'
+  }
+
+  /** Abandons it, unless it was finalized or abandoned before. */
+  [Symbol.dispose](): void {
+    if (this.#state === 'in flight') this.abandon()
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return describe(`InFlightAllocation (${this.#state})`, regions(this.#places), depth, options)
+  }
+}
+
+/**
+ * A section of an {@link InFlightAllocation}.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type InFlightSection } from 'codeslab'
+ *
+ * const fill = (section: InFlightSection, byte: number) => section.write(Buffer.alloc(section.size, byte))
+ * fill(new CodeMemory().allocate({ text: { protection: 'rx', size: 16 } }).text, 0xcc)
+ * ```
+ *
+ * @category Memory
+ */
+export class InFlightSection {
+  readonly #handle: InFlightHandle
+  readonly #index: number
+  /** Its name. */
+  readonly name: string
+  /** Where it will run or be read. */
+  readonly address: bigint
+  /** How many bytes it has. */
+  readonly size: number
+  /** What it may be used for once it is published. */
+  readonly protection: Protection
+
+  /** @internal */
+  constructor(key: typeof construct, handle: InFlightHandle, index: number, place: Place) {
+    checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
+    this.#handle = handle
+    this.#index = index
+    this.name = place.name
+    this.address = place.address
+    this.size = place.size
+    this.protection = place.protection
+  }
+
+  /**
+   * Copies bytes into it.
+   *
+   * What is never written is zero in data, and unspecified in code and constants.
+   *
+   * @param bytes - What to copy.
+   * @param offset - Where to, in bytes from the start of the section.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_OUT_OF_BOUNDS` if they do not fit there, `ERR_CODESLAB_FINALIZED` or
+   * `ERR_CODESLAB_ABANDONED` if it is too late. `TypeError` with `ERR_INVALID_ARG_TYPE` if they are no bytes.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const { text } = new CodeMemory().allocate({ text: { protection: 'rx', size: 16 } })
+   * text.write(Uint8Array.of(0x0f, 0x0b), 14) // ud2
+   * ```
+   */
+  write(bytes: ArrayBufferView | ArrayBuffer, offset = 0): void {
+    native.writeSection(this.#handle, this.#index, toOffset(offset, this), toBytes(bytes, 'bytes'))
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return describe('InFlightSection', { [this.name]: regionOf(this) }, depth, options)
+  }
+}
+
+/**
+ * A published allocation.
+ *
+ * It has one property of type {@link Section} for each section, by its name. Dropping the last reference to it and to the
+ * functions made from it frees it when they are collected; {@link Allocation.free} does so at once.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const allocation = new CodeMemory()
+ *   .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xf3, 0x0f, 0x1e, 0xfa, 0xc3) } }) // endbr64; ret
+ *   .finalize()
+ * allocation.text.function({})()
+ * ```
+ *
+ * @category Memory
+ */
+export class Allocation<Names extends string = string> {
+  readonly #handle: PublishedHandle
+  readonly #places: readonly Place[]
+  /** Only the type: which sections it has. */
+  declare protected readonly names: Names
+
+  /** @internal */
+  constructor(key: typeof construct, handle: PublishedHandle, places: readonly Place[]) {
+    checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
+    this.#handle = handle
+    this.#places = places
+    for (const place of places) define(this, place.name, new Section(construct, handle, place))
+  }
+
+  /** Whether it has been freed. */
+  get freed(): boolean {
+    return native.isFreed(this.#handle)
+  }
+
+  /**
+   * Gives the memory back. Functions made from it throw from now on; a call that is running, in whichever thread, finishes
+   * first. Nothing else may execute it or refer to it any more.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED` if it was freed before.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * memory.allocate({ state: { protection: 'rw', size: 4096 } }).finalize().free()
+   * memory.stats().live // 0
+   * ```
+   */
+  free(): void {
+    native.free(this.#handle)
+  }
+
+  /** Frees it, unless it was freed before. */
+  [Symbol.dispose](): void {
+    if (!this.freed) this.free()
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return describe(this.freed ? 'Allocation (freed)' : 'Allocation', regions(this.#places), depth, options)
+  }
+}
+
+/**
+ * A section of an {@link Allocation}.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const { table } = new CodeMemory().allocate({ table: { protection: 'ro', bytes: Float64Array.of(1, 2, 3) } }).finalize()
+ * console.log(table) // Section { table: 0x7f2c8a400000 (ro, 24 bytes) }
+ * ```
+ *
+ * @category Memory
+ */
+export class Section {
+  readonly #handle: PublishedHandle
+  /** Its name. */
+  readonly name: string
+  /** Where it runs or is read. */
+  readonly address: bigint
+  /** How many bytes it has. */
+  readonly size: number
+  /** What it may be used for. */
+  readonly protection: Protection
+
+  /** @internal */
+  constructor(key: typeof construct, handle: PublishedHandle, place: Place) {
+    checkConstruct(key, 'Section', 'a property of an Allocation')
+    this.#handle = handle
+    this.name = place.name
+    this.address = place.address
+    this.size = place.size
+    this.protection = place.protection
+  }
+
+  /**
+   * A function that calls the code in it.
+   *
+   * @param signature - What the code takes and returns.
+   * @param offset - Where it begins, in bytes from the start of the section.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_NOT_EXECUTABLE` if this is no code, `ERR_CODESLAB_OUT_OF_BOUNDS` if the
+   * offset is outside of it, `ERR_CODESLAB_INVALID_SIGNATURE`, or `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const code = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
+   * const { text } = new CodeMemory().allocate({ text: { protection: 'rx', bytes: code } }).finalize()
+   * const add = text.function({ return: 'int32', arguments: ['int32', 'int32'] })
+   * add(40, 2) // 42
+   * ```
+   */
+  function<const S extends Signature>(signature: S, offset = 0): NativeFunction<S> {
+    const { name, protection } = this
+    if (protection !== 'rx') {
+      const message = `section ${name} is not code: it lies in ${protection} memory`
+      throw new CodeslabError('ERR_CODESLAB_NOT_EXECUTABLE', message, { section: name, protection })
+    }
+    if (toOffset(offset, this) >= this.size) throw outOfBounds(offset, this)
+    const at = this.address + BigInt(offset)
+    return native.allocationFunction(this.#handle, name, at, typeNames(signature)) as NativeFunction<S>
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return describe('Section', { [this.name]: regionOf(this) }, depth, options)
+  }
+}
+
+/**
+ * An {@link InFlightAllocation} with a property for each of its sections.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type InFlight } from 'codeslab'
+ *
+ * const inFlight: InFlight<'text'> = new CodeMemory().allocate({ text: { protection: 'rx', size: 16 } })
+ * ```
+ *
+ * @category Memory
+ */
+export type InFlight<Names extends string> = InFlightAllocation<Names> & Readonly<Record<Names, InFlightSection>>
+
+/**
+ * An {@link Allocation} with a property for each of its sections.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type Published } from 'codeslab'
+ *
+ * const published: Published<'state'> = new CodeMemory().allocate({ state: { protection: 'rw', size: 8 } }).finalize()
+ * ```
+ *
+ * @category Memory
+ */
+export type Published<Names extends string> = Allocation<Names> & Readonly<Record<Names, Section>>
+
+/**
+ * Names that a section cannot have, because the property of that name means something else. `then` would make `await` call
+ * it.
+ *
+ * @internal
+ */
+export function isReserved(name: string): boolean {
+  return name in InFlightAllocation.prototype || name in Allocation.prototype || name === 'then'
+}
+
+function define(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true })
+}
+
+/** An offset: what is whole but outside is out of bounds; native code says so of what is beyond the end. */
+function toOffset(offset: unknown, section: Place): number {
+  checkNumber(offset, 'offset')
+  if (!Number.isSafeInteger(offset)) throw outOfRange('offset', 'a whole number', offset)
+  if (!isCount(offset)) throw outOfBounds(offset, section)
+  return offset
+}
+
+function outOfBounds(offset: number, { name, size }: Place): CodeslabError {
+  const message = `offset ${String(offset)} is outside of section ${name} of ${String(size)} bytes`
+  return new CodeslabError('ERR_CODESLAB_OUT_OF_BOUNDS', message, { section: name, offset, size })
+}
+
+function regionOf({ address, size, protection }: Place): unknown {
+  return region(address, size, protection)
+}
+
+function regions(places: readonly Place[]): Record<string, unknown> {
+  return Object.fromEntries(places.map(place => [place.name, regionOf(place)]))
+}

@@ -1,0 +1,367 @@
+/** Graphs: what an assembler or compiler written in JavaScript hands to the linker. */
+
+import { checkObject, checkString, choose, invalidType, outOfRange, toAddress, toBytes, toCount } from './checks.ts'
+import { CodeslabError } from './errors.ts'
+import { protections, type Protection } from './protection.ts'
+
+/**
+ * Sections, symbols and relocations: an object file that never was a file.
+ *
+ * @example Linking a graph
+ * ```ts
+ * import { CodeMemory, type Graph } from 'codeslab'
+ *
+ * // mov eax, [rip + answer]; ret
+ * const graph: Graph = {
+ *   name: 'answer.s',
+ *   sections: [
+ *     {
+ *       name: '.text',
+ *       protection: 'rx',
+ *       bytes: Uint8Array.of(0x8b, 0x05, 0, 0, 0, 0, 0xc3),
+ *       relocations: [{ offset: 2, type: 'R_X86_64_PC32', symbol: 'answer', addend: -4 }],
+ *     },
+ *     { name: '.rodata', protection: 'ro', align: 4, bytes: Uint8Array.of(42, 0, 0, 0) },
+ *   ],
+ *   symbols: [
+ *     { name: 'main', section: '.text' },
+ *     { name: 'answer', section: '.rodata', binding: 'local' },
+ *   ],
+ * }
+ * const image = new CodeMemory().link(graph)
+ * image.function('main', { return: 'int32' })() // 42
+ * ```
+ *
+ * @category Linking
+ */
+export interface Graph {
+  /** What errors call it. */
+  readonly name?: string
+  /** Its sections. Each name occurs once. */
+  readonly sections: readonly GraphSection[]
+  /** The symbols that it defines. Each name occurs once; names that only relocations mention are externals. */
+  readonly symbols?: readonly GraphSymbol[]
+}
+
+/**
+ * A section of a {@link Graph}: bytes, or a number of zero bytes.
+ *
+ * @example
+ * ```ts
+ * import type { GraphSection } from 'codeslab'
+ *
+ * const state: GraphSection = { name: '.bss', protection: 'rw', align: 8, size: 4096 }
+ * ```
+ *
+ * @category Linking
+ */
+export interface GraphSection {
+  /** What symbols and errors call it. */
+  readonly name: string
+  /** What it may be used for. */
+  readonly protection: Protection
+  /** Its alignment in bytes, a power of two. Default: 16. */
+  readonly align?: number
+  /** Its content. */
+  readonly bytes?: ArrayBufferView | ArrayBuffer
+  /** Instead of content: how many zero bytes it has. */
+  readonly size?: number
+  /** The fields in it that depend on where things are placed. */
+  readonly relocations?: readonly GraphRelocation[]
+}
+
+/**
+ * A symbol that a {@link Graph} defines: a place in a section, or a fixed address.
+ *
+ * @example
+ * ```ts
+ * import type { GraphSymbol } from 'codeslab'
+ *
+ * const symbols: GraphSymbol[] = [
+ *   { name: 'main', section: '.text', offset: 16, size: 40 },
+ *   { name: 'port', address: 0x3f8n, binding: 'local' },
+ * ]
+ * ```
+ *
+ * @category Linking
+ */
+export interface GraphSymbol {
+  /** Its name. */
+  readonly name: string
+  /** The section that it lies in. */
+  readonly section?: string
+  /** Bytes from the start of the section. Default: 0. */
+  readonly offset?: number
+  /** Instead of a section: its address. */
+  readonly address?: bigint | number
+  /** How many bytes it has. Default: 0, which means unknown. */
+  readonly size?: number
+  /** Who sees it: every input (`'global'`), every input but giving way to a global one (`'weak'`), or this graph only. Default: `'global'`. */
+  readonly binding?: 'global' | 'weak' | 'local'
+}
+
+/**
+ * A field that the linker fills when it knows the addresses.
+ *
+ * @example
+ * ```ts
+ * import type { GraphRelocation } from 'codeslab'
+ *
+ * const call: GraphRelocation = { offset: 1, type: 'R_X86_64_PLT32', symbol: 'puts', addend: -4 }
+ * ```
+ *
+ * @category Linking
+ */
+export interface GraphRelocation {
+  /** Bytes from the start of the section. */
+  readonly offset: number
+  /** Its type by the name that the psABI gives it. */
+  readonly type: RelocationType
+  /** The symbol that it refers to, or a section, which stands for its start. What the graph does not define is an external. */
+  readonly symbol: string
+  /** What is added to the symbol's address. Default: 0; a PC-relative field usually needs -4. */
+  readonly addend?: number | bigint
+}
+
+/**
+ * The name of a relocation type, as in the psABI of the machine.
+ *
+ * @example
+ * ```ts
+ * import type { RelocationType } from 'codeslab'
+ *
+ * const type: RelocationType = 'R_X86_64_PC32'
+ * ```
+ *
+ * @category Linking
+ */
+export type RelocationType = `R_X86_64_${string}` | `R_AARCH64_${string}` | `R_RISCV_${string}`
+
+/** As `graph.rs` numbers them. */
+const bindings = new Map<unknown, number>([
+  [undefined, 0],
+  ['global', 0],
+  ['weak', 1],
+  ['local', 2],
+])
+
+/** The binding of what only this graph sees. */
+const local = 2
+
+/** The tags of `graph.rs`: how a symbol is defined, and what a section holds. */
+const tags = { undefined: 0, section: 1, absolute: 2, zeros: 0, bytes: 1 } as const
+
+/**
+ * The graph as bytes, in the format that `graph.rs` describes and reads.
+ *
+ * @internal
+ */
+export function encodeGraph(graph: Graph, name: string): Uint8Array {
+  return new Encoder(graph, name).encode()
+}
+
+class Encoder {
+  readonly #graph: Graph
+  readonly #name: string
+  readonly #output = new Output()
+  /** The index of each section by its name. */
+  readonly #sections = new Map<string, number>()
+  /** The index of each symbol by its name, in the order in which they are written. */
+  readonly #symbols = new Map<string, number>()
+  /** What writes each symbol. */
+  readonly #definitions: (() => void)[] = []
+
+  constructor(graph: Graph, name: string) {
+    this.#graph = graph
+    this.#name = name
+  }
+
+  encode(): Uint8Array {
+    const { sections, symbols = [] } = this.#graph
+    if (!Array.isArray(sections)) throw invalidType(`sections of ${this.#name}`, 'an array', sections)
+    if (!Array.isArray(symbols)) throw invalidType(`symbols of ${this.#name}`, 'an array', symbols)
+    this.#output.text(this.#name)
+    this.#output.number(sections.length)
+    for (const section of sections as readonly GraphSection[]) this.#section(section)
+    for (const symbol of symbols as readonly GraphSymbol[]) this.#define(symbol)
+    const relocations = (sections as readonly GraphSection[]).flatMap((section, index) => this.#collect(section, index))
+    this.#output.number(this.#definitions.length)
+    for (const write of this.#definitions) write()
+    this.#output.number(relocations.length)
+    for (const write of relocations) write()
+    return this.#output.take()
+  }
+
+  #section(section: GraphSection): void {
+    checkObject(section, `section of ${this.#name}`)
+    const { name, protection, bytes, size } = section
+    checkString(name, `name of a section of ${this.#name}`)
+    if (this.#sections.has(name)) throw this.#contradiction('two sections have this name', { section: name })
+    this.#sections.set(name, this.#sections.size)
+    const where = `of section ${name}`
+    this.#output.text(name)
+    this.#output.byte(choose(protection, `protection ${where}`, protections))
+    this.#output.number(toCount(section.align ?? 16, `align ${where}`))
+    if ((bytes === undefined) === (size === undefined)) {
+      throw this.#contradiction('a section has either bytes or a size', { section: name })
+    }
+    if (bytes === undefined) {
+      this.#output.byte(tags.zeros)
+      this.#output.number(toCount(size, `size ${where}`))
+    } else {
+      this.#output.byte(tags.bytes)
+      this.#output.sized(toBytes(bytes, `bytes ${where}`))
+    }
+  }
+
+  #define(symbol: GraphSymbol): void {
+    checkObject(symbol, `symbol of ${this.#name}`)
+    const { name, section, address, offset = 0, size = 0, binding } = symbol
+    checkString(name, `name of a symbol of ${this.#name}`)
+    if (this.#symbols.has(name)) throw this.#contradiction('two symbols have this name', { symbol: name })
+    if ((section === undefined) === (address === undefined)) {
+      throw this.#contradiction('a symbol has either a section or an address', { symbol: name })
+    }
+    const where = `of symbol ${name}`
+    const bindingIndex = choose(binding, `binding ${where}`, bindings)
+    const length = toCount(size, `size ${where}`)
+    if (section === undefined) {
+      const value = toAddress(address, `address ${where}`)
+      this.#add(name, bindingIndex, length, () => {
+        this.#output.byte(tags.absolute)
+        this.#output.word(value)
+      })
+    } else {
+      this.#place(name, bindingIndex, length, this.#sectionIndex(section, name), toCount(offset, `offset ${where}`))
+    }
+  }
+
+  #place(name: string, binding: number, size: number, section: number, offset: number): number {
+    return this.#add(name, binding, size, () => {
+      this.#output.byte(tags.section)
+      this.#output.number(section)
+      this.#output.number(offset)
+    })
+  }
+
+  #add(name: string, binding: number, size: number, define: () => void): number {
+    const index = this.#definitions.length
+    this.#symbols.set(name, index)
+    this.#definitions.push(() => {
+      this.#output.text(name)
+      define()
+      this.#output.byte(binding)
+      this.#output.number(size)
+    })
+    return index
+  }
+
+  #sectionIndex(section: string, symbol: string): number {
+    checkString(section, `section of symbol ${symbol}`)
+    const index = this.#sections.get(section)
+    if (index === undefined)
+      throw this.#contradiction('a symbol lies in a section that is not there', { symbol, section })
+    return index
+  }
+
+  /** Checks the relocations of a section and yields what writes each. */
+  #collect({ name, relocations = [] }: GraphSection, section: number): (() => void)[] {
+    if (!Array.isArray(relocations)) throw invalidType(`relocations of section ${name}`, 'an array', relocations)
+    return (relocations as readonly GraphRelocation[]).map(relocation => {
+      const where = `of a relocation of section ${name}`
+      checkObject(relocation, `relocation of section ${name}`)
+      checkString(relocation.type, `type ${where}`)
+      checkString(relocation.symbol, `symbol ${where}`)
+      const offset = toCount(relocation.offset, `offset ${where}`)
+      const addend = toAddend(relocation.addend ?? 0, `addend ${where}`)
+      const symbol = this.#referTo(relocation.symbol)
+      return () => {
+        this.#output.number(section)
+        this.#output.number(offset)
+        this.#output.text(relocation.type)
+        this.#output.number(symbol)
+        this.#output.word(addend)
+      }
+    })
+  }
+
+  /** The index of a symbol that a relocation names: a defined one, the start of a section, or an external. */
+  #referTo(name: string): number {
+    const known = this.#symbols.get(name)
+    if (known !== undefined) return known
+    const section = this.#sections.get(name)
+    if (section !== undefined) return this.#place(name, local, 0, section, 0)
+    return this.#add(name, 0, 0, () => {
+      this.#output.byte(tags.undefined)
+    })
+  }
+
+  #contradiction(reason: string, facts: Readonly<Record<string, string>>): CodeslabError {
+    const about = Object.entries(facts).map(([what, name]) => `${what} ${name}`)
+    const message = `${this.#name}: ${about.join(', ')}: ${reason}`
+    return new CodeslabError('ERR_CODESLAB_INVALID_GRAPH', message, { object: this.#name, ...facts, reason })
+  }
+}
+
+/** A signed number of 64 bits. */
+function toAddend(value: unknown, name: string): bigint {
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw outOfRange(name, 'a safe integer', value)
+    return BigInt(value)
+  }
+  if (typeof value !== 'bigint') throw invalidType(name, 'a number or a bigint', value)
+  if (BigInt.asIntN(64, value) !== value) throw outOfRange(name, 'from -2n ** 63n to 2n ** 63n - 1n', value)
+  return value
+}
+
+/** Bytes that grow. */
+class Output {
+  #bytes = Buffer.allocUnsafe(1024)
+  #length = 0
+
+  byte(value: number): void {
+    const at = this.#reserve(1)
+    this.#bytes.writeUInt8(value, at)
+  }
+
+  /** Any count or offset. */
+  number(value: number): void {
+    const at = this.#reserve(8)
+    this.#bytes.writeDoubleLE(value, at)
+  }
+
+  /** 64 bits, of either sign. */
+  word(value: bigint): void {
+    const at = this.#reserve(8)
+    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at)
+  }
+
+  sized(bytes: Uint8Array): void {
+    this.number(bytes.length)
+    const at = this.#reserve(bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  text(text: string): void {
+    const length = Buffer.byteLength(text)
+    this.number(length)
+    const at = this.#reserve(length)
+    this.#bytes.write(text, at)
+  }
+
+  take(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** The offset at which so many bytes can be written. The buffer may be another one afterwards. */
+  #reserve(size: number): number {
+    const start = this.#length
+    this.#length += size
+    if (this.#length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2))
+      larger.set(this.#bytes.subarray(0, start))
+      this.#bytes = larger
+    }
+    return start
+  }
+}

@@ -1,0 +1,204 @@
+/** What linking yields. */
+
+import { inspect, type InspectOptionsStylized } from 'node:util'
+import * as native from '#native'
+import { checkString } from './checks.ts'
+import { checkConstruct, construct } from './construct.ts'
+import { describe, region } from './inspect.ts'
+import type { Protection } from './protection.ts'
+import { typeNames, type NativeFunction, type Signature } from './signature.ts'
+
+type PublishedHandle = ReturnType<typeof native.link>
+
+/** How many symbols `inspect` shows. */
+const SHOWN = 8
+
+/**
+ * A symbol that an image defines.
+ *
+ * @example
+ * ```ts
+ * import type { Image, ImageSymbol } from 'codeslab'
+ *
+ * const functions = (image: Image): ImageSymbol[] => image.symbols().filter(({ protection }) => protection === 'rx')
+ * ```
+ *
+ * @category Linking
+ */
+export interface ImageSymbol {
+  /** Its name. */
+  readonly name: string
+  /** Where it is. */
+  readonly address: bigint
+  /** How many bytes it has; 0 where the object does not say. */
+  readonly size: number
+  /** What it lies in; `undefined` for an absolute symbol. */
+  readonly protection?: Protection
+  /** The object that defines it. */
+  readonly object: string
+}
+
+/**
+ * Linked code and data, published.
+ *
+ * It owns its memory. Dropping the last reference to it and to the functions made from it frees it when they are collected;
+ * {@link Image.free} does so at once. An address alone keeps nothing alive.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs'
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const image = new CodeMemory().link(readFileSync('libz.a'))
+ * const crc32 = image.function('crc32', { return: 'uint64', arguments: ['uint64', 'pointer', 'uint32'] })
+ * crc32(0n, Buffer.from('123456789'), 9) // 3421780262n
+ * image.free()
+ * ```
+ *
+ * @category Linking
+ */
+export class Image {
+  readonly #handle: PublishedHandle
+
+  /** @internal */
+  constructor(key: typeof construct, handle: PublishedHandle) {
+    checkConstruct(key, 'Image', 'CodeMemory.link')
+    this.#handle = handle
+  }
+
+  /**
+   * Opens an image that another thread of this process shared with {@link Image.share}.
+   *
+   * Whoever frees it frees it for all.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_TOKEN` if the token stands for no image, or for one that is gone.
+   * @example
+   * ```ts
+   * import { workerData } from 'node:worker_threads'
+   * import { Image } from 'codeslab'
+   *
+   * const image = Image.open(workerData.image)
+   * ```
+   */
+  static open(token: string): Image {
+    checkString(token, 'token')
+    return new Image(construct, native.openSharedImage(token))
+  }
+
+  /** Whether it has been freed, by whichever thread. */
+  get freed(): boolean {
+    return native.isFreed(this.#handle)
+  }
+
+  /**
+   * A function that calls the code of a symbol.
+   *
+   * @param name - The symbol.
+   * @param signature - What its code takes and returns. Nothing checks that it does.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_SYMBOL`, `ERR_CODESLAB_NOT_EXECUTABLE` if the symbol is data,
+   * `ERR_CODESLAB_INVALID_SIGNATURE`, or `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * const add = image.function('add', { return: 'int32', arguments: ['int32', 'int32'] })
+   * add(40, 2)
+   * ```
+   */
+  function<const S extends Signature>(name: string, signature: S): NativeFunction<S> {
+    checkString(name, 'name')
+    return native.imageFunction(this.#handle, name, typeNames(signature)) as NativeFunction<S>
+  }
+
+  /**
+   * The symbols that it defines and others can see, by name.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * for (const { name, address } of image.symbols()) console.log(address.toString(16), name)
+   * ```
+   */
+  symbols(): ImageSymbol[] {
+    return native.imageSymbols(this.#handle) as ImageSymbol[]
+  }
+
+  /**
+   * The address of a symbol: of a function to be passed as a callback, or of data.
+   *
+   * @param name - The symbol.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_SYMBOL` or `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * const sort = image.function('sort', { arguments: ['pointer', 'uint64', 'function'] })
+   * sort(Int32Array.of(3, 1, 2), 3, image.address('ascending'))
+   * ```
+   */
+  address(name: string): bigint {
+    checkString(name, 'name')
+    return native.imageAddress(this.#handle, name)
+  }
+
+  /**
+   * A token with which any thread of this process can {@link Image.open} it, while somebody holds it.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import { Worker } from 'node:worker_threads'
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * new Worker('./worker.js', { workerData: { image: image.share() } })
+   * ```
+   */
+  share(): string {
+    return native.shareImage(this.#handle)
+  }
+
+  /**
+   * Gives the memory back. Functions made from it throw from now on, in every thread; a call that is running finishes first.
+   * Nothing else may execute it or refer to it any more.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED` if it was freed before.
+   * @example
+   * ```ts
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * image.free()
+   * image.address('add') // throws
+   * ```
+   */
+  free(): void {
+    native.free(this.#handle)
+  }
+
+  /** Frees it, unless it was freed before. */
+  [Symbol.dispose](): void {
+    if (!this.freed) this.free()
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return this.freed
+      ? describe('Image (freed)', {}, depth, options)
+      : describe('Image', this.#summary(), depth, options)
+  }
+
+  #summary(): Record<string, unknown> {
+    const symbols = this.symbols()
+    const shown = symbols
+      .slice(0, SHOWN)
+      .map(symbol => [symbol.name, region(symbol.address, symbol.size, symbol.protection)])
+    const rest = symbols.length - shown.length
+    return { ...Object.fromEntries(shown), ...(rest > 0 && { more: rest }) }
+  }
+}

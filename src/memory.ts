@@ -1,0 +1,464 @@
+/** The memory manager. */
+
+import { inspect, type InspectOptionsStylized } from 'node:util'
+import * as native from '#native'
+import { InFlightAllocation, isReserved, type InFlight } from './allocation.ts'
+import {
+  checkNumber,
+  checkObject,
+  checkString,
+  choose,
+  invalidType,
+  isCount,
+  outOfRange,
+  toAddress,
+  toAlign,
+  toBytes,
+  toSize,
+} from './checks.ts'
+import { construct } from './construct.ts'
+import { CodeslabError } from './errors.ts'
+import { Image } from './image.ts'
+import { describe } from './inspect.ts'
+import { encodeInputs, encodeOptions, type LinkInput, type LinkOptions } from './link.ts'
+import { protections, type Protection } from './protection.ts'
+import type { Capabilities, CodeModel, Constants, MemoryLayout, MemoryStats, Writer, WriterStatus } from './stats.ts'
+
+type MemoryHandle = ReturnType<typeof native.openMemory>
+
+/**
+ * What a memory is opened with. Everything has a default.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type CodeMemoryOptions } from 'codeslab'
+ *
+ * const options: CodeMemoryOptions = { blockSize: 64 * 2 ** 20, writer: 'dual-mapping' }
+ * const memory = new CodeMemory(options)
+ * ```
+ *
+ * @category Memory
+ */
+export interface CodeMemoryOptions {
+  /**
+   * Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model. Default:
+   * 2 to the power of the environment variable `CODESLAB_BLOCK_SIZE`, else 16 MiB.
+   */
+  readonly blockSize?: number | undefined
+  /** What the code assumes about distances. Default: `'small'`, as compilers do. */
+  readonly codeModel?: CodeModel | undefined
+  /** How code is written. Default: `'auto'`, which means the environment variable `CODESLAB_WRITER`, else the first that works. */
+  readonly writer?: Writer | 'auto' | undefined
+  /** Where constants go. Default: `'separate'`. */
+  readonly constants?: Constants | undefined
+}
+
+/**
+ * A section that {@link CodeMemory.allocate} shall place.
+ *
+ * @example
+ * ```ts
+ * import type { SectionRequest } from 'codeslab'
+ *
+ * const table: SectionRequest = { protection: 'ro', bytes: Float64Array.of(0.5, 0.25), align: 8 }
+ * ```
+ *
+ * @category Memory
+ */
+export interface SectionRequest {
+  /** What it may be used for once it is published. */
+  readonly protection: Protection
+  /** How many bytes it has. Default: as many as `bytes`. */
+  readonly size?: number
+  /** What is written to its start at once. */
+  readonly bytes?: ArrayBufferView | ArrayBuffer
+  /** Its alignment in bytes, a power of two. Default: 16. */
+  readonly align?: number
+}
+
+/**
+ * An interval of addresses, both ends included.
+ *
+ * @example
+ * ```ts
+ * import type { AddressWindow } from 'codeslab'
+ *
+ * const below2GiB: AddressWindow = { first: 0, last: 0x7fff_ffff }
+ * ```
+ *
+ * @category Memory
+ */
+export interface AddressWindow {
+  /** The lowest address in it. */
+  readonly first: bigint | number
+  /** The highest address in it. */
+  readonly last: bigint | number
+}
+
+/**
+ * Where an allocation has to lie, besides within reach of itself. Every byte of it lies in all of these.
+ *
+ * @example A hook within reach of a function, so that a 5-byte jump gets there
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * declare const target: bigint
+ * const hook = new CodeMemory().allocate({ text: { protection: 'rx', size: 64 } }, { near: target })
+ * ```
+ *
+ * @category Memory
+ */
+export interface Placement {
+  /** Windows in which it has to lie. */
+  readonly within?: readonly AddressWindow[]
+  /** An address that it has to be near: at most as many bytes away as the code model reaches, or as `reach` says. */
+  readonly near?: bigint | number | { readonly address: bigint | number; readonly reach?: number }
+}
+
+/** The handle of a memory that exists, in the place of options. */
+class Opened {
+  readonly handle: MemoryHandle
+
+  constructor(handle: MemoryHandle) {
+    this.handle = handle
+  }
+}
+
+/**
+ * A manager of code memory: it places machine code, constants and data within reach of each other, publishes them so that
+ * nothing is ever writable and executable at once, and takes them back.
+ *
+ * Nothing is reserved before the first allocation. A memory may be used from any thread: see {@link CodeMemory.share}.
+ *
+ * @example Linking an object file and calling it
+ * ```ts
+ * import { readFileSync } from 'node:fs'
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const image = memory.link(readFileSync('math.o'))
+ * const add = image.function('add', { return: 'int32', arguments: ['int32', 'int32'] })
+ * add(40, 2) // 42
+ * image.free()
+ * ```
+ *
+ * @example Placing bytes by hand
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const inFlight = memory.allocate({ text: { protection: 'rx', size: 4 } })
+ * inFlight.text.write(Uint8Array.of(0x8d, 0x04, 0x37, 0xc3)) // lea eax, [rdi + rsi]; ret
+ * const allocation = inFlight.finalize()
+ * allocation.text.function({ return: 'int32', arguments: ['int32', 'int32'] })(40, 2) // 42
+ * allocation.free()
+ * ```
+ *
+ * @category Memory
+ */
+export class CodeMemory {
+  readonly #handle: MemoryHandle
+  #closed = false
+
+  /** Bytes of address space that one block reserves. */
+  readonly blockSize: number
+  /** What the code assumes about distances. */
+  readonly codeModel: CodeModel
+  /** How far a reference may span, in bytes; `Infinity` if it does not matter. */
+  readonly reach: number
+  /** How code is written. */
+  readonly writer: Writer
+  /** Where constants go. */
+  readonly constants: Constants
+
+  /**
+   * Opens a memory of its own.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_INVALID_BLOCK_SIZE`, `ERR_CODESLAB_UNSUPPORTED_CODE_MODEL`,
+   * `ERR_CODESLAB_WRITER_UNAVAILABLE`, `ERR_CODESLAB_INVALID_ENVIRONMENT` or `ERR_CODESLAB_UNSUPPORTED_PLATFORM`. `TypeError`
+   * with `ERR_INVALID_ARG_TYPE` for options of a wrong type.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory({ blockSize: 2 ** 20 })
+   * memory.writer // 'dual-mapping'
+   * ```
+   */
+  constructor(options: CodeMemoryOptions = {}) {
+    this.#handle = options instanceof Opened ? options.handle : open(options)
+    const resolved = native.configuration(this.#handle)
+    this.blockSize = resolved.blockSize
+    this.codeModel = resolved.codeModel as CodeModel
+    this.reach = resolved.reach
+    this.writer = resolved.writer as Writer
+    this.constants = resolved.constants as Constants
+  }
+
+  /**
+   * Opens the memory that another thread of this process shared with {@link CodeMemory.share}. Both are handles to one
+   * memory: what one allocates shows in the stats of the other.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_TOKEN` if the token stands for no memory, or for one that is gone.
+   * @example
+   * ```ts
+   * import { workerData } from 'node:worker_threads'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = CodeMemory.open(workerData.memory)
+   * ```
+   */
+  static open(token: string): CodeMemory {
+    checkString(token, 'token')
+    return new CodeMemory(new Opened(native.openSharedMemory(token)) as CodeMemoryOptions)
+  }
+
+  /**
+   * What this process can do, with the reason for what it cannot.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNSUPPORTED_PLATFORM`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * CodeMemory.capabilities().architecture // 'x86_64'
+   * ```
+   */
+  static capabilities(): Capabilities {
+    const { writers, ...rest } = native.capabilities()
+    const statuses = writers.map(({ writer, unavailable }): WriterStatus => {
+      const available = unavailable === undefined
+      return { writer: writer as Writer, available, ...(available ? {} : { reason: unavailable }) }
+    })
+    return { ...(rest as Omit<Capabilities, 'writers'>), writers: statuses }
+  }
+
+  /**
+   * Places sections: all of them within reach of each other, or none.
+   *
+   * @param sections - What to place, by name. The names become properties of the result.
+   * @param placement - Where it has to lie.
+   * @returns The allocation in flight: writable, with its final addresses, and not yet executable.
+   * @throws {@link CodeslabError} with
+   * - `ERR_CODESLAB_INVALID_SIZE`, `ERR_CODESLAB_INVALID_ALIGNMENT` or `ERR_CODESLAB_INVALID_SECTION_NAME` for a section,
+   *   `ERR_CODESLAB_EMPTY_REQUEST` for none;
+   * - `ERR_CODESLAB_OUT_OF_BOUNDS` if `bytes` do not fit into `size`;
+   * - `ERR_CODESLAB_TOO_LARGE`, `ERR_CODESLAB_CONFLICTING_WINDOWS` or `ERR_CODESLAB_OUT_OF_REACH` if there cannot be such a
+   *   place, or none is free;
+   * - the code of the limit that the system met, such as `ERR_CODESLAB_TOO_MANY_MAPPINGS`;
+   * - `ERR_CODESLAB_CLOSED` if this handle was disposed of.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const inFlight = new CodeMemory().allocate({
+   *   text: { protection: 'rx', size: 64 },
+   *   table: { protection: 'ro', bytes: Float64Array.of(0.5, 0.25) },
+   *   state: { protection: 'rw', size: 4096 }, // zero-filled, costs nothing until it is touched
+   * })
+   * const distance = inFlight.table.address - inFlight.text.address // fits 32 bits
+   * ```
+   */
+  allocate<Names extends string>(
+    sections: Readonly<Record<Names, SectionRequest>>,
+    placement: Placement = {},
+  ): InFlight<Names> {
+    checkObject(sections, 'sections')
+    const requests = Object.entries<SectionRequest>(sections).map(([name, request]) => check(name, request))
+    const windows = this.#windows(placement)
+    const numbers = new Float64Array(requests.length * 3)
+    requests.forEach(({ protection, size, align }, index) => {
+      numbers.set([protection, size, align], index * 3)
+    })
+    const contents = requests.map(({ bytes }) => bytes)
+    const addresses = new BigUint64Array(requests.length)
+    const handle = native.allocate(this.#handle, numbers, windows, contents, addresses)
+    const places = requests.map(({ name, request, size }, index) => {
+      return { name, address: addresses[index] ?? 0n, size, protection: request.protection }
+    })
+    return new InFlightAllocation<Names>(construct, handle, places) as InFlight<Names>
+  }
+
+  /**
+   * Links object files, archives and graphs into executable memory.
+   *
+   * All inputs become one image: symbols are resolved between them, relocations applied, and everything is placed such that
+   * each reference reaches what it refers to, that is near itself and near the externals that the code refers to directly.
+   *
+   * @param inputs - What to link. An archive is linked whole, unless `roots` are given.
+   * @param options - Where symbols come from.
+   * @throws {@link CodeslabError} with
+   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_THIN_ARCHIVE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
+   *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
+   * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;
+   * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
+   *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;
+   * - `ERR_CODESLAB_UNDEFINED_SYMBOL` or `ERR_CODESLAB_DUPLICATE_SYMBOL`;
+   * - `ERR_CODESLAB_OUT_OF_REACH`, `ERR_CODESLAB_OVERFLOW` or `ERR_CODESLAB_CONFLICTING_SYMBOLS` if something cannot be reached;
+   * - everything that {@link CodeMemory.allocate} throws.
+   *
+   * Whatever it is, no memory is kept.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const image = new CodeMemory().link([readFileSync('main.o'), readFileSync('util.o')], {
+   *   externals: { log_line: 0x7f0000001000n },
+   *   libraries: [readFileSync('libz.a')],
+   * })
+   * ```
+   */
+  link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
+    return new Image(construct, native.link(this.#handle, encodeInputs(inputs, 'input'), encodeOptions(options)))
+  }
+
+  /**
+   * A token with which any thread of this process can {@link CodeMemory.open} the same memory, while somebody holds it.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
+   * @example
+   * ```ts
+   * import { Worker } from 'node:worker_threads'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * new Worker('./worker.js', { workerData: { memory: memory.share() } })
+   * ```
+   */
+  share(): string {
+    return native.shareMemory(this.#handle)
+  }
+
+  /**
+   * What it holds now, whichever thread allocated it.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * new CodeMemory().stats().live // 0
+   * ```
+   */
+  stats(): MemoryStats {
+    return native.stats(this.#handle)
+  }
+
+  /**
+   * Its blocks, slabs and spans, to be drawn or searched.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const { blocks } = new CodeMemory().layout()
+   * ```
+   */
+  layout(): MemoryLayout {
+    return { blocks: native.picture(this.#handle) as MemoryLayout['blocks'] }
+  }
+
+  /**
+   * Closes this handle. Allocations and images that were made through it stay, and so do other handles; the memory goes with
+   * the last of them. Doing it again does nothing.
+   *
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * memory.dispose()
+   * memory.stats() // throws
+   * ```
+   */
+  dispose(): void {
+    this.#closed = true
+    native.closeMemory(this.#handle)
+  }
+
+  /** Closes this handle, as {@link CodeMemory.dispose} does. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    const { blockSize, codeModel, writer, constants } = this
+    const configuration = { blockSize, codeModel, writer, constants }
+    const state = this.#closed ? { closed: true } : this.stats()
+    return describe('CodeMemory', { ...configuration, ...state }, depth, options)
+  }
+
+  /** The first and last address of each window of a placement. */
+  #windows(placement: Placement): BigUint64Array {
+    checkObject(placement, 'placement')
+    const { within = [], near } = placement
+    if (!Array.isArray(within)) throw invalidType('within', 'an array', within)
+    const windows = within.flatMap((window: AddressWindow, index) => toWindow(window, `within[${String(index)}]`))
+    return BigUint64Array.from(near === undefined ? windows : [...windows, ...this.#around(near)])
+  }
+
+  /** The window in which everything is near an address. */
+  #around(near: NonNullable<Placement['near']>): [bigint, bigint] {
+    const { address, reach = this.reach } = typeof near === 'object' ? near : { address: near }
+    const center = toAddress(address, 'near')
+    checkNumber(reach, 'reach')
+    if (!isCount(reach) && reach !== Infinity) throw outOfRange('reach', 'a whole number that is not negative', reach)
+    const span = reach === Infinity ? LAST : BigInt(reach)
+    return [center > span ? center - span : 0n, center + span < LAST ? center + span : LAST]
+  }
+}
+
+/** The last address that there is. */
+const LAST = 2n ** 64n - 1n
+
+const placements = new Map<unknown, boolean>([
+  [undefined, false],
+  ['separate', false],
+  ['with-code', true],
+])
+
+function open(options: CodeMemoryOptions): MemoryHandle {
+  checkObject(options, 'options')
+  const { blockSize, codeModel, writer, constants } = options
+  if (codeModel !== undefined) checkString(codeModel, 'codeModel')
+  if (writer !== undefined) checkString(writer, 'writer')
+  const withCode = choose(constants, 'constants', placements)
+  return native.openMemory(checkBlockSize(blockSize), codeModel, writer === 'auto' ? undefined : writer, withCode)
+}
+
+function checkBlockSize(size: unknown): number | undefined {
+  if (size === undefined) return undefined
+  checkNumber(size, 'blockSize')
+  if (isCount(size)) return size
+  const message = `block size ${String(size)} is not a power of two`
+  throw new CodeslabError('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
+}
+
+/** A section as native code takes it. */
+function check(name: string, request: SectionRequest) {
+  checkObject(request, `section ${name}`)
+  if (isReserved(name)) {
+    const message = `a section cannot be named ${name}: allocations have a property of that name`
+    throw new CodeslabError('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
+  }
+  const bytes = request.bytes === undefined ? undefined : toBytes(request.bytes, `bytes of section ${name}`)
+  return {
+    name,
+    request,
+    bytes,
+    protection: choose(request.protection, `protection of section ${name}`, protections),
+    size: toSize(request.size ?? bytes?.length, name),
+    align: toAlign(request.align ?? 16, name),
+  }
+}
+
+function toWindow(window: AddressWindow, name: string): [bigint, bigint] {
+  checkObject(window, name)
+  const first = toAddress(window.first, `${name}.first`)
+  const last = toAddress(window.last, `${name}.last`)
+  if (first > last) throw outOfRange(`${name}.last`, 'at least first', window.last)
+  return [first, last]
+}

@@ -1,0 +1,242 @@
+/** What memories and processes say about themselves. */
+
+import type { Protection } from './protection.ts'
+
+/**
+ * How bytes get into pages that are executable. Whichever it is, no page is ever writable and executable through one address.
+ *
+ * - `'dual-mapping'`: two views of one memory file, an executable one and a writable one elsewhere. The fastest.
+ * - `'file-write'`: writes to the memory file behind the executable view; no writable view exists. The hardened choice.
+ * - `'protect'`: private pages that are made executable before anything on them is published.
+ * - `'self-mem'`: writes to `/proc/self/mem`, which kernels are closing.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type Writer } from 'codeslab'
+ *
+ * const hardened: Writer = 'file-write'
+ * const works = CodeMemory.capabilities().writers.some(({ writer, available }) => writer === hardened && available)
+ * const memory = new CodeMemory(works ? { writer: hardened } : {})
+ * ```
+ *
+ * @category Memory
+ */
+export type Writer = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem'
+
+/**
+ * What code assumes about the distance between itself, its callees, its constants and its data: on x86-64 ±2 GiB for
+ * `'small'`, which is what compilers do unless they are told otherwise, the same for the code of `'medium'`, and nothing for
+ * `'large'`.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * new CodeMemory({ codeModel: 'small' }).reach // 2147418112
+ * ```
+ *
+ * @category Memory
+ */
+export type CodeModel = 'tiny' | 'small' | 'medium' | 'large'
+
+/**
+ * Where constants go: `'separate'` keeps them on pages of their own, which are not executable; `'with-code'` puts them
+ * between the code, which takes fewer pages and lets constants be executed.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const compact = new CodeMemory({ constants: 'with-code' })
+ * ```
+ *
+ * @category Memory
+ */
+export type Constants = 'separate' | 'with-code'
+
+/**
+ * What a memory holds, in one instant.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const { usedBytes, committedBytes } = new CodeMemory().stats()
+ * ```
+ *
+ * @category Introspection
+ */
+export interface MemoryStats {
+  /** Blocks that exist. */
+  readonly blocks: number
+  /** Clusters: groups of blocks that all reach each other. */
+  readonly clusters: number
+  /** Bytes of address space reserved from the system. */
+  readonly reservedBytes: number
+  /** Bytes of it that can hold something. */
+  readonly committedBytes: number
+  /** Bytes of it that in-flight and published allocations occupy, alignment included. */
+  readonly usedBytes: number
+  /** Mappings that the system keeps for this memory, writable views included. */
+  readonly mappings: number
+  /** Allocations that are being written. */
+  readonly inFlight: number
+  /** Allocations and images that are published. */
+  readonly live: number
+  /** Bytes of bookkeeping, outside of the managed memory. */
+  readonly metadataBytes: number
+}
+
+/**
+ * A memory, to be drawn.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * for (const block of new CodeMemory().layout().blocks) {
+ *   for (const slab of block.slabs) console.log(slab.protection, slab.address.toString(16), slab.spans.length)
+ * }
+ * ```
+ *
+ * @category Introspection
+ */
+export interface MemoryLayout {
+  /** Its blocks, by ascending address. */
+  readonly blocks: readonly BlockLayout[]
+}
+
+/**
+ * A block: address space in which every address reaches every other.
+ *
+ * @example
+ * ```ts
+ * import type { BlockLayout } from 'codeslab'
+ *
+ * const end = (block: BlockLayout): bigint => block.address + BigInt(block.size)
+ * ```
+ *
+ * @category Introspection
+ */
+export interface BlockLayout {
+  /** Where it begins. */
+  readonly address: bigint
+  /** Bytes of address space. */
+  readonly size: number
+  /** Which cluster it belongs to. */
+  readonly cluster: number
+  /** Its slabs, by ascending address; what lies between them is reserved only. */
+  readonly slabs: readonly SlabLayout[]
+}
+
+/**
+ * A slab: a run of pages of a block, with one protection.
+ *
+ * @example
+ * ```ts
+ * import type { SlabLayout } from 'codeslab'
+ *
+ * const used = (slab: SlabLayout): number => slab.spans.reduce((sum, span) => sum + span.size, 0)
+ * ```
+ *
+ * @category Introspection
+ */
+export interface SlabLayout {
+  /** Where it begins. */
+  readonly address: bigint
+  /** Bytes, a multiple of the page size. */
+  readonly size: number
+  /** What it may be used for. */
+  readonly protection: Protection
+  /** What is carved from it, by ascending address; what lies between is free. */
+  readonly spans: readonly SpanLayout[]
+}
+
+/**
+ * A span: bytes of a slab that an allocation or image occupies.
+ *
+ * @example
+ * ```ts
+ * import type { SpanLayout } from 'codeslab'
+ *
+ * const contains = (span: SpanLayout, address: bigint): boolean =>
+ *   address >= span.address && address < span.address + BigInt(span.size)
+ * ```
+ *
+ * @category Introspection
+ */
+export interface SpanLayout {
+  /** Where it begins. */
+  readonly address: bigint
+  /** Bytes, rounding included. */
+  readonly size: number
+}
+
+/**
+ * What this process can do.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * for (const { writer, available, reason } of CodeMemory.capabilities().writers) {
+ *   console.log(writer, available ? 'works' : reason)
+ * }
+ * ```
+ *
+ * @category Introspection
+ */
+export interface Capabilities {
+  /** What the process executes, such as `'x86_64'`. */
+  readonly architecture: string
+  /** The operating system, such as `'linux'`. */
+  readonly operatingSystem: string
+  /** Bytes of a page. */
+  readonly pageSize: number
+  /** The alignment of reserved address space, in bytes. */
+  readonly granularity: number
+  /** Every writer, in the order in which they are tried. */
+  readonly writers: readonly WriterStatus[]
+  /** The code models of the architecture. */
+  readonly codeModels: readonly CodeModelReach[]
+}
+
+/**
+ * Whether a writer works here.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type WriterStatus } from 'codeslab'
+ *
+ * const first: WriterStatus | undefined = CodeMemory.capabilities().writers.find(({ available }) => available)
+ * ```
+ *
+ * @category Introspection
+ */
+export interface WriterStatus {
+  /** Which. */
+  readonly writer: Writer
+  /** Whether it works. */
+  readonly available: boolean
+  /** Why it does not. */
+  readonly reason?: string
+}
+
+/**
+ * How far the references of a code model span.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type CodeModelReach } from 'codeslab'
+ *
+ * const models: readonly CodeModelReach[] = CodeMemory.capabilities().codeModels
+ * ```
+ *
+ * @category Introspection
+ */
+export interface CodeModelReach {
+  /** Which. */
+  readonly codeModel: CodeModel
+  /** The distance that its shortest reference spans in either direction, in bytes; `Infinity` if it does not matter. */
+  readonly reach: number
+}
