@@ -70,7 +70,17 @@ function stagePlatform(platform) {
   copyFileSync(join(root, 'npm', platform, 'README.md'), join(folder, 'README.md'))
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   copyFileSync(/** @type {string} */ (binaryOf(platform)), join(folder, manifest.main))
+  strip(join(folder, manifest.main))
   return folder
+}
+
+/**
+ * Takes out what only a debugger reads. Where there is no tool for the binary's format, it stays in.
+ *
+ * @param {string} binary
+ */
+function strip(binary) {
+  if (binary.includes('.linux-')) ask('strip', ['--strip-unneeded', binary])
 }
 
 /** @param {string} folder */
