@@ -13,7 +13,7 @@ const requests = objects.map(request)
 const content = objects.flat().reduce((sum, [, size]) => sum + size, 0) * Number(repetitions)
 
 const memory = new CodeMemory()
-const kept: Allocation<string>[] = []
+const kept: Allocation[] = []
 let failed = 0
 const before = footprint()
 const start = performance.now()

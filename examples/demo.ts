@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 as nodeCrc32, deflateSync, inflateSync } from 'node:zlib'
@@ -102,7 +102,7 @@ function linkZlib(): Image | undefined {
     console.log('install zlib1g-dev), zlib-static (Fedora) or zlib-static (Alpine).')
     return undefined
   }
-  return link(path, readFileSync(path))
+  return link(realpathSync(path), readFileSync(path))
 }
 
 /** Compresses with the linked zlib and with the one in Node, and reads each other's results. */
@@ -153,8 +153,8 @@ function show<Value>(what: string, value: Value, expected: Value): void {
 function printStats(): void {
   const { blocks, live, usedBytes, committedBytes, mappings } = memory.stats()
   console.log(
-    `\n${live} live allocations, ${bytes(usedBytes)} used of ${bytes(committedBytes)} committed, ` +
-      `${blocks} blocks, ${mappings} mappings`,
+    `\nlive allocations: ${live}, used: ${bytes(usedBytes)} of ${bytes(committedBytes)} committed, ` +
+      `blocks: ${blocks}, mappings: ${mappings}`,
   )
 }
 
