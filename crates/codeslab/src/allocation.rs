@@ -162,12 +162,6 @@ impl Allocation {
         self.place.address(protection)
     }
 
-    /// Bytes that it occupies, rounding included.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.place.size()
-    }
-
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or
     /// refer to it any more. Dropping it does the same.
     pub fn free(self) {}

@@ -13,9 +13,12 @@ use crate::slab::Slab;
 use crate::span::{Span, SpanSet};
 use std::cmp::Reverse;
 
-/// Bytes by which a slab grows at first, and at most unless more is needed at once.
-const FIRST_STEP: u64 = 64 << 10;
-const LAST_STEP: u64 = 256 << 10;
+/// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
+/// calls; the cost of a page has its minimum here (see `Mapping::commit`).
+const STEP: u64 = 64 << 10;
+
+/// 256ths of all bytes that are code in real objects (three quarters of glibc).
+pub(crate) const TYPICAL_CODE_SHARE: u64 = 192;
 
 /// What every request is carved in: small, because most sections of real objects are.
 const GRANULE: u64 = 16;
@@ -73,8 +76,10 @@ pub(crate) struct Block {
     unused: SpanSet,
     // What was too large for a slab the last time, until something is freed there.
     too_large: [u64; 3],
-    // 0 while slabs take no more than they need.
-    steps: [u64; 3],
+    // Bytes that a slab takes at least. 0 while slabs take no more than they need.
+    step: u64,
+    // 256ths of the block that code will need, as far as one can guess: constants begin behind them.
+    code_share: u64,
     // Invariant: requests of which spans are carved.
     tenants: u64,
 }
@@ -92,15 +97,17 @@ impl Block {
             slabs,
             unused,
             too_large: [u64::MAX; 3],
-            steps: [0; 3],
+            step: 0,
+            code_share: TYPICAL_CODE_SHARE,
             tenants: 0,
         }
     }
 
-    /// From now on slabs take more than they need at once, for the requests to come.
-    pub(crate) fn grow_in_steps(&mut self) {
+    /// From now on slabs take more than they need at once, for the requests to come, of which `code_share` 256ths are code.
+    pub(crate) fn grow_in_steps(&mut self, code_share: u64) {
+        self.code_share = code_share;
         // At most an eighth of the block, so that small blocks hold all three kinds.
-        self.steps = [FIRST_STEP.min(self.mapping.size() / 8); 3];
+        self.step = STEP.min(self.mapping.size() / 8);
     }
 
     pub(crate) const fn cluster(&self) -> u64 {
@@ -185,8 +192,6 @@ impl Block {
         self.mapping.commit(pages, slab)?;
         self.unused.remove(pages);
         self.slabs[slab.index()].extend(pages);
-        let step = &mut self.steps[slab.index()];
-        *step = (*step * 2).min(LAST_STEP).min(self.mapping.size() / 8);
         Ok(true)
     }
 
@@ -201,9 +206,8 @@ impl Block {
                 .unused
                 .iter()
                 .max_by_key(|gap| (gap.size, Reverse(gap.offset)))?;
-            let size = self.whole_step(slab, needed, gap.size)?;
-            let fresh =
-                self.steps[slab.index()] > 0 && self.slabs[slab.index()].extents().is_empty();
+            let size = self.whole_step(needed, gap.size)?;
+            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
             Some(Span {
                 offset: self.start_in_gap(slab, gap, size, fresh),
                 size,
@@ -216,7 +220,7 @@ impl Block {
         let above = || {
             let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
+            self.whole_step(missing, gap.size).map(|size| Span {
                 offset: gap.offset,
                 size,
             })
@@ -224,7 +228,7 @@ impl Block {
         let below = || {
             let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
+            self.whole_step(missing, gap.size).map(|size| Span {
                 offset: gap.end() - size,
                 size,
             })
@@ -238,14 +242,11 @@ impl Block {
     }
 
     /// How much to take for `needed` bytes out of a gap of `available`.
-    fn whole_step(&self, slab: Protection, needed: u64, available: u64) -> Option<u64> {
+    fn whole_step(&self, needed: u64, available: u64) -> Option<u64> {
         let least = needed
             .max(1)
             .checked_next_multiple_of(self.division.granularity)?;
-        // A step is at most an eighth of the block, so that small blocks hold all three kinds.
-        let step = self.steps[slab.index()]
-            .min(self.mapping.size() / 8)
-            .next_multiple_of(self.division.granularity);
+        let step = self.step.next_multiple_of(self.division.granularity);
         (least <= available).then(|| least.max(step).min(available))
     }
 
@@ -254,12 +255,11 @@ impl Block {
         match slab {
             Protection::ReadExecute => gap.offset,
             Protection::ReadWrite => last,
-            // Real objects have about three times as much code as constants, and little data.
             Protection::ReadOnly if fresh => {
-                let between = gap.offset + gap.size / 8 * 5;
+                let between = (self.mapping.size() / 256).saturating_mul(self.code_share);
                 between
                     .next_multiple_of(self.division.granularity)
-                    .min(last)
+                    .clamp(gap.offset, last)
             }
             Protection::ReadOnly => last,
         }
@@ -277,18 +277,23 @@ impl Block {
         })
     }
 
-    /// Takes spans back. Whoever calls this has seen to it that nobody uses them.
+    /// Takes back the spans at these offsets, one for each protection. Whoever calls this has seen to it that nobody uses
+    /// them.
     #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
-    pub(crate) fn free(&mut self, spans: &Spans) {
-        for (index, span) in spans.iter().enumerate() {
-            let Some(span) = *span else { continue };
-            let slab = self.division.slab_of(Protection::ALL[index]);
+    pub(crate) fn free(&mut self, offsets: &[Option<u64>; 3]) {
+        // With the view gone each span would cost a call; it goes again when the shard moves on. Without it, spans are
+        // written through the file.
+        let _ = self.mapping.open_view();
+        for (offset, protection) in offsets.iter().zip(Protection::ALL) {
+            let Some(offset) = *offset else { continue };
+            let index = self.division.slab_of(protection).index();
+            let span = self.slabs[index].span_at(offset);
             // SAFETY: the span is carved, committed for its slab, and no longer used.
-            let retracted = unsafe { self.mapping.retract(span, slab) };
+            let retracted = unsafe { self.mapping.retract(span, Protection::ALL[index]) };
             // A span that the system does not let us clean is never given out again; it is a leak, and harmless.
             if retracted.is_ok() {
-                self.slabs[slab.index()].free(span);
-                self.too_large[slab.index()] = u64::MAX;
+                self.slabs[index].free(span);
+                self.too_large[index] = u64::MAX;
             }
         }
         self.tenants -= 1;
@@ -308,7 +313,7 @@ impl Block {
             Protection::ALL.map(|slab| Slab::new(self.mapping.size(), self.division.granule(slab)));
         self.unused = usable(self.mapping.range(), self.division.granularity);
         self.too_large = [u64::MAX; 3];
-        self.grow_in_steps();
+        self.grow_in_steps(self.code_share);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The blocks of one shard: those that the threads of one turn carve from.
 
 use crate::address::Window;
-use crate::block::{Block, Parts, Spans};
+use crate::block::{Block, Parts, Spans, TYPICAL_CODE_SHARE};
 use crate::error::Refusal;
 use crate::protection::Protection;
 use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
@@ -61,6 +61,19 @@ impl Shard {
         Ok(None)
     }
 
+    /// 256ths of what it holds that are code.
+    pub(crate) fn code_share(&self) -> u64 {
+        let used = |protection| {
+            self.live_blocks()
+                .map(|block| block.slab(protection).used_bytes())
+                .sum::<u64>()
+        };
+        let all: u64 = Protection::ALL.into_iter().map(used).sum();
+        (used(Protection::ReadExecute) * 256)
+            .checked_div(all)
+            .unwrap_or(TYPICAL_CODE_SHARE)
+    }
+
     /// Takes a block from which something was carved already.
     pub(crate) fn adopt(&mut self, block: Block) -> usize {
         let index = self
@@ -79,14 +92,19 @@ impl Shard {
     }
 
     /// Takes spans back. A block that is empty then is kept if it is the only one of the usual size, and goes otherwise.
-    pub(crate) fn free(&mut self, index: usize, spans: &Spans, usual_bytes: u64) -> Freed {
+    pub(crate) fn free(
+        &mut self,
+        index: usize,
+        offsets: &[Option<u64>; 3],
+        usual_bytes: u64,
+    ) -> Freed {
         self.allocations -= 1;
         let spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
         let has_spare = self.live_blocks().any(spare);
         let Some(block) = self.blocks[index].as_mut() else {
             return Freed::Done;
         };
-        block.free(spans);
+        block.free(offsets);
         if !block.is_empty() {
             return Freed::Done;
         }

@@ -47,52 +47,37 @@ impl ShardCell {
     }
 }
 
-/// Where an allocation is.
+/// Where an allocation is: 24 bytes, because there are as many as there are allocations. How long its spans are, the slabs
+/// know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    shard: u32,
-    block: u32,
     base: Address,
-    // Start and length in units of `UNIT` bytes; a length of 0 means that there is nothing.
-    spans: [(u32, u32); 3],
+    // The block's index in its shard times the number of shards, plus the shard's index.
+    block: u32,
+    // In units of `UNIT` bytes from `base`.
+    starts: [u32; 3],
 }
 
 /// The bytes of each segment that is being written, and how to publish them.
 pub(crate) type Segments = [Option<(Bytes, Publisher)>; 3];
 
-/// Every span is a whole number of these.
+/// Every span begins at a multiple of this many bytes.
 const UNIT: u64 = 16;
+/// Stands for no span.
+const NOWHERE: u32 = u32::MAX;
 
 impl Place {
-    fn new(shard: usize, block: usize, base: Address, spans: &Spans) -> Self {
-        let pack = |span: Option<Span>| {
-            span.map_or((0, 0), |span| {
-                ((span.offset / UNIT) as u32, (span.size / UNIT) as u32)
-            })
-        };
-        Self {
-            shard: shard as u32,
-            block: block as u32,
-            base,
-            spans: spans.map(pack),
-        }
+    fn offset(&self, protection: Protection) -> Option<u64> {
+        let start = self.starts[protection.index()];
+        (start != NOWHERE).then(|| u64::from(start) * UNIT)
     }
 
-    fn spans(&self) -> Spans {
-        self.spans.map(|(start, length)| {
-            (length > 0).then(|| Span {
-                offset: u64::from(start) * UNIT,
-                size: u64::from(length) * UNIT,
-            })
-        })
+    fn offsets(&self) -> [Option<u64>; 3] {
+        Protection::ALL.map(|protection| self.offset(protection))
     }
 
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
-        self.spans()[protection.index()].map(|span| Address::new(self.base.value() + span.offset))
-    }
-
-    pub(crate) fn size(&self) -> u64 {
-        self.spans().iter().flatten().map(|span| span.size).sum()
+        self.base.checked_add(self.offset(protection)?)
     }
 }
 
@@ -169,7 +154,11 @@ impl Shared {
             None => self.carve_from_new_block(cell, &mut shard, &parts, window)?,
         };
         let block = shard.block(index);
-        let place = Place::new(shard_index, index, block.range().first(), &spans);
+        let place = Place {
+            base: block.range().first(),
+            block: (index * self.shards.len() + shard_index) as u32,
+            starts: spans.map(|span| span.map_or(NOWHERE, |span| (span.offset / UNIT) as u32)),
+        };
         cell.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok((place, block.lend(&parts, &spans)))
     }
@@ -233,11 +222,11 @@ impl Shared {
         let mut block = Block::new(mapping, self.division, site.cluster);
         // A request that needs much of the block comes before all thought for others.
         if needed <= taken.size / 4 {
-            block.grow_in_steps();
+            block.grow_in_steps(shard.code_share());
         }
         match block.carve(parts) {
             Ok(Some(spans)) => {
-                block.grow_in_steps();
+                block.grow_in_steps(shard.code_share());
                 // Nothing more is written to the blocks before it, until something of them is reused.
                 if cell.in_flight.load(Ordering::Acquire) == 0 {
                     shard.close_views();
@@ -280,8 +269,12 @@ impl Shared {
         Ok(())
     }
 
+    fn cell_of(&self, place: Place) -> &ShardCell {
+        &self.shards[place.block as usize % self.shards.len()]
+    }
+
     pub(crate) fn note_published(&self, place: Place) {
-        self.shards[place.shard as usize]
+        self.cell_of(place)
             .in_flight
             .fetch_sub(1, Ordering::Release);
     }
@@ -296,12 +289,13 @@ impl Shared {
         if self.is_forked() {
             return;
         }
-        let mut shard = self.shards[place.shard as usize].lock();
-        if let Freed::Drained(block) = shard.free(
-            place.block as usize,
-            &place.spans(),
-            self.configuration.block_size,
-        ) {
+        let index = place.block as usize / self.shards.len();
+        let usual = self.configuration.block_size;
+        let freed = self
+            .cell_of(place)
+            .lock()
+            .free(index, &place.offsets(), usual);
+        if let Freed::Drained(block) = freed {
             self.retire(block);
         }
     }

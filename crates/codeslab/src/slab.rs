@@ -198,13 +198,14 @@ impl Slab {
 
     /// Everything that is carved from one extent at the moment, by ascending offset.
     pub(crate) fn spans_in(&self, extent: Span) -> impl Iterator<Item = Span> + '_ {
-        let runs = std::iter::successors(Some(self.run_at(extent.offset)), move |run| {
-            (run.end() < extent.end()).then(|| self.run_at(run.end()))
+        let runs = std::iter::successors(Some(self.span_at(extent.offset)), move |run| {
+            (run.end() < extent.end()).then(|| self.span_at(run.end()))
         });
         runs.filter(|run| !self.free.contains(self.granule(run.offset) as usize))
     }
 
-    fn run_at(&self, offset: u64) -> Span {
+    /// The carved span, or the free run, that begins at `offset`.
+    pub(crate) fn span_at(&self, offset: u64) -> Span {
         let start = self.granule(offset) as usize;
         let end = self
             .starts

@@ -112,7 +112,8 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// `view` and `size` are those of a view, and nobody uses it any more.
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64);
 
-    /// Gives memory to part of a view before it is touched: cheaper than a fault for each page. A hint.
+    /// Prepares part of a view, which the file has memory for already, for being touched: cheaper than a fault for each
+    /// page. A hint.
     fn populate(&self, view: NonNull<u8>, size: u64);
 
     /// Writes to a file past all views.
