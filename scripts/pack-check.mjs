@@ -23,7 +23,7 @@ await main(() => {
   try {
     install(project, tarballs)
     for (const node of nodes()) useFrom(project, node)
-    for (const settings of ['node16', 'nodenext', 'bundler']) typecheck(project, settings)
+    for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
@@ -89,17 +89,20 @@ function useFrom(project, node) {
 
 /**
  * @param {string} project
- * @param {string} settings
+ * @param {string} moduleResolution
  */
-function typecheck(project, settings) {
-  console.log(`tsc --strict, moduleResolution ${settings}`)
-  const module = settings === 'bundler' ? 'esnext' : settings
-  const files = settings === 'bundler' ? ['use.mts'] : ['use.mts', 'use-commonjs.cts']
-  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022']
-  // TypeScript's `esnext.disposable` is where `Symbol.dispose` is declared.
-  const lib = ['--lib', 'es2022,esnext.disposable', '--types', '']
-  const args = [...flags, ...lib, '--module', module, '--moduleResolution', settings, ...files]
-  run(process.execPath, [typescript, ...args], { cwd: project })
+function typecheck(project, moduleResolution) {
+  console.log(`tsc --strict, moduleResolution ${moduleResolution}`)
+  const isBundler = moduleResolution === 'bundler'
+  const compilerOptions = {
+    ...{ module: isBundler ? 'esnext' : moduleResolution, moduleResolution, target: 'es2022' },
+    ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false },
+    // `Symbol.dispose` is declared in the second. Nobody needs @types/node for our typings.
+    ...{ lib: ['es2022', 'esnext.disposable'], types: [] },
+  }
+  const files = isBundler ? ['use.mts'] : ['use.mts', 'use-commonjs.cts']
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  run(process.execPath, [typescript, '--project', '.'], { cwd: project })
 }
 
 /** Our environment without cargo, so that nothing can be built, and without what npm told this script. */
