@@ -5,6 +5,11 @@ import { join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
 
+const printCodes = `
+  const { codes } = await import('./src/errors.ts')
+  console.log(JSON.stringify(codes))
+`
+
 await main(() => {
   prepare()
   listErrors()
@@ -29,8 +34,3 @@ function listErrors() {
     page,
   ])
 }
-
-const printCodes = `
-  const { codes } = await import('./src/errors.ts')
-  console.log(JSON.stringify(codes))
-`
