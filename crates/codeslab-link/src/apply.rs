@@ -3,7 +3,7 @@
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, Relocation, Section};
 use crate::plan::Plan;
-use crate::relocation::{Formula, Row};
+use crate::relocation::{DoesNotFit, Formula, Row, Terms};
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use crate::x86_64::{self, Operand};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
@@ -60,10 +60,9 @@ fn address_in(plan: &Plan, in_flight: &InFlightAllocation, id: SectionId) -> Add
         return in_flight.address(id);
     }
     let segments = Protection::ALL.into_iter();
-    let present = segments.filter(|protection| plan.layout.segment(*protection).size > 0);
+    let mut present = segments.filter(|protection| plan.layout.segment(*protection).size > 0);
     present
-        .filter_map(|protection| in_flight.segment_address(protection))
-        .next()
+        .find_map(|protection| in_flight.segment_address(protection))
         .unwrap_or_default()
 }
 
@@ -172,85 +171,82 @@ impl SectionWriter<'_, '_> {
     fn relocate(&self, bytes: &mut [u8], relocation: &Relocation) -> Result<()> {
         let row = relocation.kind.row();
         let id = self.resolution.target_of(self.object, relocation);
-        let value = match self.value(bytes, relocation, row, id) {
-            Value::Field(value) => value,
-            Value::Done => return Ok(()),
+        let value = match self.resolution.target(id).place {
+            // Only unwind entries may refer there: 0 makes them cover nothing that runs.
+            Place::Discarded => 0,
+            _ if self.relax(bytes, relocation, row, id) => return Ok(()),
+            _ => row.formula.value(&self.terms(relocation, row, id)),
         };
-        if !row.values.contains(value) {
-            return Err(self.does_not_fit(relocation, row, id, value));
-        }
-        // Little-endian, and the range has been checked: the low bytes are the field.
-        let field = &value.to_le_bytes()[..usize::from(row.width)];
-        store(bytes, relocation.offset, field);
-        Ok(())
+        row.store(bytes, relocation.offset, value)
+            .map_err(|reason| self.does_not_fit(relocation, row, id, reason))
     }
 
-    #[expect(
-        non_snake_case,
-        reason = "S, A, P, L, G, GOT and Z are the psABI's names in these formulas"
-    )]
-    fn value(&self, bytes: &mut [u8], relocation: &Relocation, row: &Row, id: TargetId) -> Value {
-        let address = self.addresses.targets[id.0 as usize];
-        let place = self.address + relocation.offset;
-        let S = i128::from(address);
-        let A = i128::from(relocation.addend);
-        let P = i128::from(place);
-        let GOT = i128::from(self.addresses.got);
-        let G = || i128::from(self.plan.slots[id.0 as usize].got_offset().unwrap_or(0));
-        if self.resolution.target(id).place == Place::Discarded {
-            return Value::Field(0);
-        }
-        Value::Field(match row.formula {
-            Formula::Nothing => return Value::Done,
-            Formula::Absolute => S + A,
-            Formula::Relative => S + A - P,
-            Formula::Branch => {
-                let L = if row.values.contains(S + A - P) {
-                    S
-                } else {
-                    self.stub(id).unwrap_or(S)
-                };
-                L + A - P
-            }
-            Formula::GotOffset => G() + A,
-            Formula::GotRelative => {
-                let operand = Operand {
+    /// Whether the instruction was rewritten to do without its GOT entry, which leaves no field to fill in.
+    fn relax(&self, bytes: &mut [u8], relocation: &Relocation, row: &Row, id: TargetId) -> bool {
+        // With another addend it is not the entry itself that is used.
+        row.formula == Formula::GotRelative
+            && relocation.addend == -4
+            && x86_64::relax(
+                bytes,
+                relocation.kind,
+                Operand {
                     offset: relocation.offset as usize,
-                    place,
-                    symbol: address,
-                };
-                // With another addend it is not the whole entry that is used.
-                if A == -4 && x86_64::relax(bytes, relocation.kind, operand) {
-                    return Value::Done;
-                }
-                G() + GOT + A - P
+                    place: self.address + relocation.offset,
+                    symbol: self.addresses.targets[id.0 as usize],
+                },
+            )
+    }
+
+    #[inline]
+    fn terms(&self, relocation: &Relocation, row: &Row, id: TargetId) -> Terms {
+        let symbol = self.addresses.targets[id.0 as usize].into();
+        let mut terms = Terms {
+            S: symbol,
+            A: relocation.addend.into(),
+            P: (self.address + relocation.offset).into(),
+            L: symbol,
+            GOT: self.addresses.got.into(),
+            ..Terms::default()
+        };
+        match row.formula {
+            // The stub is bypassed where the symbol itself is in reach.
+            Formula::Branch if !row.values.contains(row.formula.value(&terms)) => {
+                terms.L = self.stub(id).unwrap_or(symbol);
             }
-            Formula::GotBase => GOT + A - P,
-            // A 64-bit field reaches without a stub: L is S.
-            Formula::FromGot | Formula::BranchFromGot => S + A - GOT,
-            Formula::Size => self.size_of(id) + A,
-        })
+            Formula::GotOffset | Formula::GotRelative => {
+                let offset = self.plan.slots[id.0 as usize].got_offset();
+                terms.G = offset.unwrap_or_default().into();
+            }
+            Formula::Size => terms.Z = self.size_of(id).into(),
+            _ => {}
+        }
+        terms
     }
 
     fn stub(&self, id: TargetId) -> Option<i128> {
         let offset = self.plan.slots[id.0 as usize].stub_offset()?;
-        Some(i128::from(self.addresses.stubs + offset))
+        Some((self.addresses.stubs + offset).into())
     }
 
-    fn size_of(&self, id: TargetId) -> i128 {
+    fn size_of(&self, id: TargetId) -> u64 {
         let target = self.resolution.target(id);
         let object = &self.resolution.objects[target.object as usize];
         match target.place {
-            Place::Common { size, .. } => size.into(),
-            _ => object.graph.symbols()[target.symbol as usize].size.into(),
+            Place::Common { size, .. } => size,
+            _ => object.graph.symbols()[target.symbol as usize].size,
         }
     }
 
     #[cold]
-    fn does_not_fit(&self, relocation: &Relocation, row: &Row, id: TargetId, value: i128) -> Error {
+    fn does_not_fit(
+        &self,
+        relocation: &Relocation,
+        row: &Row,
+        id: TargetId,
+        DoesNotFit { value, limit }: DoesNotFit,
+    ) -> Error {
         let reference = Box::new(self.object.graph.reference(self.section, relocation));
         let address = self.addresses.target(id);
-        let limit = row.values.limit(value);
         if row.formula.is_distance() {
             Error::OutOfReach {
                 reference,
@@ -269,14 +265,7 @@ impl SectionWriter<'_, '_> {
     }
 }
 
-enum Value {
-    /// What the field holds.
-    Field(i128),
-    /// Nothing is left to write.
-    Done,
-}
-
-/// Writes `field` at `offset`, which graphs and plans keep inside the section.
+/// Writes `field` at `offset`, which the plan keeps inside the table.
 fn store(bytes: &mut [u8], offset: u64, field: &[u8]) {
     let start = offset as usize;
     bytes[start..start + field.len()].copy_from_slice(field);

@@ -33,7 +33,7 @@ pub(crate) struct Offset(u64);
 impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
     pub(crate) fn open(name: &'a str, bytes: &'a [u8]) -> Result<Self> {
-        let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, error))?;
+        let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, &error))?;
         if file.is_thin() {
             return Err(Error::ThinArchive {
                 archive: name.to_owned(),
@@ -46,7 +46,7 @@ impl<'a> Archive<'a> {
     pub(crate) fn members(&self) -> impl Iterator<Item = Result<Member<'a>>> {
         let archive = *self;
         self.file.members().map(move |member| {
-            archive.load(member.map_err(|error| malformed(archive.name, error))?)
+            archive.load(&member.map_err(|error| malformed(archive.name, &error))?)
         })
     }
 
@@ -55,13 +55,13 @@ impl<'a> Archive<'a> {
         let member = self
             .file
             .member(ArchiveOffset(offset.0))
-            .map_err(|error| malformed(self.name, error))?;
-        self.load(member)
+            .map_err(|error| malformed(self.name, &error))?;
+        self.load(&member)
     }
 
     /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
     pub(crate) fn index(&self) -> Result<Option<Vec<(&'a str, Offset)>>> {
-        let malformed = |error| malformed(self.name, error);
+        let malformed = |error| malformed(self.name, &error);
         let Some(symbols) = self.file.symbols().map_err(malformed)? else {
             return Ok(None);
         };
@@ -76,10 +76,10 @@ impl<'a> Archive<'a> {
         Ok(Some(index))
     }
 
-    fn load(&self, member: ArchiveMember<'a>) -> Result<Member<'a>> {
+    fn load(&self, member: &ArchiveMember<'a>) -> Result<Member<'a>> {
         let bytes = member
             .data(self.bytes)
-            .map_err(|error| malformed(self.name, error))?;
+            .map_err(|error| malformed(self.name, &error))?;
         let name = String::from_utf8_lossy(member.name());
         Ok(Member {
             name: format!("{}({name})", self.name).into(),
@@ -88,7 +88,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-fn malformed(name: &str, error: object::read::Error) -> Error {
+fn malformed(name: &str, error: &object::read::Error) -> Error {
     Error::Malformed {
         object: name.to_owned(),
         reason: error.to_string(),

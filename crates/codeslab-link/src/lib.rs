@@ -1,5 +1,40 @@
 #![forbid(unsafe_code)]
-//! The linker.
+//! A JIT linker: real object files and archives, linked straight into [`codeslab::CodeMemory`] and ready to be called.
+//!
+//! ```no_run
+//! use codeslab::{CodeMemory, Options};
+//! use codeslab_link::{Input, LinkOptions, link};
+//!
+//! let bytes = std::fs::read("libz.a")?;
+//! let memory = CodeMemory::new(Options::default())?;
+//! let inputs = [Input::File { name: "libz.a", bytes: &bytes }];
+//! let image = link(&memory, &inputs, &LinkOptions::default())?;
+//! let crc32 = image.address("crc32").expect("zlib has it");
+//! // Cast `crc32` to the type that it was compiled with and call it while `image` lives.
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing is written to files and no system linker is needed. Code goes where every reference that it makes arrives:
+//! within reach of its own data, of the process's data that it names directly, and of the low addresses that code without
+//! position independence asks for. Everything that can be refused is refused before memory is taken, and an error later on
+//! gives the memory back.
+//!
+//! # What it links
+//!
+//! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
+//! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//!
+//! # What it does not do
+//!
+//! - Thread-local storage, indirect functions, and constructors are refused by name.
+//! - Unwind information is relocated and kept, but not registered.
+//! - Nothing is merged, collected as garbage, or optimised at link time.
+//! - Symbol versions are part of the name; visibility is not looked at.
+//!
+//! # Order
+//!
+//! A file imports only from those before it: `error`, `relocation`, `graph`, `elf`, `archive`, `input`, `resolve`,
+//! `x86_64`, `plan`, `apply`, `image`, `link`.
 
 mod apply;
 mod archive;

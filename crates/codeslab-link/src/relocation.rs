@@ -88,6 +88,49 @@ impl Formula {
     }
 }
 
+/// What formulas are made of, under the psABI's names. Addresses are wide enough that nothing wraps.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    non_snake_case,
+    reason = "these are the psABI's names, in which its formulas are written"
+)]
+pub(crate) struct Terms {
+    pub(crate) S: i128,
+    pub(crate) A: i128,
+    pub(crate) P: i128,
+    pub(crate) L: i128,
+    pub(crate) G: i128,
+    pub(crate) GOT: i128,
+    pub(crate) Z: i128,
+}
+
+impl Formula {
+    /// What the field has to hold.
+    pub(crate) const fn value(self, terms: &Terms) -> i128 {
+        let &Terms {
+            S,
+            A,
+            P,
+            L,
+            G,
+            GOT,
+            Z,
+        } = terms;
+        match self {
+            Self::Nothing => 0,
+            Self::Absolute => S + A,
+            Self::Relative => S + A - P,
+            Self::Branch => L + A - P,
+            Self::GotOffset => G + A,
+            Self::GotRelative => G + GOT + A - P,
+            Self::GotBase => GOT + A - P,
+            Self::FromGot => S + A - GOT,
+            Self::BranchFromGot => L + A - GOT,
+            Self::Size => Z + A,
+        }
+    }
+}
+
 /// The values that a field can hold, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Values {
@@ -100,8 +143,8 @@ impl Values {
         self.least <= value && value <= self.greatest
     }
 
-    /// The end of the interval that `value` violates or is nearer to by sign.
-    pub(crate) const fn limit(self, value: i128) -> i128 {
+    /// The end of the interval on the side of `value`.
+    const fn limit(self, value: i128) -> i128 {
         if value < 0 { self.least } else { self.greatest }
     }
 
@@ -138,6 +181,36 @@ pub(crate) struct Row {
     /// Bytes of the field.
     pub(crate) width: u8,
     pub(crate) values: Values,
+}
+
+impl Row {
+    /// Writes `value` at `offset` if the field can hold it.
+    pub(crate) fn store(
+        &self,
+        bytes: &mut [u8],
+        offset: u64,
+        value: i128,
+    ) -> Result<(), DoesNotFit> {
+        if !self.values.contains(value) {
+            return Err(DoesNotFit {
+                value,
+                limit: self.values.limit(value),
+            });
+        }
+        // Little-endian, so the low bytes are the field. Graphs keep every field inside its section.
+        let field = &value.to_le_bytes()[..usize::from(self.width)];
+        let start = offset as usize;
+        bytes[start..start + field.len()].copy_from_slice(field);
+        Ok(())
+    }
+}
+
+/// A value outside of what its field can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DoesNotFit {
+    pub(crate) value: i128,
+    /// The largest value of that sign that fits.
+    pub(crate) limit: i128,
 }
 
 const fn row(
@@ -259,3 +332,6 @@ impl fmt::Display for RelocationKind {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,12 +90,12 @@ fn jump(code: &mut [u8; 6], operand: Operand) -> Option<()> {
 fn load(rex: Option<&mut u8>, code: &mut [u8; 6], opcode: u8, operand: Operand) -> Option<()> {
     const MOV: u8 = 0x8b;
     const LEA: u8 = 0x8d;
-    if opcode == MOV {
-        if let Some(field) = distance(operand.symbol, operand.place, 4) {
-            code[0] = LEA;
-            code[2..].copy_from_slice(&field);
-            return Some(());
-        }
+    if opcode == MOV
+        && let Some(field) = distance(operand.symbol, operand.place, 4)
+    {
+        code[0] = LEA;
+        code[2..].copy_from_slice(&field);
+        return Some(());
     }
     // op /digit, %reg with an immediate: the opcode and the digit that selects the operation.
     let (immediate_opcode, digit) = match opcode {

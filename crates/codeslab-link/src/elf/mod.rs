@@ -68,9 +68,8 @@ fn open<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Object<'a>> {
 
 /// Looks at the class and byte order first: a 32-bit or big-endian file has another header altogether.
 fn check_identity(graph: &Graph<'_>, bytes: &[u8]) -> Result<()> {
-    let (class, data) = match bytes.get(4..6) {
-        Some(&[class, data]) => (class, data),
-        _ => return Err(graph.malformed("it ends inside its identification")),
+    let Some(&[class, data]) = bytes.get(4..6) else {
+        return Err(graph.malformed("it ends inside its identification"));
     };
     let wrong = match (class, data) {
         (2, 1) => return Ok(()),

@@ -22,7 +22,9 @@ fn zlib_is_linked_whole_and_round_trips() {
     check_zlib(&image);
     let adler32 = function!(image, "adler32", Checksum);
     assert_eq!(adler32(1, b"Wikipedia".as_ptr(), 9), 0x11e6_0398);
-    let original: Vec<u8> = (0..1 << 20).map(|i: u32| (i.wrapping_mul(i) >> 7) as u8).collect();
+    let original: Vec<u8> = (0..1 << 20)
+        .map(|i: u32| (i.wrapping_mul(i) >> 7) as u8)
+        .collect();
     let mut packed = vec![0; original.len() + 4096];
     let mut packed_size = packed.len() as u64;
     let compress = function!(image, "compress", Transform);

@@ -32,7 +32,10 @@ fn narrow_fields_hold_addresses_and_distances() {
     assert_eq!(u64::from(near8), at("there") - at("near8"));
     let near16 = u16::from_le_bytes(peek(at("near16")));
     assert_eq!(u64::from(near16), at("there") - at("near16"));
-    assert_eq!(peek_i32(at("near32")), (at("there") - at("near32")) as i64);
+    assert_eq!(
+        peek_i32(at("near32")),
+        (at("there") - at("near32")).cast_signed()
+    );
     assert_eq!(peek_u64(at("near64")), at("there") - at("near64"));
 }
 

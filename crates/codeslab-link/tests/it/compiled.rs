@@ -2,7 +2,7 @@
 
 use crate::support::{Workshop, externals, file, function, memory};
 use codeslab::Protection;
-use codeslab_link::{Image, link};
+use codeslab_link::{Image, LinkOptions, link};
 
 const PROGRAM: &str = r#"
 #include <stddef.h>
@@ -157,7 +157,12 @@ fn constants_that_hold_addresses_are_read_only() {
     let source = "extern int target; int *const table[] = {&target}; int target = 5;";
     let object = workshop.compile("table", source, &["-O2", "-fPIC"]);
     let memory = memory();
-    let image = link(&memory, &[file("table.o", &object)], &Default::default()).expect("it links");
+    let image = link(
+        &memory,
+        &[file("table.o", &object)],
+        &LinkOptions::default(),
+    )
+    .expect("it links");
     let table = image.symbol("table").expect("table");
     assert_eq!(table.protection, Some(Protection::ReadOnly));
     let target = crate::support::address(&image, "target");

@@ -73,7 +73,7 @@ fn graphs_are_libraries_too() {
     let pointer = image.address("pointer").expect("pointer").value();
     assert_eq!(
         Some(peek_u64(pointer)),
-        image.address("add_state").map(|at| at.value())
+        image.address("add_state").map(codeslab::Address::value)
     );
 }
 

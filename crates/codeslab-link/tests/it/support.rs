@@ -109,12 +109,12 @@ pub(crate) fn link_files(memory: &CodeMemory, files: &[(&str, &[u8])]) -> Image 
 macro_rules! function {
     ($image:expr, $name:expr, $type:ty) => {{
         let address = $image.address($name).expect($name).value();
-        // SAFETY: the address is that of a published function of this image, which the caller keeps; the type is the
-        // one that it was compiled with.
         #[allow(
             unsafe_code,
             reason = "calling what was linked is the point of these tests"
         )]
+        // SAFETY: the address is that of a published function of this image, which the caller keeps; the type is the
+        // one that it was compiled with.
         let function = unsafe { std::mem::transmute::<usize, $type>(address as usize) };
         function
     }};
@@ -147,12 +147,12 @@ pub(crate) fn fact(error: &Error, name: &str) -> String {
 
 /// Reads `N` bytes of a published image.
 pub(crate) fn peek<const N: usize>(address: u64) -> [u8; N] {
-    // SAFETY: the callers read from symbols of images that they keep, and not behind their ends; arrays of bytes need no
-    // alignment.
     #[allow(
         unsafe_code,
         reason = "looking at what was linked is the point of these tests"
     )]
+    // SAFETY: the callers read from symbols of images that they keep, and not behind their ends; arrays of bytes need no
+    // alignment.
     let bytes = unsafe { std::ptr::read(address as *const [u8; N]) };
     bytes
 }

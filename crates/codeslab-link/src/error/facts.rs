@@ -1,0 +1,209 @@
+//! Errors for programs: a name that stays, and the facts by field.
+
+use super::{Error, Reference};
+use codeslab::Fact;
+
+impl Error {
+    /// A name for programs, such as `UNDEFINED_SYMBOL`. Names do not change between versions.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Memory(error) => error.code(),
+            Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
+            Self::ThinArchive { .. } => "THIN_ARCHIVE",
+            Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
+            Self::NotRelocatable { .. } => "NOT_RELOCATABLE",
+            Self::Malformed { .. } => "MALFORMED",
+            Self::InvalidIndex { .. } => "INVALID_INDEX",
+            Self::OutOfBounds { .. } => "OUT_OF_BOUNDS",
+            Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
+            Self::UnknownRelocation { .. } => "UNKNOWN_RELOCATION",
+            Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::WritableCode { .. } => "WRITABLE_CODE",
+            Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
+            Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
+            Self::DiscardedSection { .. } => "DISCARDED_SECTION",
+            Self::OutOfReach { .. } => "OUT_OF_REACH",
+            Self::Overflow { .. } => "OVERFLOW",
+            Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
+            Self::Unplaceable { cause, .. } => cause.code(),
+        }
+    }
+
+    /// The error's numbers and names, by field.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::Memory(error) => error.facts(),
+            Self::UnknownFormat { object } => vec![text("object", object)],
+            Self::ThinArchive { archive } => vec![text("object", archive)],
+            Self::WrongArchitecture {
+                object,
+                found,
+                expected,
+            } => vec![
+                text("object", object),
+                text("found", found),
+                text("expected", expected),
+            ],
+            Self::NotRelocatable { object, found } => {
+                vec![text("object", object), text("found", found)]
+            }
+            Self::Malformed { object, reason } => {
+                vec![text("object", object), text("reason", reason)]
+            }
+            Self::WritableCode { object, section } => {
+                vec![text("object", object), text("section", section)]
+            }
+            Self::InvalidIndex { .. }
+            | Self::OutOfBounds { .. }
+            | Self::InvalidAlignment { .. } => self.graph_facts(),
+            Self::UnknownRelocation { reference } | Self::DiscardedSection { reference } => {
+                reference.facts()
+            }
+            Self::Unsupported { feature, reference } => {
+                with(reference.facts(), [text("feature", feature.name())])
+            }
+            Self::UndefinedSymbol { .. }
+            | Self::DuplicateSymbol { .. }
+            | Self::ConflictingSymbols { .. } => self.symbol_facts(),
+            Self::OutOfReach { .. } | Self::Overflow { .. } => self.value_facts(),
+            Self::Unplaceable { symbols, cause } => {
+                with(cause.facts(), [text("symbol", &symbols.join(" "))])
+            }
+        }
+    }
+
+    fn graph_facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::InvalidIndex {
+                object,
+                what,
+                index,
+                count,
+            } => vec![
+                text("object", object),
+                text("what", what),
+                number("index", *index),
+                number("count", *count),
+            ],
+            Self::OutOfBounds {
+                object,
+                section,
+                what,
+                offset,
+                length,
+                size,
+            } => vec![
+                text("object", object),
+                text("section", section),
+                text("what", what),
+                number("offset", *offset),
+                number("length", *length),
+                number("size", *size),
+            ],
+            Self::InvalidAlignment {
+                object,
+                name,
+                align,
+                maximum,
+            } => vec![
+                text("object", object),
+                text("section", name),
+                number("align", *align),
+                number("limit", *maximum),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn symbol_facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::UndefinedSymbol { symbol, at, all } => {
+                let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
+                let place = place.into_iter().filter(|(name, _)| *name != "symbol");
+                with(
+                    vec![text("symbol", symbol), text("symbols", &all.join(" "))],
+                    place,
+                )
+            }
+            Self::DuplicateSymbol {
+                symbol,
+                first,
+                second,
+            } => vec![
+                text("symbol", symbol),
+                text("first", first),
+                text("second", second),
+            ],
+            Self::ConflictingSymbols {
+                first,
+                lowest,
+                second,
+                highest,
+                distance,
+            } => vec![
+                text("first", first),
+                ("lowest", Fact::Address(*lowest)),
+                text("second", second),
+                ("highest", Fact::Address(*highest)),
+                number("distance", *distance),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn value_facts(&self) -> Vec<(&'static str, Fact)> {
+        let (reference, address, name, value, limit) = match self {
+            Self::OutOfReach {
+                reference,
+                address,
+                distance,
+                limit,
+            } => (reference, address, "distance", distance, limit),
+            Self::Overflow {
+                reference,
+                address,
+                value,
+                limit,
+            } => (reference, address, "value", value, limit),
+            _ => return Vec::new(),
+        };
+        with(
+            reference.facts(),
+            [
+                ("address", Fact::Address(*address)),
+                (name, Fact::Signed(*value)),
+                ("limit", Fact::Signed(*limit)),
+            ],
+        )
+    }
+}
+
+impl Reference {
+    fn facts(&self) -> Vec<(&'static str, Fact)> {
+        vec![
+            text("object", &self.object),
+            text("section", &self.section),
+            number("offset", self.offset),
+            text("relocation", &self.relocation),
+            text("symbol", &self.symbol),
+        ]
+    }
+}
+
+fn with(
+    mut facts: Vec<(&'static str, Fact)>,
+    more: impl IntoIterator<Item = (&'static str, Fact)>,
+) -> Vec<(&'static str, Fact)> {
+    facts.extend(more);
+    facts
+}
+
+fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
+    (name, Fact::Number(value))
+}
+
+fn text(name: &'static str, value: &str) -> (&'static str, Fact) {
+    (name, Fact::Text(value.to_owned()))
+}
