@@ -45,6 +45,16 @@ pub(crate) struct CallInfo<'a, const CAPACITY: usize> {
 }
 
 impl<'a, const CAPACITY: usize> CallInfo<'a, CAPACITY> {
+    /// Before Node was asked. (It writes into this one: a copy of what it has just written would have to wait for it.)
+    #[inline]
+    pub(crate) fn unread() -> Self {
+        Self {
+            values: [value(ptr::null_mut()); CAPACITY],
+            count: 0,
+            data: ptr::null_mut(),
+        }
+    }
+
     /// The first `count` arguments; `None` unless that is how many there are.
     pub(crate) fn exactly(&self, count: usize) -> Option<&[Value<'a>]> {
         (self.count == count).then(|| self.values.get(..count))?
@@ -96,35 +106,29 @@ impl<'a> Scope<'a> {
         self.env
     }
 
-    /// What the running callback was called with.
+    /// Asks what the running callback was called with. `None` if Node refused.
     ///
     /// # Safety
     /// `info` is what Node passed to the running callback.
     #[inline]
-    pub(crate) unsafe fn call_info<const CAPACITY: usize>(
+    pub(crate) unsafe fn read_call<const CAPACITY: usize>(
         self,
         info: sys::napi_callback_info,
-    ) -> Option<CallInfo<'a, CAPACITY>> {
-        let mut values = [value(ptr::null_mut()); CAPACITY];
-        let mut count = CAPACITY;
-        let mut data = ptr::null_mut();
+        call: &mut CallInfo<'a, CAPACITY>,
+    ) -> Option<()> {
+        call.count = CAPACITY;
         // SAFETY: the caller vouches for `info`; Node writes at most `count` handles, which `Value` is, to `values`.
         let status = unsafe {
             sys::napi_get_cb_info(
                 self.env,
                 info,
-                &raw mut count,
-                values.as_mut_ptr().cast(),
+                &raw mut call.count,
+                call.values.as_mut_ptr().cast(),
                 ptr::null_mut(),
-                &raw mut data,
+                &raw mut call.data,
             )
         };
-        let info = CallInfo {
-            values,
-            count,
-            data,
-        };
-        ok(status, info)
+        ok(status, ())
     }
 
     /// The number that `value` is.

@@ -1,6 +1,7 @@
 //! Turns JavaScript values into words, and result words into JavaScript values.
 //!
 //! Nothing is coerced: what does not fit is refused.
+#![allow(unsafe_code)] // One conversion without saturation, on the hot path.
 
 use super::kind::Kind;
 use crate::node_api::{Scope, Value};
@@ -19,7 +20,11 @@ pub(crate) enum Reject {
 pub(crate) type Strings = Vec<Vec<u8>>;
 
 /// The word that `value` becomes. It may be the address of bytes that `value` or `strings` owns.
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it is most of a call, and small but for what is not inlined"
+)]
 pub(crate) fn read<'a>(
     scope: Scope<'a>,
     value: Value<'a>,
@@ -65,14 +70,20 @@ fn number<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<f64, Reject> {
 #[inline]
 fn integer(number: f64, kind: Kind) -> Result<u64, Reject> {
     let (least, greatest) = kind.number_range();
-    let whole = number as i64;
+    if !(least <= number && number <= greatest) {
+        return Err(Reject::Range);
+    }
+    // SAFETY: every range lies within ±2⁵³, and NaN is in none.
+    let whole = unsafe { number.to_int_unchecked::<i64>() };
     #[expect(
         clippy::float_cmp,
         clippy::cast_precision_loss,
         reason = "a number is whole if it survives the way there and back exactly; unlike trunc, that is two instructions"
     )]
-    let fits = least <= number && number <= greatest && whole as f64 == number;
-    fits.then_some(whole.cast_unsigned()).ok_or(Reject::Range)
+    let is_whole = whole as f64 == number;
+    is_whole
+        .then_some(whole.cast_unsigned())
+        .ok_or(Reject::Range)
 }
 
 /// A float in the low half of its register. Infinity and NaN are floats; a number that overflows to infinity is not.
@@ -83,6 +94,7 @@ fn single(number: f64) -> Result<u64, Reject> {
     fits.then_some(single.to_bits().into()).ok_or(Reject::Range)
 }
 
+#[inline(never)]
 fn signed<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
     match scope.signed_bigint(value) {
         Some((word, true)) => Ok(word.cast_unsigned()),
@@ -91,6 +103,7 @@ fn signed<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
     }
 }
 
+#[inline(never)]
 fn unsigned<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
     match scope.unsigned_bigint(value) {
         Some((word, true)) => Ok(word),
@@ -99,6 +112,7 @@ fn unsigned<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
     }
 }
 
+#[inline(never)]
 fn pointer<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Result<u64, Reject> {
     match scope.type_of(value) {
         ValueType::napi_bigint => bigint_address(scope, value),

@@ -76,14 +76,15 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
     env: napi_env,
     info: napi_callback_info,
 ) -> napi_value {
-    let call = || {
+    let run = || {
+        let mut call = CallInfo::<CAPACITY>::unread();
         // SAFETY: Node calls callbacks in their environment, which is current until they return.
         let scope = unsafe { Scope::new(env) };
         // SAFETY: the caller vouches for `info`.
-        let info = unsafe { scope.call_info::<CAPACITY>(info) }?;
+        unsafe { scope.read_call(info, &mut call) }?;
         // SAFETY: the data is a `Function`, which lives as long as the JavaScript function that is being called.
-        let function = unsafe { &*info.data.cast::<Function>() };
-        match function.call(scope, &info) {
+        let function = unsafe { &*call.data.cast::<Function>() };
+        match function.call(scope, &call) {
             Ok(value) => value,
             Err(refusal) => {
                 function.throw(scope, &refusal);
@@ -92,7 +93,7 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
         }
     };
     // A panic would be a bug of ours; it must not unwind into C++.
-    let value = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
+    let value = catch_unwind(AssertUnwindSafe(run)).ok().flatten();
     value.map_or(ptr::null_mut(), Value::into_raw)
 }
 
