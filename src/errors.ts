@@ -4,7 +4,11 @@ import { inspect, type InspectOptions } from 'node:util'
 import { install } from '#native'
 import { hexadecimal } from './inspect.ts'
 
-/** Every {@link CodeslabError.code}, with what it says. Not `@internal`: the typings of {@link CodeslabErrorCode} refer to it. */
+/**
+ * Every {@link CodeslabError.code}, with what it says.
+ *
+ * @internal
+ */
 export const codes = {
   ERR_CODESLAB_ABANDONED: 'An in-flight allocation was used after it was abandoned.',
   ERR_CODESLAB_ADDRESS_SPACE_LIMIT: 'The address space limit of the process (RLIMIT_AS) is met.',
