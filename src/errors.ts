@@ -5,9 +5,8 @@ import { install } from '#native'
 import { hexadecimal } from './inspect.ts'
 
 /**
- * Every {@link CodeslabError.code}, with what it says.
- *
- * @internal
+ * Every {@link CodeslabError.code}, with what it says. It stays in the published typings, where {@link CodeslabErrorCode}
+ * refers to it.
  */
 export const codes = {
   ERR_CODESLAB_ABANDONED: 'An in-flight allocation was used after it was abandoned.',
