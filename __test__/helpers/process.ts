@@ -1,0 +1,64 @@
+/** Programs in processes of their own, for what would end this one. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** How a program ended. */
+export interface Ending {
+  /** What it exited with, or null if a signal ended it. */
+  readonly status: number | null
+  /** The signal that ended it, if one did. */
+  readonly signal: NodeJS.Signals | null
+  /** What it printed. */
+  readonly output: string
+  /** What it complained about. */
+  readonly complaints: string
+}
+
+/** What surrounds a program. */
+export interface Surroundings {
+  /** Files that it can read, by their name in `process.argv[2]`, which is a folder. */
+  readonly files?: Readonly<Record<string, Uint8Array>>
+  /** Environment variables that it has besides those of this process. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** A shell command that goes before it, such as `ulimit`. */
+  readonly limit?: string
+}
+
+/** Where a program finds what these tests import. */
+const root = pathToFileURL(resolve(import.meta.dirname, '..', '..')).href
+
+/** Runs a module whose code is `program`, in which `codeslab` is imported and `input(name)` reads a file. */
+export function run(program: string, { files = {}, environment = {}, limit = ':' }: Surroundings = {}): Ending {
+  const folder = mkdtempSync(join(tmpdir(), 'codeslab-test-'))
+  try {
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
+    const path = join(folder, 'program.mts')
+    writeFileSync(path, prelude + program)
+    const command = `${limit}; exec "$0" --no-warnings "$1" "$2"`
+    const env = { ...process.env, NODE_OPTIONS: '', ...environment }
+    const ended = spawnSync('bash', ['-c', command, process.execPath, path, folder], { env, encoding: 'utf8' })
+    return { status: ended.status, signal: ended.signal, output: ended.stdout, complaints: ended.stderr }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const prelude = `
+import { readFileSync } from 'node:fs'
+import { CodeMemory, CodeslabError, Image } from '${root}/index.ts'
+const input = (name: string) => readFileSync(process.argv[2] + '/' + name)
+const report = (value: unknown) => console.log(JSON.stringify(value, (_key, item) =>
+  typeof item === 'bigint' ? '0x' + item.toString(16) : item))
+const caught = (action: () => unknown) => {
+  try {
+    action()
+    return undefined
+  } catch (error: any) {
+    return { name: error.name, message: error.message, ...error }
+  }
+}
+`
