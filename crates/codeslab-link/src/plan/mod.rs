@@ -100,17 +100,22 @@ fn add_sections(
     resolution: &Resolution<'_>,
 ) -> Result<Vec<Option<SectionId>>> {
     let mut ids = vec![None; resolution.is_live.len()];
-    let is_zeros = |section: &Section<'_>| matches!(section.content, Content::Zeros(_));
+    for &number in resolution.runs.iter().flatten() {
+        ids[number as usize] = Some(add_section(layout, resolution.section(number))?);
+    }
     for zeros in [false, true] {
         for (_, section, number) in resolution.live_sections() {
-            if is_zeros(section) == zeros {
-                let size = section.content.size();
-                let id = layout.add(section.protection, size, section.align)?;
-                ids[number as usize] = Some(id);
+            let id = &mut ids[number as usize];
+            if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
+                *id = Some(add_section(layout, section)?);
             }
         }
     }
     Ok(ids)
+}
+
+fn add_section(layout: &mut Layout, section: &Section<'_>) -> Result<SectionId> {
+    Ok(layout.add(section.protection, section.content.size(), section.align)?)
 }
 
 fn add_commons(

@@ -4,7 +4,8 @@ use super::{Place, Rank, Request, Resolution, TargetId};
 use crate::error::{Error, Result};
 use codeslab::{Address, process_symbol};
 use foldhash::fast::RandomState;
-use std::collections::{HashMap, HashSet};
+use std::cell::LazyCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Where symbols come from that no object defines.
 #[derive(Clone, Copy, Debug)]
@@ -19,14 +20,7 @@ impl Externals<'_> {
         self.given.contains_key(name)
     }
 
-    fn place(&self, name: &str) -> Option<Place> {
-        if let Some(&address) = self.given.get(name) {
-            return Some(address.into());
-        }
-        // `__dso_handle` only has to differ between images, and each has a table.
-        if matches!(name, "_GLOBAL_OFFSET_TABLE_" | "__dso_handle") {
-            return Some(Place::Got);
-        }
+    fn in_process(&self, name: &str) -> Option<Place> {
         let found = self.process_symbols.then(|| process_symbol(name));
         found.flatten().map(Place::from)
     }
@@ -38,16 +32,26 @@ impl Externals<'_> {
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
 pub(super) fn settle(resolution: &mut Resolution<'_>, request: &Request<'_, '_>) -> Result<()> {
     check_roots(resolution, request.roots)?;
+    let sections = LazyCell::new(|| sections_by_name(resolution));
+    let mut asked = BTreeSet::new();
+    let undefined = resolution
+        .globals()
+        .filter(|(_, id)| !resolution.target(*id).is_defined());
+    let found: Vec<(TargetId, Option<Place>)> = undefined
+        .map(|(name, id)| {
+            let given = request.externals.given.get(name);
+            let place = given
+                .map(|address| Place::from(*address))
+                .or_else(|| own_symbol(resolution, &sections, name, &mut asked))
+                .or_else(|| request.externals.in_process(name));
+            (id, place)
+        })
+        .collect();
+    resolution.runs = asked.iter().map(|name| sections[name].clone()).collect();
     let mut missing = Vec::new();
-    let Resolution {
-        globals, targets, ..
-    } = resolution;
-    for (name, id) in globals.iter() {
-        let target = &mut targets[id.0 as usize];
-        if !matches!(target.rank, Rank::Reference | Rank::WeakReference) {
-            continue;
-        }
-        match request.externals.place(name) {
+    for (id, place) in found {
+        let target = &mut resolution.targets[id.0 as usize];
+        match place {
             Some(place) => target.place = place,
             None if target.rank == Rank::WeakReference => target.place = Place::Absolute(0),
             None => missing.push(id),
@@ -57,6 +61,46 @@ pub(super) fn settle(resolution: &mut Resolution<'_>, request: &Request<'_, '_>)
         return Ok(());
     }
     report(resolution, &missing)
+}
+
+/// The numbers of the sections of each name, of one protection since only those can lie in a row.
+type SectionsByName<'r> = HashMap<&'r str, Vec<u32>, RandomState>;
+
+fn sections_by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
+    let mut by_name = SectionsByName::default();
+    for (_, section, number) in resolution.live_sections() {
+        let run = by_name.entry(section.name()).or_default();
+        let fits = |first: &u32| resolution.section(*first).protection == section.protection;
+        if run.first().is_none_or(fits) {
+            run.push(number);
+        }
+    }
+    by_name
+}
+
+/// Symbols that linkers define where somebody refers to them. Notes the sections whose ends are `asked` for.
+fn own_symbol<'r>(
+    resolution: &Resolution<'_>,
+    sections: &SectionsByName<'_>,
+    name: &'r str,
+    asked: &mut BTreeSet<&'r str>,
+) -> Option<Place> {
+    // `__dso_handle` only has to differ between images, and each has a table.
+    if matches!(name, "_GLOBAL_OFFSET_TABLE_" | "__dso_handle") {
+        return Some(Place::Got);
+    }
+    let (section_name, is_start) = match name.strip_prefix("__start_") {
+        Some(section_name) => (section_name, true),
+        None => (name.strip_prefix("__stop_")?, false),
+    };
+    let run = sections.get(section_name)?;
+    asked.insert(section_name);
+    let number = *if is_start { run.first()? } else { run.last()? };
+    let size = resolution.section(number).content.size();
+    Some(Place::Section {
+        section: number,
+        offset: if is_start { 0 } else { size },
+    })
 }
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {

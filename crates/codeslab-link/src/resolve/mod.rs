@@ -94,6 +94,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
+    /// Sections that have to lie in a row, because somebody asks for the ends of it (`__start_…`, `__stop_…`).
+    pub(crate) runs: Vec<Vec<u32>>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -155,6 +157,13 @@ impl<'a> Resolution<'a> {
         object
             .graph
             .symbol_name(crate::graph::SymbolIndex(target.symbol))
+    }
+
+    /// The section with this number, counted over all objects.
+    pub(crate) fn section(&self, number: u32) -> &Section<'a> {
+        let is_before = |object: &Object<'_>| object.first_section <= number;
+        let object = &self.objects[self.objects.partition_point(is_before) - 1];
+        &object.graph.sections()[(number - object.first_section) as usize]
     }
 
     /// Every section that is loaded, with its object and its number.

@@ -5,6 +5,7 @@ mod assembled;
 mod compiled;
 mod damaged;
 mod graphs;
+mod memories;
 mod reach;
 mod refused;
 mod support;

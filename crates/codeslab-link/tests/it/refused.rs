@@ -1,7 +1,7 @@
 //! What cannot be linked, refused by name before any memory is taken (`link_error` compares the stats).
 
 use crate::support::{Workshop, externals, fact, file, link_error, memory};
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::{Error, LinkOptions, link};
 
 fn error_of(source: &str) -> codeslab_link::Error {
     let object = Workshop::new().assemble("refused", source);
@@ -182,4 +182,64 @@ fn an_alignment_beyond_a_block() {
             (".text", text)
         );
     }
+}
+
+#[test]
+fn more_than_the_code_can_span() {
+    let error = error_of(".bss\n.zero 1 << 40\n");
+    assert_eq!(
+        (error.code(), fact(&error, "size")),
+        ("TOO_LARGE", (1_u64 << 40).to_string())
+    );
+    assert!(matches!(error, Error::Memory(_)), "{error:?}");
+}
+
+/// Changes one word of the header of the section that has the relocations of `.data`, or of `.data` itself.
+fn with_header_word(section: &str, offset: usize, value: u32) -> Error {
+    let mut object = Workshop::new().assemble("refused", ".data\n.quad there\n.globl there\n");
+    let word =
+        |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("a word"));
+    let table = word(&object, 40) as usize;
+    let names = table + 64 * usize::from(object[62]);
+    let names = word(&object, names + 24) as usize;
+    let is_called = |header: &usize| {
+        let name = names + word(&object, *header) as usize;
+        object[name..].starts_with(section.as_bytes()) && object[name + section.len()] == 0
+    };
+    let headers = (0..usize::from(object[60])).map(|index| table + 64 * index);
+    let header = headers.into_iter().find(is_called).expect(section);
+    object[header + offset..][..4].copy_from_slice(&value.to_le_bytes());
+    link_error(&[file("refused.o", &object)], &LinkOptions::default())
+}
+
+#[test]
+fn relocations_without_addends() {
+    // sh_type becomes SHT_REL.
+    let error = with_header_word(".rela.data", 4, 9);
+    assert_eq!(
+        (error.code(), fact(&error, "feature").as_str()),
+        ("UNSUPPORTED", "relocation-format")
+    );
+    assert_eq!(fact(&error, "section"), ".data");
+}
+
+#[test]
+fn compressed_sections() {
+    // sh_flags becomes writable, loaded and compressed.
+    let error = with_header_word(".data", 8, 0x803);
+    assert_eq!(
+        (error.code(), fact(&error, "feature").as_str()),
+        ("UNSUPPORTED", "compressed-section")
+    );
+}
+
+#[test]
+fn headers_that_lie() {
+    // A size beyond the file, a relocation table of another symbol table, one for a section that is not there.
+    assert_eq!(with_header_word(".data", 32, 1 << 30).code(), "MALFORMED");
+    assert_eq!(with_header_word(".rela.data", 40, 0).code(), "MALFORMED");
+    // A field behind the end of its section.
+    assert_eq!(with_header_word(".data", 32, 4).code(), "OUT_OF_BOUNDS");
+    // A name behind the end of the names.
+    assert_eq!(with_header_word(".data", 0, 1 << 20).code(), "MALFORMED");
 }

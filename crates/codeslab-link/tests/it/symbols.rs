@@ -241,3 +241,26 @@ fn a_handle_for_this_image_is_defined_where_it_is_asked_for() {
     assert_ne!(handle(&one), 0);
     assert_ne!(handle(&one), handle(&two));
 }
+
+#[test]
+fn sections_of_one_name_lie_in_a_row_where_its_ends_are_asked_for() {
+    let entry = |value: u64| {
+        format!(".section entries, \"aw\"\n.balign 8\n.quad {value}\n.data\n.byte 1\n")
+    };
+    let workshop = Workshop::new();
+    let one = workshop.assemble("one", &entry(10));
+    let two = workshop.assemble("two", &entry(20));
+    let source = entry(30)
+        + ".globl first, last, none\nfirst: .quad __start_entries\nlast: .quad __stop_entries\n.weak __start_others\nnone: .quad __start_others\n";
+    let three = workshop.assemble("three", &source);
+    let image = link_files(
+        &memory(),
+        &[("one.o", &one), ("two.o", &two), ("three.o", &three)],
+    );
+    let at = |name| peek_u64(address(&image, name));
+    let (first, last) = (at("first"), at("last"));
+    assert_eq!(last - first, 24);
+    let entries: Vec<u64> = (first..last).step_by(8).map(peek_u64).collect();
+    assert_eq!(entries, [10, 20, 30]);
+    assert_eq!(at("none"), 0);
+}
