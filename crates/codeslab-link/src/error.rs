@@ -246,6 +246,8 @@ pub enum Feature {
     CompressedSection,
     /// Relocations without addends or in packed form.
     RelocationFormat,
+    /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
+    IntermediateCode,
 }
 
 impl Feature {
@@ -258,6 +260,7 @@ impl Feature {
             Self::Constructor => "constructor",
             Self::CompressedSection => "compressed-section",
             Self::RelocationFormat => "relocation-format",
+            Self::IntermediateCode => "intermediate-code",
         }
     }
 }
@@ -270,13 +273,22 @@ impl fmt::Display for Feature {
             Self::Constructor => "constructors and destructors are",
             Self::CompressedSection => "compressed sections are",
             Self::RelocationFormat => "relocations without explicit addends are",
+            Self::IntermediateCode => "intermediate code (compile without -flto) is",
         })
     }
 }
 
+/// The other names, as many as one reads; all of them are in the facts.
 fn and_others(all: &[String]) -> String {
-    match all.len() {
-        0 | 1 => String::new(),
-        n => format!(" (and {} more: {})", n - 1, all[1..].join(", ")),
+    const SHOWN: usize = 8;
+    match all.get(1..) {
+        None | Some([]) => String::new(),
+        Some(others) if others.len() <= SHOWN => {
+            format!(" (and {} more: {})", others.len(), others.join(", "))
+        }
+        Some(others) => {
+            let shown = others[..SHOWN].join(", ");
+            format!(" (and {} more: {shown}, ...)", others.len())
+        }
     }
 }

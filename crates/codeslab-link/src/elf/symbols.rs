@@ -3,11 +3,15 @@
 use super::{ENDIAN, Header, Loaded, Object};
 use crate::error::{Error, Feature, Reference, Result};
 use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind};
+use object::SymbolIndex;
 use object::elf;
 use object::read::elf::{FileHeader, Sym};
 
 /// Common symbols that may lie far away (medium code model); here everything is near.
 const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
+
+/// GCC marks objects so that hold nothing but its own intermediate code.
+const INTERMEDIATE_CODE_MARK: &str = "__gnu_lto_slim";
 
 type ElfSymbol = <Header as FileHeader>::Sym;
 
@@ -40,7 +44,9 @@ fn convert<'a>(
     let name = object.symbol_name(graph, symbol)?;
     let definition = definition(graph, object, loaded, symbol, index)?;
     if symbol.st_type() == elf::STT_GNU_IFUNC && definition != Definition::Undefined {
-        refuse_indirect(graph, object, symbol, index, name);
+        refuse(graph, object, Feature::IndirectFunction, index, name);
+    } else if name == INTERMEDIATE_CODE_MARK {
+        refuse(graph, object, Feature::IntermediateCode, index, name);
     }
     Ok(Symbol {
         name: name.into(),
@@ -103,24 +109,19 @@ fn definition(
     }
 }
 
-fn refuse_indirect(
-    graph: &mut Graph<'_>,
-    object: &Object<'_>,
-    symbol: &ElfSymbol,
-    index: usize,
-    name: &str,
-) {
-    let section = object.symbol_section(graph, symbol, index).ok().flatten();
+fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: usize, name: &str) {
+    let symbol = object.symbols.symbol(SymbolIndex(index)).ok();
+    let section = symbol.and_then(|symbol| object.symbol_section(graph, symbol, index).ok()?);
     let section = section.and_then(|section| object.section_name(graph, section).ok());
     let reference = Reference {
         object: graph.name().to_owned(),
         section: section.unwrap_or_default().to_owned(),
-        offset: symbol.st_value(ENDIAN),
+        offset: symbol.map_or(0, |symbol| symbol.st_value(ENDIAN)),
         relocation: String::new(),
         symbol: name.to_owned(),
     };
     graph.refuse(Error::Unsupported {
-        feature: Feature::IndirectFunction,
+        feature,
         reference: Box::new(reference),
     });
 }

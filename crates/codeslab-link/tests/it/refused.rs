@@ -243,3 +243,14 @@ fn headers_that_lie() {
     // A name behind the end of the names.
     assert_eq!(with_header_word(".data", 0, 1 << 20).code(), "MALFORMED");
 }
+
+#[test]
+fn intermediate_code() {
+    let flags = ["-O2", "-flto", "-fno-fat-lto-objects"];
+    let object = Workshop::new().compile("lto", "int f(void) { return 1; }", &flags);
+    let error = link_error(&[file("lto.o", &object)], &LinkOptions::default());
+    assert_eq!(
+        (error.code(), fact(&error, "feature").as_str()),
+        ("UNSUPPORTED", "intermediate-code")
+    );
+}

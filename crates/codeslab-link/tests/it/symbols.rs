@@ -264,3 +264,16 @@ fn sections_of_one_name_lie_in_a_row_where_its_ends_are_asked_for() {
     assert_eq!(entries, [10, 20, 30]);
     assert_eq!(at("none"), 0);
 }
+
+#[test]
+fn an_error_names_as_many_undefined_symbols_as_one_reads() {
+    let calls: Vec<String> = (0..20).map(|n| format!("call missing_{n}\n")).collect();
+    let object = Workshop::new().assemble("user", &calls.concat());
+    let error = link_error(&[file("user.o", &object)], &externals(&[]));
+    assert_eq!(fact(&error, "symbols").split(' ').count(), 20);
+    let text = error.to_string();
+    assert!(
+        text.contains("(and 19 more: missing_1, ") && text.ends_with("missing_8, ...)"),
+        "{text}"
+    );
+}
