@@ -7,10 +7,11 @@
 use crate::address::Window;
 use crate::error::Refusal;
 use crate::mapping::{Bytes, Mapping, Publisher};
-use crate::options::{Constants, Writer};
+use crate::options::Constants;
 use crate::protection::Protection;
 use crate::slab::Slab;
 use crate::span::{Span, SpanSet};
+use crate::writer::Writer;
 use std::cmp::Reverse;
 
 /// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more

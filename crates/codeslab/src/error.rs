@@ -2,7 +2,7 @@
 
 use crate::address::{Address, Window};
 use crate::code_model::{Architecture, CodeModel};
-use crate::options::Writer;
+use crate::writer::Writer;
 use std::fmt;
 
 /// The result of everything that can fail here.

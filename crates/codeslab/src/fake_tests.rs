@@ -4,11 +4,12 @@ use crate::address::{Address, Window};
 use crate::error::{Error, Limit};
 use crate::layout::{Layout, SectionId};
 use crate::manager::{CodeMemory, Request};
-use crate::options::{Constants, Options, Writer};
+use crate::options::{Constants, Options};
 use crate::protection::Protection;
 use crate::stats::Stats;
 use crate::sys::Platform;
 use crate::sys::fake::{Fake, Script};
+use crate::writer::Writer;
 use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
@@ -25,6 +26,14 @@ fn writer(writer: Writer) -> Options {
     Options {
         writer: Some(writer),
         ..Options::default()
+    }
+}
+
+/// Blocks that are soon full.
+fn small_blocks(kind: Writer) -> Options {
+    Options {
+        block_size: Some(MIB),
+        ..writer(kind)
     }
 }
 
@@ -149,7 +158,7 @@ fn round(memory: &CodeMemory) -> Result<(), Error> {
     let (small, sections) = layout([3_000, 2_000, 1_000]);
     let mut first = memory.allocate(&Request::new(&small))?;
     first.write(sections[0], 0, &[0x90; 3_000])?;
-    let (large, _) = layout([20 * MIB, 100, 100_000]);
+    let (large, _) = layout([2 * MIB, 100, 100_000]);
     let second = memory.allocate(&Request::new(&large))?;
     let first = first.finalize()?;
     second.abandon();
@@ -164,7 +173,7 @@ fn a_failure_of_any_call_leaves_nothing_behind_and_the_memory_goes_on_working() 
             let mut failing = 0;
             loop {
                 let fake = Arc::new(Fake::new(4096, 4096));
-                let memory = open(&fake, &writer(kind));
+                let memory = open(&fake, &small_blocks(kind));
                 fake.script(Script::Call(failing, limit));
                 let result = round(&memory);
                 let reached = fake.calls().len() > failing;
@@ -207,7 +216,7 @@ fn failures_without_end_are_errors_and_not_panics() {
     for kind in Writer::ALL {
         for failing in 0..12 {
             let fake = Arc::new(Fake::new(4096, 4096));
-            let memory = open(&fake, &writer(kind));
+            let memory = open(&fake, &small_blocks(kind));
             fake.script(Script::From(failing, Limit::Memory));
             let _ = round(&memory);
             assert_eq!((memory.stats().live, memory.stats().in_flight), (0, 0));

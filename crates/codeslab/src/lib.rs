@@ -25,6 +25,7 @@ mod slab_tests;
 mod span;
 mod stats;
 mod sys;
+mod writer;
 
 pub use address::{Address, Window};
 pub use allocation::{Allocation, InFlightAllocation};
@@ -32,10 +33,11 @@ pub use code_model::{Architecture, CodeModel, Reach};
 pub use error::{Error, Fact, Limit, Refusal, Result};
 pub use layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
 pub use manager::{CodeMemory, Request, capabilities, process_symbol};
-pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, WRITER_VARIABLE, Writer};
+pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, WRITER_VARIABLE};
 pub use page::PageSize;
 pub use protection::Protection;
 pub use stats::{
     BlockPicture, Capabilities, Configuration, Picture, SlabPicture, SpanPicture, Stats,
     WriterStatus,
 };
+pub use writer::Writer;

@@ -5,10 +5,11 @@ use crate::allocation::InFlightAllocation;
 use crate::code_model::CodeModel;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::options::{Options, Writer};
+use crate::options::Options;
 use crate::shared::Shared;
 use crate::stats::{Capabilities, Configuration, Picture, Stats, WriterStatus};
 use crate::sys::{self, Platform};
+use crate::writer::Writer;
 use std::sync::Arc;
 
 /// Bytes of a block where nobody says otherwise.

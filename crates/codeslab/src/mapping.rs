@@ -6,11 +6,11 @@
 
 use crate::address::{Address, Window};
 use crate::error::Refusal;
-use crate::options::Writer;
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
 use crate::sys::MemoryFile;
+use crate::writer::Writer;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
@@ -204,17 +204,13 @@ impl Mapping {
 
     fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
         let (platform, at) = (self.reservation.platform(), self.at(pages.offset));
+        let at_first = match self.writer {
+            Writer::SelfMem => protection,
+            // Written in place, and made executable or read-only when it is published.
+            _ => Protection::ReadWrite,
+        };
         // SAFETY: the range is the block's and not mapped yet.
-        let start = unsafe { platform.map_private(at, pages.size) }?;
-        if self.writer == Writer::SelfMem && protection != Protection::ReadWrite {
-            // SAFETY: the pages are new, so nobody relies on anything.
-            let protected = unsafe { platform.protect(at, pages.size, protection) };
-            if let Err(refusal) = protected {
-                // SAFETY: the range was mapped above as it is, and nobody uses it.
-                let _ = unsafe { platform.decommit(at, pages.size) };
-                return Err(refusal);
-            }
-        }
+        let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
         self.private =
             NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
         Ok(())
@@ -388,9 +384,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: spans hold the block that holds this, so there are none. A refusal cannot be reported from here; the
-        // reservation unmaps what is left when it goes.
-        let _ = unsafe { self.decommit() };
+        // What is still mapped goes with the reservation.
         self.close_view();
     }
 }

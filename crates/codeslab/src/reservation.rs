@@ -92,7 +92,7 @@ impl Reservation {
 impl Drop for Reservation {
     #[allow(unsafe_code, reason = "owners are where raw ranges stop")]
     fn drop(&mut self) {
-        // SAFETY: the range was reserved as one. Mappings in it hold this reservation, so there are none.
+        // SAFETY: the range was reserved as one. Blocks in it hold this reservation, so there are none.
         // A refusal leaves it reserved, which harms nobody.
         let _ = unsafe { self.platform.release(self.address(), self.size) };
         if let Some(file) = self.file {

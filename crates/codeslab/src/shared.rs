@@ -11,7 +11,6 @@ use crate::layout::{Layout, MAXIMUM_ALIGN};
 use crate::mapping::{Bytes, Mapping, Publisher, backing_for};
 use crate::protection::Protection;
 use crate::shard::{Freed, Shard};
-use crate::span::Span;
 use crate::stats::{BlockPicture, Configuration, Stats};
 use crate::sys::Platform;
 use std::cell::Cell;
@@ -206,13 +205,6 @@ impl Shared {
             bytes_needed(parts, self.division.granularity).filter(|needed| *needed <= limit);
         let needed = needed.ok_or_else(too_large)?;
         let site = self.take_site(needed, window)?;
-        let (reservation, taken) = (
-            Arc::clone(&site.reservation),
-            Span {
-                offset: site.offset,
-                size: site.size,
-            },
-        );
         let mapping = Mapping::new(
             site.reservation,
             site.offset,
@@ -221,7 +213,7 @@ impl Shared {
         );
         let mut block = Block::new(mapping, self.division, site.cluster);
         // A request that needs much of the block comes before all thought for others.
-        if needed <= taken.size / 4 {
+        if needed <= site.size / 4 {
             block.grow_in_steps(shard.code_share());
         }
         match block.carve(parts) {
@@ -234,8 +226,7 @@ impl Shared {
                 Ok((shard.adopt(block), spans))
             }
             refused => {
-                drop(block);
-                self.clusters().give_back(&reservation, taken);
+                self.retire(block);
                 Err(refused.err().map_or_else(too_large, Error::Refused))
             }
         }
@@ -300,14 +291,14 @@ impl Shared {
         }
     }
 
-    /// Gives the address space of an empty block back.
-    fn retire(&self, block: Block) {
-        let (reservation, taken) = (
-            Arc::clone(block.mapping().reservation()),
-            block.mapping().place(),
-        );
-        drop(block);
-        self.clusters().give_back(&reservation, taken);
+    /// Gives an empty block back. If the system does not let go of its pages, its address space is not used again.
+    fn retire(&self, mut block: Block) {
+        let place = block.mapping().place();
+        let reservation = Arc::clone(block.mapping().reservation());
+        if block.reset().is_ok() {
+            drop(block);
+            self.clusters().give_back(&reservation, place);
+        }
     }
 
     pub(crate) fn trim(&self) {

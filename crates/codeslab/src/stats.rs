@@ -2,9 +2,10 @@
 
 use crate::address::Address;
 use crate::code_model::{Architecture, CodeModel, Reach};
-use crate::options::{Constants, Writer};
+use crate::options::Constants;
 use crate::page::PageSize;
 use crate::protection::Protection;
+use crate::writer::Writer;
 
 /// What a code memory holds, in one instant.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -13,9 +13,9 @@ use super::{Facts, MemoryFile, Platform};
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
-use crate::options::Writer;
 use crate::page::PageSize;
 use crate::protection::Protection;
+use crate::writer::Writer;
 use std::alloc::{Layout as HeapLayout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -365,10 +365,9 @@ impl Platform for Fake {
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
         let mut state = self.state();
         state.enter("release", size)?;
-        assert!(
-            state.mapped_within(at, size).is_empty(),
-            "something is mapped in a released reservation"
-        );
+        for mapped in state.mapped_within(at, size) {
+            state.mapped.remove(&mapped);
+        }
         let heap = state.reservations.remove(&at).expect("a reservation");
         assert_eq!(heap.size(), size, "a reservation is released whole");
         Ok(())
@@ -477,7 +476,12 @@ impl Platform for Fake {
         Ok(())
     }
 
-    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal> {
+    unsafe fn map_private(
+        &self,
+        at: Address,
+        size: u64,
+        protection: Protection,
+    ) -> Result<NonNull<u8>, Refusal> {
         assert_eq!(
             (at.value() | size) % self.facts.granularity,
             0,
@@ -490,7 +494,7 @@ impl Platform for Fake {
             Mapped {
                 size,
                 file: None,
-                protection: Protection::ReadWrite,
+                protection,
             },
         );
         let (base, heap) = state.reservation_of(at, size);

@@ -16,15 +16,16 @@ use super::{Facts, MemoryFile, Platform};
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Error, Limit, Refusal, Result};
-use crate::options::Writer;
 use crate::page::PageSize;
 use crate::protection::Protection;
+use crate::writer::Writer;
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     // SAFETY: sysconf has no preconditions.
@@ -154,14 +155,8 @@ impl Platform for Linux {
 
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
         let rights = libc::PROT_READ | libc::PROT_WRITE;
-        let at = map(
-            None,
-            size,
-            rights,
-            libc::MAP_SHARED,
-            Some((descriptor(file), offset)),
-        )?;
-        Ok(pointer(at))
+        let place = Some((descriptor(file), offset));
+        map(Some(far_away(size)), size, rights, libc::MAP_SHARED, place).map(pointer)
     }
 
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
@@ -195,9 +190,14 @@ impl Platform for Linux {
         }
     }
 
-    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal> {
+    unsafe fn map_private(
+        &self,
+        at: Address,
+        size: u64,
+        protection: Protection,
+    ) -> Result<NonNull<u8>, Refusal> {
         // SAFETY: the range is reserved, which is private memory without access, and the caller's.
-        unsafe { self.protect(at, size, Protection::ReadWrite) }?;
+        unsafe { self.protect(at, size, protection) }?;
         Ok(pointer(at))
     }
 
@@ -303,6 +303,27 @@ fn map(
     } else {
         Ok(Address::new(got as u64))
     }
+}
+
+/// Where the next `size` bytes of writable views should go: far from where the system puts libraries and blocks. Views must
+/// not use up the address space within reach of the code, and nobody should guess from one where the other is.
+fn far_away(size: u64) -> Address {
+    const FIRST: u64 = 0x1000_0000_0000;
+    const SPREAD: u64 = 0x3000_0000_0000;
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    let next = NEXT.get_or_init(|| {
+        let mut random = [0; 8];
+        // SAFETY: the buffer has eight bytes. Without randomness views begin at one place, which is no worse than usual.
+        unsafe {
+            libc::getrandom(
+                random.as_mut_ptr().cast(),
+                random.len(),
+                libc::GRND_NONBLOCK,
+            )
+        };
+        AtomicU64::new((FIRST + u64::from_ne_bytes(random) % SPREAD) & !0x1f_ffff)
+    });
+    Address::new(next.fetch_add(size.next_multiple_of(2 << 20), Ordering::Relaxed))
 }
 
 /// munmap. <https://man7.org/linux/man-pages/man2/munmap.2.html>
@@ -657,7 +678,7 @@ mod probe {
         size: u64,
     ) -> Result<(), Refusal> {
         // SAFETY: the range is our own reservation.
-        let view = unsafe { linux.map_private(at, size) }?;
+        let view = unsafe { linux.map_private(at, size, Protection::ReadWrite) }?;
         if writer == Writer::Protect {
             // SAFETY: the page is fresh and longer than the code.
             unsafe {

@@ -24,9 +24,9 @@
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Error, Limit, Refusal, Result};
-use crate::options::Writer;
 use crate::page::PageSize;
 use crate::protection::Protection;
+use crate::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -78,10 +78,10 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Reserves exactly these bytes.
     fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Gives a reservation back, whole.
+    /// Gives a reservation back, whole, with everything that is mapped in it.
     ///
     /// # Safety
-    /// `at` and `size` are those of a reservation, nothing in it is mapped, and nobody uses it any more.
+    /// `at` and `size` are those of a reservation, and nobody uses it any more.
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Makes a memory file of `size` bytes.
@@ -125,12 +125,17 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Nobody uses that part through any mapping.
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal>;
 
-    /// Maps zeroed private memory into a reservation, readable and writable, and tells where it is written: places that
+    /// Maps zeroed private memory into a reservation and tells where it is written while it is writable: places that
     /// are as far from each other as the addresses are, for all ranges of one reservation.
     ///
     /// # Safety
     /// The range is reserved, not mapped, and the caller's.
-    unsafe fn map_private(&self, at: Address, size: u64) -> Result<NonNull<u8>, Refusal>;
+    unsafe fn map_private(
+        &self,
+        at: Address,
+        size: u64,
+        protection: Protection,
+    ) -> Result<NonNull<u8>, Refusal>;
 
     /// Changes what private memory may be used for.
     ///

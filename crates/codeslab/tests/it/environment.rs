@@ -1,0 +1,227 @@
+//! Options, the environment, and the limits of the system.
+
+use crate::support::{assert_passed, function, is_child, layout, run_child};
+use codeslab::{CodeMemory, CodeModel, Error, Limit, Options, Request, Writer};
+
+#[test]
+fn defaults_are_a_small_code_model_and_blocks_of_16_mib() {
+    let configuration = CodeMemory::new(Options::default()).unwrap().configuration();
+    assert_eq!(
+        (configuration.block_size, configuration.code_model),
+        (16 << 20, CodeModel::Small)
+    );
+    assert_eq!(configuration.reach.bytes(), (2 << 30) - (64 << 10));
+}
+
+#[test]
+fn impossible_block_sizes_are_refused_with_the_possible_ones() {
+    for size in [
+        0,
+        1,
+        4096,
+        8192,
+        12_288,
+        3 << 20,
+        2 << 30,
+        1 << 40,
+        u64::MAX,
+    ] {
+        let refused = CodeMemory::new(Options {
+            block_size: Some(size),
+            ..Options::default()
+        })
+        .unwrap_err();
+        assert_eq!(
+            refused,
+            Error::InvalidBlockSize {
+                size,
+                minimum: 4 * 4096,
+                maximum: 1 << 30
+            }
+        );
+    }
+    for size in [16 << 10, 1 << 30] {
+        let memory = CodeMemory::new(Options {
+            block_size: Some(size),
+            ..Options::default()
+        })
+        .unwrap();
+        let (_function, at) = function(&memory, 5);
+        assert_eq!(crate::support::call(at), 5);
+    }
+}
+
+#[test]
+fn a_code_model_that_the_architecture_lacks_is_refused() {
+    let refused = CodeMemory::new(Options {
+        code_model: CodeModel::Tiny,
+        ..Options::default()
+    })
+    .unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            Error::UnsupportedCodeModel {
+                model: CodeModel::Tiny,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    for code_model in [CodeModel::Medium, CodeModel::Large] {
+        CodeMemory::new(Options {
+            code_model,
+            ..Options::default()
+        })
+        .unwrap();
+    }
+}
+
+fn from(variables: &'static [(&'static str, &'static str)]) -> Result<Options, Error> {
+    let look_up = |name: &str| {
+        variables
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    Options::default().or_environment(look_up)
+}
+
+#[test]
+fn the_environment_fills_in_what_options_leave_open() {
+    let options = from(&[
+        ("CODESLAB_BLOCK_SIZE", "20"),
+        ("CODESLAB_WRITER", "protect"),
+    ])
+    .unwrap();
+    assert_eq!(
+        (options.block_size, options.writer),
+        (Some(1 << 20), Some(Writer::Protect))
+    );
+    assert_eq!(from(&[("CODESLAB_WRITER", "auto")]).unwrap().writer, None);
+    let chosen = Options {
+        block_size: Some(1 << 16),
+        writer: Some(Writer::FileWrite),
+        ..Options::default()
+    };
+    let kept = chosen
+        .clone()
+        .or_environment(|_| Some("nonsense".to_owned()))
+        .unwrap();
+    assert_eq!(kept, chosen, "what is chosen is not looked up");
+}
+
+#[test]
+fn nonsense_in_the_environment_is_refused_by_variable_and_value() {
+    for value in ["", "-1", "16M", "11", "63", "999999999999999999999"] {
+        let refused = Options::default()
+            .or_environment(|name| (name == "CODESLAB_BLOCK_SIZE").then(|| value.to_owned()));
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidEnvironment { variable: "CODESLAB_BLOCK_SIZE", value: named, .. } if named == value),
+            "{error}"
+        );
+    }
+    let error = from(&[("CODESLAB_WRITER", "mmap")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("auto, dual-mapping, file-write, protect, self-mem"),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_writer_reports_whether_it_works_here() {
+    let capabilities = codeslab::capabilities().unwrap();
+    assert_eq!(
+        capabilities
+            .writers
+            .iter()
+            .map(|status| status.writer)
+            .collect::<Vec<_>>(),
+        Writer::ALL
+    );
+    for status in capabilities.writers {
+        let opened = CodeMemory::new(Options {
+            writer: Some(status.writer),
+            ..Options::default()
+        });
+        assert_eq!(
+            opened.is_ok(),
+            status.unavailable.is_none(),
+            "{:?}",
+            status.unavailable
+        );
+    }
+}
+
+/// Opens a memory and allocates `bytes` of code. What was refused?
+fn refused_limit(bytes: u64) -> Option<Limit> {
+    let memory = CodeMemory::new(Options::default()).expect("some writer works");
+    let (layout, _) = layout([bytes, 0, 0]);
+    match memory.allocate(&Request::new(&layout)) {
+        Ok(_) => None,
+        Err(Error::Refused(refusal)) => Some(refusal.limit),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps() {
+    const NAME: &str = "environment::a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps";
+    if is_child(NAME) {
+        assert_eq!(refused_limit(1_000), None, "a smaller reservation does");
+        assert_eq!(refused_limit(900 << 20), Some(Limit::AddressSpace));
+        return;
+    }
+    assert_passed(&run_child(NAME, "ulimit -v 400000; exec \"$@\"", &[]));
+}
+
+#[test]
+fn a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal() {
+    const NAME: &str = "environment::a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal";
+    if is_child(NAME) {
+        let memory = CodeMemory::new(Options::default()).unwrap();
+        let (_function, at) = function(&memory, 9);
+        assert_eq!(crate::support::call(at), 9);
+        println!("writer {}", memory.configuration().writer);
+        return;
+    }
+    let small = run_child(NAME, "ulimit -f 65536; exec \"$@\"", &[]);
+    assert_passed(&small);
+    assert!(
+        String::from_utf8_lossy(&small.stdout).contains("writer dual-mapping"),
+        "{small:?}"
+    );
+    let none = run_child(NAME, "ulimit -f 0; exec \"$@\" | cat", &[]);
+    assert!(
+        String::from_utf8_lossy(&none.stdout).contains("writer protect"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn a_lack_of_file_descriptors_is_named() {
+    const NAME: &str = "environment::a_lack_of_file_descriptors_is_named";
+    if is_child(NAME) {
+        let memory = CodeMemory::new(Options {
+            writer: Some(Writer::DualMapping),
+            ..Options::default()
+        })
+        .unwrap();
+        let mut open: Vec<_> =
+            std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let (layout, _) = layout([16, 0, 0]);
+        let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Refused(refusal) if refusal.limit == Limit::OpenFiles),
+            "{refused}"
+        );
+        assert_eq!(memory.stats(), codeslab::Stats::default());
+        open.clear();
+        memory.allocate(&Request::new(&layout)).unwrap();
+        return;
+    }
+    assert_passed(&run_child(NAME, "ulimit -n 64; exec \"$@\"", &[]));
+}

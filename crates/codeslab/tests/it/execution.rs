@@ -1,0 +1,231 @@
+//! What is published can be executed, read and written as it should.
+
+use crate::support::{byte_at, call, function, layout, memories};
+use codeslab::{Address, CodeMemory, Constants, Error, Layout, Options, Protection, Request};
+
+#[test]
+fn code_reads_its_constants_and_changes_its_data_through_short_displacements() {
+    for (writer, memory) in memories() {
+        let (layout, [code, constants, data]) = layout([64, 4, 4]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let (at, constant, counter) = (
+            in_flight.address(code),
+            in_flight.address(constants),
+            in_flight.address(data),
+        );
+        let displacement = |to: Address, end: u64| {
+            (to.offset_from(at.checked_add(end).unwrap()) as i32).to_le_bytes()
+        };
+        // mov eax, [rip + constant]; add [rip + counter], eax; mov eax, [rip + counter]; ret
+        let mut bytes = vec![0x8b, 0x05];
+        bytes.extend(displacement(constant, 6));
+        bytes.extend([0x01, 0x05]);
+        bytes.extend(displacement(counter, 12));
+        bytes.extend([0x8b, 0x05]);
+        bytes.extend(displacement(counter, 18));
+        bytes.push(0xc3);
+        in_flight.write(code, 0, &bytes).unwrap();
+        in_flight.write(constants, 0, &7_u32.to_le_bytes()).unwrap();
+        let allocation = in_flight.finalize().unwrap();
+        assert_eq!((call(at), call(at), call(at)), (7, 14, 21), "{writer}");
+        allocation.free();
+    }
+}
+
+#[test]
+fn a_freed_place_is_reused_and_runs_the_new_code() {
+    for (writer, memory) in memories() {
+        let (_keep, _) = function(&memory, 0);
+        let (first, at) = function(&memory, 1);
+        assert_eq!(call(at), 1);
+        first.free();
+        if writer != codeslab::Writer::Protect {
+            assert_eq!(byte_at(at), 0xcc, "{writer}: freed code traps");
+        }
+        let places: Vec<_> = (2..10)
+            .map(|value| (function(&memory, value), value))
+            .collect();
+        assert!(
+            places.iter().any(|((_, place), _)| *place == at),
+            "{writer}: the hole is filled"
+        );
+        for ((_, at), value) in &places {
+            assert_eq!(call(*at), *value, "{writer}");
+        }
+    }
+}
+
+#[test]
+fn thousands_of_functions_of_all_sizes_live_side_by_side() {
+    for (writer, memory) in memories() {
+        let mut live = Vec::new();
+        for value in 0..3_000_u32 {
+            let (layout, [code, constants, data]) = layout([
+                6 + u64::from(value * 37 % 900),
+                u64::from(value % 70),
+                u64::from(value % 50),
+            ]);
+            let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+            in_flight.bytes_mut(constants).fill(value as u8);
+            in_flight.bytes_mut(data).fill(!value as u8);
+            in_flight
+                .write(code, 0, &crate::support::return_constant(value))
+                .unwrap();
+            let addresses = [code, constants, data].map(|section| in_flight.address(section));
+            live.push((in_flight.finalize().unwrap(), addresses, value));
+            if value % 3 == 0 {
+                live.swap_remove(value as usize / 7 % live.len());
+            }
+        }
+        for (_, [code, constants, data], value) in &live {
+            assert_eq!(call(*code), *value, "{writer}");
+            assert!(
+                value % 70 == 0 || byte_at(*constants) == *value as u8,
+                "{writer}"
+            );
+            assert!(
+                value % 50 == 0 || byte_at(*data) == !*value as u8,
+                "{writer}"
+            );
+        }
+        let stats = memory.stats();
+        assert_eq!((stats.live, stats.in_flight), (live.len() as u64, 0));
+        drop(live);
+        assert_eq!(
+            (memory.stats().live, memory.stats().used_bytes),
+            (0, 0),
+            "{writer}"
+        );
+    }
+}
+
+#[test]
+fn an_allocation_outlives_the_memory_it_came_from() {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let (allocation, at) = function(&memory, 42);
+    drop(memory);
+    assert_eq!(call(at), 42);
+    drop(allocation);
+}
+
+#[test]
+fn alignment_holds_for_every_section() {
+    for (writer, memory) in memories() {
+        for align_log2 in 0..=20 {
+            let align = 1 << align_log2;
+            let mut layout = Layout::new();
+            let sections = Protection::ALL.map(|protection| {
+                layout.add(protection, 3, 1).unwrap();
+                layout.add(protection, 5, align).unwrap()
+            });
+            let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+            for section in sections {
+                assert_eq!(
+                    in_flight.address(section).value() % align,
+                    0,
+                    "{writer} {align}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_with_code_share_its_pages() {
+    let options = Options {
+        constants: Constants::WithCode,
+        ..Options::default()
+    };
+    let memory = CodeMemory::new(options).unwrap();
+    let (layout, [code, constants, _]) = layout([6, 6, 0]);
+    let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    assert!(
+        in_flight
+            .address(code)
+            .distance(in_flight.address(constants))
+            < 64
+    );
+}
+
+#[test]
+fn a_section_without_bytes_has_an_address_beside_the_others() {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let (layout, [code, constants, data]) = layout([6, 0, 0]);
+    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    assert_eq!(in_flight.address(constants), in_flight.address(code));
+    assert!(in_flight.bytes_mut(data).is_empty());
+    assert_eq!(in_flight.segment_address(Protection::ReadOnly), None);
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused_with_the_facts_and_take_nothing() {
+    let memory = CodeMemory::new(Options {
+        block_size: Some(1 << 16),
+        ..Options::default()
+    })
+    .unwrap();
+    let mut layout = Layout::new();
+    assert_eq!(
+        memory.allocate(&Request::new(&layout)).unwrap_err(),
+        Error::EmptyRequest
+    );
+    for align in [0, 3, 1 << 21, u64::MAX] {
+        let refused = layout.add(Protection::ReadOnly, 1, align).unwrap_err();
+        assert_eq!(
+            refused,
+            Error::InvalidAlignment {
+                align,
+                maximum: 1 << 20
+            }
+        );
+    }
+    layout.add(Protection::ReadOnly, 1, 1 << 17).unwrap();
+    let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
+    assert_eq!(
+        refused,
+        Error::InvalidAlignment {
+            align: 1 << 17,
+            maximum: 1 << 16
+        }
+    );
+    for size in [3 << 30, 1 << 40, u64::MAX >> 2] {
+        let mut layout = Layout::new();
+        layout.add(Protection::ReadExecute, size, 1).unwrap();
+        let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
+        assert_eq!(
+            refused,
+            Error::TooLarge {
+                size,
+                limit: 1 << 30
+            }
+        );
+    }
+    assert!(matches!(
+        Layout::new().add(Protection::ReadWrite, u64::MAX, 16),
+        Err(Error::TooLarge { .. })
+    ));
+    assert_eq!(memory.stats(), codeslab::Stats::default());
+}
+
+#[test]
+fn a_write_outside_of_its_section_is_refused_and_writes_nothing() {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let (layout, [code, ..]) = layout([6, 0, 0]);
+    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    in_flight.write(code, 0, &[1; 6]).unwrap();
+    for (offset, length) in [(0, 7), (6, 1), (5, 2), (u64::MAX, 1), (u64::MAX, 6)] {
+        let refused = in_flight
+            .write(code, offset, &vec![9; length as usize])
+            .unwrap_err();
+        assert_eq!(
+            refused,
+            Error::OutOfBounds {
+                offset,
+                length,
+                size: 6
+            }
+        );
+    }
+    in_flight.write(code, 6, &[]).unwrap();
+    assert_eq!(in_flight.bytes_mut(code), [1; 6]);
+}

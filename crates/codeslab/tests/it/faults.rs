@@ -1,0 +1,167 @@
+//! What must not be possible, tried in a child process that dies of it.
+
+use crate::support::{byte_at, call, function, is_child, layout, memories, memory, run_child};
+use codeslab::{Address, Protection, Request, Writer};
+use std::os::unix::process::ExitStatusExt;
+
+const SEGV: i32 = 11;
+const TRAP: i32 = 5;
+const MARKER: &str = "about to do it";
+
+fn announce() {
+    use std::io::Write;
+    println!("{MARKER}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Runs the test again as a child for every writer, and expects it to announce what it does and die of that signal.
+fn dies_of(signal: i32, test: &str, action: impl Fn(Writer)) {
+    if is_child(test) {
+        let name = std::env::var("CODESLAB_TEST_WRITER").unwrap();
+        action(Writer::from_name(&name).unwrap());
+        return;
+    }
+    for (writer, _) in memories() {
+        let output = run_child(
+            test,
+            "exec \"$@\"",
+            &[("CODESLAB_TEST_WRITER", writer.name())],
+        );
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains(MARKER),
+            "{writer}: {output:?}"
+        );
+        assert_eq!(output.status.signal(), Some(signal), "{writer}: {output:?}");
+    }
+}
+
+fn write_to(at: Address) {
+    announce();
+    unsafe { std::ptr::write_volatile(at.value() as *mut u8, 0x90) };
+}
+
+#[test]
+fn a_write_to_published_code_faults() {
+    dies_of(SEGV, "faults::a_write_to_published_code_faults", |writer| {
+        let memory = memory(writer);
+        let (_function, at) = function(&memory, 1);
+        assert_eq!(call(at), 1);
+        write_to(at);
+    });
+}
+
+#[test]
+fn a_write_to_published_constants_faults() {
+    dies_of(
+        SEGV,
+        "faults::a_write_to_published_constants_faults",
+        |writer| {
+            let memory = memory(writer);
+            let (layout, _) = layout([0, 64, 0]);
+            let allocation = memory
+                .allocate(&Request::new(&layout))
+                .unwrap()
+                .finalize()
+                .unwrap();
+            write_to(allocation.segment_address(Protection::ReadOnly).unwrap());
+        },
+    );
+}
+
+#[test]
+fn constants_and_data_are_not_executable() {
+    for (name, protection) in [("ro", Protection::ReadOnly), ("rw", Protection::ReadWrite)] {
+        let test = "faults::constants_and_data_are_not_executable";
+        if is_child(test) && std::env::var("CODESLAB_TEST_PROTECTION").as_deref() != Ok(name) {
+            continue;
+        }
+        let action = |writer| {
+            let memory = memory(writer);
+            let mut layout = codeslab::Layout::new();
+            let section = layout.add(protection, 6, 16).unwrap();
+            let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+            in_flight
+                .write(section, 0, &crate::support::return_constant(1))
+                .unwrap();
+            let at = in_flight.address(section);
+            let _allocation = in_flight.finalize().unwrap();
+            announce();
+            call(at);
+        };
+        if is_child(test) {
+            return action(
+                Writer::from_name(&std::env::var("CODESLAB_TEST_WRITER").unwrap()).unwrap(),
+            );
+        }
+        for (writer, _) in memories() {
+            let variables = [
+                ("CODESLAB_TEST_WRITER", writer.name()),
+                ("CODESLAB_TEST_PROTECTION", name),
+            ];
+            let output = run_child(test, "exec \"$@\"", &variables);
+            assert!(
+                String::from_utf8_lossy(&output.stdout).contains(MARKER),
+                "{writer}: {output:?}"
+            );
+            assert_eq!(
+                output.status.signal(),
+                Some(SEGV),
+                "{writer} {name}: {output:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn executing_freed_code_traps() {
+    let test = "faults::executing_freed_code_traps";
+    if is_child(test) {
+        let memory = memory(Writer::DualMapping);
+        let (_keep, _) = function(&memory, 1);
+        let (freed, at) = function(&memory, 2);
+        freed.free();
+        announce();
+        call(at);
+        return;
+    }
+    let output = run_child(test, "exec \"$@\"", &[]);
+    assert_eq!(output.status.signal(), Some(TRAP), "{output:?}");
+}
+
+#[test]
+fn a_forked_child_runs_inherited_code_and_never_changes_its_parents() {
+    for (writer, memory) in memories() {
+        let (inherited, at) = function(&memory, 11);
+        let (mut doomed, doomed_at) = {
+            let (allocation, at) = function(&memory, 22);
+            (Some(allocation), at)
+        };
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // No allocation of the test harness's own may fail here, and nothing may unwind.
+            let runs = call(at) == 11;
+            drop(doomed.take());
+            let (layout, _) = layout([16, 0, 0]);
+            let refused = matches!(
+                memory.allocate(&Request::new(&layout)),
+                Err(codeslab::Error::Forked)
+            );
+            let fresh = crate::support::memory(writer);
+            let works = call(function(&fresh, 33).1) == 33;
+            unsafe { libc::_exit(i32::from(!(runs && refused && works))) };
+        }
+        let mut status = 0;
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(
+            status, 0,
+            "{writer}: inherited code runs, the memory is refused, a new one works"
+        );
+        assert_eq!(
+            (call(at), call(doomed_at)),
+            (11, 22),
+            "{writer}: what the child frees stays the parent's"
+        );
+        assert_eq!(byte_at(doomed_at), 0xb8);
+        drop(inherited);
+    }
+}

@@ -1,0 +1,15 @@
+//! The memory manager on the real system: code is executed, protections are tried, threads are real.
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "tests call the code that they wrote and read the memory that they own"
+)]
+
+mod environment;
+mod execution;
+mod faults;
+mod placement;
+mod support;
+mod threads;
+mod tidy;

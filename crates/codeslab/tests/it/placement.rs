@@ -1,0 +1,133 @@
+//! Blocks lie where their references arrive, also in an address space that leaves little room.
+
+use crate::support::{assert_passed, call, function, is_child, layout, memories, run_child};
+use codeslab::{CodeMemory, Error, Options, Request, Window, process_symbol};
+
+const GIB: u64 = 1 << 30;
+
+#[test]
+fn a_window_below_2_gib_is_met_by_every_writer() {
+    for (writer, memory) in memories() {
+        let (layout, [code, constants, data]) = layout([100, 100, 100]);
+        let request = Request::new(&layout);
+        let mut in_flight = memory
+            .allocate(&request.within(&[Window::BELOW_2_GIB]))
+            .unwrap();
+        in_flight
+            .write(code, 0, &crate::support::return_constant(3))
+            .unwrap();
+        let addresses = [code, constants, data].map(|section| in_flight.address(section).value());
+        let _allocation = in_flight.finalize().unwrap();
+        assert!(
+            addresses.iter().all(|at| *at < 2 * GIB),
+            "{writer}: {addresses:x?}"
+        );
+        assert_eq!(call(codeslab::Address::new(addresses[0])), 3);
+    }
+}
+
+#[test]
+fn a_window_around_data_of_the_process_is_met() {
+    let stderr = process_symbol("stderr").expect("libc has stderr");
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let window = Window::around(stderr, 2 * GIB - (1 << 16));
+    for size in [100, 3 << 20, 40 << 20] {
+        let (layout, [code, ..]) = layout([size, 16, 16]);
+        let in_flight = memory
+            .allocate(&Request::new(&layout).within(&[window]))
+            .unwrap();
+        assert!(
+            in_flight.address(code).distance(stderr) + size < 2 * GIB,
+            "{size}"
+        );
+    }
+}
+
+#[test]
+fn symbols_of_the_process_are_found_by_name_and_others_are_not() {
+    assert!(process_symbol("malloc").is_some());
+    assert_eq!(process_symbol("no_such_symbol_anywhere"), None);
+    assert_eq!(process_symbol("nul\0inside"), None);
+}
+
+/// Maps everything within `radius` of `center` that is free, in pieces, and leaves it mapped.
+fn fill_around(center: u64, radius: u64) {
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    for piece in [GIB / 4, 16 << 20, 1 << 20, 64 << 10] {
+        let mut at = (center - radius) & !(piece - 1);
+        while at < center + radius {
+            // The last gaps are left, so that there is something to find.
+            unsafe {
+                libc::mmap(
+                    at as *mut libc::c_void,
+                    piece as usize,
+                    libc::PROT_NONE,
+                    flags,
+                    -1,
+                    0,
+                )
+            };
+            at += piece;
+        }
+    }
+}
+
+#[test]
+fn in_a_filled_neighbourhood_a_gap_within_reach_is_found() {
+    const NAME: &str = "placement::in_a_filled_neighbourhood_a_gap_within_reach_is_found";
+    if !is_child(NAME) {
+        return assert_passed(&run_child(NAME, "exec \"$@\"", &[]));
+    }
+    let memory = CodeMemory::new(Options {
+        block_size: Some(1 << 20),
+        ..Options::default()
+    })
+    .unwrap();
+    let (_function, first) = function(&memory, 1);
+    fill_around(first.value(), 3 * GIB);
+    // One gap, 1.5 GiB away, just large enough.
+    let gap = (first.value() - GIB - GIB / 2) & !((1 << 20) - 1);
+    let freed = unsafe { libc::munmap(gap as *mut libc::c_void, 4 << 20) };
+    assert_eq!(freed, 0);
+    let anywhere = unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        libc::mmap(
+            std::ptr::null_mut(),
+            64 << 20,
+            libc::PROT_NONE,
+            flags,
+            -1,
+            0,
+        )
+    };
+    assert!(
+        first.distance((anywhere as u64).into()) > 2 * GIB,
+        "a plain mmap lands out of reach"
+    );
+    let window = Window::around(first, 2 * GIB - (1 << 21));
+    let mut found = Vec::new();
+    // What the memory reserved before the neighbourhood was filled is used first.
+    let refused = loop {
+        let (layout, [code, ..]) = layout([900_000, 0, 0]);
+        match memory.allocate(&Request::new(&layout).within(&[window])) {
+            Ok(in_flight) => found.push((in_flight.address(code), in_flight)),
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        found
+            .iter()
+            .any(|(at, _)| (gap..gap + (4 << 20)).contains(&at.value())),
+        "the gap at {gap:#x} is found: {refused}"
+    );
+    assert!(found.iter().all(|(at, _)| at.distance(first) < 2 * GIB));
+    let Error::OutOfReach {
+        nearest: Some(nearest),
+        ..
+    } = refused
+    else {
+        panic!("{refused}")
+    };
+    assert!(nearest.distance(first) > 2 * GIB, "{nearest}");
+}

@@ -1,0 +1,96 @@
+//! What the tests share.
+
+use codeslab::{Address, CodeMemory, Layout, Options, Protection, Request, SectionId, Writer};
+use std::process::{Command, Output};
+
+/// `mov eax, imm32; ret`
+pub(crate) fn return_constant(value: u32) -> [u8; 6] {
+    let [a, b, c, d] = value.to_le_bytes();
+    [0xb8, a, b, c, d, 0xc3]
+}
+
+/// Calls a function of that type.
+pub(crate) fn call(at: Address) -> u32 {
+    let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(at.value() as *const ()) };
+    function()
+}
+
+/// The byte at a readable address.
+pub(crate) fn byte_at(at: Address) -> u8 {
+    unsafe { std::ptr::read_volatile(at.value() as *const u8) }
+}
+
+/// Every writer that works here, as a memory.
+pub(crate) fn memories() -> Vec<(Writer, CodeMemory)> {
+    let status = codeslab::capabilities()
+        .expect("a supported platform")
+        .writers;
+    let available = status
+        .into_iter()
+        .filter(|status| status.unavailable.is_none())
+        .map(|status| status.writer);
+    available.map(|writer| (writer, memory(writer))).collect()
+}
+
+pub(crate) fn memory(writer: Writer) -> CodeMemory {
+    let options = Options {
+        writer: Some(writer),
+        ..Options::default()
+    };
+    CodeMemory::new(options).expect("an available writer")
+}
+
+/// Code, constants and data of these sizes.
+pub(crate) fn layout(sizes: [u64; 3]) -> (Layout, [SectionId; 3]) {
+    let mut layout = Layout::new();
+    let sections = std::array::from_fn(|index| {
+        layout
+            .add(Protection::ALL[index], sizes[index], 16)
+            .expect("a section")
+    });
+    (layout, sections)
+}
+
+/// Publishes a function that returns `value`.
+pub(crate) fn function(memory: &CodeMemory, value: u32) -> (codeslab::Allocation, Address) {
+    let (layout, [code, ..]) = layout([6, 0, 0]);
+    let mut in_flight = memory
+        .allocate(&Request::new(&layout))
+        .expect("room for six bytes");
+    in_flight
+        .write(code, 0, &return_constant(value))
+        .expect("six bytes");
+    let at = in_flight.address(code);
+    (in_flight.finalize().expect("a publishable function"), at)
+}
+
+const CHILD: &str = "CODESLAB_TEST_CHILD";
+
+/// Whether this process is the child that [`run_child`] started for `test`.
+pub(crate) fn is_child(test: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|name| name == test)
+}
+
+/// Runs one test of this binary in a process of its own, where [`is_child`] holds, through `shell` code that ends in
+/// `exec "$@"`.
+pub(crate) fn run_child(test: &str, shell: &str, variables: &[(&str, &str)]) -> Output {
+    let binary = std::env::current_exe().expect("this binary");
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, "sh"]).arg(binary).args([
+        "--exact",
+        "--nocapture",
+        "--test-threads=1",
+        test,
+    ]);
+    command.env(CHILD, test).envs(variables.iter().copied());
+    command.output().expect("a child process")
+}
+
+/// The child ran its test, and it passed.
+pub(crate) fn assert_passed(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{output:?}"
+    );
+}
