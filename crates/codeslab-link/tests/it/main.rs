@@ -1,5 +1,6 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
 
+mod arbitrary;
 mod archives;
 mod assembled;
 mod compiled;
