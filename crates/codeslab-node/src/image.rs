@@ -169,6 +169,10 @@ pub fn allocation_function(
     types: Vec<String>,
 ) -> napi::Result<Unknown<'static>> {
     let target = Address::new(address.get_u64().1);
+    (!allocation.is_freed())
+        .then_some(())
+        .ok_or(Error::Freed(allocation.noun()))
+        .or_throw(env)?;
     function(env, allocation, name, target, &types)
 }
 
