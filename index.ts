@@ -4,6 +4,11 @@
  *
  * Begin with {@link CodeMemory}.
  *
+ * @document docs/placing.md
+ * @document docs/linking.md
+ * @document docs/calling.md
+ * @document docs/workers.md
+ * @document docs/errors.md
  * @packageDocumentation
  */
 
