@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, SectionId};
 use crate::protection::Protection;
-use crate::shared::{Place, Segments, Shared};
+use crate::shard::{Place, Segments, Shard};
 use std::sync::Arc;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
@@ -23,25 +23,39 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    // Invariant: present until the allocation is published or given back.
-    place: Option<Place>,
-    shared: Arc<Shared>,
-    layout: Layout,
+    allocation: Allocation,
     segments: Segments,
+    layout: Layout,
+    flight: Flight,
+}
+
+/// Counts as in flight until it is dropped.
+#[derive(Debug)]
+struct Flight(Arc<Shard>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.note_landed();
+    }
 }
 
 impl InFlightAllocation {
-    pub(crate) const fn new(
-        shared: Arc<Shared>,
+    /// Takes over what `shard` carved.
+    pub(crate) fn new(
+        shard: &Arc<Shard>,
         place: Place,
         layout: Layout,
         segments: Segments,
     ) -> Self {
+        let allocation = Allocation {
+            shard: Arc::clone(shard),
+            place,
+        };
         Self {
-            place: Some(place),
-            shared,
-            layout,
+            allocation,
             segments,
+            layout,
+            flight: Flight(Arc::clone(shard)),
         }
     }
 
@@ -116,43 +130,31 @@ impl InFlightAllocation {
     ///
     /// # Errors
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
-    pub fn finalize(mut self) -> Result<Allocation> {
-        self.shared.check_process()?;
+    pub fn finalize(self) -> Result<Allocation> {
+        // An early return drops `self`, which takes everything back.
+        let shared = self.allocation.shard.shared();
+        shared.check_process()?;
         for protection in Protection::ALL {
-            let Some((bytes, publisher)) = &self.segments[protection.index()] else {
-                continue;
-            };
-            self.shared.publish(publisher, bytes, protection)?;
+            if let Some((bytes, publisher)) = &self.segments[protection.index()] {
+                shared.publish(publisher, bytes, protection)?;
+            }
         }
-        let place = self
-            .place
-            .take()
-            .expect("an in-flight allocation has a place");
-        self.shared.note_published(place);
-        Ok(Allocation {
-            place,
-            shared: Arc::clone(&self.shared),
-        })
+        let Self {
+            allocation, flight, ..
+        } = self;
+        drop(flight);
+        Ok(allocation)
     }
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
 }
 
-impl Drop for InFlightAllocation {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.segments = [None, None, None];
-            self.shared.abandon(place);
-        }
-    }
-}
-
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.
 #[derive(Debug)]
 pub struct Allocation {
+    shard: Arc<Shard>,
     place: Place,
-    shared: Arc<Shared>,
 }
 
 impl Allocation {
@@ -169,6 +171,6 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        self.shared.free(self.place);
+        self.shard.free(self.place);
     }
 }

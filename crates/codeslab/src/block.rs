@@ -51,6 +51,26 @@ impl Division {
             GRANULE
         }
     }
+
+    /// Free bytes in which a part fits for certain: what may be lost before an aligned place, and before the next if nothing
+    /// may begin at that one, counts too.
+    fn bytes_for(&self, part: Part) -> Option<u64> {
+        let granule = self.granule(part.slab);
+        let room_to_align = 2 * part.align.max(granule) - granule;
+        part.size
+            .checked_next_multiple_of(granule)?
+            .checked_add(room_to_align)
+    }
+
+    /// Bytes of a fresh block that holds all parts for certain.
+    pub(crate) fn bytes_for_all(&self, parts: &Parts) -> Option<u64> {
+        parts.iter().flatten().try_fold(0_u64, |total, part| {
+            let pages = self
+                .bytes_for(*part)?
+                .checked_next_multiple_of(self.granularity)?;
+            total.checked_add(pages)
+        })
+    }
 }
 
 /// One segment of a request, for the slab it is carved from.
@@ -89,8 +109,8 @@ impl Block {
     /// A fresh block. Its slabs take no more than they need until it is told to [`Block::grow_in_steps`].
     pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Self {
         let size = mapping.size();
-        let slabs = Protection::ALL.map(|slab| Slab::new(size, division.granule(slab)));
-        let unused = usable(mapping.range(), division.granularity);
+        let slabs = slabs(&mapping, division);
+        let unused = SpanSet::from_iter([Span { offset: 0, size }]);
         Self {
             mapping,
             division,
@@ -178,7 +198,9 @@ impl Block {
             return Ok(Some(span));
         }
         // Blocks begin at multiples of the largest alignment, so an aligned offset is an aligned address.
-        let needed = slab.round_up(part.size) + part.align.saturating_sub(GRANULE);
+        let Some(needed) = self.division.bytes_for(part) else {
+            return Ok(None);
+        };
         if !self.grow(part.slab, needed)? {
             return Ok(None);
         }
@@ -255,14 +277,13 @@ impl Block {
         let last = gap.end() - size;
         match slab {
             Protection::ReadExecute => gap.offset,
-            Protection::ReadWrite => last,
             Protection::ReadOnly if fresh => {
                 let between = (self.mapping.size() / 256).saturating_mul(self.code_share);
                 between
                     .next_multiple_of(self.division.granularity)
                     .clamp(gap.offset, last)
             }
-            Protection::ReadOnly => last,
+            Protection::ReadOnly | Protection::ReadWrite => last,
         }
     }
 
@@ -310,9 +331,11 @@ impl Block {
         );
         // SAFETY: nothing is carved, so nobody uses anything.
         unsafe { self.mapping.decommit() }?;
-        self.slabs =
-            Protection::ALL.map(|slab| Slab::new(self.mapping.size(), self.division.granule(slab)));
-        self.unused = usable(self.mapping.range(), self.division.granularity);
+        self.slabs = slabs(&self.mapping, self.division);
+        self.unused = SpanSet::from_iter([Span {
+            offset: 0,
+            size: self.mapping.size(),
+        }]);
         self.too_large = [u64::MAX; 3];
         self.grow_in_steps(self.code_share);
         Ok(())
@@ -335,30 +358,14 @@ impl Block {
     }
 }
 
-/// A block's bytes, less the granule that begins at a multiple of 4 GiB: libgcc passes over unwind information of a function
-/// whose address has no low 32 bits.
-fn usable(range: Window, granularity: u64) -> SpanSet {
-    let (start, size) = (range.first(), range.last().distance(range.first()) + 1);
-    let mut all = SpanSet::from_iter([Span { offset: 0, size }]);
-    if let Some(multiple) = start.align_up(1 << 32).filter(|at| *at <= range.last()) {
-        all.remove(Span {
-            offset: multiple.distance(start),
-            size: granularity,
-        });
-    }
-    all
+/// The offset in a block at which nothing may begin: a multiple of 4 GiB. libgcc passes over unwind information of a
+/// function whose address has no low 32 bits.
+fn avoided(range: Window) -> Option<u64> {
+    let multiple = range.first().align_up(1 << 32)?;
+    (multiple <= range.last()).then(|| multiple.distance(range.first()))
 }
 
-/// Bytes that a fresh block needs to hold all parts for certain.
-pub(crate) fn bytes_needed(parts: &Parts, granularity: u64) -> Option<u64> {
-    // The granule that may have to be left out, see `usable`.
-    let mut total = granularity;
-    for part in parts.iter().flatten() {
-        let padded = part
-            .size
-            .checked_add(part.align)?
-            .checked_next_multiple_of(granularity)?;
-        total = total.checked_add(padded)?;
-    }
-    Some(total)
+fn slabs(mapping: &Mapping, division: Division) -> [Slab; 3] {
+    let avoided = avoided(mapping.range());
+    Protection::ALL.map(|slab| Slab::new(mapping.size(), division.granule(slab), avoided))
 }

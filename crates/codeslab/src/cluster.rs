@@ -26,7 +26,7 @@ pub(crate) struct Clusters {
     backing: Backing,
     /// What blocks are aligned to.
     align: u64,
-    clusters: Vec<Cluster>,
+    all: Vec<Cluster>,
     next_id: u64,
 }
 
@@ -65,13 +65,13 @@ impl Clusters {
             reach,
             backing,
             align,
-            clusters: Vec::new(),
+            all: Vec::new(),
             next_id: 0,
         }
     }
 
     pub(crate) const fn count(&self) -> usize {
-        self.clusters.len()
+        self.all.len()
     }
 
     pub(crate) fn reserved_bytes(&self) -> u64 {
@@ -81,26 +81,24 @@ impl Clusters {
     }
 
     fn territories(&self) -> impl Iterator<Item = &Territory> {
-        self.clusters
-            .iter()
-            .flat_map(|cluster| &cluster.territories)
+        self.all.iter().flat_map(|cluster| &cluster.territories)
     }
 
     /// Takes address space for a block of `size` bytes, all of it in `window`.
     pub(crate) fn take(&mut self, size: u64, window: Window) -> Result<Site> {
-        for index in 0..self.clusters.len() {
-            let Some(room) = self.clusters[index].room(self.reach).intersect(window) else {
+        for index in 0..self.all.len() {
+            let Some(room) = self.all[index].room(self.reach).intersect(window) else {
                 continue;
             };
-            if let Some(site) = self.clusters[index].take(size, room, self.align) {
+            if let Some(site) = self.all[index].take(size, room, self.align) {
                 return Ok(site);
             }
-            let hull = self.clusters[index].hull();
+            let hull = self.all[index].hull();
             if let Some(reservation) = self.reserve_beside(hull, room, size)? {
-                self.clusters[index]
+                self.all[index]
                     .territories
                     .push(Territory::new(reservation));
-                if let Some(site) = self.clusters[index].take(size, room, self.align) {
+                if let Some(site) = self.all[index].take(size, room, self.align) {
                     return Ok(site);
                 }
             }
@@ -120,9 +118,9 @@ impl Clusters {
             territories: vec![Territory::new(reservation)],
         };
         self.next_id += 1;
-        self.clusters.push(cluster);
-        let last = self.clusters.len() - 1;
-        self.clusters[last]
+        self.all.push(cluster);
+        let last = self.all.len() - 1;
+        self.all[last]
             .take(size, window, self.align)
             .ok_or_else(|| self.out_of_reach(size, window))
     }
@@ -227,7 +225,7 @@ impl Clusters {
     /// is the last.
     pub(crate) fn give_back(&mut self, reservation: &Arc<Reservation>, block: Span) {
         let only = self.territories().count() == 1;
-        for cluster in &mut self.clusters {
+        for cluster in &mut self.all {
             let found = cluster
                 .territories
                 .iter_mut()
@@ -239,26 +237,24 @@ impl Clusters {
                 }
             }
         }
-        self.clusters
-            .retain(|cluster| !cluster.territories.is_empty());
+        self.all.retain(|cluster| !cluster.territories.is_empty());
     }
 
     /// Gives back every reservation of which nothing is used.
     pub(crate) fn trim(&mut self) {
-        for cluster in &mut self.clusters {
+        for cluster in &mut self.all {
             cluster
                 .territories
                 .retain(|territory| !territory.is_unused());
         }
-        self.clusters
-            .retain(|cluster| !cluster.territories.is_empty());
+        self.all.retain(|cluster| !cluster.territories.is_empty());
     }
 }
 
 impl Clusters {
     /// Forgets everything: in a forked child, it is the parent's.
     pub(crate) fn forget(&mut self) {
-        std::mem::take(&mut self.clusters)
+        std::mem::take(&mut self.all)
             .into_iter()
             .for_each(std::mem::forget);
     }

@@ -99,7 +99,7 @@ fn every_writer_publishes_what_was_written_with_the_right_protection_on_every_sy
                     );
                     assert_eq!(
                         fake.read(at, [100, 50, 30][index]),
-                        vec![index as u8 + 1; [100, 50, 30][index] as usize]
+                        vec![index as u8 + 1; [100, 50, 30][index]]
                     );
                     assert_eq!(allocation.segment_address(Protection::ALL[index]), Some(at));
                 }
@@ -362,7 +362,7 @@ fn no_span_begins_where_the_low_half_of_the_address_is_zero() {
     let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
     assert_eq!(
         in_flight.address(sections[0]),
-        Address::new(0x5001_0000_1000)
+        Address::new(0x5001_0000_0010)
     );
 }
 
@@ -407,7 +407,9 @@ fn the_first_writer_that_works_is_chosen_and_a_wish_that_cannot_be_met_is_refuse
         ),
         "{wish}"
     );
-    Writer::ALL.into_iter().for_each(|kind| fake.forbid(kind));
+    for kind in Writer::ALL {
+        fake.forbid(kind);
+    }
     let none = CodeMemory::on(fake.clone(), &Options::default()).unwrap_err();
     let Error::WriterUnavailable { reason, .. } = none else {
         panic!("{none}")

@@ -5,6 +5,7 @@ mod allocation;
 mod bins;
 mod bits;
 mod block;
+mod blocks;
 mod cluster;
 mod code_model;
 mod error;

@@ -6,14 +6,19 @@ use crate::code_model::CodeModel;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::options::Options;
+use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::stats::{Capabilities, Configuration, Picture, Stats, WriterStatus};
 use crate::sys::{self, Platform};
 use crate::writer::Writer;
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of a block where nobody says otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
+/// The most shards there are; more threads share them.
+const MOST_SHARDS: usize = 16;
 
 /// A manager of code memory. Clones are handles to the same one; it may be used from any thread.
 ///
@@ -30,7 +35,8 @@ const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct CodeMemory {
-    shared: Arc<Shared>,
+    // Invariant: not empty.
+    shards: Arc<[Arc<Shard>]>,
 }
 
 /// What is asked of a [`CodeMemory`]: bytes, and the windows in which all of them have to lie.
@@ -89,15 +95,26 @@ impl CodeMemory {
     /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let configuration = configure(&*platform, options)?;
+        let shared = Arc::new(Shared::new(platform, configuration));
+        let shards = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MOST_SHARDS);
         Ok(Self {
-            shared: Arc::new(Shared::new(platform, configuration)),
+            shards: (0..shards)
+                .map(|_| Arc::new(Shard::new(Arc::clone(&shared))))
+                .collect(),
         })
+    }
+
+    /// The shard that this thread carves from.
+    fn shard(&self) -> &Arc<Shard> {
+        &self.shards[turn_of_this_thread() % self.shards.len()]
     }
 
     /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.shared.configuration()
+        self.shards[0].shared().configuration()
     }
 
     /// Places a request: all of its segments in one block, or nothing.
@@ -107,9 +124,10 @@ impl CodeMemory {
     /// cannot be met; [`Error::OutOfReach`] if no address space is free where it has to be; [`Error::Refused`] if the system
     /// refuses; [`Error::Forked`] in a child process. Nothing is taken then.
     pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
-        let (place, segments) = self.shared.allocate(request.layout, request.window()?)?;
+        let shard = self.shard();
+        let (place, segments) = shard.allocate(request.layout, request.window()?)?;
         Ok(InFlightAllocation::new(
-            Arc::clone(&self.shared),
+            shard,
             place,
             request.layout.clone(),
             segments,
@@ -119,21 +137,49 @@ impl CodeMemory {
     /// What it holds now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.stats()
+        let mut stats = Stats::default();
+        self.shards.iter().for_each(|shard| shard.count(&mut stats));
+        self.shards[0].shared().count(&mut stats);
+        stats.live = stats.live.saturating_sub(stats.in_flight);
+        stats
     }
 
     /// A picture of its blocks, slabs and spans.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        Picture {
-            blocks: self.shared.pictures(),
-        }
+        let mut blocks: Vec<_> = self
+            .shards
+            .iter()
+            .flat_map(|shard| shard.pictures())
+            .collect();
+        blocks.sort_by_key(|block| block.address);
+        Picture { blocks }
     }
 
     /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.
     pub fn trim(&self) {
-        self.shared.trim();
+        let shared = self.shards[0].shared();
+        if shared.check_process().is_ok() {
+            self.shards.iter().for_each(|shard| shard.trim());
+            shared.trim();
+        }
     }
+}
+
+thread_local! {
+    /// This thread's place in the order in which threads first allocated.
+    static TURN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn turn_of_this_thread() -> usize {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    TURN.with(|turn| {
+        let mine = turn
+            .get()
+            .unwrap_or_else(|| TURNS.fetch_add(1, Ordering::Relaxed));
+        turn.set(Some(mine));
+        mine
+    })
 }
 
 /// What this process can do, with the reason for everything that it cannot.

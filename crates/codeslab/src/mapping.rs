@@ -151,7 +151,7 @@ impl Mapping {
     pub(crate) fn commit(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
         match self.file_at(pages.offset) {
             Some(place) if protection != Protection::ReadWrite => {
-                self.commit_file(pages, place, protection)?
+                self.commit_file(pages, place, protection)?;
             }
             _ => self.commit_private(pages, protection)?,
         }
@@ -218,14 +218,15 @@ impl Mapping {
 
     /// Makes the writable view, if the writer has one.
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
-        if self.writer == Writer::DualMapping && self.view.is_none() {
-            if let Some((file, offset)) = self.file_at(0) {
-                self.view = Some(
-                    self.reservation
-                        .platform()
-                        .map_view(self.size, file, offset)?,
-                );
-            }
+        if self.writer == Writer::DualMapping
+            && self.view.is_none()
+            && let Some((file, offset)) = self.file_at(0)
+        {
+            self.view = Some(
+                self.reservation
+                    .platform()
+                    .map_view(self.size, file, offset)?,
+            );
         }
         Ok(())
     }
@@ -325,7 +326,7 @@ impl Mapping {
             unsafe {
                 base.as_ptr()
                     .wrapping_add(from as usize)
-                    .write_bytes(0, (to - from) as usize)
+                    .write_bytes(0, (to - from) as usize);
             };
         }
     }

@@ -1,187 +1,162 @@
-//! The blocks of one shard: those that the threads of one turn carve from.
+//! A shard: blocks that some of the threads carve from, so that threads do not wait for each other.
+//!
+//! An allocation holds its shard and not the memory: a count that all threads change would be a place where they meet. Locks are
+//! taken in this order: a shard's blocks, then the clusters. Bytes are written and published under no lock.
 
-use crate::address::Window;
-use crate::block::{Block, Parts, Spans, TYPICAL_CODE_SHARE};
-use crate::error::Refusal;
+use crate::address::{Address, Window};
+use crate::block::{Block, Parts, Spans};
+use crate::blocks::Blocks;
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::mapping::{Bytes, Publisher};
 use crate::protection::Protection;
-use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
+use crate::shared::Shared;
+use crate::stats::{BlockPicture, Stats};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An empty block with at most this many bytes committed is kept as it is for the next request.
-const IDLE_BYTES: u64 = 1 << 20;
-
-/// Blocks by index. An index stays the same as long as the block lives.
-#[derive(Debug, Default)]
+/// A shard, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Shard {
-    blocks: Vec<Option<Block>>,
-    // The block that was carved from last.
-    current: usize,
-    allocations: u64,
+    shared: Arc<Shared>,
+    blocks: Mutex<Blocks>,
+    in_flight: AtomicU64,
 }
 
-/// What is left to do after spans were freed.
-#[derive(Debug)]
-pub(crate) enum Freed {
-    /// Nothing.
-    Done,
-    /// This block is no longer needed: give its address space back.
-    Drained(Block),
+/// Where in its shard an allocation is: 24 bytes, because there are as many as there are allocations. How long its spans are,
+/// the slabs know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    base: Address,
+    block: u32,
+    // In units of `UNIT` bytes from `base`.
+    starts: [u32; 3],
+}
+
+/// The bytes of each segment that is being written, and how to publish them.
+pub(crate) type Segments = [Option<(Bytes, Publisher)>; 3];
+
+/// Every span begins at a multiple of this many bytes.
+const UNIT: u64 = 16;
+/// Stands for no span.
+const NOWHERE: u32 = u32::MAX;
+
+impl Place {
+    fn new(block: usize, base: Address, spans: &Spans) -> Self {
+        let starts = spans.map(|span| span.map_or(NOWHERE, |span| (span.offset / UNIT) as u32));
+        Self {
+            base,
+            block: block as u32,
+            starts,
+        }
+    }
+
+    fn offset(&self, protection: Protection) -> Option<u64> {
+        let start = self.starts[protection.index()];
+        (start != NOWHERE).then(|| u64::from(start) * UNIT)
+    }
+
+    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
+        self.base.checked_add(self.offset(protection)?)
+    }
 }
 
 impl Shard {
-    pub(crate) fn block(&self, index: usize) -> &Block {
-        self.blocks[index]
-            .as_ref()
-            .expect("a block lives as long as something is carved from it")
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            blocks: Mutex::default(),
+            in_flight: AtomicU64::new(0),
+        }
     }
 
-    fn live_blocks(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().flatten()
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    /// Carves all parts from one of its blocks that lies in `window`. `None` if none has room.
-    pub(crate) fn carve(
-        &mut self,
+    fn lock(&self) -> MutexGuard<'_, Blocks> {
+        // A panic under this lock would be a broken invariant of ours; going on is no worse than stopping everybody.
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carves `layout` out of a block in `window`, and lends what was carved. One more allocation is in flight then.
+    pub(crate) fn allocate(&self, layout: &Layout, window: Window) -> Result<(Place, Segments)> {
+        self.shared.check_process()?;
+        let parts = self.shared.parts(layout)?;
+        let mut blocks = self.lock();
+        let (index, spans) = match blocks.carve(&parts, window)? {
+            Some(found) => found,
+            None => self.carve_from_new_block(&mut blocks, &parts, window)?,
+        };
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let block = blocks.block(index);
+        Ok((
+            Place::new(index, block.range().first(), &spans),
+            block.lend(&parts, &spans),
+        ))
+    }
+
+    fn carve_from_new_block(
+        &self,
+        blocks: &mut Blocks,
         parts: &Parts,
         window: Window,
-    ) -> Result<Option<(usize, Spans)>, Refusal> {
-        let last = self.blocks.len();
-        for index in std::iter::once(self.current).chain((0..last).rev()) {
-            let Some(block) = self.blocks.get_mut(index).and_then(Option::as_mut) else {
-                continue;
-            };
-            if !window.contains(block.range()) {
-                continue;
-            }
-            if let Some(spans) = block.carve(parts)? {
-                self.current = index;
-                self.allocations += 1;
-                return Ok(Some((index, spans)));
-            }
+    ) -> Result<(usize, Spans)> {
+        let share = blocks.code_share();
+        let (block, spans) = self
+            .shared
+            .new_block(parts, window, share, |block| block.carve(parts))?;
+        // Nothing more is written to the blocks before it, until something of them is reused.
+        if self.in_flight.load(Ordering::Acquire) == 0 {
+            blocks.close_views();
         }
-        Ok(None)
+        Ok((blocks.adopt(block), spans))
     }
 
-    /// 256ths of what it holds that are code.
-    pub(crate) fn code_share(&self) -> u64 {
-        let used = |protection| {
-            self.live_blocks()
-                .map(|block| block.slab(protection).used_bytes())
-                .sum::<u64>()
-        };
-        let all: u64 = Protection::ALL.into_iter().map(used).sum();
-        (used(Protection::ReadExecute) * 256)
-            .checked_div(all)
-            .unwrap_or(TYPICAL_CODE_SHARE)
+    /// One allocation less is in flight: it is published, or about to be freed.
+    pub(crate) fn note_landed(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Release);
     }
 
-    /// Takes a block from which something was carved already.
-    pub(crate) fn adopt(&mut self, block: Block) -> usize {
-        let index = self
-            .blocks
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.blocks.len());
-        if index == self.blocks.len() {
-            self.blocks.push(Some(block));
-        } else {
-            self.blocks[index] = Some(block);
+    /// Takes an allocation back that nobody uses any more.
+    pub(crate) fn free(&self, place: Place) {
+        // In a child, what is freed stays as it is: its parent runs it.
+        if self.shared.is_forked() {
+            return;
         }
-        self.current = index;
-        self.allocations += 1;
-        index
-    }
-
-    /// Takes spans back. A block that is empty then is kept if it is the only one of the usual size, and goes otherwise.
-    pub(crate) fn free(
-        &mut self,
-        index: usize,
-        offsets: &[Option<u64>; 3],
-        usual_bytes: u64,
-    ) -> Freed {
-        self.allocations -= 1;
-        let spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
-        let has_spare = self.live_blocks().any(spare);
-        let Some(block) = self.blocks[index].as_mut() else {
-            return Freed::Done;
-        };
-        block.free(offsets);
-        if !block.is_empty() {
-            return Freed::Done;
+        let offsets = Protection::ALL.map(|protection| place.offset(protection));
+        let usual = self.shared.configuration().block_size;
+        let drained = self.lock().free(place.block as usize, &offsets, usual);
+        if let Some(block) = drained {
+            self.shared.retire(block);
         }
-        if has_spare || block.mapping().size() != usual_bytes {
-            return self.blocks[index]
-                .take()
-                .map_or(Freed::Done, Freed::Drained);
+    }
+
+    /// Gives back the blocks of which nothing is used.
+    pub(crate) fn trim(&self) {
+        let drained: Vec<Block> = self.lock().drain();
+        for block in drained {
+            self.shared.retire(block);
         }
-        if block.mapping().committed_bytes() > IDLE_BYTES {
-            // If the system refuses, the pages stay and are used again.
-            let _ = block.reset();
-        }
-        Freed::Done
-    }
-
-    /// Takes out all blocks of which nothing is used.
-    pub(crate) fn drain(&mut self) -> Vec<Block> {
-        let drained = self
-            .blocks
-            .iter_mut()
-            .filter_map(|slot| slot.take_if(|block| block.is_empty()));
-        drained.collect()
-    }
-
-    /// Drops the writable views of all blocks. Nothing is in flight.
-    pub(crate) fn close_views(&mut self) {
-        self.blocks.iter_mut().flatten().for_each(Block::close_view);
-    }
-
-    /// Forgets everything: in a forked child, giving memory back would take it from the parent.
-    pub(crate) fn forget(&mut self) {
-        std::mem::take(&mut self.blocks)
-            .into_iter()
-            .for_each(std::mem::forget);
     }
 
     /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        for block in self.live_blocks() {
-            stats.blocks += 1;
-            stats.committed_bytes += block.mapping().committed_bytes();
-            stats.used_bytes += block.used_bytes();
-            stats.mappings += block.mappings();
-            stats.metadata_bytes += block.metadata_bytes();
-        }
-        stats.live += self.allocations;
+        self.lock().count(stats);
+        stats.in_flight += self.in_flight.load(Ordering::Relaxed);
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
-        self.live_blocks().map(picture).collect()
+        self.lock().pictures()
     }
 }
 
-fn picture(block: &Block) -> BlockPicture {
-    let address = block.range().first();
-    let at = |offset| address.checked_add(offset).unwrap_or(address);
-    let slabs_of = |protection: Protection| {
-        let slab = block.slab(protection);
-        slab.extents().iter().map(move |extent| SlabPicture {
-            address: at(extent.offset),
-            size: extent.size,
-            protection,
-            spans: slab
-                .spans_in(extent)
-                .map(|span| SpanPicture {
-                    address: at(span.offset),
-                    size: span.size,
-                })
-                .collect(),
-        })
-    };
-    let mut slabs: Vec<_> = Protection::ALL.into_iter().flat_map(slabs_of).collect();
-    slabs.sort_by_key(|slab| slab.address);
-    BlockPicture {
-        address,
-        size: block.mapping().size(),
-        cluster: block.cluster(),
-        slabs,
+impl Drop for Shard {
+    fn drop(&mut self) {
+        // A child's giving back would punch holes into files that its parent runs from. Exec or exit cleans up.
+        if self.shared.is_forked() {
+            self.lock().forget();
+        }
     }
 }

@@ -19,12 +19,14 @@ pub(crate) struct Slab {
     free_runs: usize,
     extents: SpanSet,
     used_bytes: u64,
+    // Where no span may begin.
+    avoided: Option<u32>,
 }
 
 impl Slab {
     /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
-    /// the page size.
-    pub(crate) fn new(block_bytes: u64, granule: u64) -> Self {
+    /// the page size. No span will begin at the offset `avoided`.
+    pub(crate) fn new(block_bytes: u64, granule: u64, avoided: Option<u64>) -> Self {
         let granule_log2 = granule.ilog2();
         let granules = block_bytes >> granule_log2;
         let granules = u32::try_from(granules).expect("a block is smaller than 2^32 granules");
@@ -36,6 +38,7 @@ impl Slab {
             free_runs: 0,
             extents: SpanSet::default(),
             used_bytes: 0,
+            avoided: avoided.map(|offset| (offset >> granule_log2) as u32),
         }
     }
 
@@ -74,7 +77,7 @@ impl Slab {
         let run = self.free_length(start)?;
         self.free.remove(start as usize);
         self.free_runs -= 1;
-        let aligned = start.next_multiple_of(align);
+        let aligned = first_place(start, align, self.avoided)?;
         self.starts.insert(aligned as usize);
         if aligned > start {
             self.note_free(start, aligned - start);
@@ -95,16 +98,16 @@ impl Slab {
     /// A free run in which `length` granules fit at a multiple of `align`.
     fn take(&mut self, length: u32, align: u32) -> Option<u32> {
         let Self {
-            bins, starts, free, ..
+            bins,
+            starts,
+            free,
+            avoided,
+            ..
         } = self;
         let length_of = |start: u32| free_length(starts, free, start);
         let fits = |start: u32, run: u32| {
-            start
-                .checked_next_multiple_of(align)
-                .is_some_and(|aligned| {
-                    let lost = aligned - start;
-                    lost <= run && run - lost >= length
-                })
+            let lost = first_place(start, align, *avoided).map(|place| place - start);
+            lost.is_some_and(|lost| lost <= run && run - lost >= length)
         };
         bins.take(length, length_of, fits)
     }
@@ -141,14 +144,13 @@ impl Slab {
         if let Some(before) = start
             .checked_sub(1)
             .and_then(|below| self.starts.previous(below as usize))
+            && self.free.contains(before)
         {
-            if self.free.contains(before) {
-                self.starts.remove(start as usize);
-                self.free.remove(before);
-                self.free_runs -= 1;
-                length += start - before as u32;
-                start = before as u32;
-            }
+            self.starts.remove(start as usize);
+            self.free.remove(before);
+            self.free_runs -= 1;
+            length += start - before as u32;
+            start = before as u32;
         }
         self.note_free(start, length);
     }
@@ -227,4 +229,14 @@ fn free_length(starts: &Bits, free: &Bits, start: u32) -> Option<u32> {
     free.contains(start)
         .then(|| starts.next(start + 1).map(|end| (end - start) as u32))
         .flatten()
+}
+
+/// The first multiple of `align` from `start` on at which a span may begin.
+fn first_place(start: u32, align: u32, avoided: Option<u32>) -> Option<u32> {
+    let place = start.checked_next_multiple_of(align)?;
+    if Some(place) == avoided {
+        place.checked_add(align)
+    } else {
+        Some(place)
+    }
 }

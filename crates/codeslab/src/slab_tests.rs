@@ -57,7 +57,8 @@ proptest! {
     #[test]
     fn spans_never_overlap_and_everything_freed_can_be_carved_again(actions in prop::collection::vec(action(), 1..120), granule_log2 in 4_u32..13) {
         let granule = 1 << granule_log2;
-        let mut slab = Slab::new(BLOCK, granule);
+        let avoided = (BLOCK / 3).next_multiple_of(granule);
+        let mut slab = Slab::new(BLOCK, granule, Some(avoided));
         let mut oracle = Oracle::default();
         for action in actions {
             match action {
@@ -73,6 +74,7 @@ proptest! {
                     match slab.carve(size, align) {
                         Some(span) => {
                             prop_assert_eq!(span.offset % align, 0);
+                            prop_assert!(span.offset != avoided);
                             prop_assert!(span.size >= size && span.size < size + granule);
                             prop_assert!(oracle.is_free(span.offset, span.end()), "{:?} is not free", span);
                             oracle.used.insert(span.offset, span.size);
@@ -109,7 +111,7 @@ proptest! {
 #[test]
 fn a_run_grown_to_measure_is_found() {
     for size in (16..200_000).step_by(1_237) {
-        let mut slab = Slab::new(BLOCK, 16);
+        let mut slab = Slab::new(BLOCK, 16, None);
         slab.extend(Span {
             offset: 4096,
             size: 4096_u64.max(slab.round_up(size).next_multiple_of(4096)),
@@ -120,7 +122,7 @@ fn a_run_grown_to_measure_is_found() {
 
 #[test]
 fn churn_does_not_grow_the_bookkeeping() {
-    let mut slab = Slab::new(BLOCK, 16);
+    let mut slab = Slab::new(BLOCK, 16, None);
     slab.extend(Span {
         offset: 0,
         size: BLOCK,

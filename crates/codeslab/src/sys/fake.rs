@@ -201,16 +201,15 @@ impl Fake {
             .expect("something is mapped there");
         let offset = at.distance(*start);
         assert!(offset < mapped.size, "{at} is not mapped");
-        match mapped.file {
-            Some((file, file_offset)) => state.files[&file].heap.read(file_offset + offset, size),
-            None => {
-                let (base, heap) = state
-                    .reservations
-                    .range(..=at)
-                    .next_back()
-                    .expect("a reservation");
-                heap.read(at.distance(*base), size)
-            }
+        if let Some((file, file_offset)) = mapped.file {
+            state.files[&file].heap.read(file_offset + offset, size)
+        } else {
+            let (base, heap) = state
+                .reservations
+                .range(..=at)
+                .next_back()
+                .expect("a reservation");
+            heap.read(at.distance(*base), size)
         }
     }
 
@@ -464,7 +463,7 @@ impl Platform for Fake {
         // SAFETY: the range is inside the file, and `bytes` is not (it is the caller's).
         unsafe {
             heap.at(offset)
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
         };
         Ok(())
     }
@@ -540,7 +539,7 @@ impl Platform for Fake {
         // SAFETY: the range is inside the reservation, and `bytes` is not.
         unsafe {
             heap.at(at.distance(base))
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len())
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
         };
         Ok(())
     }

@@ -38,30 +38,30 @@ pub(crate) fn nearest_gap(
                 near.distance(below) <= near.distance(above)
             }
         };
-        let side = if go_down { &mut below } else { &mut above };
-        let Side::Candidate(at) = *side else {
+        let next = if go_down { &mut below } else { &mut above };
+        let Side::Candidate(at) = *next else {
             return None;
         };
         if !starts.contains(Window::of_range(at, 1)?) {
-            *side = Side::Exhausted;
+            *next = Side::Exhausted;
             continue;
         }
         match obstacle(map, at, size) {
             None => return Some(at),
             // The obstacle is the lowest one, so everything between what we try next and here meets it too.
             Some(found) if go_down => {
-                *side = found
+                *next = found
                     .first()
                     .checked_sub(size)
                     .map(|at| at.align_down(align))
-                    .into()
+                    .into();
             }
             Some(found) => {
-                *side = found
+                *next = found
                     .last()
                     .checked_add(1)
                     .and_then(|at| at.align_up(align))
-                    .into()
+                    .into();
             }
         }
     }

@@ -4,12 +4,16 @@
 //! - Memory files are `memfd`s. A shared mapping of one is one VMA, and neighbours with contiguous offsets and equal rights
 //!   merge, so a slab that grows in steps stays one mapping. <https://man7.org/linux/man-pages/man2/memfd_create.2.html>
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
-//!   do those that meet RLIMIT_AS or run out of memory. We look which it was, on the failing path only.
+//!   do those that meet `RLIMIT_AS` or run out of memory. We look which it was, on the failing path only.
 //! - `MAP_FIXED_NOREPLACE` needs Linux 4.17; older kernels take it for a hint, so the address that comes back is compared.
-//! - `ftruncate` beyond RLIMIT_FSIZE kills the process with SIGXFSZ, so the limit is asked first.
+//! - `ftruncate` beyond `RLIMIT_FSIZE` kills the process with SIGXFSZ, so the limit is asked first.
 //! - `PROCMAP_QUERY` (Linux 6.11) finds the mapping at or above an address in half a microsecond, however many there are.
 //!   <https://docs.kernel.org/filesystems/proc.html>
 #![allow(unsafe_code, reason = "this file is where the system is called")]
+
+mod fork;
+mod maps;
+mod probe;
 
 use super::gaps::{AddressMap, Snapshot};
 use super::{Facts, MemoryFile, Platform};
@@ -126,7 +130,7 @@ impl Platform for Linux {
         let file = File::from(memfd()?);
         file.set_len(size)
             .map_err(|error| io_refusal("ftruncate", size, &error))?;
-        Ok(MemoryFile(file.into_raw_fd() as u64))
+        Ok(MemoryFile(file.into_raw_fd().cast_unsigned().into()))
     }
 
     fn close_file(&self, file: MemoryFile) {
@@ -181,8 +185,14 @@ impl Platform for Linux {
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: the descriptor is open, and the caller says that nobody uses that part.
-        let failed =
-            unsafe { libc::fallocate(descriptor(file), mode, offset as i64, size as i64) } != 0;
+        let failed = unsafe {
+            libc::fallocate(
+                descriptor(file),
+                mode,
+                offset.cast_signed(),
+                size.cast_signed(),
+            )
+        } != 0;
         if failed {
             Err(last_refusal("fallocate", size))
         } else {
@@ -295,7 +305,7 @@ fn map(
             rights,
             flags,
             descriptor,
-            offset as i64,
+            offset.cast_signed(),
         )
     };
     if got == libc::MAP_FAILED {
@@ -405,7 +415,6 @@ fn limit_behind(errno: i32, size: u64) -> Limit {
         libc::EACCES | libc::EPERM | libc::ENOSYS => Limit::Policy,
         libc::EMFILE | libc::ENFILE => Limit::OpenFiles,
         libc::EFBIG => Limit::FileSize,
-        libc::ENOSPC => Limit::Memory,
         libc::ENOMEM if maps::count() + 2 >= maps::most() => Limit::MapCount,
         libc::ENOMEM
             if maps::address_space_bytes().saturating_add(size)
@@ -413,7 +422,7 @@ fn limit_behind(errno: i32, size: u64) -> Limit {
         {
             Limit::AddressSpace
         }
-        libc::ENOMEM | libc::EAGAIN => Limit::Memory,
+        libc::ENOMEM | libc::EAGAIN | libc::ENOSPC => Limit::Memory,
         _ => Limit::Unknown,
     }
 }
@@ -426,289 +435,4 @@ fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
     // SAFETY: `limit` is a place for the answer. Should the call fail, it says that there is no limit.
     unsafe { libc::getrlimit(resource, &raw mut limit) };
     limit.rlim_cur
-}
-
-mod maps {
-    //! The process's mappings, by question or by reading all of them.
-
-    use super::{AddressMap, AsRawFd, File, Snapshot, Window, io_refusal};
-    use crate::address::Address;
-    use crate::error::Refusal;
-
-    /// `struct procmap_query` of linux/fs.h.
-    #[repr(C)]
-    #[derive(Default)]
-    struct ProcmapQuery {
-        size: u64,
-        query_flags: u64,
-        query_addr: u64,
-        vma_start: u64,
-        vma_end: u64,
-        vma_flags: u64,
-        vma_page_size: u64,
-        vma_offset: u64,
-        inode: u64,
-        dev_major: u32,
-        dev_minor: u32,
-        vma_name_size: u32,
-        build_id_size: u32,
-        vma_name_addr: u64,
-        build_id_addr: u64,
-    }
-
-    /// `_IOWR('f', 17, struct procmap_query)`.
-    const PROCMAP_QUERY: u64 =
-        0xc000_0000 | (size_of::<ProcmapQuery>() as u64) << 16 | (b'f' as u64) << 8 | 17;
-    const COVERING_OR_NEXT_VMA: u64 = 0x10;
-
-    /// Asks the kernel, one mapping at a time.
-    pub(super) struct LiveMap {
-        maps: File,
-    }
-
-    impl LiveMap {
-        pub(super) const fn new(maps: File) -> Self {
-            Self { maps }
-        }
-
-        /// Whether the kernel answers such questions.
-        pub(super) fn works(&self) -> bool {
-            self.query(0).is_ok()
-        }
-
-        fn query(&self, at: u64) -> std::io::Result<ProcmapQuery> {
-            let mut query = ProcmapQuery {
-                size: size_of::<ProcmapQuery>() as u64,
-                query_flags: COVERING_OR_NEXT_VMA,
-                query_addr: at,
-                ..ProcmapQuery::default()
-            };
-            // SAFETY: the kernel reads and writes one `procmap_query`, whose size it is told.
-            let answer =
-                unsafe { libc::ioctl(self.maps.as_raw_fd(), PROCMAP_QUERY, &raw mut query) };
-            if answer < 0 {
-                Err(std::io::Error::last_os_error())
-            } else {
-                Ok(query)
-            }
-        }
-    }
-
-    impl AddressMap for LiveMap {
-        fn mapping_from(&self, at: Address) -> Option<Window> {
-            let found = self.query(at.value()).ok()?;
-            Window::new(
-                Address::new(found.vma_start),
-                Address::new(found.vma_end - 1),
-            )
-        }
-    }
-
-    /// Reads all of them.
-    pub(super) fn read() -> Result<Snapshot, Refusal> {
-        let text = std::fs::read_to_string("/proc/self/maps")
-            .map_err(|error| io_refusal("read /proc/self/maps", 0, &error))?;
-        Ok(Snapshot::new(text.lines().filter_map(parse).collect()))
-    }
-
-    fn parse(line: &str) -> Option<Window> {
-        let (start, end) = line.split(' ').next()?.split_once('-')?;
-        let start = u64::from_str_radix(start, 16).ok()?;
-        let end = u64::from_str_radix(end, 16).ok()?;
-        Window::new(Address::new(start), Address::new(end.checked_sub(1)?))
-    }
-
-    /// How many mappings the process has; 0 if nobody says.
-    pub(super) fn count() -> usize {
-        std::fs::read("/proc/self/maps")
-            .map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
-    }
-
-    /// How many it may have.
-    pub(super) fn most() -> usize {
-        let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
-        text.trim().parse().unwrap_or(65_530)
-    }
-
-    /// What RLIMIT_AS is compared with; 0 if nobody says.
-    pub(super) fn address_space_bytes() -> u64 {
-        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let pages: u64 = text
-            .split(' ')
-            .next()
-            .and_then(|pages| pages.parse().ok())
-            .unwrap_or(0);
-        pages * 4096
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::{LiveMap, parse, read};
-        use crate::address::Address;
-        use crate::sys::gaps::AddressMap;
-
-        #[test]
-        fn a_line_of_maps_gives_its_range() {
-            let line = "7f0000001000-7f0000003000 r-xp 00000000 00:00 0    [vdso]";
-            let range = parse(line).unwrap();
-            assert_eq!(
-                (range.first(), range.last()),
-                (
-                    Address::new(0x7f00_0000_1000),
-                    Address::new(0x7f00_0000_2fff)
-                )
-            );
-            assert_eq!(parse("nonsense"), None);
-            assert_eq!(parse(""), None);
-        }
-
-        #[test]
-        fn asking_and_reading_agree() {
-            let live = LiveMap::new(std::fs::File::open("/proc/self/maps").unwrap());
-            if !live.works() {
-                return;
-            }
-            let here = Address::new(read as *const () as u64);
-            assert_eq!(live.mapping_from(here), read().unwrap().mapping_from(here));
-        }
-    }
-}
-
-mod fork {
-    //! Noticing that this is a forked child without asking the system each time: one page that the kernel clears in a
-    //! child (MADV_WIPEONFORK, Linux 4.14).
-
-    use super::{RESERVE, Refusal, last_refusal, map, pointer};
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// The process's number on a page that a fork clears.
-    #[derive(Clone, Copy, Debug)]
-    pub(super) struct Identity {
-        page: &'static AtomicU32,
-    }
-
-    impl Identity {
-        /// The page is made once and stays as long as the process.
-        pub(super) fn of_process() -> Result<Self, Refusal> {
-            static PAGE: OnceLock<Result<Identity, Refusal>> = OnceLock::new();
-            PAGE.get_or_init(Self::new).clone()
-        }
-
-        fn new() -> Result<Self, Refusal> {
-            const SIZE: u64 = 4096;
-            let rights = libc::PROT_READ | libc::PROT_WRITE;
-            let page = pointer(map(None, SIZE, rights, RESERVE, None)?);
-            // SAFETY: the page is new and nobody else's.
-            let failed = unsafe {
-                libc::madvise(page.as_ptr().cast(), SIZE as usize, libc::MADV_WIPEONFORK)
-            } != 0;
-            if failed {
-                return Err(last_refusal("madvise", SIZE));
-            }
-            // SAFETY: the page is never unmapped, aligned, zero, and only used as this.
-            Ok(Self {
-                page: unsafe { page.cast::<AtomicU32>().as_ref() },
-            })
-        }
-
-        pub(super) fn process_id(self) -> u32 {
-            let known = self.page.load(Ordering::Relaxed);
-            if known != 0 {
-                return known;
-            }
-            let id = std::process::id();
-            self.page.store(id, Ordering::Relaxed);
-            id
-        }
-    }
-}
-
-mod probe {
-    //! Whether a writer works here: write a function that returns 42, call it.
-
-    use super::{Limit, Linux, Platform, Protection, Refusal, Writer, pointer};
-    use crate::address::Address;
-
-    /// mov eax, 42; ret
-    const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
-
-    pub(super) fn probe(linux: &Linux, writer: Writer) -> Result<(), Refusal> {
-        let size = linux.page_size.bytes();
-        let at = linux.reserve(size, size)?;
-        let result = match writer {
-            Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size),
-            Writer::Protect | Writer::SelfMem => through_private(linux, writer, at, size),
-        };
-        let result = result.and_then(|()| call(at));
-        // SAFETY: the reservation is ours, and the call has returned. Nothing would use what a failure leaves behind.
-        let _ = unsafe { linux.release(at, size) };
-        result
-    }
-
-    fn through_file(linux: &Linux, writer: Writer, at: Address, size: u64) -> Result<(), Refusal> {
-        let file = linux.create_file(size)?;
-        let write = || {
-            if writer == Writer::FileWrite {
-                return linux.write_file(file, 0, &ANSWER);
-            }
-            let view = linux.map_view(size, file, 0)?;
-            // SAFETY: the view is a fresh page, longer than the code.
-            unsafe {
-                view.copy_from_nonoverlapping(
-                    pointer(Address::new(ANSWER.as_ptr() as u64)),
-                    ANSWER.len(),
-                )
-            };
-            // SAFETY: the view is whole and no longer used.
-            unsafe { linux.unmap_view(view, size) };
-            Ok(())
-        };
-        // SAFETY: the range is our own reservation.
-        let result = write()
-            .and_then(|()| unsafe { linux.map_file(at, size, file, 0, Protection::ReadExecute) });
-        linux.close_file(file);
-        result
-    }
-
-    fn through_private(
-        linux: &Linux,
-        writer: Writer,
-        at: Address,
-        size: u64,
-    ) -> Result<(), Refusal> {
-        // SAFETY: the range is our own reservation.
-        let view = unsafe { linux.map_private(at, size, Protection::ReadWrite) }?;
-        if writer == Writer::Protect {
-            // SAFETY: the page is fresh and longer than the code.
-            unsafe {
-                view.copy_from_nonoverlapping(
-                    pointer(Address::new(ANSWER.as_ptr() as u64)),
-                    ANSWER.len(),
-                )
-            };
-        }
-        // SAFETY: nobody but us uses the page.
-        unsafe { linux.protect(at, size, Protection::ReadExecute) }?;
-        if writer == Writer::SelfMem {
-            // SAFETY: the page is private and nobody but us uses it.
-            unsafe { linux.write_self(at, &ANSWER) }?;
-        }
-        Ok(())
-    }
-
-    fn call(at: Address) -> Result<(), Refusal> {
-        // SAFETY: a function of that type was written there.
-        let function: extern "C" fn() -> i32 =
-            unsafe { std::mem::transmute(at.value() as *const ()) };
-        if function() == 42 {
-            Ok(())
-        } else {
-            Err(Refusal::foreseen(
-                "a call of written code",
-                0,
-                Limit::Unknown,
-            ))
-        }
-    }
 }
