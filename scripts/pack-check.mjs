@@ -8,6 +8,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { pack } from './pack.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
+import { examples } from './examples.mjs'
 
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
@@ -24,6 +25,7 @@ await main(() => {
     install(project, tarballs)
     for (const node of nodes()) useFrom(project, node)
     for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
+    typecheckExamples(project)
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
@@ -102,6 +104,24 @@ function typecheck(project, moduleResolution) {
   }
   const files = isBundler ? ['use.mts'] : ['use.mts', 'use-commonjs.cts']
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  run(process.execPath, [typescript, '--project', '.'], { cwd: project })
+}
+
+/**
+ * The examples in the guides and in the API reference must at least compile.
+ *
+ * @param {string} project
+ */
+function typecheckExamples(project) {
+  const files = examples().map(({ name, text }) => {
+    writeFileSync(join(project, `${name}.mts`), text)
+    return `${name}.mts`
+  })
+  console.log(`tsc --strict, ${files.length} examples of the guides and the API reference`)
+  const types = { types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] }
+  const compilerOptions = { ...types, module: 'nodenext', target: 'es2022', strict: true, noEmit: true }
+  const lib = ['es2022', 'esnext.disposable']
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...compilerOptions, lib }, files }))
   run(process.execPath, [typescript, '--project', '.'], { cwd: project })
 }
 
