@@ -28,19 +28,32 @@ export function prepare() {
 /** Says what has to be installed by hand, all at once. */
 export function checkTools() {
   const problems = []
-  if (!nodeIsNewEnough(process.versions.node)) {
+  if (!isAtLeast(process.versions.node, 20, 19)) {
     problems.push(`Node ${process.versions.node} is too old: 20.19 or newer is needed (https://nodejs.org).`)
   }
   for (const [tool, help] of Object.entries(missing)) {
-    if (ask(tool, ['--version']) === undefined) problems.push(help)
+    const version = ask(tool, ['--version'])
+    if (version === undefined) problems.push(help)
+    else if (tool === 'cargo') problems.push(...rustProblems(version))
   }
   if (problems.length > 0) throw new Failure(problems.join('\n'))
 }
 
-/** @param {string} version */
-function nodeIsNewEnough(version) {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major > 20 || (major === 20 && minor >= 19)
+/** @param {string} version what `cargo --version` says */
+function rustProblems(version) {
+  const number = version.split(' ')[1] ?? ''
+  // `rust-version` in Cargo.toml; an older cargo does not even understand that file.
+  return isAtLeast(number, 1, 90) ? [] : [`Rust ${number} is too old: 1.90 or newer is needed (rustup update).`]
+}
+
+/**
+ * @param {string} version
+ * @param {number} major
+ * @param {number} minor
+ */
+function isAtLeast(version, major, minor) {
+  const [itsMajor = 0, itsMinor = 0] = version.split('.').map(Number)
+  return itsMajor > major || (itsMajor === major && itsMinor >= minor)
 }
 
 /** Installs node_modules as the lock file has it. */
