@@ -1,4 +1,42 @@
 //! Code memory for just-in-time compilers, linkers, emulators and hooks.
+//!
+//! Machine code reaches its constants, its data and its callees through short displacements: ±2 GiB on x86-64. A
+//! [`CodeMemory`] reserves blocks of address space smaller than that, carves the code, the constants and the data of one
+//! request out of one block, and places the block where the request says ([`Request::within`]).
+//!
+//! ```
+//! use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+//!
+//! // Sizes first: from here on nothing changes its size,
+//! let mut layout = Layout::new();
+//! let text = layout.add(Protection::ReadExecute, 7, 16)?;
+//! let counter = layout.add(Protection::ReadWrite, 4, 4)?;
+//!
+//! // then addresses: from here on nothing changes its place,
+//! let memory = CodeMemory::new(Options::default())?;
+//! let mut in_flight = memory.allocate(&Request::new(&layout))?;
+//! let displacement = in_flight.address(counter).offset_from(in_flight.address(text)) - 6;
+//!
+//! // then bytes: inc dword ptr [rip + displacement]; ret
+//! in_flight.write(text, 0, &[0xff, 0x05])?;
+//! in_flight.write(text, 2, &i32::try_from(displacement).unwrap().to_le_bytes())?;
+//! in_flight.write(text, 6, &[0xc3])?;
+//!
+//! // and then it can be executed, and no longer be written.
+//! let allocation = in_flight.finalize()?;
+//! allocation.free();
+//! # Ok::<(), codeslab::Error>(())
+//! ```
+//!
+//! What holds always:
+//!
+//! - Within one request every address reaches every other, and nothing lies outside of the request's windows.
+//! - No byte is writable and executable through one address, whichever [`Writer`] is in use.
+//! - An error leaves everything as it was: a request is met whole or not at all.
+//! - All of it may be used from any thread.
+//!
+//! What it does not do: it parses no objects and applies no relocations (`codeslab-link` does), it moves nothing that it has
+//! placed, and it does not know whether somebody still executes what you free.
 
 mod address;
 mod allocation;
