@@ -5,8 +5,9 @@ import { install } from '#native'
 import { hexadecimal } from './inspect.ts'
 
 /**
- * Every {@link CodeslabError.code}, with what it says. It stays in the published typings, where {@link CodeslabErrorCode}
- * refers to it.
+ * Every {@link CodeslabError.code}, with what it says.
+ *
+ * @internal
  */
 export const codes = {
   ERR_CODESLAB_ABANDONED: 'An in-flight allocation was used after it was abandoned.',
@@ -57,6 +58,9 @@ export const codes = {
 
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
+ *
+ * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
+ * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
  *
  * @example
  * ```ts
@@ -161,9 +165,19 @@ export class CodeslabError extends Error {
   }
 }
 
-// What native code refuses becomes one of these right there, so that it is thrown from where it happened.
-install((code, message, names, values) => {
+/** What native code refuses becomes one of these right there, so that it is thrown from where it happened. */
+function fromNative(
+  code: string,
+  message: string,
+  names: string[],
+  values: (string | number | bigint)[],
+  cause: unknown,
+): CodeslabError {
   const facts = Object.fromEntries(names.map((name, index) => [name, values[index]]))
   const error = new CodeslabError(`ERR_CODESLAB_${code}` as CodeslabErrorCode, message, facts)
+  if (cause instanceof Error) error.cause = cause
+  Error.captureStackTrace(error, fromNative)
   return error
-})
+}
+
+install(fromNative)

@@ -195,10 +195,11 @@ export class Image {
 
   #summary(): Record<string, unknown> {
     const symbols = this.symbols()
-    const shown = symbols
-      .slice(0, SHOWN)
-      .map(symbol => [symbol.name, region(symbol.address, symbol.size, symbol.protection)])
-    const rest = symbols.length - shown.length
-    return { ...Object.fromEntries(shown), ...(rest > 0 && { more: rest }) }
+    const summary: Record<string, unknown> = {}
+    for (const { name, address, size, protection } of symbols.slice(0, SHOWN)) {
+      summary[name] = region(address, size, protection)
+    }
+    if (symbols.length > SHOWN) summary['more'] = symbols.length - SHOWN
+    return summary
   }
 }

@@ -125,7 +125,9 @@ export function encodeOptions(options: LinkOptions): NativeLinkOptions {
   if (!Array.isArray(libraries)) throw invalidType('libraries', 'an array', libraries)
   checkObject(externals, 'externals')
   const entries: [string, ExternalAddress][] =
-    externals instanceof Map ? [...(externals as Map<string, ExternalAddress>)] : Object.entries(externals)
+    externals instanceof Map
+      ? [...(externals as Map<string, ExternalAddress>)]
+      : Object.entries<ExternalAddress>(externals as Record<string, ExternalAddress>)
   return {
     externalNames: entries.map(([name]) => name),
     externalAddresses: entries.map(([name, address]) => toExternal(name, address)),

@@ -24,34 +24,35 @@ export interface Surroundings {
   readonly files?: Readonly<Record<string, Uint8Array>>
   /** Environment variables that it has besides those of this process. */
   readonly environment?: Readonly<Record<string, string>>
-  /** A shell command that goes before it, such as `ulimit`. */
-  readonly limit?: string
+  /** Options of Node. */
+  readonly flags?: readonly string[]
 }
 
 /** Where a program finds what these tests import. */
-const root = pathToFileURL(resolve(import.meta.dirname, '..', '..')).href
+const library = pathToFileURL(resolve(import.meta.dirname, '..', '..', 'index.ts')).href
 
 /** Runs a module whose code is `program`, in which `codeslab` is imported and `input(name)` reads a file. */
-export function run(program: string, { files = {}, environment = {}, limit = ':' }: Surroundings = {}): Ending {
+export function run(program: string, surroundings: Surroundings = {}): Ending {
+  const { files = {}, environment = {}, flags = [] } = surroundings
   const folder = mkdtempSync(join(tmpdir(), 'codeslab-test-'))
   try {
     for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
     const path = join(folder, 'program.mts')
     writeFileSync(path, prelude + program)
-    const command = `${limit}; exec "$0" --no-warnings "$1" "$2"`
     const env = { ...process.env, NODE_OPTIONS: '', ...environment }
-    const ended = spawnSync('bash', ['-c', command, process.execPath, path, folder], { env, encoding: 'utf8' })
+    const ended = spawnSync(process.execPath, ['--no-warnings', ...flags, path, folder], { env, encoding: 'utf8' })
     return { status: ended.status, signal: ended.signal, output: ended.stdout, complaints: ended.stderr }
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
+/** What every program begins with. */
 const prelude = `
-import { readFileSync } from 'node:fs'
-import { CodeMemory, CodeslabError, Image } from '${root}/index.ts'
+import { readFileSync, writeSync } from 'node:fs'
+import { CodeMemory, CodeslabError, Image } from '${library}'
 const input = (name: string) => readFileSync(process.argv[2] + '/' + name)
-const report = (value: unknown) => console.log(JSON.stringify(value, (_key, item) =>
+const report = (value: unknown) => writeSync(1, JSON.stringify(value, (_key, item) =>
   typeof item === 'bigint' ? '0x' + item.toString(16) : item))
 const caught = (action: () => unknown) => {
   try {

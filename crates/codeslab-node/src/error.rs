@@ -85,6 +85,16 @@ impl Error {
         }
     }
 
+    /// The error that this one comes from, where that says more than this one.
+    pub(crate) fn cause(&self) -> Option<Self> {
+        match self {
+            Self::Link(codeslab_link::Error::Unplaceable { cause, .. }) => {
+                Some(Self::Memory(cause.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// The error's numbers and names, by field.
     pub(crate) fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {

@@ -13,19 +13,25 @@ use napi_derive::napi;
 /// A fact as JavaScript sees it.
 type JsFact = Either3<f64, BigInt, String>;
 
-type ErrorArguments = FnArgs<(String, String, Vec<String>, Vec<JsFact>)>;
+type ErrorArguments = FnArgs<(
+    String,
+    String,
+    Vec<String>,
+    Vec<JsFact>,
+    Option<Unknown<'static>>,
+)>;
 
 /// What an environment keeps until it ends.
 struct Instance {
     make_error: FunctionRef<ErrorArguments, Unknown<'static>>,
 }
 
-/// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues)`.
+/// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`.
 #[napi]
 pub fn install(
     env: Env,
     #[napi(
-        ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string)[]) => Error"
+        ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string)[], cause: unknown) => Error"
     )]
     make_error: Function<'_, ErrorArguments, Unknown<'static>>,
 ) -> napi::Result<()> {
@@ -65,7 +71,7 @@ fn exception(env: Env, error: &Error) -> napi::Error {
     }
 }
 
-fn make_error<'a>(env: Env, error: &Error) -> napi::Result<Unknown<'a>> {
+fn make_error(env: Env, error: &Error) -> napi::Result<Unknown<'static>> {
     let instance = env
         .get_instance_data::<Instance>()?
         .ok_or_else(|| napi::Error::from_reason("the module is not installed"))?;
@@ -74,7 +80,10 @@ fn make_error<'a>(env: Env, error: &Error) -> napi::Result<Unknown<'a>> {
         .into_iter()
         .map(|(name, fact)| (name.to_owned(), js_fact(fact)))
         .unzip();
-    let arguments = (error.code().to_owned(), error.to_string(), names, values);
+    let cause = error.cause();
+    let cause = cause.map(|cause| make_error(env, &cause)).transpose()?;
+    let code = error.code().to_owned();
+    let arguments = (code, error.to_string(), names, values, cause);
     instance
         .make_error
         .borrow_back(&env)?

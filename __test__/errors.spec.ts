@@ -1,0 +1,360 @@
+import test from 'ava'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CodeMemory, CodeslabError, Image, type CodeslabErrorCode, type Graph, type LinkInput } from '../index.ts'
+import { codes } from '../src/errors.ts'
+import { archive, assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
+import { run, type Surroundings } from './helpers/process.ts'
+
+/** How a code comes about, and what the error says then. */
+interface Scenario {
+  /** Throws it here. */
+  readonly provoke?: () => unknown
+  /** Or a program that reports it, in a process of its own. */
+  readonly program?: string
+  readonly surroundings?: Surroundings
+  /** What the error has to say. */
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+// Some errors come from deep inside.
+Error.stackTraceLimit = 50
+
+const memory = new CodeMemory()
+const two = compile('int one(void) { return 1; } int two = 2;')
+const limits = { 'limits.o': compileFixture('limits.c') }
+
+const allocate = (request: object, placement?: object) => () =>
+  memory.allocate(request as Parameters<typeof memory.allocate>[0], placement)
+const link = (input: LinkInput | LinkInput[], options?: object) => () => memory.link(input, options)
+
+/** An object in which bytes were changed. */
+function patched(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
+  const copy = Buffer.from(bytes)
+  change(copy)
+  return copy
+}
+
+/** The file offset of the first section of a type in a 64-bit ELF object. */
+function sectionOffset(bytes: Buffer, type: number): number {
+  const start = Number(bytes.readBigUInt64LE(40))
+  const count = bytes.readUInt16LE(60)
+  const headers = Array.from({ length: count }, (_, index) => start + index * 64)
+  const header = headers.find(header => bytes.readUInt32LE(header + 4) === type)
+  if (header === undefined) throw new Error(`no section of type ${String(type)}`)
+  return Number(bytes.readBigUInt64LE(header + 24))
+}
+
+/** A graph of one 16-byte section of code with one relocation at its start. */
+function graph(type: string, symbol: string, addend = 0): Graph {
+  const relocations = [{ offset: 0, type: type as 'R_X86_64_64', symbol, addend }]
+  return {
+    name: 'made.s',
+    sections: [{ name: '.text', protection: 'rx', bytes: Buffer.alloc(16), relocations }],
+    symbols: [{ name: 'main', section: '.text' }],
+  }
+}
+
+/** A program that links `limits.o` before anything goes wrong and reports what is thrown afterwards. */
+function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 'surroundings'> {
+  const program = `
+    const limits = new CodeMemory().link(input('limits.o'))
+    const limit = (name: string, ...values: any[]) =>
+      limits.function(name, { return: 'int32', arguments: values.map(() => 'uint64') as any })(...values)
+    const memory = new CodeMemory({ writer: 'dual-mapping' })
+    memory.stats()
+    ${straits}
+    report(caught(() => ${action}))
+  `
+  return { program, surroundings: { files: limits } }
+}
+
+const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
+
+/**
+ * All codes but two. No port is missing where these tests run. And no JavaScript runs in a process that was forked without a
+ * program of its own, because V8 keeps its heap from such processes; what is left in one is tested in Rust.
+ */
+type Producible = Exclude<CodeslabErrorCode, 'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED'>
+
+const scenarios: Record<Producible, Scenario> = {
+  ERR_CODESLAB_ABANDONED: {
+    provoke() {
+      const inFlight = memory.allocate({ text: { protection: 'rx', size: 1 } })
+      inFlight.abandon()
+      inFlight.finalize()
+    },
+    facts: {},
+  },
+  ERR_CODESLAB_ADDRESS_SPACE_LIMIT: {
+    ...inStraits(
+      "limit('limit_address_space', 2 ** 20)",
+      "memory.allocate({ text: { protection: 'rx', size: 2 ** 28 } })",
+    ),
+    facts: { limit: 'address-space', errno: 12 },
+  },
+  ERR_CODESLAB_CLOSED: {
+    provoke() {
+      const closed = new CodeMemory()
+      closed.dispose()
+      closed.stats()
+    },
+    facts: {},
+  },
+  ERR_CODESLAB_CONFLICTING_SYMBOLS: {
+    provoke: link(
+      {
+        name: 'apart.s',
+        sections: [
+          {
+            name: '.text',
+            protection: 'rx',
+            bytes: Buffer.alloc(16),
+            relocations: [
+              { offset: 0, type: 'R_X86_64_PC32', symbol: 'low' },
+              { offset: 4, type: 'R_X86_64_PC32', symbol: 'high' },
+            ],
+          },
+        ],
+      },
+      { externals: { low: 0x1000_0000n, high: 0x7000_0000_0000n } },
+    ),
+    facts: { first: 'high', second: 'low' },
+  },
+  ERR_CODESLAB_CONFLICTING_WINDOWS: {
+    provoke: allocate(
+      { text: { protection: 'rx', size: 1 } },
+      {
+        within: [
+          { first: 0, last: 0xfff },
+          { first: 0x2000n, last: 0x3000n },
+        ],
+      },
+    ),
+    facts: { distance: 0x1001 },
+  },
+  ERR_CODESLAB_DISCARDED_SECTION: {
+    provoke: link({
+      name: 'discarded.o',
+      bytes: assemble('.section .notes, "", @progbits\nnote: .quad 1\n.data\n.quad note\n'),
+    }),
+    facts: { object: 'discarded.o', section: '.data', relocation: 'R_X86_64_64' },
+  },
+  ERR_CODESLAB_DUPLICATE_SYMBOL: {
+    provoke: link([
+      { name: 'a.o', bytes: two },
+      { name: 'b.o', bytes: two },
+    ]),
+    facts: { first: 'a.o', second: 'b.o' },
+  },
+  ERR_CODESLAB_EMPTY_REQUEST: { provoke: allocate({}), facts: {} },
+  ERR_CODESLAB_FILE_SIZE_LIMIT: {
+    ...inStraits("limit('limit_file_size', 4096)", place),
+    facts: { limit: 'file-size' },
+  },
+  ERR_CODESLAB_FINALIZED: {
+    provoke() {
+      const inFlight = memory.allocate({ text: { protection: 'rx', size: 1 } })
+      inFlight.finalize().free()
+      inFlight.text.write(Uint8Array.of(0xc3))
+    },
+    facts: {},
+  },
+  ERR_CODESLAB_FORBIDDEN: {
+    ...inStraits("limit('refuse_executable_files', 13)", place),
+    facts: { limit: 'policy', errno: 13, syscall: 'mmap' },
+  },
+  ERR_CODESLAB_FREED: {
+    provoke() {
+      const image = memory.link(two)
+      image.free()
+      image.symbols()
+    },
+    facts: {},
+  },
+  ERR_CODESLAB_INVALID_ALIGNMENT: {
+    provoke: allocate({ text: { protection: 'rx', size: 1, align: 3 } }),
+    facts: { align: 3, limit: 2 ** 20 },
+  },
+  ERR_CODESLAB_INVALID_BLOCK_SIZE: {
+    provoke: () => new CodeMemory({ blockSize: 12345 }),
+    facts: { size: 12345, minimum: 4 * CodeMemory.capabilities().pageSize, maximum: 2 ** 30 },
+  },
+  ERR_CODESLAB_INVALID_ENVIRONMENT: {
+    program: 'report(caught(() => new CodeMemory()))',
+    surroundings: { environment: { CODESLAB_WRITER: 'pencil' } },
+    facts: { variable: 'CODESLAB_WRITER', value: 'pencil' },
+  },
+  ERR_CODESLAB_INVALID_GRAPH: {
+    provoke: link({ name: 'made.s', sections: [], symbols: [{ name: 'main', section: '.text' }] }),
+    facts: { object: 'made.s', symbol: 'main', section: '.text' },
+  },
+  ERR_CODESLAB_INVALID_INDEX: {
+    provoke: link({
+      name: 'index.o',
+      // The symbol of the first relocation, which is the upper half of r_info.
+      bytes: patched(assemble('.text\n.globl f\nf: call g\n'), bytes => {
+        bytes.writeUInt32LE(999, sectionOffset(bytes, 4) + 12)
+      }),
+    }),
+    facts: { object: 'index.o', what: 'symbol', index: 999 },
+  },
+  ERR_CODESLAB_INVALID_SECTION_NAME: {
+    provoke: allocate({ finalize: { protection: 'rx', size: 1 } }),
+    facts: { section: 'finalize' },
+  },
+  ERR_CODESLAB_INVALID_SIGNATURE: {
+    provoke: () => memory.link(two).function('one', { return: 'int33' as 'int32' }),
+    facts: { type: 'int33' },
+  },
+  ERR_CODESLAB_INVALID_SIZE: {
+    provoke: allocate({ text: { protection: 'rx', size: 0 } }),
+    facts: { section: 'text', size: 0 },
+  },
+  ERR_CODESLAB_MALFORMED: {
+    provoke: link({ name: 'half.o', bytes: two.subarray(0, two.length / 2) }),
+    facts: { object: 'half.o' },
+  },
+  ERR_CODESLAB_NOT_EXECUTABLE: {
+    provoke: () => memory.link(two).function('two', {}),
+    facts: { symbol: 'two', protection: 'rw' },
+  },
+  ERR_CODESLAB_NOT_RELOCATABLE: {
+    provoke: link({ name: 'shared.so', bytes: compileShared('int one(void) { return 1; }') }),
+    facts: { object: 'shared.so' },
+  },
+  ERR_CODESLAB_OUT_OF_BOUNDS: {
+    provoke() {
+      const inFlight = memory.allocate({ text: { protection: 'rx', size: 8 } })
+      try {
+        inFlight.text.write(Buffer.alloc(4), 5)
+      } finally {
+        inFlight.abandon()
+      }
+    },
+    facts: { offset: 5, length: 4, size: 8 },
+  },
+  ERR_CODESLAB_OUT_OF_MEMORY: {
+    program: `
+      const limits = new CodeMemory().link(input('limits.o'))
+      const memory = new CodeMemory({ writer: 'protect' })
+      limits.function('limit_data', { return: 'int32', arguments: ['uint64'] })(2 ** 20)
+      report(caught(() => memory.allocate({ text: { protection: 'rx', size: 2 ** 26 } })))
+    `,
+    surroundings: { files: limits },
+    facts: { limit: 'memory', errno: 12 },
+  },
+  ERR_CODESLAB_OUT_OF_REACH: {
+    provoke: allocate({ text: { protection: 'rx', size: 64 } }, { within: [{ first: 0, last: 1000 }] }),
+    facts: { windowFirst: 0n, windowLast: 1000n },
+  },
+  ERR_CODESLAB_OVERFLOW: {
+    provoke: link(graph('R_X86_64_8', 'big'), { externals: { big: 0x1234 } }),
+    facts: {
+      object: 'made.s',
+      section: '.text',
+      relocation: 'R_X86_64_8',
+      symbol: 'big',
+      address: 0x1234n,
+      value: 0x1234,
+    },
+  },
+  ERR_CODESLAB_SYSTEM: {
+    ...inStraits("limit('refuse_executable_files', 5)", place),
+    facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
+  },
+  ERR_CODESLAB_THIN_ARCHIVE: {
+    provoke: link({ name: 'thin.a', bytes: archive({ 'two.o': two }, 'rcsT') }),
+    facts: { object: 'thin.a' },
+  },
+  ERR_CODESLAB_TOO_LARGE: {
+    provoke: allocate({ text: { protection: 'rx', size: 2 ** 40 } }),
+    facts: { size: 2 ** 40 },
+  },
+  ERR_CODESLAB_TOO_MANY_FILES: {
+    ...inStraits("limit('limit_files')", place),
+    facts: { limit: 'open-files', errno: 24 },
+  },
+  ERR_CODESLAB_TOO_MANY_MAPPINGS: {
+    ...inStraits(
+      // Once there is no mapping left, Node has none either: the spare ones are used up quickly, and all are given back.
+      "limit('use_up_mappings', 64); const memories: unknown[] = []",
+      `{
+        const error = caught(() => { for (;;) memories.push(new CodeMemory().allocate({ text: { protection: 'rx', size: 1 } })) })
+        limit('give_mappings_back')
+        throw Object.assign(new CodeslabError('ERR_CODESLAB_SYSTEM', ''), error)
+      }`,
+    ),
+    facts: { limit: 'map-count', errno: 12 },
+  },
+  ERR_CODESLAB_UNDEFINED_SYMBOL: {
+    provoke: link({ name: 'lonely.o', bytes: compile('int nobody(void); int f(void) { return nobody() + 1; }') }),
+    facts: { object: 'lonely.o', section: '.text', symbol: 'nobody' },
+  },
+  ERR_CODESLAB_UNKNOWN_FORMAT: {
+    provoke: link({ name: 'noise.o', bytes: Buffer.from('not an object file') }),
+    facts: { object: 'noise.o' },
+  },
+  ERR_CODESLAB_UNKNOWN_RELOCATION: {
+    provoke: link(graph('R_X86_64_WISH', 'main')),
+    facts: { object: 'made.s', section: '.text', relocation: 'R_X86_64_WISH', symbol: 'main', offset: 0 },
+  },
+  ERR_CODESLAB_UNKNOWN_SYMBOL: { provoke: () => memory.link(two).address('three'), facts: { symbol: 'three' } },
+  ERR_CODESLAB_UNKNOWN_TOKEN: { provoke: () => Image.open('nonsense'), facts: { token: 'nonsense' } },
+  ERR_CODESLAB_UNSUPPORTED: {
+    provoke: link({ name: 'tls.o', bytes: compile('_Thread_local int own; int f(void) { return own; }', '-fPIC') }),
+    facts: { object: 'tls.o', feature: 'thread-local' },
+  },
+  ERR_CODESLAB_UNSUPPORTED_CODE_MODEL: {
+    provoke: () => new CodeMemory({ codeModel: 'tiny' }),
+    facts: { codeModel: 'tiny', architecture: 'x86_64' },
+  },
+  ERR_CODESLAB_WRITABLE_CODE: {
+    provoke: link({ name: 'both.o', bytes: assemble('.section .both, "awx", @progbits\nnop\n') }),
+    facts: { object: 'both.o', section: '.both' },
+  },
+  ERR_CODESLAB_WRITER_UNAVAILABLE: {
+    provoke: () => new CodeMemory({ writer: 'pencil' as 'protect' }),
+    facts: { writer: 'pencil' },
+  },
+  ERR_CODESLAB_WRONG_ARCHITECTURE: {
+    provoke: link({ name: 'arm.o', bytes: patched(two, bytes => bytes.writeUInt16LE(183, 18)) }),
+    facts: { object: 'arm.o', expected: 'x86-64 (64-bit, little-endian ELF)' },
+  },
+}
+
+for (const [code, { provoke, program, surroundings, facts }] of Object.entries(scenarios)) {
+  test(`${code}: ${codes[code as CodeslabErrorCode].toLowerCase()}`, t => {
+    const before = memory.stats()
+    if (provoke) {
+      const error = t.throws(provoke, { instanceOf: CodeslabError, code, name: 'CodeslabError' })
+      t.like(error, { code, ...facts })
+      t.regex(error.stack ?? '', /errors\.spec\.ts/, 'the stack says where')
+    } else {
+      const { output, complaints, status, signal } = run(program ?? '', surroundings)
+      t.is(output === '' ? `${complaints} ${String(status)} ${String(signal)}` : '', '')
+      t.like(JSON.parse(output), { name: 'CodeslabError', code, ...facts })
+    }
+    t.is(memory.stats().inFlight - before.inFlight, 0)
+  })
+}
+
+test('every code that native code has is known, and no other', t => {
+  const crates = ['codeslab', 'codeslab-link', 'codeslab-node'].map(name => join('crates', name, 'src'))
+  const files = crates.flatMap(folder =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => join(folder, name)),
+  )
+  const texts = files.filter(path => /error/.test(path) && path.endsWith('.rs')).map(path => readFileSync(path, 'utf8'))
+  const native = texts.flatMap(text =>
+    [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
+  )
+  const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE'].map(code => `ERR_CODESLAB_${code}`)
+  t.deepEqual([...new Set([...native, ...typescript])].sort(), Object.keys(codes))
+})
+
+test('an error has its facts as properties, its code, and a name', t => {
+  const error = t.throws(allocate({ text: { protection: 'rx', size: 1, align: 3 } }))
+  t.is(Object.prototype.toString.call(error), '[object Error]')
+  t.deepEqual(Object.keys(error).sort(), ['align', 'code', 'limit'])
+  t.is(String(error), 'CodeslabError: alignment 0x3 is not a power of two from 1 to 0x100000')
+})

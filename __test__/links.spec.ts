@@ -1,0 +1,130 @@
+import test from 'ava'
+import { CodeMemory, CodeslabError } from '../index.ts'
+import { archive, compile } from './helpers/compile.ts'
+
+const memory = new CodeMemory()
+const int = { return: 'int32' } as const
+const unary = { return: 'int32', arguments: ['int32'] } as const
+
+const main = { name: 'main.o', bytes: compile('int helper(int); int twice_helped(int x) { return helper(x) * 2; }') }
+const helper = { name: 'helper.o', bytes: compile('int bias = 5; int helper(int x) { return x + bias; }') }
+const library = {
+  name: 'parts.a',
+  bytes: archive({
+    'helper.o': helper.bytes,
+    'other.o': compile('int other(void) { return 9; }'),
+    'deep.o': compile('int helper(int); int deep(void) { return helper(1); }'),
+  }),
+}
+
+test('several inputs become one image in which they see each other', t => {
+  const image = memory.link([main, helper])
+  t.is(image.function('twice_helped', unary)(16), 42)
+  t.deepEqual(
+    image.symbols().map(({ name, protection, object }) => `${name} ${protection ?? ''} ${object}`),
+    ['bias rw helper.o', 'helper rx helper.o', 'twice_helped rx main.o'],
+  )
+  image.free()
+})
+
+test('a symbol has its address and size', t => {
+  const image = memory.link(helper)
+  const [bias, function_] = image.symbols()
+  t.is(bias?.size, 4)
+  t.is(bias?.address, image.address('bias'))
+  t.true((function_?.size ?? 0) > 0)
+  t.throws(() => image.function('bias', {}), { code: 'ERR_CODESLAB_NOT_EXECUTABLE' })
+  image.free()
+})
+
+test('an archive is linked whole, or as far as its roots need', t => {
+  const names = (roots?: string[]) => {
+    const image = memory.link(library, roots ? { roots } : {})
+    const names = image.symbols().map(({ name }) => name)
+    image.free()
+    return names
+  }
+  t.deepEqual(names(), ['bias', 'deep', 'helper', 'other'])
+  t.deepEqual(names(['deep']), ['bias', 'deep', 'helper'])
+  t.deepEqual(names(['other']), ['other'])
+  t.throws(() => names(['nobody']), { code: 'ERR_CODESLAB_UNDEFINED_SYMBOL' })
+})
+
+test('libraries are pulled in on demand', t => {
+  const image = memory.link(main, { libraries: [library] })
+  t.is(image.function('twice_helped', unary)(0), 10)
+  t.deepEqual(
+    image.symbols().map(({ name }) => name),
+    ['bias', 'helper', 'twice_helped'],
+  )
+  image.free()
+})
+
+test('externals come from a record or a map, as bigints, numbers or functions', t => {
+  const provider = memory.link(helper)
+  const address = provider.address('helper')
+  const externals = [
+    { helper: address },
+    new Map([['helper', address]]),
+    { helper: Number(address) },
+    { helper: provider.function('helper', unary) },
+  ]
+  for (const external of externals) {
+    const image = memory.link(main, { externals: external as Record<string, bigint> })
+    t.is(image.function('twice_helped', unary)(1), 12)
+    image.free()
+  }
+  provider.free()
+})
+
+test('externals come before what the process has', t => {
+  const own = memory.link(
+    compile('int abs(int x) { return x + 1000; } int own(int x) { return abs(x); }', '-fno-builtin'),
+  )
+  const source = 'int abs(int); int absolute(int x) { return abs(x); }'
+  const object = { name: 'absolute.o', bytes: compile(source, '-fno-builtin') }
+  const usual = memory.link(object)
+  const replaced = memory.link(object, { externals: { abs: own.address('abs') } })
+  t.is(usual.function('absolute', unary)(-7), 7)
+  t.is(replaced.function('absolute', unary)(-7), 993)
+})
+
+test('the symbols of the process can be kept out', t => {
+  const object = {
+    name: 'strlen.o',
+    bytes: compile('unsigned long strlen(const char *); unsigned long f(const char *s) { return strlen(s) + 1; }'),
+  }
+  t.is(memory.link(object).function('f', { return: 'uint64', arguments: ['string'] })('abc'), 4n)
+  const error = t.throws(() => memory.link(object, { processSymbols: false }), { instanceOf: CodeslabError })
+  t.like(error, { code: 'ERR_CODESLAB_UNDEFINED_SYMBOL', symbol: 'strlen', object: 'strlen.o' })
+})
+
+test('each link has data of its own', t => {
+  const object = compile('static int count; int next(void) { return ++count; }')
+  const [first, second] = [memory.link(object), memory.link(object)].map(image => image.function('next', int))
+  t.deepEqual([first?.(), first?.(), second?.(), first?.()], [1, 2, 1, 3])
+})
+
+test('an image can call into another one', t => {
+  const callee = memory.link(compile('int forty(void) { return 40; }'))
+  const caller = memory.link(compile('int forty(void); int answer(void) { return forty() + 2; }'), {
+    externals: { forty: callee.address('forty') },
+  })
+  t.is(caller.function('answer', int)(), 42)
+})
+
+test('inputs may be any bytes, and errors call nameless ones by their place', t => {
+  const bytes = Uint8Array.from(helper.bytes)
+  const inputs = [bytes, bytes.buffer, new DataView(bytes.buffer), new Uint8Array(new SharedArrayBuffer(bytes.length))]
+  new Uint8Array((inputs[3] as Uint8Array).buffer).set(bytes)
+  for (const input of inputs) {
+    const image = memory.link(input)
+    t.is(image.function('helper', unary)(1), 6)
+    t.is(image.symbols()[0]?.object, 'input')
+    image.free()
+  }
+  t.like(
+    t.throws(() => memory.link([main, Buffer.from('noise')])),
+    { object: 'input[1]' },
+  )
+})

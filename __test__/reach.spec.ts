@@ -1,0 +1,108 @@
+import test from 'ava'
+import { compile, compileFixture } from './helpers/compile.ts'
+import { run } from './helpers/process.ts'
+
+const source = `
+  #include <stdint.h>
+  #include <stdio.h>
+  #include <string.h>
+  extern FILE *stderr;
+  static const int32_t table[] = {3, 1, 4, 1, 5, 9, 2, 6};
+  static int32_t total;
+  int32_t add_up(int32_t count) {
+    for (int32_t i = 0; i < count; i++) total += table[i & 7];
+    return total;
+  }
+  uint64_t length(const char *text) { return strlen(text); }
+  int32_t has_stderr(void) { return stderr != 0; }
+`
+
+const files = {
+  'limits.o': compileFixture('limits.c'),
+  'plain.o': compile(source, '-fno-pic', '-mcmodel=small'),
+  'pic.o': compile(source, '-fPIC'),
+}
+
+/** Takes everything that is free around what is there already, inside of the memory as well as outside. */
+const filled = `
+  const limits = new CodeMemory().link(input('limits.o'))
+  const fill = limits.function('fill_around', { return: 'uint64', arguments: ['uint64'] })
+  const plainMapping = limits.function('plain_mapping', { return: 'uint64', arguments: ['uint64'] })
+  const unmap = limits.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
+
+  const memory = new CodeMemory({ blockSize: 2 ** 20 })
+  const first = memory.link(input('pic.o'))
+  const center = first.address('add_up')
+  const distance = (address: bigint) => Number(address > center ? address - center : center - address)
+  const filled = Number(fill(center))
+  const kept: unknown[] = []
+  for (const protection of ['rw', 'rx', 'ro'] as const) {
+    for (let size = 2 ** 28; size >= 16; size /= 2) {
+      while (!caught(() => kept.push(memory.allocate({ all: { protection, size } }, { near: center })))) {}
+    }
+  }
+  const plainIsFar = distance(plainMapping(2 ** 20)) > 2 ** 31
+
+  /** Adds up, and jumps to the first image with a displacement of 32 bits that no stub can replace. */
+  const graph = {
+    sections: [{
+      name: '.text', protection: 'rx', bytes: Uint8Array.of(0xe9, 0, 0, 0, 0),
+      relocations: [{ offset: 1, type: 'R_X86_64_PC32', symbol: 'add_up', addend: -4 }],
+    }],
+    symbols: [{ name: 'through', section: '.text' }],
+  } as const
+  const externals = { add_up: center }
+  const unary = { return: 'int32', arguments: ['int32'] } as const
+`
+
+test('linking succeeds where everything around is taken and a plain mmap lands out of reach', t => {
+  const program = `
+    const results = Array.from({ length: 50 }, () => {
+      const image = memory.link(input('pic.o'))
+      return image.function('add_up', unary)(8) === 31
+        && image.function('length', { return: 'uint64', arguments: ['string'] })('four') === 4n
+        && image.function('has_stderr', { return: 'int32' })() === 1
+    })
+    report({ filled: filled > 2 ** 30, plainIsFar, linked: results.filter(Boolean).length, first: first.function('add_up', unary)(2) })
+  `
+  const { output, complaints, signal } = run(filled + program, { files })
+  t.is(complaints, '')
+  t.is(signal, null)
+  t.deepEqual(JSON.parse(output), { filled: true, plainIsFar: true, linked: 50, first: 4 })
+})
+
+test('the only gap within reach of an external is found, and without one the distance is told', t => {
+  const program = `
+    const refused = caught(() => memory.link(graph, { externals }))
+    const gap = (center + 0x5000_0000n) & ~0xf_ffffn
+    const unmapped = unmap(gap, 2 ** 22)
+    const image = memory.link(graph, { externals })
+    const address = image.address('through')
+    report({
+      refused: refused.code, symbol: refused.symbol, unmapped,
+      inGap: address >= gap && address < gap + 2n ** 22n, result: image.function('through', unary)(1),
+    })
+  `
+  const { output, complaints, signal } = run(filled + program, { files })
+  t.is(complaints, '')
+  t.is(signal, null)
+  t.deepEqual(JSON.parse(output), {
+    ...{ refused: 'ERR_CODESLAB_OUT_OF_REACH', symbol: 'add_up' },
+    ...{ unmapped: 0, inGap: true, result: 3 },
+  })
+})
+
+test('code that refers to the data of the process directly is placed near it', t => {
+  const program = `
+    const image = new CodeMemory().link(input('plain.o'))
+    report({
+      total: image.function('add_up', { return: 'int32', arguments: ['int32'] })(3),
+      length: image.function('length', { return: 'uint64', arguments: ['string'] })('seven'),
+      stderr: image.function('has_stderr', { return: 'int32' })(),
+      low: image.address('add_up') < 2n ** 31n,
+    })
+  `
+  const { output, complaints } = run(program, { files })
+  t.is(complaints, '')
+  t.deepEqual(JSON.parse(output), { total: 8, length: '0x5', stderr: 1, low: true })
+})
