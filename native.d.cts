@@ -54,8 +54,8 @@ export declare function imageFunction(image: ExternalObject<Published>, name: st
 /** Global and weak definitions of an image, by name. */
 export declare function imageSymbols(image: ExternalObject<Published>): Array<NativeSymbol>
 
-/** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues)`. */
-export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string)[]) => Error): void
+/** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
+export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string)[], cause: unknown) => Error): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(published: ExternalObject<Published>): boolean

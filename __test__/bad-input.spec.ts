@@ -49,7 +49,9 @@ test('sizes and alignments that cannot be are refused each by its code', t => {
 
 test('an alignment larger than a block of this memory is refused', t => {
   const memory = new CodeMemory({ blockSize: 2 ** 14 })
-  const align = codeOf(() => memory.allocate({ text: { protection: 'rx', size: 1, align: 2 ** 20 } }).abandon())
+  const align = codeOf(() => {
+    memory.allocate({ text: { protection: 'rx', size: 1, align: 2 ** 20 } }).abandon()
+  })
   t.true(['ERR_CODESLAB_INVALID_ALIGNMENT', 'nothing'].includes(align), align)
   assertUnharmed(t, memory)
 })
