@@ -74,7 +74,7 @@ export class InFlightAllocation<Names extends string = string> {
   finalize(): Published<Names> {
     const handle = native.finalize(this.#handle)
     this.#state = 'finalized'
-    return new Allocation<Names>(construct, handle, this.#places) as Published<Names>
+    return new Allocation(construct, handle, this.#places) as Published<Names>
   }
 
   /**
@@ -187,12 +187,9 @@ export class InFlightSection {
  *
  * @category Memory
  */
-export class Allocation<Names extends string = string> {
+export class Allocation {
   readonly #handle: PublishedHandle
   readonly #places: readonly Place[]
-  /** Only the type: which sections it has. */
-  declare protected readonly names: Names
-
   /** @internal */
   constructor(key: typeof construct, handle: PublishedHandle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
@@ -329,7 +326,7 @@ export type InFlight<Names extends string> = InFlightAllocation<Names> & Readonl
  *
  * @category Memory
  */
-export type Published<Names extends string> = Allocation<Names> & Readonly<Record<Names, Section>>
+export type Published<Names extends string> = Allocation & Readonly<Record<Names, Section>>
 
 /**
  * Names that a section cannot have, because the property of that name means something else. `then` would make `await` call

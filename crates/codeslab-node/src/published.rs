@@ -112,3 +112,62 @@ impl Published {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+
+    /// A memory, and one published allocation in it.
+    fn publish() -> (CodeMemory, Published) {
+        let memory = CodeMemory::new(Options::default()).unwrap();
+        let mut layout = Layout::new();
+        layout.add(Protection::ReadWrite, 16, 16).unwrap();
+        let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let content = Content::Allocation(in_flight.finalize().unwrap());
+        (memory, Published::new(content))
+    }
+
+    #[test]
+    fn memory_is_released_at_once_when_no_call_is_running() {
+        let (memory, published) = publish();
+        assert_eq!(memory.stats().live, 1);
+        assert!(published.free());
+        assert_eq!(memory.stats().live, 0);
+        assert!(!published.free(), "it was freed before");
+        assert!(published.enter().is_none());
+    }
+
+    #[test]
+    fn the_last_call_that_returns_releases_the_memory() {
+        let (memory, published) = publish();
+        let (first, second) = (published.enter().unwrap(), published.enter().unwrap());
+        assert!(published.free());
+        assert!(published.enter().is_none(), "no call begins any more");
+        assert!(published.read(|_| ()).is_none());
+        drop(first);
+        assert_eq!(memory.stats().live, 1);
+        drop(second);
+        assert_eq!(memory.stats().live, 0);
+    }
+
+    #[test]
+    fn calls_and_frees_of_many_threads_release_once() {
+        for _ in 0..200 {
+            let (memory, published) = publish();
+            let frees = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            (0..50).for_each(|_| drop(published.enter()));
+                            published.free()
+                        })
+                    })
+                    .collect();
+                let freed = threads.into_iter().map(|thread| thread.join().unwrap());
+                freed.filter(|freed| *freed).count()
+            });
+            assert_eq!((frees, memory.stats().live), (1, 0));
+        }
+    }
+}
