@@ -23,20 +23,10 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    allocation: Allocation,
+    // Invariant: there until it is published.
+    allocation: Option<Allocation>,
     segments: Segments,
     layout: Layout,
-    flight: Flight,
-}
-
-/// Counts as in flight until it is dropped.
-#[derive(Debug)]
-struct Flight(Arc<Shard>);
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.note_landed();
-    }
 }
 
 impl InFlightAllocation {
@@ -47,15 +37,14 @@ impl InFlightAllocation {
         layout: Layout,
         segments: Segments,
     ) -> Self {
-        let allocation = Allocation {
+        let allocation = Some(Allocation {
             shard: Arc::clone(shard),
             place,
-        };
+        });
         Self {
             allocation,
             segments,
             layout,
-            flight: Flight(Arc::clone(shard)),
         }
     }
 
@@ -88,9 +77,7 @@ impl InFlightAllocation {
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.segments[protection.index()]
-            .as_ref()
-            .map(|(_, publisher)| publisher.address())
+        self.allocation.as_ref()?.segment_address(protection)
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -100,7 +87,7 @@ impl InFlightAllocation {
     /// If `section` comes from another layout that has more sections.
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
-        let Some((bytes, _)) = &mut self.segments[section.protection.index()] else {
+        let Some(bytes) = &mut self.segments[section.protection.index()] else {
             return &mut [];
         };
         let start = section.offset as usize;
@@ -130,24 +117,29 @@ impl InFlightAllocation {
     ///
     /// # Errors
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
-    pub fn finalize(self) -> Result<Allocation> {
-        // An early return drops `self`, which takes everything back.
-        let shared = self.allocation.shard.shared();
-        shared.check_process()?;
-        for protection in Protection::ALL {
-            if let Some((bytes, publisher)) = &self.segments[protection.index()] {
-                shared.publish(publisher, bytes, protection)?;
-            }
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "it is consumed, so it was not published before"
+    )]
+    pub fn finalize(mut self) -> Result<Allocation> {
+        if let Some(allocation) = &self.allocation {
+            // An error drops `self`, which takes everything back.
+            allocation.shard.publish(allocation.place, &self.segments)?;
+            allocation.shard.note_landed();
         }
-        let Self {
-            allocation, flight, ..
-        } = self;
-        drop(flight);
-        Ok(allocation)
+        Ok(self.allocation.take().expect("an allocation in flight"))
     }
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
+}
+
+impl Drop for InFlightAllocation {
+    fn drop(&mut self) {
+        if let Some(allocation) = self.allocation.take() {
+            allocation.shard.note_landed();
+        }
+    }
 }
 
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.

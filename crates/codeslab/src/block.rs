@@ -289,14 +289,18 @@ impl Block {
 
     /// The writable bytes of what was just carved, of the sizes that were asked for.
     #[allow(unsafe_code, reason = "the slabs see to it that spans are disjoint")]
-    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> [Option<(Bytes, Publisher)>; 3] {
+    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> [Option<Bytes>; 3] {
         std::array::from_fn(|index| {
             let (part, span) = (parts[index]?, spans[index]?);
             // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once. `carve`
             // opened the view, and it is not closed while anything of the block is in flight.
-            let bytes = unsafe { self.mapping.lend(span, part.size, part.slab) };
-            Some((bytes, self.mapping.publisher(span)))
+            Some(unsafe { self.mapping.lend(span, part.size, part.slab) })
         })
+    }
+
+    /// What it takes to publish the span at `offset`.
+    pub(crate) fn publisher(&self, offset: u64, slab: Protection) -> Publisher {
+        self.mapping.publisher(self.slab(slab).span_at(offset))
     }
 
     /// Takes back the spans at these offsets, one for each protection. Whoever calls this has seen to it that nobody uses

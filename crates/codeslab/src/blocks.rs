@@ -9,24 +9,39 @@ use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const IDLE_BYTES: u64 = 1 << 20;
 
+/// As many writable views are kept although nothing is written: a new view faults again on every page.
+const MOST_IDLE_VIEWS: usize = 4;
+
 /// Blocks by index. An index stays the same as long as the block lives.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    all: Vec<Option<Block>>,
+    all: Vec<Option<Box<Block>>>,
     // The block that was carved from last.
     current: usize,
+    // Allocations that there are, and that there ever were.
     allocations: u64,
+    begun: u64,
 }
 
 impl Blocks {
     pub(crate) fn block(&self, index: usize) -> &Block {
         self.all[index]
-            .as_ref()
+            .as_deref()
             .expect("a block lives as long as something is carved from it")
     }
 
+    fn note_allocation(&mut self) {
+        self.allocations += 1;
+        self.begun += 1;
+    }
+
+    /// How many allocations there ever were.
+    pub(crate) const fn begun(&self) -> u64 {
+        self.begun
+    }
+
     fn live_blocks(&self) -> impl Iterator<Item = &Block> {
-        self.all.iter().flatten()
+        self.all.iter().flatten().map(|block| &**block)
     }
 
     /// Carves all parts from one of its blocks that lies in `window`. `None` if none has room.
@@ -37,7 +52,7 @@ impl Blocks {
     ) -> Result<Option<(usize, Spans)>, Refusal> {
         let last = self.all.len();
         for index in std::iter::once(self.current).chain((0..last).rev()) {
-            let Some(block) = self.all.get_mut(index).and_then(Option::as_mut) else {
+            let Some(block) = self.all.get_mut(index).and_then(Option::as_deref_mut) else {
                 continue;
             };
             if !window.contains(block.range()) {
@@ -45,7 +60,7 @@ impl Blocks {
             }
             if let Some(spans) = block.carve(parts)? {
                 self.current = index;
-                self.allocations += 1;
+                self.note_allocation();
                 return Ok(Some((index, spans)));
             }
         }
@@ -66,7 +81,7 @@ impl Blocks {
     }
 
     /// Takes a block from which something was carved already.
-    pub(crate) fn adopt(&mut self, block: Block) -> usize {
+    pub(crate) fn adopt(&mut self, block: Box<Block>) -> usize {
         let index = self
             .all
             .iter()
@@ -78,7 +93,7 @@ impl Blocks {
             self.all[index] = Some(block);
         }
         self.current = index;
-        self.allocations += 1;
+        self.note_allocation();
         index
     }
 
@@ -89,18 +104,19 @@ impl Blocks {
         index: usize,
         offsets: &[Option<u64>; 3],
         usual_bytes: u64,
-    ) -> Option<Block> {
+    ) -> Option<Box<Block>> {
         self.allocations -= 1;
-        let spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
-        let has_spare = self.live_blocks().any(spare);
         let block = self.all[index].as_mut()?;
         block.free(offsets);
         if !block.is_empty() {
             return None;
         }
-        if has_spare || block.mapping().size() != usual_bytes {
+        let is_usual = block.mapping().size() == usual_bytes;
+        let is_spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
+        if !is_usual || self.live_blocks().filter(|block| is_spare(block)).count() > 1 {
             return self.all[index].take();
         }
+        let block = self.all[index].as_mut()?;
         if block.mapping().committed_bytes() > IDLE_BYTES {
             // If the system refuses, the pages stay and are used again.
             let _ = block.reset();
@@ -109,17 +125,26 @@ impl Blocks {
     }
 
     /// Takes out all blocks of which nothing is used.
-    pub(crate) fn drain(&mut self) -> Vec<Block> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Box<Block>> + use<> {
         let drained = self
             .all
             .iter_mut()
-            .filter_map(|slot| slot.take_if(|block| block.is_empty()));
-        drained.collect()
+            .map(|slot| slot.take_if(|block| block.is_empty()));
+        drained.collect::<Vec<_>>().into_iter().flatten()
     }
 
-    /// Drops the writable views of all blocks. Nothing is in flight.
+    /// Drops the writable views of all blocks if there are many. Nothing is in flight.
     pub(crate) fn close_views(&mut self) {
-        self.all.iter_mut().flatten().for_each(Block::close_view);
+        let open = self
+            .live_blocks()
+            .filter(|block| block.mapping().has_view())
+            .count();
+        if open > MOST_IDLE_VIEWS {
+            self.all
+                .iter_mut()
+                .flatten()
+                .for_each(|block| block.close_view());
+        }
     }
 
     /// Forgets everything: in a forked child, giving memory back would take it from the parent.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::protection::Protection;
+use std::sync::Arc;
 
 /// The largest alignment of a section, in bytes. Blocks smaller than this allow less.
 pub const MAXIMUM_ALIGN: u64 = 1 << 20;
@@ -40,7 +41,7 @@ pub struct Segment {
     pub align: u64,
 }
 
-/// Sizes, alignments and offsets of a request.
+/// Sizes, alignments and offsets of a request. Cheap to clone.
 ///
 /// ```
 /// use codeslab::{Layout, Protection};
@@ -53,7 +54,8 @@ pub struct Segment {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
-    sections: Vec<Section>,
+    // Shared with the allocation that is made from it.
+    sections: Arc<Vec<Section>>,
     // Invariant: each section ends inside its segment, and the segment is aligned at least as much.
     segments: [Segment; 3],
 }
@@ -61,7 +63,7 @@ pub struct Layout {
 impl Default for Layout {
     fn default() -> Self {
         Self {
-            sections: Vec::new(),
+            sections: Arc::default(),
             segments: [Segment { size: 0, align: 1 }; 3],
         }
     }
@@ -100,7 +102,7 @@ impl Layout {
         let id = SectionId(
             u32::try_from(self.sections.len()).map_err(|_| Error::TooLarge { size, limit })?,
         );
-        self.sections.push(Section {
+        Arc::make_mut(&mut self.sections).push(Section {
             protection,
             offset,
             size,

@@ -71,6 +71,19 @@ unsafe impl Send for Lent {}
 unsafe impl Sync for Lent {}
 
 impl Bytes {
+    /// Whether what is written is what is executed, without anything more to do.
+    pub(crate) const fn are_published(&self, writer: Writer, slab: Protection) -> bool {
+        matches!(self, Self::InPlace(_))
+            && (matches!(slab, Protection::ReadWrite) || !needs_own_pages(writer))
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        match self {
+            Self::InPlace(lent) => lent.size as u64,
+            Self::Staged(bytes) => bytes.len() as u64,
+        }
+    }
+
     pub(crate) fn as_mut(&mut self) -> &mut [u8] {
         match self {
             // SAFETY: the invariant of `Lent`.
@@ -269,7 +282,6 @@ impl Mapping {
             at: self.at(span.offset),
             size: span.size,
             file: self.file_at(span.offset),
-            writer: self.writer,
         }
     }
 
@@ -396,19 +408,11 @@ pub(crate) struct Publisher {
     at: Address,
     size: u64,
     file: Option<(MemoryFile, u64)>,
-    writer: Writer,
 }
 
 impl Publisher {
-    pub(crate) const fn address(&self) -> Address {
-        self.at
-    }
-
-    pub(crate) const fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Makes `bytes`, which [`Mapping::lend`] gave for this span, what is read and executed there.
+    /// Makes `bytes`, which [`Mapping::lend`] gave for this span and which are not published yet, what is read and executed
+    /// there.
     pub(crate) fn publish(
         &self,
         platform: &dyn crate::sys::Platform,
@@ -421,13 +425,8 @@ impl Publisher {
             }
             // SAFETY: the span is private memory, and nobody else uses it before it is published.
             (Bytes::Staged(bytes), None) => unsafe { platform.write_self(self.at, bytes) },
-            (Bytes::InPlace(_), _)
-                if protection != Protection::ReadWrite && self.writer == Writer::Protect =>
-            {
-                // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
-                unsafe { platform.protect(self.at, self.size, protection) }
-            }
-            (Bytes::InPlace(_), _) => Ok(()),
+            // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
+            (Bytes::InPlace(_), _) => unsafe { platform.protect(self.at, self.size, protection) },
         }
     }
 }

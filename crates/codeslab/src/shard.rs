@@ -4,11 +4,11 @@
 //! taken in this order: a shard's blocks, then the clusters. Bytes are written and published under no lock.
 
 use crate::address::{Address, Window};
-use crate::block::{Block, Parts, Spans};
+use crate::block::{Parts, Spans};
 use crate::blocks::Blocks;
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::mapping::{Bytes, Publisher};
+use crate::mapping::Bytes;
 use crate::protection::Protection;
 use crate::shared::Shared;
 use crate::stats::{BlockPicture, Stats};
@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     blocks: Mutex<Blocks>,
-    in_flight: AtomicU64,
+    // Allocations that were published or given up, of all there ever were: see `Blocks::begun`.
+    landed: AtomicU64,
 }
 
 /// Where in its shard an allocation is: 24 bytes, because there are as many as there are allocations. How long its spans are,
@@ -34,8 +35,8 @@ pub(crate) struct Place {
     starts: [u32; 3],
 }
 
-/// The bytes of each segment that is being written, and how to publish them.
-pub(crate) type Segments = [Option<(Bytes, Publisher)>; 3];
+/// The bytes of each segment that is being written.
+pub(crate) type Segments = [Option<Bytes>; 3];
 
 /// Every span begins at a multiple of this many bytes.
 const UNIT: u64 = 16;
@@ -67,7 +68,7 @@ impl Shard {
         Self {
             shared,
             blocks: Mutex::default(),
-            in_flight: AtomicU64::new(0),
+            landed: AtomicU64::new(0),
         }
     }
 
@@ -89,7 +90,6 @@ impl Shard {
             Some(found) => found,
             None => self.carve_from_new_block(&mut blocks, &parts, window)?,
         };
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
         let block = blocks.block(index);
         Ok((
             Place::new(index, block.range().first(), &spans),
@@ -108,15 +108,41 @@ impl Shard {
             .shared
             .new_block(parts, window, share, |block| block.carve(parts))?;
         // Nothing more is written to the blocks before it, until something of them is reused.
-        if self.in_flight.load(Ordering::Acquire) == 0 {
+        if blocks.begun() == self.landed.load(Ordering::Acquire) {
             blocks.close_views();
         }
-        Ok((blocks.adopt(block), spans))
+        Ok((blocks.adopt(Box::new(block)), spans))
+    }
+
+    /// Makes what was lent executable, readable, writable, each as it should be.
+    pub(crate) fn publish(&self, place: Place, segments: &Segments) -> Result<()> {
+        self.shared.check_process()?;
+        let platform = self.shared.platform();
+        let writer = self.shared.configuration().writer;
+        for protection in Protection::ALL {
+            let (Some(bytes), Some(offset)) =
+                (&segments[protection.index()], place.offset(protection))
+            else {
+                continue;
+            };
+            let slab = self.shared.division().slab_of(protection);
+            if !bytes.are_published(writer, slab) {
+                let publisher = self
+                    .lock()
+                    .block(place.block as usize)
+                    .publisher(offset, slab);
+                publisher.publish(platform, bytes, slab)?;
+            }
+            if let (Protection::ReadExecute, Some(at)) = (slab, place.address(protection)) {
+                platform.synchronize_instructions(at, bytes.size());
+            }
+        }
+        Ok(())
     }
 
     /// One allocation less is in flight: it is published, or about to be freed.
     pub(crate) fn note_landed(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Release);
+        self.landed.fetch_add(1, Ordering::Release);
     }
 
     /// Takes an allocation back that nobody uses any more.
@@ -129,22 +155,23 @@ impl Shard {
         let usual = self.shared.configuration().block_size;
         let drained = self.lock().free(place.block as usize, &offsets, usual);
         if let Some(block) = drained {
-            self.shared.retire(block);
+            self.shared.retire(*block);
         }
     }
 
     /// Gives back the blocks of which nothing is used.
     pub(crate) fn trim(&self) {
-        let drained: Vec<Block> = self.lock().drain();
+        let drained = self.lock().drain();
         for block in drained {
-            self.shared.retire(block);
+            self.shared.retire(*block);
         }
     }
 
     /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        self.lock().count(stats);
-        stats.in_flight += self.in_flight.load(Ordering::Relaxed);
+        let blocks = self.lock();
+        blocks.count(stats);
+        stats.in_flight += blocks.begun() - self.landed.load(Ordering::Acquire);
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {

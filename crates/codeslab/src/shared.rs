@@ -5,7 +5,7 @@ use crate::block::{Block, Division, Part, Parts};
 use crate::cluster::{Clusters, Site};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
-use crate::mapping::{Bytes, Mapping, Publisher, backing_for};
+use crate::mapping::{Mapping, backing_for};
 use crate::protection::Protection;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
@@ -165,19 +165,12 @@ impl Shared {
         self.clusters().trim();
     }
 
-    pub(crate) fn publish(
-        &self,
-        publisher: &Publisher,
-        bytes: &Bytes,
-        protection: Protection,
-    ) -> Result<()> {
-        let protection = self.division.slab_of(protection);
-        publisher.publish(&*self.platform, bytes, protection)?;
-        if protection == Protection::ReadExecute {
-            self.platform
-                .synchronize_instructions(publisher.address(), publisher.size());
-        }
-        Ok(())
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
+    pub(crate) const fn division(&self) -> &Division {
+        &self.division
     }
 
     /// Adds what it holds.

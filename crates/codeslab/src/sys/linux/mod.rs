@@ -271,7 +271,7 @@ impl Platform for Linux {
     fn synchronize_instructions(&self, _at: Address, _size: u64) {
         // x86-64 keeps instruction fetch coherent with stores, whichever address they go through (Intel SDM volume 3,
         // §12.6; AMD APM volume 2, §7.6.1). What is left to do is to keep the compiler from moving the stores.
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
