@@ -17,18 +17,19 @@ export declare class ExternalObject<T> {
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /** Gives an allocation back unpublished. */
-export declare function abandon(inFlight: ExternalObject<InFlight>): void
+export declare function abandon(handle: ExternalObject<CodeHandle>): void
 
 /**
  * Places sections, writes what is known of their content, and tells their addresses.
  *
- * `request` has three numbers for each section, `windows` the first and last address of each window, `contents` the bytes
- * of each section or `null`; `addresses` receives one address for each section.
+ * `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
+ * three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+ * section back.
  */
-export declare function allocate(handle: ExternalObject<MemoryHandle>, request: Float64Array, windows: BigUint64Array, contents: Array<Uint8Array | undefined | null>, addresses: BigUint64Array): ExternalObject<InFlight>
+export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined | null>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>
 
 /** A JavaScript function that calls an address of an allocation, which the caller has checked. */
-export declare function allocationFunction(allocation: ExternalObject<Published>, name: string, address: bigint, types: Array<string>): unknown
+export declare function allocationFunction(handle: ExternalObject<CodeHandle>, name: string, address: bigint, types: Array<string>): unknown
 
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
@@ -40,28 +41,28 @@ export declare function closeMemory(handle: ExternalObject<MemoryHandle>): boole
 export declare function configuration(handle: ExternalObject<MemoryHandle>): NativeConfiguration
 
 /** Publishes an allocation. */
-export declare function finalize(inFlight: ExternalObject<InFlight>): ExternalObject<Published>
+export declare function finalize(handle: ExternalObject<CodeHandle>): void
 
 /** Frees an allocation or image: no call begins any more, and the memory goes when no call is running. */
-export declare function free(published: ExternalObject<Published>): void
+export declare function free(handle: ExternalObject<CodeHandle>): void
 
 /** The address of a symbol. */
-export declare function imageAddress(image: ExternalObject<Published>, name: string): bigint
+export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
 
 /** A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments. */
-export declare function imageFunction(image: ExternalObject<Published>, name: string, types: Array<string>): unknown
+export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: string, types: Array<string>): unknown
 
 /** Global and weak definitions of an image, by name. */
-export declare function imageSymbols(image: ExternalObject<Published>): Array<NativeSymbol>
+export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
 
 /** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
 export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string)[], cause: unknown) => Error): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
-export declare function isFreed(published: ExternalObject<Published>): boolean
+export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
 
 /** Links inputs into a memory. */
-export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<Published>
+export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
 
 /** One block. */
 export interface NativeBlock {
@@ -158,7 +159,7 @@ export interface NativeWriterStatus {
 export declare function openMemory(blockSize: number | undefined | null, codeModel: string | undefined | null, writer: string | undefined | null, constantsWithCode: boolean): ExternalObject<MemoryHandle>
 
 /** Opens the image that a token stands for. */
-export declare function openSharedImage(token: string): ExternalObject<Published>
+export declare function openSharedImage(token: string): ExternalObject<CodeHandle>
 
 /** Opens the memory that a token stands for. */
 export declare function openSharedMemory(token: string): ExternalObject<MemoryHandle>
@@ -167,7 +168,7 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
 /** A token by which every thread of the process can open the same image while somebody holds it. */
-export declare function shareImage(image: ExternalObject<Published>): string
+export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 
 /** A token by which every thread of the process can open the same memory while somebody holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
@@ -176,4 +177,4 @@ export declare function shareMemory(handle: ExternalObject<MemoryHandle>): strin
 export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats
 
 /** Copies bytes into a section. */
-export declare function writeSection(inFlight: ExternalObject<InFlight>, section: number, offset: number, bytes: Uint8Array): void
+export declare function writeSection(handle: ExternalObject<CodeHandle>, section: number, offset: number, bytes: Uint8Array): void

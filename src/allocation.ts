@@ -17,8 +17,7 @@ interface Place {
   readonly protection: Protection
 }
 
-type InFlightHandle = ReturnType<typeof native.allocate>
-type PublishedHandle = ReturnType<typeof native.finalize>
+type CodeHandle = ReturnType<typeof native.allocate>
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -42,17 +41,17 @@ type PublishedHandle = ReturnType<typeof native.finalize>
  * @category Memory
  */
 export class InFlightAllocation<Names extends string = string> {
-  readonly #handle: InFlightHandle
+  readonly #handle: CodeHandle
   readonly #places: readonly Place[]
   #state: 'in flight' | 'finalized' | 'abandoned' = 'in flight'
 
   /** @internal */
-  constructor(key: typeof construct, handle: InFlightHandle, places: readonly Place[]) {
+  constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
     this.#handle = handle
     this.#places = places
     places.forEach((place, index) => {
-      define(this, place.name, new InFlightSection(construct, handle, index, place))
+      assign(this, place.name, new InFlightSection(construct, handle, index, place))
     })
   }
 
@@ -72,9 +71,9 @@ export class InFlightAllocation<Names extends string = string> {
    * ```
    */
   finalize(): Published<Names> {
-    const handle = native.finalize(this.#handle)
+    native.finalize(this.#handle)
     this.#state = 'finalized'
-    return new Allocation(construct, handle, this.#places) as Published<Names>
+    return new Allocation(construct, this.#handle, this.#places) as Published<Names>
   }
 
   /**
@@ -120,7 +119,7 @@ export class InFlightAllocation<Names extends string = string> {
  * @category Memory
  */
 export class InFlightSection {
-  readonly #handle: InFlightHandle
+  readonly #handle: CodeHandle
   readonly #index: number
   /** Its name. */
   readonly name: string
@@ -132,7 +131,7 @@ export class InFlightSection {
   readonly protection: Protection
 
   /** @internal */
-  constructor(key: typeof construct, handle: InFlightHandle, index: number, place: Place) {
+  constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
@@ -188,14 +187,14 @@ export class InFlightSection {
  * @category Memory
  */
 export class Allocation {
-  readonly #handle: PublishedHandle
+  readonly #handle: CodeHandle
   readonly #places: readonly Place[]
   /** @internal */
-  constructor(key: typeof construct, handle: PublishedHandle, places: readonly Place[]) {
+  constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
     this.#handle = handle
     this.#places = places
-    for (const place of places) define(this, place.name, new Section(construct, handle, place))
+    for (const place of places) assign(this, place.name, new Section(construct, handle, place))
   }
 
   /** Whether it has been freed. */
@@ -246,7 +245,7 @@ export class Allocation {
  * @category Memory
  */
 export class Section {
-  readonly #handle: PublishedHandle
+  readonly #handle: CodeHandle
   /** Its name. */
   readonly name: string
   /** Where it runs or is read. */
@@ -257,7 +256,7 @@ export class Section {
   readonly protection: Protection
 
   /** @internal */
-  constructor(key: typeof construct, handle: PublishedHandle, place: Place) {
+  constructor(key: typeof construct, handle: CodeHandle, place: Place) {
     checkConstruct(key, 'Section', 'a property of an Allocation')
     this.#handle = handle
     this.name = place.name
@@ -338,8 +337,9 @@ export function isReserved(name: string): boolean {
   return name in InFlightAllocation.prototype || name in Allocation.prototype || name === 'then'
 }
 
-function define(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, enumerable: true })
+/** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */
+function assign(target: object, name: string, value: unknown): void {
+  ;(target as Record<string, unknown>)[name] = value
 }
 
 /** An offset: what is whole but outside is out of bounds; native code says so of what is beyond the end. */

@@ -94,6 +94,7 @@ export function toAddress(value: unknown, name: string): bigint {
 
 /** Bytes: any view of any buffer, or a whole buffer. What other threads can change is copied first. */
 export function toBytes(value: unknown, name: string): Uint8Array {
+  if (value instanceof Uint8Array) return steady(value)
   if (ArrayBuffer.isView(value)) return steady(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return steady(new Uint8Array(value))
   throw invalidType(name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value)

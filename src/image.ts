@@ -8,7 +8,7 @@ import { describe, region } from './inspect.ts'
 import type { Protection } from './protection.ts'
 import { typeNames, type NativeFunction, type Signature } from './signature.ts'
 
-type PublishedHandle = ReturnType<typeof native.link>
+type CodeHandle = ReturnType<typeof native.link>
 
 /** How many symbols `inspect` shows. */
 const SHOWN = 8
@@ -58,10 +58,10 @@ export interface ImageSymbol {
  * @category Linking
  */
 export class Image {
-  readonly #handle: PublishedHandle
+  readonly #handle: CodeHandle
 
   /** @internal */
-  constructor(key: typeof construct, handle: PublishedHandle) {
+  constructor(key: typeof construct, handle: CodeHandle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
     this.#handle = handle
   }

@@ -261,21 +261,20 @@ export class CodeMemory {
    */
   allocate<Names extends string>(
     sections: Readonly<Record<Names, SectionRequest>>,
-    placement: Placement = {},
+    placement?: Placement,
   ): InFlight<Names> {
     checkObject(sections, 'sections')
     const requests = Object.entries<SectionRequest>(sections).map(([name, request]) => check(name, request))
-    const windows = this.#windows(placement)
-    const numbers = new Float64Array(requests.length * 3)
-    requests.forEach(({ protection, size, align }, index) => {
-      numbers.set([protection, size, align], index * 3)
-    })
+    const windows = placement === undefined ? NO_WINDOWS : this.#windows(placement)
     const contents = requests.map(({ bytes }) => bytes)
-    const addresses = new BigUint64Array(requests.length)
-    const handle = native.allocate(this.#handle, numbers, windows, contents, addresses)
-    const places = requests.map(({ name, request, size }, index) => {
-      return { name, address: addresses[index] ?? 0n, size, protection: request.protection }
-    })
+    const words = exchange(requests)
+    const handle = native.allocate(this.#handle, contents, windows, words)
+    const places = requests.map(({ name, size, protection }, index) => ({
+      name,
+      address: words[index] ?? 0n,
+      size,
+      protection,
+    }))
     return new InFlightAllocation<Names>(construct, handle, places) as InFlight<Names>
   }
 
@@ -411,6 +410,30 @@ export class CodeMemory {
   }
 }
 
+/** No window: anywhere. */
+const NO_WINDOWS = new BigUint64Array(0)
+
+/** How many numbers tell native code what a section is. */
+const NUMBERS = 3
+
+/** What crosses into native code and back when something is allocated: made once, because making it costs more. */
+let words = new BigUint64Array(NUMBERS * 8)
+let numbers = new Float64Array(words.buffer)
+
+/** Writes requests for native code, which writes one address for each over them. */
+function exchange(requests: readonly { protection: Protection; size: number; align: number }[]): BigUint64Array {
+  if (requests.length * NUMBERS > words.length) {
+    words = new BigUint64Array(requests.length * NUMBERS)
+    numbers = new Float64Array(words.buffer)
+  }
+  requests.forEach(({ protection, size, align }, index) => {
+    numbers[index * NUMBERS] = protections.get(protection) ?? 0
+    numbers[index * NUMBERS + 1] = size
+    numbers[index * NUMBERS + 2] = align
+  })
+  return words
+}
+
 /** The last address that there is. */
 const LAST = 2n ** 64n - 1n
 
@@ -444,12 +467,13 @@ function check(name: string, request: SectionRequest) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw new CodeslabError('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
   }
+  const { protection } = request
+  choose(protection, `protection of section ${name}`, protections)
   const bytes = request.bytes === undefined ? undefined : toBytes(request.bytes, `bytes of section ${name}`)
   return {
     name,
-    request,
     bytes,
-    protection: choose(request.protection, `protection of section ${name}`, protections),
+    protection,
     size: toSize(request.size ?? bytes?.length, name),
     align: toAlign(request.align ?? 16, name),
   }

@@ -2,46 +2,35 @@
 #![allow(unsafe_code)] // It writes to an array of JavaScript's.
 
 use crate::error::{Error, Result};
+use crate::handle::{CodeHandle, Writing};
 use crate::memory::MemoryHandle;
 use crate::published::{Content, Published};
 use crate::throw::OrThrow;
-use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
+use codeslab::{Address, Layout, Protection, Request, SectionId, Window};
 use napi::Env;
 use napi::bindgen_prelude::{BigUint64ArraySlice, External, Uint8ArraySlice};
 use napi_derive::napi;
-use std::cell::RefCell;
-use std::sync::Arc;
-
-/// An allocation that one thread is writing.
-pub struct InFlight {
-    sections: Vec<SectionId>,
-    stage: RefCell<Stage>,
-}
-
-enum Stage {
-    Writing(Box<InFlightAllocation>),
-    Finalized,
-    Abandoned,
-}
 
 /// Numbers that describe one section: its protection's index, its size and its alignment.
 const NUMBERS: usize = 3;
 
 /// Places sections, writes what is known of their content, and tells their addresses.
 ///
-/// `request` has three numbers for each section, `windows` the first and last address of each window, `contents` the bytes
-/// of each section or `null`; `addresses` receives one address for each section.
+/// `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
+/// three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+/// section back.
 #[napi]
 pub fn allocate(
     env: Env,
     handle: &External<MemoryHandle>,
-    request: &[f64],
-    windows: &[u64],
     contents: Vec<Option<Uint8ArraySlice<'_>>>,
-    mut addresses: BigUint64ArraySlice<'_>,
-) -> napi::Result<External<InFlight>> {
+    windows: &[u64],
+    mut words: BigUint64ArraySlice<'_>,
+) -> napi::Result<External<CodeHandle>> {
     let opened = handle.open().or_throw(env)?;
-    let (layout, sections) = layout(request).or_throw(env)?;
+    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    let words = unsafe { words.as_mut() };
+    let (layout, sections) = layout(words, contents.len()).or_throw(env)?;
     let windows = self::windows(windows);
     let request = Request::new(&layout).within(&windows);
     let mut allocation = opened.memory.allocate(&request).or_throw(env)?;
@@ -50,26 +39,26 @@ pub fn allocate(
             allocation.write(*section, 0, bytes).or_throw(env)?;
         }
     }
-    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
-    let addresses = unsafe { addresses.as_mut() };
-    for (section, address) in sections.iter().zip(addresses) {
-        *address = allocation.address(*section).value();
+    for (section, word) in sections.iter().zip(words) {
+        *word = allocation.address(*section).value();
     }
-    Ok(External::new(InFlight {
+    let writing = Writing {
+        allocation,
         sections,
-        stage: RefCell::new(Stage::Writing(Box::new(allocation))),
-    }))
+    };
+    Ok(External::new(writing.into()))
 }
 
-fn layout(request: &[f64]) -> Result<(Layout, Vec<SectionId>)> {
+fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
     let mut layout = Layout::new();
-    let sections = request
-        .as_chunks::<NUMBERS>()
-        .0
+    let (requests, _) = words.as_chunks::<NUMBERS>();
+    let sections = requests
         .iter()
-        .map(|&[protection, size, align]| {
+        .take(count)
+        .map(|request| {
+            let [protection, size, align] = request.map(|word| f64::from_bits(word) as u64);
             let protection = Protection::ALL[protection as usize % Protection::ALL.len()];
-            layout.add(protection, size as u64, align as u64)
+            layout.add(protection, size, align)
         })
         .collect::<Result<_, _>>()?;
     Ok((layout, sections))
@@ -81,75 +70,42 @@ fn windows(ends: &[u64]) -> Vec<Window> {
     pairs.iter().filter_map(window).collect()
 }
 
-impl InFlight {
-    fn writing<T>(
-        &self,
-        act: impl FnOnce(&mut InFlightAllocation, &[SectionId]) -> Result<T>,
-    ) -> Result<T> {
-        match &mut *self.stage.borrow_mut() {
-            Stage::Writing(allocation) => act(allocation, &self.sections),
-            Stage::Finalized => Err(Error::Finalized),
-            Stage::Abandoned => Err(Error::Abandoned),
-        }
-    }
-
-    /// Takes the allocation out, leaving `next` behind.
-    fn leave(&self, next: Stage) -> Result<Box<InFlightAllocation>> {
-        let mut stage = self.stage.borrow_mut();
-        match std::mem::replace(&mut *stage, next) {
-            Stage::Writing(allocation) => Ok(allocation),
-            Stage::Finalized => {
-                *stage = Stage::Finalized;
-                Err(Error::Finalized)
-            }
-            Stage::Abandoned => {
-                *stage = Stage::Abandoned;
-                Err(Error::Abandoned)
-            }
-        }
-    }
-}
-
 /// Copies bytes into a section.
 #[napi]
 pub fn write_section(
     env: Env,
-    in_flight: &External<InFlight>,
+    handle: &External<CodeHandle>,
     section: u32,
     offset: f64,
     bytes: &[u8],
 ) -> napi::Result<()> {
-    let write = |allocation: &mut InFlightAllocation, sections: &[SectionId]| {
-        Ok(allocation.write(sections[section as usize], offset as u64, bytes)?)
+    let write = |writing: &mut Writing| {
+        let section = writing.sections[section as usize];
+        Ok(writing.allocation.write(section, offset as u64, bytes)?)
     };
-    in_flight.writing(write).or_throw(env)
+    handle.write(write).or_throw(env)
 }
 
 /// Publishes an allocation.
 #[napi]
-pub fn finalize(
-    env: Env,
-    in_flight: &External<InFlight>,
-) -> napi::Result<External<Arc<Published>>> {
-    // What cannot be published is abandoned, so that is what it is until it is published.
-    let allocation = in_flight.leave(Stage::Abandoned).or_throw(env)?;
+pub fn finalize(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
+    let allocation = handle.take().or_throw(env)?;
     let allocation = allocation.finalize().or_throw(env)?;
-    *in_flight.stage.borrow_mut() = Stage::Finalized;
-    let published = Published::new(Content::Allocation(allocation));
-    Ok(External::new(Arc::new(published)))
+    handle.publish(Published::new(Content::Allocation(allocation)));
+    Ok(())
 }
 
 /// Gives an allocation back unpublished.
 #[napi]
-pub fn abandon(env: Env, in_flight: &External<InFlight>) -> napi::Result<()> {
-    let allocation = in_flight.leave(Stage::Abandoned).or_throw(env)?;
-    allocation.abandon();
+pub fn abandon(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
+    handle.take().or_throw(env)?.abandon();
     Ok(())
 }
 
 /// Frees an allocation or image: no call begins any more, and the memory goes when no call is running.
 #[napi]
-pub fn free(env: Env, published: &External<Arc<Published>>) -> napi::Result<()> {
+pub fn free(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
+    let published = handle.published().or_throw(env)?;
     published
         .free()
         .then_some(())
@@ -159,6 +115,6 @@ pub fn free(env: Env, published: &External<Arc<Published>>) -> napi::Result<()> 
 
 /// Whether an allocation or image was freed, by whichever thread.
 #[napi]
-pub fn is_freed(published: &External<Arc<Published>>) -> bool {
-    published.is_freed()
+pub fn is_freed(env: Env, handle: &External<CodeHandle>) -> napi::Result<bool> {
+    Ok(handle.published().or_throw(env)?.is_freed())
 }

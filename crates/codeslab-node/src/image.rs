@@ -3,6 +3,7 @@
 use crate::call::{self, Signature};
 use crate::error::{Error, Result};
 use crate::graph;
+use crate::handle::CodeHandle;
 use crate::memory::{MemoryHandle, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
@@ -41,7 +42,7 @@ pub fn link(
     handle: &External<MemoryHandle>,
     inputs: NativeInputs<'_>,
     options: NativeLinkOptions<'_>,
-) -> napi::Result<External<Arc<Published>>> {
+) -> napi::Result<External<CodeHandle>> {
     let image = (|| {
         let opened = handle.open()?;
         let (graphs, libraries) = (inputs.graphs()?, options.libraries.graphs()?);
@@ -58,7 +59,7 @@ pub fn link(
         Ok::<_, Error>(image)
     })();
     let published = Published::new(Content::Image(image.or_throw(env)?));
-    Ok(External::new(Arc::new(published)))
+    Ok(External::new(Arc::new(published).into()))
 }
 
 impl NativeInputs<'_> {
@@ -104,38 +105,38 @@ impl From<&ImageSymbol> for NativeSymbol {
 
 /// Global and weak definitions of an image, by name.
 #[napi]
-pub fn image_symbols(
-    env: Env,
-    image: &External<Arc<Published>>,
-) -> napi::Result<Vec<NativeSymbol>> {
+pub fn image_symbols(env: Env, handle: &External<CodeHandle>) -> napi::Result<Vec<NativeSymbol>> {
     let symbols = |image: &codeslab_link::Image| image.symbols().map(NativeSymbol::from).collect();
-    look(image, symbols).or_throw(env)
+    let image = handle.published().or_throw(env)?;
+    look(&image, symbols).or_throw(env)
 }
 
 /// The address of a symbol.
 #[napi]
 pub fn image_address(
     env: Env,
-    image: &External<Arc<Published>>,
+    handle: &External<CodeHandle>,
     name: String,
 ) -> napi::Result<BigInt> {
-    let symbol = find(image, &name).or_throw(env)?;
+    let image = handle.published().or_throw(env)?;
+    let symbol = find(&image, &name).or_throw(env)?;
     Ok(symbol.address.value().into())
 }
 
 /// A token by which every thread of the process can open the same image while somebody holds it.
 #[napi]
-pub fn share_image(env: Env, image: &External<Arc<Published>>) -> napi::Result<String> {
-    look(image, |_| ()).or_throw(env)?;
+pub fn share_image(env: Env, handle: &External<CodeHandle>) -> napi::Result<String> {
+    let image = handle.published().or_throw(env)?;
+    look(&image, |_| ()).or_throw(env)?;
     let token = image
         .token
-        .get_or_init(|| Token::enter(Shared::Image(Arc::downgrade(image))));
+        .get_or_init(|| Token::enter(Shared::Image(Arc::downgrade(&image))));
     Ok(token.text().to_owned())
 }
 
 /// Opens the image that a token stands for.
 #[napi]
-pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<Arc<Published>>> {
+pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<CodeHandle>> {
     let image = match registry::find(&token) {
         Some(Shared::Image(image)) => image.upgrade().filter(|image| !image.is_freed()),
         _ => None,
@@ -144,36 +145,36 @@ pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<Arc<P
     let image = image
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
-    Ok(External::new(image))
+    Ok(External::new(image.into()))
 }
 
 /// A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments.
 #[napi(ts_return_type = "unknown")]
 pub fn image_function(
     env: Env,
-    image: &External<Arc<Published>>,
+    handle: &External<CodeHandle>,
     name: String,
     types: Vec<String>,
 ) -> napi::Result<Unknown<'static>> {
-    let target = executable(image, &name).or_throw(env)?;
-    function(env, image, name, target, &types)
+    let image = handle.published().or_throw(env)?;
+    let target = executable(&image, &name).or_throw(env)?;
+    function(env, &image, name, target, &types)
 }
 
 /// A JavaScript function that calls an address of an allocation, which the caller has checked.
 #[napi(ts_return_type = "unknown")]
 pub fn allocation_function(
     env: Env,
-    allocation: &External<Arc<Published>>,
+    handle: &External<CodeHandle>,
     name: String,
     address: BigInt,
     types: Vec<String>,
 ) -> napi::Result<Unknown<'static>> {
     let target = Address::new(address.get_u64().1);
-    (!allocation.is_freed())
-        .then_some(())
-        .ok_or(Error::Freed(allocation.noun()))
-        .or_throw(env)?;
-    function(env, allocation, name, target, &types)
+    let allocation = handle.published().or_throw(env)?;
+    let freed = Error::Freed(allocation.noun());
+    allocation.read(|_| ()).ok_or(freed).or_throw(env)?;
+    function(env, &allocation, name, target, &types)
 }
 
 fn function(
