@@ -6,31 +6,38 @@
 /// A set of numbers from 0 to its length, excluded.
 #[derive(Debug)]
 pub(crate) struct Bits {
-    // Invariant: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word.
-    levels: Vec<Vec<u64>>,
+    // Invariant: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word. All
+    // levels lie one behind the other.
+    words: Vec<u64>,
+    // Where each level begins, and behind the last level the end of all words.
+    levels: [u32; LEVELS + 1],
 }
+
+/// 64 to this power is more than any block has granules.
+const LEVELS: usize = 6;
 
 impl Bits {
     pub(crate) fn new(length: usize) -> Self {
-        let mut levels = Vec::new();
+        let mut levels = [0; LEVELS + 1];
         let mut words = length.max(1);
-        loop {
+        for level in 0..LEVELS {
             words = words.div_ceil(64);
-            levels.push(vec![0; words]);
-            if words == 1 {
-                return Self { levels };
-            }
+            levels[level + 1] = levels[level] + words as u32;
+        }
+        Self {
+            words: vec![0; levels[LEVELS] as usize],
+            levels,
         }
     }
 
     pub(crate) fn contains(&self, index: usize) -> bool {
-        self.levels[0][index / 64] >> (index % 64) & 1 == 1
+        self.words[index / 64] >> (index % 64) & 1 == 1
     }
 
     pub(crate) fn insert(&mut self, index: usize) {
         let mut index = index;
-        for level in &mut self.levels {
-            let word = &mut level[index / 64];
+        for level in &self.levels[..LEVELS] {
+            let word = &mut self.words[*level as usize + index / 64];
             let was_empty = *word == 0;
             *word |= 1 << (index % 64);
             if !was_empty {
@@ -42,8 +49,8 @@ impl Bits {
 
     pub(crate) fn remove(&mut self, index: usize) {
         let mut index = index;
-        for level in &mut self.levels {
-            let word = &mut level[index / 64];
+        for level in &self.levels[..LEVELS] {
+            let word = &mut self.words[*level as usize + index / 64];
             *word &= !(1 << (index % 64));
             if *word != 0 {
                 return;
@@ -52,10 +59,16 @@ impl Bits {
         }
     }
 
+    /// The words of one level.
+    fn level(&self, height: usize) -> &[u64] {
+        &self.words[self.levels[height] as usize..self.levels[height + 1] as usize]
+    }
+
     /// The smallest member that is at least `from`.
     pub(crate) fn next(&self, from: usize) -> Option<usize> {
         let mut index = from;
-        for (height, level) in self.levels.iter().enumerate() {
+        for height in 0..LEVELS {
+            let level = self.level(height);
             let word = level.get(index / 64)? & (u64::MAX << (index % 64));
             if word != 0 {
                 return Some(
@@ -70,7 +83,8 @@ impl Bits {
     /// The largest member that is at most `from`.
     pub(crate) fn previous(&self, from: usize) -> Option<usize> {
         let mut index = from;
-        for (height, level) in self.levels.iter().enumerate() {
+        for height in 0..LEVELS {
+            let level = self.level(height);
             let word = level[index / 64] & (u64::MAX >> (63 - index % 64));
             if word != 0 {
                 return Some(
@@ -83,21 +97,15 @@ impl Bits {
     }
 
     fn descend_first(&self, height: usize, index: usize) -> usize {
-        self.levels[..height]
-            .iter()
-            .rev()
-            .fold(index, |index, level| {
-                index * 64 + level[index].trailing_zeros() as usize
-            })
+        (0..height).rev().fold(index, |index, height| {
+            index * 64 + self.level(height)[index].trailing_zeros() as usize
+        })
     }
 
     fn descend_last(&self, height: usize, index: usize) -> usize {
-        self.levels[..height]
-            .iter()
-            .rev()
-            .fold(index, |index, level| {
-                index * 64 + 63 - level[index].leading_zeros() as usize
-            })
+        (0..height).rev().fold(index, |index, height| {
+            index * 64 + 63 - self.level(height)[index].leading_zeros() as usize
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {

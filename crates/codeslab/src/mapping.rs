@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "owners are where raw ranges and pointers stop")]
 
 use crate::address::{Address, Window};
+use crate::code_model::Architecture;
 use crate::error::Refusal;
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
@@ -43,6 +44,19 @@ pub(crate) struct Mapping {
     // Where byte 0 of the block would be written if all of it were private memory. Only offsets that are mapped so count.
     private: Option<NonNull<u8>>,
     committed_bytes: u64,
+    // What is written where nothing is.
+    traps: &'static [u8],
+}
+
+/// As many trapping instructions as are written at once.
+fn traps_of(architecture: Architecture) -> &'static [u8] {
+    static TRAPS: OnceLock<Box<[u8]>> = OnceLock::new();
+    let pattern = architecture.trap_pattern();
+    TRAPS.get_or_init(|| {
+        pattern
+            .repeat((64 << 10) / pattern.len())
+            .into_boxed_slice()
+    })
 }
 
 // SAFETY: the pointers are to memory that the mapping owns; who may use which part of it is up to the spans.
@@ -106,6 +120,7 @@ impl Mapping {
             offset + size <= reservation.size(),
             "a block lies in its reservation"
         );
+        let traps = traps_of(reservation.platform().facts().architecture);
         Self {
             reservation,
             offset,
@@ -114,6 +129,7 @@ impl Mapping {
             view: None,
             private: None,
             committed_bytes: 0,
+            traps,
         }
     }
 
@@ -197,22 +213,10 @@ impl Mapping {
 
     /// Trapping instructions for `size` bytes, piece by piece, each with its offset.
     fn traps(&self, size: u64) -> impl Iterator<Item = (u64, &'static [u8])> + use<> {
-        static TRAPS: OnceLock<Box<[u8]>> = OnceLock::new();
-        const PIECE: u64 = 64 << 10;
-        let pattern = self
-            .reservation
-            .platform()
-            .facts()
-            .architecture
-            .trap_pattern();
-        let traps = TRAPS.get_or_init(|| {
-            pattern
-                .repeat(PIECE as usize / pattern.len())
-                .into_boxed_slice()
-        });
-        (0..size)
-            .step_by(PIECE as usize)
-            .map(move |done| (done, &traps[..(size - done).min(PIECE) as usize]))
+        let traps = self.traps;
+        let piece = traps.len();
+        let pieces = (0..size).step_by(piece);
+        pieces.map(move |done| (done, &traps[..piece.min((size - done) as usize)]))
     }
 
     fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
@@ -310,17 +314,15 @@ impl Mapping {
     /// # Safety
     /// Nobody uses the span, which is committed data.
     unsafe fn clear(&self, span: Span) -> Result<(), Refusal> {
-        let platform = self.reservation.platform();
-        let page = platform.facts().page_size;
-        let (first, last) = (
-            span.offset.next_multiple_of(page.bytes()),
-            page.round_down(span.end()),
-        );
         if span.size < DISCARD_BYTES {
             // SAFETY: the caller's obligations.
             unsafe { self.zero(span.offset, span.end()) };
             return Ok(());
         }
+        let platform = self.reservation.platform();
+        let page = platform.facts().page_size;
+        let first = span.offset.next_multiple_of(page.bytes());
+        let last = page.round_down(span.end());
         // SAFETY: the whole pages inside the span are nobody else's.
         unsafe { platform.discard_private(self.at(first), last - first) }?;
         // SAFETY: what is left of the span at both ends.
@@ -347,21 +349,17 @@ impl Mapping {
     /// Nobody uses the span, which is committed code.
     unsafe fn fill_with_traps(&self, span: Span) -> Result<(), Refusal> {
         let platform = self.reservation.platform();
-        let pattern = platform.facts().architecture.trap_pattern();
-        if let Some(view) = self.view {
-            let start = view.as_ptr().wrapping_add(span.offset as usize);
-            // SAFETY: the view covers the block, and the span is a whole number of granules, which are multiples of 4 bytes.
-            let words = unsafe {
-                std::slice::from_raw_parts_mut(start.cast::<[u8; 4]>(), (span.size / 4) as usize)
-            };
-            words.fill(pattern);
-            return Ok(());
-        }
         for (done, traps) in self.traps(span.size) {
-            match self.file_at(span.offset + done) {
-                Some((file, offset)) => platform.write_file(file, offset, traps)?,
+            let offset = span.offset + done;
+            if let Some(view) = self.view {
+                let start = view.as_ptr().wrapping_add(offset as usize);
+                // SAFETY: the view covers the block, nobody uses the span, and the traps lie elsewhere.
+                unsafe { start.copy_from_nonoverlapping(traps.as_ptr(), traps.len()) };
+            } else if let Some((file, offset)) = self.file_at(offset) {
+                platform.write_file(file, offset, traps)?;
+            } else {
                 // SAFETY: the span is private memory that nobody uses.
-                None => unsafe { platform.write_self(self.at(span.offset + done), traps) }?,
+                unsafe { platform.write_self(self.at(offset), traps) }?;
             }
         }
         Ok(())

@@ -21,6 +21,9 @@ pub(crate) struct Slab {
     used_bytes: u64,
     // Where no span may begin.
     avoided: Option<u32>,
+    // The span that was freed last, not merged yet: code is often replaced by code of the same size. The bits still have it as
+    // used.
+    recent: Option<Span>,
 }
 
 impl Slab {
@@ -39,6 +42,7 @@ impl Slab {
             extents: SpanSet::default(),
             used_bytes: 0,
             avoided: avoided.map(|offset| (offset >> granule_log2) as u32),
+            recent: None,
         }
     }
 
@@ -71,28 +75,42 @@ impl Slab {
 
     /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block).
     pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<Span> {
-        let length = u32::try_from(self.round_up(size) >> self.granule_log2).ok()?;
+        let size = self.round_up(size);
+        let span = match self.recent {
+            Some(recent) if recent.size == size && recent.offset.is_multiple_of(align) => {
+                self.recent = None;
+                recent
+            }
+            _ => self.carve_from_runs(size, align).or_else(|| {
+                self.merge_recent();
+                self.carve_from_runs(size, align)
+            })?,
+        };
+        self.used_bytes += span.size;
+        Some(span)
+    }
+
+    fn carve_from_runs(&mut self, size: u64, align: u64) -> Option<Span> {
+        let length = u32::try_from(size >> self.granule_log2).ok()?;
         let align = u32::try_from((align >> self.granule_log2).max(1)).ok()?;
         let start = self.take(length, align)?;
         let run = self.free_length(start)?;
         self.free.remove(start as usize);
         self.free_runs -= 1;
-        let aligned = first_place(start, align, self.avoided)?;
-        self.starts.insert(aligned as usize);
-        if aligned > start {
-            self.note_free(start, aligned - start);
+        let place = first_place(start, align, self.avoided)?;
+        self.starts.insert(place as usize);
+        if place > start {
+            self.note_free(start, place - start);
         }
-        let rest = run - (aligned - start) - length;
+        let rest = run - (place - start) - length;
         if rest > 0 {
-            self.starts.insert((aligned + length) as usize);
-            self.note_free(aligned + length, rest);
+            self.starts.insert((place + length) as usize);
+            self.note_free(place + length, rest);
         }
-        let span = Span {
-            offset: u64::from(aligned) << self.granule_log2,
-            size: u64::from(length) << self.granule_log2,
-        };
-        self.used_bytes += span.size;
-        Some(span)
+        Some(Span {
+            offset: u64::from(place) << self.granule_log2,
+            size,
+        })
     }
 
     /// A free run in which `length` granules fit at a multiple of `align`.
@@ -114,21 +132,25 @@ impl Slab {
 
     /// Takes back what [`Slab::carve`] gave.
     pub(crate) fn free(&mut self, span: Span) {
-        let (start, length) = (self.granule(span.offset), self.granule(span.size));
         debug_assert!(self.holds(span), "{span:?} was not carved from this slab");
         self.used_bytes -= span.size;
-        self.release(start, length);
+        self.merge_recent();
+        self.recent = Some(span);
+    }
+
+    fn merge_recent(&mut self) {
+        if let Some(span) = self.recent.take() {
+            self.release(self.granule(span.offset), self.granule(span.size));
+        }
     }
 
     /// Whether `span` is carved at the moment, exactly as it is.
     pub(crate) fn holds(&self, span: Span) -> bool {
-        let (start, end) = (
-            self.granule(span.offset) as usize,
-            self.granule(span.end()) as usize,
-        );
+        let start = self.granule(span.offset) as usize;
         self.starts.contains(start)
             && !self.free.contains(start)
-            && self.starts.next(start + 1) == Some(end)
+            && self.span_at(span.offset) == span
+            && self.recent != Some(span)
     }
 
     /// Makes the run that begins at `start` free and merges it with its free neighbours.
@@ -203,7 +225,8 @@ impl Slab {
         let runs = std::iter::successors(Some(self.span_at(extent.offset)), move |run| {
             (run.end() < extent.end()).then(|| self.span_at(run.end()))
         });
-        runs.filter(|run| !self.free.contains(self.granule(run.offset) as usize))
+        let is_free = |run: &Span| self.free.contains(self.granule(run.offset) as usize);
+        runs.filter(move |run| !is_free(run) && self.recent != Some(*run))
     }
 
     /// The carved span, or the free run, that begins at `offset`.
