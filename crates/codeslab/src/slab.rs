@@ -138,7 +138,8 @@ impl Slab {
         self.recent = Some(span);
     }
 
-    fn merge_recent(&mut self) {
+    /// Merges the span that was freed last with its free neighbours, too.
+    pub(crate) fn merge_recent(&mut self) {
         if let Some(span) = self.recent.take() {
             self.release(self.granule(span.offset), self.granule(span.size));
         }
