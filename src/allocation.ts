@@ -45,14 +45,18 @@ export class InFlightAllocation<Names extends string = string> {
   readonly #places: readonly Place[]
   #state: 'in flight' | 'finalized' | 'abandoned' = 'in flight'
 
-  /** @internal */
-  constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
     this.#handle = handle
     this.#places = places
     places.forEach((place, index) => {
-      assign(this, place.name, new InFlightSection(construct, handle, index, place))
+      assign(this, place.name, InFlightSection[construct](handle, index, place))
     })
+  }
+
+  /** @internal */
+  static [construct](handle: CodeHandle, places: readonly Place[]): InFlightAllocation {
+    return new InFlightAllocation(construct, handle, places)
   }
 
   /**
@@ -73,7 +77,7 @@ export class InFlightAllocation<Names extends string = string> {
   finalize(): Published<Names> {
     native.finalize(this.#handle)
     this.#state = 'finalized'
-    return new Allocation(construct, this.#handle, this.#places) as Published<Names>
+    return Allocation[construct](this.#handle, this.#places) as Published<Names>
   }
 
   /**
@@ -130,8 +134,7 @@ export class InFlightSection {
   /** What it may be used for once it is published. */
   readonly protection: Protection
 
-  /** @internal */
-  constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
+  private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
@@ -139,6 +142,11 @@ export class InFlightSection {
     this.address = place.address
     this.size = place.size
     this.protection = place.protection
+  }
+
+  /** @internal */
+  static [construct](handle: CodeHandle, index: number, place: Place): InFlightSection {
+    return new InFlightSection(construct, handle, index, place)
   }
 
   /**
@@ -189,12 +197,16 @@ export class InFlightSection {
 export class Allocation {
   readonly #handle: CodeHandle
   readonly #places: readonly Place[]
-  /** @internal */
-  constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
     this.#handle = handle
     this.#places = places
-    for (const place of places) assign(this, place.name, new Section(construct, handle, place))
+    for (const place of places) assign(this, place.name, Section[construct](handle, place))
+  }
+
+  /** @internal */
+  static [construct](handle: CodeHandle, places: readonly Place[]): Allocation {
+    return new Allocation(construct, handle, places)
   }
 
   /** Whether it has been freed. */
@@ -255,14 +267,18 @@ export class Section {
   /** What it may be used for. */
   readonly protection: Protection
 
-  /** @internal */
-  constructor(key: typeof construct, handle: CodeHandle, place: Place) {
+  private constructor(key: typeof construct, handle: CodeHandle, place: Place) {
     checkConstruct(key, 'Section', 'a property of an Allocation')
     this.#handle = handle
     this.name = place.name
     this.address = place.address
     this.size = place.size
     this.protection = place.protection
+  }
+
+  /** @internal */
+  static [construct](handle: CodeHandle, place: Place): Section {
+    return new Section(construct, handle, place)
   }
 
   /**

@@ -60,10 +60,14 @@ export interface ImageSymbol {
 export class Image {
   readonly #handle: CodeHandle
 
-  /** @internal */
-  constructor(key: typeof construct, handle: CodeHandle) {
+  private constructor(key: typeof construct, handle: CodeHandle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
     this.#handle = handle
+  }
+
+  /** @internal */
+  static [construct](handle: CodeHandle): Image {
+    return new Image(construct, handle)
   }
 
   /**
@@ -82,7 +86,7 @@ export class Image {
    */
   static open(token: string): Image {
     checkString(token, 'token')
-    return new Image(construct, native.openSharedImage(token))
+    return Image[construct](native.openSharedImage(token))
   }
 
   /** Whether it has been freed, by whichever thread. */

@@ -275,7 +275,7 @@ export class CodeMemory {
       size,
       protection,
     }))
-    return new InFlightAllocation<Names>(construct, handle, places) as InFlight<Names>
+    return InFlightAllocation[construct](handle, places) as InFlight<Names>
   }
 
   /**
@@ -309,7 +309,7 @@ export class CodeMemory {
    * ```
    */
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
-    return new Image(construct, native.link(this.#handle, encodeInputs(inputs, 'input'), encodeOptions(options)))
+    return Image[construct](native.link(this.#handle, encodeInputs(inputs, 'input'), encodeOptions(options)))
   }
 
   /**

@@ -26,6 +26,12 @@ mod abi;
 ))]
 mod registers;
 
+// Conventions of other machines are compiled with the tests of this one, so that they do not rot unseen.
+#[cfg(all(test, target_arch = "x86_64"))]
+mod aapcs64;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod unsupported;
+
 mod argument;
 mod function;
 mod kind;
