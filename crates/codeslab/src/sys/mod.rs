@@ -29,7 +29,7 @@ use crate::protection::Protection;
 use crate::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) mod gaps;
 
@@ -174,7 +174,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
 /// The platform of this process.
 pub(crate) fn current() -> Result<Arc<dyn Platform>> {
-    native::platform()
+    static PLATFORM: OnceLock<Arc<dyn Platform>> = OnceLock::new();
+    if let Some(platform) = PLATFORM.get() {
+        return Ok(Arc::clone(platform));
+    }
+    let platform = native::platform()?;
+    Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
 }
 
 impl Refusal {

@@ -2,7 +2,6 @@
 //! child (`MADV_WIPEONFORK`, Linux 4.14).
 
 use super::{RESERVE, Refusal, last_refusal, map, pointer};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The process's number on a page that a fork clears.
@@ -12,13 +11,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// The page is made once and stays as long as the process.
-    pub(super) fn of_process() -> Result<Self, Refusal> {
-        static PAGE: OnceLock<Result<Identity, Refusal>> = OnceLock::new();
-        PAGE.get_or_init(Self::new).clone()
-    }
-
-    fn new() -> Result<Self, Refusal> {
+    /// Makes the page, which stays as long as the process.
+    pub(super) fn new() -> Result<Self, Refusal> {
         const SIZE: u64 = 4096;
         let rights = libc::PROT_READ | libc::PROT_WRITE;
         let page = pointer(map(None, SIZE, rights, RESERVE, None)?);

@@ -40,7 +40,7 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     ))?;
     Ok(Arc::new(Linux {
         page_size,
-        identity: fork::Identity::of_process()?,
+        identity: fork::Identity::new()?,
     }))
 }
 
