@@ -28,6 +28,7 @@ export {
   CodeMemory,
   type AddressWindow,
   type CodeMemoryOptions,
+  type Neighbourhood,
   type Placement,
   type SectionRequest,
 } from './src/memory.ts'
@@ -38,6 +39,7 @@ export type {
   ArgumentValues,
   BigIntType,
   NativeFunction,
+  NativeFunctionLike,
   NumberType,
   PointerType,
   PointerValue,

@@ -5,58 +5,6 @@ import { install } from '#native'
 import { hexadecimal } from './inspect.ts'
 
 /**
- * Every {@link CodeslabError.code}, with what it says.
- *
- * @internal
- */
-export const codes = {
-  ERR_CODESLAB_ABANDONED: 'An in-flight allocation was used after it was abandoned.',
-  ERR_CODESLAB_ADDRESS_SPACE_LIMIT: 'The address space limit of the process (RLIMIT_AS) is met.',
-  ERR_CODESLAB_CLOSED: 'A handle to a memory was used after it was disposed of.',
-  ERR_CODESLAB_CONFLICTING_SYMBOLS: 'No place reaches two symbols that the code refers to directly.',
-  ERR_CODESLAB_CONFLICTING_WINDOWS: 'No address lies in all windows of a placement.',
-  ERR_CODESLAB_DISCARDED_SECTION: 'A relocation refers to a section that is not loaded.',
-  ERR_CODESLAB_DUPLICATE_SYMBOL: 'Two inputs define the same symbol.',
-  ERR_CODESLAB_EMPTY_REQUEST: 'A request for no bytes at all.',
-  ERR_CODESLAB_FILE_SIZE_LIMIT: 'The file size limit of the process (RLIMIT_FSIZE) is met.',
-  ERR_CODESLAB_FINALIZED: 'An in-flight allocation was used after it was finalized.',
-  ERR_CODESLAB_FORBIDDEN: 'A security policy forbids executable memory.',
-  ERR_CODESLAB_FORKED: 'The memory belongs to the parent process.',
-  ERR_CODESLAB_FREED: 'An allocation or image was used after it was freed.',
-  ERR_CODESLAB_INVALID_ALIGNMENT: 'An alignment is no power of two, or larger than a block allows.',
-  ERR_CODESLAB_INVALID_BLOCK_SIZE: 'A block size is no power of two, below four pages, or above the reach.',
-  ERR_CODESLAB_INVALID_ENVIRONMENT: 'CODESLAB_BLOCK_SIZE or CODESLAB_WRITER holds something it may not.',
-  ERR_CODESLAB_INVALID_GRAPH: 'A graph contradicts itself.',
-  ERR_CODESLAB_INVALID_INDEX: 'An object refers to a section or symbol that it does not have.',
-  ERR_CODESLAB_INVALID_SECTION_NAME: 'A section has a name that an allocation needs for itself.',
-  ERR_CODESLAB_INVALID_SIGNATURE: 'A signature names an unknown type, or has more arguments than a call can pass.',
-  ERR_CODESLAB_INVALID_SIZE: 'A size is zero, negative or fractional.',
-  ERR_CODESLAB_MALFORMED: 'An object or archive contradicts itself or ends too early.',
-  ERR_CODESLAB_NOT_EXECUTABLE: 'Something to be called is not code.',
-  ERR_CODESLAB_NOT_RELOCATABLE: 'An ELF file is an executable, a shared library or a core dump.',
-  ERR_CODESLAB_OUT_OF_BOUNDS: 'A write, symbol or relocation lies outside of its section.',
-  ERR_CODESLAB_OUT_OF_MEMORY: 'The system has no memory left.',
-  ERR_CODESLAB_OUT_OF_REACH: 'Something is too far away, or there is no free address space within reach.',
-  ERR_CODESLAB_OVERFLOW: 'A value does not fit the field that a relocation fills.',
-  ERR_CODESLAB_SYSTEM: 'The system refused without a reason that is known.',
-  ERR_CODESLAB_THIN_ARCHIVE: 'An archive names its members but does not hold them.',
-  ERR_CODESLAB_TOO_LARGE: 'More bytes than one block can hold.',
-  ERR_CODESLAB_TOO_MANY_FILES: 'No file descriptor is left (RLIMIT_NOFILE).',
-  ERR_CODESLAB_TOO_MANY_MAPPINGS: 'The process has as many mappings as it may (vm.max_map_count).',
-  ERR_CODESLAB_UNDEFINED_SYMBOL: 'A symbol is defined nowhere.',
-  ERR_CODESLAB_UNKNOWN_FORMAT: 'An input is neither an object nor an archive.',
-  ERR_CODESLAB_UNKNOWN_RELOCATION: 'A relocation is of a type that the linker does not know.',
-  ERR_CODESLAB_UNKNOWN_SYMBOL: 'An image has no symbol of that name.',
-  ERR_CODESLAB_UNKNOWN_TOKEN: 'A token stands for nothing in this process, or not any more.',
-  ERR_CODESLAB_UNSUPPORTED: 'An object needs something that the linker cannot do yet.',
-  ERR_CODESLAB_UNSUPPORTED_CODE_MODEL: 'The architecture has no such code model.',
-  ERR_CODESLAB_UNSUPPORTED_PLATFORM: 'There is no port to this system or architecture.',
-  ERR_CODESLAB_WRITABLE_CODE: 'A section is both writable and executable.',
-  ERR_CODESLAB_WRITER_UNAVAILABLE: 'A writer does not exist or does not work here.',
-  ERR_CODESLAB_WRONG_ARCHITECTURE: 'An object is made for another machine.',
-} as const
-
-/**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
  * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
@@ -72,7 +20,95 @@ export const codes = {
  *
  * @category Errors
  */
-export type CodeslabErrorCode = keyof typeof codes
+export type CodeslabErrorCode =
+  /** An in-flight allocation was used after it was abandoned. */
+  | 'ERR_CODESLAB_ABANDONED'
+  /** The address space limit of the process (RLIMIT_AS) is met. */
+  | 'ERR_CODESLAB_ADDRESS_SPACE_LIMIT'
+  /** A handle to a memory was used after it was disposed of. */
+  | 'ERR_CODESLAB_CLOSED'
+  /** No place reaches two symbols that the code refers to directly. */
+  | 'ERR_CODESLAB_CONFLICTING_SYMBOLS'
+  /** No address lies in all windows of a placement. */
+  | 'ERR_CODESLAB_CONFLICTING_WINDOWS'
+  /** A relocation refers to a section that is not loaded. */
+  | 'ERR_CODESLAB_DISCARDED_SECTION'
+  /** Two inputs define the same symbol. */
+  | 'ERR_CODESLAB_DUPLICATE_SYMBOL'
+  /** A request for no bytes at all. */
+  | 'ERR_CODESLAB_EMPTY_REQUEST'
+  /** The file size limit of the process (RLIMIT_FSIZE) is met. */
+  | 'ERR_CODESLAB_FILE_SIZE_LIMIT'
+  /** An in-flight allocation was used after it was finalized. */
+  | 'ERR_CODESLAB_FINALIZED'
+  /** A security policy forbids executable memory. */
+  | 'ERR_CODESLAB_FORBIDDEN'
+  /** The memory belongs to the parent process. */
+  | 'ERR_CODESLAB_FORKED'
+  /** An allocation or image was used after it was freed. */
+  | 'ERR_CODESLAB_FREED'
+  /** An alignment is no power of two, or larger than a block allows. */
+  | 'ERR_CODESLAB_INVALID_ALIGNMENT'
+  /** A block size is no power of two, below four pages, or above the reach. */
+  | 'ERR_CODESLAB_INVALID_BLOCK_SIZE'
+  /** CODESLAB_BLOCK_SIZE or CODESLAB_WRITER holds something it may not. */
+  | 'ERR_CODESLAB_INVALID_ENVIRONMENT'
+  /** A graph contradicts itself. */
+  | 'ERR_CODESLAB_INVALID_GRAPH'
+  /** An object refers to a section or symbol that it does not have. */
+  | 'ERR_CODESLAB_INVALID_INDEX'
+  /** A section has a name that an allocation needs for itself. */
+  | 'ERR_CODESLAB_INVALID_SECTION_NAME'
+  /** A signature names an unknown type, or has more arguments than a call can pass. */
+  | 'ERR_CODESLAB_INVALID_SIGNATURE'
+  /** A size is zero, negative or fractional. */
+  | 'ERR_CODESLAB_INVALID_SIZE'
+  /** An object or archive contradicts itself or ends too early. */
+  | 'ERR_CODESLAB_MALFORMED'
+  /** Something to be called is not code. */
+  | 'ERR_CODESLAB_NOT_EXECUTABLE'
+  /** An ELF file is an executable, a shared library or a core dump. */
+  | 'ERR_CODESLAB_NOT_RELOCATABLE'
+  /** A write, symbol or relocation lies outside of its section. */
+  | 'ERR_CODESLAB_OUT_OF_BOUNDS'
+  /** The system has no memory left. */
+  | 'ERR_CODESLAB_OUT_OF_MEMORY'
+  /** Something is too far away, or there is no free address space within reach. */
+  | 'ERR_CODESLAB_OUT_OF_REACH'
+  /** A value does not fit the field that a relocation fills. */
+  | 'ERR_CODESLAB_OVERFLOW'
+  /** The system refused without a reason that is known. */
+  | 'ERR_CODESLAB_SYSTEM'
+  /** An archive names its members but does not hold them. */
+  | 'ERR_CODESLAB_THIN_ARCHIVE'
+  /** More bytes than one block can hold. */
+  | 'ERR_CODESLAB_TOO_LARGE'
+  /** No file descriptor is left (RLIMIT_NOFILE). */
+  | 'ERR_CODESLAB_TOO_MANY_FILES'
+  /** The process has as many mappings as it may (vm.max_map_count). */
+  | 'ERR_CODESLAB_TOO_MANY_MAPPINGS'
+  /** A symbol is defined nowhere. */
+  | 'ERR_CODESLAB_UNDEFINED_SYMBOL'
+  /** An input is neither an object nor an archive. */
+  | 'ERR_CODESLAB_UNKNOWN_FORMAT'
+  /** A relocation is of a type that the linker does not know. */
+  | 'ERR_CODESLAB_UNKNOWN_RELOCATION'
+  /** An image has no symbol of that name. */
+  | 'ERR_CODESLAB_UNKNOWN_SYMBOL'
+  /** A token stands for nothing in this process, or not any more. */
+  | 'ERR_CODESLAB_UNKNOWN_TOKEN'
+  /** An object needs something that the linker cannot do yet. */
+  | 'ERR_CODESLAB_UNSUPPORTED'
+  /** The architecture has no such code model. */
+  | 'ERR_CODESLAB_UNSUPPORTED_CODE_MODEL'
+  /** There is no port to this system or architecture. */
+  | 'ERR_CODESLAB_UNSUPPORTED_PLATFORM'
+  /** A section is both writable and executable. */
+  | 'ERR_CODESLAB_WRITABLE_CODE'
+  /** A writer does not exist or does not work here. */
+  | 'ERR_CODESLAB_WRITER_UNAVAILABLE'
+  /** An object is made for another machine. */
+  | 'ERR_CODESLAB_WRONG_ARCHITECTURE'
 
 /**
  * A fact of an error. Counts and offsets are numbers where a number holds them exactly and bigints beyond; addresses are

@@ -3,6 +3,7 @@
 import type { NativeInputs, NativeLinkOptions } from '#native'
 import { checkBoolean, checkObject, checkString, checkStrings, invalidType, toAddress, toBytes } from './checks.ts'
 import { encodeGraph, type Graph } from './graph.ts'
+import type { NativeFunctionLike } from './signature.ts'
 
 /**
  * An object file or an archive, told apart by its first bytes, under the name that errors shall call it.
@@ -51,7 +52,7 @@ export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
  *
  * @category Linking
  */
-export type ExternalAddress = bigint | number | (((...values: never[]) => unknown) & { readonly pointer: bigint })
+export type ExternalAddress = bigint | number | NativeFunctionLike
 
 /**
  * How to link.

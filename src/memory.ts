@@ -112,7 +112,26 @@ export interface Placement {
   /** Windows in which it has to lie. */
   readonly within?: readonly AddressWindow[]
   /** An address that it has to be near: at most as many bytes away as the code model reaches, or as `reach` says. */
-  readonly near?: bigint | number | { readonly address: bigint | number; readonly reach?: number }
+  readonly near?: bigint | number | Neighbourhood
+}
+
+/**
+ * What is near an address.
+ *
+ * @example
+ * ```ts
+ * import type { Neighbourhood } from 'codeslab'
+ *
+ * const withinOneMegabyte: Neighbourhood = { address: 0x7f0000001000n, reach: 2 ** 20 }
+ * ```
+ *
+ * @category Memory
+ */
+export interface Neighbourhood {
+  /** The address. */
+  readonly address: bigint | number
+  /** How many bytes away is near, in either direction. Default: as many as the code model reaches. */
+  readonly reach?: number
 }
 
 /** The handle of a memory that exists, in the place of options. */
@@ -400,7 +419,7 @@ export class CodeMemory {
   }
 
   /** The window in which everything is near an address. */
-  #around(near: NonNullable<Placement['near']>): [bigint, bigint] {
+  #around(near: bigint | number | Neighbourhood): [bigint, bigint] {
     const { address, reach = this.reach } = typeof near === 'object' ? near : { address: near }
     const center = toAddress(address, 'near')
     checkNumber(reach, 'reach')

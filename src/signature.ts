@@ -115,14 +115,26 @@ export interface Signature {
  *
  * @category Calling
  */
-export type PointerValue =
-  | bigint
-  | ArrayBufferView
-  | ArrayBuffer
-  | string
-  | (((...values: never[]) => unknown) & { readonly pointer: bigint })
-  | null
-  | undefined
+export type PointerValue = bigint | ArrayBufferView | ArrayBuffer | string | NativeFunctionLike | null | undefined
+
+/**
+ * A function that says where its code is, such as those of {@link Image.function} and of `node:ffi`.
+ *
+ * @example
+ * ```ts
+ * import type { Image, NativeFunctionLike } from 'codeslab'
+ *
+ * declare const image: Image
+ * const compare: NativeFunctionLike = image.function('compare', { return: 'int32', arguments: ['pointer', 'pointer'] })
+ * ```
+ *
+ * @category Calling
+ */
+export interface NativeFunctionLike {
+  (...values: never[]): unknown
+  /** Where its code is. */
+  readonly pointer: bigint
+}
 
 /**
  * What JavaScript passes for an argument of a type.
@@ -182,7 +194,7 @@ export type ResultValue<Type extends ResultType> = Type extends 'void'
  */
 export type NativeFunction<S extends Signature = Signature> = ((
   ...values: ArgumentValues<S['arguments']>
-) => ResultValue<ResultOf<S>>) & {
+) => ResultValue<ResultOf<S['return']>>) & {
   /** Where its code is. */
   readonly pointer: bigint
 }
@@ -204,18 +216,18 @@ export type ArgumentValues<Types extends readonly ArgumentType[] | undefined> = 
   : []
 
 /**
- * The type of the result that a signature declares.
+ * The type of a result: the one that a signature declares, or `'void'` where it declares none.
  *
  * @example
  * ```ts
- * import type { ResultOf } from 'codeslab'
+ * import type { ResultOf, Signature } from 'codeslab'
  *
- * const type: ResultOf<{ arguments: ['int32'] }> = 'void'
+ * type Result<S extends Signature> = ResultOf<S['return']>
  * ```
  *
  * @category Calling
  */
-export type ResultOf<S extends Signature> = S extends { readonly return: infer Type extends ResultType } ? Type : 'void'
+export type ResultOf<Declared> = Declared extends ResultType ? Declared : 'void'
 
 /**
  * The type names of a signature, that of the result first. Whether they exist is for native code to say.
