@@ -1,5 +1,5 @@
 // Values are here for their types.
-/* eslint-disable @typescript-eslint/no-unused-vars */
+/* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-unnecessary-type-parameters */
 import test from 'ava'
 import { CodeMemory, type NativeFunction, type Section, type Signature } from '../index.ts'
 

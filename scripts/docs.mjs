@@ -2,13 +2,11 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ask, Failure, main, root, run } from './process.mjs'
-import { pinnedNode, prepare } from './setup.mjs'
+import { Failure, main, root, run } from './process.mjs'
+import { prepare } from './setup.mjs'
 
-const printCodes = `
-  const { codes } = await import('./src/errors.ts')
-  console.log(JSON.stringify(codes))
-`
+/** A code in src/errors.ts with the sentence above it. */
+const documentedCode = /\/\*\* (?<meaning>.+) \*\/\s+\| '(?<code>ERR_CODESLAB_\w+)'/g
 
 await main(() => {
   prepare()
@@ -21,9 +19,9 @@ await main(() => {
 function listErrors() {
   const page = join(root, 'docs', 'errors.md')
   const text = readFileSync(page, 'utf8')
-  const codes = ask(pinnedNode, ['--input-type=module', '--eval', printCodes])
-  if (codes === undefined) throw new Failure('the codes in src/errors.ts cannot be listed')
-  const rows = Object.entries(JSON.parse(codes)).map(([code, meaning]) => `| \`${code}\` | ${meaning} |`)
+  const codes = [...readFileSync(join(root, 'src', 'errors.ts'), 'utf8').matchAll(documentedCode)]
+  if (codes.length === 0) throw new Failure('the codes in src/errors.ts cannot be listed')
+  const rows = codes.map(({ groups }) => `| \`${groups?.code}\` | ${groups?.meaning} |`)
   const table = ['| code | meaning |', '| --- | --- |', ...rows].join('\n')
   const updated = text.replace(/(<!-- codes -->).*(<!-- \/codes -->)/s, `$1\n\n${table}\n\n$2`)
   writeFileSync(page, updated)
