@@ -24,14 +24,8 @@ export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.t
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
-export {
-  CodeMemory,
-  type AddressWindow,
-  type CodeMemoryOptions,
-  type Neighbourhood,
-  type Placement,
-  type SectionRequest,
-} from './src/memory.ts'
+export { CodeMemory, type CodeMemoryOptions } from './src/memory.ts'
+export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
 export type { Protection } from './src/protection.ts'
 export type {
   ArgumentType,

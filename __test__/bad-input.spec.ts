@@ -92,6 +92,7 @@ test('requests of wrong types are refused', t => {
     [{ within: [{ first: -1, last: 1 }] }, 'ERR_OUT_OF_RANGE'],
     [{ within: [{ first: 0, last: 2n ** 64n }] }, 'ERR_OUT_OF_RANGE'],
     [{ near: 'here' }, 'ERR_INVALID_ARG_TYPE'],
+    [{ near: null }, 'ERR_INVALID_ARG_TYPE'],
     [{ near: 0.5 }, 'ERR_OUT_OF_RANGE'],
     [{ near: { address: 0, reach: -1 } }, 'ERR_OUT_OF_RANGE'],
   ]

@@ -97,7 +97,7 @@ test('a signature may leave out what it does not have', t => {
 
 test('a wrong number of arguments is refused', t => {
   const twice = image.function('twice', { return: 'int32', arguments: ['int32'] }) as (...values: number[]) => number
-  t.throws(() => twice(), { code: 'ERR_INVALID_ARG_COUNT', message: 'twice takes 1 arguments, not 0' })
+  t.throws(() => twice(), { code: 'ERR_INVALID_ARG_COUNT', message: 'twice takes 1 argument, not 0' })
   t.throws(() => twice(1, 2), { code: 'ERR_INVALID_ARG_COUNT', instanceOf: TypeError })
   t.throws(() => twice(...Array.from({ length: 50 }, () => 1)), { code: 'ERR_INVALID_ARG_COUNT' })
   t.is(twice(21), 42)

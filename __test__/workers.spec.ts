@@ -1,5 +1,7 @@
 import test from 'ava'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory, type CodeMemoryOptions } from '../index.ts'
 import { compile } from './helpers/compile.ts'
@@ -27,13 +29,13 @@ async function hammer(memory: CodeMemory): Promise<unknown[]> {
     { length: WORKERS },
     (_, index) => new Worker(new URL('helpers/hammer.ts', import.meta.url), { workerData: { ...workerData, index } }),
   )
-  return Promise.all(
-    workers.map(async worker => {
-      const [message] = (await once(worker, 'message')) as [unknown]
-      await once(worker, 'exit')
-      return message
-    }),
-  )
+  return Promise.all(workers.map(worker => lastWords(worker)))
+}
+
+/** What a worker says, once it has ended. */
+async function lastWords(worker: Worker): Promise<unknown> {
+  const [[message]] = await Promise.all([once(worker, 'message') as Promise<[unknown]>, once(worker, 'exit')])
+  return message
 }
 
 const everyRound = Array.from({ length: WORKERS }, () => ({ rounds: ROUNDS, wrong: 0 }))
@@ -63,9 +65,12 @@ test('what a worker leaves behind is given back when it ends', async t => {
   const worker = new Worker(new URL('helpers/leave.ts', import.meta.url), {
     workerData: { token: memory.share(), object: compile(source) },
   })
-  const [left] = (await once(worker, 'message')) as [{ live: number; inFlight: number }]
-  t.deepEqual(left, { live: 2, inFlight: 1 })
-  await once(worker, 'exit')
+  t.deepEqual(await lastWords(worker), { live: 2, inFlight: 1 })
   t.is(memory.stats().live, 0)
   t.is(memory.stats().inFlight, 0)
+})
+
+test('the library can be loaded by workers alone, again and again', t => {
+  const program = fileURLToPath(new URL('helpers/only-here.ts', import.meta.url))
+  t.is(execFileSync(process.execPath, ['--no-warnings', program], { encoding: 'utf8' }), '[0,0,0,0,0]')
 })

@@ -2,26 +2,14 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { InFlightAllocation, isReserved, type InFlight } from './allocation.ts'
-import {
-  checkNumber,
-  checkObject,
-  checkString,
-  choose,
-  invalidType,
-  isCount,
-  outOfRange,
-  toAddress,
-  toAlign,
-  toBytes,
-  toSize,
-} from './checks.ts'
+import { InFlightAllocation, type InFlight } from './allocation.ts'
+import { checkNumber, checkObject, checkString, choose, isCount } from './checks.ts'
 import { construct } from './construct.ts'
 import { CodeslabError } from './errors.ts'
 import { Image } from './image.ts'
 import { describe } from './inspect.ts'
 import { encodeInputs, encodeOptions, type LinkInput, type LinkOptions } from './link.ts'
-import { protections, type Protection } from './protection.ts'
+import { exchange, toRequests, toWindows, type Placement, type SectionRequest } from './request.ts'
 import type { Capabilities, CodeModel, Constants, MemoryLayout, MemoryStats, Writer, WriterStatus } from './stats.ts'
 
 type MemoryHandle = ReturnType<typeof native.openMemory>
@@ -51,87 +39,6 @@ export interface CodeMemoryOptions {
   readonly writer?: Writer | 'auto' | undefined
   /** Where constants go. Default: `'separate'`. */
   readonly constants?: Constants | undefined
-}
-
-/**
- * A section that {@link CodeMemory.allocate} shall place.
- *
- * @example
- * ```ts
- * import type { SectionRequest } from 'codeslab'
- *
- * const table: SectionRequest = { protection: 'ro', bytes: Float64Array.of(0.5, 0.25), align: 8 }
- * ```
- *
- * @category Memory
- */
-export interface SectionRequest {
-  /** What it may be used for once it is published. */
-  readonly protection: Protection
-  /** How many bytes it has. Default: as many as `bytes`. */
-  readonly size?: number
-  /** What is written to its start at once. */
-  readonly bytes?: ArrayBufferView | ArrayBuffer
-  /** Its alignment in bytes, a power of two. Default: 16. */
-  readonly align?: number
-}
-
-/**
- * An interval of addresses, both ends included.
- *
- * @example
- * ```ts
- * import type { AddressWindow } from 'codeslab'
- *
- * const below2GiB: AddressWindow = { first: 0, last: 0x7fff_ffff }
- * ```
- *
- * @category Memory
- */
-export interface AddressWindow {
-  /** The lowest address in it. */
-  readonly first: bigint | number
-  /** The highest address in it. */
-  readonly last: bigint | number
-}
-
-/**
- * Where an allocation has to lie, besides within reach of itself. Every byte of it lies in all of these.
- *
- * @example A hook within reach of a function, so that a 5-byte jump gets there
- * ```ts
- * import { CodeMemory } from 'codeslab'
- *
- * declare const target: bigint
- * const hook = new CodeMemory().allocate({ text: { protection: 'rx', size: 64 } }, { near: target })
- * ```
- *
- * @category Memory
- */
-export interface Placement {
-  /** Windows in which it has to lie. */
-  readonly within?: readonly AddressWindow[]
-  /** An address that it has to be near: at most as many bytes away as the code model reaches, or as `reach` says. */
-  readonly near?: bigint | number | Neighbourhood
-}
-
-/**
- * What is near an address.
- *
- * @example
- * ```ts
- * import type { Neighbourhood } from 'codeslab'
- *
- * const withinOneMegabyte: Neighbourhood = { address: 0x7f0000001000n, reach: 2 ** 20 }
- * ```
- *
- * @category Memory
- */
-export interface Neighbourhood {
-  /** The address. */
-  readonly address: bigint | number
-  /** How many bytes away is near, in either direction. Default: as many as the code model reaches. */
-  readonly reach?: number
 }
 
 /** The handle of a memory that exists, in the place of options. */
@@ -282,9 +189,8 @@ export class CodeMemory {
     sections: Readonly<Record<Names, SectionRequest>>,
     placement?: Placement,
   ): InFlight<Names> {
-    checkObject(sections, 'sections')
-    const requests = Object.entries<SectionRequest>(sections).map(([name, request]) => check(name, request))
-    const windows = placement === undefined ? NO_WINDOWS : this.#windows(placement)
+    const requests = toRequests(sections)
+    const windows = toWindows(placement, this.reach)
     const contents = requests.map(({ bytes }) => bytes)
     const words = exchange(requests)
     const handle = native.allocate(this.#handle, contents, windows, words)
@@ -408,54 +314,9 @@ export class CodeMemory {
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }
-
-  /** The first and last address of each window of a placement. */
-  #windows(placement: Placement): BigUint64Array {
-    checkObject(placement, 'placement')
-    const { within = [], near } = placement
-    if (!Array.isArray(within)) throw invalidType('within', 'an array', within)
-    const windows = within.flatMap((window: AddressWindow, index) => toWindow(window, `within[${String(index)}]`))
-    return BigUint64Array.from(near === undefined ? windows : [...windows, ...this.#around(near)])
-  }
-
-  /** The window in which everything is near an address. */
-  #around(near: bigint | number | Neighbourhood): [bigint, bigint] {
-    const { address, reach = this.reach } = typeof near === 'object' ? near : { address: near }
-    const center = toAddress(address, 'near')
-    checkNumber(reach, 'reach')
-    if (!isCount(reach) && reach !== Infinity) throw outOfRange('reach', 'a whole number that is not negative', reach)
-    const span = reach === Infinity ? LAST : BigInt(reach)
-    return [center > span ? center - span : 0n, center + span < LAST ? center + span : LAST]
-  }
 }
 
-/** No window: anywhere. */
-const NO_WINDOWS = new BigUint64Array(0)
-
-/** How many numbers tell native code what a section is. */
-const NUMBERS = 3
-
-/** What crosses into native code and back when something is allocated: made once, because making it costs more. */
-let words = new BigUint64Array(NUMBERS * 8)
-let numbers = new Float64Array(words.buffer)
-
-/** Writes requests for native code, which writes one address for each over them. */
-function exchange(requests: readonly { protection: Protection; size: number; align: number }[]): BigUint64Array {
-  if (requests.length * NUMBERS > words.length) {
-    words = new BigUint64Array(requests.length * NUMBERS)
-    numbers = new Float64Array(words.buffer)
-  }
-  requests.forEach(({ protection, size, align }, index) => {
-    numbers[index * NUMBERS] = protections.get(protection) ?? 0
-    numbers[index * NUMBERS + 1] = size
-    numbers[index * NUMBERS + 2] = align
-  })
-  return words
-}
-
-/** The last address that there is. */
-const LAST = 2n ** 64n - 1n
-
+/** Whether constants go with the code. */
 const placements = new Map<unknown, boolean>([
   [undefined, false],
   ['separate', false],
@@ -477,31 +338,4 @@ function checkBlockSize(size: unknown): number | undefined {
   if (isCount(size)) return size
   const message = `block size ${String(size)} is not a power of two`
   throw new CodeslabError('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
-}
-
-/** A section as native code takes it. */
-function check(name: string, request: SectionRequest) {
-  checkObject(request, `section ${name}`)
-  if (isReserved(name)) {
-    const message = `a section cannot be named ${name}: allocations have a property of that name`
-    throw new CodeslabError('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
-  }
-  const { protection } = request
-  choose(protection, `protection of section ${name}`, protections)
-  const bytes = request.bytes === undefined ? undefined : toBytes(request.bytes, `bytes of section ${name}`)
-  return {
-    name,
-    bytes,
-    protection,
-    size: toSize(request.size ?? bytes?.length, name),
-    align: toAlign(request.align ?? 16, name),
-  }
-}
-
-function toWindow(window: AddressWindow, name: string): [bigint, bigint] {
-  checkObject(window, name)
-  const first = toAddress(window.first, `${name}.first`)
-  const last = toAddress(window.last, `${name}.last`)
-  if (first > last) throw outOfRange(`${name}.last`, 'at least first', window.last)
-  return [first, last]
 }

@@ -175,8 +175,9 @@ export type ResultValue<Type extends ResultType> = Type extends 'void'
 /**
  * Native code as a JavaScript function.
  *
- * It takes exactly the arguments of its signature; a wrong count, a wrong type or a value that the type does not have
- * throws, and nothing is coerced. While it exists the code that it calls is not collected, and while a call of it is running
+ * It takes exactly the arguments of its signature, and nothing is coerced: a wrong count throws a `TypeError` with
+ * `ERR_INVALID_ARG_COUNT`, a wrong type one with `ERR_INVALID_ARG_TYPE`, and a value that the type does not have a
+ * `RangeError` with `ERR_OUT_OF_RANGE`. While it exists the code that it calls is not collected, and while a call of it is running
  * that code is not freed; calling it after `free()` throws `ERR_CODESLAB_FREED`.
  *
  * Native code can do anything: a signature that does not match it, a pointer that it must not touch or a bug of its own

@@ -142,7 +142,11 @@ impl Function {
             Refusal::Freed => throw::throw(scope, &Error::Freed(self.code.noun())),
             Refusal::Count(count) => {
                 let expected = self.signature.parameters.len();
-                let message = format!("{} takes {expected} arguments, not {count}", self.name);
+                let plural = if expected == 1 { "" } else { "s" };
+                let message = format!(
+                    "{} takes {expected} argument{plural}, not {count}",
+                    self.name
+                );
                 scope.throw_type_error(c"ERR_INVALID_ARG_COUNT", &text(message));
             }
             Refusal::Argument(index, reject) => self.throw_rejected(scope, *index, *reject),
