@@ -1,8 +1,8 @@
 //! Codeslab for Node: converts types and decides nothing.
 //!
-//! In the order in which a call travels: [`node_api`] (Node's C functions, made safe) · [`error`] and [`throw`] (what
-//! JavaScript sees when something is refused) · [`registry`], [`published`] and [`handle`] (who holds what, across threads) ·
-//! [`memory`], [`allocation`], [`graph`], [`image`] (one function each for what `index.ts` needs) · [`call`] (calling
+//! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `error` and `throw` (what
+//! JavaScript sees when something is refused) · `registry`, `published` and `handle` (who holds what, across threads) ·
+//! `memory`, `allocation`, `graph`, `image` (one function each for what `index.ts` needs) · `call` (calling
 //! native code). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 

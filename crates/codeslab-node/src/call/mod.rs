@@ -3,7 +3,7 @@
 //! No code is generated and no libffi is involved. A calling convention with separate integer and floating-point
 //! registers lets a caller load *all* argument registers and pass a few words on the stack, whatever the callee takes: it
 //! reads those that it knows of, and the caller cleans the stack up. So one call instruction per number of stack words
-//! serves every signature. Each convention is one file ([`abi`]); the rest of this folder does not know which it is.
+//! serves every signature. Each convention is one file (`abi`); the rest of this folder does not know which it is.
 
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 #[path = "sysv_x86_64.rs"]
