@@ -99,7 +99,7 @@ function linkZlib(): Image | undefined {
   const path = execFileSync('cc', ['-print-file-name=libz.a'], { encoding: 'utf8' }).trim()
   if (path === 'libz.a') {
     console.log('libz.a is not installed, so this part is left out. It comes with zlib1g-dev (Debian, Ubuntu: apt-get')
-    console.log('install zlib1g-dev), zlib-static (Fedora) or zlib-static (Alpine).')
+    console.log('install zlib1g-dev) or zlib-static (Fedora, Alpine).')
     return undefined
   }
   return link(realpathSync(path), readFileSync(path))
