@@ -131,5 +131,8 @@ function describe(path, emit) {
   const status = statSync(join(root, path), { throwIfNoEntry: false })
   if (!status) return
   if (!status.isDirectory()) return emit(`${path} ${status.size} ${status.mtimeMs}\n`)
-  for (const entry of readdirSync(join(root, path)).sort()) describe(join(path, entry), emit)
+  for (const entry of readdirSync(join(root, path)).sort()) {
+    // A crate outside of the workspace, such as a fuzz target, has a build folder of its own.
+    if (entry !== 'target') describe(join(path, entry), emit)
+  }
 }
