@@ -56,7 +56,7 @@ export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: 
 export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
 
 /** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
-export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string)[], cause: unknown) => Error): void
+export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean

@@ -123,7 +123,7 @@ export type CodeslabErrorCode =
  *
  * @category Errors
  */
-export type Fact = string | number | bigint
+export type Fact = string | number | bigint | readonly string[]
 
 /**
  * What codeslab refuses, with the reason as a code and its facts as properties.
@@ -206,7 +206,7 @@ function fromNative(
   code: string,
   message: string,
   names: string[],
-  values: (string | number | bigint)[],
+  values: (string | number | bigint | string[])[],
   cause: unknown,
 ): CodeslabError {
   const facts = Object.fromEntries(names.map((name, index) => [name, values[index]]))

@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::node_api::Scope;
 use codeslab::Fact;
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, Either3, FnArgs, Function, FunctionRef, Unknown};
+use napi::bindgen_prelude::{BigInt, Either4, FnArgs, Function, FunctionRef, Unknown};
 use napi_derive::napi;
 
 /// A fact as JavaScript sees it.
-type JsFact = Either3<f64, BigInt, String>;
+type JsFact = Either4<f64, BigInt, String, Vec<String>>;
 
 type ErrorArguments = FnArgs<(
     String,
@@ -31,7 +31,7 @@ struct Instance {
 pub fn install(
     env: Env,
     #[napi(
-        ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string)[], cause: unknown) => Error"
+        ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error"
     )]
     make_error: Function<'_, ErrorArguments, Unknown<'static>>,
 ) -> napi::Result<()> {
@@ -96,9 +96,9 @@ fn js_fact(fact: Fact) -> JsFact {
     let number = |value: i128| {
         if (-SAFE..=SAFE).contains(&value) {
             #[expect(clippy::cast_precision_loss, reason = "it is a safe integer")]
-            Either3::A(value as f64)
+            Either4::A(value as f64)
         } else {
-            Either3::B(BigInt {
+            Either4::B(BigInt {
                 sign_bit: value < 0,
                 words: words(value.unsigned_abs()),
             })
@@ -107,8 +107,9 @@ fn js_fact(fact: Fact) -> JsFact {
     match fact {
         Fact::Number(value) => number(value.into()),
         Fact::Signed(value) => number(value),
-        Fact::Address(address) => Either3::B(address.value().into()),
-        Fact::Text(text) => Either3::C(text),
+        Fact::Address(address) => Either4::B(address.value().into()),
+        Fact::Text(text) => Either4::C(text),
+        Fact::Names(names) => Either4::D(names),
     }
 }
 

@@ -8,26 +8,45 @@
 pub(crate) struct Bits {
     // Invariant: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word. All
     // levels lie one behind the other.
-    words: Vec<u64>,
+    words: Box<[u64]>,
     // Where each level begins, and behind the last level the end of all words.
     levels: [u32; LEVELS + 1],
+}
+
+/// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
+/// a lack of memory does not end the process.
+#[allow(
+    unsafe_code,
+    reason = "the standard library has no stable way to do both"
+)]
+#[expect(
+    clippy::cast_ptr_alignment,
+    reason = "memory with the layout of words is aligned for words"
+)]
+fn zeroed(length: usize) -> Option<Box<[u64]>> {
+    let layout = std::alloc::Layout::array::<u64>(length).ok()?;
+    debug_assert!(layout.size() > 0, "every set has a word");
+    // SAFETY: the layout is not empty.
+    let start = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<u64>();
+    let words = std::ptr::slice_from_raw_parts_mut(start, length);
+    // SAFETY: the memory comes from the global allocator with the layout of these words, and zero is a word.
+    (!start.is_null()).then(|| unsafe { Box::from_raw(words) })
 }
 
 /// 64 to this power is more than any block has granules.
 const LEVELS: usize = 6;
 
 impl Bits {
-    pub(crate) fn new(length: usize) -> Self {
+    /// An empty set, unless there is no memory for it.
+    pub(crate) fn new(length: usize) -> Option<Self> {
         let mut levels = [0; LEVELS + 1];
         let mut words = length.max(1);
         for level in 0..LEVELS {
             words = words.div_ceil(64);
             levels[level + 1] = levels[level] + words as u32;
         }
-        Self {
-            words: vec![0; levels[LEVELS] as usize],
-            levels,
-        }
+        let words = zeroed(levels[LEVELS] as usize)?;
+        Some(Self { words, levels })
     }
 
     pub(crate) fn contains(&self, index: usize) -> bool {
@@ -122,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_an_ordered_set(length in 1_usize..20_000, actions in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400), probes in prop::collection::vec(any::<prop::sample::Index>(), 20)) {
-            let mut bits = Bits::new(length);
+            let mut bits = Bits::new(length).unwrap();
             let mut oracle = BTreeSet::new();
             for (insert, index) in actions {
                 let index = index.index(length);

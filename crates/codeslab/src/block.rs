@@ -5,7 +5,7 @@
 //! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 
 use crate::address::Window;
-use crate::error::Refusal;
+use crate::error::{Limit, Refusal};
 use crate::mapping::{Bytes, Mapping, Publisher};
 use crate::options::Constants;
 use crate::protection::Protection;
@@ -107,11 +107,11 @@ pub(crate) struct Block {
 
 impl Block {
     /// A fresh block. Its slabs take no more than they need until it is told to [`Block::grow_in_steps`].
-    pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Self {
+    pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Result<Self, Refusal> {
         let size = mapping.size();
-        let slabs = slabs(&mapping, division);
+        let slabs = slabs(&mapping, division)?;
         let unused = SpanSet::from_iter([Span { offset: 0, size }]);
-        Self {
+        Ok(Self {
             mapping,
             division,
             cluster,
@@ -121,7 +121,7 @@ impl Block {
             step: 0,
             code_share: TYPICAL_CODE_SHARE,
             tenants: 0,
-        }
+        })
     }
 
     /// From now on slabs take more than they need at once, for the requests to come, of which `code_share` 256ths are code.
@@ -325,21 +325,25 @@ impl Block {
         self.tenants -= 1;
     }
 
-    /// Gives all memory back if nothing is carved. The block is as good as new afterwards.
+    /// Gives all pages back. Nothing is carved, and nothing will be before [`Block::reset`].
     #[allow(unsafe_code, reason = "an empty block has no users")]
-    pub(crate) fn reset(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn decommit(&mut self) -> Result<(), Refusal> {
         assert!(
             self.is_empty(),
-            "a block with {} tenants is reset",
+            "a block with {} tenants is given back",
             self.tenants
         );
         // SAFETY: nothing is carved, so nobody uses anything.
-        unsafe { self.mapping.decommit() }?;
-        self.slabs = slabs(&self.mapping, self.division);
-        self.unused = SpanSet::from_iter([Span {
-            offset: 0,
-            size: self.mapping.size(),
-        }]);
+        unsafe { self.mapping.decommit() }
+    }
+
+    /// Gives all pages back if nothing is carved. The block is as good as new afterwards, or as it was if that is refused.
+    pub(crate) fn reset(&mut self) -> Result<(), Refusal> {
+        let slabs = slabs(&self.mapping, self.division)?;
+        self.decommit()?;
+        self.slabs = slabs;
+        let size = self.mapping.size();
+        self.unused = SpanSet::from_iter([Span { offset: 0, size }]);
         self.too_large = [u64::MAX; 3];
         self.grow_in_steps(self.code_share);
         Ok(())
@@ -369,7 +373,12 @@ fn avoided(range: Window) -> Option<u64> {
     (multiple <= range.last()).then(|| multiple.distance(range.first()))
 }
 
-fn slabs(mapping: &Mapping, division: Division) -> [Slab; 3] {
+fn slabs(mapping: &Mapping, division: Division) -> Result<[Slab; 3], Refusal> {
     let avoided = avoided(mapping.range());
-    Protection::ALL.map(|slab| Slab::new(mapping.size(), division.granule(slab), avoided))
+    let slab = |protection| {
+        let slab = Slab::new(mapping.size(), division.granule(protection), avoided);
+        slab.ok_or(Refusal::foreseen("malloc", mapping.size(), Limit::Memory))
+    };
+    let [code, constants, data] = Protection::ALL.map(slab);
+    Ok([code?, constants?, data?])
 }

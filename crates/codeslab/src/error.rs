@@ -203,6 +203,8 @@ pub enum Fact {
     Address(Address),
     /// A name.
     Text(String),
+    /// Names.
+    Names(Vec<String>),
 }
 
 impl Error {
@@ -306,6 +308,13 @@ impl Error {
 }
 
 impl Refusal {
+    /// Whether it would not have been refused if the process had used less.
+    #[must_use]
+    pub const fn is_lack_of_resources(&self) -> bool {
+        use Limit::{AddressSpace, MapCount, Memory, OpenFiles};
+        matches!(self.limit, MapCount | AddressSpace | OpenFiles | Memory)
+    }
+
     /// A name for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -376,8 +376,8 @@ fn a_smaller_reservation_is_taken_where_a_large_one_is_refused() {
         .unwrap();
     assert_eq!(memory.stats().reserved_bytes, 128 * MIB);
     drop(in_flight);
-    fake.script(Script::From(0, Limit::AddressSpace));
     let memory = open(&fake, &Options::default());
+    fake.script(Script::From(0, Limit::AddressSpace));
     let refused = memory
         .allocate(&Request::new(&layout([16, 16, 16]).0))
         .unwrap_err();
@@ -414,9 +414,18 @@ fn the_first_writer_that_works_is_chosen_and_a_wish_that_cannot_be_met_is_refuse
     let Error::WriterUnavailable { reason, .. } = none else {
         panic!("{none}")
     };
-    assert!(
-        Writer::ALL.iter().all(|kind| reason.contains(kind.name())),
+    assert_eq!(
+        reason.matches("policy").count(),
+        Writer::ALL.len(),
         "{reason}"
+    );
+    let short = Arc::new(Fake::new(4096, 4096));
+    short.script(Script::From(0, Limit::MapCount));
+    let refused = CodeMemory::on(short, &Options::default()).unwrap_err();
+    assert_eq!(
+        refused.code(),
+        "TOO_MANY_MAPPINGS",
+        "a lack of resources is named as such"
     );
 }
 

@@ -3,7 +3,7 @@
 use crate::address::{Address, Window};
 use crate::allocation::InFlightAllocation;
 use crate::code_model::CodeModel;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::layout::Layout;
 use crate::options::Options;
 use crate::shard::Shard;
@@ -191,7 +191,10 @@ pub fn capabilities() -> Result<Capabilities> {
     let facts = platform.facts();
     let status = |writer| WriterStatus {
         writer,
-        unavailable: platform.probe(writer).err(),
+        unavailable: platform
+            .probe(writer)
+            .err()
+            .map(|refusal| refusal.to_string()),
     };
     let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
     Ok(Capabilities {
@@ -242,20 +245,28 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
 
 fn choose_writer(platform: &dyn Platform, wanted: Option<Writer>) -> Result<Writer> {
     if let Some(writer) = wanted {
-        return platform
-            .probe(writer)
-            .map(|()| writer)
-            .map_err(|reason| Error::WriterUnavailable { writer, reason });
+        let probed = platform.probe(writer).map(|()| writer);
+        return probed.map_err(|refusal| unavailable(writer, vec![refusal]));
     }
-    let mut reasons = Vec::new();
+    let mut refusals = Vec::new();
     for writer in Writer::ALL {
         match platform.probe(writer) {
             Ok(()) => return Ok(writer),
-            Err(reason) => reasons.push(format!("{writer}: {reason}")),
+            Err(refusal) => refusals.push(refusal),
         }
     }
-    Err(Error::WriterUnavailable {
-        writer: Writer::ALL[0],
-        reason: reasons.join("; "),
-    })
+    Err(unavailable(Writer::ALL[0], refusals))
+}
+
+/// A writer that is unavailable, or the resource that its probe lacked: that is not the writer's fault.
+fn unavailable(writer: Writer, refusals: Vec<Refusal>) -> Error {
+    let reason = refusals
+        .iter()
+        .map(Refusal::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    match refusals.into_iter().find(Refusal::is_lack_of_resources) {
+        Some(refusal) => Error::Refused(refusal),
+        None => Error::WriterUnavailable { writer, reason },
+    }
 }

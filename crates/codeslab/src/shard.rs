@@ -104,9 +104,7 @@ impl Shard {
         window: Window,
     ) -> Result<(usize, Spans)> {
         let share = blocks.code_share();
-        let (block, spans) = self
-            .shared
-            .new_block(parts, window, share, |block| block.carve(parts))?;
+        let (block, spans) = self.shared.new_block(parts, window, share)?;
         // Nothing more is written to the blocks before it, until something of them is reused.
         if blocks.begun() == self.landed.load(Ordering::Acquire) {
             blocks.close_views();

@@ -1,7 +1,7 @@
 //! What all shards of a memory share: its configuration, and where blocks come from.
 
 use crate::address::Window;
-use crate::block::{Block, Division, Part, Parts};
+use crate::block::{Block, Division, Part, Parts, Spans};
 use crate::cluster::{Clusters, Site};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
@@ -94,18 +94,19 @@ impl Shared {
         Ok(parts)
     }
 
-    /// A fresh block in `window`, with what `carve` carves from it for `parts`; one way or the other it has room for them.
+    /// A fresh block in `window`, with what is carved from it for `parts`; it has room for them in one way or another.
     /// `code_share` is what other blocks are like, see [`Block::grow_in_steps`].
-    pub(crate) fn new_block<T>(
+    pub(crate) fn new_block(
         &self,
         parts: &Parts,
         window: Window,
         code_share: u64,
-        carve: impl FnOnce(&mut Block) -> std::result::Result<Option<T>, crate::error::Refusal>,
-    ) -> Result<(Block, T)> {
+    ) -> Result<(Block, Spans)> {
         let limit = self.configuration.reach.largest_block();
-        let size = parts.iter().flatten().map(|part| part.size).sum();
-        let too_large = Error::TooLarge { size, limit };
+        let too_large = Error::TooLarge {
+            size: parts.iter().flatten().map(|part| part.size).sum(),
+            limit,
+        };
         let Some(needed) = self
             .division
             .bytes_for_all(parts)
@@ -114,27 +115,36 @@ impl Shared {
             return Err(too_large);
         };
         let site = self.take_site(needed, window)?;
-        let mapping = Mapping::new(
-            site.reservation,
-            site.offset,
-            site.size,
-            self.configuration.writer,
-        );
-        let mut block = Block::new(mapping, self.division, site.cluster);
+        let (size, mut block) = (site.size, self.block_at(site)?);
         // A request that needs much of the block comes before all thought for others.
-        if needed <= site.size / 4 {
+        if needed <= size / 4 {
             block.grow_in_steps(code_share);
         }
-        match carve(&mut block) {
-            Ok(Some(carved)) => {
+        match block.carve(parts) {
+            Ok(Some(spans)) => {
                 block.grow_in_steps(code_share);
-                Ok((block, carved))
+                Ok((block, spans))
             }
             refused => {
                 self.retire(block);
                 Err(refused.err().map_or(too_large, Error::Refused))
             }
         }
+    }
+
+    fn block_at(&self, site: Site) -> Result<Block> {
+        let reservation = Arc::clone(&site.reservation);
+        let mapping = Mapping::new(
+            site.reservation,
+            site.offset,
+            site.size,
+            self.configuration.writer,
+        );
+        let place = mapping.place();
+        Block::new(mapping, self.division, site.cluster).map_err(|refusal| {
+            self.clusters().give_back(&reservation, place);
+            refusal.into()
+        })
     }
 
     /// Address space for a block: of the usual size where that is enough and fits the window, else to measure.
@@ -154,7 +164,7 @@ impl Shared {
     pub(crate) fn retire(&self, mut block: Block) {
         let place = block.mapping().place();
         let reservation = Arc::clone(block.mapping().reservation());
-        if block.reset().is_ok() {
+        if block.decommit().is_ok() {
             drop(block);
             self.clusters().give_back(&reservation, place);
         }

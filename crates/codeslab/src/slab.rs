@@ -29,21 +29,22 @@ pub(crate) struct Slab {
 impl Slab {
     /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
     /// the page size. No span will begin at the offset `avoided`.
-    pub(crate) fn new(block_bytes: u64, granule: u64, avoided: Option<u64>) -> Self {
+    /// `None` if there is no memory for the bookkeeping.
+    pub(crate) fn new(block_bytes: u64, granule: u64, avoided: Option<u64>) -> Option<Self> {
         let granule_log2 = granule.ilog2();
         let granules = block_bytes >> granule_log2;
         let granules = u32::try_from(granules).expect("a block is smaller than 2^32 granules");
-        Self {
+        Some(Self {
             granule_log2,
-            starts: Bits::new(granules as usize + 1),
-            free: Bits::new(granules as usize + 1),
+            starts: Bits::new(granules as usize + 1)?,
+            free: Bits::new(granules as usize + 1)?,
             bins: Bins::new(granules),
             free_runs: 0,
             extents: SpanSet::default(),
             used_bytes: 0,
             avoided: avoided.map(|offset| (offset >> granule_log2) as u32),
             recent: None,
-        }
+        })
     }
 
     /// `size` rounded up to whole granules.

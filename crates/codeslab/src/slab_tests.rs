@@ -58,7 +58,7 @@ proptest! {
     fn spans_never_overlap_and_everything_freed_can_be_carved_again(actions in prop::collection::vec(action(), 1..120), granule_log2 in 4_u32..13) {
         let granule = 1 << granule_log2;
         let avoided = (BLOCK / 3).next_multiple_of(granule);
-        let mut slab = Slab::new(BLOCK, granule, Some(avoided));
+        let mut slab = Slab::new(BLOCK, granule, Some(avoided)).unwrap();
         let mut oracle = Oracle::default();
         for action in actions {
             match action {
@@ -112,7 +112,7 @@ proptest! {
 #[test]
 fn a_run_grown_to_measure_is_found() {
     for size in (16..200_000).step_by(1_237) {
-        let mut slab = Slab::new(BLOCK, 16, None);
+        let mut slab = Slab::new(BLOCK, 16, None).unwrap();
         slab.extend(Span {
             offset: 4096,
             size: 4096_u64.max(slab.round_up(size).next_multiple_of(4096)),
@@ -123,7 +123,7 @@ fn a_run_grown_to_measure_is_found() {
 
 #[test]
 fn churn_does_not_grow_the_bookkeeping() {
-    let mut slab = Slab::new(BLOCK, 16, None);
+    let mut slab = Slab::new(BLOCK, 16, None).unwrap();
     slab.extend(Span {
         offset: 0,
         size: BLOCK,

@@ -69,7 +69,9 @@ impl Error {
             | Self::ConflictingSymbols { .. } => self.symbol_facts(),
             Self::OutOfReach { .. } | Self::Overflow { .. } => self.value_facts(),
             Self::Unplaceable { symbols, cause } => {
-                with(cause.facts(), [text("symbol", &symbols.join(" "))])
+                let first = symbols.first().map_or("", String::as_str);
+                let names = Fact::Names(symbols.clone());
+                with(cause.facts(), [text("symbol", first), ("symbols", names)])
             }
         }
     }
@@ -123,7 +125,10 @@ impl Error {
                 let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
                 let place = place.into_iter().filter(|(name, _)| *name != "symbol");
                 with(
-                    vec![text("symbol", symbol), text("symbols", &all.join(" "))],
+                    vec![
+                        text("symbol", symbol),
+                        ("symbols", Fact::Names(all.clone())),
+                    ],
                     place,
                 )
             }

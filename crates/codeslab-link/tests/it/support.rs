@@ -138,6 +138,7 @@ pub(crate) fn fact(error: &Error, name: &str) -> String {
     let facts = error.facts();
     match facts.iter().find(|(fact, _)| *fact == name) {
         Some((_, Fact::Text(text))) => text.clone(),
+        Some((_, Fact::Names(names))) => names.join(" "),
         Some((_, Fact::Number(number))) => number.to_string(),
         Some((_, Fact::Signed(number))) => number.to_string(),
         Some((_, Fact::Address(address))) => address.to_string(),

@@ -308,12 +308,13 @@ impl Platform for Fake {
         self.facts
     }
 
-    fn probe(&self, writer: Writer) -> Result<(), String> {
-        if self.state().unavailable.contains(&writer) {
-            Err("the script says so".to_owned())
-        } else {
-            Ok(())
+    fn probe(&self, writer: Writer) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("probe", 0)?;
+        if state.unavailable.contains(&writer) {
+            return Err(Refusal::foreseen("probe", 0, Limit::Policy));
         }
+        Ok(())
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {

@@ -65,8 +65,8 @@ pub(crate) struct MemoryFile(pub(crate) u64);
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
-    /// Whether `writer` works in this process, found out by doing what it does; or why not.
-    fn probe(&self, writer: Writer) -> Result<(), String>;
+    /// Whether `writer` works in this process, found out by doing what it does.
+    fn probe(&self, writer: Writer) -> Result<(), Refusal>;
 
     /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
     /// [`Platform::reserve_at`] and look again if somebody else was faster.

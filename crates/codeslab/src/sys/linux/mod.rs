@@ -66,8 +66,8 @@ impl Platform for Linux {
         }
     }
 
-    fn probe(&self, writer: Writer) -> Result<(), String> {
-        probe::probe(self, writer).map_err(|refusal| refusal.to_string())
+    fn probe(&self, writer: Writer) -> Result<(), Refusal> {
+        probe::probe(self, writer)
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
