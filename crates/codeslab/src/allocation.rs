@@ -81,7 +81,7 @@ impl InFlightAllocation {
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
-    /// said, so write all of it.
+    /// said, so write all of it. A forked child has no business here: it faults instead of writing to its parent's code.
     ///
     /// # Panics
     /// If `section` comes from another layout that has more sections.
@@ -97,11 +97,14 @@ impl InFlightAllocation {
     /// Copies `bytes` to `offset` bytes behind the start of the section.
     ///
     /// # Errors
-    /// [`Error::OutOfBounds`] if they do not all lie inside it; nothing is written then.
+    /// [`Error::OutOfBounds`] if they do not all lie inside it; [`Error::Forked`] in a child process. Nothing is written then.
     ///
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
+        if let Some(allocation) = &self.allocation {
+            allocation.shard.shared().check_process()?;
+        }
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {

@@ -6,6 +6,8 @@
 
 /// log2 of the number of classes between a power of two and the next.
 const STEPS_LOG2: u32 = 2;
+/// How many entries of a class are looked at where only some of them fit.
+const LOOKS: usize = 16;
 /// Below this, every length has a class of its own.
 const EXACT: u32 = 32;
 
@@ -70,27 +72,26 @@ impl Bins {
         self.lists.capacity() * size_of::<Vec<u32>>() + entries * size_of::<u32>()
     }
 
-    /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length.
-    /// `length_of` tells how long the free run at a start is now, or that there is none; entries that turn out to be
-    /// stale are dropped.
+    /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length. It holds for
+    /// every run that is `slack` granules longer. `length_of` tells how long the free run at a start is now, or that there is
+    /// none; entries that turn out to be stale are dropped.
     pub(crate) fn take(
         &mut self,
         length: u32,
+        slack: u32,
         length_of: impl Fn(u32) -> Option<u32>,
         fits: impl Fn(u32, u32) -> bool,
     ) -> Option<u32> {
-        let holding = class_that_holds(length);
-        let mut class = holding;
+        // First where runs of just this length are, which are among shorter ones; then in classes of which some may fit; then
+        // where all do. Where it takes luck, a few looks have to do: they find a run that was just grown to measure.
+        let certain = class_that_holds(length.saturating_add(slack));
+        let mut class = class_of(length);
         while let Some(found) = self.next_filled(class) {
-            if let Some(start) = self.take_from(found, usize::MAX, &length_of, &fits) {
+            let looks = if found < certain { LOOKS } else { usize::MAX };
+            if let Some(start) = self.take_from(found, looks, &length_of, &fits) {
                 return Some(start);
             }
             class = found + 1;
-        }
-        // The class below holds shorter ones too. A few looks are enough to find a run that was just grown to measure.
-        let below = class_of(length);
-        if below < holding && below < self.lists.len() {
-            return self.take_from(below, 8, &length_of, &fits);
         }
         None
     }

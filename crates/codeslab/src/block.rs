@@ -157,31 +157,113 @@ impl Block {
 
     /// Carves all parts or nothing. `None` if they do not fit.
     pub(crate) fn carve(&mut self, parts: &Parts) -> Result<Option<Spans>, Refusal> {
-        let hopeless = |part: &Part| part.size >= self.too_large[part.slab.index()];
-        if parts.iter().flatten().any(hopeless) {
+        if parts.iter().flatten().any(|part| self.is_hopeless(*part)) {
             return Ok(None);
         }
+        // Without growing first: nothing must grow for a request that does not fit in the end.
         let mut spans = [None; 3];
-        for (index, part) in parts.iter().enumerate() {
+        for (part, span) in parts.iter().zip(&mut spans) {
+            *span =
+                part.and_then(|part| self.slabs[part.slab.index()].carve(part.size, part.align));
+        }
+        let grown = if self.has_room(parts, &spans) {
+            self.grow_and_carve(parts, &mut spans)
+        } else {
+            Ok(false)
+        };
+        let carved = grown.and_then(|grown| {
+            if grown {
+                self.mapping.open_view().map(|()| true)
+            } else {
+                Ok(false)
+            }
+        });
+        match carved {
+            Ok(true) => {
+                self.tenants += 1;
+                Ok(Some(spans))
+            }
+            failed => {
+                self.uncarve(parts, &spans);
+                self.note_too_large(parts, &spans);
+                failed.map(|_| None)
+            }
+        }
+    }
+
+    fn is_hopeless(&self, part: Part) -> bool {
+        // Offsets are aligned in the block, so addresses are aligned as much as the block is.
+        let is_misaligned = self.range().first().value() & (part.align - 1) != 0;
+        is_misaligned || part.size >= self.too_large[part.slab.index()]
+    }
+
+    /// Remembers what did not fit by itself, for the next request.
+    fn note_too_large(&mut self, parts: &Parts, spans: &Spans) {
+        for (part, span) in parts.iter().zip(spans) {
             let Some(part) = part else { continue };
-            match self.carve_part(*part) {
-                Ok(Some(span)) => spans[index] = Some(span),
-                Ok(None) => {
-                    self.too_large[part.slab.index()] = part.size;
-                    self.uncarve(parts, &spans);
-                    return Ok(None);
-                }
-                Err(refusal) => {
-                    self.uncarve(parts, &spans);
-                    return Err(refusal);
+            let sharing = parts
+                .iter()
+                .flatten()
+                .filter(|other| other.slab == part.slab)
+                .count();
+            if span.is_none() && sharing == 1 && part.align <= GRANULE && !self.has_room_for(*part)
+            {
+                self.too_large[part.slab.index()] = part.size;
+            }
+        }
+    }
+
+    /// Whether the parts that have no span yet may fit into what is unused.
+    fn has_room(&self, parts: &Parts, spans: &Spans) -> bool {
+        let mut missing = parts
+            .iter()
+            .zip(spans)
+            .filter(|(_, span)| span.is_none())
+            .filter_map(|(part, _)| *part);
+        let mut left = self.unused.bytes();
+        missing.all(|part| {
+            let spare: u64 = self
+                .slab(part.slab)
+                .extents()
+                .iter()
+                .map(|extent| self.free_at_ends(part.slab, extent))
+                .max()
+                .unwrap_or(0);
+            let needed = self
+                .division
+                .bytes_for(part)
+                .map(|needed| needed.saturating_sub(spare));
+            let rest = needed.and_then(|needed| left.checked_sub(needed));
+            left = rest.unwrap_or(0);
+            rest.is_some() && self.has_room_for(part)
+        })
+    }
+
+    /// Whether a slab can grow by what a part needs.
+    fn has_room_for(&self, part: Part) -> bool {
+        self.division
+            .bytes_for(part)
+            .is_some_and(|needed| self.next_pages(part.slab, needed).is_some())
+    }
+
+    /// Free bytes at the ends of an extent, of which growing there makes use.
+    fn free_at_ends(&self, slab: Protection, extent: Span) -> u64 {
+        let slab = self.slab(slab);
+        slab.free_below(extent.end())
+            .max(slab.free_from(extent.offset))
+    }
+
+    /// Carves the parts that have no span yet, from slabs that grow for them. False if there is no room after all.
+    fn grow_and_carve(&mut self, parts: &Parts, spans: &mut Spans) -> Result<bool, Refusal> {
+        for (part, span) in parts.iter().zip(spans) {
+            if let (Some(part), None) = (part, *span) {
+                *span = self.carve_part(*part)?;
+                if span.is_none() {
+                    return Ok(false);
                 }
             }
         }
-        self.mapping
-            .open_view()
-            .inspect_err(|_| self.uncarve(parts, &spans))?;
-        self.tenants += 1;
-        Ok(Some(spans))
+        Ok(true)
     }
 
     fn uncarve(&mut self, parts: &Parts, spans: &Spans) {
@@ -193,11 +275,6 @@ impl Block {
     }
 
     fn carve_part(&mut self, part: Part) -> Result<Option<Span>, Refusal> {
-        let slab = &mut self.slabs[part.slab.index()];
-        if let Some(span) = slab.carve(part.size, part.align) {
-            return Ok(Some(span));
-        }
-        // Blocks begin at multiples of the largest alignment, so an aligned offset is an aligned address.
         let Some(needed) = self.division.bytes_for(part) else {
             return Ok(None);
         };
@@ -225,12 +302,21 @@ impl Block {
             .iter()
             .find_map(|extent| self.pages_beside(extent, slab, needed));
         beside.or_else(|| {
-            let gap = self
+            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
+            // Data begins at the end of a block, also where constants were first.
+            let at_end = self
                 .unused
                 .iter()
-                .max_by_key(|gap| (gap.size, Reverse(gap.offset)))?;
+                .next_back()
+                .filter(|_| fresh && slab == Protection::ReadWrite);
+            let at_end = at_end.filter(|gap| self.whole_step(needed, gap.size).is_some());
+            let largest = || {
+                self.unused
+                    .iter()
+                    .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
+            };
+            let gap = at_end.or_else(largest)?;
             let size = self.whole_step(needed, gap.size)?;
-            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
             Some(Span {
                 offset: self.start_in_gap(slab, gap, size, fresh),
                 size,
@@ -289,13 +375,16 @@ impl Block {
 
     /// The writable bytes of what was just carved, of the sizes that were asked for.
     #[allow(unsafe_code, reason = "the slabs see to it that spans are disjoint")]
-    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> [Option<Bytes>; 3] {
-        std::array::from_fn(|index| {
-            let (part, span) = (parts[index]?, spans[index]?);
-            // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once. `carve`
-            // opened the view, and it is not closed while anything of the block is in flight.
-            Some(unsafe { self.mapping.lend(span, part.size, part.slab) })
-        })
+    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> Result<[Option<Bytes>; 3], Refusal> {
+        let mut bytes = [None, None, None];
+        for (index, bytes) in bytes.iter_mut().enumerate() {
+            if let (Some(part), Some(span)) = (parts[index], spans[index]) {
+                // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once.
+                // `carve` opened the view, and it is not closed while anything of the block is in flight.
+                *bytes = Some(unsafe { self.mapping.lend(span, part.size, part.slab) }?);
+            }
+        }
+        Ok(bytes)
     }
 
     /// What it takes to publish the span at `offset`.
@@ -305,24 +394,42 @@ impl Block {
 
     /// Takes back the spans at these offsets, one for each protection. Whoever calls this has seen to it that nobody uses
     /// them.
-    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
     pub(crate) fn free(&mut self, offsets: &[Option<u64>; 3]) {
-        // With the view gone each span would cost a call; it goes again when the shard moves on. Without it, spans are
-        // written through the file.
-        let _ = self.mapping.open_view();
-        for (offset, protection) in offsets.iter().zip(Protection::ALL) {
-            let Some(offset) = *offset else { continue };
-            let index = self.division.slab_of(protection).index();
-            let span = self.slabs[index].span_at(offset);
+        self.release(&self.spans_at(offsets));
+        self.tenants -= 1;
+    }
+
+    /// Takes back the last tenant's spans and gives all pages back, which saves cleaning them. If the system refuses, it has
+    /// only taken the spans back.
+    pub(crate) fn free_last(&mut self, offsets: &[Option<u64>; 3]) {
+        let spans = self.spans_at(offsets);
+        self.tenants -= 1;
+        if self.reset().is_err() {
+            self.release(&spans);
+        }
+    }
+
+    /// Cleans spans that nobody uses and makes them free. What the system does not let us clean is never given out again.
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    fn release(&mut self, spans: &[Option<(Span, Protection)>; 3]) {
+        for (span, slab) in spans.iter().flatten() {
             // SAFETY: the span is carved, committed for its slab, and no longer used.
-            let retracted = unsafe { self.mapping.retract(span, Protection::ALL[index]) };
-            // A span that the system does not let us clean is never given out again; it is a leak, and harmless.
-            if retracted.is_ok() {
-                self.slabs[index].free(span);
-                self.too_large[index] = u64::MAX;
+            if unsafe { self.mapping.retract(*span, *slab) }.is_ok() {
+                self.slabs[slab.index()].free(*span);
+                self.too_large[slab.index()] = u64::MAX;
             }
         }
-        self.tenants -= 1;
+    }
+
+    fn spans_at(&self, offsets: &[Option<u64>; 3]) -> [Option<(Span, Protection)>; 3] {
+        std::array::from_fn(|index| {
+            let slab = self.division.slab_of(Protection::ALL[index]);
+            Some((self.slab(slab).span_at(offsets[index]?), slab))
+        })
+    }
+
+    pub(crate) const fn tenants(&self) -> u64 {
+        self.tenants
     }
 
     /// Gives all pages back. Nothing is carved, and nothing will be before [`Block::reset`].

@@ -18,6 +18,8 @@ pub(crate) struct Blocks {
     all: Vec<Option<Box<Block>>>,
     // The block that was carved from last.
     current: usize,
+    // Invariant: the blocks that have a writable view; maybe others.
+    viewed: Vec<usize>,
     // Allocations that there are, and that there ever were.
     allocations: u64,
     begun: u64,
@@ -58,7 +60,12 @@ impl Blocks {
             if !window.contains(block.range()) {
                 continue;
             }
-            if let Some(spans) = block.carve(parts)? {
+            let had_view = block.mapping().has_view();
+            let carved = block.carve(parts);
+            if !had_view && block.mapping().has_view() {
+                self.viewed.push(index);
+            }
+            if let Some(spans) = carved? {
                 self.current = index;
                 self.note_allocation();
                 return Ok(Some((index, spans)));
@@ -92,6 +99,7 @@ impl Blocks {
         } else {
             self.all[index] = Some(block);
         }
+        self.viewed.push(index);
         self.current = index;
         self.note_allocation();
         index
@@ -106,22 +114,26 @@ impl Blocks {
         usual_bytes: u64,
     ) -> Option<Box<Block>> {
         self.allocations -= 1;
-        let block = self.all[index].as_mut()?;
-        block.free(offsets);
-        if !block.is_empty() {
+        let block = self.all[index].as_deref_mut()?;
+        if block.tenants() > 1 {
+            block.free(offsets);
             return None;
         }
         let is_usual = block.mapping().size() == usual_bytes;
+        let is_large = block.mapping().committed_bytes() > IDLE_BYTES;
         let is_spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
-        if !is_usual || self.live_blocks().filter(|block| is_spare(block)).count() > 1 {
-            return self.all[index].take();
+        if is_usual && !self.live_blocks().any(is_spare) {
+            let block = self.all[index].as_deref_mut()?;
+            if is_large {
+                block.free_last(offsets);
+            } else {
+                block.free(offsets);
+            }
+            return None;
         }
-        let block = self.all[index].as_mut()?;
-        if block.mapping().committed_bytes() > IDLE_BYTES {
-            // If the system refuses, the pages stay and are used again.
-            let _ = block.reset();
-        }
-        None
+        let block = self.all[index].as_deref_mut()?;
+        block.free_last(offsets);
+        self.all[index].take()
     }
 
     /// Takes out all blocks of which nothing is used.
@@ -133,17 +145,17 @@ impl Blocks {
         drained.collect::<Vec<_>>().into_iter().flatten()
     }
 
-    /// Drops the writable views of all blocks if there are many. Nothing is in flight.
+    /// Whether more writable views are open than are kept while nothing is written.
+    pub(crate) fn has_many_views(&self) -> bool {
+        self.viewed.len() > MOST_IDLE_VIEWS
+    }
+
+    /// Drops all writable views. Nothing is in flight.
     pub(crate) fn close_views(&mut self) {
-        let open = self
-            .live_blocks()
-            .filter(|block| block.mapping().has_view())
-            .count();
-        if open > MOST_IDLE_VIEWS {
-            self.all
-                .iter_mut()
-                .flatten()
-                .for_each(|block| block.close_view());
+        for index in std::mem::take(&mut self.viewed) {
+            if let Some(block) = self.all.get_mut(index).and_then(Option::as_deref_mut) {
+                block.close_view();
+            }
         }
     }
 

@@ -17,6 +17,8 @@ use std::sync::Arc;
 const TERRITORY: u64 = 256 << 20;
 /// How often a place is looked for again after somebody else took it.
 const ATTEMPTS: usize = 16;
+/// How many places are tried on each side where nobody tells what is mapped.
+const PROBES: u64 = 64;
 
 /// All address space of a memory.
 #[derive(Debug)]
@@ -24,8 +26,6 @@ pub(crate) struct Clusters {
     platform: Arc<dyn Platform>,
     reach: Reach,
     backing: Backing,
-    /// What blocks are aligned to.
-    align: u64,
     all: Vec<Cluster>,
     next_id: u64,
 }
@@ -44,6 +44,24 @@ struct Territory {
     free: SpanSet,
 }
 
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    size: u64,
+    // Invariant: a power of two, at least the granularity of the system.
+    align: u64,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+enum Claim {
+    Got(Reservation),
+    /// Somebody else has the place.
+    Occupied,
+    /// The system does not give as much.
+    TooLarge,
+}
+
 /// Address space for one block.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -54,17 +72,11 @@ pub(crate) struct Site {
 }
 
 impl Clusters {
-    pub(crate) const fn new(
-        platform: Arc<dyn Platform>,
-        reach: Reach,
-        backing: Backing,
-        align: u64,
-    ) -> Self {
+    pub(crate) const fn new(platform: Arc<dyn Platform>, reach: Reach, backing: Backing) -> Self {
         Self {
             platform,
             reach,
             backing,
-            align,
             all: Vec::new(),
             next_id: 0,
         }
@@ -84,55 +96,64 @@ impl Clusters {
         self.all.iter().flat_map(|cluster| &cluster.territories)
     }
 
-    /// Takes address space for a block of `size` bytes, all of it in `window`.
-    pub(crate) fn take(&mut self, size: u64, window: Window) -> Result<Site> {
+    /// Takes address space for a block of `size` bytes at a multiple of `align`, all of it in `window`. `None` if there is no
+    /// room.
+    pub(crate) fn take(&mut self, size: u64, align: u64, window: Window) -> Result<Option<Site>> {
+        let addresses = self.platform.facts().addresses;
+        let Some(window) = window.intersect(addresses) else {
+            return Ok(None);
+        };
+        let wanted = Wanted {
+            size,
+            align: align.max(self.platform.facts().granularity),
+        };
         for index in 0..self.all.len() {
             let Some(room) = self.all[index].room(self.reach).intersect(window) else {
                 continue;
             };
-            if let Some(site) = self.all[index].take(size, room, self.align) {
-                return Ok(site);
+            if let Some(site) = self.all[index].take(wanted, room) {
+                return Ok(Some(site));
             }
             let hull = self.all[index].hull();
-            if let Some(reservation) = self.reserve_beside(hull, room, size)? {
+            if let Some(reservation) = self.reserve_beside(hull, room, wanted)? {
                 self.all[index]
                     .territories
                     .push(Territory::new(reservation));
-                if let Some(site) = self.all[index].take(size, room, self.align) {
-                    return Ok(site);
-                }
+                return Ok(self.all[index].take(wanted, room));
             }
         }
-        self.open_cluster(size, window)
+        self.open_cluster(wanted, window)
     }
 
-    fn open_cluster(&mut self, size: u64, window: Window) -> Result<Site> {
-        let reservation = if window.contains(self.platform.facts().addresses) {
-            self.reserve_anywhere(size)?
+    fn open_cluster(&mut self, wanted: Wanted, window: Window) -> Result<Option<Site>> {
+        let reservation = if window == self.platform.facts().addresses {
+            Some(self.reserve_anywhere(wanted)?)
         } else {
-            self.reserve_near(window.center(), window, size)?
-                .ok_or_else(|| self.out_of_reach(size, window))?
+            self.reserve_near(window.center(), window, wanted)?
         };
-        let cluster = Cluster {
+        let Some(reservation) = reservation else {
+            return Ok(None);
+        };
+        let mut cluster = Cluster {
             id: self.next_id,
             territories: vec![Territory::new(reservation)],
         };
+        let site = cluster.take(wanted, window);
         self.next_id += 1;
         self.all.push(cluster);
-        let last = self.all.len() - 1;
-        self.all[last]
-            .take(size, window, self.align)
-            .ok_or_else(|| self.out_of_reach(size, window))
+        Ok(site)
     }
 
-    fn out_of_reach(&self, size: u64, window: Window) -> Error {
+    /// That there is no room in a window, with the nearest gap outside of it.
+    pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
+        let facts = self.platform.facts();
         let nearest = self.platform.address_map().ok().and_then(|map| {
             nearest_gap(
                 &*map,
-                self.platform.facts().addresses,
+                facts.addresses,
                 window.center(),
                 size,
-                self.align,
+                align.max(facts.granularity),
             )
         });
         Error::OutOfReach {
@@ -152,10 +173,10 @@ impl Clusters {
         .map(move |tried| tried.max(size))
     }
 
-    fn reserve_anywhere(&self, size: u64) -> Result<Reservation> {
+    fn reserve_anywhere(&self, wanted: Wanted) -> Result<Reservation> {
         let mut refused = None;
-        for size in self.sizes(size, u64::MAX) {
-            match Reservation::anywhere(&self.platform, size, self.align, self.backing) {
+        for size in self.sizes(wanted.size, u64::MAX) {
+            match Reservation::anywhere(&self.platform, size, wanted.align, self.backing) {
                 Ok(reservation) => return Ok(reservation),
                 Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
@@ -165,25 +186,32 @@ impl Clusters {
     }
 
     /// A reservation beside a cluster, or as near to it as there is a gap.
-    fn reserve_beside(&self, hull: Window, room: Window, size: u64) -> Result<Option<Reservation>> {
+    fn reserve_beside(
+        &self,
+        hull: Window,
+        room: Window,
+        wanted: Wanted,
+    ) -> Result<Option<Reservation>> {
         let extent = room.last().distance(room.first());
-        for size in self.sizes(size, extent) {
+        for size in self.sizes(wanted.size, extent) {
             let below = hull
                 .first()
                 .checked_sub(size)
-                .map(|at| at.align_down(self.align));
+                .map(|at| at.align_down(wanted.align));
             let above = hull
                 .last()
                 .checked_add(1)
-                .and_then(|at| at.align_up(self.align));
+                .and_then(|at| at.align_up(wanted.align));
             for at in [below, above].into_iter().flatten() {
                 let fits = Window::of_range(at, size).is_some_and(|wanted| room.contains(wanted));
-                if fits && let Some(reservation) = self.claim(at, size)? {
+                if fits
+                    && let Claim::Got(reservation) = self.claim(at, size, size == wanted.size)?
+                {
                     return Ok(Some(reservation));
                 }
             }
         }
-        self.reserve_near(hull.first(), room, size)
+        self.reserve_near(hull.first(), room, wanted)
     }
 
     /// A reservation inside `window`, as near to `near` as there is a gap. `None` if there is none.
@@ -191,19 +219,44 @@ impl Clusters {
         &self,
         near: Address,
         window: Window,
-        size: u64,
+        wanted: Wanted,
     ) -> Result<Option<Reservation>> {
-        let Some(window) = window.intersect(self.platform.facts().addresses) else {
-            return Ok(None);
-        };
         let extent = window.last().distance(window.first());
-        let map = self.platform.address_map()?;
-        for size in self.sizes(size, extent) {
+        for size in self.sizes(wanted.size, extent) {
             for _ in 0..ATTEMPTS {
-                let Some(at) = nearest_gap(&*map, window, near, size, self.align) else {
+                // Asked again each time: whoever was faster is in it now.
+                let Ok(map) = self.platform.address_map() else {
+                    return self.probe(near, window, wanted);
+                };
+                let Some(at) = nearest_gap(&*map, window, near, size, wanted.align) else {
                     break;
                 };
-                if let Some(reservation) = self.claim(at, size)? {
+                match self.claim(at, size, size == wanted.size)? {
+                    Claim::Got(reservation) => return Ok(Some(reservation)),
+                    Claim::Occupied => {}
+                    Claim::TooLarge => break,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.
+    fn probe(&self, near: Address, window: Window, wanted: Wanted) -> Result<Option<Reservation>> {
+        let Some(starts) = window.starts_for(wanted.size) else {
+            return Ok(None);
+        };
+        let stride = (starts.last().distance(starts.first()) / PROBES).max(wanted.size);
+        for step in 0..PROBES {
+            let away = stride.saturating_mul(step);
+            for at in [near.checked_sub(away), near.checked_add(away)]
+                .into_iter()
+                .flatten()
+            {
+                let at = at.align_down(wanted.align);
+                let fits =
+                    Window::of_range(at, wanted.size).is_some_and(|range| window.contains(range));
+                if fits && let Claim::Got(reservation) = self.claim(at, wanted.size, true)? {
                     return Ok(Some(reservation));
                 }
             }
@@ -211,12 +264,12 @@ impl Clusters {
         Ok(None)
     }
 
-    /// Claims a place; `None` if somebody else has it, or if the system does not give as much.
-    fn claim(&self, at: Address, size: u64) -> Result<Option<Reservation>> {
+    /// Claims a place. That the system does not give as much is an error only if nothing smaller will do.
+    fn claim(&self, at: Address, size: u64, is_least: bool) -> Result<Claim> {
         match Reservation::at(&self.platform, at, size, self.backing) {
-            Ok(reservation) => Ok(Some(reservation)),
-            Err(refusal) if refusal.is_occupied() => Ok(None),
-            Err(refusal) if is_about_size(&refusal) && size > TERRITORY / 16 => Ok(None),
+            Ok(reservation) => Ok(Claim::Got(reservation)),
+            Err(refusal) if refusal.is_occupied() => Ok(Claim::Occupied),
+            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Claim::TooLarge),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -264,7 +317,7 @@ impl Clusters {
 const fn is_about_size(refusal: &Refusal) -> bool {
     matches!(
         refusal.limit,
-        Limit::AddressSpace | Limit::FileSize | Limit::Memory
+        Limit::AddressSpace | Limit::Data | Limit::FileSize | Limit::Memory
     )
 }
 
@@ -289,14 +342,14 @@ impl Cluster {
         Window::new(first, last).unwrap_or(hull)
     }
 
-    fn take(&mut self, size: u64, room: Window, align: u64) -> Option<Site> {
+    fn take(&mut self, wanted: Wanted, room: Window) -> Option<Site> {
         let cluster = self.id;
         self.territories.iter_mut().find_map(|territory| {
-            let offset = territory.take(size, room, align)?;
+            let offset = territory.take(wanted, room)?;
             Some(Site {
                 reservation: Arc::clone(&territory.reservation),
                 offset,
-                size,
+                size: wanted.size,
                 cluster,
             })
         })
@@ -319,7 +372,8 @@ impl Territory {
         self.free.bytes() == self.reservation.size()
     }
 
-    fn take(&mut self, size: u64, room: Window, align: u64) -> Option<u64> {
+    fn take(&mut self, wanted: Wanted, room: Window) -> Option<u64> {
+        let Wanted { size, align } = wanted;
         let base = self.reservation.address();
         let offset = self.free.iter().find_map(|free| {
             let start = base

@@ -56,7 +56,7 @@ pub enum Error {
     EmptyRequest,
     /// A size that no block within reach can hold.
     #[error(
-        "{size:#x} bytes are more than one block can hold (at most {limit:#x}, the reach of the code model)"
+        "{size:#x} bytes are more than one block can hold (at most {limit:#x} with their alignment)"
     )]
     TooLarge {
         /// The size asked for, in bytes.
@@ -146,6 +146,8 @@ pub enum Limit {
     MapCount,
     /// The address space of a process.
     AddressSpace,
+    /// The private memory of a process.
+    Data,
     /// The size of a file, which binds memory files too.
     FileSize,
     /// Open files of the process or of the system.
@@ -167,6 +169,7 @@ impl Limit {
         match self {
             Self::MapCount => "map-count",
             Self::AddressSpace => "address-space",
+            Self::Data => "data",
             Self::FileSize => "file-size",
             Self::OpenFiles => "open-files",
             Self::Memory => "memory",
@@ -183,6 +186,7 @@ impl fmt::Display for Limit {
             Self::MapCount => "the process has as many mappings as it may; raise vm.max_map_count",
             Self::AddressSpace => "the address space limit is met; raise RLIMIT_AS (ulimit -v)",
             Self::FileSize => "the file size limit is met; raise RLIMIT_FSIZE (ulimit -f), or use the writer protect",
+            Self::Data => "the limit on private memory is met; raise RLIMIT_DATA (ulimit -d)",
             Self::OpenFiles => "no file descriptor is left; raise RLIMIT_NOFILE (ulimit -n), or use the writer protect",
             Self::Memory => "the system has no memory left",
             Self::Policy => "a security policy forbids it",
@@ -311,8 +315,11 @@ impl Refusal {
     /// Whether it would not have been refused if the process had used less.
     #[must_use]
     pub const fn is_lack_of_resources(&self) -> bool {
-        use Limit::{AddressSpace, MapCount, Memory, OpenFiles};
-        matches!(self.limit, MapCount | AddressSpace | OpenFiles | Memory)
+        use Limit::{AddressSpace, Data, MapCount, Memory, OpenFiles};
+        matches!(
+            self.limit,
+            MapCount | AddressSpace | Data | OpenFiles | Memory
+        )
     }
 
     /// A name for programs.
@@ -323,7 +330,7 @@ impl Refusal {
             Limit::AddressSpace => "ADDRESS_SPACE_LIMIT",
             Limit::FileSize => "FILE_SIZE_LIMIT",
             Limit::OpenFiles => "TOO_MANY_FILES",
-            Limit::Memory => "OUT_OF_MEMORY",
+            Limit::Data | Limit::Memory => "OUT_OF_MEMORY",
             Limit::Policy => "FORBIDDEN",
             Limit::Occupied | Limit::Unknown => "SYSTEM",
         }

@@ -134,19 +134,30 @@ impl CodeMemory {
         ))
     }
 
-    /// What it holds now.
+    /// Whether this is a forked child: what it inherited is its parent's, and locks may be held by threads that it has not.
+    fn is_inherited(&self) -> bool {
+        self.shards[0].shared().is_forked()
+    }
+
+    /// What it holds now: nothing, in a forked child.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
+        if self.is_inherited() {
+            return stats;
+        }
         self.shards.iter().for_each(|shard| shard.count(&mut stats));
         self.shards[0].shared().count(&mut stats);
         stats.live = stats.live.saturating_sub(stats.in_flight);
         stats
     }
 
-    /// A picture of its blocks, slabs and spans.
+    /// A picture of its blocks, slabs and spans: of none, in a forked child.
     #[must_use]
     pub fn picture(&self) -> Picture {
+        if self.is_inherited() {
+            return Picture::default();
+        }
         let mut blocks: Vec<_> = self
             .shards
             .iter()
@@ -158,10 +169,9 @@ impl CodeMemory {
 
     /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.
     pub fn trim(&self) {
-        let shared = self.shards[0].shared();
-        if shared.check_process().is_ok() {
+        if !self.is_inherited() {
             self.shards.iter().for_each(|shard| shard.trim());
-            shared.trim();
+            self.shards[0].shared().trim();
         }
     }
 }
@@ -192,7 +202,7 @@ pub fn capabilities() -> Result<Capabilities> {
     let status = |writer| WriterStatus {
         writer,
         unavailable: platform
-            .probe(writer)
+            .probe(writer, DEFAULT_BLOCK_BYTES)
             .err()
             .map(|refusal| refusal.to_string()),
     };
@@ -233,7 +243,7 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
             maximum,
         });
     }
-    let writer = choose_writer(platform, options.writer)?;
+    let writer = choose_writer(platform, options.writer, size)?;
     Ok(Configuration {
         block_size: size,
         code_model: model,
@@ -243,14 +253,18 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
     })
 }
 
-fn choose_writer(platform: &dyn Platform, wanted: Option<Writer>) -> Result<Writer> {
+fn choose_writer(
+    platform: &dyn Platform,
+    wanted: Option<Writer>,
+    block_size: u64,
+) -> Result<Writer> {
     if let Some(writer) = wanted {
-        let probed = platform.probe(writer).map(|()| writer);
+        let probed = platform.probe(writer, block_size).map(|()| writer);
         return probed.map_err(|refusal| unavailable(writer, vec![refusal]));
     }
     let mut refusals = Vec::new();
     for writer in Writer::ALL {
-        match platform.probe(writer) {
+        match platform.probe(writer, block_size) {
             Ok(()) => return Ok(writer),
             Err(refusal) => refusals.push(refusal),
         }

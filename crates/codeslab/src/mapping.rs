@@ -6,7 +6,7 @@
 
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
-use crate::error::Refusal;
+use crate::error::{Limit, Refusal};
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -199,16 +199,48 @@ impl Mapping {
         let platform = self.reservation.platform();
         // Written once here, so that code that was never written traps, so that no lack of memory can show as a signal later,
         // and because it is cheaper than letting each page fault: measured 1.8 against 3.1 µs a page.
-        for (done, traps) in self.traps(pages.size) {
-            platform.write_file(file, offset + done, traps)?;
+        let committed = self.write_traps(pages).and_then(|()| {
+            // SAFETY: the range is the block's and not mapped yet.
+            unsafe {
+                platform.map_file(self.at(pages.offset), pages.size, file, offset, protection)
+            }
+        });
+        if committed.is_err() {
+            // SAFETY: nothing maps that part of the file for execution, and nothing of it is lent.
+            let _ = unsafe { platform.discard_file(file, offset, pages.size) };
+            return committed;
         }
-        // SAFETY: the range is the block's and not mapped yet.
-        unsafe { platform.map_file(self.at(pages.offset), pages.size, file, offset, protection) }?;
         if let Some(view) = self.view {
             // SAFETY: the view covers the whole block.
             platform.populate(unsafe { view.add(pages.offset as usize) }, pages.size);
         }
         Ok(())
+    }
+
+    /// Writes trapping instructions past all views.
+    fn write_traps(&self, span: Span) -> Result<(), Refusal> {
+        let platform = self.reservation.platform();
+        for (done, traps) in self.traps(span.size) {
+            let offset = span.offset + done;
+            match self.file_at(offset) {
+                Some((file, offset)) => platform.write_file(file, offset, traps)?,
+                // SAFETY: the callers' spans are new or nobody's, and private memory where there is no file.
+                None => unsafe { platform.write_self(self.at(offset), traps) }?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes trapping instructions in place.
+    ///
+    /// # Safety
+    /// Everything from `base` on is writable where the span is, and nobody uses the span.
+    unsafe fn fill_with_traps(&self, base: NonNull<u8>, span: Span) {
+        for (done, traps) in self.traps(span.size) {
+            let start = base.as_ptr().wrapping_add((span.offset + done) as usize);
+            // SAFETY: the caller's obligations; the traps lie elsewhere.
+            unsafe { start.copy_from_nonoverlapping(traps.as_ptr(), traps.len()) };
+        }
     }
 
     /// Trapping instructions for `size` bytes, piece by piece, each with its offset.
@@ -230,6 +262,18 @@ impl Mapping {
         let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
         self.private =
             NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
+        // Code that was never written traps.
+        match (protection, self.writer, self.private) {
+            (Protection::ReadExecute, Writer::Protect, Some(base)) => {
+                // SAFETY: the pages are new and writable.
+                unsafe { self.fill_with_traps(base, pages) };
+            }
+            (Protection::ReadExecute, Writer::SelfMem, _) => {
+                // A system that refuses this refuses to publish as well, and that is where it is told.
+                let _ = self.write_traps(pages);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -261,23 +305,36 @@ impl Mapping {
     /// # Safety
     /// `size` is at most the span's. The span is committed for `protection`, and was carved for the caller, who has not
     /// borrowed it already. The view is open if the writer has one, and stays so until the bytes are given back.
-    pub(crate) unsafe fn lend(&self, span: Span, size: u64, protection: Protection) -> Bytes {
+    pub(crate) unsafe fn lend(
+        &self,
+        span: Span,
+        size: u64,
+        protection: Protection,
+    ) -> Result<Bytes, Refusal> {
         let base = match (self.writer, protection) {
             (_, Protection::ReadWrite) | (Writer::Protect, _) => self.private,
             (Writer::DualMapping, _) => self.view,
             _ => None,
         };
-        match base {
-            Some(base) => {
-                let start = base.as_ptr().wrapping_add(span.offset as usize);
-                let start = NonNull::new(start).expect("committed memory is not at zero");
-                Bytes::InPlace(Lent {
-                    start,
-                    size: size as usize,
-                })
-            }
-            None => Bytes::Staged(vec![0; size as usize].into_boxed_slice()),
-        }
+        let Some(base) = base else {
+            return self.stage(size);
+        };
+        let start = base.as_ptr().wrapping_add(span.offset as usize);
+        let start = NonNull::new(start).expect("committed memory is not at zero");
+        Ok(Bytes::InPlace(Lent {
+            start,
+            size: size as usize,
+        }))
+    }
+
+    /// Bytes that are written elsewhere first. They begin as traps.
+    fn stage(&self, size: u64) -> Result<Bytes, Refusal> {
+        let mut bytes = Vec::new();
+        let reserved = bytes.try_reserve_exact(size as usize);
+        reserved.map_err(|_| Refusal::foreseen("malloc", size, Limit::Memory))?;
+        self.traps(size)
+            .for_each(|(_, traps)| bytes.extend_from_slice(traps));
+        Ok(Bytes::Staged(bytes.into_boxed_slice()))
     }
 
     /// What it takes to publish a span, without the block and its lock.
@@ -295,41 +352,63 @@ impl Mapping {
     /// Nobody uses the span any more. It is committed for `protection`.
     pub(crate) unsafe fn retract(&self, span: Span, protection: Protection) -> Result<(), Refusal> {
         match (protection, self.writer) {
+            (Protection::ReadWrite, _) => {
+                // SAFETY: the caller's obligations.
+                unsafe { self.clear(span) };
+                Ok(())
+            }
             // SAFETY: the caller's obligations.
-            (Protection::ReadWrite, _) => unsafe { self.clear(span) },
-            // SAFETY: the span has pages of its own, and nobody uses them. Writable pages are not executable.
-            (_, Writer::Protect) => unsafe {
-                self.reservation.platform().protect(
-                    self.at(span.offset),
-                    span.size,
-                    Protection::ReadWrite,
-                )
-            },
+            (_, Writer::Protect) => unsafe { self.retract_pages(span, protection) },
             (Protection::ReadOnly, _) => Ok(()),
-            // SAFETY: the caller's obligations.
-            (Protection::ReadExecute, _) => unsafe { self.fill_with_traps(span) },
+            (Protection::ReadExecute, _) => match self.view {
+                Some(view) => {
+                    // SAFETY: the view covers the block, and the caller says that nobody uses the span.
+                    unsafe { self.fill_with_traps(view, span) };
+                    Ok(())
+                }
+                None => self.write_traps(span),
+            },
         }
     }
 
     /// # Safety
+    /// The span has pages of its own, which nobody uses.
+    unsafe fn retract_pages(&self, span: Span, protection: Protection) -> Result<(), Refusal> {
+        let platform = self.reservation.platform();
+        // SAFETY: the caller's obligations. Writable pages are not executable.
+        unsafe { platform.protect(self.at(span.offset), span.size, Protection::ReadWrite) }?;
+        if let (Protection::ReadExecute, Some(base)) = (protection, self.private) {
+            // SAFETY: the pages are writable now.
+            unsafe { self.fill_with_traps(base, span) };
+        }
+        Ok(())
+    }
+
+    /// # Safety
     /// Nobody uses the span, which is committed data.
-    unsafe fn clear(&self, span: Span) -> Result<(), Refusal> {
+    unsafe fn clear(&self, span: Span) {
         if span.size < DISCARD_BYTES {
             // SAFETY: the caller's obligations.
-            unsafe { self.zero(span.offset, span.end()) };
-            return Ok(());
+            return unsafe { self.zero(span.offset, span.end()) };
         }
         let platform = self.reservation.platform();
         let page = platform.facts().page_size;
         let first = span.offset.next_multiple_of(page.bytes());
         let last = page.round_down(span.end());
+        // Locked memory cannot be discarded, for example.
         // SAFETY: the whole pages inside the span are nobody else's.
-        unsafe { platform.discard_private(self.at(first), last - first) }?;
-        // SAFETY: what is left of the span at both ends.
-        unsafe { self.zero(span.offset, first) };
+        let is_discarded =
+            unsafe { platform.discard_private(self.at(first), last - first) }.is_ok();
+        // What is left: both ends, or all of it.
+        let (end_of_first, start_of_last) = if is_discarded {
+            (first, last)
+        } else {
+            (span.end(), span.end())
+        };
+        // SAFETY: the caller's obligations.
+        unsafe { self.zero(span.offset, end_of_first) };
         // SAFETY: likewise.
-        unsafe { self.zero(last, span.end()) };
-        Ok(())
+        unsafe { self.zero(start_of_last, span.end()) };
     }
 
     /// # Safety
@@ -343,26 +422,6 @@ impl Mapping {
                     .write_bytes(0, (to - from) as usize);
             };
         }
-    }
-
-    /// # Safety
-    /// Nobody uses the span, which is committed code.
-    unsafe fn fill_with_traps(&self, span: Span) -> Result<(), Refusal> {
-        let platform = self.reservation.platform();
-        for (done, traps) in self.traps(span.size) {
-            let offset = span.offset + done;
-            if let Some(view) = self.view {
-                let start = view.as_ptr().wrapping_add(offset as usize);
-                // SAFETY: the view covers the block, nobody uses the span, and the traps lie elsewhere.
-                unsafe { start.copy_from_nonoverlapping(traps.as_ptr(), traps.len()) };
-            } else if let Some((file, offset)) = self.file_at(offset) {
-                platform.write_file(file, offset, traps)?;
-            } else {
-                // SAFETY: the span is private memory that nobody uses.
-                unsafe { platform.write_self(self.at(offset), traps) }?;
-            }
-        }
-        Ok(())
     }
 
     /// Gives all pages back. The block stays reserved. If the system refuses, everything stays as it is.

@@ -85,30 +85,45 @@ impl Shard {
     pub(crate) fn allocate(&self, layout: &Layout, window: Window) -> Result<(Place, Segments)> {
         self.shared.check_process()?;
         let parts = self.shared.parts(layout)?;
+        let needed = self.shared.bytes_needed(&parts)?;
         let mut blocks = self.lock();
-        let (index, spans) = match blocks.carve(&parts, window)? {
+        // What is written to is known here only, so this is where views that nobody needs are noticed.
+        if blocks.has_many_views() && blocks.begun() == self.landed.load(Ordering::Acquire) {
+            blocks.close_views();
+        }
+        // Oversize requests get blocks of their own.
+        let found = if needed > self.shared.configuration().block_size {
+            None
+        } else {
+            blocks.carve(&parts, window)?
+        };
+        let (index, spans) = match found {
             Some(found) => found,
-            None => self.carve_from_new_block(&mut blocks, &parts, window)?,
+            None => self.carve_from_new_block(&mut blocks, &parts, needed, window)?,
         };
         let block = blocks.block(index);
-        Ok((
-            Place::new(index, block.range().first(), &spans),
-            block.lend(&parts, &spans),
-        ))
+        let place = Place::new(index, block.range().first(), &spans);
+        let lent = block.lend(&parts, &spans);
+        drop(blocks);
+        match lent {
+            Ok(segments) => Ok((place, segments)),
+            Err(refusal) => {
+                self.note_landed();
+                self.free(place);
+                Err(refusal.into())
+            }
+        }
     }
 
     fn carve_from_new_block(
         &self,
         blocks: &mut Blocks,
         parts: &Parts,
+        needed: u64,
         window: Window,
     ) -> Result<(usize, Spans)> {
         let share = blocks.code_share();
-        let (block, spans) = self.shared.new_block(parts, window, share)?;
-        // Nothing more is written to the blocks before it, until something of them is reused.
-        if blocks.begun() == self.landed.load(Ordering::Acquire) {
-            blocks.close_views();
-        }
+        let (block, spans) = self.shared.new_block(parts, needed, window, share)?;
         Ok((blocks.adopt(Box::new(block)), spans))
     }
 
@@ -157,8 +172,13 @@ impl Shard {
         }
     }
 
-    /// Gives back the blocks of which nothing is used.
+    /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
     pub(crate) fn trim(&self) {
+        let mut blocks = self.lock();
+        if blocks.begun() == self.landed.load(Ordering::Acquire) {
+            blocks.close_views();
+        }
+        drop(blocks);
         let drained = self.lock().drain();
         for block in drained {
             self.shared.retire(*block);

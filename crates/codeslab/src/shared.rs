@@ -17,7 +17,7 @@ pub(crate) struct Shared {
     platform: Arc<dyn Platform>,
     configuration: Configuration,
     division: Division,
-    process_id: u32,
+    generation: u32,
     clusters: Mutex<Clusters>,
 }
 
@@ -30,18 +30,14 @@ impl Shared {
             page_bytes: facts.page_size.bytes(),
             granularity: facts.granularity,
         };
-        let align = configuration
-            .block_size
-            .min(MAXIMUM_ALIGN)
-            .max(facts.granularity);
         let backing = backing_for(configuration.writer);
-        let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing, align);
-        let process_id = platform.process_id();
+        let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing);
+        let generation = platform.generation();
         Self {
             platform,
             configuration,
             division,
-            process_id,
+            generation,
             clusters: Mutex::new(clusters),
         }
     }
@@ -56,7 +52,7 @@ impl Shared {
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
     pub(crate) fn is_forked(&self) -> bool {
-        self.platform.process_id() != self.process_id
+        self.platform.generation() != self.generation
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {
@@ -94,27 +90,35 @@ impl Shared {
         Ok(parts)
     }
 
-    /// A fresh block in `window`, with what is carved from it for `parts`; it has room for them in one way or another.
-    /// `code_share` is what other blocks are like, see [`Block::grow_in_steps`].
+    /// Bytes of a fresh block that holds all parts for certain.
+    pub(crate) fn bytes_needed(&self, parts: &Parts) -> Result<u64> {
+        let limit = self.configuration.reach.largest_block();
+        let needed = self
+            .division
+            .bytes_for_all(parts)
+            .filter(|needed| *needed <= limit);
+        needed.ok_or_else(|| Error::TooLarge {
+            size: parts.iter().flatten().map(|part| part.size).sum(),
+            limit,
+        })
+    }
+
+    /// A fresh block in `window`, with what is carved from it for `parts`, which need so many bytes of it. `code_share` is what
+    /// other blocks are like, see [`Block::grow_in_steps`].
     pub(crate) fn new_block(
         &self,
         parts: &Parts,
+        needed: u64,
         window: Window,
         code_share: u64,
     ) -> Result<(Block, Spans)> {
-        let limit = self.configuration.reach.largest_block();
-        let too_large = Error::TooLarge {
-            size: parts.iter().flatten().map(|part| part.size).sum(),
-            limit,
-        };
-        let Some(needed) = self
-            .division
-            .bytes_for_all(parts)
-            .filter(|needed| *needed <= limit)
-        else {
-            return Err(too_large);
-        };
-        let site = self.take_site(needed, window)?;
+        let align = parts
+            .iter()
+            .flatten()
+            .map(|part| part.align)
+            .max()
+            .unwrap_or(1);
+        let site = self.take_site(needed, align, window)?;
         let (size, mut block) = (site.size, self.block_at(site)?);
         // A request that needs much of the block comes before all thought for others.
         if needed <= size / 4 {
@@ -127,7 +131,11 @@ impl Shared {
             }
             refused => {
                 self.retire(block);
-                Err(refused.err().map_or(too_large, Error::Refused))
+                let size = needed;
+                let limit = self.configuration.reach.largest_block();
+                Err(refused
+                    .err()
+                    .map_or(Error::TooLarge { size, limit }, Error::Refused))
             }
         }
     }
@@ -147,17 +155,30 @@ impl Shared {
         })
     }
 
-    /// Address space for a block: of the usual size where that is enough and fits the window, else to measure.
-    fn take_site(&self, needed: u64, window: Window) -> Result<Site> {
-        let usual = self.configuration.block_size;
+    /// Address space for a block: of the usual size where that is enough and there is room in the window, else smaller, at
+    /// last to measure.
+    fn take_site(&self, needed: u64, align: u64, window: Window) -> Result<Site> {
+        let usual = self.configuration.block_size.max(needed);
+        let sizes = std::iter::successors(Some(usual), |size| {
+            (*size > needed).then(|| (size / 2).max(needed))
+        });
         let mut clusters = self.clusters();
-        if needed > usual {
-            return clusters.take(needed, window);
+        for size in sizes {
+            let align = if size > needed {
+                self.block_align(size)
+            } else {
+                align
+            };
+            if let Some(site) = clusters.take(size, align, window)? {
+                return Ok(site);
+            }
         }
-        match clusters.take(usual, window) {
-            Err(Error::OutOfReach { .. }) if needed < usual => clusters.take(needed, window),
-            answer => answer,
-        }
+        Err(clusters.out_of_reach(needed, align, window))
+    }
+
+    /// What blocks for many requests are aligned to, so that any of them fits.
+    fn block_align(&self, size: u64) -> u64 {
+        size.min(MAXIMUM_ALIGN).max(self.division.granularity)
     }
 
     /// Gives an empty block back. If the system does not let go of its pages, its address space is not used again.

@@ -128,7 +128,13 @@ impl Slab {
             let lost = first_place(start, align, *avoided).map(|place| place - start);
             lost.is_some_and(|lost| lost <= run && run - lost >= length)
         };
-        bins.take(length, length_of, fits)
+        // Before an aligned place, and before the next if nothing may begin at that one.
+        let slack = if avoided.is_some() {
+            2 * align - 1
+        } else {
+            align - 1
+        };
+        bins.take(length, slack, length_of, fits)
     }
 
     /// Takes back what [`Slab::carve`] gave.

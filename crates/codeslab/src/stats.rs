@@ -7,7 +7,7 @@ use crate::page::PageSize;
 use crate::protection::Protection;
 use crate::writer::Writer;
 
-/// What a code memory holds, in one instant.
+/// What a code memory holds. While other threads work, the figures of different shards are of different instants.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,7 +21,8 @@ pub struct Stats {
     pub committed_bytes: u64,
     /// Bytes of it that in-flight and published allocations occupy, alignment included.
     pub used_bytes: u64,
-    /// Mappings that the system keeps for this memory, writable views included.
+    /// Mappings that the system keeps for this memory, writable views included, as far as they follow from its layout: the
+    /// writer `protect` leaves more, one for each run of pages with the same rights.
     pub mappings: u64,
     /// Allocations being written.
     pub in_flight: u64,

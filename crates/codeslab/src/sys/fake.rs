@@ -41,7 +41,7 @@ struct State {
     next_place: u64,
     calls: Vec<&'static str>,
     script: Script,
-    process_id: u32,
+    generation: u32,
     unavailable: Vec<Writer>,
 }
 
@@ -146,7 +146,7 @@ impl Fake {
         };
         let state = State {
             next_place: 0x7000_0000_0000,
-            process_id: 1,
+            generation: 1,
             ..State::default()
         };
         Self {
@@ -188,7 +188,7 @@ impl Fake {
 
     /// Continues as if in a forked child.
     pub(crate) fn fork(&self) {
-        self.state().process_id += 1;
+        self.state().generation += 1;
     }
 
     /// What executing or reading at `at` would see.
@@ -308,7 +308,7 @@ impl Platform for Fake {
         self.facts
     }
 
-    fn probe(&self, writer: Writer) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, _file_size: u64) -> Result<(), Refusal> {
         let mut state = self.state();
         state.enter("probe", 0)?;
         if state.unavailable.contains(&writer) {
@@ -350,7 +350,8 @@ impl Platform for Fake {
         let mut state = self.state();
         state.enter("reserve_at", size)?;
         let wanted = Window::of_range(at, size).expect("a range");
-        if state.is_taken(wanted) || !self.facts.addresses.contains(wanted) {
+        assert!(self.facts.addresses.contains(wanted), "{wanted} is nowhere");
+        if state.is_taken(wanted) {
             return Err(Refusal {
                 call: "reserve_at",
                 errno: 17,
@@ -574,8 +575,8 @@ impl Platform for Fake {
         None
     }
 
-    fn process_id(&self) -> u32 {
-        self.state().process_id
+    fn generation(&self) -> u32 {
+        self.state().generation
     }
 }
 

@@ -94,6 +94,23 @@ impl Search<'_> {
     }
 }
 
+/// A map with more addresses that nothing shall be placed at.
+pub(crate) struct KeptClear<'m> {
+    pub(crate) taken: Box<dyn AddressMap + 'm>,
+    pub(crate) kept_clear: Window,
+}
+
+impl AddressMap for KeptClear<'_> {
+    fn mapping_from(&self, at: Address) -> Option<Window> {
+        let kept_clear = Some(self.kept_clear).filter(|window| at <= window.last());
+        let candidates = [self.taken.mapping_from(at), kept_clear];
+        candidates
+            .into_iter()
+            .flatten()
+            .min_by_key(|window| window.first())
+    }
+}
+
 /// A map that was read once.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
@@ -118,7 +135,7 @@ impl AddressMap for Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressMap, Snapshot, nearest_gap};
+    use super::{AddressMap, KeptClear, Snapshot, nearest_gap};
     use crate::address::{Address, Window};
     use proptest::prelude::*;
 
@@ -208,6 +225,23 @@ mod tests {
                 "{size:#x}: asked {} times",
                 map.1.get()
             );
+        }
+    }
+
+    #[test]
+    fn nothing_is_placed_where_it_is_kept_clear() {
+        let taken = Box::new(Snapshot::new(vec![pages(10, 2), pages(30, 2)]));
+        let map = KeptClear {
+            taken,
+            kept_clear: pages(12, 8),
+        };
+        for near in 0..90 {
+            let near = Address::new(near * PAGE);
+            let found = nearest_gap(&map, pages(0, 100), near, 4 * PAGE, PAGE).unwrap();
+            let found = Window::of_range(found, 4 * PAGE).unwrap();
+            for taken in [pages(10, 2), pages(12, 8), pages(30, 2)] {
+                assert_eq!(found.intersect(taken), None, "near {near}");
+            }
         }
     }
 

@@ -4,9 +4,12 @@
 //!
 //! - **Reservations** are address space without access. They cost no memory, and nobody else's allocation lands in them.
 //!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`]; it never replaces a mapping.
-//! - **Ranges** handed to a function are multiples of [`Facts::granularity`], and every range that is unmapped was mapped as
-//!   it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split and
-//!   replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
+//! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
+//!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
+//!   and replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
+//! - **Pages** are what `protect` and `discard_private` are about: whole pages, never none, maybe of several neighbouring
+//!   mappings. A port whose system takes one mapping at a time goes through them.
+//! - **Places** outside of [`Facts::addresses`] are never asked for.
 //! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
 //!   is first written. Fresh ones are zero.
 //! - **No access right is ever both** writable and executable at one address.
@@ -65,8 +68,9 @@ pub(crate) struct MemoryFile(pub(crate) u64);
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
-    /// Whether `writer` works in this process, found out by doing what it does.
-    fn probe(&self, writer: Writer) -> Result<(), Refusal>;
+    /// Whether `writer` works in this process, found out by doing what it does,
+    /// with memory files of this size if it needs any.
+    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
 
     /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
     /// [`Platform::reserve_at`] and look again if somebody else was faster.
@@ -168,8 +172,8 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
-    /// A number that differs between a process and its forked child.
-    fn process_id(&self) -> u32;
+    /// A number that differs between a process and every process it was forked from.
+    fn generation(&self) -> u32;
 }
 
 /// The platform of this process.

@@ -111,13 +111,32 @@ pub(super) fn most() -> usize {
 
 /// What `RLIMIT_AS` is compared with; 0 if nobody says.
 pub(super) fn address_space_bytes() -> u64 {
+    statm(0)
+}
+
+/// What `RLIMIT_DATA` is compared with; 0 if nobody says.
+pub(super) fn data_bytes() -> u64 {
+    statm(5)
+}
+
+/// A field of `/proc/self/statm`, in bytes.
+fn statm(field: usize) -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = text
-        .split(' ')
-        .next()
-        .and_then(|pages| pages.parse().ok())
-        .unwrap_or(0);
-    pages * 4096
+    let pages = text.split_whitespace().nth(field);
+    pages
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 4096
+}
+
+/// Where the heap may grow to.
+pub(super) fn room_for_heap() -> Option<Window> {
+    const ROOM: u64 = 1 << 30;
+    // SAFETY: an increment of 0 changes nothing.
+    let end = unsafe { libc::sbrk(0) };
+    // -1 where there is no such heap.
+    let end = (end as usize != usize::MAX).then_some(end as u64)?;
+    Window::of_range(Address::new(end), ROOM)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod fork;
 mod maps;
 mod probe;
 
-use super::gaps::{AddressMap, Snapshot};
+use super::gaps::{AddressMap, KeptClear, Snapshot};
 use super::{Facts, MemoryFile, Platform};
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
@@ -40,14 +40,14 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     ))?;
     Ok(Arc::new(Linux {
         page_size,
-        identity: fork::Identity::new()?,
+        generation: fork::Generation::new()?,
     }))
 }
 
 #[derive(Debug)]
 struct Linux {
     page_size: PageSize,
-    identity: fork::Identity,
+    generation: fork::Generation,
 }
 
 /// Where user programs may have memory with four-level page tables, less the pages that `vm.mmap_min_addr` keeps back
@@ -66,18 +66,23 @@ impl Platform for Linux {
         }
     }
 
-    fn probe(&self, writer: Writer) -> Result<(), Refusal> {
-        probe::probe(self, writer)
+    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+        probe::probe(self, writer, file_size)
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
         let maps = File::open("/proc/self/maps")
             .map_err(|error| io_refusal("open /proc/self/maps", 0, &error))?;
         let live = maps::LiveMap::new(maps);
-        Ok(if live.works() {
+        let taken: Box<dyn AddressMap> = if live.works() {
             Box::new(live)
         } else {
             Box::new(maps::read()?)
+        };
+        // The heap grows upwards as long as nothing is in its way.
+        Ok(match maps::room_for_heap() {
+            Some(kept_clear) => Box::new(KeptClear { taken, kept_clear }),
+            None => taken,
         })
     }
 
@@ -160,7 +165,12 @@ impl Platform for Linux {
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
         let rights = libc::PROT_READ | libc::PROT_WRITE;
         let place = Some((descriptor(file), offset));
-        map(Some(far_away(size)), size, rights, libc::MAP_SHARED, place).map(pointer)
+        let view = map(Some(far_away(size)), size, rights, libc::MAP_SHARED, place).map(pointer)?;
+        // A forked child must not write what its parent executes. If the system does not know the advice, the child is
+        // refused all the same, unless it writes to what its parent was writing.
+        // SAFETY: the view is new.
+        unsafe { libc::madvise(view.as_ptr().cast(), size as usize, libc::MADV_DONTFORK) };
+        Ok(view)
     }
 
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
@@ -269,8 +279,11 @@ impl Platform for Linux {
     }
 
     fn synchronize_instructions(&self, _at: Address, _size: u64) {
-        // x86-64 keeps instruction fetch coherent with stores, whichever address they go through (Intel SDM volume 3,
-        // §12.6; AMD APM volume 2, §7.6.1). What is left to do is to keep the compiler from moving the stores.
+        // Nothing executes these addresses before it is told of them, which orders the stores before the fetches; caches are
+        // coherent by physical address, whichever address a store went through (AMD APM volume 2, §7.6.1). What a processor
+        // had fetched ahead before it was told is another matter (Intel SDM volume 3, §10.1.3 asks for a serializing
+        // instruction there): where a place is reused, the embedder's own hand-over is what there is. What is left to do is
+        // to keep the compiler from moving the stores.
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
 
@@ -280,8 +293,8 @@ impl Platform for Linux {
         (!found.is_null()).then(|| Address::new(found as u64))
     }
 
-    fn process_id(&self) -> u32 {
-        self.identity.process_id()
+    fn generation(&self) -> u32 {
+        self.generation.number()
     }
 }
 
@@ -320,8 +333,10 @@ fn map(
 fn far_away(size: u64) -> Address {
     const FIRST: u64 = 0x1000_0000_0000;
     const SPREAD: u64 = 0x3000_0000_0000;
-    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
-    let next = NEXT.get_or_init(|| {
+    const STRIDE: u64 = 2 << 20;
+    static START: OnceLock<u64> = OnceLock::new();
+    static USED: AtomicU64 = AtomicU64::new(0);
+    let start = START.get_or_init(|| {
         let mut random = [0; 8];
         // SAFETY: the buffer has eight bytes. Without randomness views begin at one place, which is no worse than usual.
         unsafe {
@@ -331,9 +346,10 @@ fn far_away(size: u64) -> Address {
                 libc::GRND_NONBLOCK,
             )
         };
-        AtomicU64::new((FIRST + u64::from_ne_bytes(random) % SPREAD) & !0x1f_ffff)
+        u64::from_ne_bytes(random) % SPREAD
     });
-    Address::new(next.fetch_add(size.next_multiple_of(2 << 20), Ordering::Relaxed))
+    let used = USED.fetch_add(size.next_multiple_of(STRIDE), Ordering::Relaxed);
+    Address::new((FIRST + start.wrapping_add(used) % SPREAD) & !(STRIDE - 1))
 }
 
 /// munmap. <https://man7.org/linux/man-pages/man2/munmap.2.html>
@@ -416,6 +432,11 @@ fn limit_behind(errno: i32, size: u64) -> Limit {
         libc::EMFILE | libc::ENFILE => Limit::OpenFiles,
         libc::EFBIG => Limit::FileSize,
         libc::ENOMEM if maps::count() + 2 >= maps::most() => Limit::MapCount,
+        libc::ENOMEM
+            if maps::data_bytes().saturating_add(size) > resource_limit(libc::RLIMIT_DATA) =>
+        {
+            Limit::Data
+        }
         libc::ENOMEM
             if maps::address_space_bytes().saturating_add(size)
                 > resource_limit(libc::RLIMIT_AS) =>

@@ -6,11 +6,11 @@ use crate::address::Address;
 /// mov eax, 42; ret
 const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
 
-pub(super) fn probe(linux: &Linux, writer: Writer) -> Result<(), Refusal> {
+pub(super) fn probe(linux: &Linux, writer: Writer, file_size: u64) -> Result<(), Refusal> {
     let size = linux.page_size.bytes();
     let at = linux.reserve(size, size)?;
     let result = match writer {
-        Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size),
+        Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size, file_size),
         Writer::Protect | Writer::SelfMem => through_private(linux, writer, at, size),
     };
     let result = result.and_then(|()| call(at));
@@ -19,8 +19,15 @@ pub(super) fn probe(linux: &Linux, writer: Writer) -> Result<(), Refusal> {
     result
 }
 
-fn through_file(linux: &Linux, writer: Writer, at: Address, size: u64) -> Result<(), Refusal> {
-    let file = linux.create_file(size)?;
+fn through_file(
+    linux: &Linux,
+    writer: Writer,
+    at: Address,
+    size: u64,
+    file_size: u64,
+) -> Result<(), Refusal> {
+    // As large as they will be: there are limits on that. It costs nothing but the page that is written.
+    let file = linux.create_file(file_size.max(size))?;
     let write = || {
         if writer == Writer::FileWrite {
             return linux.write_file(file, 0, &ANSWER);
