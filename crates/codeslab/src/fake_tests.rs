@@ -142,8 +142,9 @@ fn freed_code_traps_and_freed_data_is_zero_for_the_next_tenant() {
                     Some(Protection::ReadWrite),
                     "not executable"
                 ),
-                _ => assert_eq!(fake.read(code, 64), vec![0xcc; 64]),
+                _ => assert_eq!(fake.protection(code), Some(Protection::ReadExecute)),
             }
+            assert_eq!(fake.read(code, 64), vec![0xcc; 64], "{kind}");
             let mut again = memory.allocate(&Request::new(&layout)).unwrap();
             assert!(
                 again.bytes_mut(sections[2]).iter().all(|byte| *byte == 0),
@@ -522,4 +523,216 @@ fn whatever_the_mixture_of_a_request_a_fresh_block_holds_it() {
                 .unwrap_or_else(|error| panic!("{shape:?} of {block:#x}: {error}"));
         }
     }
+}
+
+#[test]
+fn code_that_nobody_wrote_traps() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let (layout, sections) = layout([64, 16, 0]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        in_flight.write(sections[0], 0, &[0x90; 6]).unwrap();
+        let code = in_flight.address(sections[0]);
+        let _allocation = in_flight.finalize().unwrap();
+        let expected = [&[0x90; 6][..], &[0xcc; 58]].concat();
+        assert_eq!(fake.read(code, 64), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_window_is_used_to_the_last_page_whatever_it_begins_with() {
+    for (first, size) in [
+        (0x4444_0001_0000, 896 << 10),
+        (0x4444_0000_0000, 4 * MIB),
+        (0x4444_0000_1000, 12 * MIB),
+    ] {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &Options::default());
+        let window = Window::of_range(Address::new(first), size).unwrap();
+        let (layout, sections) = layout([1_000, 0, 0]);
+        let request = Request::new(&layout);
+        let within = [window];
+        let placed: Vec<_> =
+            std::iter::from_fn(|| memory.allocate(&request.within(&within)).ok()).collect();
+        for in_flight in &placed {
+            assert!(
+                window.contains(Window::of_range(in_flight.address(sections[0]), 1_000).unwrap())
+            );
+        }
+        let used = placed.len() as u64 * 1_008;
+        assert!(used > size - 64 * 1024, "{used} of {size} bytes are used");
+    }
+}
+
+#[test]
+fn nothing_is_placed_at_the_bottom_of_the_address_space() {
+    // The fake refuses to be asked for a place outside of the user's addresses.
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let low = Window::new(Address::new(0), Address::new(4 * MIB - 1)).unwrap();
+    let (layout, sections) = layout([300_000, 16, 16]);
+    let windows = [low];
+    let mut placed = Vec::new();
+    let error = loop {
+        match memory.allocate(&Request::new(&layout).within(&windows)) {
+            Ok(in_flight) => placed.push(in_flight),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::OutOfReach { .. }), "{error}");
+    assert!(placed.len() > 8, "{} fit", placed.len());
+    assert!(
+        placed
+            .iter()
+            .all(|in_flight| in_flight.address(sections[0]).value() >= 0x1_0000)
+    );
+}
+
+#[test]
+fn one_request_that_does_not_fit_does_not_spoil_a_block_for_others() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let (small, _) = layout([16, 16, 16]);
+    let _first = memory.allocate(&Request::new(&small)).unwrap();
+    let mut aligned = Layout::new();
+    aligned.add(Protection::ReadWrite, 16, MIB).unwrap();
+    let _second = memory.allocate(&Request::new(&aligned)).unwrap();
+    assert_eq!(memory.stats().blocks, 2);
+    let (data, _) = layout([0, 0, 1_000]);
+    let _many: Vec<_> = (0..1_200)
+        .map(|_| memory.allocate(&Request::new(&data)).unwrap())
+        .collect();
+    assert_eq!(
+        memory.stats().blocks,
+        2,
+        "1.2 MB of data fit into two blocks of a mebibyte"
+    );
+}
+
+#[test]
+fn a_request_that_needs_another_block_commits_nothing_in_the_old_one() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let _first = memory
+        .allocate(&Request::new(&layout([16, 16, 16]).0))
+        .unwrap();
+    let before = memory.stats().committed_bytes;
+    let (large, _) = layout([12 * MIB, 0, 5 * MIB]);
+    let second = memory.allocate(&Request::new(&large)).unwrap();
+    assert_eq!(memory.stats().blocks, 2);
+    second.abandon();
+    assert_eq!(memory.stats().committed_bytes, before);
+}
+
+#[test]
+fn a_commit_that_fails_gives_back_what_it_wrote_to_the_file() {
+    for failing in ["write_file", "map_file"] {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(Writer::DualMapping));
+        fake.refuse(failing);
+        fake.script(Script::Nothing);
+        assert!(
+            memory
+                .allocate(&Request::new(&layout([MIB, 0, 0]).0))
+                .is_err()
+        );
+        assert!(
+            fake.calls().contains(&"discard_file"),
+            "{failing}: {:?}",
+            fake.calls()
+        );
+        assert_eq!(memory.stats().committed_bytes, 0);
+    }
+}
+
+#[test]
+fn whoever_loses_a_race_for_a_place_looks_again() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let window = Window::around(Address::new(0x2222_0000_0000), GIB);
+    fake.script(Script::Nothing);
+    fake.race(5);
+    let (layout, sections) = layout([MIB, 16, 16]);
+    let windows = [window];
+    let in_flight = memory
+        .allocate(&Request::new(&layout).within(&windows))
+        .unwrap();
+    assert!(window.contains(Window::of_range(in_flight.address(sections[0]), MIB).unwrap()));
+    let claims = fake
+        .calls()
+        .iter()
+        .filter(|call| **call == "reserve_at")
+        .count();
+    assert_eq!(claims, 6, "five lost, one won");
+}
+
+#[test]
+fn where_nobody_tells_what_is_mapped_places_are_tried() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    fake.refuse("address_map");
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let anchor = Address::new(0x2222_0000_0000);
+    fake.occupy(Window::around(anchor, 100 * MIB));
+    let (layout, sections) = layout([2 * MIB, 16, 16]);
+    let windows = [Window::around(anchor, GIB)];
+    let in_flight = memory
+        .allocate(&Request::new(&layout).within(&windows))
+        .unwrap();
+    assert!(in_flight.address(sections[0]).distance(anchor) < GIB);
+    let mut elsewhere = Vec::new();
+    for _ in 0..200 {
+        elsewhere.push(memory.allocate(&Request::new(&layout)).unwrap());
+    }
+}
+
+#[test]
+fn memory_that_cannot_be_discarded_is_cleared_and_used_again() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    fake.refuse("discard_private");
+    let _keep = memory
+        .allocate(&Request::new(&layout([16, 16, 16]).0))
+        .unwrap();
+    let before = memory.stats();
+    for _ in 0..5 {
+        let (layout, sections) = layout([0, 0, 100_000]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        assert!(
+            in_flight
+                .bytes_mut(sections[2])
+                .iter()
+                .all(|byte| *byte == 0)
+        );
+        in_flight.bytes_mut(sections[2]).fill(7);
+    }
+    assert_eq!(memory.stats().used_bytes, before.used_bytes);
+}
+
+#[test]
+fn writable_views_close_when_the_memory_is_trimmed_and_few_stay_open_before() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let (layout, _) = layout([300_000, 16, 16]);
+    let publish = || {
+        memory
+            .allocate(&Request::new(&layout))
+            .unwrap()
+            .finalize()
+            .unwrap()
+    };
+    let mut live: Vec<_> = (0..60).map(|_| publish()).collect();
+    let (_, _, views) = fake.holdings();
+    assert!(memory.stats().blocks >= 20 && views <= 6, "{views} views");
+    // Freeing here and there does not open them.
+    let mut index = 0;
+    live.retain(|_| {
+        index += 1;
+        index % 3 != 0
+    });
+    assert!(fake.holdings().2 <= views);
+    memory.trim();
+    assert_eq!(fake.holdings().2, 0);
+    assert_eq!(memory.stats().live, live.len() as u64);
+    live.push(publish());
 }

@@ -43,6 +43,9 @@ struct State {
     script: Script,
     generation: u32,
     unavailable: Vec<Writer>,
+    refused: Vec<&'static str>,
+    // Claims that somebody else will be faster with.
+    races: usize,
 }
 
 /// Which calls fail.
@@ -186,6 +189,16 @@ impl Fake {
         self.state().unavailable.push(writer);
     }
 
+    /// Makes every call of this function fail.
+    pub(crate) fn refuse(&self, call: &'static str) {
+        self.state().refused.push(call);
+    }
+
+    /// Lets somebody else be faster with the next claims.
+    pub(crate) fn race(&self, claims: usize) {
+        self.state().races = claims;
+    }
+
     /// Continues as if in a forked child.
     pub(crate) fn fork(&self) {
         self.state().generation += 1;
@@ -235,6 +248,14 @@ impl State {
     fn enter(&mut self, call: &'static str, size: u64) -> Result<(), Refusal> {
         let index = self.calls.len();
         self.calls.push(call);
+        if self.refused.contains(&call) {
+            return Err(Refusal {
+                call,
+                errno: 22,
+                size,
+                limit: Limit::Unknown,
+            });
+        }
         match self.script {
             Script::Call(failing, limit) if failing == index => Err(Refusal {
                 call,
@@ -351,6 +372,10 @@ impl Platform for Fake {
         state.enter("reserve_at", size)?;
         let wanted = Window::of_range(at, size).expect("a range");
         assert!(self.facts.addresses.contains(wanted), "{wanted} is nowhere");
+        if state.races > 0 {
+            state.races -= 1;
+            state.foreign.push(wanted);
+        }
         if state.is_taken(wanted) {
             return Err(Refusal {
                 call: "reserve_at",

@@ -194,6 +194,11 @@ fn a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_ne
         String::from_utf8_lossy(&small.stdout).contains("writer dual-mapping"),
         "{small:?}"
     );
+    let little = run_child(NAME, "ulimit -f 1024; exec \"$@\"", &[]);
+    assert!(
+        String::from_utf8_lossy(&little.stdout).contains("writer protect"),
+        "{little:?}"
+    );
     let none = run_child(NAME, "ulimit -f 0; exec \"$@\" | cat", &[]);
     assert!(
         String::from_utf8_lossy(&none.stdout).contains("writer protect"),
@@ -224,4 +229,20 @@ fn a_lack_of_file_descriptors_is_named() {
         return;
     }
     assert_passed(&run_child(NAME, "ulimit -n 64; exec \"$@\"", &[]));
+}
+
+#[test]
+fn a_limit_on_private_memory_is_named() {
+    const NAME: &str = "environment::a_limit_on_private_memory_is_named";
+    if is_child(NAME) {
+        let memory = CodeMemory::new(Options::default()).unwrap();
+        let (layout, _) = layout([16, 0, 400 << 20]);
+        let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Refused(refusal) if refusal.limit == Limit::Data),
+            "{refused}"
+        );
+        return;
+    }
+    assert_passed(&run_child(NAME, "ulimit -d 200000; exec \"$@\"", &[]));
 }

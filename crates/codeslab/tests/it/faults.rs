@@ -165,3 +165,42 @@ fn a_forked_child_runs_inherited_code_and_never_changes_its_parents() {
         drop(inherited);
     }
 }
+
+#[test]
+fn a_forked_child_cannot_write_to_what_its_parent_is_writing() {
+    for (writer, memory) in memories() {
+        let (layout, [code, ..]) = layout([6, 0, 0]);
+        let mut pending = memory.allocate(&Request::new(&layout)).unwrap();
+        pending
+            .write(code, 0, &crate::support::return_constant(5))
+            .unwrap();
+        let at = pending.address(code);
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let refused = pending.write(code, 0, &[0; 6]);
+            let is_refused = matches!(refused, Err(codeslab::Error::Forked));
+            let stats = memory.stats();
+            unsafe {
+                libc::_exit(i32::from(
+                    !is_refused || stats != codeslab::Stats::default(),
+                ))
+            };
+        }
+        let in_place = unsafe { libc::fork() };
+        if in_place == 0 {
+            // Through the slice there is nobody to refuse it: it faults, or it is a copy of the child's own.
+            pending.bytes_mut(code).fill(0);
+            unsafe { libc::_exit(0) };
+        }
+        for child in [child, in_place] {
+            let mut status = 0;
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert!(
+                status == 0 || (child == in_place && libc::WTERMSIG(status) == SEGV),
+                "{writer}: {status}"
+            );
+        }
+        let _published = pending.finalize().unwrap();
+        assert_eq!(call(at), 5, "{writer}");
+    }
+}
