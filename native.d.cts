@@ -173,8 +173,11 @@ export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 /** A token by which every thread of the process can open the same memory while somebody holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
 
-/** What a memory holds, in one instant. */
+/** What a memory holds. */
 export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats
+
+/** Gives back what is kept for the next allocation. */
+export declare function trim(handle: ExternalObject<MemoryHandle>): void
 
 /** Copies bytes into a section. */
 export declare function writeSection(handle: ExternalObject<CodeHandle>, section: number, offset: number, bytes: Uint8Array): void

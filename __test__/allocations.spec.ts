@@ -307,3 +307,17 @@ test('windows that nothing can lie in are refused with their distance', t => {
   t.like(occupied, { windowFirst: 0n, windowLast: 100n })
   assertEmpty(t)
 })
+
+test('what is kept for the next allocation can be given back', t => {
+  const memory = new CodeMemory()
+  const kept = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) } }).finalize()
+  memory.trim()
+  t.is(memory.stats().live, 1, 'what is in use stays')
+  kept.free()
+  t.true(memory.stats().reservedBytes > 0)
+  memory.trim()
+  t.is(memory.stats().reservedBytes, 0)
+  t.is(memory.stats().blocks, 0)
+  memory.dispose()
+  t.throws(() => memory.trim(), { code: 'ERR_CODESLAB_CLOSED' })
+})

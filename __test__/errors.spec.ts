@@ -241,7 +241,7 @@ const scenarios: Record<Producible, Scenario> = {
       report(caught(() => memory.allocate({ text: { protection: 'rx', size: 2 ** 26 } })))
     `,
     surroundings: { files: limits },
-    facts: { limit: 'memory', errno: 12 },
+    facts: { limit: 'data', errno: 12 },
   },
   ERR_CODESLAB_OUT_OF_REACH: {
     provoke: allocate({ text: { protection: 'rx', size: 64 } }, { within: [{ first: 0, last: 1000 }] }),

@@ -135,7 +135,14 @@ pub struct NativeStats {
     pub metadata_bytes: f64,
 }
 
-/// What a memory holds, in one instant.
+/// Gives back what is kept for the next allocation.
+#[napi]
+pub fn trim(env: Env, handle: &External<MemoryHandle>) -> napi::Result<()> {
+    handle.open().or_throw(env)?.memory.trim();
+    Ok(())
+}
+
+/// What a memory holds.
 #[napi]
 pub fn stats(env: Env, handle: &External<MemoryHandle>) -> napi::Result<NativeStats> {
     let stats = handle.open().or_throw(env)?.memory.stats();
