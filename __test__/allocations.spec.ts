@@ -319,5 +319,10 @@ test('what is kept for the next allocation can be given back', t => {
   t.is(memory.stats().reservedBytes, 0)
   t.is(memory.stats().blocks, 0)
   memory.dispose()
-  t.throws(() => memory.trim(), { code: 'ERR_CODESLAB_CLOSED' })
+  t.throws(
+    () => {
+      memory.trim()
+    },
+    { code: 'ERR_CODESLAB_CLOSED' },
+  )
 })

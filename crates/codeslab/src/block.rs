@@ -456,6 +456,11 @@ impl Block {
         Ok(())
     }
 
+    /// Makes the writable view, if the writer has one.
+    pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
+        self.mapping.open_view()
+    }
+
     /// Drops the writable view. Nothing of the block is in flight.
     pub(crate) fn close_view(&mut self) {
         self.mapping.close_view();

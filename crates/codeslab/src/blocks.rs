@@ -18,6 +18,8 @@ pub(crate) struct Blocks {
     all: Vec<Option<Box<Block>>>,
     // The block that was carved from last.
     current: usize,
+    // The block in which something was freed last.
+    freed_last: usize,
     // Invariant: the blocks that have a writable view; maybe others.
     viewed: Vec<usize>,
     // Allocations that there are, and that there ever were.
@@ -105,22 +107,23 @@ impl Blocks {
         index
     }
 
-    /// Takes spans back. A block that is empty then is kept if it is the only one of the usual size;
-    /// otherwise it is handed out, to be given back.
+    /// Takes spans back. A block that is empty then is kept if it is the only one of the usual size; otherwise it is handed
+    /// out, to be given back. `is_idle` says that nothing is in flight.
     pub(crate) fn free(
         &mut self,
         index: usize,
         offsets: &[Option<u64>; 3],
         usual_bytes: u64,
+        is_idle: bool,
     ) -> Option<Box<Block>> {
         self.allocations -= 1;
-        let block = self.all[index].as_deref_mut()?;
-        if block.tenants() > 1 {
-            block.free(offsets);
+        if self.block(index).tenants() > 1 {
+            self.open_view_to_free(index, is_idle);
+            self.all[index].as_deref_mut()?.free(offsets);
             return None;
         }
-        let is_usual = block.mapping().size() == usual_bytes;
-        let is_large = block.mapping().committed_bytes() > IDLE_BYTES;
+        let is_usual = self.block(index).mapping().size() == usual_bytes;
+        let is_large = self.block(index).mapping().committed_bytes() > IDLE_BYTES;
         let is_spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
         if is_usual && !self.live_blocks().any(is_spare) {
             let block = self.all[index].as_deref_mut()?;
@@ -134,6 +137,25 @@ impl Blocks {
         let block = self.all[index].as_deref_mut()?;
         block.free_last(offsets);
         self.all[index].take()
+    }
+
+    /// Whoever frees twice in a row in a block frees more: through a view that is cheaper than a call each time.
+    fn open_view_to_free(&mut self, index: usize, is_idle: bool) {
+        let is_row = std::mem::replace(&mut self.freed_last, index) == index;
+        if !is_row || self.block(index).mapping().has_view() {
+            return;
+        }
+        if self.has_many_views() && is_idle {
+            self.close_views();
+        }
+        // A refusal is no matter: what is freed is overwritten with a call then.
+        if !self.has_many_views()
+            && self.all[index]
+                .as_deref_mut()
+                .is_some_and(|block| block.open_view().is_ok())
+        {
+            self.viewed.push(index);
+        }
     }
 
     /// Takes out all blocks of which nothing is used.

@@ -88,7 +88,7 @@ impl Shard {
         let needed = self.shared.bytes_needed(&parts)?;
         let mut blocks = self.lock();
         // What is written to is known here only, so this is where views that nobody needs are noticed.
-        if blocks.has_many_views() && blocks.begun() == self.landed.load(Ordering::Acquire) {
+        if blocks.has_many_views() && self.is_idle(&blocks) {
             blocks.close_views();
         }
         // Oversize requests get blocks of their own.
@@ -153,6 +153,11 @@ impl Shard {
         Ok(())
     }
 
+    /// Whether nothing is in flight.
+    fn is_idle(&self, blocks: &Blocks) -> bool {
+        blocks.begun() == self.landed.load(Ordering::Acquire)
+    }
+
     /// One allocation less is in flight: it is published, or about to be freed.
     pub(crate) fn note_landed(&self) {
         self.landed.fetch_add(1, Ordering::Release);
@@ -166,7 +171,10 @@ impl Shard {
         }
         let offsets = Protection::ALL.map(|protection| place.offset(protection));
         let usual = self.shared.configuration().block_size;
-        let drained = self.lock().free(place.block as usize, &offsets, usual);
+        let mut blocks = self.lock();
+        let is_idle = self.is_idle(&blocks);
+        let drained = blocks.free(place.block as usize, &offsets, usual, is_idle);
+        drop(blocks);
         if let Some(block) = drained {
             self.shared.retire(*block);
         }
@@ -175,7 +183,7 @@ impl Shard {
     /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
     pub(crate) fn trim(&self) {
         let mut blocks = self.lock();
-        if blocks.begun() == self.landed.load(Ordering::Acquire) {
+        if self.is_idle(&blocks) {
             blocks.close_views();
         }
         drop(blocks);
