@@ -724,13 +724,14 @@ fn writable_views_close_when_the_memory_is_trimmed_and_few_stay_open_before() {
     let mut live: Vec<_> = (0..60).map(|_| publish()).collect();
     let (_, _, views) = fake.holdings();
     assert!(memory.stats().blocks >= 20 && views <= 6, "{views} views");
-    // Freeing here and there does not open them.
+    // Freeing opens few of them as well.
     let mut index = 0;
     live.retain(|_| {
         index += 1;
         index % 3 != 0
     });
-    assert!(fake.holdings().2 <= views);
+    let views = fake.holdings().2;
+    assert!(views <= 6, "{views} views");
     memory.trim();
     assert_eq!(fake.holdings().2, 0);
     assert_eq!(memory.stats().live, live.len() as u64);
