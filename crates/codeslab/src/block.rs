@@ -5,13 +5,14 @@
 //! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 
 use crate::address::Window;
+use crate::division::{Division, GRANULE, Part, Parts, Spans};
 use crate::error::{Limit, Refusal};
-use crate::mapping::{Bytes, Mapping, Publisher};
-use crate::options::Constants;
+use crate::idle::Chunks;
+use crate::lent::{Bytes, Publisher};
+use crate::mapping::Mapping;
 use crate::protection::Protection;
 use crate::slab::Slab;
 use crate::span::{Span, SpanSet};
-use crate::writer::Writer;
 use std::cmp::Reverse;
 
 /// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
@@ -21,71 +22,6 @@ const STEP: u64 = 64 << 10;
 /// 256ths of all bytes that are code in real objects (three quarters of glibc).
 pub(crate) const TYPICAL_CODE_SHARE: u64 = 192;
 
-/// What every request is carved in: small, because most sections of real objects are.
-const GRANULE: u64 = 16;
-
-/// How a block is divided and written; the same for all blocks of a memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Division {
-    pub(crate) constants: Constants,
-    pub(crate) writer: Writer,
-    pub(crate) page_bytes: u64,
-    /// What the system maps at least.
-    pub(crate) granularity: u64,
-}
-
-impl Division {
-    /// The slab from which memory with this protection is carved.
-    pub(crate) const fn slab_of(&self, protection: Protection) -> Protection {
-        match (protection, self.constants) {
-            (Protection::ReadOnly, Constants::WithCode) => Protection::ReadExecute,
-            _ => protection,
-        }
-    }
-
-    const fn granule(&self, slab: Protection) -> u64 {
-        let own_pages = crate::mapping::needs_own_pages(self.writer);
-        if own_pages && !matches!(slab, Protection::ReadWrite) {
-            self.page_bytes
-        } else {
-            GRANULE
-        }
-    }
-
-    /// Free bytes in which a part fits for certain: what may be lost before an aligned place, and before the next if nothing
-    /// may begin at that one, counts too.
-    fn bytes_for(&self, part: Part) -> Option<u64> {
-        let granule = self.granule(part.slab);
-        let room_to_align = 2 * part.align.max(granule) - granule;
-        part.size
-            .checked_next_multiple_of(granule)?
-            .checked_add(room_to_align)
-    }
-
-    /// Bytes of a fresh block that holds all parts for certain.
-    pub(crate) fn bytes_for_all(&self, parts: &Parts) -> Option<u64> {
-        parts.iter().flatten().try_fold(0_u64, |total, part| {
-            let pages = self
-                .bytes_for(*part)?
-                .checked_next_multiple_of(self.granularity)?;
-            total.checked_add(pages)
-        })
-    }
-}
-
-/// One segment of a request, for the slab it is carved from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Part {
-    pub(crate) slab: Protection,
-    pub(crate) size: u64,
-    pub(crate) align: u64,
-}
-
-/// A part of a request for each protection; `None` where there is nothing.
-pub(crate) type Parts = [Option<Part>; 3];
-/// What was carved for them.
-pub(crate) type Spans = [Option<Span>; 3];
-
 /// One block.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -93,6 +29,7 @@ pub(crate) struct Block {
     division: Division,
     cluster: u64,
     slabs: [Slab; 3],
+    chunks: Chunks,
     // What no slab has yet.
     unused: SpanSet,
     // What was too large for a slab the last time, until something is freed there.
@@ -110,12 +47,14 @@ impl Block {
     pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Result<Self, Refusal> {
         let size = mapping.size();
         let slabs = slabs(&mapping, division)?;
+        let chunks = chunks(&mapping, division)?;
         let unused = SpanSet::from_iter([Span { offset: 0, size }]);
         Ok(Self {
             mapping,
             division,
             cluster,
             slabs,
+            chunks,
             unused,
             too_large: [u64::MAX; 3],
             step: 0,
@@ -173,10 +112,10 @@ impl Block {
         };
         let carved = grown.and_then(|grown| {
             if grown {
-                self.mapping.open_view().map(|()| true)
-            } else {
-                Ok(false)
+                self.make_present(parts, &spans)?;
+                self.mapping.open_view()?;
             }
+            Ok(grown)
         });
         match carved {
             Ok(true) => {
@@ -189,6 +128,22 @@ impl Block {
                 failed.map(|_| None)
             }
         }
+    }
+
+    /// Brings back memory under the spans that went back to the system.
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    fn make_present(&mut self, parts: &Parts, spans: &Spans) -> Result<(), Refusal> {
+        for (part, span) in parts.iter().zip(spans) {
+            let (Some(part), Some(span)) = (part, span) else {
+                continue;
+            };
+            while let Some(chunk) = self.chunks.absent_under(*span) {
+                // SAFETY: the chunk was discarded, and lay in a free run until now: nobody uses any of it.
+                unsafe { self.mapping.restore(chunk, part.slab) }?;
+                self.chunks.note_restored(chunk);
+            }
+        }
+        Ok(())
     }
 
     fn is_hopeless(&self, part: Part) -> bool {
@@ -269,7 +224,7 @@ impl Block {
     fn uncarve(&mut self, parts: &Parts, spans: &Spans) {
         for (part, span) in parts.iter().zip(spans) {
             if let (Some(part), Some(span)) = (part, span) {
-                self.slabs[part.slab.index()].free(*span);
+                let _ = self.slabs[part.slab.index()].free(*span);
             }
         }
     }
@@ -415,10 +370,37 @@ impl Block {
         for (span, slab) in spans.iter().flatten() {
             // SAFETY: the span is carved, committed for its slab, and no longer used.
             if unsafe { self.mapping.retract(*span, *slab) }.is_ok() {
-                self.slabs[slab.index()].free(*span);
+                let merged = self.slabs[slab.index()].free(*span);
                 self.too_large[slab.index()] = u64::MAX;
+                self.note_idle(*slab, merged);
             }
         }
+    }
+
+    /// Gives memory back to the system when much of a slab is idle.
+    fn note_idle(&mut self, slab: Protection, merged: Option<Span>) {
+        let index = slab.index();
+        let run = merged.and_then(|merged| self.slabs[index].free_run_around(merged.offset));
+        if let (Some(merged), Some(run)) = (merged, run)
+            && self.chunks.note_freed(index, merged, run)
+        {
+            self.sweep(slab);
+        }
+    }
+
+    /// Gives back the memory of all chunks in free runs of a slab.
+    #[allow(unsafe_code, reason = "the slabs know what is free")]
+    fn sweep(&mut self, slab: Protection) {
+        let runs = self.slabs[slab.index()].free_runs();
+        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
+        for range in idle {
+            // SAFETY: the range lies in a free run, so nobody uses it, and it is committed for its slab. What the system does
+            // not take back stays.
+            if unsafe { self.mapping.discard(range, slab) }.is_ok() {
+                self.chunks.note_discarded(range);
+            }
+        }
+        self.chunks.note_swept(slab.index());
     }
 
     fn spans_at(&self, offsets: &[Option<u64>; 3]) -> [Option<(Span, Protection)>; 3] {
@@ -447,8 +429,10 @@ impl Block {
     /// Gives all pages back if nothing is carved. The block is as good as new afterwards, or as it was if that is refused.
     pub(crate) fn reset(&mut self) -> Result<(), Refusal> {
         let slabs = slabs(&self.mapping, self.division)?;
+        let chunks = chunks(&self.mapping, self.division)?;
         self.decommit()?;
         self.slabs = slabs;
+        self.chunks = chunks;
         let size = self.mapping.size();
         self.unused = SpanSet::from_iter([Span { offset: 0, size }]);
         self.too_large = [u64::MAX; 3];
@@ -493,4 +477,9 @@ fn slabs(mapping: &Mapping, division: Division) -> Result<[Slab; 3], Refusal> {
     };
     let [code, constants, data] = Protection::ALL.map(slab);
     Ok([code?, constants?, data?])
+}
+
+fn chunks(mapping: &Mapping, division: Division) -> Result<Chunks, Refusal> {
+    let chunks = Chunks::new(mapping.size(), division.granularity);
+    chunks.ok_or(Refusal::foreseen("malloc", mapping.size(), Limit::Memory))
 }

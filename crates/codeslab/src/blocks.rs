@@ -1,7 +1,8 @@
 //! The blocks that the threads of one shard carve from.
 
 use crate::address::Window;
-use crate::block::{Block, Parts, Spans, TYPICAL_CODE_SHARE};
+use crate::block::{Block, TYPICAL_CODE_SHARE};
+use crate::division::{Parts, Spans};
 use crate::error::Refusal;
 use crate::protection::Protection;
 use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};

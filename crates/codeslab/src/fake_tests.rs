@@ -737,3 +737,79 @@ fn writable_views_close_when_the_memory_is_trimmed_and_few_stay_open_before() {
     assert_eq!(memory.stats().live, live.len() as u64);
     live.push(publish());
 }
+
+#[test]
+fn memory_that_is_idle_goes_back_although_its_block_lives_and_comes_back_as_new() {
+    for (page, granularity) in SYSTEMS {
+        for kind in Writer::ALL {
+            let fake = Arc::new(Fake::new(page, granularity));
+            let memory = open(&fake, &writer(kind));
+            let _keep = memory
+                .allocate(&Request::new(&layout([16, 16, 16]).0))
+                .unwrap();
+            let fresh = memory.stats().committed_bytes;
+            let (layout, sections) = layout([60_000, 40_000, 50_000]);
+            let allocate = || {
+                let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+                assert!(
+                    in_flight
+                        .bytes_mut(sections[2])
+                        .iter()
+                        .all(|byte| *byte == 0),
+                    "{kind}"
+                );
+                in_flight.bytes_mut(sections[2]).fill(9);
+                in_flight.write(sections[0], 0, &[0x90; 100]).unwrap();
+                let code = in_flight.address(sections[0]);
+                let allocation = in_flight.finalize().unwrap();
+                let seen = fake.read(code, 200);
+                assert_eq!(
+                    seen,
+                    [[0x90; 100], [0xcc; 100]].concat(),
+                    "{kind}: the rest traps"
+                );
+                allocation
+            };
+            for round in 0..3 {
+                let live: Vec<_> = (0..80).map(|_| allocate()).collect();
+                let full = memory.stats().committed_bytes;
+                drop(live);
+                let idle = memory.stats().committed_bytes;
+                assert!(
+                    idle < fresh + (4 << 20),
+                    "{kind} round {round}: {fresh}, {full}, {idle}"
+                );
+                assert_eq!(memory.stats().blocks, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_system_that_takes_nothing_back_and_gives_nothing_again_breaks_nothing() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let _keep = memory
+            .allocate(&Request::new(&layout([16, 16, 16]).0))
+            .unwrap();
+        let (layout, _) = layout([60_000, 40_000, 50_000]);
+        let fill = || {
+            (0..80)
+                .map(|_| memory.allocate(&Request::new(&layout)))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        drop(fill().unwrap());
+        // Now what was given back cannot be had again.
+        fake.script(Script::From(0, Limit::Memory));
+        let failed = fill();
+        assert!(
+            failed.is_err() || kind == Writer::Protect || kind == Writer::SelfMem,
+            "{kind}"
+        );
+        drop(failed);
+        fake.script(Script::Nothing);
+        assert_eq!(fill().unwrap().len(), 80, "{kind}");
+        assert_eq!((memory.stats().live, memory.stats().in_flight), (0, 1));
+    }
+}

@@ -46,10 +46,13 @@ mod block;
 mod blocks;
 mod cluster;
 mod code_model;
+mod division;
 mod error;
 #[cfg(test)]
 mod fake_tests;
+mod idle;
 mod layout;
+mod lent;
 mod manager;
 mod mapping;
 mod options;

@@ -7,6 +7,7 @@
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
+use crate::lent::{Bytes, Lent, Publisher};
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -24,11 +25,6 @@ pub(crate) const fn backing_for(writer: Writer) -> Backing {
         Writer::DualMapping | Writer::FileWrite => Backing::File,
         Writer::Protect | Writer::SelfMem => Backing::Private,
     }
-}
-
-/// Whether spans of code and constants need pages of their own: where rights change, they change by the page.
-pub(crate) const fn needs_own_pages(writer: Writer) -> bool {
-    matches!(writer, Writer::Protect)
 }
 
 /// The pages behind a block.
@@ -61,53 +57,6 @@ fn traps_of(architecture: Architecture) -> &'static [u8] {
 
 // SAFETY: the pointers are to memory that the mapping owns; who may use which part of it is up to the spans.
 unsafe impl Send for Mapping {}
-
-/// The bytes of a span that is being written.
-#[derive(Debug)]
-pub(crate) enum Bytes {
-    /// In their place.
-    InPlace(Lent),
-    /// Elsewhere until they are published.
-    Staged(Box<[u8]>),
-}
-
-/// Memory that only the holder uses until it lets go.
-#[derive(Debug)]
-pub(crate) struct Lent {
-    // Invariant: valid for reads and writes of `size` bytes, and nobody else uses them.
-    start: NonNull<u8>,
-    size: usize,
-}
-
-// SAFETY: it has the memory to itself, like a Box.
-unsafe impl Send for Lent {}
-// SAFETY: shared use only reads.
-unsafe impl Sync for Lent {}
-
-impl Bytes {
-    /// Whether what is written is what is executed, without anything more to do.
-    pub(crate) const fn are_published(&self, writer: Writer, slab: Protection) -> bool {
-        matches!(self, Self::InPlace(_))
-            && (matches!(slab, Protection::ReadWrite) || !needs_own_pages(writer))
-    }
-
-    pub(crate) const fn size(&self) -> u64 {
-        match self {
-            Self::InPlace(lent) => lent.size as u64,
-            Self::Staged(bytes) => bytes.len() as u64,
-        }
-    }
-
-    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
-        match self {
-            // SAFETY: the invariant of `Lent`.
-            Self::InPlace(lent) => unsafe {
-                std::slice::from_raw_parts_mut(lent.start.as_ptr(), lent.size)
-            },
-            Self::Staged(bytes) => bytes,
-        }
-    }
-}
 
 impl Mapping {
     pub(crate) fn new(
@@ -262,10 +211,19 @@ impl Mapping {
         let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
         self.private =
             NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
-        // Code that was never written traps.
+        // SAFETY: the pages are new.
+        unsafe { self.fill_private(pages, protection) };
+        Ok(())
+    }
+
+    /// Makes code in private memory that was never written trap.
+    ///
+    /// # Safety
+    /// The pages are private memory, and nobody uses them.
+    unsafe fn fill_private(&self, pages: Span, protection: Protection) {
         match (protection, self.writer, self.private) {
             (Protection::ReadExecute, Writer::Protect, Some(base)) => {
-                // SAFETY: the pages are new and writable.
+                // SAFETY: pages of this writer are writable while nobody uses them.
                 unsafe { self.fill_with_traps(base, pages) };
             }
             (Protection::ReadExecute, Writer::SelfMem, _) => {
@@ -274,7 +232,6 @@ impl Mapping {
             }
             _ => {}
         }
-        Ok(())
     }
 
     /// Makes the writable view, if the writer has one.
@@ -321,10 +278,8 @@ impl Mapping {
         };
         let start = base.as_ptr().wrapping_add(span.offset as usize);
         let start = NonNull::new(start).expect("committed memory is not at zero");
-        Ok(Bytes::InPlace(Lent {
-            start,
-            size: size as usize,
-        }))
+        // SAFETY: the span is committed and writable there, and the caller has it to itself.
+        Ok(Bytes::InPlace(unsafe { Lent::new(start, size as usize) }))
     }
 
     /// Bytes that are written elsewhere first. They begin as traps.
@@ -424,6 +379,48 @@ impl Mapping {
         }
     }
 
+    /// Gives the memory behind pages back; they stay mapped. [`Mapping::restore`] comes before they are used again.
+    ///
+    /// # Safety
+    /// The pages are committed for `protection`, and nobody uses them.
+    pub(crate) unsafe fn discard(
+        &mut self,
+        pages: Span,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        let platform = self.reservation.platform();
+        match self.file_at(pages.offset) {
+            // SAFETY: the caller's obligations; the view is a mapping that nobody uses there either.
+            Some((file, offset)) if protection != Protection::ReadWrite => unsafe {
+                platform.discard_file(file, offset, pages.size)
+            },
+            // SAFETY: the caller's obligations.
+            _ => unsafe { platform.discard_private(self.at(pages.offset), pages.size) },
+        }?;
+        self.committed_bytes -= pages.size;
+        Ok(())
+    }
+
+    /// Makes pages as they were when they were committed.
+    ///
+    /// # Safety
+    /// They were discarded, and nobody uses them.
+    pub(crate) unsafe fn restore(
+        &mut self,
+        pages: Span,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        let is_in_file = self.reservation.file().is_some() && protection != Protection::ReadWrite;
+        if is_in_file {
+            self.write_traps(pages)?;
+        } else {
+            // SAFETY: the pages are private memory that reads as zero and that nobody uses.
+            unsafe { self.fill_private(pages, protection) };
+        }
+        self.committed_bytes += pages.size;
+        Ok(())
+    }
+
     /// Gives all pages back. The block stays reserved. If the system refuses, everything stays as it is.
     ///
     /// # Safety
@@ -456,34 +453,5 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // What is still mapped goes with the reservation.
         self.close_view();
-    }
-}
-
-/// What it takes to publish one span.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Publisher {
-    at: Address,
-    size: u64,
-    file: Option<(MemoryFile, u64)>,
-}
-
-impl Publisher {
-    /// Makes `bytes`, which [`Mapping::lend`] gave for this span and which are not published yet, what is read and executed
-    /// there.
-    pub(crate) fn publish(
-        &self,
-        platform: &dyn crate::sys::Platform,
-        bytes: &Bytes,
-        protection: Protection,
-    ) -> Result<(), Refusal> {
-        match (bytes, self.file) {
-            (Bytes::Staged(bytes), Some((file, offset))) => {
-                platform.write_file(file, offset, bytes)
-            }
-            // SAFETY: the span is private memory, and nobody else uses it before it is published.
-            (Bytes::Staged(bytes), None) => unsafe { platform.write_self(self.at, bytes) },
-            // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
-            (Bytes::InPlace(_), _) => unsafe { platform.protect(self.at, self.size, protection) },
-        }
     }
 }

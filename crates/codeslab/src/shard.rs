@@ -4,11 +4,11 @@
 //! taken in this order: a shard's blocks, then the clusters. Bytes are written and published under no lock.
 
 use crate::address::{Address, Window};
-use crate::block::{Parts, Spans};
 use crate::blocks::Blocks;
+use crate::division::{Parts, Spans};
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::mapping::Bytes;
+use crate::lent::Bytes;
 use crate::protection::Protection;
 use crate::shared::Shared;
 use crate::stats::{BlockPicture, Stats};

@@ -1,8 +1,9 @@
 //! What all shards of a memory share: its configuration, and where blocks come from.
 
 use crate::address::Window;
-use crate::block::{Block, Division, Part, Parts, Spans};
+use crate::block::Block;
 use crate::cluster::{Clusters, Site};
+use crate::division::{Division, Part, Parts, Spans};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
 use crate::mapping::{Mapping, backing_for};

@@ -137,12 +137,15 @@ impl Slab {
         bins.take(length, slack, length_of, fits)
     }
 
-    /// Takes back what [`Slab::carve`] gave.
-    pub(crate) fn free(&mut self, span: Span) {
+    /// Takes back what [`Slab::carve`] gave. The span that was freed before becomes a free run with its neighbours then, or a
+    /// part of one, and is handed out.
+    pub(crate) fn free(&mut self, span: Span) -> Option<Span> {
         debug_assert!(self.holds(span), "{span:?} was not carved from this slab");
         self.used_bytes -= span.size;
+        let merged = self.recent;
         self.merge_recent();
         self.recent = Some(span);
+        merged
     }
 
     /// Merges the span that was freed last with its free neighbours, too.
@@ -226,6 +229,19 @@ impl Slab {
     pub(crate) fn free_from(&self, offset: u64) -> u64 {
         self.free_length(self.granule(offset))
             .map_or(0, |length| u64::from(length) << self.granule_log2)
+    }
+
+    /// The free run that `offset` lies in.
+    pub(crate) fn free_run_around(&self, offset: u64) -> Option<Span> {
+        let start = self.starts.previous(self.granule(offset) as usize)?;
+        let is_free = self.free.contains(start);
+        is_free.then(|| self.span_at((start as u64) << self.granule_log2))
+    }
+
+    /// Every free run, by ascending offset.
+    pub(crate) fn free_runs(&self) -> impl Iterator<Item = Span> + '_ {
+        let starts = self.free.iter();
+        starts.map(|start| self.span_at((start as u64) << self.granule_log2))
     }
 
     /// Everything that is carved from one extent at the moment, by ascending offset.

@@ -157,7 +157,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Gives the memory behind part of private memory back; it reads as zero afterwards.
     ///
     /// # Safety
-    /// The range is private memory, readable and writable, and nobody uses it.
+    /// The range is private memory, and nobody uses it.
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Unmaps part of a reservation, which stays reserved. Private memory in it is gone.

@@ -229,3 +229,40 @@ fn a_write_outside_of_its_section_is_refused_and_writes_nothing() {
     in_flight.write(code, 6, &[]).unwrap();
     assert_eq!(in_flight.bytes_mut(code), [1; 6]);
 }
+
+#[test]
+fn memory_goes_back_and_forth_between_allocations_of_all_sizes_and_stays_right() {
+    for (writer, memory) in memories() {
+        let (_keep, _) = function(&memory, 0);
+        let mut live = Vec::new();
+        for round in 0..400_u32 {
+            let size = 6 + u64::from(round.wrapping_mul(2_654_435_761) % 90_000);
+            let (layout, [code, _, data]) = layout([size, 0, size]);
+            let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+            assert!(
+                in_flight.bytes_mut(data).iter().all(|byte| *byte == 0),
+                "{writer}"
+            );
+            in_flight.bytes_mut(data).fill(round as u8 | 1);
+            in_flight
+                .write(code, 0, &crate::support::return_constant(round))
+                .unwrap();
+            let (at, end) = (
+                in_flight.address(code),
+                in_flight.address(code).value() + size - 1,
+            );
+            live.push((in_flight.finalize().unwrap(), at, round));
+            assert!(
+                size < 10 || byte_at(Address::new(end)) == 0xcc,
+                "{writer}: what was not written traps"
+            );
+            assert!(
+                live.iter().all(|(_, at, value)| call(*at) == *value),
+                "{writer}"
+            );
+            if round % 60 == 59 {
+                live.clear();
+            }
+        }
+    }
+}
