@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Bytes that are reserved at once, where there is room.
 const TERRITORY: u64 = 256 << 20;
+/// Bytes below the system's choice within which the first reservation is put.
+const SCATTER: u64 = 1 << 30;
 /// How often a place is looked for again after somebody else took it.
 const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where nobody tells what is mapped.
@@ -177,12 +179,28 @@ impl Clusters {
         let mut refused = None;
         for size in self.sizes(wanted.size, u64::MAX) {
             match Reservation::anywhere(&self.platform, size, wanted.align, self.backing) {
-                Ok(reservation) => return Ok(reservation),
+                Ok(reservation) => return Ok(self.scatter(reservation, wanted.align)),
                 Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
             }
         }
         Err(refused.map_or(Error::EmptyRequest, Error::Refused))
+    }
+
+    /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
+    /// address would tell all others. Near enough still for short calls into the libraries above.
+    fn scatter(&self, reservation: Reservation, align: u64) -> Reservation {
+        let shift = (self.platform.random() % SCATTER.min(self.reach.bytes() / 4)) & !(align - 1);
+        let at = reservation
+            .address()
+            .checked_sub(shift)
+            .filter(|_| shift >= reservation.size());
+        let range = at.and_then(|at| Window::of_range(at, reservation.size()));
+        let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
+        match range.map(|range| self.claim(range.first(), reservation.size(), false)) {
+            Some(Ok(Claim::Got(scattered))) => scattered,
+            _ => reservation,
+        }
     }
 
     /// A reservation beside a cluster, or as near to it as there is a gap.

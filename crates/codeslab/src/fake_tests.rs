@@ -813,3 +813,31 @@ fn a_system_that_takes_nothing_back_and_gives_nothing_again_breaks_nothing() {
         assert_eq!((memory.stats().live, memory.stats().in_flight), (0, 1));
     }
 }
+
+#[test]
+fn the_first_reservation_is_put_at_a_random_place_if_there_is_room() {
+    let place = |random, occupied: Option<Window>| {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        fake.place_next_at(Address::new(0x6000_3000_0000));
+        fake.randomize(random);
+        if let Some(window) = occupied {
+            fake.occupy(window);
+        }
+        let memory = open(&fake, &Options::default());
+        let (layout, sections) = layout([16, 16, 16]);
+        let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let at = in_flight.address(sections[0]);
+        drop(in_flight);
+        drop(memory);
+        assert_eq!(fake.holdings(), (0, 0, 0));
+        at
+    };
+    let usual = place(0, None);
+    assert_eq!(place(300 * MIB + 12_345, None).distance(usual), 300 * MIB);
+    assert_eq!(
+        place(0xdead_beef_0000_0000 + 777 * MIB, None).distance(usual),
+        0xdead_beef_0000_0000_u64.wrapping_add(777 * MIB) % GIB
+    );
+    let taken = Window::around(Address::new(usual.value() - 300 * MIB), 10 * MIB);
+    assert_eq!(place(300 * MIB, Some(taken)), usual, "no room there");
+}

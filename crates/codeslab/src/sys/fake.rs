@@ -46,6 +46,7 @@ struct State {
     refused: Vec<&'static str>,
     // Claims that somebody else will be faster with.
     races: usize,
+    random: u64,
 }
 
 /// Which calls fail.
@@ -197,6 +198,11 @@ impl Fake {
     /// Lets somebody else be faster with the next claims.
     pub(crate) fn race(&self, claims: usize) {
         self.state().races = claims;
+    }
+
+    /// What is random from now on.
+    pub(crate) fn randomize(&self, random: u64) {
+        self.state().random = random;
     }
 
     /// Continues as if in a forked child.
@@ -598,6 +604,10 @@ impl Platform for Fake {
 
     fn process_symbol(&self, _name: &CStr) -> Option<Address> {
         None
+    }
+
+    fn random(&self) -> u64 {
+        self.state().random
     }
 
     fn generation(&self) -> u32 {

@@ -172,6 +172,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
+    /// A number that nobody can guess; 0 if the system has none.
+    fn random(&self) -> u64;
+
     /// A number that differs between a process and every process it was forked from.
     fn generation(&self) -> u32;
 }

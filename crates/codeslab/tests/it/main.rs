@@ -10,6 +10,7 @@ mod environment;
 mod execution;
 mod faults;
 mod placement;
+mod refusals;
 mod support;
 mod threads;
 mod tidy;

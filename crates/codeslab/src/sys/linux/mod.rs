@@ -293,6 +293,10 @@ impl Platform for Linux {
         (!found.is_null()).then(|| Address::new(found as u64))
     }
 
+    fn random(&self) -> u64 {
+        random()
+    }
+
     fn generation(&self) -> u32 {
         self.generation.number()
     }
@@ -328,6 +332,20 @@ fn map(
     }
 }
 
+/// getrandom, without waiting; 0 if the system has nothing yet. <https://man7.org/linux/man-pages/man2/getrandom.2.html>
+fn random() -> u64 {
+    let mut random = [0; 8];
+    // SAFETY: the buffer has eight bytes.
+    unsafe {
+        libc::getrandom(
+            random.as_mut_ptr().cast(),
+            random.len(),
+            libc::GRND_NONBLOCK,
+        )
+    };
+    u64::from_ne_bytes(random)
+}
+
 /// Where the next `size` bytes of writable views should go: far from where the system puts libraries and blocks. Views must
 /// not use up the address space within reach of the code, and nobody should guess from one where the other is.
 fn far_away(size: u64) -> Address {
@@ -336,18 +354,8 @@ fn far_away(size: u64) -> Address {
     const STRIDE: u64 = 2 << 20;
     static START: OnceLock<u64> = OnceLock::new();
     static USED: AtomicU64 = AtomicU64::new(0);
-    let start = START.get_or_init(|| {
-        let mut random = [0; 8];
-        // SAFETY: the buffer has eight bytes. Without randomness views begin at one place, which is no worse than usual.
-        unsafe {
-            libc::getrandom(
-                random.as_mut_ptr().cast(),
-                random.len(),
-                libc::GRND_NONBLOCK,
-            )
-        };
-        u64::from_ne_bytes(random) % SPREAD
-    });
+    // Without randomness views begin at one place, which is no worse than usual.
+    let start = START.get_or_init(|| random() % SPREAD);
     let used = USED.fetch_add(size.next_multiple_of(STRIDE), Ordering::Relaxed);
     Address::new((FIRST + start.wrapping_add(used) % SPREAD) & !(STRIDE - 1))
 }
