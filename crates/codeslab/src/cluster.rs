@@ -190,7 +190,8 @@ impl Clusters {
     /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
     /// address would tell all others. Near enough still for short calls into the libraries above.
     fn scatter(&self, reservation: Reservation, align: u64) -> Reservation {
-        let shift = (self.platform.random() % SCATTER.min(self.reach.bytes() / 4)) & !(align - 1);
+        let shift =
+            (self.platform.random() % SCATTER.min(self.reach.largest_block())) & !(align - 1);
         let at = reservation
             .address()
             .checked_sub(shift)
