@@ -40,11 +40,17 @@ impl Addresses {
         for &(id, section) in &plan.commons {
             targets[id.0 as usize] = address(section);
         }
+        let stubs = optional(plan.stubs);
+        for (target, slots) in targets.iter_mut().zip(&plan.slots) {
+            if let Some(offset) = slots.stub_offset().filter(|_| slots.is_canonical()) {
+                *target = stubs + offset;
+            }
+        }
         Self {
             sections,
             targets,
             got,
-            stubs: optional(plan.stubs),
+            stubs,
         }
     }
 
@@ -90,17 +96,27 @@ pub(crate) fn write(
         };
         writer.write(in_flight, id)?;
     }
-    write_got(plan, addresses, in_flight);
+    write_got(resolution, plan, addresses, in_flight);
     write_stubs(resolution, plan, addresses, in_flight)
 }
 
-fn write_got(plan: &Plan, addresses: &Addresses, in_flight: &mut InFlightAllocation) {
+fn write_got(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+    in_flight: &mut InFlightAllocation,
+) {
     let Some(id) = plan.got else { return };
     let bytes = in_flight.bytes_mut(id);
     bytes.fill(0);
     for (slots, address) in plan.slots.iter().zip(&addresses.targets) {
         if let Some(offset) = slots.got_offset() {
             store(bytes, offset, &address.to_le_bytes());
+        }
+    }
+    for (slots, target) in plan.slots.iter().zip(&resolution.targets) {
+        if let (Some(offset), Place::Absolute(function)) = (slots.function_offset(), target.place) {
+            store(bytes, offset, &function.to_le_bytes());
         }
     }
 }
@@ -114,7 +130,7 @@ fn write_stubs(
     let Some(id) = plan.stubs else { return Ok(()) };
     let bytes = in_flight.bytes_mut(id);
     for (slots, target) in plan.slots.iter().zip(0..) {
-        if let (Some(stub), Some(entry)) = (slots.stub_offset(), slots.got_offset()) {
+        if let (Some(stub), Some(entry)) = (slots.stub_offset(), slots.stub_entry_offset()) {
             let at = addresses.stubs + stub;
             let entry = addresses.got + entry;
             let code = x86_64::stub(at, entry)

@@ -23,6 +23,7 @@
 //!
 //! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
 //! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
 //! # What it does not do
 //!
@@ -34,7 +35,7 @@
 //! # Order
 //!
 //! A file imports only from those before it: `error`, `relocation`, `graph`, `elf`, `archive`, `input`, `resolve`,
-//! `x86_64`, `plan`, `apply`, `image`, `link`.
+//! `x86_64`, `process`, `plan`, `apply`, `image`, `link`.
 
 mod apply;
 mod archive;
@@ -45,6 +46,7 @@ mod image;
 mod input;
 mod link;
 mod plan;
+mod process;
 mod relocation;
 mod resolve;
 mod x86_64;

@@ -5,8 +5,8 @@
 //! of every byte, since what lies where is not known yet.
 
 use crate::error::{Error, Result};
-use crate::relocation::{Formula, Row};
-use crate::resolve::{Place, Resolution, TargetId};
+use crate::relocation::{Formula, Row, Values};
+use crate::resolve::{Resolution, TargetId};
 use codeslab::{Address, Window};
 
 /// The tightest ends so far, and which symbol they are for.
@@ -23,27 +23,26 @@ struct Bound {
 }
 
 impl Bounds {
-    /// Takes one reference into account.
+    /// Takes one reference to something in the image into account.
     #[inline]
-    pub(super) fn note(&mut self, row: &Row, addend: i64, symbol: TargetId, place: Place) {
+    pub(super) fn note_inside(&mut self, row: &Row, addend: i64, symbol: TargetId) {
         // Wider fields reach everything; narrower ones reach so little that no placement helps: that is reported when
         // they are applied.
-        if row.width != 4 {
-            return;
+        if row.width == 4 && row.formula == Formula::Absolute {
+            // least <= S + A <= greatest
+            let addend = i128::from(addend);
+            let Values { least, greatest } = row.values;
+            self.narrow(least - addend, greatest - addend, symbol);
         }
-        let (least, greatest) = (row.values.least, row.values.greatest);
-        let addend = i128::from(addend);
-        match (row.formula, place) {
-            // least <= S + A - P <= greatest, with S known
-            (Formula::Relative, Place::Absolute(value)) => {
-                let target = i128::from(value) + addend;
-                self.narrow(target - greatest, target - least, symbol);
-            }
-            // least <= S + A <= greatest, with S in the image
-            (Formula::Absolute, _) if place.is_in_image() => {
-                self.narrow(least - addend, greatest - addend, symbol);
-            }
-            _ => {}
+    }
+
+    /// Takes one reference to something that is fixed at `value` into account.
+    pub(super) fn note_outside(&mut self, row: &Row, addend: i64, symbol: TargetId, value: u64) {
+        if row.width == 4 && row.formula == Formula::Relative {
+            // least <= S + A - P <= greatest
+            let target = i128::from(value) + i128::from(addend);
+            let Values { least, greatest } = row.values;
+            self.narrow(target - greatest, target - least, symbol);
         }
     }
 
@@ -64,10 +63,21 @@ impl Bounds {
         }
     }
 
-    /// Where the image has to lie, and the symbols that say so.
-    pub(super) fn window(self, resolution: &Resolution<'_>) -> Result<(Window, Vec<String>)> {
+    /// Whether there are addresses between the ends.
+    pub(super) fn is_possible(&self) -> bool {
+        let (lowest, highest) = self.ends();
+        lowest <= highest
+    }
+
+    fn ends(&self) -> (u64, u64) {
         let lowest = self.lowest.map_or(0, |bound| bound.at);
         let highest = self.highest.map_or(u64::MAX, |bound| bound.at);
+        (lowest, highest)
+    }
+
+    /// Where the image has to lie, and the symbols that say so.
+    pub(super) fn window(self, resolution: &Resolution<'_>) -> Result<(Window, Vec<String>)> {
+        let (lowest, highest) = self.ends();
         let mut symbols: Vec<String> = [self.lowest, self.highest]
             .into_iter()
             .flatten()

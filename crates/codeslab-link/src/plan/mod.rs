@@ -4,6 +4,7 @@
 //! image lies, and that depends on how much is needed.
 
 mod bounds;
+mod canonical;
 
 use crate::error::{Error, Result};
 use crate::graph::{Content, Relocation, Section};
@@ -11,6 +12,7 @@ use crate::relocation::{Formula, Row};
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use crate::x86_64::{GOT_ENTRY_SIZE, STUB_SIZE};
 use bounds::Bounds;
+use canonical::Direct;
 use codeslab::{Layout, Protection, SectionId, Window};
 
 /// The layout of the image, and which part of it is for what.
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
 pub(crate) struct Slots {
     got: u32,
     stub: u32,
+    /// Where the function is for which the stub stands, if the stub's address is the target's; then only the stub may know.
+    function: u32,
 }
 
 impl Slots {
@@ -43,11 +47,28 @@ impl Slots {
     const NONE: Self = Self {
         got: Self::UNUSED,
         stub: Self::UNUSED,
+        function: Self::UNUSED,
     };
 
     /// Bytes from the start of the GOT to its entry.
     pub(crate) fn got_offset(self) -> Option<u64> {
         (self.got != Self::UNUSED).then(|| u64::from(self.got) * GOT_ENTRY_SIZE)
+    }
+
+    /// Bytes from the start of the GOT to the entry that its stub alone uses.
+    pub(crate) fn function_offset(self) -> Option<u64> {
+        self.is_canonical()
+            .then(|| u64::from(self.function) * GOT_ENTRY_SIZE)
+    }
+
+    /// Bytes from the start of the GOT to the entry that its stub jumps to.
+    pub(crate) fn stub_entry_offset(self) -> Option<u64> {
+        self.function_offset().or_else(|| self.got_offset())
+    }
+
+    /// Whether the address of its stub is the address of the target.
+    pub(crate) fn is_canonical(self) -> bool {
+        self.function != Self::UNUSED
     }
 
     /// Bytes from the start of the stubs to its stub.
@@ -163,11 +184,13 @@ impl Needs {
             has_got: false,
             bounds: Bounds::default(),
         };
+        let mut directs = Vec::new();
         for (object, section, _) in resolution.live_sections() {
             for relocation in section.relocations() {
-                needs.note(resolution, object, section, relocation)?;
+                directs.extend(needs.note(resolution, object, section, relocation)?);
             }
         }
+        needs.settle_directs(resolution, &directs);
         Ok(needs)
     }
 
@@ -176,29 +199,42 @@ impl Needs {
         self.entry_count.max(self.has_got.into())
     }
 
+    /// Takes one relocation into account, but for what has to wait until all of them are known.
     fn note(
         &mut self,
         resolution: &Resolution<'_>,
         object: &Object<'_>,
         section: &Section<'_>,
         relocation: &Relocation,
-    ) -> Result<()> {
+    ) -> Result<Option<Direct>> {
         let row = relocation.kind.row();
         let id = resolution.target_of(object, relocation);
         let place = resolution.target(id).place;
         self.has_got |= row.formula.needs_got() || place == Place::Got;
         if place == Place::Discarded {
-            return check_discarded(row, object, section, relocation);
+            return check_discarded(row, object, section, relocation).map(|()| None);
         }
         if row.formula.needs_got_entry() {
             self.need_entry(id);
         } else if row.formula == Formula::Branch && !place.is_in_image() {
             self.need_entry(id);
             self.need_stub(id);
-        } else {
-            self.bounds.note(row, relocation.addend, id, place);
+        } else if let Some(direct) = Direct::new(row, relocation.addend, id, place) {
+            return Ok(Some(direct));
+        } else if place.is_in_image() {
+            self.bounds.note_inside(row, relocation.addend, id);
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Has the stub of a target stand for it.
+    fn need_canonical(&mut self, id: TargetId) {
+        self.need_stub(id);
+        let slot = &mut self.slots[id.0 as usize].function;
+        if *slot == Slots::UNUSED {
+            *slot = self.entry_count;
+            self.entry_count += 1;
+        }
     }
 
     fn need_entry(&mut self, id: TargetId) {

@@ -3,8 +3,11 @@
 mod arbitrary;
 mod archives;
 mod assembled;
+mod canonical;
 mod compiled;
+mod cpp;
 mod damaged;
+mod direct;
 mod graphs;
 mod memories;
 mod reach;

@@ -31,7 +31,9 @@ impl Workshop {
             .args(arguments)
             .current_dir(&self.directory)
             .output()
-            .unwrap_or_else(|error| panic!("{tool}: {error}; install gcc and binutils"));
+            .unwrap_or_else(|error| {
+                panic!("{tool}: {error}; Debian's package build-essential has it")
+            });
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
@@ -41,19 +43,31 @@ impl Workshop {
 
     /// Compiles C to an object and leaves it as `name` + `.o`.
     pub(crate) fn compile(&self, name: &str, source: &str, flags: &[&str]) -> Vec<u8> {
-        self.translate(name, "c", source, flags)
+        self.translate("cc", name, "c", source, flags)
+    }
+
+    /// The same for C++.
+    pub(crate) fn compile_cpp(&self, name: &str, source: &str, flags: &[&str]) -> Vec<u8> {
+        self.translate("g++", name, "cpp", source, flags)
     }
 
     /// The same for assembler input.
     pub(crate) fn assemble(&self, name: &str, source: &str) -> Vec<u8> {
-        self.translate(name, "s", source, &[])
+        self.translate("cc", name, "s", source, &[])
     }
 
-    fn translate(&self, name: &str, kind: &str, source: &str, flags: &[&str]) -> Vec<u8> {
+    fn translate(
+        &self,
+        tool: &str,
+        name: &str,
+        kind: &str,
+        source: &str,
+        flags: &[&str],
+    ) -> Vec<u8> {
         let (input, output) = (format!("{name}.{kind}"), format!("{name}.o"));
         std::fs::write(self.path(&input), source).expect("the temporary directory is writable");
         let arguments = [&["-c", &input, "-o", &output], flags].concat();
-        self.run("cc", &arguments);
+        self.run(tool, &arguments);
         self.read(&output)
     }
 

@@ -1,0 +1,150 @@
+//! Which symbols of the process are functions.
+//!
+//! `dlsym` gives an address and says nothing of what is there, and an object that refers to a symbol of somebody else's does not
+//! know either. The file in which the symbol is defined knows: its dynamic symbol table has a type for each. The mapping in
+//! which the address lies names that file, and has to be executable: a program that was linked with a copy of a library's
+//! variable has that copy in a mapping of its own.
+//!
+//! Asking takes a few milliseconds, so it is done only where a link depends on it. Every doubt is answered with no.
+//!
+//! Source: `proc_pid_maps(5)`; System V ABI, "Symbol Table".
+
+use foldhash::fast::RandomState;
+use object::elf::{self, FileHeader64};
+use object::read::ReadCache;
+use object::read::elf::{FileHeader, Sym};
+use object::{LittleEndian, SymbolIndex};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+
+const ENDIAN: LittleEndian = LittleEndian;
+
+type Header = FileHeader64<LittleEndian>;
+type Names = HashSet<String, RandomState>;
+
+/// The kernel's own library has no file. What it exports is functions only, to which those of the C library resolve.
+const KERNEL_LIBRARY: &str = "[vdso]";
+
+/// Those of `symbols` that are functions of the process, by name and address.
+pub(crate) fn functions(symbols: impl IntoIterator<Item = (String, u64)>) -> Names {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut by_file: HashMap<&str, Names, RandomState> = HashMap::default();
+    for (name, address) in symbols {
+        if let Some(file) = executable_file(&maps, address) {
+            by_file.entry(file).or_default().insert(name);
+        }
+    }
+    let found = by_file.into_iter().map(|(file, names)| match file {
+        KERNEL_LIBRARY => names,
+        _ => functions_of(file, &names).unwrap_or_default(),
+    });
+    found.flatten().collect()
+}
+
+/// The file that is mapped executable at `address`.
+fn executable_file(maps: &str, address: u64) -> Option<&str> {
+    let mapping = maps.lines().find_map(|line| {
+        let mapping = Mapping::parse(line)?;
+        (mapping.first <= address && address < mapping.end).then_some(mapping)
+    })?;
+    mapping.is_executable.then_some(mapping.file)
+}
+
+/// One line of the kernel's list.
+struct Mapping<'a> {
+    first: u64,
+    end: u64,
+    is_executable: bool,
+    /// Empty for memory without a file.
+    file: &'a str,
+}
+
+impl<'a> Mapping<'a> {
+    /// `7f00c0d00000-7f00c0e00000 r-xp 00028000 fe:00 1234   /usr/lib/libc.so.6`
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.splitn(6, ' ');
+        let (first, end) = fields.next()?.split_once('-')?;
+        let rights = fields.next()?;
+        Some(Self {
+            first: u64::from_str_radix(first, 16).ok()?,
+            end: u64::from_str_radix(end, 16).ok()?,
+            is_executable: rights.contains('x'),
+            file: fields.nth(3).unwrap_or_default().trim_start(),
+        })
+    }
+}
+
+/// Those of `names` that the file exports as functions. Only the tables that are needed are read: programs can be large.
+fn functions_of(file: &str, names: &Names) -> Option<Names> {
+    let data = &ReadCache::new(File::open(file).ok()?);
+    let header = Header::parse(data).ok()?;
+    let sections = header.sections(ENDIAN, data).ok()?;
+    let symbols = sections.symbols(ENDIAN, data, elf::SHT_DYNSYM).ok()?;
+    let is_function = |symbol: &&<Header as FileHeader>::Sym| {
+        matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC)
+            && symbol.st_shndx(ENDIAN) != elf::SHN_UNDEF
+    };
+    let exported = (0..symbols.len())
+        .filter_map(|index| symbols.symbol(SymbolIndex(index)).ok())
+        .filter(is_function)
+        .filter_map(|symbol| symbols.symbol_name(ENDIAN, symbol).ok())
+        .filter_map(|name| std::str::from_utf8(name).ok());
+    Some(
+        exported
+            .filter_map(|name| names.get(name).cloned())
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `functions` says of symbols of this process.
+    fn are_functions(names: &[&str]) -> Vec<bool> {
+        let symbols = names.iter().map(|name| {
+            let address = codeslab::process_symbol(name).expect(name);
+            ((*name).to_owned(), address.value())
+        });
+        let found = functions(symbols);
+        names.iter().map(|name| found.contains(*name)).collect()
+    }
+
+    #[test]
+    fn functions_are_told_from_data() {
+        // Of these, strcmp is chosen by processor and time may be the kernel's: neither is where the table says.
+        let functions = ["free", "qsort", "strcmp", "time"];
+        assert_eq!(are_functions(&functions), [true; 4]);
+        // The last one is a constant, beside the code in libraries that do not separate the two.
+        let data = ["stderr", "environ", "in6addr_any"];
+        assert_eq!(are_functions(&data), [false; 3]);
+    }
+
+    #[test]
+    fn a_name_counts_only_where_it_is_defined() {
+        let here = functions_are_told_from_data as *const () as u64;
+        let elsewhere = [("free".to_owned(), here), ("free".to_owned(), 0)];
+        assert!(functions(elsewhere).is_empty());
+    }
+
+    #[test]
+    fn lines_of_the_kernels_list_are_read() {
+        let maps = "\
+            1000-3000 r--p 00000000 fe:00 12   /a b/c.so\n\
+            3000-4000 r-xp 00002000 fe:00 12   /a b/c.so\n\
+            5000-6000 r-xp 00000000 00:00 0 \n\
+            7000-8000 r-xp 00000000 00:00 0    [vdso]\n";
+        let table = [
+            (0x2000, None),
+            (0x3000, Some("/a b/c.so")),
+            (0x3fff, Some("/a b/c.so")),
+            (0x4000, None),
+            (0x5000, Some("")),
+            (0x7000, Some(KERNEL_LIBRARY)),
+        ];
+        for (address, file) in table {
+            assert_eq!(executable_file(maps, address), file, "{address:#x}");
+        }
+        assert_eq!(executable_file("noise", 0), None);
+    }
+}
