@@ -17,7 +17,24 @@ const source = `
   int32_t has_stderr(void) { return stderr != 0; }
 `
 
+/** What code that is not position-independent refers to in 32 bits: data of Node, functions of libc, constants of its own. */
+const fixed = `
+  #include <stdio.h>
+  #include <stdlib.h>
+  #include <string.h>
+  extern char **environ;
+  long (*volatile kept)(long) = labs;
+  FILE **err(void) { return &stderr; }
+  FILE **out(void) { return &stdout; }
+  char **variables(void) { return environ; }
+  long is_kept(void) { return kept == labs; }
+  long call_kept(long n) { return kept(n); }
+  int (*comparison(void))(const char *, const char *) { return strcmp; }
+  int differs(const char *text) { return comparison()(text, "constant"); }
+`
+
 const files = {
+  'fixed.o': compile(fixed, '-fno-pic', '-mcmodel=small', '-fno-builtin'),
   'limits.o': compileFixture('limits.c'),
   'plain.o': compile(source, '-fno-pic', '-mcmodel=small'),
   'pic.o': compile(source, '-fPIC'),
@@ -105,4 +122,30 @@ test('code that refers to the data of the process directly is placed near it', t
   const { output, complaints } = run(program, { files })
   t.is(complaints, '')
   t.deepEqual(JSON.parse(output), { total: 8, length: '0x5', stderr: 1, low: true })
+})
+
+test('code that is not position-independent links and runs in fresh processes, wherever things are there', t => {
+  const program = `
+    const memory = new CodeMemory()
+    const image = memory.link(input('fixed.o'))
+    const address = (name: string) => image.function(name, { return: 'pointer' })()
+    const number = (name: string, value: number) =>
+      image.function(name, { return: 'int64', arguments: ['int64'] })(value)
+    const differs = image.function('differs', { return: 'int32', arguments: ['string'] })
+    report({
+      low: image.address('is_kept') < 2n ** 31n && address('comparison') < 2n ** 32n,
+      err: address('err') !== 0n && address('out') !== 0n && address('err') !== address('out'),
+      variables: address('variables') !== 0n,
+      kept: [number('is_kept', 0), number('call_kept', -7)],
+      differs: [differs('constant'), differs('different') > 0],
+    })
+  `
+  for (let round = 0; round < 5; round++) {
+    const { output, complaints } = run(program, { files })
+    t.is(complaints, '')
+    t.deepEqual(JSON.parse(output), {
+      ...{ low: true, err: true, variables: true },
+      ...{ kept: ['0x1', '0x7'], differs: [0, true] },
+    })
+  }
 })
