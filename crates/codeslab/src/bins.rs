@@ -72,7 +72,7 @@ impl Bins {
         self.lists.capacity() * size_of::<Vec<u32>>() + entries * size_of::<u32>()
     }
 
-    /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length. It holds for
+    /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length: both. It holds for
     /// every run that is `slack` granules longer. `length_of` tells how long the free run at a start is now, or that there is
     /// none; entries that turn out to be stale are dropped.
     pub(crate) fn take(
@@ -81,15 +81,15 @@ impl Bins {
         slack: u32,
         length_of: impl Fn(u32) -> Option<u32>,
         fits: impl Fn(u32, u32) -> bool,
-    ) -> Option<u32> {
+    ) -> Option<(u32, u32)> {
         // First where runs of just this length are, which are among shorter ones; then in classes of which some may fit; then
         // where all do. Where it takes luck, a few looks have to do: they find a run that was just grown to measure.
         let certain = class_that_holds(length.saturating_add(slack));
         let mut class = class_of(length);
         while let Some(found) = self.next_filled(class) {
             let looks = if found < certain { LOOKS } else { usize::MAX };
-            if let Some(start) = self.take_from(found, looks, &length_of, &fits) {
-                return Some(start);
+            if let Some(run) = self.take_from(found, looks, &length_of, &fits) {
+                return Some(run);
             }
             class = found + 1;
         }
@@ -115,7 +115,7 @@ impl Bins {
         looks: usize,
         length_of: &impl Fn(u32) -> Option<u32>,
         fits: &impl Fn(u32, u32) -> bool,
-    ) -> Option<u32> {
+    ) -> Option<(u32, u32)> {
         let list = &mut self.lists[class];
         let mut index = list.len();
         let lowest = index.saturating_sub(looks);
@@ -128,7 +128,7 @@ impl Bins {
                     if fits(start, length) {
                         list.swap_remove(index);
                         self.entries -= 1;
-                        taken = Some(start);
+                        taken = Some((start, length));
                     }
                 }
                 _ => {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::protection::Protection;
-use std::sync::Arc;
+use smallvec::SmallVec;
 
 /// The largest alignment of a section, in bytes. Blocks smaller than this allow less.
 pub const MAXIMUM_ALIGN: u64 = 1 << 20;
@@ -41,7 +41,7 @@ pub struct Segment {
     pub align: u64,
 }
 
-/// Sizes, alignments and offsets of a request. Cheap to clone.
+/// Sizes, alignments and offsets of a request.
 ///
 /// ```
 /// use codeslab::{Layout, Protection};
@@ -54,8 +54,8 @@ pub struct Segment {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
-    // Shared with the allocation that is made from it.
-    sections: Arc<Vec<Section>>,
+    // Most requests have a section of each protection at most: no heap memory then.
+    sections: SmallVec<[Section; 3]>,
     // Invariant: each section ends inside its segment, and the segment is aligned at least as much.
     segments: [Segment; 3],
 }
@@ -63,7 +63,7 @@ pub struct Layout {
 impl Default for Layout {
     fn default() -> Self {
         Self {
-            sections: Arc::default(),
+            sections: SmallVec::new(),
             segments: [Segment { size: 0, align: 1 }; 3],
         }
     }
@@ -102,7 +102,7 @@ impl Layout {
         let id = SectionId(
             u32::try_from(self.sections.len()).map_err(|_| Error::TooLarge { size, limit })?,
         );
-        Arc::make_mut(&mut self.sections).push(Section {
+        self.sections.push(Section {
             protection,
             offset,
             size,

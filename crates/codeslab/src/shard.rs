@@ -85,21 +85,20 @@ impl Shard {
     pub(crate) fn allocate(&self, layout: &Layout, window: Window) -> Result<(Place, Segments)> {
         self.shared.check_process()?;
         let parts = self.shared.parts(layout)?;
-        let needed = self.shared.bytes_needed(&parts)?;
         let mut blocks = self.lock();
         // What is written to is known here only, so this is where views that nobody needs are noticed.
         if blocks.has_many_views() && self.is_idle(&blocks) {
             blocks.close_views();
         }
         // Oversize requests get blocks of their own.
-        let found = if needed > self.shared.configuration().block_size {
+        let found = if self.shared.is_oversize(layout) {
             None
         } else {
             blocks.carve(&parts, window)?
         };
         let (index, spans) = match found {
             Some(found) => found,
-            None => self.carve_from_new_block(&mut blocks, &parts, needed, window)?,
+            None => self.carve_from_new_block(&mut blocks, &parts, window)?,
         };
         let block = blocks.block(index);
         let place = Place::new(index, block.range().first(), &spans);
@@ -119,11 +118,10 @@ impl Shard {
         &self,
         blocks: &mut Blocks,
         parts: &Parts,
-        needed: u64,
         window: Window,
     ) -> Result<(usize, Spans)> {
         let share = blocks.code_share();
-        let (block, spans) = self.shared.new_block(parts, needed, window, share)?;
+        let (block, spans) = self.shared.new_block(parts, window, share)?;
         Ok((blocks.adopt(Box::new(block)), spans))
     }
 

@@ -91,8 +91,13 @@ impl Shared {
         Ok(parts)
     }
 
+    /// Whether a request is too large for blocks of the usual size.
+    pub(crate) fn is_oversize(&self, layout: &Layout) -> bool {
+        layout.size() > self.configuration.block_size
+    }
+
     /// Bytes of a fresh block that holds all parts for certain.
-    pub(crate) fn bytes_needed(&self, parts: &Parts) -> Result<u64> {
+    fn bytes_needed(&self, parts: &Parts) -> Result<u64> {
         let limit = self.configuration.reach.largest_block();
         let needed = self
             .division
@@ -104,15 +109,14 @@ impl Shared {
         })
     }
 
-    /// A fresh block in `window`, with what is carved from it for `parts`, which need so many bytes of it. `code_share` is what
-    /// other blocks are like, see [`Block::grow_in_steps`].
+    /// A fresh block in `window`, with what is carved from it for `parts`. `code_share` is what other blocks are like, see [`Block::grow_in_steps`].
     pub(crate) fn new_block(
         &self,
         parts: &Parts,
-        needed: u64,
         window: Window,
         code_share: u64,
     ) -> Result<(Block, Spans)> {
+        let needed = self.bytes_needed(parts)?;
         let align = parts
             .iter()
             .flatten()

@@ -94,18 +94,16 @@ impl Slab {
     fn carve_from_runs(&mut self, size: u64, align: u64) -> Option<Span> {
         let length = u32::try_from(size >> self.granule_log2).ok()?;
         let align = u32::try_from((align >> self.granule_log2).max(1)).ok()?;
-        let start = self.take(length, align)?;
-        let run = self.free_length(start)?;
+        let (start, run) = self.take(length, align)?;
         self.free.remove(start as usize);
         self.free_runs -= 1;
         let place = first_place(start, align, self.avoided)?;
-        self.starts.insert(place as usize);
         if place > start {
+            self.starts.insert(place as usize);
             self.note_free(start, place - start);
         }
         let rest = run - (place - start) - length;
         if rest > 0 {
-            self.starts.insert((place + length) as usize);
             self.note_free(place + length, rest);
         }
         Some(Span {
@@ -115,7 +113,7 @@ impl Slab {
     }
 
     /// A free run in which `length` granules fit at a multiple of `align`.
-    fn take(&mut self, length: u32, align: u32) -> Option<u32> {
+    fn take(&mut self, length: u32, align: u32) -> Option<(u32, u32)> {
         let Self {
             bins,
             starts,
