@@ -2,8 +2,23 @@
 
 import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 
+/** Figures that only some scenarios have, and how the table words them. */
+export const particulars = {
+  /** The time per allocation against that of the first of them. */
+  times_first: '× the first 10,000',
+  /** Bytes of bookkeeping per byte of content. */
+  metadata_per_content: 'metadata/content',
+  /** MiB of physical memory that the process has more than before, although all is freed. */
+  mib_left: 'MiB left',
+  /** The same with nobody else’s mappings in the way. */
+  us_without_foreign: 'µs without them',
+  foreign_mappings: 'mappings',
+} as const
+
+export type Particulars = Partial<Record<keyof typeof particulars, number>>
+
 /** The figures of one scenario; what does not apply is left out. */
-export interface Report {
+export interface Report extends Particulars {
   objects: number
   failed: number
   us_per_object: number

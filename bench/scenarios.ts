@@ -1,6 +1,7 @@
 /** What is measured: one row, one program that prints a report, and the bars that its figures have to pass. */
 
 import { join } from 'node:path'
+import type { Particulars } from './measure.ts'
 
 /** Where things are, and how much work to do. */
 export interface Settings {
@@ -13,11 +14,13 @@ export interface Settings {
   llvm: string | undefined
   /** `libz.a`, where it is installed. */
   libz: string | undefined
+  /** Whether the release build has the peers from crates.io. */
+  peers: boolean
   replays: number
 }
 
 /** The medians of the samples of one scenario. */
-export interface Figures {
+export interface Figures extends Particulars {
   us_per_object: number
   /** The median of the ratios to the floor's time in the same round; `null` where the work is not the floor's. */
   times_floor: number | null
@@ -39,10 +42,16 @@ export interface Scenario {
   /** The command to run, or why it cannot be run here. */
   command: (settings: Settings) => string[] | string
   bars: Bar[]
+  /** Where we want to be: said, but missing one fails nothing. */
+  goals?: Bar[]
 }
 
 const LINKS = 300
 const CALLS = 20_000_000
+const PAIRS = 1_000_000
+const HOLES = 100_000
+const LIVE = 1_000_000
+const CROWDS = 60
 
 const noFailure: Bar = { text: '0 failed', passes: figures => figures.failed === 0 }
 
@@ -72,6 +81,11 @@ export const scenarios: Scenario[] = [
         passes: figures => (figures.mappings_per_block ?? Infinity) <= 8,
       },
     ],
+    goals: [
+      atMost(1.15, '× the floor’s time', figures => figures.times_floor),
+      atMost(1.06, '× content in memory', figures => figures.memory_per_content),
+      atMost(6, 'mappings per block', figures => figures.mappings_per_block),
+    ],
   },
   {
     name: 'codeslab-node',
@@ -90,6 +104,94 @@ export const scenarios: Scenario[] = [
     title: 'LLVM 19 MapperJITLinkMemoryManager',
     command: settings => llvm(settings, 'mapper'),
     bars: [],
+  },
+  {
+    name: 'asmjit',
+    title: 'jit-allocator2 (asmjit), no data',
+    command: settings => peer(settings, 'replay-asmjit', trace(settings.root), settings.replays),
+    bars: [],
+  },
+  {
+    name: 'arena',
+    title: 'cranelift-jit arena, one by one',
+    command: settings => peer(settings, 'replay-arena', trace(settings.root), settings.replays),
+    bars: [],
+  },
+  {
+    name: 'arena-at-once',
+    title: 'cranelift-jit arena, finalized at the end',
+    command: settings => peer(settings, 'replay-arena-at-once', trace(settings.root), settings.replays),
+    bars: [],
+  },
+  {
+    name: 'churn',
+    title: 'place and free 256 B, one thread',
+    command: ({ rust }) => [rust, 'churn', '-', String(PAIRS)],
+    bars: [],
+    goals: [noFailure, atMost(0.06, 'µs per pair')],
+  },
+  {
+    name: 'churn-asmjit',
+    title: '  jit-allocator2',
+    command: settings => peer(settings, 'churn-asmjit', '-', PAIRS),
+    bars: [],
+  },
+  {
+    name: 'churn-2',
+    title: 'place and free 256 B, two threads',
+    command: ({ rust }) => [rust, 'churn-2', '-', String(PAIRS)],
+    bars: [],
+    goals: [noFailure, atMost(0.08, 'µs per pair of each')],
+  },
+  {
+    name: 'churn-2-asmjit',
+    title: '  jit-allocator2, behind a lock',
+    command: settings => peer(settings, 'churn-2-asmjit', '-', PAIRS),
+    bars: [],
+  },
+  {
+    name: 'holes',
+    title: 'place into holes',
+    command: ({ rust }) => [rust, 'holes', '-', String(HOLES)],
+    bars: [],
+    goals: [noFailure, atMost(0.2, 'µs per placing')],
+  },
+  {
+    name: 'holes-asmjit',
+    title: '  jit-allocator2',
+    command: settings => peer(settings, 'holes-asmjit', '-', HOLES),
+    bars: [],
+  },
+  {
+    name: 'million',
+    title: 'a million live',
+    command: ({ rust }) => [rust, 'million', '-', String(LIVE)],
+    bars: [],
+    goals: [
+      noFailure,
+      atMost(1.25, '× the time of the first 10,000', figures => figures.times_first),
+      atMost(0.04, '× content as metadata', figures => figures.metadata_per_content),
+      atMost(2, 'MiB left after freeing all', figures => figures.mib_left),
+    ],
+  },
+  {
+    name: 'million-asmjit',
+    title: '  jit-allocator2',
+    command: settings => peer(settings, 'million-asmjit', '-', LIVE),
+    bars: [],
+  },
+  {
+    name: 'million-arena',
+    title: '  cranelift-jit arena, finalized at the end',
+    command: settings => peer(settings, 'million-arena', '-', LIVE),
+    bars: [],
+  },
+  {
+    name: 'foreign',
+    title: 'open a block among foreign mappings',
+    command: ({ rust }) => [rust, 'foreign', '-', String(CROWDS)],
+    bars: [],
+    goals: [noFailure, atMost(20, 'µs')],
   },
   {
     name: 'link-libz',
@@ -120,6 +222,14 @@ function llvm({ llvm, root, replays }: Settings, manager: string): string[] | st
   return llvm ? [llvm, manager, trace(root), String(replays)] : 'LLVM 19 is not installed (llvm-config-19)'
 }
 
-function atMost(limit: number, unit: string): Bar {
-  return { text: `at most ${limit} ${unit}`, passes: figures => figures.us_per_object <= limit }
+function peer({ rust, peers }: Settings, scenario: string, file: string, count: number): string[] | string {
+  return peers ? [rust, scenario, file, String(count)] : 'the peers could not be built'
+}
+
+function atMost(
+  limit: number,
+  unit: string,
+  figure: (figures: Figures) => number | null | undefined = figures => figures.us_per_object,
+): Bar {
+  return { text: `at most ${limit} ${unit}`, passes: figures => (figure(figures) ?? Infinity) <= limit }
 }

@@ -1,5 +1,6 @@
 /** The results as a table. */
 
+import { particulars, type Particulars } from './measure.ts'
 import { scenarios, type Figures } from './scenarios.ts'
 
 type Column = [heading: string, cell: (figures: Figures) => string]
@@ -24,6 +25,17 @@ export function printTable(results: Map<string, Figures>): void {
   for (const row of table) {
     console.log(row.map((cell, index) => pad(cell, widths[index] ?? 0, index)).join('  '))
   }
+  for (const { name, title } of scenarios) printParticulars(title, results.get(name))
+}
+
+/** What only this scenario has, on a line of its own. */
+function printParticulars(title: string, figures: Figures | undefined): void {
+  const names = Object.keys(particulars) as (keyof Particulars)[]
+  const told = names.flatMap(name => {
+    const figure = figures?.[name]
+    return figure === undefined ? [] : [`${particulars[name]} ${figure.toLocaleString('en')}`]
+  })
+  if (told.length > 0) console.log(`${title.trim()}: ${told.join(', ')}`)
 }
 
 function pad(cell: string, width: number, index: number): string {

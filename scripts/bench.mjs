@@ -7,12 +7,38 @@ import { pinnedNode, prepare } from './setup.mjs'
 
 await main(() => {
   prepare()
-  run('cargo', ['build', '--release', '--quiet', '--package', 'codeslab-bench'])
+  const peers = buildRust()
   const llvm = llvmPeer()
   const libz = systemArchive('libz.a')
-  const found = ['--rust', rustProgram(), ...(llvm ? ['--llvm', llvm] : []), ...(libz ? ['--libz', libz] : [])]
+  const found = [
+    '--rust',
+    rustProgram(),
+    ...(peers ? ['--peers'] : []),
+    ...(llvm ? ['--llvm', llvm] : []),
+    ...(libz ? ['--libz', libz] : []),
+  ]
   run(pinnedNode, [join(root, 'bench', 'run.ts'), ...found, ...process.argv.slice(2)])
 })
+
+/** Builds the Rust side, with the peers from crates.io if that works. Returns whether it did. */
+function buildRust() {
+  const build = ['build', '--release', '--quiet', '--package', 'codeslab-bench']
+  // The arena comes with a whole compiler, of which nothing is executed.
+  const unused = ['opt-level=0', 'codegen-units=16', 'debug=false'].flatMap(setting => [
+    '--config',
+    `profile.release.package.cranelift-codegen.${setting}`,
+  ])
+  console.log('Building the Rust side and its peers…')
+  try {
+    run('cargo', [...build, '--features', 'peers', ...unused])
+    return true
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    console.log(`Going on without the peers: ${error.message}`)
+    run('cargo', build)
+    return false
+  }
+}
 
 /** cargo knows where it puts things. */
 function rustProgram() {

@@ -3,19 +3,31 @@
 //! A process of its own for each sample keeps the memory and the mappings of one scenario out of the figures of the next, and lets
 //! the caller (`bench/run.ts`) interleave the samples of several programs, so that a slow minute of the machine slows all of them.
 
+mod allocator;
 mod archive;
+mod churn;
 #[cfg(target_os = "linux")]
 mod floor;
+#[cfg(target_os = "linux")]
+mod foreign;
+mod holes;
 mod measure;
+mod million;
+#[cfg(feature = "peers")]
+mod peers;
 mod replay;
 mod report;
+mod sizes;
 mod trace;
 
+use codeslab::CodeMemory;
+#[cfg(feature = "peers")]
+use peers::{arena, asmjit};
 use report::Report;
 use std::error::Error;
 use std::process::ExitCode;
 
-/// What a scenario is given: a file, and how often to work through it.
+/// What a scenario is given: a file, if it reads one, and how often to work through it.
 type Scenario = fn(&str, u32) -> Result<Report, Box<dyn Error>>;
 
 /// To add a scenario, write the function and add a row here and in `bench/scenarios.ts`.
@@ -24,6 +36,28 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("replay-floor", floor::replay),
     ("replay", replay::replay),
     ("link", archive::link_archive),
+    ("churn", churn::one_thread::<CodeMemory>),
+    ("churn-2", churn::two_threads::<CodeMemory>),
+    ("holes", holes::refill::<CodeMemory>),
+    ("million", million::keep::<CodeMemory>),
+    #[cfg(target_os = "linux")]
+    ("foreign", foreign::place_among),
+    #[cfg(feature = "peers")]
+    ("replay-asmjit", asmjit::replay),
+    #[cfg(feature = "peers")]
+    ("replay-arena", arena::replay_one_by_one),
+    #[cfg(feature = "peers")]
+    ("replay-arena-at-once", arena::replay_at_once),
+    #[cfg(feature = "peers")]
+    ("churn-asmjit", churn::one_thread::<asmjit::Asmjit>),
+    #[cfg(feature = "peers")]
+    ("churn-2-asmjit", churn::two_threads::<asmjit::SharedAsmjit>),
+    #[cfg(feature = "peers")]
+    ("holes-asmjit", holes::refill::<asmjit::Asmjit>),
+    #[cfg(feature = "peers")]
+    ("million-asmjit", million::keep::<asmjit::Asmjit>),
+    #[cfg(feature = "peers")]
+    ("million-arena", arena::keep_at_once),
 ];
 
 fn main() -> ExitCode {

@@ -14,6 +14,21 @@ pub(crate) fn memory_bytes() -> Option<u64> {
     Some(rollup(&text, "Pss:")? - shared + shared.max(memory_file_bytes()?))
 }
 
+/// Lets the C library's heap give back what nobody uses, so that what it keeps for later is not taken for somebody's leak.
+#[cfg(target_env = "gnu")]
+#[allow(
+    unsafe_code,
+    reason = "there is no other way to ask the C library for this"
+)]
+pub(crate) fn trim_heap() {
+    // SAFETY: it may be called at any time.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other C libraries have no such call.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn trim_heap() {}
+
 /// Mappings: what `vm.max_map_count` limits.
 pub(crate) fn mappings() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/maps").ok()?;

@@ -15,28 +15,42 @@ const PROTECTIONS: [Protection; 3] = [
 
 /// `repetitions` replays of the trace in `path`.
 pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    let memory = CodeMemory::new(Options::default())?;
+    let (mut report, _kept) = run(path, repetitions, |object, source| {
+        let allocation = place(&memory, object, source).ok()?;
+        Some((allocation, object.size()))
+    })?;
+    report.blocks = Some(memory.stats().blocks);
+    Ok(report)
+}
+
+/// `repetitions` replays of the trace in `path`, and what was placed. `place` takes an object and something to copy from; it
+/// returns what has to be kept and how many bytes it copied, or `None` if it failed.
+pub(crate) fn run<T>(
+    path: &str,
+    repetitions: u32,
+    mut place: impl FnMut(&Object, &[u8]) -> Option<(T, usize)>,
+) -> Result<(Report, Vec<T>), Box<dyn Error>> {
     let objects = trace::read(path)?;
     let source = trace::source(&objects);
-    let memory = CodeMemory::new(Options::default())?;
     let mut kept = Vec::with_capacity(objects.len() * repetitions as usize);
     let mut report = Report::default();
     let (bytes_before, mappings_before) = (measure::memory_bytes(), measure::mappings());
     let start = Instant::now();
     for object in (0..repetitions).flat_map(|_| &objects) {
         report.objects += 1;
-        match place(&memory, object, &source) {
-            Ok(allocation) => {
-                kept.push(allocation);
-                report.content_bytes += object.size() as u64;
+        match place(object, &source) {
+            Some((placed, size)) => {
+                kept.push(placed);
+                report.content_bytes += size as u64;
             }
-            Err(_) => report.failed += 1,
+            None => report.failed += 1,
         }
     }
     report.elapsed = start.elapsed();
     report.memory_bytes = measure::growth(bytes_before, measure::memory_bytes());
     report.mappings = measure::growth(mappings_before, measure::mappings());
-    report.blocks = Some(memory.stats().blocks);
-    Ok(report)
+    Ok((report, kept))
 }
 
 fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {

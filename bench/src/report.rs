@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The figures of one scenario. What does not apply is `None` and left out.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     /// Objects that were worked through.
     pub objects: u64,
@@ -20,11 +20,18 @@ pub(crate) struct Report {
     pub mappings: Option<u64>,
     /// Blocks that hold the content.
     pub blocks: Option<u64>,
+    /// What only this scenario finds.
+    pub more: Vec<(&'static str, f64)>,
 }
 
 impl Report {
-    fn us_per_object(&self) -> f64 {
+    pub(crate) fn us_per_object(&self) -> f64 {
         self.elapsed.as_secs_f64() * 1e6 / float(self.objects)
+    }
+
+    /// Adds a figure that no other scenario has.
+    pub(crate) fn add(&mut self, name: &'static str, figure: f64) {
+        self.more.push((name, figure));
     }
 }
 
@@ -47,6 +54,9 @@ impl fmt::Display for Report {
         if let Some(blocks) = self.blocks {
             write!(f, r#","blocks":{blocks}"#)?;
         }
+        for (name, figure) in &self.more {
+            write!(f, r#","{name}":{figure:.4}"#)?;
+        }
         f.write_str("}")
     }
 }
@@ -55,6 +65,6 @@ impl fmt::Display for Report {
     clippy::cast_precision_loss,
     reason = "figures for people: 52 bits are plenty"
 )]
-fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }

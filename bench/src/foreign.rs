@@ -1,0 +1,103 @@
+//! Opens blocks where somebody else has mapped tens of thousands of pages.
+#![allow(
+    unsafe_code,
+    reason = "the mappings of others are made with bare system calls; codeslab's wrappers are what is measured"
+)]
+
+use crate::report::{Report, float};
+use codeslab::{Address, CodeMemory, Layout, Options, Protection, Request, Window};
+use std::error::Error;
+use std::time::Instant;
+use std::{io, ptr};
+
+/// Mappings in the middle of each window: one page each, of alternating protection so that the system cannot join them.
+const CROWD: usize = 1000;
+const PAGE: usize = 4096;
+/// From the middle of one window to the middle of the next.
+const SPACING: u64 = 256 << 20;
+/// How far a window reaches from its middle. There is no other free space in it than beside the crowd.
+const WINDOW_REACH: u64 = 64 << 20;
+
+/// `crowds` crowds of a thousand foreign mappings, and as many requests, each of which has to lie around one of them, where this
+/// memory has no block yet. The figure is the median of those; the same without any crowd stands beside it.
+pub(crate) fn place_among(_: &str, crowds: u32) -> Result<Report, Box<dyn Error>> {
+    let alone = place_in_windows(&reserve_windows(crowds)?)?;
+    let windows = reserve_windows(crowds)?;
+    for window in &windows {
+        crowd(window.center())?;
+    }
+    let mut report = place_in_windows(&windows)?;
+    report.add("us_without_foreign", alone.us_per_object());
+    report.add("foreign_mappings", float(u64::from(crowds) * CROWD as u64));
+    Ok(report)
+}
+
+/// A request in each window.
+fn place_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
+    let memory = CodeMemory::new(Options::default())?;
+    let mut layout = Layout::new();
+    layout.add(Protection::ReadExecute, 256, 16)?;
+    // The first block of a memory finds more to set up than a place.
+    let mut kept = vec![memory.allocate(&Request::new(&layout))?];
+    let mut times = Vec::with_capacity(windows.len());
+    for window in windows {
+        let within = [*window];
+        let start = Instant::now();
+        let placed = memory.allocate(&Request::new(&layout).within(&within));
+        times.push(start.elapsed());
+        kept.extend(placed);
+    }
+    let failed = windows.len() + 1 - kept.len();
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    Ok(Report {
+        objects: windows.len() as u64,
+        failed: failed as u64,
+        elapsed: median * u32::try_from(windows.len())?,
+        ..Report::default()
+    })
+}
+
+/// Windows in address space that was free a moment ago.
+fn reserve_windows(count: u32) -> io::Result<Vec<Window>> {
+    let size = SPACING as usize * count as usize;
+    let start = map(ptr::null_mut(), size, libc::PROT_NONE)?;
+    // SAFETY: it was mapped above, and nobody has seen it.
+    if unsafe { libc::munmap(start.cast(), size) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let middle = |index| start.addr() as u64 + u64::from(index) * SPACING + SPACING / 2;
+    let window = |index| Window::around(Address::new(middle(index)), WINDOW_REACH);
+    Ok((0..count).map(window).collect())
+}
+
+/// Maps a crowd around an address.
+fn crowd(center: Address) -> io::Result<()> {
+    let size = CROWD * PAGE;
+    let start = (center.value() as usize - size / 2) & !(PAGE - 1);
+    let start = map(ptr::without_provenance_mut(start), size, libc::PROT_NONE)?;
+    for page in (0..CROWD).step_by(2) {
+        let page = start.wrapping_add(page * PAGE);
+        // SAFETY: it is a page that was mapped above and that nobody uses.
+        if unsafe { libc::mprotect(page.cast(), PAGE, libc::PROT_READ) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Maps `size` bytes without content at `at`, or anywhere if that is null.
+fn map(at: *mut u8, size: usize, protection: i32) -> io::Result<*mut u8> {
+    let fixed = if at.is_null() {
+        0
+    } else {
+        libc::MAP_FIXED_NOREPLACE
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+    // SAFETY: nothing that exists is replaced.
+    let mapped = unsafe { libc::mmap(at.cast(), size, protection, flags, -1, 0) };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(mapped.cast())
+}
