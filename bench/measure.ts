@@ -10,8 +10,6 @@ export const particulars = {
   metadata_per_content: 'metadata/content',
   /** MiB of physical memory that the process has more than before, although all is freed. */
   mib_left: 'MiB left',
-  /** The same with nobody else’s mappings in the way. */
-  us_without_foreign: 'µs without them',
   foreign_mappings: 'mappings',
 } as const
 

@@ -194,6 +194,12 @@ export const scenarios: Scenario[] = [
     goals: [noFailure, atMost(20, 'µs')],
   },
   {
+    name: 'alone',
+    title: '  nobody in the way',
+    command: ({ rust }) => [rust, 'alone', '-', String(CROWDS)],
+    bars: [],
+  },
+  {
     name: 'link-libz',
     title: 'link libz.a, in Rust',
     command: ({ rust, libz }) => (libz ? [rust, 'link', libz, String(LINKS)] : 'libz.a is not installed'),

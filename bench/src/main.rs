@@ -42,6 +42,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("million", million::keep::<CodeMemory>),
     #[cfg(target_os = "linux")]
     ("foreign", foreign::place_among),
+    #[cfg(target_os = "linux")]
+    ("alone", foreign::place_alone),
     #[cfg(feature = "peers")]
     ("replay-asmjit", asmjit::replay),
     #[cfg(feature = "peers")]
