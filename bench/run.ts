@@ -62,7 +62,10 @@ function measure(scenarios: Scenario[], repetitions: number): Map<string, Figure
     for (const { name, command } of scenarios) samples.get(name)?.push(sample(command(settings)))
   }
   const floor = samples.get('floor') ?? []
-  return new Map([...samples].map(([name, reports]) => [name, medians(reports, floor)]))
+  const replays = scenarios.filter(scenario => scenario.isReplay).map(({ name }) => name)
+  const figures = ([name, reports]: [string, Report[]]) =>
+    [name, medians(reports, replays.includes(name) ? floor : [])] as const
+  return new Map([...samples].map(figures))
 }
 
 /** Runs one program; its last line is its report. */
@@ -76,7 +79,7 @@ function sample(command: string[] | string): Report {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Report
 }
 
-/** Rounds of `reports` and of `floor` belong together: they ran one after the other. */
+/** Rounds of `reports` and of `floor`, if they compare, belong together: they ran one after the other. */
 function medians(reports: Report[], floor: Report[]): Figures {
   const of = (figure: (report: Report, round: number) => number | undefined) => {
     const numbers = reports.map(figure).filter(number => number !== undefined)
@@ -98,10 +101,8 @@ function medians(reports: Report[], floor: Report[]): Figures {
   }
 }
 
-/** Only replays do the floor's work, and only they have memory figures. */
 function timesFloor(report: Report, floor: Report | undefined): number | undefined {
-  if (!floor || report.memory_per_content === undefined) return undefined
-  return report.us_per_object / floor.us_per_object
+  return floor && report.us_per_object / floor.us_per_object
 }
 
 /** Says which bars and goals are met; `false` if a bar is not. */

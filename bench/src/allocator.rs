@@ -16,6 +16,8 @@ pub(crate) trait Allocator: Send + Sized {
     fn request(size: usize) -> Result<Self::Request, Box<dyn Error>>;
     /// Allocates, writes `content` at the start of it, and publishes. `None` if that failed.
     fn place(&mut self, request: &Self::Request, content: &[u8]) -> Option<Self::Placed>;
+    /// Where it is.
+    fn address(placed: &Self::Placed) -> u64;
     /// Takes it back.
     fn free(&mut self, placed: Self::Placed);
 
@@ -53,6 +55,11 @@ impl Allocator for CodeMemory {
             in_flight.write(*text, 0, content).ok()?;
         }
         in_flight.finalize().ok()
+    }
+
+    fn address(placed: &Allocation) -> u64 {
+        let code = placed.segment_address(Protection::ReadExecute);
+        code.unwrap_or_default().value()
     }
 
     fn free(&mut self, placed: Allocation) {

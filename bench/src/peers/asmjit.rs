@@ -44,6 +44,10 @@ impl Allocator for Asmjit {
         Some(Placed(executable))
     }
 
+    fn address(placed: &Placed) -> u64 {
+        placed.0.addr() as u64
+    }
+
     fn free(&mut self, Placed(executable): Placed) {
         // SAFETY: `alloc` returned it, and it is given up here. A refusal would be a leak, which the figures show.
         let _ = unsafe { self.0.release(executable) };
@@ -70,6 +74,10 @@ impl Allocator for SharedAsmjit {
 
     fn place(&mut self, request: &usize, content: &[u8]) -> Option<Placed> {
         self.with(|allocator| allocator.place(request, content))
+    }
+
+    fn address(placed: &Placed) -> u64 {
+        Asmjit::address(placed)
     }
 
     fn free(&mut self, placed: Placed) {
