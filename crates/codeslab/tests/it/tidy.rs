@@ -84,7 +84,7 @@ fn sources() -> Vec<(String, String)> {
         text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
     };
     let files = source_files(&root);
-    let is_test = |name: &str| name.ends_with("_tests.rs");
+    let is_test = |name: &str| name.contains("_tests");
     files
         .iter()
         .map(|path| (name(path), code(path)))

@@ -1,0 +1,59 @@
+//! The manager on the fake platform: roll-back, placement and writers, with failures that no real system gives on demand.
+
+mod placement;
+mod rollback;
+mod space;
+
+use crate::address::{Address, Window};
+use crate::error::{Error, Limit};
+use crate::layout::{Layout, SectionId};
+use crate::manager::{CodeMemory, Request};
+use crate::options::{Constants, Options};
+use crate::protection::Protection;
+use crate::stats::Stats;
+use crate::sys::Platform;
+use crate::sys::fake::{Fake, Script};
+use crate::writer::Writer;
+use std::sync::Arc;
+
+const MIB: u64 = 1 << 20;
+
+const GIB: u64 = 1 << 30;
+
+/// Every kind of system: page size and mapping granularity.
+const SYSTEMS: [(u64, u64); 4] = [(4096, 4096), (4096, 65536), (16384, 16384), (65536, 65536)];
+
+fn open(fake: &Arc<Fake>, options: &Options) -> CodeMemory {
+    CodeMemory::on(Arc::clone(fake) as Arc<dyn Platform>, options).expect("valid options")
+}
+
+fn writer(writer: Writer) -> Options {
+    Options {
+        writer: Some(writer),
+        ..Options::default()
+    }
+}
+
+/// Blocks that are soon full.
+fn small_blocks(kind: Writer) -> Options {
+    Options {
+        block_size: Some(MIB),
+        ..writer(kind)
+    }
+}
+
+/// Code, constants and data of these sizes.
+fn layout(sizes: [u64; 3]) -> (Layout, [SectionId; 3]) {
+    let mut layout = Layout::new();
+    let sections = std::array::from_fn(|index| {
+        layout
+            .add(Protection::ALL[index], sizes[index], 16)
+            .expect("a section")
+    });
+    (layout, sections)
+}
+
+/// Everything that must be as before when nothing is left behind.
+fn holdings(stats: &Stats) -> (u64, u64, u64) {
+    (stats.used_bytes, stats.live, stats.in_flight)
+}
