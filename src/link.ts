@@ -105,6 +105,9 @@ function encodeInput(input: LinkInput, what: string): { name: string; bytes: Uin
   if (ArrayBuffer.isView(input) || input instanceof ArrayBuffer) {
     return { name: what, bytes: toBytes(input, what), graph: false }
   }
+  // The name of a file is what people try first.
+  if (typeof input === 'string')
+    throw invalidType(what, 'bytes, not the name of a file: pass readFileSync(name)', input)
   checkObject(input, what)
   const { name = what } = input
   checkString(name, `name of ${what}`)

@@ -39,7 +39,10 @@ pub(crate) enum Error {
         protection: &'static str,
     },
     /// A type that does not exist, or `void` as an argument.
-    #[error("{} is of unknown type {name:?}", position(*argument))]
+    #[error(
+        "{} is of unknown type {name:?}; the types are those of node:ffi, such as int32, uint64, double, pointer",
+        position(*argument)
+    )]
     UnknownType {
         name: String,
         argument: Option<usize>,
@@ -51,10 +54,12 @@ pub(crate) enum Error {
     )]
     TooManyArguments { argument: usize, limit: u8 },
     /// A code model that no architecture has.
-    #[error("there is no code model {name:?}")]
+    #[error("there is no code model {name:?}; choose tiny, small, medium or large")]
     UnknownCodeModel { name: String },
     /// A writer that does not exist.
-    #[error("there is no writer {name:?}")]
+    #[error(
+        "there is no writer {name:?}; choose auto, dual-mapping, file-write, protect or self-mem"
+    )]
     UnknownWriter { name: String },
 }
 
