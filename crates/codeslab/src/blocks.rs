@@ -21,7 +21,7 @@ pub(crate) struct Blocks {
     current: usize,
     // The block in which something was freed last.
     freed_last: usize,
-    // Invariant: the blocks that have a writable view; maybe others.
+    // Invariant: the blocks that have a writable view, and maybe others, each once.
     viewed: Vec<usize>,
     // Allocations that there are, and that there ever were.
     allocations: u64,
@@ -38,6 +38,13 @@ impl Blocks {
     fn note_allocation(&mut self) {
         self.allocations += 1;
         self.begun += 1;
+    }
+
+    /// Notes that a block has a writable view. It may have had one before that went with its pages.
+    fn note_view(&mut self, index: usize) {
+        if !self.viewed.contains(&index) {
+            self.viewed.push(index);
+        }
     }
 
     /// How many allocations there ever were.
@@ -66,7 +73,7 @@ impl Blocks {
             let had_view = block.mapping().has_view();
             let carved = block.carve(parts);
             if !had_view && block.mapping().has_view() {
-                self.viewed.push(index);
+                self.note_view(index);
             }
             if let Some(spans) = carved? {
                 self.current = index;
@@ -102,7 +109,7 @@ impl Blocks {
         } else {
             self.all[index] = Some(block);
         }
-        self.viewed.push(index);
+        self.note_view(index);
         self.current = index;
         self.note_allocation();
         index
@@ -155,7 +162,7 @@ impl Blocks {
                 .as_deref_mut()
                 .is_some_and(|block| block.open_view().is_ok())
         {
-            self.viewed.push(index);
+            self.note_view(index);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The operating system. To port codeslab, add one file here that implements [`Platform`], and a line in [`current`].
+//! The operating system. To port codeslab, add one file here that implements [`Platform`], and the lines that choose
+//! it as `native`.
 //!
 //! What a port has to fulfil, and what everything above relies on:
 //!
