@@ -4,8 +4,7 @@ use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, SectionId};
 use crate::protection::Protection;
-use crate::shard::{Place, Segments, Shard};
-use std::sync::Arc;
+use crate::shard::{Carved, Segments, Tenant};
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -30,22 +29,15 @@ pub struct InFlightAllocation {
 }
 
 impl InFlightAllocation {
-    /// Takes over what `shard` carved.
-    pub(crate) fn new(
-        shard: &Arc<Shard>,
-        place: Place,
-        layout: Layout,
-        segments: Segments,
-    ) -> Self {
-        let allocation = Some(Allocation {
-            shard: Arc::clone(shard),
-            place,
-        });
-        Self {
-            allocation,
+    #[inline]
+    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
+        let mut segments = [None, None, None];
+        let tenant = carved.lend(layout, &mut segments)?;
+        Ok(Self {
+            allocation: Some(Allocation { tenant }),
             segments,
-            layout,
-        }
+            layout: layout.clone(),
+        })
     }
 
     /// The layout it was made from.
@@ -103,7 +95,7 @@ impl InFlightAllocation {
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
         if let Some(allocation) = &self.allocation {
-            allocation.shard.shared().check_process()?;
+            allocation.tenant.shared().check_process()?;
         }
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
@@ -127,8 +119,8 @@ impl InFlightAllocation {
     pub fn finalize(mut self) -> Result<Allocation> {
         if let Some(allocation) = &self.allocation {
             // An error drops `self`, which takes everything back.
-            allocation.shard.publish(allocation.place, &self.segments)?;
-            allocation.shard.note_landed();
+            allocation.tenant.publish(&self.segments)?;
+            allocation.tenant.note_landed();
         }
         Ok(self.allocation.take().expect("an allocation in flight"))
     }
@@ -140,7 +132,7 @@ impl InFlightAllocation {
 impl Drop for InFlightAllocation {
     fn drop(&mut self) {
         if let Some(allocation) = self.allocation.take() {
-            allocation.shard.note_landed();
+            allocation.tenant.note_landed();
         }
     }
 }
@@ -148,24 +140,17 @@ impl Drop for InFlightAllocation {
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.
 #[derive(Debug)]
 pub struct Allocation {
-    shard: Arc<Shard>,
-    place: Place,
+    tenant: Tenant,
 }
 
 impl Allocation {
     /// Where the segment of this protection is; `None` if it has no bytes. A section is at its offset from here.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.place.address(protection)
+        self.tenant.address(protection)
     }
 
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or
     /// refer to it any more. Dropping it does the same.
     pub fn free(self) {}
-}
-
-impl Drop for Allocation {
-    fn drop(&mut self) {
-        self.shard.free(self.place);
-    }
 }

@@ -1,36 +1,54 @@
-//! A set of small numbers that finds its next and its previous member in a few steps, however far away they are.
+//! Sets of small numbers that one thread changes and any thread reads.
 //!
-//! Words of 64 bits, and above them words that say which words below are not zero. It is zeroed memory at first, so a
-//! large empty set costs address space only.
+//! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. Whoever changes a set has
+//! it to himself, which whoever owns it sees to; so a change is a plain load and a plain store of one word. Readers see each
+//! word before or after a change.
 
-/// A set of numbers from 0 to its length, excluded.
+use crate::sync::{AtomicU64, Ordering, zeroed_words};
+
+/// A set of numbers without order.
 #[derive(Debug)]
-pub(crate) struct Bits {
-    // Invariant: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word. All
-    // levels lie one behind the other.
-    words: Box<[u64]>,
-    // Where each level begins, and behind the last level the end of all words.
-    levels: [u32; LEVELS + 1],
+pub(crate) struct Flags {
+    words: Box<[AtomicU64]>,
 }
 
-/// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
-/// a lack of memory does not end the process.
-#[allow(
-    unsafe_code,
-    reason = "the standard library has no stable way to do both"
-)]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "memory with the layout of words is aligned for words"
-)]
-fn zeroed(length: usize) -> Option<Box<[u64]>> {
-    let layout = std::alloc::Layout::array::<u64>(length).ok()?;
-    debug_assert!(layout.size() > 0, "every set has a word");
-    // SAFETY: the layout is not empty.
-    let start = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<u64>();
-    let words = std::ptr::slice_from_raw_parts_mut(start, length);
-    // SAFETY: the memory comes from the global allocator with the layout of these words, and zero is a word.
-    (!start.is_null()).then(|| unsafe { Box::from_raw(words) })
+impl Flags {
+    /// An empty set of numbers below `length`, unless there is no memory for it.
+    pub(crate) fn new(length: usize) -> Option<Self> {
+        zeroed_words(length.div_ceil(64).max(1)).map(|words| Self { words })
+    }
+
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        word(&self.words, index / 64) >> (index % 64) & 1 == 1
+    }
+
+    pub(crate) fn insert(&self, index: usize) {
+        let one = &self.words[index / 64];
+        one.store(
+            one.load(Ordering::Relaxed) | 1 << (index % 64),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn remove(&self, index: usize) {
+        let one = &self.words[index / 64];
+        one.store(
+            one.load(Ordering::Relaxed) & !(1 << (index % 64)),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+/// A set of numbers that finds its next and its previous member in a few steps, however far away they are: above the words there
+/// are words that say which words below are not zero.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    // Invariant between changes: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word.
+    // All levels lie one behind the other. A member is in the lowest level before it is in the others, and leaves the others
+    // after it has left the lowest: what was there before a change and is there after it is found all the while.
+    words: Box<[AtomicU64]>,
+    // Where each level begins, and behind the last level the end of all words.
+    levels: [u32; LEVELS + 1],
 }
 
 /// 64 to this power is more than any block has granules.
@@ -45,54 +63,72 @@ impl Bits {
             words = words.div_ceil(64);
             levels[level + 1] = levels[level] + words as u32;
         }
-        let words = zeroed(levels[LEVELS] as usize)?;
+        let words = zeroed_words(levels[LEVELS] as usize)?;
         Some(Self { words, levels })
     }
 
     pub(crate) fn contains(&self, index: usize) -> bool {
-        self.words[index / 64] >> (index % 64) & 1 == 1
+        word(&self.words, index / 64) >> (index % 64) & 1 == 1
     }
 
-    pub(crate) fn insert(&mut self, index: usize) {
+    pub(crate) fn insert(&self, index: usize) {
         let mut index = index;
         for level in &self.levels[..LEVELS] {
-            let word = &mut self.words[*level as usize + index / 64];
-            let was_empty = *word == 0;
-            *word |= 1 << (index % 64);
-            if !was_empty {
+            let one = &self.words[*level as usize + index / 64];
+            let before = one.load(Ordering::Relaxed);
+            one.store(before | 1 << (index % 64), Ordering::Relaxed);
+            if before != 0 {
                 return;
             }
             index /= 64;
         }
     }
 
-    pub(crate) fn remove(&mut self, index: usize) {
+    pub(crate) fn remove(&self, index: usize) {
         let mut index = index;
         for level in &self.levels[..LEVELS] {
-            let word = &mut self.words[*level as usize + index / 64];
-            *word &= !(1 << (index % 64));
-            if *word != 0 {
+            let one = &self.words[*level as usize + index / 64];
+            let after = one.load(Ordering::Relaxed) & !(1 << (index % 64));
+            one.store(after, Ordering::Relaxed);
+            if after != 0 {
                 return;
             }
             index /= 64;
+        }
+    }
+
+    /// Takes out all members.
+    pub(crate) fn clear(&self) {
+        while let Some(first) = self.next(0) {
+            self.remove(first);
         }
     }
 
     /// The words of one level.
-    fn level(&self, height: usize) -> &[u64] {
+    fn level(&self, height: usize) -> &[AtomicU64] {
         &self.words[self.levels[height] as usize..self.levels[height + 1] as usize]
     }
 
     /// The smallest member that is at least `from`.
+    #[inline]
     pub(crate) fn next(&self, from: usize) -> Option<usize> {
-        let mut index = from;
-        for height in 0..LEVELS {
+        // Most often it is near.
+        let word = self.words.get(from / 64)?.load(Ordering::Relaxed) & (u64::MAX << (from % 64));
+        if word != 0 && from / 64 < self.levels[1] as usize {
+            return Some(from / 64 * 64 + word.trailing_zeros() as usize);
+        }
+        self.next_above(from / 64 + 1)
+    }
+
+    /// The smallest member whose word is at least `word`.
+    fn next_above(&self, word: usize) -> Option<usize> {
+        let mut index = word;
+        for height in 1..LEVELS {
             let level = self.level(height);
-            let word = level.get(index / 64)? & (u64::MAX << (index % 64));
+            let word = level.get(index / 64)?.load(Ordering::Relaxed) & (u64::MAX << (index % 64));
             if word != 0 {
-                return Some(
-                    self.descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize),
-                );
+                return self
+                    .descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize);
             }
             index = index / 64 + 1;
         }
@@ -104,32 +140,38 @@ impl Bits {
         let mut index = from;
         for height in 0..LEVELS {
             let level = self.level(height);
-            let word = level[index / 64] & (u64::MAX >> (63 - index % 64));
+            let word = word(level, index / 64) & (u64::MAX >> (63 - index % 64));
             if word != 0 {
-                return Some(
-                    self.descend_last(height, index / 64 * 64 + 63 - word.leading_zeros() as usize),
-                );
+                return self
+                    .descend_last(height, index / 64 * 64 + 63 - word.leading_zeros() as usize);
             }
             index = (index / 64).checked_sub(1)?;
         }
         None
     }
 
-    fn descend_first(&self, height: usize, index: usize) -> usize {
-        (0..height).rev().fold(index, |index, height| {
-            index * 64 + self.level(height)[index].trailing_zeros() as usize
+    // A reader who meets a change may find nothing below. Who asks for what is there all the while does not.
+    fn descend_first(&self, height: usize, index: usize) -> Option<usize> {
+        (0..height).rev().try_fold(index, |index, height| {
+            let word = word(self.level(height), index);
+            (word != 0).then(|| index * 64 + word.trailing_zeros() as usize)
         })
     }
 
-    fn descend_last(&self, height: usize, index: usize) -> usize {
-        (0..height).rev().fold(index, |index, height| {
-            index * 64 + 63 - self.level(height)[index].leading_zeros() as usize
+    fn descend_last(&self, height: usize, index: usize) -> Option<usize> {
+        (0..height).rev().try_fold(index, |index, height| {
+            let word = word(self.level(height), index);
+            (word != 0).then(|| index * 64 + 63 - word.leading_zeros() as usize)
         })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         std::iter::successors(self.next(0), |last| self.next(last + 1))
     }
+}
+
+fn word(words: &[AtomicU64], index: usize) -> u64 {
+    words[index].load(Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -141,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_an_ordered_set(length in 1_usize..20_000, actions in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400), probes in prop::collection::vec(any::<prop::sample::Index>(), 20)) {
-            let mut bits = Bits::new(length).unwrap();
+            let bits = Bits::new(length).unwrap();
             let mut oracle = BTreeSet::new();
             for (insert, index) in actions {
                 let index = index.index(length);

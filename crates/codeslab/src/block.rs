@@ -4,16 +4,19 @@
 //! upwards from a place in between. A slab that meets its neighbour goes on in the largest gap that is left, so a block is
 //! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 
+mod growth;
+
 use crate::address::Window;
-use crate::division::{Division, GRANULE, Part, Parts, Spans};
+use crate::division::{Carving, Division, GRANULE, Part, Parts, Spans};
 use crate::error::{Limit, Refusal};
+use crate::ground::Ground;
 use crate::idle::Chunks;
-use crate::lent::{Bytes, Publisher};
+use crate::ledger::Ledger;
 use crate::mapping::Mapping;
 use crate::protection::Protection;
 use crate::slab::Slab;
 use crate::span::{Span, SpanSet};
-use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
 /// calls; the cost of a page has its minimum here (see `Mapping::commit`).
@@ -29,6 +32,7 @@ pub(crate) struct Block {
     division: Division,
     cluster: u64,
     slabs: [Slab; 3],
+    ledger: Arc<Ledger>,
     chunks: Chunks,
     // What no slab has yet.
     unused: SpanSet,
@@ -44,16 +48,20 @@ pub(crate) struct Block {
 
 impl Block {
     /// A fresh block. Its slabs take no more than they need until it is told to [`Block::grow_in_steps`].
-    pub(crate) fn new(mapping: Mapping, division: Division, cluster: u64) -> Result<Self, Refusal> {
-        let size = mapping.size();
-        let slabs = slabs(&mapping, division)?;
-        let chunks = chunks(&mapping, division)?;
+    pub(crate) fn new(ground: Ground, division: Division, cluster: u64) -> Result<Self, Refusal> {
+        let size = ground.size();
+        let no_memory = Refusal::foreseen("malloc", size, Limit::Memory);
+        let slabs = slabs(&ground, division).ok_or(no_memory.clone())?;
+        let runs = slabs.each_ref().map(|slab| Arc::clone(slab.runs()));
+        let ledger = Ledger::new(ground.range(), division.granularity, runs);
+        let chunks = Chunks::new(size, division.granularity).ok_or(no_memory.clone())?;
         let unused = SpanSet::from_iter([Span { offset: 0, size }]);
         Ok(Self {
-            mapping,
+            mapping: Mapping::new(Arc::new(ground)),
             division,
             cluster,
             slabs,
+            ledger: Arc::new(ledger.ok_or(no_memory)?),
             chunks,
             unused,
             too_large: [u64::MAX; 3],
@@ -67,7 +75,7 @@ impl Block {
     pub(crate) fn grow_in_steps(&mut self, code_share: u64) {
         self.code_share = code_share;
         // At most an eighth of the block, so that small blocks hold all three kinds.
-        self.step = STEP.min(self.mapping.size() / 8);
+        self.step = STEP.min(self.size() / 8);
     }
 
     pub(crate) const fn cluster(&self) -> u64 {
@@ -78,8 +86,16 @@ impl Block {
         &self.mapping
     }
 
+    pub(crate) const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
     pub(crate) fn range(&self) -> Window {
-        self.mapping.range()
+        self.ledger.range()
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.mapping.ground().size()
     }
 
     pub(crate) fn slab(&self, protection: Protection) -> &Slab {
@@ -120,7 +136,7 @@ impl Block {
         match carved {
             Ok(true) => {
                 self.tenants += 1;
-                Ok(Some(spans))
+                Ok(Some(Spans::of(&spans)))
             }
             failed => {
                 self.uncarve(parts, &spans);
@@ -132,7 +148,7 @@ impl Block {
 
     /// Brings back memory under the spans that went back to the system.
     #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
-    fn make_present(&mut self, parts: &Parts, spans: &Spans) -> Result<(), Refusal> {
+    fn make_present(&mut self, parts: &Parts, spans: &Carving) -> Result<(), Refusal> {
         for (part, span) in parts.iter().zip(spans) {
             let (Some(part), Some(span)) = (part, span) else {
                 continue;
@@ -153,7 +169,7 @@ impl Block {
     }
 
     /// Remembers what did not fit by itself, for the next request.
-    fn note_too_large(&mut self, parts: &Parts, spans: &Spans) {
+    fn note_too_large(&mut self, parts: &Parts, spans: &Carving) {
         for (part, span) in parts.iter().zip(spans) {
             let Some(part) = part else { continue };
             let sharing = parts
@@ -168,48 +184,8 @@ impl Block {
         }
     }
 
-    /// Whether the parts that have no span yet may fit into what is unused.
-    fn has_room(&self, parts: &Parts, spans: &Spans) -> bool {
-        let mut missing = parts
-            .iter()
-            .zip(spans)
-            .filter(|(_, span)| span.is_none())
-            .filter_map(|(part, _)| *part);
-        let mut left = self.unused.bytes();
-        missing.all(|part| {
-            let spare: u64 = self
-                .slab(part.slab)
-                .extents()
-                .iter()
-                .map(|extent| self.free_at_ends(part.slab, extent))
-                .max()
-                .unwrap_or(0);
-            let needed = self
-                .division
-                .bytes_for(part)
-                .map(|needed| needed.saturating_sub(spare));
-            let rest = needed.and_then(|needed| left.checked_sub(needed));
-            left = rest.unwrap_or(0);
-            rest.is_some() && self.has_room_for(part)
-        })
-    }
-
-    /// Whether a slab can grow by what a part needs.
-    fn has_room_for(&self, part: Part) -> bool {
-        self.division
-            .bytes_for(part)
-            .is_some_and(|needed| self.next_pages(part.slab, needed).is_some())
-    }
-
-    /// Free bytes at the ends of an extent, of which growing there makes use.
-    fn free_at_ends(&self, slab: Protection, extent: Span) -> u64 {
-        let slab = self.slab(slab);
-        slab.free_below(extent.end())
-            .max(slab.free_from(extent.offset))
-    }
-
     /// Carves the parts that have no span yet, from slabs that grow for them. False if there is no room after all.
-    fn grow_and_carve(&mut self, parts: &Parts, spans: &mut Spans) -> Result<bool, Refusal> {
+    fn grow_and_carve(&mut self, parts: &Parts, spans: &mut Carving) -> Result<bool, Refusal> {
         for (part, span) in parts.iter().zip(spans) {
             if let (Some(part), None) = (part, *span) {
                 *span = self.carve_part(*part)?;
@@ -221,10 +197,10 @@ impl Block {
         Ok(true)
     }
 
-    fn uncarve(&mut self, parts: &Parts, spans: &Spans) {
+    fn uncarve(&mut self, parts: &Parts, spans: &Carving) {
         for (part, span) in parts.iter().zip(spans) {
             if let (Some(part), Some(span)) = (part, span) {
-                let _ = self.slabs[part.slab.index()].free(*span);
+                self.slabs[part.slab.index()].free(*span);
             }
         }
     }
@@ -239,150 +215,46 @@ impl Block {
         Ok(self.slabs[part.slab.index()].carve(part.size, part.align))
     }
 
-    /// Makes sure that a slab has a free run of `needed` bytes. False if there is no room for it.
-    fn grow(&mut self, slab: Protection, needed: u64) -> Result<bool, Refusal> {
-        let Some(pages) = self.next_pages(slab, needed) else {
-            return Ok(false);
-        };
-        self.mapping.commit(pages, slab)?;
-        self.unused.remove(pages);
-        self.slabs[slab.index()].extend(pages);
-        Ok(true)
+    /// Takes back the last tenant's spans and gives all pages back, which saves cleaning them. If the system refuses, it has
+    /// only taken the spans back.
+    pub(crate) fn free_last(&mut self, spans: &Spans, are_clean: bool) {
+        self.tenants -= 1;
+        if self.reset().is_err() {
+            self.tenants += 1;
+            let cleaned = if are_clean { *spans } else { self.clean(spans) };
+            self.uncarve_clean(&cleaned);
+        }
     }
 
-    /// Where a slab goes on: beside what it has, or else in the largest gap.
-    fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
-        let beside = self.slabs[slab.index()]
-            .extents()
-            .iter()
-            .find_map(|extent| self.pages_beside(extent, slab, needed));
-        beside.or_else(|| {
-            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
-            // Data begins at the end of a block, also where constants were first.
-            let at_end = self
-                .unused
-                .iter()
-                .next_back()
-                .filter(|_| fresh && slab == Protection::ReadWrite);
-            let at_end = at_end.filter(|gap| self.whole_step(needed, gap.size).is_some());
-            let largest = || {
-                self.unused
-                    .iter()
-                    .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
-            };
-            let gap = at_end.or_else(largest)?;
-            let size = self.whole_step(needed, gap.size)?;
-            Some(Span {
-                offset: self.start_in_gap(slab, gap, size, fresh),
-                size,
-            })
+    /// Makes spans that nobody uses safe to lie around. What the system does not let us clean is not among what comes back, and is
+    /// never given out again.
+    #[inline]
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    pub(crate) fn clean(&self, spans: &Spans) -> Spans {
+        let ground = self.mapping.ground();
+        spans.filter(|protection, span| {
+            let slab = self.division.slab_of(protection);
+            // SAFETY: the span is carved, committed for its slab, and no longer used.
+            unsafe { ground.retract(span, slab, self.mapping.view()) }.is_ok()
         })
     }
 
-    fn pages_beside(&self, extent: Span, slab: Protection, needed: u64) -> Option<Span> {
-        let pieces = &self.slabs[slab.index()];
-        let above = || {
-            let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
-            let missing = needed.saturating_sub(pieces.free_below(extent.end()));
-            self.whole_step(missing, gap.size).map(|size| Span {
-                offset: gap.offset,
-                size,
-            })
-        };
-        let below = || {
-            let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
-            let missing = needed.saturating_sub(pieces.free_from(extent.offset));
-            self.whole_step(missing, gap.size).map(|size| Span {
-                offset: gap.end() - size,
-                size,
-            })
-        };
-        // Data comes down from the end of the block, the others go up.
-        if slab == Protection::ReadWrite {
-            below().or_else(above)
-        } else {
-            above().or_else(below)
+    /// Makes a tenant's spans, which are clean, free.
+    pub(crate) fn uncarve_clean(&mut self, spans: &Spans) {
+        for (protection, span) in spans.iter() {
+            let slab = self.division.slab_of(protection);
+            self.slabs[slab.index()].free(span);
+            self.too_large[slab.index()] = u64::MAX;
+            self.note_idle(slab, span);
         }
-    }
-
-    /// How much to take for `needed` bytes out of a gap of `available`.
-    fn whole_step(&self, needed: u64, available: u64) -> Option<u64> {
-        let least = needed
-            .max(1)
-            .checked_next_multiple_of(self.division.granularity)?;
-        let step = self.step.next_multiple_of(self.division.granularity);
-        (least <= available).then(|| least.max(step).min(available))
-    }
-
-    fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {
-        let last = gap.end() - size;
-        match slab {
-            Protection::ReadExecute => gap.offset,
-            Protection::ReadOnly if fresh => {
-                let between = (self.mapping.size() / 256).saturating_mul(self.code_share);
-                between
-                    .next_multiple_of(self.division.granularity)
-                    .clamp(gap.offset, last)
-            }
-            Protection::ReadOnly | Protection::ReadWrite => last,
-        }
-    }
-
-    /// The writable bytes of what was just carved, of the sizes that were asked for.
-    #[allow(unsafe_code, reason = "the slabs see to it that spans are disjoint")]
-    pub(crate) fn lend(&self, parts: &Parts, spans: &Spans) -> Result<[Option<Bytes>; 3], Refusal> {
-        let mut bytes = [None, None, None];
-        for (index, bytes) in bytes.iter_mut().enumerate() {
-            if let (Some(part), Some(span)) = (parts[index], spans[index]) {
-                // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once.
-                // `carve` opened the view, and it is not closed while anything of the block is in flight.
-                *bytes = Some(unsafe { self.mapping.lend(span, part.size, part.slab) }?);
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// What it takes to publish the span at `offset`.
-    pub(crate) fn publisher(&self, offset: u64, slab: Protection) -> Publisher {
-        self.mapping.publisher(self.slab(slab).span_at(offset))
-    }
-
-    /// Takes back the spans at these offsets, one for each protection. Whoever calls this has seen to it that nobody uses
-    /// them.
-    pub(crate) fn free(&mut self, offsets: &[Option<u64>; 3]) {
-        self.release(&self.spans_at(offsets));
         self.tenants -= 1;
-    }
-
-    /// Takes back the last tenant's spans and gives all pages back, which saves cleaning them. If the system refuses, it has
-    /// only taken the spans back.
-    pub(crate) fn free_last(&mut self, offsets: &[Option<u64>; 3]) {
-        let spans = self.spans_at(offsets);
-        self.tenants -= 1;
-        if self.reset().is_err() {
-            self.release(&spans);
-        }
-    }
-
-    /// Cleans spans that nobody uses and makes them free. What the system does not let us clean is never given out again.
-    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
-    fn release(&mut self, spans: &[Option<(Span, Protection)>; 3]) {
-        for (span, slab) in spans.iter().flatten() {
-            // SAFETY: the span is carved, committed for its slab, and no longer used.
-            if unsafe { self.mapping.retract(*span, *slab) }.is_ok() {
-                let merged = self.slabs[slab.index()].free(*span);
-                self.too_large[slab.index()] = u64::MAX;
-                self.note_idle(*slab, merged);
-            }
-        }
     }
 
     /// Gives memory back to the system when much of a slab is idle.
-    fn note_idle(&mut self, slab: Protection, merged: Option<Span>) {
+    fn note_idle(&mut self, slab: Protection, freed: Span) {
         let index = slab.index();
-        let run = merged.and_then(|merged| self.slabs[index].free_run_around(merged.offset));
-        if let (Some(merged), Some(run)) = (merged, run)
-            && self.chunks.note_freed(index, merged, run)
+        if let Some(run) = self.slabs[index].free_run_around(freed.offset)
+            && self.chunks.note_freed(index, freed, run)
         {
             self.sweep(slab);
         }
@@ -403,11 +275,13 @@ impl Block {
         self.chunks.note_swept(slab.index());
     }
 
-    fn spans_at(&self, offsets: &[Option<u64>; 3]) -> [Option<(Span, Protection)>; 3] {
-        std::array::from_fn(|index| {
-            let slab = self.division.slab_of(Protection::ALL[index]);
-            Some((self.slab(slab).span_at(offsets[index]?), slab))
-        })
+    /// Notes that the spans of a request are freed although they are still carved, or no longer.
+    #[inline]
+    pub(crate) fn set_resting(&self, spans: &Spans, are_resting: bool) {
+        for (protection, span) in spans.iter() {
+            let slab = self.division.slab_of(protection);
+            self.ledger.runs(slab).set_resting(span.offset, are_resting);
+        }
     }
 
     pub(crate) const fn tenants(&self) -> u64 {
@@ -428,12 +302,13 @@ impl Block {
 
     /// Gives all pages back if nothing is carved. The block is as good as new afterwards, or as it was if that is refused.
     pub(crate) fn reset(&mut self) -> Result<(), Refusal> {
-        let slabs = slabs(&self.mapping, self.division)?;
-        let chunks = chunks(&self.mapping, self.division)?;
+        let chunks = Chunks::new(self.size(), self.division.granularity);
+        let chunks = chunks.ok_or(Refusal::foreseen("malloc", self.size(), Limit::Memory))?;
         self.decommit()?;
-        self.slabs = slabs;
+        self.slabs.iter_mut().for_each(Slab::clear);
+        self.ledger.clear();
         self.chunks = chunks;
-        let size = self.mapping.size();
+        let size = self.size();
         self.unused = SpanSet::from_iter([Span { offset: 0, size }]);
         self.too_large = [u64::MAX; 3];
         self.grow_in_steps(self.code_share);
@@ -469,17 +344,9 @@ fn avoided(range: Window) -> Option<u64> {
     (multiple <= range.last()).then(|| multiple.distance(range.first()))
 }
 
-fn slabs(mapping: &Mapping, division: Division) -> Result<[Slab; 3], Refusal> {
-    let avoided = avoided(mapping.range());
-    let slab = |protection| {
-        let slab = Slab::new(mapping.size(), division.granule(protection), avoided);
-        slab.ok_or(Refusal::foreseen("malloc", mapping.size(), Limit::Memory))
-    };
+fn slabs(ground: &Ground, division: Division) -> Option<[Slab; 3]> {
+    let avoided = avoided(ground.range());
+    let slab = |protection| Slab::new(ground.size(), division.granule(protection), avoided);
     let [code, constants, data] = Protection::ALL.map(slab);
-    Ok([code?, constants?, data?])
-}
-
-fn chunks(mapping: &Mapping, division: Division) -> Result<Chunks, Refusal> {
-    let chunks = Chunks::new(mapping.size(), division.granularity);
-    chunks.ok_or(Refusal::foreseen("malloc", mapping.size(), Limit::Memory))
+    Some([code?, constants?, data?])
 }

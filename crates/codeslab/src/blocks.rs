@@ -4,6 +4,7 @@ use crate::address::Window;
 use crate::block::{Block, TYPICAL_CODE_SHARE};
 use crate::division::{Parts, Spans};
 use crate::error::Refusal;
+use crate::magazine::{Magazine, Shape};
 use crate::protection::Protection;
 use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
 
@@ -13,12 +14,14 @@ const IDLE_BYTES: u64 = 1 << 20;
 /// As many writable views are kept although nothing is written: a new view faults again on every page.
 const MOST_IDLE_VIEWS: usize = 4;
 
-/// Blocks by index. An index stays the same as long as the block lives.
-#[derive(Debug, Default)]
-pub(crate) struct Blocks {
-    all: Vec<Option<Box<Block>>>,
+/// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
+#[derive(Debug)]
+pub(crate) struct Blocks<H> {
+    all: Vec<Option<Held<H>>>,
     // The block that was carved from last.
     current: usize,
+    // What was freed in the current block lately.
+    magazine: Magazine,
     // The block in which something was freed last.
     freed_last: usize,
     // Invariant: the blocks that have a writable view, and maybe others, each once.
@@ -26,18 +29,76 @@ pub(crate) struct Blocks {
     // Allocations that there are, and that there ever were.
     allocations: u64,
     begun: u64,
+    // Bytes of a block that may be kept for the next request when it is empty. 0 when no request will come.
+    usual_bytes: u64,
+    // The block that is: the only empty one but for emptied ones.
+    spare: Option<usize>,
+    // `None` where there is nothing, so that looking costs nothing.
+    emptied: Option<Box<Vec<Held<H>>>>,
 }
 
-impl Blocks {
-    pub(crate) fn block(&self, index: usize) -> &Block {
+/// A block and what the shard keeps beside it.
+#[derive(Debug)]
+pub(crate) struct Held<H> {
+    pub(crate) block: Box<Block>,
+    pub(crate) head: H,
+}
+
+/// Spans that come back to a block.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) index: usize,
+    pub(crate) spans: Spans,
+    /// Whether they were made safe to lie around. What could not be made so is not among them then.
+    pub(crate) is_clean: bool,
+}
+
+impl<H> Blocks<H> {
+    /// None yet; one of `usual_bytes` may be kept when it is empty.
+    pub(crate) fn new(usual_bytes: u64) -> Self {
+        Self {
+            all: Vec::new(),
+            current: 0,
+            magazine: Magazine::default(),
+            freed_last: 0,
+            viewed: Vec::new(),
+            allocations: 0,
+            begun: 0,
+            usual_bytes,
+            spare: None,
+            emptied: None,
+        }
+    }
+
+    fn held(&self, index: usize) -> &Held<H> {
         self.all[index]
-            .as_deref()
+            .as_ref()
             .expect("a block lives as long as something is carved from it")
     }
 
-    fn note_allocation(&mut self) {
+    pub(crate) fn block(&self, index: usize) -> &Block {
+        &self.held(index).block
+    }
+
+    fn block_mut(&mut self, index: usize) -> &mut Block {
+        let held = self.all[index].as_mut();
+        &mut held
+            .expect("a block lives as long as something is carved from it")
+            .block
+    }
+
+    /// What is kept beside a block.
+    pub(crate) fn head(&self, index: usize) -> &H {
+        &self.held(index).head
+    }
+
+    #[inline]
+    fn note_allocation(&mut self, index: usize) {
         self.allocations += 1;
         self.begun += 1;
+        if self.spare == Some(index) {
+            self.spare = None;
+        }
     }
 
     /// Notes that a block has a writable view. It may have had one before that went with its pages.
@@ -53,7 +114,46 @@ impl Blocks {
     }
 
     fn live_blocks(&self) -> impl Iterator<Item = &Block> {
-        self.all.iter().flatten().map(|block| &**block)
+        self.all.iter().flatten().map(|held| &*held.block)
+    }
+
+    /// Hands out again what was freed lately, if it is of just this shape and lies in `window`.
+    #[inline]
+    pub(crate) fn reuse(
+        &mut self,
+        shape: &Shape,
+        window: Window,
+    ) -> Result<Option<(usize, Spans)>, Refusal> {
+        if self.magazine.len() == 0 {
+            return Ok(None);
+        }
+        let Self {
+            all,
+            magazine,
+            current,
+            ..
+        } = self;
+        let Some(Held { block, .. }) = all.get_mut(*current).and_then(Option::as_mut) else {
+            return Ok(None);
+        };
+        let range = block.range();
+        if !window.contains(range) {
+            return Ok(None);
+        }
+        let had_view = block.mapping().has_view();
+        if !had_view {
+            block.open_view()?;
+        }
+        let Some(spans) = magazine.take(shape, range.first()) else {
+            return Ok(None);
+        };
+        block.set_resting(&spans, false);
+        let index = self.current;
+        if !had_view {
+            self.note_view(index);
+        }
+        self.note_allocation(index);
+        Ok(Some((index, spans)))
     }
 
     /// Carves all parts from one of its blocks that lies in `window`. `None` if none has room.
@@ -64,7 +164,7 @@ impl Blocks {
     ) -> Result<Option<(usize, Spans)>, Refusal> {
         let last = self.all.len();
         for index in std::iter::once(self.current).chain((0..last).rev()) {
-            let Some(block) = self.all.get_mut(index).and_then(Option::as_deref_mut) else {
+            let Some(Held { block, .. }) = self.all.get_mut(index).and_then(Option::as_mut) else {
                 continue;
             };
             if !window.contains(block.range()) {
@@ -76,12 +176,33 @@ impl Blocks {
                 self.note_view(index);
             }
             if let Some(spans) = carved? {
-                self.current = index;
-                self.note_allocation();
+                self.make_current(index);
+                self.note_allocation(index);
                 return Ok(Some((index, spans)));
             }
         }
         Ok(None)
+    }
+
+    fn make_current(&mut self, index: usize) {
+        if index != self.current {
+            self.empty_magazine();
+            self.current = index;
+        }
+    }
+
+    /// Makes free what was freed lately.
+    fn empty_magazine(&mut self) {
+        while let Some(spans) = self.magazine.pop() {
+            self.uncarve(self.current, &spans);
+        }
+    }
+
+    /// Makes clean spans free that were resting.
+    fn uncarve(&mut self, index: usize, spans: &Spans) {
+        let block = self.block_mut(index);
+        block.uncarve_clean(spans);
+        block.set_resting(spans, false);
     }
 
     /// 256ths of what it holds that are code.
@@ -98,81 +219,143 @@ impl Blocks {
     }
 
     /// Takes a block from which something was carved already.
-    pub(crate) fn adopt(&mut self, block: Box<Block>) -> usize {
+    pub(crate) fn adopt(
+        &mut self,
+        block: Box<Block>,
+        head: impl FnOnce(usize, &Block) -> H,
+    ) -> usize {
         let index = self
             .all
             .iter()
             .position(Option::is_none)
             .unwrap_or(self.all.len());
+        let head = head(index, &block);
+        let held = Some(Held { block, head });
         if index == self.all.len() {
-            self.all.push(Some(block));
+            self.all.push(held);
         } else {
-            self.all[index] = Some(block);
+            self.all[index] = held;
         }
         self.note_view(index);
-        self.current = index;
-        self.note_allocation();
+        self.make_current(index);
+        self.note_allocation(index);
         index
     }
 
-    /// Takes spans back. A block that is empty then is kept if it is the only one of the usual size; otherwise it is handed
-    /// out, to be given back. `is_idle` says that nothing is in flight.
-    pub(crate) fn free(
-        &mut self,
-        index: usize,
-        offsets: &[Option<u64>; 3],
-        usual_bytes: u64,
-        is_idle: bool,
-    ) -> Option<Box<Block>> {
+    /// Takes an allocation's spans back. A block that is empty then is kept if it is the only one of the usual size; otherwise it
+    /// is among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
+    #[inline]
+    pub(crate) fn free(&mut self, returned: &Returned, is_idle: impl FnOnce(&Self) -> bool) {
         self.allocations -= 1;
-        if self.block(index).tenants() > 1 {
+        let index = returned.index;
+        let is_last = self.tenants(index) == 1;
+        if is_last && !self.is_kept_as_it_is(index) {
+            return self.free_last(returned);
+        }
+        if is_last {
+            self.spare = Some(index);
+        }
+        if !returned.is_clean && !self.block(index).mapping().has_view() {
             self.open_view_to_free(index, is_idle);
-            self.all[index].as_deref_mut()?.free(offsets);
-            return None;
         }
-        let is_usual = self.block(index).mapping().size() == usual_bytes;
-        let is_large = self.block(index).mapping().committed_bytes() > IDLE_BYTES;
-        let is_spare = |other: &Block| other.is_empty() && other.mapping().size() == usual_bytes;
-        if is_usual && !self.live_blocks().any(is_spare) {
-            let block = self.all[index].as_deref_mut()?;
-            if is_large {
-                block.free_last(offsets);
-            } else {
-                block.free(offsets);
-            }
-            return None;
+        self.freed_last = index;
+        self.take_back(returned);
+    }
+
+    /// Allocations in a block.
+    #[inline]
+    fn tenants(&self, index: usize) -> u64 {
+        let resting = if index == self.current {
+            self.magazine.len()
+        } else {
+            0
+        };
+        self.block(index).tenants() - resting as u64
+    }
+
+    /// Whether a block is kept with its pages when the last allocation in it is freed.
+    #[inline]
+    fn is_kept_as_it_is(&self, index: usize) -> bool {
+        self.is_kept(index) && self.block(index).mapping().committed_bytes() <= IDLE_BYTES
+    }
+
+    #[inline]
+    fn is_kept(&self, index: usize) -> bool {
+        self.spare.is_none() && self.block(index).size() == self.usual_bytes
+    }
+
+    #[inline]
+    fn take_back(&mut self, returned: &Returned) {
+        let Returned {
+            index,
+            spans,
+            is_clean,
+        } = *returned;
+        let block = self.block(index);
+        let cleaned = if is_clean { spans } else { block.clean(&spans) };
+        if index != self.current || cleaned != spans {
+            return self.block_mut(index).uncarve_clean(&cleaned);
         }
-        let block = self.all[index].as_deref_mut()?;
-        block.free_last(offsets);
-        self.all[index].take()
+        block.set_resting(&spans, true);
+        if let Some(oldest) = self.magazine.put(spans) {
+            self.uncarve(index, &oldest);
+        }
+    }
+
+    /// Takes the last spans of a block back, and all of its pages.
+    #[cold]
+    fn free_last(&mut self, returned: &Returned) {
+        let index = returned.index;
+        let is_kept = self.is_kept(index);
+        if index == self.current {
+            self.empty_magazine();
+        }
+        self.block_mut(index)
+            .free_last(&returned.spans, returned.is_clean);
+        if is_kept {
+            self.spare = Some(index);
+        } else {
+            let emptied = self.emptied.get_or_insert_default();
+            emptied.extend(self.all[index].take());
+        }
+    }
+
+    /// The blocks of which nothing is used and that are not kept.
+    #[inline]
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer is cheaper to look at than a vector"
+    )]
+    pub(crate) fn take_emptied(&mut self) -> Option<Box<Vec<Held<H>>>> {
+        self.emptied.take()
+    }
+
+    /// No request will come any more: nothing is kept for the next.
+    pub(crate) fn keep_no_spare(&mut self) {
+        self.usual_bytes = 0;
     }
 
     /// Whoever frees twice in a row in a block frees more: through a view that is cheaper than a call each time.
-    fn open_view_to_free(&mut self, index: usize, is_idle: bool) {
-        let is_row = std::mem::replace(&mut self.freed_last, index) == index;
-        if !is_row || self.block(index).mapping().has_view() {
+    fn open_view_to_free(&mut self, index: usize, is_idle: impl FnOnce(&Self) -> bool) {
+        if self.freed_last != index {
             return;
         }
-        if self.has_many_views() && is_idle {
+        if self.has_many_views() && is_idle(self) {
             self.close_views();
         }
         // A refusal is no matter: what is freed is overwritten with a call then.
-        if !self.has_many_views()
-            && self.all[index]
-                .as_deref_mut()
-                .is_some_and(|block| block.open_view().is_ok())
-        {
+        if !self.has_many_views() && self.block_mut(index).open_view().is_ok() {
             self.note_view(index);
         }
     }
 
-    /// Takes out all blocks of which nothing is used.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Box<Block>> + use<> {
-        let drained = self
-            .all
-            .iter_mut()
-            .map(|slot| slot.take_if(|block| block.is_empty()));
-        drained.collect::<Vec<_>>().into_iter().flatten()
+    /// Takes all blocks of which nothing is used for emptied.
+    pub(crate) fn drain(&mut self) {
+        self.empty_magazine();
+        self.spare = None;
+        let slots = self.all.iter_mut();
+        let empty = slots.filter_map(|slot| slot.take_if(|held| held.block.is_empty()));
+        self.emptied.get_or_insert_default().extend(empty);
     }
 
     /// Whether more writable views are open than are kept while nothing is written.
@@ -183,17 +366,10 @@ impl Blocks {
     /// Drops all writable views. Nothing is in flight.
     pub(crate) fn close_views(&mut self) {
         for index in std::mem::take(&mut self.viewed) {
-            if let Some(block) = self.all.get_mut(index).and_then(Option::as_deref_mut) {
-                block.close_view();
+            if let Some(held) = self.all.get_mut(index).and_then(Option::as_mut) {
+                held.block.close_view();
             }
         }
-    }
-
-    /// Forgets everything: in a forked child, giving memory back would take it from the parent.
-    pub(crate) fn forget(&mut self) {
-        std::mem::take(&mut self.all)
-            .into_iter()
-            .for_each(std::mem::forget);
     }
 
     /// Adds what it holds.
@@ -205,6 +381,7 @@ impl Blocks {
             stats.mappings += block.mappings();
             stats.metadata_bytes += block.metadata_bytes();
         }
+        stats.used_bytes -= self.magazine.bytes();
         stats.live += self.allocations;
     }
 
@@ -235,7 +412,7 @@ fn picture(block: &Block) -> BlockPicture {
     slabs.sort_by_key(|slab| slab.address);
     BlockPicture {
         address,
-        size: block.mapping().size(),
+        size: block.size(),
         cluster: block.cluster(),
         slabs,
     }

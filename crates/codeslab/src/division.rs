@@ -21,6 +21,7 @@ pub(crate) struct Division {
 
 impl Division {
     /// The slab from which memory with this protection is carved.
+    #[inline]
     pub(crate) const fn slab_of(&self, protection: Protection) -> Protection {
         match (protection, self.constants) {
             (Protection::ReadOnly, Constants::WithCode) => Protection::ReadExecute,
@@ -28,6 +29,7 @@ impl Division {
         }
     }
 
+    #[inline]
     pub(crate) const fn granule(&self, slab: Protection) -> u64 {
         let own_pages = needs_own_pages(self.writer);
         if own_pages && !matches!(slab, Protection::ReadWrite) {
@@ -35,6 +37,13 @@ impl Division {
         } else {
             GRANULE
         }
+    }
+
+    /// Granules of [`GRANULE`] that `size` bytes take. The size is that of a segment, so it does not overflow.
+    #[inline]
+    pub(crate) const fn granules(&self, slab: Protection, size: u64) -> u64 {
+        let mask = self.granule(slab) - 1;
+        ((size + mask) & !mask) / GRANULE
     }
 
     /// Free bytes in which a part fits for certain: what may be lost before an aligned place, and before the next if nothing
@@ -68,5 +77,80 @@ pub(crate) struct Part {
 
 /// A part of a request for each protection; `None` where there is nothing.
 pub(crate) type Parts = [Option<Part>; 3];
-/// What was carved for them.
-pub(crate) type Spans = [Option<Span>; 3];
+/// What was carved for them, while some of it may be missing still.
+pub(crate) type Carving = [Option<Span>; 3];
+
+/// What was carved for a request: a span for each protection, or none. Counted in granules, so that it is small.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Spans {
+    starts: [u32; 3],
+    // Invariant: 0 where there is no span.
+    sizes: [u32; 3],
+}
+
+impl Spans {
+    #[inline]
+    pub(crate) const fn new(starts: [u32; 3], sizes: [u32; 3]) -> Self {
+        Self { starts, sizes }
+    }
+
+    pub(crate) fn of(carving: &Carving) -> Self {
+        let granules = |bytes: u64| (bytes / GRANULE) as u32;
+        Self {
+            starts: carving.map(|span| span.map_or(0, |span| granules(span.offset))),
+            sizes: carving.map(|span| span.map_or(0, |span| granules(span.size))),
+        }
+    }
+
+    /// The granules at which spans begin, where there are spans.
+    #[inline]
+    pub(crate) const fn starts(&self) -> &[u32; 3] {
+        &self.starts
+    }
+
+    /// How many granules they have.
+    #[inline]
+    pub(crate) const fn sizes(&self) -> &[u32; 3] {
+        &self.sizes
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, protection: Protection) -> Option<Span> {
+        let index = protection.index();
+        let size = self.sizes[index];
+        (size > 0).then(|| Span {
+            offset: u64::from(self.starts[index]) * GRANULE,
+            size: u64::from(size) * GRANULE,
+        })
+    }
+
+    /// Every span with its protection.
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Protection, Span)> + '_ {
+        let span = |protection| Some((protection, self.get(protection)?));
+        Protection::ALL.into_iter().filter_map(span)
+    }
+
+    /// Only those for which `keeps` holds.
+    #[inline]
+    pub(crate) fn filter(&self, keeps: impl Fn(Protection, Span) -> bool) -> Self {
+        let mut kept = *self;
+        for protection in Protection::ALL {
+            if let Some(span) = self.get(protection)
+                && !keeps(protection, span)
+            {
+                kept.sizes[protection.index()] = 0;
+            }
+        }
+        kept
+    }
+
+    /// Bytes of all spans.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sizes
+            .iter()
+            .map(|size| u64::from(*size) * GRANULE)
+            .sum()
+    }
+}

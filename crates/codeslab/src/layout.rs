@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::protection::Protection;
-use smallvec::SmallVec;
 
 /// The largest alignment of a section, in bytes. Blocks smaller than this allow less.
 pub const MAXIMUM_ALIGN: u64 = 1 << 20;
@@ -54,17 +53,23 @@ pub struct Segment {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
-    // Most requests have a section of each protection at most: no heap memory then.
-    sections: SmallVec<[Section; 3]>,
-    // Invariant: each section ends inside its segment, and the segment is aligned at least as much.
-    segments: [Segment; 3],
+    // By protection: bytes of the segment, and log2 of its alignment.
+    sizes: [u64; 3],
+    aligns: [u8; 3],
+    // Most requests have one section of each protection at most. Those are their segments: which protection each has is enough, and
+    // copying a layout takes no heap memory. What is behind the last is that there is none.
+    kinds: [Option<Protection>; 3],
+    // Invariant: all sections, if one of them is not a segment; else nothing.
+    sections: Vec<Section>,
 }
 
 impl Default for Layout {
     fn default() -> Self {
         Self {
-            sections: SmallVec::new(),
-            segments: [Segment { size: 0, align: 1 }; 3],
+            sizes: [0; 3],
+            aligns: [0; 3],
+            kinds: [None; 3],
+            sections: Vec::new(),
         }
     }
 }
@@ -88,33 +93,62 @@ impl Layout {
                 maximum: MAXIMUM_ALIGN,
             });
         }
-        let segment = &mut self.segments[protection.index()];
         let limit = u64::MAX >> 2;
-        let offset = segment.size.next_multiple_of(align);
+        let before = self.segment(protection);
+        let offset = before.size.next_multiple_of(align);
         let end = offset
             .checked_add(size)
             .filter(|end| *end <= limit)
             .ok_or(Error::TooLarge { size, limit })?;
-        *segment = Segment {
-            size: end,
-            align: segment.align.max(align),
-        };
-        let id = SectionId(
-            u32::try_from(self.sections.len()).map_err(|_| Error::TooLarge { size, limit })?,
-        );
-        self.sections.push(Section {
+        let id = u32::try_from(self.len()).map_err(|_| Error::TooLarge { size, limit })?;
+        let section = Section {
             protection,
             offset,
             size,
             align,
-        });
-        Ok(id)
+        };
+        self.push(section);
+        self.sizes[protection.index()] = end;
+        self.aligns[protection.index()] = before.align.max(align).ilog2() as u8;
+        Ok(SectionId(id))
+    }
+
+    fn push(&mut self, section: Section) {
+        let is_second = self.kinds.contains(&Some(section.protection));
+        if self.sections.is_empty() && !is_second {
+            let free = self.kinds.iter_mut().find(|kind| kind.is_none());
+            *free.expect("there are three protections") = Some(section.protection);
+            return;
+        }
+        if self.sections.is_empty() {
+            self.sections = self.sections().collect();
+        }
+        self.sections.push(section);
+    }
+
+    /// How many sections it has.
+    fn len(&self) -> usize {
+        let segments = self.kinds.iter().flatten().count();
+        self.sections.len().max(segments)
     }
 
     /// Every section, in the order in which they were added.
-    #[must_use]
-    pub fn sections(&self) -> &[Section] {
-        &self.sections
+    pub fn sections(&self) -> impl Iterator<Item = Section> + '_ {
+        let segments = self.kinds.iter().flatten();
+        let alone = segments.filter(|_| self.sections.is_empty());
+        let alone = alone.map(|protection| self.only_section(*protection));
+        alone.chain(self.sections.iter().copied())
+    }
+
+    /// The section that is a segment.
+    const fn only_section(&self, protection: Protection) -> Section {
+        let Segment { size, align } = self.segment(protection);
+        Section {
+            protection,
+            offset: 0,
+            size,
+            align,
+        }
     }
 
     /// One section.
@@ -123,19 +157,65 @@ impl Layout {
     /// If `id` comes from another layout that has more sections.
     #[must_use]
     pub fn section(&self, id: SectionId) -> Section {
+        if self.sections.is_empty() {
+            let kind = self.kinds[id.index()];
+            return self.only_section(kind.expect("a section of this layout"));
+        }
         self.sections[id.index()]
     }
 
     /// All sections of one protection together.
     #[must_use]
+    #[inline]
     pub const fn segment(&self, protection: Protection) -> Segment {
-        self.segments[protection.index()]
+        Segment {
+            size: self.sizes[protection.index()],
+            align: 1 << self.aligns[protection.index()],
+        }
     }
 
     /// The bytes of all segments.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    #[inline]
+    pub const fn size(&self) -> u64 {
         // Cannot overflow: each of the three is at most a quarter of the address space.
-        self.segments.iter().map(|segment| segment.size).sum()
+        self.sizes[0] + self.sizes[1] + self.sizes[2]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_are_what_they_were_added_as_whether_they_are_segments_or_not() {
+        let order = [
+            (Protection::ReadWrite, 100, 8),
+            (Protection::ReadExecute, 7, 1),
+            (Protection::ReadOnly, 0, 32),
+            (Protection::ReadExecute, 9, 64),
+            (Protection::ReadWrite, 1, 16),
+        ];
+        for count in 0..=order.len() {
+            let mut layout = Layout::new();
+            let ids: Vec<_> = order[..count]
+                .iter()
+                .map(|&(protection, size, align)| layout.add(protection, size, align).unwrap())
+                .collect();
+            let sections: Vec<_> = layout.sections().collect();
+            assert_eq!(sections.len(), count);
+            for (index, (id, section)) in ids.into_iter().zip(&sections).enumerate() {
+                let (protection, size, align) = order[index];
+                assert_eq!(id.index(), index);
+                assert_eq!(layout.section(id), *section);
+                assert_eq!(
+                    (section.protection, section.size, section.align),
+                    (protection, size, align)
+                );
+                assert_eq!(section.offset % align, 0);
+                let segment = layout.segment(protection);
+                assert!(section.offset + section.size <= segment.size && align <= segment.align);
+            }
+        }
     }
 }

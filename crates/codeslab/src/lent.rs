@@ -45,8 +45,16 @@ impl Lent {
     }
 }
 
+/// Where byte 0 of a block is written: in the writable view, and if all of it were private memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bases {
+    pub(crate) view: Option<NonNull<u8>>,
+    pub(crate) private: Option<NonNull<u8>>,
+}
+
 impl Bytes {
     /// Whether what is written is what is executed, without anything more to do.
+    #[inline]
     pub(crate) const fn are_published(&self, writer: Writer, slab: Protection) -> bool {
         matches!(self, Self::InPlace(_))
             && (matches!(slab, Protection::ReadWrite) || !needs_own_pages(writer))

@@ -40,25 +40,33 @@
 
 mod address;
 mod allocation;
+mod biased;
 mod bins;
 mod bits;
 mod block;
 mod blocks;
 mod cluster;
 mod code_model;
+mod directory;
 mod division;
 mod error;
 #[cfg(test)]
 mod fake_tests;
+mod ground;
 mod idle;
 mod layout;
+mod ledger;
 mod lent;
+mod magazine;
 mod manager;
 mod mapping;
 mod options;
 mod page;
+mod place;
 mod protection;
 mod reservation;
+mod returns;
+mod runs;
 mod shard;
 mod shared;
 mod slab;
@@ -66,7 +74,9 @@ mod slab;
 mod slab_tests;
 mod span;
 mod stats;
+mod sync;
 mod sys;
+mod thread;
 mod writer;
 
 pub use address::{Address, Window};
@@ -79,7 +89,7 @@ pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, WRITER_VARIABLE};
 pub use page::PageSize;
 pub use protection::Protection;
 pub use stats::{
-    BlockPicture, Capabilities, Configuration, Picture, SlabPicture, SpanPicture, Stats,
+    BlockPicture, Capabilities, Configuration, Found, Picture, SlabPicture, SpanPicture, Stats,
     WriterStatus,
 };
 pub use writer::Writer;

@@ -6,19 +6,16 @@ use crate::code_model::CodeModel;
 use crate::error::{Error, Refusal, Result};
 use crate::layout::Layout;
 use crate::options::Options;
-use crate::shard::Shard;
+use crate::shard::{Emptied, Shard};
 use crate::shared::Shared;
-use crate::stats::{Capabilities, Configuration, Picture, Stats, WriterStatus};
+use crate::stats::{Capabilities, Configuration, Found, Picture, Stats, WriterStatus};
 use crate::sys::{self, Platform};
+use crate::thread;
 use crate::writer::Writer;
-use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Bytes of a block where nobody says otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
-/// The most shards there are; more threads share them.
-const MOST_SHARDS: usize = 16;
 
 /// A manager of code memory. Clones are handles to the same one; it may be used from any thread.
 ///
@@ -35,8 +32,40 @@ const MOST_SHARDS: usize = 16;
 /// ```
 #[derive(Clone, Debug)]
 pub struct CodeMemory {
-    // Invariant: not empty.
-    shards: Arc<[Arc<Shard>]>,
+    inside: Arc<Inside>,
+}
+
+#[derive(Debug)]
+struct Inside {
+    shared: Arc<Shared>,
+    // By the numbers of threads, from the first request on that a thread with that number made.
+    shards: [OnceLock<Arc<Shard>>; thread::MOST],
+}
+
+impl Inside {
+    /// The shard that this thread carves from.
+    #[inline]
+    fn shard(&self) -> &Arc<Shard> {
+        let (number, _) = thread::number();
+        self.shards[number].get_or_init(|| Arc::new(Shard::new(Arc::clone(&self.shared), number)))
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
+        self.shards.iter().filter_map(OnceLock::get)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // In a child, nothing is given back: its parent runs it. Exec or exit cleans up.
+        if self.shared.is_forked() {
+            return;
+        }
+        for shard in &mut self.shards {
+            let emptied = shard.take().map(|shard| shard.close());
+            emptied.into_iter().for_each(Emptied::retire);
+        }
+    }
 }
 
 /// What is asked of a [`CodeMemory`]: bytes, and the windows in which all of them have to lie.
@@ -96,25 +125,15 @@ impl CodeMemory {
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let configuration = configure(&*platform, options)?;
         let shared = Arc::new(Shared::new(platform, configuration));
-        let shards = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MOST_SHARDS);
-        Ok(Self {
-            shards: (0..shards)
-                .map(|_| Arc::new(Shard::new(Arc::clone(&shared))))
-                .collect(),
-        })
-    }
-
-    /// The shard that this thread carves from.
-    fn shard(&self) -> &Arc<Shard> {
-        &self.shards[turn_of_this_thread() % self.shards.len()]
+        let shards = [const { OnceLock::new() }; thread::MOST];
+        let inside = Arc::new(Inside { shared, shards });
+        Ok(Self { inside })
     }
 
     /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.shards[0].shared().configuration()
+        self.inside.shared.configuration()
     }
 
     /// Places a request: all of its segments in one block, or nothing.
@@ -124,19 +143,14 @@ impl CodeMemory {
     /// cannot be met; [`Error::OutOfReach`] if no address space is free where it has to be; [`Error::Refused`] if the system
     /// refuses; [`Error::Forked`] in a child process. Nothing is taken then.
     pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
-        let shard = self.shard();
-        let (place, segments) = shard.allocate(request.layout, request.window()?)?;
-        Ok(InFlightAllocation::new(
-            shard,
-            place,
-            request.layout.clone(),
-            segments,
-        ))
+        let window = request.window()?;
+        let carved = self.inside.shard().allocate(request.layout, window)?;
+        InFlightAllocation::new(carved, request.layout)
     }
 
     /// Whether this is a forked child: what it inherited is its parent's, and locks may be held by threads that it has not.
     fn is_inherited(&self) -> bool {
-        self.shards[0].shared().is_forked()
+        self.inside.shared.is_forked()
     }
 
     /// What it holds now: nothing, in a forked child.
@@ -146,8 +160,10 @@ impl CodeMemory {
         if self.is_inherited() {
             return stats;
         }
-        self.shards.iter().for_each(|shard| shard.count(&mut stats));
-        self.shards[0].shared().count(&mut stats);
+        self.inside
+            .shards()
+            .for_each(|shard| shard.count(&mut stats));
+        self.inside.shared.count(&mut stats);
         stats.live = stats.live.saturating_sub(stats.in_flight);
         stats
     }
@@ -159,37 +175,33 @@ impl CodeMemory {
             return Picture::default();
         }
         let mut blocks: Vec<_> = self
-            .shards
-            .iter()
+            .inside
+            .shards()
             .flat_map(|shard| shard.pictures())
             .collect();
         blocks.sort_by_key(|block| block.address);
         Picture { blocks }
     }
 
+    /// What an address lies in: any address of an allocation that is neither freed nor given up. Takes no lock and waits for nobody, so
+    /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
+    #[must_use]
+    pub fn find(&self, address: Address) -> Option<Found> {
+        let (start, size, protection) = self.inside.shared.find(address)?;
+        Some(Found {
+            address: start,
+            size,
+            protection,
+        })
+    }
+
     /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.
     pub fn trim(&self) {
         if !self.is_inherited() {
-            self.shards.iter().for_each(|shard| shard.trim());
-            self.shards[0].shared().trim();
+            self.inside.shards().for_each(|shard| shard.trim());
+            self.inside.shared.trim();
         }
     }
-}
-
-thread_local! {
-    /// This thread's place in the order in which threads first allocated.
-    static TURN: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-fn turn_of_this_thread() -> usize {
-    static TURNS: AtomicUsize = AtomicUsize::new(0);
-    TURN.with(|turn| {
-        let mine = turn
-            .get()
-            .unwrap_or_else(|| TURNS.fetch_add(1, Ordering::Relaxed));
-        turn.set(Some(mine));
-        mine
-    })
 }
 
 /// What this process can do, with the reason for everything that it cannot.

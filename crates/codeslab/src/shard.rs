@@ -1,213 +1,451 @@
-//! A shard: blocks that some of the threads carve from, so that threads do not wait for each other.
+//! A shard: blocks that one thread carves from, so that threads do not wait for each other.
 //!
-//! An allocation holds its shard and not the memory: a count that all threads change would be a place where they meet. Locks are
-//! taken in this order: a shard's blocks, then the clusters. Bytes are written and published under no lock.
+//! A shard's lock is biased to that thread. What others free they clean themselves and leave in a queue; what they allocate comes
+//! from their own shards. So they meet where there are more threads than shards, and when somebody asks for everything: to
+//! trim it or to count it. Locks are taken in this order: a shard's, then the clusters'. Bytes are written and published
+//! under no lock.
+#![allow(
+    unsafe_code,
+    reason = "an allocation refers to its block, which lives as long as it has allocations"
+)]
 
 use crate::address::{Address, Window};
-use crate::blocks::Blocks;
-use crate::division::{Parts, Spans};
-use crate::error::Result;
+use crate::biased::{Biased, Guard};
+use crate::block::Block;
+use crate::blocks::{Blocks, Held, Returned};
+use crate::division::{GRANULE, Spans};
+use crate::error::{Error, Limit, Refusal, Result};
+use crate::ground::Ground;
 use crate::layout::Layout;
-use crate::lent::Bytes;
+use crate::ledger::Ledger;
+use crate::lent::{Bases, Bytes};
+use crate::magazine::Shape;
+use crate::place::Place;
 use crate::protection::Protection;
+use crate::returns::Returns;
 use crate::shared::Shared;
 use crate::stats::{BlockPicture, Stats};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::thread;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// A shard, on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Shard {
     shared: Arc<Shared>,
-    blocks: Mutex<Blocks>,
-    // Allocations that were published or given up, of all there ever were: see `Blocks::begun`.
-    landed: AtomicU64,
+    // The number of the thread that it belongs to, while there is one.
+    number: usize,
+    blocks: Biased<Blocks<Arc<Head>>>,
+    // Allocations that were published or given up, of all there ever were, by its thread and by others: see `Blocks::begun`.
+    landed_here: AtomicU64,
+    landed_elsewhere: AtomicU64,
+    returns: Returns<(u32, Spans)>,
+    // No request will come any more.
+    is_closed: AtomicBool,
 }
 
-/// Where in its shard an allocation is: 24 bytes, because there are as many as there are allocations. How long its spans are,
-/// the slabs know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    base: Address,
-    block: u32,
-    // In units of `UNIT` bytes from `base`.
-    starts: [u32; 3],
+/// What an allocation needs to know of its block without a lock. It holds the shard; so a shard lives as long as it has blocks.
+#[derive(Debug)]
+pub(crate) struct Head {
+    shard: Arc<Shard>,
+    index: u32,
+    ledger: Arc<Ledger>,
+    ground: Arc<Ground>,
 }
+
+/// What was just carved, and where it is written.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Carved {
+    head: NonNull<Head>,
+    spans: Spans,
+    bases: Bases,
+}
+
+/// What is carved out of a block for one request. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    // Invariant: the head of the block that `place` is carved from. The block keeps it.
+    head: NonNull<Head>,
+    place: Place,
+}
+
+// SAFETY: heads are shared between threads by reference, and the place is the tenant's own.
+unsafe impl Send for Tenant {}
+// SAFETY: likewise.
+unsafe impl Sync for Tenant {}
 
 /// The bytes of each segment that is being written.
 pub(crate) type Segments = [Option<Bytes>; 3];
 
-/// Every span begins at a multiple of this many bytes.
-const UNIT: u64 = 16;
-/// Stands for no span.
-const NOWHERE: u32 = u32::MAX;
+/// Blocks of which nothing is used, on their way back to the system.
+#[must_use]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer is cheaper to look at than a vector"
+)]
+pub(crate) struct Emptied(Option<Box<Vec<Held<Arc<Head>>>>>);
 
-impl Place {
-    fn new(block: usize, base: Address, spans: &Spans) -> Self {
-        let starts = spans.map(|span| span.map_or(NOWHERE, |span| (span.offset / UNIT) as u32));
-        Self {
-            base,
-            block: block as u32,
-            starts,
+impl Emptied {
+    /// Gives them back. With its last block a shard whose memory is gone goes, too: the caller has no reference into it.
+    #[inline]
+    pub(crate) fn retire(self) {
+        if let Some(all) = self.0 {
+            all.into_iter().for_each(retire);
         }
-    }
-
-    fn offset(&self, protection: Protection) -> Option<u64> {
-        let start = self.starts[protection.index()];
-        (start != NOWHERE).then(|| u64::from(start) * UNIT)
-    }
-
-    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
-        self.base.checked_add(self.offset(protection)?)
     }
 }
 
+#[cold]
+fn retire(held: Held<Arc<Head>>) {
+    let shard = Arc::clone(&held.head.shard);
+    drop(held.head);
+    shard.shared.retire(*held.block);
+}
+
 impl Shard {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
         Self {
+            number,
+            blocks: Biased::new(Blocks::new(shared.configuration().block_size)),
             shared,
-            blocks: Mutex::default(),
-            landed: AtomicU64::new(0),
+            landed_here: AtomicU64::new(0),
+            landed_elsewhere: AtomicU64::new(0),
+            returns: Returns::default(),
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    #[inline]
+    fn is_mine(&self) -> bool {
+        thread::is_own(self.number)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Blocks> {
-        // A panic under this lock would be a broken invariant of ours; going on is no worse than stopping everybody.
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with its blocks, and afterwards, under no lock, gives back those that are empty.
+    #[inline]
+    fn with<R>(&self, act: impl FnOnce(&mut Blocks<Arc<Head>>) -> R) -> (R, Emptied) {
+        let is_mine = self.is_mine();
+        // SAFETY: a number belongs to one living thread, and goes to another in a way that orders what both do. `act` knows no shard.
+        let mut blocks = unsafe { self.blocks.lock(is_mine, self.shared.barrier()) };
+        if !self.returns.is_empty() {
+            self.take_returns(&mut blocks);
+        }
+        let result = act(&mut blocks);
+        let emptied = Emptied(blocks.take_emptied());
+        (result, emptied)
     }
 
-    /// Carves `layout` out of a block in `window`, and lends what was carved. One more allocation is in flight then.
-    pub(crate) fn allocate(&self, layout: &Layout, window: Window) -> Result<(Place, Segments)> {
+    #[cold]
+    fn take_returns(&self, blocks: &mut Guard<'_, Blocks<Arc<Head>>>) {
+        // SAFETY: whoever has the lock is the only one.
+        while let Some((index, spans)) = unsafe { self.returns.pop() } {
+            self.take_back(blocks, index, spans, true);
+        }
+    }
+
+    #[inline]
+    fn take_back(&self, blocks: &mut Blocks<Arc<Head>>, index: u32, spans: Spans, is_clean: bool) {
+        let returned = Returned {
+            index: index as usize,
+            spans,
+            is_clean,
+        };
+        blocks.free(&returned, |blocks| self.is_idle(blocks));
+    }
+
+    /// Carves `layout` out of a block in `window`. One more allocation is in flight then.
+    #[inline]
+    pub(crate) fn allocate(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
         self.shared.check_process()?;
+        let shape = Shape::of(layout, self.shared.division());
+        let (carved, emptied) = self.with(|blocks| {
+            if let Some(shape) = &shape
+                && let Some((index, spans)) = blocks.reuse(shape, window)?
+            {
+                return Ok(Carved::new(blocks, index, spans));
+            }
+            self.carve(blocks, layout, window)
+        });
+        emptied.retire();
+        carved
+    }
+
+    fn carve(
+        self: &Arc<Self>,
+        blocks: &mut Blocks<Arc<Head>>,
+        layout: &Layout,
+        window: Window,
+    ) -> Result<Carved> {
         let parts = self.shared.parts(layout)?;
-        let mut blocks = self.lock();
         // What is written to is known here only, so this is where views that nobody needs are noticed.
-        if blocks.has_many_views() && self.is_idle(&blocks) {
+        if blocks.has_many_views() && self.is_idle(blocks) {
             blocks.close_views();
         }
         // Oversize requests get blocks of their own.
-        let found = if self.shared.is_oversize(layout) {
-            None
+        if !self.shared.is_oversize(layout)
+            && let Some((index, spans)) = blocks.carve(&parts, window)?
+        {
+            return Ok(Carved::new(blocks, index, spans));
+        }
+        let (block, spans) = self.shared.new_block(&parts, window, blocks.code_share())?;
+        let index = blocks.adopt(Box::new(block), |index, block| self.head(index, block));
+        Ok(Carved::new(blocks, index, spans))
+    }
+
+    fn head(self: &Arc<Self>, index: usize, block: &Block) -> Arc<Head> {
+        self.shared.enter(block.ledger());
+        Arc::new(Head {
+            shard: Arc::clone(self),
+            index: index as u32,
+            ledger: Arc::clone(block.ledger()),
+            ground: Arc::clone(block.mapping().ground()),
+        })
+    }
+
+    /// Whether nothing is in flight.
+    fn is_idle(&self, blocks: &Blocks<Arc<Head>>) -> bool {
+        blocks.begun() == self.landed()
+    }
+
+    fn landed(&self) -> u64 {
+        self.landed_here.load(Ordering::Acquire) + self.landed_elsewhere.load(Ordering::Acquire)
+    }
+
+    /// One allocation less is in flight: it is published, or about to be freed.
+    #[inline]
+    fn note_landed(&self) {
+        if self.is_mine() {
+            // Nobody else changes it.
+            let landed = self.landed_here.load(Ordering::Relaxed);
+            self.landed_here.store(landed + 1, Ordering::Release);
         } else {
-            blocks.carve(&parts, window)?
-        };
-        let (index, spans) = match found {
-            Some(found) => found,
-            None => self.carve_from_new_block(&mut blocks, &parts, window)?,
-        };
-        let block = blocks.block(index);
-        let place = Place::new(index, block.range().first(), &spans);
-        let lent = block.lend(&parts, &spans);
-        drop(blocks);
-        match lent {
-            Ok(segments) => Ok((place, segments)),
-            Err(refusal) => {
-                self.note_landed();
-                self.free(place);
-                Err(refusal.into())
-            }
+            self.landed_elsewhere.fetch_add(1, Ordering::Release);
         }
     }
 
-    fn carve_from_new_block(
-        &self,
-        blocks: &mut Blocks,
-        parts: &Parts,
-        window: Window,
-    ) -> Result<(usize, Spans)> {
-        let share = blocks.code_share();
-        let (block, spans) = self.shared.new_block(parts, window, share)?;
-        Ok((blocks.adopt(Box::new(block)), spans))
+    /// Takes back what is at `place` in the block of `head`, which nobody uses any more.
+    #[inline]
+    fn free(&self, head: &Head, place: &Place) -> Emptied {
+        // In a child, what is freed stays as it is: its parent runs it.
+        if self.shared.is_forked() {
+            return Emptied(None);
+        }
+        self.free_spans(head, head.spans_at(place))
+    }
+
+    #[inline]
+    fn free_spans(&self, head: &Head, spans: Spans) -> Emptied {
+        if self.is_mine() {
+            return self
+                .with(|blocks| self.take_back(blocks, head.index, spans, false))
+                .1;
+        }
+        self.free_from_elsewhere(head, spans)
+    }
+
+    #[cold]
+    fn free_from_elsewhere(&self, head: &Head, spans: Spans) -> Emptied {
+        let cleaned = head.clean(&spans);
+        if thread::is_taken(self.number) && self.returns.push((head.index, cleaned)).is_ok() {
+            // Either this thread sees that nobody will look into the queue any more, or `close`, which says so before it looks, finds what
+            // was put there.
+            fence(Ordering::SeqCst);
+            if !self.is_closed.load(Ordering::Relaxed) {
+                return Emptied(None);
+            }
+            return self.with(|_| ()).1;
+        }
+        self.with(|blocks| self.take_back(blocks, head.index, cleaned, true))
+            .1
+    }
+
+    /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
+    pub(crate) fn trim(&self) {
+        let ((), emptied) = self.with(|blocks| {
+            if self.is_idle(blocks) {
+                blocks.close_views();
+            }
+            blocks.drain();
+        });
+        emptied.retire();
+    }
+
+    /// No request will come any more: what is empty goes back, and so does what becomes empty.
+    pub(crate) fn close(&self) -> Emptied {
+        self.is_closed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let ((), emptied) = self.with(|blocks| {
+            blocks.keep_no_spare();
+            blocks.drain();
+        });
+        emptied
+    }
+
+    /// Adds what it holds.
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        let ((), emptied) = self.with(|blocks| {
+            blocks.count(stats);
+            stats.in_flight += blocks.begun() - self.landed();
+        });
+        emptied.retire();
+    }
+
+    pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
+        let (pictures, emptied) = self.with(|blocks| blocks.pictures());
+        emptied.retire();
+        pictures
+    }
+}
+
+impl Carved {
+    #[inline]
+    fn new(blocks: &Blocks<Arc<Head>>, index: usize, spans: Spans) -> Self {
+        Self {
+            head: NonNull::from(&**blocks.head(index)),
+            spans,
+            bases: blocks.block(index).mapping().bases(),
+        }
+    }
+
+    /// Whose it is and where it is written, under no lock. If there is no memory for that, it is given back.
+    #[inline]
+    pub(crate) fn lend(self, layout: &Layout, segments: &mut Segments) -> Result<Tenant> {
+        let Some(place) = Place::new(&self.spans) else {
+            return Err(self.give_back(Refusal::foreseen("malloc", 16, Limit::Memory)));
+        };
+        let tenant = Tenant {
+            head: self.head,
+            place,
+        };
+        let Head { shard, ground, .. } = tenant.head();
+        for protection in Protection::ALL {
+            if let Some(span) = self.spans.get(protection) {
+                let slab = shard.shared.division().slab_of(protection);
+                let size = layout.segment(protection).size;
+                // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once. The view was
+                // open when it was carved, and is not closed while anything of the block is in flight.
+                match unsafe { ground.lend(self.bases, span, size, slab) } {
+                    Ok(bytes) => segments[protection.index()] = Some(bytes),
+                    Err(refusal) => {
+                        tenant.note_landed();
+                        return Err(refusal.into());
+                    }
+                }
+            }
+        }
+        Ok(tenant)
+    }
+
+    #[cold]
+    fn give_back(&self, refusal: Refusal) -> Error {
+        let emptied = {
+            // SAFETY: the block lives as long as something is carved from it.
+            let head = unsafe { self.head.as_ref() };
+            head.shard.note_landed();
+            head.shard.free_spans(head, self.spans)
+        };
+        emptied.retire();
+        refusal.into()
+    }
+}
+
+impl Head {
+    #[inline]
+    fn spans_at(&self, place: &Place) -> Spans {
+        let division = self.shard.shared.division();
+        let (mut starts, mut sizes) = ([0; 3], [0; 3]);
+        for protection in Protection::ALL {
+            if let Some(offset) = place.offset(protection) {
+                let runs = self.ledger.runs(division.slab_of(protection));
+                starts[protection.index()] = (offset / GRANULE) as u32;
+                sizes[protection.index()] = (runs.run_at(offset).size / GRANULE) as u32;
+            }
+        }
+        Spans::new(starts, sizes)
+    }
+
+    /// Makes spans that nobody uses safe to lie around, past all views. What the system does not let us clean is not among what comes
+    /// back, and is never given out again.
+    fn clean(&self, spans: &Spans) -> Spans {
+        let division = self.shard.shared.division();
+        spans.filter(|protection, span| {
+            let slab = division.slab_of(protection);
+            // SAFETY: the span is carved, committed for its slab, and no longer used.
+            unsafe { self.ground.retract(span, slab, None) }.is_ok()
+        })
+    }
+}
+
+impl Tenant {
+    #[inline]
+    fn head(&self) -> &Head {
+        // SAFETY: the invariant; the block lives as long as something is carved from it.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.head().shard.shared
+    }
+
+    /// Where the segment of this protection is.
+    #[inline]
+    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
+        let offset = self.place.offset(protection)?;
+        self.head().ledger.range().first().checked_add(offset)
     }
 
     /// Makes what was lent executable, readable, writable, each as it should be.
-    pub(crate) fn publish(&self, place: Place, segments: &Segments) -> Result<()> {
-        self.shared.check_process()?;
-        let platform = self.shared.platform();
-        let writer = self.shared.configuration().writer;
+    #[inline]
+    pub(crate) fn publish(&self, segments: &Segments) -> Result<()> {
+        let shared = self.shared();
+        shared.check_process()?;
         for protection in Protection::ALL {
-            let (Some(bytes), Some(offset)) =
-                (&segments[protection.index()], place.offset(protection))
-            else {
+            let slab = shared.division().slab_of(protection);
+            let Some(bytes) = &segments[protection.index()] else {
                 continue;
             };
-            let slab = self.shared.division().slab_of(protection);
-            if !bytes.are_published(writer, slab) {
-                let publisher = self
-                    .lock()
-                    .block(place.block as usize)
-                    .publisher(offset, slab);
-                publisher.publish(platform, bytes, slab)?;
+            if !bytes.are_published(shared.division().writer, slab) {
+                self.publish_segment(protection, bytes, slab)?;
             }
-            if let (Protection::ReadExecute, Some(at)) = (slab, place.address(protection)) {
-                platform.synchronize_instructions(at, bytes.size());
+            if let (Protection::ReadExecute, Some(at)) = (slab, self.address(protection)) {
+                shared.platform().synchronize_instructions(at, bytes.size());
             }
         }
         Ok(())
     }
 
-    /// Whether nothing is in flight.
-    fn is_idle(&self, blocks: &Blocks) -> bool {
-        blocks.begun() == self.landed.load(Ordering::Acquire)
+    fn publish_segment(
+        &self,
+        protection: Protection,
+        bytes: &Bytes,
+        slab: Protection,
+    ) -> Result<()> {
+        let Some(offset) = self.place.offset(protection) else {
+            return Ok(());
+        };
+        let Head { ledger, ground, .. } = self.head();
+        let publisher = ground.publisher(ledger.runs(slab).run_at(offset));
+        publisher.publish(ground.platform(), bytes, slab)?;
+        Ok(())
     }
 
-    /// One allocation less is in flight: it is published, or about to be freed.
+    /// It is published, or about to be freed.
+    #[inline]
     pub(crate) fn note_landed(&self) {
-        self.landed.fetch_add(1, Ordering::Release);
-    }
-
-    /// Takes an allocation back that nobody uses any more.
-    pub(crate) fn free(&self, place: Place) {
-        // In a child, what is freed stays as it is: its parent runs it.
-        if self.shared.is_forked() {
-            return;
-        }
-        let offsets = Protection::ALL.map(|protection| place.offset(protection));
-        let usual = self.shared.configuration().block_size;
-        let mut blocks = self.lock();
-        let is_idle = self.is_idle(&blocks);
-        let drained = blocks.free(place.block as usize, &offsets, usual, is_idle);
-        drop(blocks);
-        if let Some(block) = drained {
-            self.shared.retire(*block);
-        }
-    }
-
-    /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
-    pub(crate) fn trim(&self) {
-        let mut blocks = self.lock();
-        if self.is_idle(&blocks) {
-            blocks.close_views();
-        }
-        drop(blocks);
-        let drained = self.lock().drain();
-        for block in drained {
-            self.shared.retire(*block);
-        }
-    }
-
-    /// Adds what it holds.
-    pub(crate) fn count(&self, stats: &mut Stats) {
-        let blocks = self.lock();
-        blocks.count(stats);
-        stats.in_flight += blocks.begun() - self.landed.load(Ordering::Acquire);
-    }
-
-    pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
-        self.lock().pictures()
+        self.head().shard.note_landed();
     }
 }
 
-impl Drop for Shard {
+impl Drop for Tenant {
+    #[inline]
     fn drop(&mut self) {
-        // A child's giving back would punch holes into files that its parent runs from. Exec or exit cleans up.
-        if self.shared.is_forked() {
-            self.lock().forget();
-        }
+        let emptied = {
+            let head = self.head();
+            head.shard.free(head, &self.place)
+        };
+        emptied.retire();
     }
 }

@@ -1,12 +1,15 @@
 //! What all shards of a memory share: its configuration, and where blocks come from.
 
-use crate::address::Window;
+use crate::address::{Address, Window};
+use crate::biased::ProcessBarrier;
 use crate::block::Block;
 use crate::cluster::{Clusters, Site};
+use crate::directory::Directory;
 use crate::division::{Division, Part, Parts, Spans};
 use crate::error::{Error, Result};
+use crate::ground::{Ground, backing_for};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
-use crate::mapping::{Mapping, backing_for};
+use crate::ledger::Ledger;
 use crate::protection::Protection;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
@@ -20,6 +23,26 @@ pub(crate) struct Shared {
     division: Division,
     generation: u32,
     clusters: Mutex<Clusters>,
+    directory: Directory,
+    barrier: Barrier,
+}
+
+/// The system's barrier for all threads of this process.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    platform: Arc<dyn Platform>,
+    is_available: bool,
+}
+
+impl ProcessBarrier for Barrier {
+    #[inline]
+    fn is_available(&self) -> bool {
+        self.is_available
+    }
+
+    fn execute(&self) {
+        self.platform.process_barrier();
+    }
 }
 
 impl Shared {
@@ -34,12 +57,18 @@ impl Shared {
         let backing = backing_for(configuration.writer);
         let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing);
         let generation = platform.generation();
+        let barrier = Barrier {
+            platform: Arc::clone(&platform),
+            is_available: facts.has_process_barrier,
+        };
         Self {
             platform,
             configuration,
             division,
             generation,
             clusters: Mutex::new(clusters),
+            directory: Directory::default(),
+            barrier,
         }
     }
 
@@ -147,14 +176,14 @@ impl Shared {
 
     fn block_at(&self, site: Site) -> Result<Block> {
         let reservation = Arc::clone(&site.reservation);
-        let mapping = Mapping::new(
+        let ground = Ground::new(
             site.reservation,
             site.offset,
             site.size,
             self.configuration.writer,
         );
-        let place = mapping.place();
-        Block::new(mapping, self.division, site.cluster).map_err(|refusal| {
+        let place = ground.place();
+        Block::new(ground, self.division, site.cluster).map_err(|refusal| {
             self.clusters().give_back(&reservation, place);
             refusal.into()
         })
@@ -188,8 +217,9 @@ impl Shared {
 
     /// Gives an empty block back. If the system does not let go of its pages, its address space is not used again.
     pub(crate) fn retire(&self, mut block: Block) {
-        let place = block.mapping().place();
-        let reservation = Arc::clone(block.mapping().reservation());
+        self.directory.remove(block.ledger());
+        let place = block.mapping().ground().place();
+        let reservation = Arc::clone(block.mapping().ground().reservation());
         if block.decommit().is_ok() {
             drop(block);
             self.clusters().give_back(&reservation, place);
@@ -203,6 +233,23 @@ impl Shared {
 
     pub(crate) fn platform(&self) -> &dyn Platform {
         &*self.platform
+    }
+
+    pub(crate) const fn barrier(&self) -> &Barrier {
+        &self.barrier
+    }
+
+    /// Makes a block known to whoever looks for an address.
+    pub(crate) fn enter(&self, ledger: &Arc<Ledger>) {
+        self.directory.insert(ledger);
+    }
+
+    /// The span in use that an address lies in, where it begins, and its slab.
+    pub(crate) fn find(&self, address: Address) -> Option<(Address, u64, Protection)> {
+        let ledger = self.directory.find(address)?;
+        let (span, slab) = ledger.used_at(address)?;
+        let start = ledger.range().first().checked_add(span.offset)?;
+        Some((start, span.size, slab))
     }
 
     pub(crate) const fn division(&self) -> &Division {

@@ -1,29 +1,23 @@
 //! Carving spans out of pages of one protection, and taking them back. Pure: no pointers, no addresses, no system.
 //!
-//! Two bits a granule say where runs begin and whether they are free; nothing is stored for a live span. A freed span
-//! finds its neighbours through those bits and merges with them at once. `Bins` says where to look for a free run.
+//! `Runs` says where runs begin and whether they are free; a freed span finds its neighbours there and merges with them at once.
+//! `Bins` says where to look for a free run.
 
 use crate::bins::Bins;
-use crate::bits::Bits;
+use crate::runs::Runs;
 use crate::span::{Span, SpanSet};
+use std::sync::Arc;
 
 /// The pages of a block that have one protection, and what is carved out of them.
 #[derive(Debug)]
 pub(crate) struct Slab {
-    granule_log2: u32,
-    // Invariant: the granules at which a run, free or used, begins, and the one behind the end of each extent.
-    starts: Bits,
-    // Invariant: a subset of `starts`: the granules at which a free run begins. No two free runs touch.
-    free: Bits,
+    runs: Arc<Runs>,
     bins: Bins,
     free_runs: usize,
     extents: SpanSet,
     used_bytes: u64,
     // Where no span may begin.
     avoided: Option<u32>,
-    // The span that was freed last, not merged yet: code is often replaced by code of the same size. The bits still have it as
-    // used.
-    recent: Option<Span>,
 }
 
 impl Slab {
@@ -35,21 +29,36 @@ impl Slab {
         let granules = block_bytes >> granule_log2;
         let granules = u32::try_from(granules).expect("a block is smaller than 2^32 granules");
         Some(Self {
-            granule_log2,
-            starts: Bits::new(granules as usize + 1)?,
-            free: Bits::new(granules as usize + 1)?,
+            runs: Arc::new(Runs::new(granules, granule_log2)?),
             bins: Bins::new(granules),
             free_runs: 0,
             extents: SpanSet::default(),
             used_bytes: 0,
             avoided: avoided.map(|offset| (offset >> granule_log2) as u32),
-            recent: None,
         })
+    }
+
+    /// What its granules are, for whoever wants to know without owning it.
+    pub(crate) const fn runs(&self) -> &Arc<Runs> {
+        &self.runs
+    }
+
+    /// Forgets its pages.
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.bins.clear();
+        self.free_runs = 0;
+        self.extents = SpanSet::default();
+        self.used_bytes = 0;
+    }
+
+    fn granule_log2(&self) -> u32 {
+        self.runs.granule_log2()
     }
 
     /// `size` rounded up to whole granules.
     pub(crate) fn round_up(&self, size: u64) -> u64 {
-        size.next_multiple_of(1 << self.granule_log2)
+        size.next_multiple_of(1 << self.granule_log2())
     }
 
     pub(crate) const fn extents(&self) -> &SpanSet {
@@ -62,52 +71,41 @@ impl Slab {
 
     /// Bytes of bookkeeping: two bits a granule of its pages, and the bins.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        (self.extents.bytes() >> self.granule_log2 >> 2) + self.bins.heap_bytes() as u64
+        (self.extents.bytes() >> self.granule_log2() >> 2) + self.bins.heap_bytes() as u64
     }
 
     /// Adds pages, all of them free.
     pub(crate) fn extend(&mut self, pages: Span) {
         self.extents.insert(pages);
         let (start, end) = (self.granule(pages.offset), self.granule(pages.end()));
-        self.starts.insert(end as usize);
-        self.starts.insert(start as usize);
+        self.runs.begin(end);
+        self.runs.set_free(start);
+        self.runs.begin(start);
         self.release(start, end - start);
     }
 
     /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block).
     pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<Span> {
         let size = self.round_up(size);
-        let span = match self.recent {
-            Some(recent) if recent.size == size && recent.offset.is_multiple_of(align) => {
-                self.recent = None;
-                recent
-            }
-            _ => self.carve_from_runs(size, align).or_else(|| {
-                self.merge_recent();
-                self.carve_from_runs(size, align)
-            })?,
-        };
-        self.used_bytes += span.size;
-        Some(span)
-    }
-
-    fn carve_from_runs(&mut self, size: u64, align: u64) -> Option<Span> {
-        let length = u32::try_from(size >> self.granule_log2).ok()?;
-        let align = u32::try_from((align >> self.granule_log2).max(1)).ok()?;
+        let length = u32::try_from(size >> self.granule_log2()).ok()?;
+        let align = u32::try_from((align >> self.granule_log2()).max(1)).ok()?;
         let (start, run) = self.take(length, align)?;
-        self.free.remove(start as usize);
-        self.free_runs -= 1;
         let place = first_place(start, align, self.avoided)?;
-        if place > start {
-            self.starts.insert(place as usize);
-            self.note_free(start, place - start);
-        }
+        self.free_runs -= 1;
         let rest = run - (place - start) - length;
+        // The rest is free before the span is used, so that nobody who reads meanwhile takes all of it for one span.
         if rest > 0 {
             self.note_free(place + length, rest);
         }
+        if place > start {
+            self.runs.begin(place);
+            self.note_free(start, place - start);
+        } else {
+            self.runs.set_used(start);
+        }
+        self.used_bytes += size;
         Some(Span {
-            offset: u64::from(place) << self.granule_log2,
+            offset: u64::from(place) << self.granule_log2(),
             size,
         })
     }
@@ -116,12 +114,11 @@ impl Slab {
     fn take(&mut self, length: u32, align: u32) -> Option<(u32, u32)> {
         let Self {
             bins,
-            starts,
-            free,
+            runs,
             avoided,
             ..
         } = self;
-        let length_of = |start: u32| free_length(starts, free, start);
+        let length_of = |start: u32| runs.free_length(start);
         let fits = |start: u32, run: u32| {
             let lost = first_place(start, align, *avoided).map(|place| place - start);
             lost.is_some_and(|lost| lost <= run && run - lost >= length)
@@ -135,60 +132,56 @@ impl Slab {
         bins.take(length, slack, length_of, fits)
     }
 
-    /// Takes back what [`Slab::carve`] gave. The span that was freed before becomes a free run with its neighbours then, or a
-    /// part of one, and is handed out.
-    pub(crate) fn free(&mut self, span: Span) -> Option<Span> {
+    /// Takes back what [`Slab::carve`] gave. It becomes a free run with its neighbours, or a part of one.
+    pub(crate) fn free(&mut self, span: Span) {
         debug_assert!(self.holds(span), "{span:?} was not carved from this slab");
         self.used_bytes -= span.size;
-        let merged = self.recent;
-        self.merge_recent();
-        self.recent = Some(span);
-        merged
+        let start = self.granule(span.offset);
+        self.runs.set_free(start);
+        self.release(start, self.granule(span.size));
     }
 
-    /// Merges the span that was freed last with its free neighbours, too.
-    pub(crate) fn merge_recent(&mut self) {
-        if let Some(span) = self.recent.take() {
-            self.release(self.granule(span.offset), self.granule(span.size));
-        }
+    /// Takes back the end of what [`Slab::carve`] gave, from `size` bytes on: whole granules, not all of them.
+    pub(crate) fn free_tail(&mut self, span: Span, size: u64) {
+        debug_assert!(self.holds(span) && 0 < size && size < span.size);
+        let tail = self.granule(span.offset + size);
+        self.used_bytes -= span.size - size;
+        self.runs.set_free(tail);
+        self.runs.begin(tail);
+        self.release(tail, self.granule(span.size - size));
     }
 
     /// Whether `span` is carved at the moment, exactly as it is.
     pub(crate) fn holds(&self, span: Span) -> bool {
-        let start = self.granule(span.offset) as usize;
-        self.starts.contains(start)
-            && !self.free.contains(start)
-            && self.span_at(span.offset) == span
-            && self.recent != Some(span)
+        self.runs.is_carved(self.granule(span.offset) as usize) && self.span_at(span.offset) == span
     }
 
-    /// Makes the run that begins at `start` free and merges it with its free neighbours.
+    /// Merges the free run that begins at `start` with its free neighbours, and lists what it is then.
     fn release(&mut self, start: u32, length: u32) {
         let (mut start, mut length) = (start, length);
         let next = start + length;
-        if let Some(behind) = self.free_length(next) {
-            self.starts.remove(next as usize);
-            self.free.remove(next as usize);
+        if let Some(behind) = self.runs.free_length(next) {
+            self.runs.join(next);
             self.free_runs -= 1;
             length += behind;
         }
-        if let Some(before) = start
-            .checked_sub(1)
-            .and_then(|below| self.starts.previous(below as usize))
-            && self.free.contains(before)
-        {
-            self.starts.remove(start as usize);
-            self.free.remove(before);
+        if let Some(before) = self.runs.free_before(start) {
+            self.runs.join(start);
             self.free_runs -= 1;
-            length += start - before as u32;
-            start = before as u32;
+            length += start - before;
+            start = before;
         }
-        self.note_free(start, length);
+        self.list(start, length);
     }
 
+    /// Begins a free run that touches no other.
     fn note_free(&mut self, start: u32, length: u32) {
-        self.starts.insert(start as usize);
-        self.free.insert(start as usize);
+        self.runs.set_free(start);
+        self.runs.begin(start);
+        self.list(start, length);
+    }
+
+    fn list(&mut self, start: u32, length: u32) {
         self.free_runs += 1;
         self.bins.insert(start, length);
         if self.bins.entries() > 64 + 2 * self.free_runs {
@@ -198,48 +191,39 @@ impl Slab {
 
     fn sweep_bins(&mut self) {
         self.bins.clear();
-        for start in self.free.iter() {
-            if let Some(length) = free_length(&self.starts, &self.free, start as u32) {
-                self.bins.insert(start as u32, length);
+        for start in self.runs.free_starts() {
+            if let Some(length) = self.runs.free_length(start) {
+                self.bins.insert(start, length);
             }
         }
-    }
-
-    fn free_length(&self, start: u32) -> Option<u32> {
-        free_length(&self.starts, &self.free, start)
     }
 
     /// How many bytes are free directly below `offset`.
     pub(crate) fn free_below(&self, offset: u64) -> u64 {
-        let granule = self.granule(offset) as usize;
-        let before = granule
-            .checked_sub(1)
-            .and_then(|below| self.starts.previous(below));
-        match before {
-            Some(before) if self.free.contains(before) => {
-                ((granule - before) as u64) << self.granule_log2
-            }
-            _ => 0,
-        }
+        let granule = self.granule(offset);
+        let before = self.runs.free_before(granule);
+        before.map_or(0, |before| {
+            u64::from(granule - before) << self.granule_log2()
+        })
     }
 
     /// How many bytes are free from `offset` on.
     pub(crate) fn free_from(&self, offset: u64) -> u64 {
-        self.free_length(self.granule(offset))
-            .map_or(0, |length| u64::from(length) << self.granule_log2)
+        let length = self.runs.free_length(self.granule(offset));
+        length.map_or(0, |length| u64::from(length) << self.granule_log2())
     }
 
     /// The free run that `offset` lies in.
     pub(crate) fn free_run_around(&self, offset: u64) -> Option<Span> {
-        let start = self.starts.previous(self.granule(offset) as usize)?;
-        let is_free = self.free.contains(start);
-        is_free.then(|| self.span_at((start as u64) << self.granule_log2))
+        let start = self.runs.start_of(self.granule(offset))?;
+        let is_free = self.runs.is_free(start);
+        is_free.then(|| self.span_at(u64::from(start) << self.granule_log2()))
     }
 
     /// Every free run, by ascending offset.
     pub(crate) fn free_runs(&self) -> impl Iterator<Item = Span> + '_ {
-        let starts = self.free.iter();
-        starts.map(|start| self.span_at((start as u64) << self.granule_log2))
+        let starts = self.runs.free_starts();
+        starts.map(|start| self.span_at(u64::from(start) << self.granule_log2()))
     }
 
     /// Everything that is carved from one extent at the moment, by ascending offset.
@@ -247,33 +231,17 @@ impl Slab {
         let runs = std::iter::successors(Some(self.span_at(extent.offset)), move |run| {
             (run.end() < extent.end()).then(|| self.span_at(run.end()))
         });
-        let is_free = |run: &Span| self.free.contains(self.granule(run.offset) as usize);
-        runs.filter(move |run| !is_free(run) && self.recent != Some(*run))
+        runs.filter(|run| self.runs.is_used(self.granule(run.offset) as usize))
     }
 
     /// The carved span, or the free run, that begins at `offset`.
     pub(crate) fn span_at(&self, offset: u64) -> Span {
-        let start = self.granule(offset) as usize;
-        let end = self
-            .starts
-            .next(start + 1)
-            .expect("a start lies behind the end of each extent");
-        Span {
-            offset,
-            size: ((end - start) as u64) << self.granule_log2,
-        }
+        self.runs.run_at(offset)
     }
 
     fn granule(&self, bytes: u64) -> u32 {
-        (bytes >> self.granule_log2) as u32
+        (bytes >> self.granule_log2()) as u32
     }
-}
-
-fn free_length(starts: &Bits, free: &Bits, start: u32) -> Option<u32> {
-    let start = start as usize;
-    free.contains(start)
-        .then(|| starts.next(start + 1).map(|end| (end - start) as u32))
-        .flatten()
 }
 
 /// The first multiple of `align` from `start` on at which a span may begin.

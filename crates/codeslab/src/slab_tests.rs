@@ -100,7 +100,6 @@ proptest! {
         for (offset, size) in std::mem::take(&mut oracle.used) {
             slab.free(Span { offset, size });
         }
-        slab.merge_recent();
         // All merged: each extent is one free run.
         for extent in slab.extents().iter() {
             prop_assert_eq!(slab.free_from(extent.offset), extent.size);

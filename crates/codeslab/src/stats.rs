@@ -32,6 +32,18 @@ pub struct Stats {
     pub metadata_bytes: u64,
 }
 
+/// What an address lies in: see [`crate::CodeMemory::find`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// Where the segment begins.
+    pub address: Address,
+    /// Bytes of the segment, rounding to the granule included.
+    pub size: u64,
+    /// What it may be used for, as far as pages tell: constants that lie with code are code.
+    pub protection: Protection,
+}
+
 /// A code memory, drawn: see [`crate::CodeMemory::picture`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]

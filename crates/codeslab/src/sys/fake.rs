@@ -147,6 +147,7 @@ impl Fake {
             page_size,
             granularity,
             addresses,
+            has_process_barrier: false,
         };
         let state = State {
             next_place: 0x7000_0000_0000,
@@ -597,6 +598,8 @@ impl Platform for Fake {
         }
         Ok(())
     }
+
+    fn process_barrier(&self) {}
 
     fn synchronize_instructions(&self, _at: Address, _size: u64) {
         self.state().calls.push("synchronize_instructions");

@@ -59,6 +59,8 @@ pub(crate) struct Facts {
     pub(crate) granularity: u64,
     /// Where user programs may have memory.
     pub(crate) addresses: Window,
+    /// Whether [`Platform::process_barrier`] does anything.
+    pub(crate) has_process_barrier: bool,
 }
 
 /// Names a memory file of a platform.
@@ -169,6 +171,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// Makes fetches of instructions see what was written behind these addresses.
     fn synchronize_instructions(&self, at: Address, size: u64);
+
+    /// Makes every thread of this process execute a full memory barrier, where [`Facts::has_process_barrier`].
+    fn process_barrier(&self);
 
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;

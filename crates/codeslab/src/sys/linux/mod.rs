@@ -41,6 +41,7 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     Ok(Arc::new(Linux {
         page_size,
         generation: fork::Generation::new()?,
+        has_process_barrier: membarrier(REGISTER_PRIVATE_EXPEDITED),
     }))
 }
 
@@ -48,6 +49,7 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
 struct Linux {
     page_size: PageSize,
     generation: fork::Generation,
+    has_process_barrier: bool,
 }
 
 /// Where user programs may have memory with four-level page tables, less the pages that `vm.mmap_min_addr` keeps back
@@ -63,6 +65,7 @@ impl Platform for Linux {
             granularity: self.page_size.bytes(),
             addresses: Window::new(Address::new(first), Address::new(last))
                 .unwrap_or(Window::ANYWHERE),
+            has_process_barrier: self.has_process_barrier,
         }
     }
 
@@ -287,6 +290,14 @@ impl Platform for Linux {
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
 
+    fn process_barrier(&self) {
+        // Whether a forked child is registered as its parent was is not said anywhere.
+        if self.has_process_barrier && !membarrier(PRIVATE_EXPEDITED) {
+            membarrier(REGISTER_PRIVATE_EXPEDITED);
+            membarrier(PRIVATE_EXPEDITED);
+        }
+    }
+
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         // SAFETY: the name is a C string. The handle RTLD_DEFAULT searches everything that is loaded.
         let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
@@ -344,6 +355,16 @@ fn random() -> u64 {
         )
     };
     u64::from_ne_bytes(random)
+}
+
+/// Commands of membarrier (Linux 4.14).
+const PRIVATE_EXPEDITED: i32 = 1 << 3;
+const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+
+/// membarrier, and whether it did anything. <https://man7.org/linux/man-pages/man2/membarrier.2.html>
+fn membarrier(command: i32) -> bool {
+    // SAFETY: it orders memory accesses and touches nothing.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
 /// Where the next `size` bytes of writable views should go: far from where the system puts libraries and blocks. Views must

@@ -1,0 +1,140 @@
+//! How the slabs of a block grow: where they go on, and by how much.
+
+use super::Block;
+use crate::division::{Carving, Part, Parts};
+use crate::error::Refusal;
+use crate::protection::Protection;
+use crate::span::Span;
+use std::cmp::Reverse;
+
+impl Block {
+    /// Whether the parts that have no span yet may fit into what is unused.
+    pub(super) fn has_room(&self, parts: &Parts, spans: &Carving) -> bool {
+        let mut missing = parts
+            .iter()
+            .zip(spans)
+            .filter(|(_, span)| span.is_none())
+            .filter_map(|(part, _)| *part);
+        let mut left = self.unused.bytes();
+        missing.all(|part| {
+            let spare: u64 = self
+                .slab(part.slab)
+                .extents()
+                .iter()
+                .map(|extent| self.free_at_ends(part.slab, extent))
+                .max()
+                .unwrap_or(0);
+            let needed = self
+                .division
+                .bytes_for(part)
+                .map(|needed| needed.saturating_sub(spare));
+            let rest = needed.and_then(|needed| left.checked_sub(needed));
+            left = rest.unwrap_or(0);
+            rest.is_some() && self.has_room_for(part)
+        })
+    }
+
+    /// Whether a slab can grow by what a part needs.
+    pub(super) fn has_room_for(&self, part: Part) -> bool {
+        self.division
+            .bytes_for(part)
+            .is_some_and(|needed| self.next_pages(part.slab, needed).is_some())
+    }
+
+    /// Free bytes at the ends of an extent, of which growing there makes use.
+    fn free_at_ends(&self, slab: Protection, extent: Span) -> u64 {
+        let slab = self.slab(slab);
+        slab.free_below(extent.end())
+            .max(slab.free_from(extent.offset))
+    }
+
+    /// Makes sure that a slab has a free run of `needed` bytes. False if there is no room for it.
+    pub(super) fn grow(&mut self, slab: Protection, needed: u64) -> Result<bool, Refusal> {
+        let Some(pages) = self.next_pages(slab, needed) else {
+            return Ok(false);
+        };
+        self.mapping.commit(pages, slab)?;
+        self.unused.remove(pages);
+        self.ledger.note_pages(pages, slab);
+        self.slabs[slab.index()].extend(pages);
+        Ok(true)
+    }
+
+    /// Where a slab goes on: beside what it has, or else in the largest gap.
+    fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
+        let beside = self.slabs[slab.index()]
+            .extents()
+            .iter()
+            .find_map(|extent| self.pages_beside(extent, slab, needed));
+        beside.or_else(|| {
+            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
+            // Data begins at the end of a block, also where constants were first.
+            let at_end = self
+                .unused
+                .iter()
+                .next_back()
+                .filter(|_| fresh && slab == Protection::ReadWrite);
+            let at_end = at_end.filter(|gap| self.whole_step(needed, gap.size).is_some());
+            let largest = || {
+                self.unused
+                    .iter()
+                    .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
+            };
+            let gap = at_end.or_else(largest)?;
+            let size = self.whole_step(needed, gap.size)?;
+            Some(Span {
+                offset: self.start_in_gap(slab, gap, size, fresh),
+                size,
+            })
+        })
+    }
+
+    fn pages_beside(&self, extent: Span, slab: Protection, needed: u64) -> Option<Span> {
+        let pieces = &self.slabs[slab.index()];
+        let above = || {
+            let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
+            let missing = needed.saturating_sub(pieces.free_below(extent.end()));
+            self.whole_step(missing, gap.size).map(|size| Span {
+                offset: gap.offset,
+                size,
+            })
+        };
+        let below = || {
+            let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
+            let missing = needed.saturating_sub(pieces.free_from(extent.offset));
+            self.whole_step(missing, gap.size).map(|size| Span {
+                offset: gap.end() - size,
+                size,
+            })
+        };
+        // Data comes down from the end of the block, the others go up.
+        if slab == Protection::ReadWrite {
+            below().or_else(above)
+        } else {
+            above().or_else(below)
+        }
+    }
+
+    /// How much to take for `needed` bytes out of a gap of `available`.
+    fn whole_step(&self, needed: u64, available: u64) -> Option<u64> {
+        let least = needed
+            .max(1)
+            .checked_next_multiple_of(self.division.granularity)?;
+        let step = self.step.next_multiple_of(self.division.granularity);
+        (least <= available).then(|| least.max(step).min(available))
+    }
+
+    fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {
+        let last = gap.end() - size;
+        match slab {
+            Protection::ReadExecute => gap.offset,
+            Protection::ReadOnly if fresh => {
+                let between = (self.size() / 256).saturating_mul(self.code_share);
+                between
+                    .next_multiple_of(self.division.granularity)
+                    .clamp(gap.offset, last)
+            }
+            Protection::ReadOnly | Protection::ReadWrite => last,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Which thread this is: a small number that no other living thread has.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// As many threads at once have a number of their own; what others get, several may have.
+pub(crate) const MOST: usize = 64;
+
+/// Bit i is set while a thread has the number i.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static NUMBER: Cell<Number> = const { Cell::new(Number::Unknown) };
+    // What gives the number back when the thread ends.
+    static LEASE: Lease = Lease::take();
+}
+
+#[derive(Clone, Copy)]
+enum Number {
+    Unknown,
+    Own(usize),
+    Shared(usize),
+}
+
+/// This thread's number, below [`MOST`], and whether no other living thread has it.
+pub(crate) fn number() -> (usize, bool) {
+    match NUMBER.get() {
+        Number::Own(own) => (own, true),
+        Number::Shared(shared) => (shared, false),
+        Number::Unknown => take_number(),
+    }
+}
+
+/// Whether a thread has a number of its own, and which.
+pub(crate) fn is_own(number: usize) -> bool {
+    matches!(NUMBER.get(), Number::Own(own) if own == number)
+}
+
+/// Whether some living thread has this number for itself.
+pub(crate) fn is_taken(number: usize) -> bool {
+    TAKEN.load(Ordering::Relaxed) >> number & 1 == 1
+}
+
+#[cold]
+fn take_number() -> (usize, bool) {
+    static OTHERS: AtomicUsize = AtomicUsize::new(0);
+    // A thread that is ending has no place for a lease any more.
+    let own = LEASE.try_with(|lease| lease.0).ok().flatten();
+    let number = own.map_or_else(
+        || Number::Shared(OTHERS.fetch_add(1, Ordering::Relaxed) % MOST),
+        Number::Own,
+    );
+    NUMBER.set(number);
+    self::number()
+}
+
+struct Lease(Option<usize>);
+
+impl Lease {
+    fn take() -> Self {
+        let taken = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |taken| {
+            (taken != u64::MAX).then(|| taken | (taken + 1))
+        });
+        // The lowest bit that was not set.
+        Self(taken.ok().map(|before| before.trailing_ones() as usize))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(number) = self.0 {
+            NUMBER.set(Number::Shared(number));
+            TAKEN.fetch_and(!(1 << number), Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn living_threads_have_different_numbers_and_those_of_the_dead_are_used_again() {
+        let (mine, is_own_number) = number();
+        assert!(is_own_number && is_own(mine) && is_taken(mine));
+        let first = std::thread::spawn(number).join().unwrap();
+        assert!(first.1 && first.0 != mine);
+        let barrier = std::sync::Barrier::new(200);
+        let many: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..200)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let number = number();
+                        barrier.wait();
+                        number
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let mut own: Vec<_> = many
+            .iter()
+            .filter(|(_, is_own)| *is_own)
+            .map(|(number, _)| *number)
+            .collect();
+        own.sort_unstable();
+        own.dedup();
+        assert_eq!(own.len(), many.iter().filter(|(_, is_own)| *is_own).count());
+        assert!(!own.contains(&mine) && many.iter().all(|(number, _)| *number < MOST));
+    }
+}
