@@ -7,7 +7,7 @@
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
-use crate::lent::{Bytes, Lent, Publisher};
+use crate::lent::{Bytes, Lent, Publisher, needs_own_pages, write_private};
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -23,7 +23,7 @@ const DISCARD_BYTES: u64 = 64 << 10;
 pub(crate) const fn backing_for(writer: Writer) -> Backing {
     match writer {
         Writer::DualMapping | Writer::FileWrite => Backing::File,
-        Writer::Protect | Writer::SelfMem => Backing::Private,
+        Writer::Protect | Writer::SelfMem | Writer::Pkeys => Backing::Private,
     }
 }
 
@@ -174,7 +174,7 @@ impl Mapping {
             match self.file_at(offset) {
                 Some((file, offset)) => platform.write_file(file, offset, traps)?,
                 // SAFETY: the callers' spans are new or nobody's, and private memory where there is no file.
-                None => unsafe { platform.write_self(self.at(offset), traps) }?,
+                None => unsafe { write_private(&**platform, self.writer, self.at(offset), traps) }?,
             }
         }
         Ok(())
@@ -202,15 +202,20 @@ impl Mapping {
 
     fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
         let (platform, at) = (self.reservation.platform(), self.at(pages.offset));
-        let at_first = match self.writer {
-            Writer::SelfMem => protection,
-            // Written in place, and made executable or read-only when it is published.
-            _ => Protection::ReadWrite,
-        };
-        // SAFETY: the range is the block's and not mapped yet.
-        let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
-        self.private =
-            NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
+        if (self.writer, protection) == (Writer::Pkeys, Protection::ReadExecute) {
+            // SAFETY: the range is the block's and not mapped yet.
+            unsafe { platform.map_keyed(at, pages.size) }?;
+        } else {
+            let at_first = match self.writer {
+                Writer::SelfMem => protection,
+                // Written in place, and made executable or read-only when it is published.
+                _ => Protection::ReadWrite,
+            };
+            // SAFETY: the range is the block's and not mapped yet.
+            let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
+            self.private =
+                NonNull::new(start.as_ptr().wrapping_sub(pages.offset as usize)).or(self.private);
+        }
         // SAFETY: the pages are new.
         unsafe { self.fill_private(pages, protection) };
         Ok(())
@@ -226,7 +231,7 @@ impl Mapping {
                 // SAFETY: pages of this writer are writable while nobody uses them.
                 unsafe { self.fill_with_traps(base, pages) };
             }
-            (Protection::ReadExecute, Writer::SelfMem, _) => {
+            (Protection::ReadExecute, Writer::SelfMem | Writer::Pkeys, _) => {
                 // A system that refuses this refuses to publish as well, and that is where it is told.
                 let _ = self.write_traps(pages);
             }
@@ -269,7 +274,8 @@ impl Mapping {
         protection: Protection,
     ) -> Result<Bytes, Refusal> {
         let base = match (self.writer, protection) {
-            (_, Protection::ReadWrite) | (Writer::Protect, _) => self.private,
+            (_, Protection::ReadWrite) => self.private,
+            (writer, slab) if needs_own_pages(writer, slab) => self.private,
             (Writer::DualMapping, _) => self.view,
             _ => None,
         };
@@ -297,6 +303,7 @@ impl Mapping {
         Publisher {
             at: self.at(span.offset),
             size: span.size,
+            writer: self.writer,
             file: self.file_at(span.offset),
         }
     }
@@ -313,7 +320,9 @@ impl Mapping {
                 Ok(())
             }
             // SAFETY: the caller's obligations.
-            (_, Writer::Protect) => unsafe { self.retract_pages(span, protection) },
+            (slab, writer) if needs_own_pages(writer, slab) => unsafe {
+                self.retract_pages(span, protection)
+            },
             (Protection::ReadOnly, _) => Ok(()),
             (Protection::ReadExecute, _) => match self.view {
                 Some(view) => {
