@@ -51,8 +51,8 @@ class Opened {
 }
 
 /**
- * A manager of code memory: it places machine code, constants and data within reach of each other, publishes them so that
- * nothing is ever writable and executable at once, and takes them back.
+ * A manager of code memory: it places machine code, constants and data within reach of each other, publishes them under
+ * W^X (see {@link Writer}), and takes them back.
  *
  * Nothing is reserved before the first allocation. A memory may be used from any thread: see {@link CodeMemory.share}.
  *

@@ -3,12 +3,16 @@
 import type { Protection } from './protection.ts'
 
 /**
- * How bytes get into pages that are executable. Whichever it is, no page is ever writable and executable through one address.
+ * How bytes get into pages that are executable. Whichever it is, no thread can write to an address at which code can be
+ * executed; with `'pkeys'`, except a thread that is copying code, for the time of its copy.
  *
  * - `'dual-mapping'`: two views of one memory file, an executable one and a writable one elsewhere. The fastest.
  * - `'file-write'`: writes to the memory file behind the executable view; no writable view exists. The hardened choice.
  * - `'protect'`: private pages that are made executable before anything on them is published.
  * - `'self-mem'`: writes to `/proc/self/mem`, which kernels are closing.
+ * - `'pkeys'`: private pages under a memory protection key, which lets no thread write but one that is copying code. Needs a
+ *   processor with such keys. All threads can execute the code, but not all can read it as data, so it does not go with
+ *   `constants: 'with-code'`.
  *
  * @example
  * ```ts
@@ -21,7 +25,7 @@ import type { Protection } from './protection.ts'
  *
  * @category Memory
  */
-export type Writer = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem'
+export type Writer = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys'
 
 /**
  * What code assumes about the distance between itself, its callees, its constants and its data: on x86-64 ±2 GiB for
@@ -41,7 +45,7 @@ export type CodeModel = 'tiny' | 'small' | 'medium' | 'large'
 
 /**
  * Where constants go: `'separate'` keeps them on pages of their own, which are not executable; `'with-code'` puts them
- * between the code, which takes fewer pages and lets constants be executed.
+ * between the code, which takes fewer pages and lets constants be executed (not with the writer `'pkeys'`).
  *
  * @example
  * ```ts

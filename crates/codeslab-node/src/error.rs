@@ -58,7 +58,7 @@ pub(crate) enum Error {
     UnknownCodeModel { name: String },
     /// A writer that does not exist.
     #[error(
-        "there is no writer {name:?}; choose auto, dual-mapping, file-write, protect or self-mem"
+        "there is no writer {name:?}; choose auto, dual-mapping, file-write, protect, self-mem or pkeys"
     )]
     UnknownWriter { name: String },
 }

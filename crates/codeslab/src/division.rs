@@ -31,8 +31,7 @@ impl Division {
 
     #[inline]
     pub(crate) const fn granule(&self, slab: Protection) -> u64 {
-        let own_pages = needs_own_pages(self.writer);
-        if own_pages && !matches!(slab, Protection::ReadWrite) {
+        if needs_own_pages(self.writer, slab) {
             self.page_bytes
         } else {
             GRANULE

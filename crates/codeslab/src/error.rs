@@ -118,9 +118,9 @@ pub enum Error {
 pub struct Refusal {
     /// The system call or function.
     pub call: &'static str,
-    /// What it answered: an `errno` on Unix, `GetLastError` on Windows.
+    /// What it answered: an `errno` on Unix, `GetLastError` on Windows; 0 if the refusal was seen coming.
     pub errno: i32,
-    /// The bytes that it was about.
+    /// The bytes that it was about; 0 if it was about something else.
     pub size: u64,
     /// The limit that was met.
     pub limit: Limit,
@@ -128,11 +128,14 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of {:#x} bytes failed with error {}: {}",
-            self.call, self.size, self.errno, self.limit
-        )
+        f.write_str(self.call)?;
+        if self.size > 0 {
+            write!(f, " of {:#x} bytes", self.size)?;
+        }
+        if self.errno != 0 {
+            write!(f, " failed with error {}", self.errno)?;
+        }
+        write!(f, ": {}", self.limit)
     }
 }
 
@@ -154,6 +157,10 @@ pub enum Limit {
     OpenFiles,
     /// Memory.
     Memory,
+    /// The memory protection keys of a process.
+    ProtectionKeys,
+    /// What the processor can do, or the system with it.
+    Hardware,
     /// A security policy.
     Policy,
     /// The address is taken by somebody else.
@@ -173,6 +180,8 @@ impl Limit {
             Self::FileSize => "file-size",
             Self::OpenFiles => "open-files",
             Self::Memory => "memory",
+            Self::ProtectionKeys => "protection-keys",
+            Self::Hardware => "hardware",
             Self::Policy => "policy",
             Self::Occupied => "occupied",
             Self::Unknown => "unknown",
@@ -189,6 +198,8 @@ impl fmt::Display for Limit {
             Self::Data => "the limit on private memory is met; raise RLIMIT_DATA (ulimit -d)",
             Self::OpenFiles => "no file descriptor is left; raise RLIMIT_NOFILE (ulimit -n), or use the writer protect",
             Self::Memory => "the system has no memory left",
+            Self::ProtectionKeys => "the process has no protection key left",
+            Self::Hardware => "the processor does not offer it, or the system makes no use of it",
             Self::Policy => "a security policy forbids it",
             Self::Occupied => "the address is occupied",
             Self::Unknown => "the system gave no further reason",
@@ -312,7 +323,7 @@ impl Error {
 }
 
 impl Refusal {
-    /// Whether it would not have been refused if the process had used less.
+    /// Whether it would not have been refused if the process had used less of what every writer needs.
     #[must_use]
     pub const fn is_lack_of_resources(&self) -> bool {
         use Limit::{AddressSpace, Data, MapCount, Memory, OpenFiles};
@@ -332,7 +343,7 @@ impl Refusal {
             Limit::OpenFiles => "TOO_MANY_FILES",
             Limit::Data | Limit::Memory => "OUT_OF_MEMORY",
             Limit::Policy => "FORBIDDEN",
-            Limit::Occupied | Limit::Unknown => "SYSTEM",
+            Limit::ProtectionKeys | Limit::Hardware | Limit::Occupied | Limit::Unknown => "SYSTEM",
         }
     }
 }

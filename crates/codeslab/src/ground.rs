@@ -5,7 +5,7 @@
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
-use crate::lent::{Bases, Bytes, Lent, Publisher};
+use crate::lent::{Bases, Bytes, Lent, Publisher, needs_own_pages, write_private};
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -22,7 +22,7 @@ const DISCARD_BYTES: u64 = 64 << 10;
 pub(crate) const fn backing_for(writer: Writer) -> Backing {
     match writer {
         Writer::DualMapping | Writer::FileWrite => Backing::File,
-        Writer::Protect | Writer::SelfMem => Backing::Private,
+        Writer::Protect | Writer::SelfMem | Writer::Pkeys => Backing::Private,
     }
 }
 
@@ -136,7 +136,7 @@ impl Ground {
             match self.file_at(offset) {
                 Some((file, offset)) => platform.write_file(file, offset, traps)?,
                 // SAFETY: the callers' spans are new or nobody's, and private memory where there is no file.
-                None => unsafe { platform.write_self(self.at(offset), traps) }?,
+                None => unsafe { write_private(platform, self.writer, self.at(offset), traps) }?,
             }
         }
         Ok(())
@@ -176,7 +176,8 @@ impl Ground {
         protection: Protection,
     ) -> Result<Bytes, Refusal> {
         let base = match (self.writer, protection) {
-            (_, Protection::ReadWrite) | (Writer::Protect, _) => bases.private,
+            (_, Protection::ReadWrite) => bases.private,
+            (writer, slab) if needs_own_pages(writer, slab) => bases.private,
             (Writer::DualMapping, _) => bases.view,
             _ => None,
         };
@@ -204,6 +205,7 @@ impl Ground {
         Publisher {
             at: self.at(span.offset),
             size: span.size,
+            writer: self.writer,
             file: self.file_at(span.offset),
         }
     }
@@ -227,7 +229,9 @@ impl Ground {
                 Ok(())
             }
             // SAFETY: the caller's obligations.
-            (_, Writer::Protect) => unsafe { self.retract_pages(span, protection) },
+            (slab, writer) if needs_own_pages(writer, slab) => unsafe {
+                self.retract_pages(span, protection)
+            },
             (Protection::ReadOnly, _) => Ok(()),
             (Protection::ReadExecute, _) => match view {
                 Some(view) if span.size <= self.traps.len() as u64 => {

@@ -8,9 +8,32 @@ use crate::sys::{MemoryFile, Platform};
 use crate::writer::Writer;
 use std::ptr::NonNull;
 
-/// Whether spans of code and constants need pages of their own: where rights change, they change by the page.
-pub(crate) const fn needs_own_pages(writer: Writer) -> bool {
-    matches!(writer, Writer::Protect)
+/// Whether spans of a slab need pages of their own: where rights change, they change by the page.
+pub(crate) const fn needs_own_pages(writer: Writer, slab: Protection) -> bool {
+    match writer {
+        Writer::Protect => !matches!(slab, Protection::ReadWrite),
+        // Not every thread could read constants under a key.
+        Writer::Pkeys => matches!(slab, Protection::ReadOnly),
+        _ => false,
+    }
+}
+
+/// Writes where no thread may: to private memory that is published already, or looks as if it were.
+///
+/// # Safety
+/// The range is private memory that `writer` writes to, and nobody uses it.
+pub(crate) unsafe fn write_private(
+    platform: &dyn Platform,
+    writer: Writer,
+    at: Address,
+    bytes: &[u8],
+) -> Result<(), Refusal> {
+    match writer {
+        // SAFETY: the caller's obligations; this writer's code is mapped under the key.
+        Writer::Pkeys => unsafe { platform.write_keyed(at, bytes) },
+        // SAFETY: the caller's obligations.
+        _ => unsafe { platform.write_self(at, bytes) },
+    }
 }
 
 /// The bytes of a span that is being written.
@@ -56,8 +79,7 @@ impl Bytes {
     /// Whether what is written is what is executed, without anything more to do.
     #[inline]
     pub(crate) const fn are_published(&self, writer: Writer, slab: Protection) -> bool {
-        matches!(self, Self::InPlace(_))
-            && (matches!(slab, Protection::ReadWrite) || !needs_own_pages(writer))
+        matches!(self, Self::InPlace(_)) && !needs_own_pages(writer, slab)
     }
 
     pub(crate) const fn size(&self) -> u64 {
@@ -83,6 +105,7 @@ impl Bytes {
 pub(crate) struct Publisher {
     pub(crate) at: Address,
     pub(crate) size: u64,
+    pub(crate) writer: Writer,
     /// The file behind it, and where in the file it is.
     pub(crate) file: Option<(MemoryFile, u64)>,
 }
@@ -101,7 +124,9 @@ impl Publisher {
                 platform.write_file(file, offset, bytes)
             }
             // SAFETY: the span is private memory, and nobody else uses it before it is published.
-            (Bytes::Staged(bytes), None) => unsafe { platform.write_self(self.at, bytes) },
+            (Bytes::Staged(bytes), None) => unsafe {
+                write_private(platform, self.writer, self.at, bytes)
+            },
             // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
             (Bytes::InPlace(_), _) => unsafe { platform.protect(self.at, self.size, protection) },
         }

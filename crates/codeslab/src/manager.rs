@@ -255,7 +255,7 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
             maximum,
         });
     }
-    let writer = choose_writer(platform, options.writer, size)?;
+    let writer = choose_writer(platform, options, size)?;
     Ok(Configuration {
         block_size: size,
         code_model: model,
@@ -265,17 +265,22 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
     })
 }
 
-fn choose_writer(
-    platform: &dyn Platform,
-    wanted: Option<Writer>,
-    block_size: u64,
-) -> Result<Writer> {
-    if let Some(writer) = wanted {
+fn choose_writer(platform: &dyn Platform, options: &Options, block_size: u64) -> Result<Writer> {
+    if let Some(writer) = options.writer {
+        if !options.constants.can_be_read(writer) {
+            let reason =
+                "not every thread could read constants between its code; keep them separate";
+            return Err(Error::WriterUnavailable {
+                writer,
+                reason: reason.to_owned(),
+            });
+        }
         let probed = platform.probe(writer, block_size).map(|()| writer);
         return probed.map_err(|refusal| unavailable(writer, vec![refusal]));
     }
     let mut refusals = Vec::new();
-    for writer in Writer::ALL {
+    let suits = |writer: &Writer| options.constants.can_be_read(*writer);
+    for writer in Writer::ALL.into_iter().filter(suits) {
         match platform.probe(writer, block_size) {
             Ok(()) => return Ok(writer),
             Err(refusal) => refusals.push(refusal),

@@ -101,14 +101,19 @@ impl Mapping {
 
     fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
         let (platform, at) = (self.ground.platform(), self.ground.at(pages.offset));
-        let at_first = match self.ground.writer() {
-            Writer::SelfMem => protection,
-            // Written in place, and made executable or read-only when it is published.
-            _ => Protection::ReadWrite,
-        };
-        // SAFETY: the range is the block's and not mapped yet.
-        let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
-        self.ground.note_private(pages.offset, start);
+        if (self.ground.writer(), protection) == (Writer::Pkeys, Protection::ReadExecute) {
+            // SAFETY: the range is the block's and not mapped yet.
+            unsafe { platform.map_keyed(at, pages.size) }?;
+        } else {
+            let at_first = match self.ground.writer() {
+                Writer::SelfMem => protection,
+                // Written in place, and made executable or read-only when it is published.
+                _ => Protection::ReadWrite,
+            };
+            // SAFETY: the range is the block's and not mapped yet.
+            let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
+            self.ground.note_private(pages.offset, start);
+        }
         // SAFETY: the pages are new.
         unsafe { self.fill_private(pages, protection) };
         Ok(())
@@ -124,7 +129,7 @@ impl Mapping {
                 // SAFETY: pages of this writer are writable while nobody uses them.
                 unsafe { self.ground.fill_with_traps(base, pages) };
             }
-            (Protection::ReadExecute, Writer::SelfMem, _) => {
+            (Protection::ReadExecute, Writer::SelfMem | Writer::Pkeys, _) => {
                 // A system that refuses this refuses to publish as well, and that is where it is told.
                 let _ = self.ground.write_traps(pages);
             }

@@ -10,8 +10,16 @@ pub enum Constants {
     /// In pages of their own, which are not executable.
     #[default]
     Separate,
-    /// Between the code, on executable pages: fewer pages, and constants can be executed.
+    /// Between the code, on executable pages: fewer pages, and constants can be executed. Not with [`Writer::Pkeys`], whose
+    /// code not every thread can read.
     WithCode,
+}
+
+impl Constants {
+    /// Whether every thread can read constants that lie there if `writer` writes them.
+    pub(crate) const fn can_be_read(self, writer: Writer) -> bool {
+        !matches!((self, writer), (Self::WithCode, Writer::Pkeys))
+    }
 }
 
 /// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// How bytes get into pages that are executable.
 ///
-/// Whichever it is, no page is ever writable and executable through one address.
+/// Whichever it is, no thread can write to an address at which code can be executed, with one exception: with
+/// [`Writer::Pkeys`], a thread that is copying code, for the time of its copy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Writer {
@@ -16,18 +17,28 @@ pub enum Writer {
     Protect,
     /// `pwrite` into `/proc/self/mem`. Kernels are closing it.
     SelfMem,
+    /// Private pages under a memory protection key that keeps every thread from writing, except one that is copying code,
+    /// for the time of its copy. Needs a processor with such keys.
+    ///
+    /// Every thread can execute the code, in signal handlers too. Reading it as data is another matter: that can be done by
+    /// threads that have published or freed something with this writer, by those they started since, and not in signal
+    /// handlers. Constants can be read everywhere; they have pages of their own for each request, as with [`Writer::Protect`],
+    /// and cannot lie between the code. A process has 15 keys; all memories share one, which is taken when this writer is first
+    /// probed and kept.
+    Pkeys,
 }
 
 impl Writer {
     /// Every writer, in the order in which they are tried.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::DualMapping,
         Self::FileWrite,
         Self::Protect,
         Self::SelfMem,
+        Self::Pkeys,
     ];
 
-    /// `dual-mapping`, `file-write`, `protect` or `self-mem`.
+    /// `dual-mapping`, `file-write`, `protect`, `self-mem` or `pkeys`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,6 +46,7 @@ impl Writer {
             Self::FileWrite => "file-write",
             Self::Protect => "protect",
             Self::SelfMem => "self-mem",
+            Self::Pkeys => "pkeys",
         }
     }
 

@@ -121,6 +121,37 @@ fn the_first_writer_that_works_is_chosen_and_a_wish_that_cannot_be_met_is_refuse
 }
 
 #[test]
+fn constants_between_code_rule_out_a_writer_whose_code_not_every_thread_can_read() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let others = Writer::ALL
+        .into_iter()
+        .filter(|kind| *kind != Writer::Pkeys);
+    others.for_each(|kind| fake.forbid(kind));
+    let with_code = Options {
+        constants: Constants::WithCode,
+        ..Options::default()
+    };
+    let wish = Options {
+        writer: Some(Writer::Pkeys),
+        ..with_code.clone()
+    };
+    let refused = [with_code, wish].map(|options| {
+        let refused = CodeMemory::on(fake.clone(), &options).unwrap_err();
+        let Error::WriterUnavailable { writer, reason } = refused else {
+            panic!("{refused}")
+        };
+        (writer, reason.matches("policy").count())
+    });
+    assert_eq!(
+        refused,
+        [(Writer::DualMapping, 4), (Writer::Pkeys, 0)],
+        "of the others each has its own reason; the wish has another"
+    );
+    let separate = open(&fake, &Options::default()).configuration();
+    assert_eq!(separate.writer, Writer::Pkeys, "the last that works");
+}
+
+#[test]
 fn a_forked_child_is_refused_and_takes_nothing_from_its_parent() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let memory = open(&fake, &Options::default());
@@ -197,7 +228,7 @@ fn a_system_that_takes_nothing_back_and_gives_nothing_again_breaks_nothing() {
         fake.script(Script::From(0, Limit::Memory));
         let failed = fill();
         assert!(
-            failed.is_err() || kind == Writer::Protect || kind == Writer::SelfMem,
+            failed.is_err() || [Writer::Protect, Writer::SelfMem, Writer::Pkeys].contains(&kind),
             "{kind}"
         );
         drop(failed);

@@ -66,6 +66,8 @@ struct Mapped {
     size: u64,
     file: Option<(u64, u64)>,
     protection: Protection,
+    // Written by nothing but `write_keyed`.
+    keyed: bool,
 }
 
 #[derive(Debug)]
@@ -458,6 +460,7 @@ impl Platform for Fake {
                 size,
                 file: Some((file.0, offset)),
                 protection,
+                keyed: false,
             },
         );
         Ok(())
@@ -528,6 +531,7 @@ impl Platform for Fake {
                 size,
                 file: None,
                 protection,
+                keyed: false,
             },
         );
         let (base, heap) = state.reservation_of(at, size);
@@ -561,6 +565,7 @@ impl Platform for Fake {
                 whole.file.is_none() && here.distance(start) < whole.size,
                 "{here} is not private memory"
             );
+            assert!(!whole.keyed, "{here} keeps its rights");
             done += state.split_private(start, whole, here, size - done, protection);
         }
         Ok(())
@@ -569,12 +574,42 @@ impl Platform for Fake {
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
         let mut state = self.state();
         state.enter("write_self", bytes.len() as u64)?;
-        let (base, heap) = state.reservation_of(at, bytes.len() as u64);
-        // SAFETY: the range is inside the reservation, and `bytes` is not.
-        unsafe {
-            heap.at(at.distance(base))
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
-        };
+        assert!(
+            !state.is_keyed(at, bytes.len() as u64),
+            "{at} is written by nothing but write_keyed"
+        );
+        state.copy_in(at, bytes);
+        Ok(())
+    }
+
+    unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        assert_eq!(
+            (at.value() | size) % self.facts.granularity,
+            0,
+            "not a multiple of the granularity"
+        );
+        let mut state = self.state();
+        state.enter("map_keyed", size)?;
+        state.insert(
+            at,
+            Mapped {
+                size,
+                file: None,
+                protection: Protection::ReadExecute,
+                keyed: true,
+            },
+        );
+        Ok(())
+    }
+
+    unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.enter("write_keyed", bytes.len() as u64)?;
+        assert!(
+            state.is_keyed(at, bytes.len() as u64),
+            "{at} was not mapped by map_keyed"
+        );
+        state.copy_in(at, bytes);
         Ok(())
     }
 
@@ -619,6 +654,31 @@ impl Platform for Fake {
 }
 
 impl State {
+    /// Copies bytes into private memory.
+    fn copy_in(&self, at: Address, bytes: &[u8]) {
+        let (base, heap) = self.reservation_of(at, bytes.len() as u64);
+        // SAFETY: the range is inside the reservation, and `bytes` is not.
+        unsafe {
+            heap.at(at.distance(base))
+                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+        };
+    }
+
+    /// Whether a range is under the key. All of it must be, or nothing.
+    fn is_keyed(&self, at: Address, size: u64) -> bool {
+        let wanted = Window::of_range(at, size).expect("a range");
+        let met = self.mapped.iter().filter(|(start, mapped)| {
+            Window::of_range(**start, mapped.size)
+                .is_some_and(|range| range.intersect(wanted).is_some())
+        });
+        let keyed: Vec<bool> = met.map(|(_, mapped)| mapped.keyed).collect();
+        assert!(
+            keyed.windows(2).all(|pair| pair[0] == pair[1]),
+            "{wanted} is only partly under the key"
+        );
+        keyed.contains(&true)
+    }
+
     /// Gives the part of `whole` from `here` on, at most `size` bytes, another protection. Tells how many bytes that were.
     fn split_private(
         &mut self,
@@ -645,6 +705,7 @@ impl State {
                         size,
                         file: None,
                         protection,
+                        keyed: false,
                     },
                 );
             }

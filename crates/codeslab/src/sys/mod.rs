@@ -13,7 +13,8 @@
 //! - **Places** outside of [`Facts::addresses`] are never asked for.
 //! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
 //!   is first written. Fresh ones are zero.
-//! - **No access right is ever both** writable and executable at one address.
+//! - **No access right is ever both** writable and executable at one address, in any thread that is not inside
+//!   [`Platform::write_keyed`].
 //! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.
 //! - Every function may be called from any thread, for different ranges at once.
 //!
@@ -156,6 +157,20 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// # Safety
     /// The range is private memory, and nobody uses it.
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// Maps zeroed private memory into a reservation that every thread can execute, and none can write by itself. Only
+    /// threads that have written to such memory, and those they start, can be relied on to read it.
+    ///
+    /// # Safety
+    /// The range is reserved, not mapped, and the caller's.
+    unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Writes to what [`Platform::map_keyed`] mapped. This thread has the right to do so until the call returns, and runs
+    /// nothing else meanwhile.
+    ///
+    /// # Safety
+    /// The range was mapped so, nobody uses it, and `bytes` lie elsewhere.
+    unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
 
     /// Gives the memory behind part of private memory back; it reads as zero afterwards.
     ///

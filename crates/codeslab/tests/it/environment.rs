@@ -126,7 +126,7 @@ fn nonsense_in_the_environment_is_refused_by_variable_and_value() {
     assert!(
         error
             .to_string()
-            .contains("auto, dual-mapping, file-write, protect, self-mem"),
+            .contains("auto, dual-mapping, file-write, protect, self-mem, pkeys"),
         "{error}"
     );
 }

@@ -9,6 +9,8 @@
 mod environment;
 mod execution;
 mod faults;
+#[cfg(target_arch = "x86_64")]
+mod pkeys;
 mod placement;
 mod refusals;
 mod support;

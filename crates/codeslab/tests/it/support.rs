@@ -20,16 +20,20 @@ pub(crate) fn byte_at(at: Address) -> u8 {
     unsafe { std::ptr::read_volatile(at.value() as *const u8) }
 }
 
-/// Every writer that works here, as a memory.
+/// Every writer that works here, as a memory; or only the one that `CODESLAB_TEST_ONLY` names, where machines are slow.
 pub(crate) fn memories() -> Vec<(Writer, CodeMemory)> {
+    let only = std::env::var("CODESLAB_TEST_ONLY").ok();
     let status = codeslab::capabilities()
         .expect("a supported platform")
         .writers;
     let available = status
         .into_iter()
         .filter(|status| status.unavailable.is_none())
-        .map(|status| status.writer);
-    available.map(|writer| (writer, memory(writer))).collect()
+        .map(|status| status.writer)
+        .filter(|writer| only.as_deref().is_none_or(|only| only == writer.name()));
+    let memories: Vec<_> = available.map(|writer| (writer, memory(writer))).collect();
+    assert!(!memories.is_empty(), "there is a writer to test");
+    memories
 }
 
 pub(crate) fn memory(writer: Writer) -> CodeMemory {

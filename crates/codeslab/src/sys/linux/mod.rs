@@ -13,6 +13,7 @@
 
 mod fork;
 mod maps;
+mod pkeys;
 mod probe;
 
 use super::gaps::{AddressMap, KeptClear, Snapshot};
@@ -252,6 +253,17 @@ impl Platform for Linux {
             .open("/proc/self/mem")
             .map_err(refused)?;
         memory.write_all_at(bytes, at.value()).map_err(refused)
+    }
+
+    unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the caller's obligations.
+        unsafe { pkeys::Key::of_process()?.map(at, size) }
+    }
+
+    unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
+        // SAFETY: the caller's obligations; the range is under the one key that there is.
+        unsafe { pkeys::Key::of_process()?.write(at, bytes) };
+        Ok(())
     }
 
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ pub(super) fn probe(linux: &Linux, writer: Writer, file_size: u64) -> Result<(),
     let result = match writer {
         Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size, file_size),
         Writer::Protect | Writer::SelfMem => through_private(linux, writer, at, size),
+        Writer::Pkeys => through_keyed(linux, at, size),
     };
     let result = result.and_then(|()| call(at));
     // SAFETY: the reservation is ours, and the call has returned. Nothing would use what a failure leaves behind.
@@ -70,6 +71,13 @@ fn through_private(linux: &Linux, writer: Writer, at: Address, size: u64) -> Res
         unsafe { linux.write_self(at, &ANSWER) }?;
     }
     Ok(())
+}
+
+fn through_keyed(linux: &Linux, at: Address, size: u64) -> Result<(), Refusal> {
+    // SAFETY: the range is our own reservation.
+    unsafe { linux.map_keyed(at, size) }?;
+    // SAFETY: the page is fresh, longer than the code, and nobody but us uses it.
+    unsafe { linux.write_keyed(at, &ANSWER) }
 }
 
 fn call(at: Address) -> Result<(), Refusal> {
