@@ -1,10 +1,15 @@
 //! The two states of an allocation, as two types.
+#![allow(
+    unsafe_code,
+    reason = "an allocation in flight has its bytes to itself"
+)]
 
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, SectionId};
+use crate::lent::Lent;
 use crate::protection::Protection;
-use crate::shard::{Carved, Segments, Tenant};
+use crate::shard::{Carved, Tenant};
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -24,20 +29,23 @@ use crate::shard::{Carved, Segments, Tenant};
 pub struct InFlightAllocation {
     // Invariant: there until it is published.
     allocation: Option<Allocation>,
-    segments: Segments,
+    lent: Lent,
     layout: Layout,
 }
 
 impl InFlightAllocation {
     #[inline]
     pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
-        let mut segments = [None, None, None];
-        let tenant = carved.lend(layout, &mut segments)?;
-        Ok(Self {
+        let Carved { tenant, bases } = carved;
+        let mut in_flight = Self {
             allocation: Some(Allocation { tenant }),
-            segments,
+            lent: Lent::new(bases),
             layout: layout.clone(),
-        })
+        };
+        if let Some(allocation) = &in_flight.allocation {
+            allocation.tenant.stage(&mut in_flight.lent, layout)?;
+        }
+        Ok(in_flight)
     }
 
     /// The layout it was made from.
@@ -79,11 +87,21 @@ impl InFlightAllocation {
     /// If `section` comes from another layout that has more sections.
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
-        let Some(bytes) = &mut self.segments[section.protection.index()] else {
+        let Some(allocation) = &self.allocation else {
             return &mut [];
         };
+        let segment = self.layout.segment(section.protection).size;
+        // SAFETY: it was lent for this allocation, with this layout.
+        let bytes = unsafe {
+            allocation
+                .tenant
+                .bytes_mut(&mut self.lent, section.protection, segment)
+        };
+        if bytes.is_empty() {
+            return bytes;
+        }
         let start = section.offset as usize;
-        &mut bytes.as_mut()[start..start + section.size as usize]
+        &mut bytes[start..start + section.size as usize]
     }
 
     /// Copies `bytes` to `offset` bytes behind the start of the section.
@@ -119,7 +137,7 @@ impl InFlightAllocation {
     pub fn finalize(mut self) -> Result<Allocation> {
         if let Some(allocation) = &self.allocation {
             // An error drops `self`, which takes everything back.
-            allocation.tenant.publish(&self.segments)?;
+            allocation.tenant.publish(&self.lent, &self.layout)?;
             allocation.tenant.note_landed();
         }
         Ok(self.allocation.take().expect("an allocation in flight"))

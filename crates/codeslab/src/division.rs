@@ -1,6 +1,6 @@
 //! How a block is divided, and what a request wants of each division. Pure.
 
-use crate::lent::needs_own_pages;
+use crate::lent::{Home, home, needs_own_pages};
 use crate::options::Constants;
 use crate::protection::Protection;
 use crate::span::Span;
@@ -36,6 +36,18 @@ impl Division {
         } else {
             GRANULE
         }
+    }
+
+    /// Whether anything is written elsewhere first.
+    #[inline]
+    pub(crate) const fn stages(&self) -> bool {
+        matches!(home(self.writer, Protection::ReadExecute), Home::Staged)
+    }
+
+    /// Whether anything is left to do with what is written.
+    #[inline]
+    pub(crate) const fn publishes(&self) -> bool {
+        !matches!(home(self.writer, Protection::ReadExecute), Home::View)
     }
 
     /// Granules of [`GRANULE`] that `size` bytes take. The size is that of a segment, so it does not overflow.

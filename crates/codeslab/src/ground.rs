@@ -5,7 +5,7 @@
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
-use crate::lent::{Bases, Bytes, Lent, Publisher, needs_own_pages, write_private};
+use crate::lent::{Publisher, needs_own_pages, write_private};
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -162,42 +162,14 @@ impl Ground {
         pieces.map(move |done| (done, &traps[..piece.min((size - done) as usize)]))
     }
 
-    /// The bytes of a span that was carved for one request, to be written before it is published. Data reads as zero.
-    ///
-    /// # Safety
-    /// `size` is at most the span's. The span is committed for `protection`, and was carved for the caller, who has not
-    /// borrowed it already. `bases` are the block's. The view is there if the writer has one, and stays until the bytes are given back.
-    #[inline]
-    pub(crate) unsafe fn lend(
-        &self,
-        bases: Bases,
-        span: Span,
-        size: u64,
-        protection: Protection,
-    ) -> Result<Bytes, Refusal> {
-        let base = match (self.writer, protection) {
-            (_, Protection::ReadWrite) => bases.private,
-            (writer, slab) if needs_own_pages(writer, slab) => bases.private,
-            (Writer::DualMapping, _) => bases.view,
-            _ => None,
-        };
-        let Some(base) = base else {
-            return self.stage(size);
-        };
-        let start = base.as_ptr().wrapping_add(span.offset as usize);
-        let start = NonNull::new(start).expect("committed memory is not at zero");
-        // SAFETY: the span is committed and writable there, and the caller has it to itself.
-        Ok(Bytes::InPlace(unsafe { Lent::new(start, size as usize) }))
-    }
-
     /// Bytes that are written elsewhere first. They begin as traps.
-    fn stage(&self, size: u64) -> Result<Bytes, Refusal> {
+    pub(crate) fn stage(&self, size: u64) -> Result<Box<[u8]>, Refusal> {
         let mut bytes = Vec::new();
         let reserved = bytes.try_reserve_exact(size as usize);
         reserved.map_err(|_| Refusal::foreseen("malloc", size, Limit::Memory))?;
         self.traps(size)
             .for_each(|(_, traps)| bytes.extend_from_slice(traps));
-        Ok(Bytes::Staged(bytes.into_boxed_slice()))
+        Ok(bytes.into_boxed_slice())
     }
 
     /// What it takes to publish a span, without the block and its lock.

@@ -36,35 +36,25 @@ pub(crate) unsafe fn write_private(
     }
 }
 
-/// The bytes of a span that is being written.
-#[derive(Debug)]
-pub(crate) enum Bytes {
-    /// In their place.
-    InPlace(Lent),
+/// Where the spans of a slab are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Home {
+    /// In the writable view.
+    View,
+    /// In their place, which is writable until they are published.
+    Private,
     /// Elsewhere until they are published.
-    Staged(Box<[u8]>),
+    Staged,
 }
 
-/// Memory that only the holder uses until it lets go.
-#[derive(Debug)]
-pub(crate) struct Lent {
-    // Invariant: valid for reads and writes of `size` bytes, and nobody else uses them.
-    start: NonNull<u8>,
-    size: usize,
-}
-
-// SAFETY: it has the memory to itself, like a Box.
-unsafe impl Send for Lent {}
-// SAFETY: shared use only reads.
-unsafe impl Sync for Lent {}
-
-impl Lent {
-    /// Lends memory.
-    ///
-    /// # Safety
-    /// It is valid for reads and writes of `size` bytes, and nobody else uses it, until the value is dropped.
-    pub(crate) const unsafe fn new(start: NonNull<u8>, size: usize) -> Self {
-        Self { start, size }
+/// Where the spans of a slab are written.
+#[inline]
+pub(crate) const fn home(writer: Writer, slab: Protection) -> Home {
+    match (writer, slab) {
+        (_, Protection::ReadWrite) => Home::Private,
+        (writer, slab) if needs_own_pages(writer, slab) => Home::Private,
+        (Writer::DualMapping, _) => Home::View,
+        _ => Home::Staged,
     }
 }
 
@@ -75,28 +65,68 @@ pub(crate) struct Bases {
     pub(crate) private: Option<NonNull<u8>>,
 }
 
-impl Bytes {
-    /// Whether what is written is what is executed, without anything more to do.
+/// The bytes of a request that is being written.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    bases: Bases,
+    // What is written elsewhere, by segment.
+    staged: Vec<(Protection, Box<[u8]>)>,
+}
+
+// SAFETY: it refers to memory that only one request has, like a Box.
+unsafe impl Send for Lent {}
+// SAFETY: shared use only reads.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    /// Lends nothing that is written elsewhere yet.
     #[inline]
-    pub(crate) const fn are_published(&self, writer: Writer, slab: Protection) -> bool {
-        matches!(self, Self::InPlace(_)) && !needs_own_pages(writer, slab)
-    }
-
-    pub(crate) const fn size(&self) -> u64 {
-        match self {
-            Self::InPlace(lent) => lent.size as u64,
-            Self::Staged(bytes) => bytes.len() as u64,
+    pub(crate) const fn new(bases: Bases) -> Self {
+        Self {
+            bases,
+            staged: Vec::new(),
         }
     }
 
-    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
-        match self {
-            // SAFETY: the invariant of `Lent`.
-            Self::InPlace(lent) => unsafe {
-                std::slice::from_raw_parts_mut(lent.start.as_ptr(), lent.size)
-            },
-            Self::Staged(bytes) => bytes,
-        }
+    /// Has a segment written elsewhere, into `bytes` first.
+    pub(crate) fn stage(&mut self, protection: Protection, bytes: Box<[u8]>) -> Option<()> {
+        self.staged.try_reserve(1).ok()?;
+        self.staged.push((protection, bytes));
+        Some(())
+    }
+
+    /// The bytes of a segment that are written elsewhere.
+    pub(crate) fn staged(&self, protection: Protection) -> Option<&[u8]> {
+        let mut staged = self.staged.iter();
+        staged.find_map(|(one, bytes)| (*one == protection).then_some(&**bytes))
+    }
+
+    /// The bytes of a segment, `size` bytes from `offset` on in the block or wherever they are written.
+    ///
+    /// # Safety
+    /// They are committed, nobody else's, and written at `home`. The bases are the block's still.
+    pub(crate) unsafe fn bytes_mut(
+        &mut self,
+        home: Home,
+        protection: Protection,
+        offset: u64,
+        size: u64,
+    ) -> &mut [u8] {
+        let base = match home {
+            Home::View => self.bases.view,
+            Home::Private => self.bases.private,
+            Home::Staged => {
+                let mut staged = self.staged.iter_mut();
+                let found = staged.find(|(one, _)| *one == protection);
+                return found.map_or(&mut [], |(_, bytes)| &mut bytes[..size as usize]);
+            }
+        };
+        let Some(base) = base else {
+            return &mut [];
+        };
+        let start = base.as_ptr().wrapping_add(offset as usize);
+        // SAFETY: the caller's obligations.
+        unsafe { std::slice::from_raw_parts_mut(start, size as usize) }
     }
 }
 
@@ -111,24 +141,20 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Makes `bytes`, which [`Mapping::lend`] gave for this span and which are not published yet, what is read and executed
-    /// there.
+    /// Makes what was written for this span, and is not published yet, what is read and executed there: what is `staged`, or
+    /// else what is in its place.
     pub(crate) fn publish(
         &self,
         platform: &dyn Platform,
-        bytes: &Bytes,
+        staged: Option<&[u8]>,
         protection: Protection,
     ) -> Result<(), Refusal> {
-        match (bytes, self.file) {
-            (Bytes::Staged(bytes), Some((file, offset))) => {
-                platform.write_file(file, offset, bytes)
-            }
+        match (staged, self.file) {
+            (Some(bytes), Some((file, offset))) => platform.write_file(file, offset, bytes),
             // SAFETY: the span is private memory, and nobody else uses it before it is published.
-            (Bytes::Staged(bytes), None) => unsafe {
-                write_private(platform, self.writer, self.at, bytes)
-            },
-            // SAFETY: the span has pages of its own and is written through `bytes` only, which is given back now.
-            (Bytes::InPlace(_), _) => unsafe { platform.protect(self.at, self.size, protection) },
+            (Some(bytes), None) => unsafe { write_private(platform, self.writer, self.at, bytes) },
+            // SAFETY: the span has pages of its own, and nobody writes to it any more.
+            (None, _) => unsafe { platform.protect(self.at, self.size, protection) },
         }
     }
 }

@@ -14,11 +14,11 @@ use crate::biased::{Biased, Guard};
 use crate::block::Block;
 use crate::blocks::{Blocks, Held, Returned};
 use crate::division::{GRANULE, Spans};
-use crate::error::{Error, Limit, Refusal, Result};
+use crate::error::{Limit, Refusal, Result};
 use crate::ground::Ground;
 use crate::layout::Layout;
 use crate::ledger::Ledger;
-use crate::lent::{Bases, Bytes};
+use crate::lent::{Bases, Home, Lent, home, needs_own_pages};
 use crate::magazine::Shape;
 use crate::place::Place;
 use crate::protection::Protection;
@@ -59,9 +59,8 @@ pub(crate) struct Head {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Carved {
-    head: NonNull<Head>,
-    spans: Spans,
-    bases: Bases,
+    pub(crate) tenant: Tenant,
+    pub(crate) bases: Bases,
 }
 
 /// What is carved out of a block for one request. Dropping it gives it back.
@@ -76,9 +75,6 @@ pub(crate) struct Tenant {
 unsafe impl Send for Tenant {}
 // SAFETY: likewise.
 unsafe impl Sync for Tenant {}
-
-/// The bytes of each segment that is being written.
-pub(crate) type Segments = [Option<Bytes>; 3];
 
 /// Blocks of which nothing is used, on their way back to the system.
 #[must_use]
@@ -164,7 +160,7 @@ impl Shard {
             if let Some(shape) = &shape
                 && let Some((index, spans)) = blocks.reuse(shape, window)?
             {
-                return Ok(Carved::new(blocks, index, spans));
+                return self.settle(blocks, index, &spans);
             }
             self.carve(blocks, layout, window)
         });
@@ -187,11 +183,33 @@ impl Shard {
         if !self.shared.is_oversize(layout)
             && let Some((index, spans)) = blocks.carve(&parts, window)?
         {
-            return Ok(Carved::new(blocks, index, spans));
+            return self.settle(blocks, index, &spans);
         }
         let (block, spans) = self.shared.new_block(&parts, window, blocks.code_share())?;
         let index = blocks.adopt(Box::new(block), |index, block| self.head(index, block));
-        Ok(Carved::new(blocks, index, spans))
+        self.settle(blocks, index, &spans)
+    }
+
+    /// Says whose the spans are now. If there is no memory for that, they are taken back.
+    #[inline]
+    fn settle(
+        &self,
+        blocks: &mut Blocks<Arc<Head>>,
+        index: usize,
+        spans: &Spans,
+    ) -> Result<Carved> {
+        let Some(place) = Place::new(spans) else {
+            self.note_landed();
+            self.take_back(blocks, index as u32, *spans, false);
+            return Err(Refusal::foreseen("malloc", 16, Limit::Memory).into());
+        };
+        Ok(Carved {
+            tenant: Tenant {
+                head: NonNull::from(&**blocks.head(index)),
+                place,
+            },
+            bases: blocks.block(index).mapping().bases(),
+        })
     }
 
     fn head(self: &Arc<Self>, index: usize, block: &Block) -> Arc<Head> {
@@ -299,58 +317,6 @@ impl Shard {
     }
 }
 
-impl Carved {
-    #[inline]
-    fn new(blocks: &Blocks<Arc<Head>>, index: usize, spans: Spans) -> Self {
-        Self {
-            head: NonNull::from(&**blocks.head(index)),
-            spans,
-            bases: blocks.block(index).mapping().bases(),
-        }
-    }
-
-    /// Whose it is and where it is written, under no lock. If there is no memory for that, it is given back.
-    #[inline]
-    pub(crate) fn lend(self, layout: &Layout, segments: &mut Segments) -> Result<Tenant> {
-        let Some(place) = Place::new(&self.spans) else {
-            return Err(self.give_back(Refusal::foreseen("malloc", 16, Limit::Memory)));
-        };
-        let tenant = Tenant {
-            head: self.head,
-            place,
-        };
-        let Head { shard, ground, .. } = tenant.head();
-        for protection in Protection::ALL {
-            if let Some(span) = self.spans.get(protection) {
-                let slab = shard.shared.division().slab_of(protection);
-                let size = layout.segment(protection).size;
-                // SAFETY: the span was carved for the caller just now, so it is committed, nobody else's, and lent once. The view was
-                // open when it was carved, and is not closed while anything of the block is in flight.
-                match unsafe { ground.lend(self.bases, span, size, slab) } {
-                    Ok(bytes) => segments[protection.index()] = Some(bytes),
-                    Err(refusal) => {
-                        tenant.note_landed();
-                        return Err(refusal.into());
-                    }
-                }
-            }
-        }
-        Ok(tenant)
-    }
-
-    #[cold]
-    fn give_back(&self, refusal: Refusal) -> Error {
-        let emptied = {
-            // SAFETY: the block lives as long as something is carved from it.
-            let head = unsafe { self.head.as_ref() };
-            head.shard.note_landed();
-            head.shard.free_spans(head, self.spans)
-        };
-        emptied.retire();
-        refusal.into()
-    }
-}
-
 impl Head {
     #[inline]
     fn spans_at(&self, place: &Place) -> Spans {
@@ -397,38 +363,87 @@ impl Tenant {
         self.head().ledger.range().first().checked_add(offset)
     }
 
-    /// Makes what was lent executable, readable, writable, each as it should be.
+    /// Has what cannot be written in its place written elsewhere, for a request with this layout.
     #[inline]
-    pub(crate) fn publish(&self, segments: &Segments) -> Result<()> {
-        let shared = self.shared();
-        shared.check_process()?;
+    pub(crate) fn stage(&self, lent: &mut Lent, layout: &Layout) -> Result<()> {
+        if self.shared().division().stages() {
+            self.stage_all(lent, layout)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn stage_all(&self, lent: &mut Lent, layout: &Layout) -> Result<()> {
         for protection in Protection::ALL {
-            let slab = shared.division().slab_of(protection);
-            let Some(bytes) = &segments[protection.index()] else {
-                continue;
-            };
-            if !bytes.are_published(shared.division().writer, slab) {
-                self.publish_segment(protection, bytes, slab)?;
-            }
-            if let (Protection::ReadExecute, Some(at)) = (slab, self.address(protection)) {
-                shared.platform().synchronize_instructions(at, bytes.size());
+            let size = layout.segment(protection).size;
+            if size > 0 && self.home(protection) == Home::Staged {
+                let bytes = self.head().ground.stage(size)?;
+                let staged = lent.stage(protection, bytes);
+                staged.ok_or(Refusal::foreseen("malloc", size, Limit::Memory))?;
             }
         }
         Ok(())
     }
 
-    fn publish_segment(
+    fn slab_of(&self, protection: Protection) -> Protection {
+        self.shared().division().slab_of(protection)
+    }
+
+    fn home(&self, protection: Protection) -> Home {
+        home(self.shared().division().writer, self.slab_of(protection))
+    }
+
+    /// The bytes of a segment of `size` bytes, to be written before it is published. Data reads as zero.
+    ///
+    /// # Safety
+    /// It was lent for this tenant, which is not published yet. The segment is as large.
+    pub(crate) unsafe fn bytes_mut<'a>(
         &self,
+        lent: &'a mut Lent,
         protection: Protection,
-        bytes: &Bytes,
-        slab: Protection,
-    ) -> Result<()> {
+        size: u64,
+    ) -> &'a mut [u8] {
         let Some(offset) = self.place.offset(protection) else {
-            return Ok(());
+            return &mut [];
         };
-        let Head { ledger, ground, .. } = self.head();
-        let publisher = ground.publisher(ledger.runs(slab).run_at(offset));
-        publisher.publish(ground.platform(), bytes, slab)?;
+        // SAFETY: the span was carved for this tenant, so it is committed and nobody else's. The view was open when it was carved, and is
+        // not closed while anything of the block is in flight.
+        unsafe { lent.bytes_mut(self.home(protection), protection, offset, size) }
+    }
+
+    /// Makes what was lent executable, readable, writable, each as it should be.
+    #[inline]
+    pub(crate) fn publish(&self, lent: &Lent, layout: &Layout) -> Result<()> {
+        let shared = self.shared();
+        shared.check_process()?;
+        if shared.division().publishes() {
+            self.publish_all(lent)?;
+        }
+        let synchronize = |protection| {
+            if let (Protection::ReadExecute, Some(at)) =
+                (self.slab_of(protection), self.address(protection))
+            {
+                let size = layout.segment(protection).size;
+                shared.platform().synchronize_instructions(at, size);
+            }
+        };
+        Protection::ALL.into_iter().for_each(synchronize);
+        Ok(())
+    }
+
+    #[cold]
+    fn publish_all(&self, lent: &Lent) -> Result<()> {
+        for protection in Protection::ALL {
+            let slab = self.slab_of(protection);
+            let staged = lent.staged(protection);
+            let is_published =
+                staged.is_none() && !needs_own_pages(self.shared().division().writer, slab);
+            if let (false, Some(offset)) = (is_published, self.place.offset(protection)) {
+                let Head { ledger, ground, .. } = self.head();
+                let publisher = ground.publisher(ledger.runs(slab).run_at(offset));
+                publisher.publish(ground.platform(), staged, slab)?;
+            }
+        }
         Ok(())
     }
 
