@@ -6,7 +6,7 @@
 
 use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::layout::{Layout, SectionId};
+use crate::layout::{Layout, Section, SectionId};
 use crate::lent::Lent;
 use crate::protection::Protection;
 use crate::shard::{Carved, Tenant};
@@ -126,6 +126,49 @@ impl InFlightAllocation {
         Ok(())
     }
 
+    /// Makes a section smaller: for a compiler that asks for as much as it may need and learns later how much it is. What is
+    /// behind the last section of a segment is given back at once; other sections only become smaller. Addresses stay.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+    /// # let memory = CodeMemory::new(Options::default())?;
+    /// let mut layout = Layout::new();
+    /// let code = layout.add(Protection::ReadExecute, 4096, 16)?;
+    /// let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    /// in_flight.write(code, 0, &[0xc3])?; // ret
+    /// in_flight.shrink(code, 1)?;
+    /// assert_eq!(memory.stats().used_bytes, 16);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] if it would become larger; [`Error::Forked`] in a child process. Nothing changes then.
+    ///
+    /// # Panics
+    /// If `section` comes from another layout that has more sections.
+    pub fn shrink(&mut self, section: SectionId, size: u64) -> Result<()> {
+        let Section {
+            protection,
+            size: before,
+            ..
+        } = self.layout.section(section);
+        if size > before {
+            return Err(Error::OutOfBounds {
+                offset: 0,
+                length: size,
+                size: before,
+            });
+        }
+        if let Some(Allocation { tenant }) = &self.allocation {
+            tenant.shared().check_process()?;
+            self.layout.shrink(section, size);
+            let left = self.layout.segment(protection).size;
+            self.lent.shrink(protection, left);
+            tenant.shrink(protection, left);
+        }
+        Ok(())
+    }
+
     /// Publishes it: code becomes executable, constants read-only, and every processor sees the bytes.
     ///
     /// # Errors
@@ -137,10 +180,39 @@ impl InFlightAllocation {
     pub fn finalize(mut self) -> Result<Allocation> {
         if let Some(allocation) = &self.allocation {
             // An error drops `self`, which takes everything back.
-            allocation.tenant.publish(&self.lent, &self.layout)?;
+            allocation.tenant.publish(&self.lent)?;
+            let platform = allocation.tenant.shared().platform();
+            for range in allocation.tenant.executed(&self.layout) {
+                platform.synchronize_instructions(&[range]);
+            }
             allocation.tenant.note_landed();
         }
         Ok(self.allocation.take().expect("an allocation in flight"))
+    }
+
+    /// Publishes many: see [`crate::CodeMemory::finalize_all`].
+    pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
+        let mut executed = Vec::new();
+        for one in &batch {
+            if let Some(Allocation { tenant }) = &one.allocation {
+                // An error drops the batch, which takes everything back.
+                tenant.publish(&one.lent)?;
+                executed.extend(tenant.executed(&one.layout));
+            }
+        }
+        let first = batch.first().and_then(|one| one.allocation.as_ref());
+        if let Some(Allocation { tenant }) = first {
+            tenant
+                .shared()
+                .platform()
+                .synchronize_instructions(&executed);
+        }
+        Ok(batch.into_iter().filter_map(Self::into_published).collect())
+    }
+
+    fn into_published(mut self) -> Option<Allocation> {
+        let allocation = self.allocation.take();
+        allocation.inspect(|published| published.tenant.note_landed())
     }
 
     /// Gives it back unpublished. Dropping it does the same.

@@ -9,6 +9,7 @@
 
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, UnsafeCell, fence, yield_now};
 use std::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
 
 /// What makes every thread of this process execute a full barrier.
 pub(crate) trait ProcessBarrier {
@@ -77,10 +78,7 @@ impl<T> Biased<T> {
     #[cold]
     fn lock_out(&self, is_owner: bool, barrier: &impl ProcessBarrier) -> MutexGuard<'_, ()> {
         // Nothing panics while it is held, but for a broken invariant of ours; going on is no worse than stopping everybody.
-        let others = self
-            .others
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_owner {
             self.locked_out.store(true, Ordering::Relaxed);
             others_barrier(barrier);

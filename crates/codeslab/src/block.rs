@@ -12,6 +12,7 @@ use crate::error::{Limit, Refusal};
 use crate::ground::Ground;
 use crate::idle::Chunks;
 use crate::ledger::Ledger;
+use crate::lent::needs_own_pages;
 use crate::mapping::Mapping;
 use crate::protection::Protection;
 use crate::slab::Slab;
@@ -44,6 +45,8 @@ pub(crate) struct Block {
     code_share: u64,
     // Invariant: requests of which spans are carved.
     tenants: u64,
+    // Mappings that were taken from the budget: as many as there are, or may be when what is under way is done.
+    counted_mappings: u64,
 }
 
 impl Block {
@@ -56,6 +59,7 @@ impl Block {
         let ledger = Ledger::new(ground.range(), division.granularity, runs);
         let chunks = Chunks::new(size, division.granularity).ok_or(no_memory.clone())?;
         let unused = SpanSet::from_iter([Span { offset: 0, size }]);
+        ground.budget().map(1)?;
         Ok(Self {
             mapping: Mapping::new(Arc::new(ground)),
             division,
@@ -68,6 +72,7 @@ impl Block {
             step: 0,
             code_share: TYPICAL_CODE_SHARE,
             tenants: 0,
+            counted_mappings: 1,
         })
     }
 
@@ -122,7 +127,8 @@ impl Block {
                 part.and_then(|part| self.slabs[part.slab.index()].carve(part.size, part.align));
         }
         let grown = if self.has_room(parts, &spans) {
-            self.grow_and_carve(parts, &mut spans)
+            self.count_mappings_to_come(parts, &spans)
+                .and_then(|()| self.grow_and_carve(parts, &mut spans))
         } else {
             Ok(false)
         };
@@ -133,7 +139,7 @@ impl Block {
             }
             Ok(grown)
         });
-        match carved {
+        let carved = match carved {
             Ok(true) => {
                 self.tenants += 1;
                 Ok(Some(Spans::of(&spans)))
@@ -143,7 +149,9 @@ impl Block {
                 self.note_too_large(parts, &spans);
                 failed.map(|_| None)
             }
-        }
+        };
+        self.count_mappings();
+        carved
     }
 
     /// Brings back memory under the spans that went back to the system.
@@ -239,6 +247,33 @@ impl Block {
         })
     }
 
+    /// Takes back the end of a span, all but the first `size` bytes, which nobody uses. What the system does not let us clean stays.
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    pub(crate) fn shrink(&mut self, protection: Protection, offset: u64, size: u64) {
+        let slab = self.division.slab_of(protection);
+        let span = self.slab(slab).span_at(offset);
+        // A span keeps a granule, so that it is somewhere.
+        let kept = self.division.granules(slab, size.max(1)) * GRANULE;
+        if kept >= span.size {
+            return;
+        }
+        let tail = Span {
+            offset: offset + kept,
+            size: span.size - kept,
+        };
+        // SAFETY: the tail is carved, committed for its slab, and no longer used.
+        let retracted = unsafe {
+            self.mapping
+                .ground()
+                .retract(tail, slab, self.mapping.view())
+        };
+        if retracted.is_ok() {
+            self.slabs[slab.index()].free_tail(span, kept);
+            self.too_large[slab.index()] = u64::MAX;
+            self.note_idle(slab, tail);
+        }
+    }
+
     /// Makes a tenant's spans, which are clean, free.
     pub(crate) fn uncarve_clean(&mut self, spans: &Spans) {
         for (protection, span) in spans.iter() {
@@ -312,17 +347,63 @@ impl Block {
         self.unused = SpanSet::from_iter([Span { offset: 0, size }]);
         self.too_large = [u64::MAX; 3];
         self.grow_in_steps(self.code_share);
+        self.count_mappings();
         Ok(())
     }
 
     /// Makes the writable view, if the writer has one.
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
-        self.mapping.open_view()
+        self.count_up_to(self.most_mappings() + 1)?;
+        let opened = self.mapping.open_view();
+        self.count_mappings();
+        opened
     }
 
     /// Drops the writable view. Nothing of the block is in flight.
     pub(crate) fn close_view(&mut self) {
         self.mapping.close_view();
+        self.count_mappings();
+    }
+
+    /// Takes as many mappings from the budget as may be there when the parts that have no span yet have grown: each may cut a gap
+    /// in two.
+    fn count_mappings_to_come(&mut self, parts: &Parts, spans: &Carving) -> Result<(), Refusal> {
+        let is_missing =
+            |(part, span): &(&Option<Part>, &Option<Span>)| part.is_some() && span.is_none();
+        let growing = parts.iter().zip(spans).filter(is_missing).count() as u64;
+        let view = u64::from(!self.mapping.has_view());
+        let own = self.mappings_per_tenant();
+        self.count_up_to(self.most_mappings() + 2 * growing + view + own)
+    }
+
+    fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
+        let missing = most.saturating_sub(self.counted_mappings);
+        if missing > 0 {
+            self.mapping.ground().budget().map(missing)?;
+            self.counted_mappings = most;
+        }
+        Ok(())
+    }
+
+    /// Gives back to the budget what is not there.
+    fn count_mappings(&mut self) {
+        let most = self.most_mappings();
+        let less = self.counted_mappings.saturating_sub(most);
+        self.mapping.ground().budget().unmap(less);
+        self.counted_mappings -= less;
+    }
+
+    /// Mappings that the system keeps for it at most, also where requests have pages of their own with rights of their own.
+    fn most_mappings(&self) -> u64 {
+        self.mappings() + self.tenants * self.mappings_per_tenant()
+    }
+
+    /// Pages with rights of their own cut what is around them in two.
+    const fn mappings_per_tenant(&self) -> u64 {
+        let writer = self.division.writer;
+        let code = needs_own_pages(writer, Protection::ReadExecute) as u64;
+        let constants = needs_own_pages(writer, Protection::ReadOnly) as u64;
+        2 * (code + constants)
     }
 
     /// Mappings that the system keeps for it at most: neighbouring blocks may share some.
@@ -334,6 +415,12 @@ impl Block {
     /// Bytes of bookkeeping.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         self.slabs.iter().map(Slab::metadata_bytes).sum::<u64>() + size_of::<Self>() as u64
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.mapping.ground().budget().unmap(self.counted_mappings);
     }
 }
 

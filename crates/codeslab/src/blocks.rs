@@ -7,6 +7,7 @@ use crate::error::Refusal;
 use crate::magazine::{Magazine, Shape};
 use crate::protection::Protection;
 use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
+use std::collections::VecDeque;
 
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const IDLE_BYTES: u64 = 1 << 20;
@@ -16,6 +17,10 @@ const MOST_IDLE_VIEWS: usize = 4;
 
 /// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
 #[derive(Debug)]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer is cheaper to look at than a vector"
+)]
 pub(crate) struct Blocks<H> {
     all: Vec<Option<Held<H>>>,
     // The block that was carved from last.
@@ -35,6 +40,7 @@ pub(crate) struct Blocks<H> {
     spare: Option<usize>,
     // `None` where there is nothing, so that looking costs nothing.
     emptied: Option<Box<Vec<Held<H>>>>,
+    quarantined: VecDeque<(u64, Returned)>,
 }
 
 /// A block and what the shard keeps beside it.
@@ -45,7 +51,7 @@ pub(crate) struct Held<H> {
 }
 
 /// Spans that come back to a block.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Returned {
     pub(crate) index: usize,
     pub(crate) spans: Spans,
@@ -67,6 +73,7 @@ impl<H> Blocks<H> {
             usual_bytes,
             spare: None,
             emptied: None,
+            quarantined: VecDeque::new(),
         }
     }
 
@@ -163,6 +170,7 @@ impl<H> Blocks<H> {
         window: Window,
     ) -> Result<Option<(usize, Spans)>, Refusal> {
         let last = self.all.len();
+        let mut over_budget = None;
         for index in std::iter::once(self.current).chain((0..last).rev()) {
             let Some(Held { block, .. }) = self.all.get_mut(index).and_then(Option::as_mut) else {
                 continue;
@@ -175,13 +183,19 @@ impl<H> Blocks<H> {
             if !had_view && block.mapping().has_view() {
                 self.note_view(index);
             }
-            if let Some(spans) = carved? {
-                self.make_current(index);
-                self.note_allocation(index);
-                return Ok(Some((index, spans)));
+            match carved {
+                Ok(Some(spans)) => {
+                    self.make_current(index);
+                    self.note_allocation(index);
+                    return Ok(Some((index, spans)));
+                }
+                Ok(None) => {}
+                // No block may grow then, but another may have a hole.
+                Err(refusal) if refusal.is_budget() => over_budget = Some(refusal),
+                Err(refusal) => return Err(refusal),
             }
         }
-        Ok(None)
+        over_budget.map_or(Ok(None), Err)
     }
 
     fn make_current(&mut self, index: usize) {
@@ -260,6 +274,46 @@ impl<H> Blocks<H> {
         }
         self.freed_last = index;
         self.take_back(returned);
+    }
+
+    /// Notes that an allocation's spans are freed, and leaves them where they are until the grace of this period ends.
+    pub(crate) fn quarantine(&mut self, returned: Returned, period: u64) {
+        let block = self.block(returned.index);
+        if returned.is_clean {
+            block.set_resting(&returned.spans, true);
+        }
+        // Without memory to remember them they are not used again at all.
+        if self.quarantined.try_reserve(1).is_ok() {
+            self.quarantined.push_back((period, returned));
+        } else {
+            self.allocations -= 1;
+        }
+    }
+
+    /// Takes back what was freed in this period or before.
+    pub(crate) fn end_grace(&mut self, period: u64, is_idle: impl Fn(&Self) -> bool) {
+        // Threads that free at the same time may have read the period in another order than they came here.
+        let waiting = std::mem::take(&mut self.quarantined);
+        for (freed, returned) in waiting {
+            if freed > period {
+                self.quarantined.push_back((freed, returned));
+                continue;
+            }
+            self.block(returned.index)
+                .set_resting(&returned.spans, false);
+            self.free(&returned, &is_idle);
+        }
+    }
+
+    /// Bytes of what waits for the end of its grace.
+    fn quarantined_bytes(&self) -> u64 {
+        let bytes = |(_, returned): &(u64, Returned)| returned.spans.bytes();
+        self.quarantined.iter().map(bytes).sum()
+    }
+
+    /// Takes back the end of a span that is being written.
+    pub(crate) fn shrink(&mut self, index: usize, protection: Protection, offset: u64, size: u64) {
+        self.block_mut(index).shrink(protection, offset, size);
     }
 
     /// Allocations in a block.
@@ -382,7 +436,10 @@ impl<H> Blocks<H> {
             stats.metadata_bytes += block.metadata_bytes();
         }
         stats.used_bytes -= self.magazine.bytes();
-        stats.live += self.allocations;
+        let quarantined = self.quarantined_bytes();
+        stats.used_bytes -= quarantined;
+        stats.quarantined_bytes += quarantined;
+        stats.live += self.allocations - self.quarantined.len() as u64;
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {

@@ -111,6 +111,9 @@ pub enum Error {
     /// The memory was opened in a parent process; its blocks are frozen in this one.
     #[error("this code memory belongs to the parent process; open a new one in the child")]
     Forked,
+    /// A handle to an allocation that is freed, or was taken out, or comes from another memory.
+    #[error("there is no allocation behind this handle any more")]
+    StaleHandle,
 }
 
 /// A call that the operating system refused, and which of its limits was met, where that can be told.
@@ -141,7 +144,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A limit of the operating system.
+/// A limit of the operating system, or one that the embedder set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Limit {
@@ -165,6 +168,10 @@ pub enum Limit {
     Policy,
     /// The address is taken by somebody else.
     Occupied,
+    /// [`Options::max_mappings`](crate::Options::max_mappings).
+    MaxMappings,
+    /// [`Options::max_committed`](crate::Options::max_committed).
+    MaxCommitted,
     /// Something that the system did not say.
     Unknown,
 }
@@ -184,6 +191,8 @@ impl Limit {
             Self::Hardware => "hardware",
             Self::Policy => "policy",
             Self::Occupied => "occupied",
+            Self::MaxMappings => "max-mappings",
+            Self::MaxCommitted => "max-committed",
             Self::Unknown => "unknown",
         }
     }
@@ -202,6 +211,8 @@ impl fmt::Display for Limit {
             Self::Hardware => "the processor does not offer it, or the system makes no use of it",
             Self::Policy => "a security policy forbids it",
             Self::Occupied => "the address is occupied",
+            Self::MaxMappings => "this memory has as many mappings as it may; free something, or open it with a larger maximum of mappings",
+            Self::MaxCommitted => "this memory has as many bytes as it may; free something, or open it with a larger maximum of committed bytes",
             Self::Unknown => "the system gave no further reason",
         })
     }
@@ -240,6 +251,7 @@ impl Error {
             Self::OutOfReach { .. } => "OUT_OF_REACH",
             Self::Refused(refusal) => refusal.code(),
             Self::Forked => "FORKED",
+            Self::StaleHandle => "STALE_HANDLE",
         }
     }
 
@@ -282,7 +294,7 @@ impl Error {
                 vec![text("writer", writer.name()), text("reason", reason)]
             }
             Self::UnsupportedPlatform(platform) => vec![text("platform", platform)],
-            Self::EmptyRequest | Self::Forked => Vec::new(),
+            Self::EmptyRequest | Self::Forked | Self::StaleHandle => Vec::new(),
             Self::TooLarge { size, limit } => vec![number("size", *size), number("limit", *limit)],
             Self::InvalidAlignment { align, maximum } => {
                 vec![number("align", *align), number("limit", *maximum)]
@@ -323,6 +335,11 @@ impl Error {
 }
 
 impl Refusal {
+    /// Whether a limit was met that the embedder set for this memory.
+    pub(crate) const fn is_budget(&self) -> bool {
+        matches!(self.limit, Limit::MaxMappings | Limit::MaxCommitted)
+    }
+
     /// Whether it would not have been refused if the process had used less of what every writer needs.
     #[must_use]
     pub const fn is_lack_of_resources(&self) -> bool {
@@ -343,6 +360,8 @@ impl Refusal {
             Limit::OpenFiles => "TOO_MANY_FILES",
             Limit::Data | Limit::Memory => "OUT_OF_MEMORY",
             Limit::Policy => "FORBIDDEN",
+            Limit::MaxMappings => "MAPPING_BUDGET",
+            Limit::MaxCommitted => "COMMIT_BUDGET",
             Limit::ProtectionKeys | Limit::Hardware | Limit::Occupied | Limit::Unknown => "SYSTEM",
         }
     }

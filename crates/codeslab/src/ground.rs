@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "owners are where raw ranges and pointers stop")]
 
 use crate::address::{Address, Window};
+use crate::budget::Budget;
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
 use crate::lent::{Publisher, needs_own_pages, write_private};
@@ -34,6 +35,7 @@ pub(crate) struct Ground {
     offset: u64,
     size: u64,
     writer: Writer,
+    budget: Arc<Budget>,
     // Where byte 0 of the block would be written if all of it were private memory, or null before any of it is. It stays the same:
     // see `Platform::map_private`.
     private: AtomicPtr<u8>,
@@ -58,6 +60,7 @@ impl Ground {
         offset: u64,
         size: u64,
         writer: Writer,
+        budget: Arc<Budget>,
     ) -> Self {
         debug_assert!(
             offset + size <= reservation.size(),
@@ -69,6 +72,7 @@ impl Ground {
             offset,
             size,
             writer,
+            budget,
             private: AtomicPtr::default(),
             traps,
         }
@@ -96,6 +100,10 @@ impl Ground {
 
     pub(crate) const fn writer(&self) -> Writer {
         self.writer
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(crate) const fn reservation(&self) -> &Arc<Reservation> {
@@ -163,13 +171,13 @@ impl Ground {
     }
 
     /// Bytes that are written elsewhere first. They begin as traps.
-    pub(crate) fn stage(&self, size: u64) -> Result<Box<[u8]>, Refusal> {
+    pub(crate) fn stage(&self, size: u64) -> Result<Vec<u8>, Refusal> {
         let mut bytes = Vec::new();
         let reserved = bytes.try_reserve_exact(size as usize);
         reserved.map_err(|_| Refusal::foreseen("malloc", size, Limit::Memory))?;
         self.traps(size)
             .for_each(|(_, traps)| bytes.extend_from_slice(traps));
-        Ok(bytes.into_boxed_slice())
+        Ok(bytes)
     }
 
     /// What it takes to publish a span, without the block and its lock.

@@ -51,7 +51,7 @@ pub struct Segment {
 /// assert_eq!(layout.segment(Protection::ReadExecute).size, 136);
 /// # Ok::<(), codeslab::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Layout {
     // By protection: bytes of the segment, and log2 of its alignment.
     sizes: [u64; 3],
@@ -61,17 +61,6 @@ pub struct Layout {
     kinds: [Option<Protection>; 3],
     // Invariant: all sections, if one of them is not a segment; else nothing.
     sections: Vec<Section>,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self {
-            sizes: [0; 3],
-            aligns: [0; 3],
-            kinds: [None; 3],
-            sections: Vec::new(),
-        }
-    }
 }
 
 impl Layout {
@@ -124,6 +113,18 @@ impl Layout {
             self.sections = self.sections().collect();
         }
         self.sections.push(section);
+    }
+
+    /// Makes a section smaller, and the segment with it if no other section of it comes behind.
+    pub(crate) fn shrink(&mut self, id: SectionId, size: u64) {
+        let section = self.section(id);
+        let is_last = section.offset + section.size == self.segment(section.protection).size;
+        if let Some(one) = self.sections.get_mut(id.index()) {
+            one.size = size;
+        }
+        if is_last {
+            self.sizes[section.protection.index()] = section.offset + size;
+        }
     }
 
     /// How many sections it has.

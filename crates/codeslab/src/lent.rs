@@ -70,7 +70,7 @@ pub(crate) struct Bases {
 pub(crate) struct Lent {
     bases: Bases,
     // What is written elsewhere, by segment.
-    staged: Vec<(Protection, Box<[u8]>)>,
+    staged: Vec<(Protection, Vec<u8>)>,
 }
 
 // SAFETY: it refers to memory that only one request has, like a Box.
@@ -89,10 +89,17 @@ impl Lent {
     }
 
     /// Has a segment written elsewhere, into `bytes` first.
-    pub(crate) fn stage(&mut self, protection: Protection, bytes: Box<[u8]>) -> Option<()> {
+    pub(crate) fn stage(&mut self, protection: Protection, bytes: Vec<u8>) -> Option<()> {
         self.staged.try_reserve(1).ok()?;
         self.staged.push((protection, bytes));
         Some(())
+    }
+
+    /// Leaves only the first `size` bytes of a segment that is written elsewhere.
+    pub(crate) fn shrink(&mut self, protection: Protection, size: u64) {
+        for (_, bytes) in self.staged.iter_mut().filter(|(one, _)| *one == protection) {
+            bytes.truncate(size as usize);
+        }
     }
 
     /// The bytes of a segment that are written elsewhere.

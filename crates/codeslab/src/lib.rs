@@ -46,6 +46,7 @@ mod bins;
 mod bits;
 mod block;
 mod blocks;
+mod budget;
 mod cluster;
 mod code_model;
 mod directory;
@@ -54,6 +55,7 @@ mod error;
 #[cfg(test)]
 mod fake_tests;
 mod ground;
+mod handles;
 mod idle;
 mod layout;
 mod ledger;
@@ -84,9 +86,10 @@ pub use address::{Address, Window};
 pub use allocation::{Allocation, InFlightAllocation};
 pub use code_model::{Architecture, CodeModel, Reach};
 pub use error::{Error, Fact, Limit, Refusal, Result};
+pub use handles::Handle;
 pub use layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
-pub use manager::{CodeMemory, Request, capabilities, process_symbol};
-pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, WRITER_VARIABLE};
+pub use manager::{CodeMemory, Grace, Request, capabilities, process_symbol};
+pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, Quarantine, WRITER_VARIABLE};
 pub use page::PageSize;
 pub use protection::Protection;
 pub use stats::{

@@ -1,11 +1,13 @@
 //! The memory manager: options in, allocations out.
 
 use crate::address::{Address, Window};
-use crate::allocation::InFlightAllocation;
+use crate::allocation::{Allocation, InFlightAllocation};
 use crate::code_model::CodeModel;
 use crate::error::{Error, Refusal, Result};
+use crate::handles::{Handle, Handles};
 use crate::layout::Layout;
 use crate::options::Options;
+use crate::protection::Protection;
 use crate::shard::{Emptied, Shard};
 use crate::shared::Shared;
 use crate::stats::{Capabilities, Configuration, Found, Picture, Stats, WriterStatus};
@@ -38,6 +40,7 @@ pub struct CodeMemory {
 #[derive(Debug)]
 struct Inside {
     shared: Arc<Shared>,
+    handles: Handles,
     // By the numbers of threads, from the first request on that a thread with that number made.
     shards: [OnceLock<Arc<Shard>>; thread::MOST],
 }
@@ -65,6 +68,24 @@ impl Drop for Inside {
             let emptied = shard.take().map(|shard| shard.close());
             emptied.into_iter().for_each(Emptied::retire);
         }
+    }
+}
+
+/// What was freed until some moment: see [`CodeMemory::grace`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Grace(u64);
+
+impl Grace {
+    /// A number that says the same.
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
+    /// The grace with this number.
+    #[must_use]
+    pub const fn from_value(value: u64) -> Self {
+        Self(value)
     }
 }
 
@@ -126,7 +147,11 @@ impl CodeMemory {
         let configuration = configure(&*platform, options)?;
         let shared = Arc::new(Shared::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread::MOST];
-        let inside = Arc::new(Inside { shared, shards });
+        let inside = Arc::new(Inside {
+            shared,
+            handles: Handles::default(),
+            shards,
+        });
         Ok(Self { inside })
     }
 
@@ -146,6 +171,91 @@ impl CodeMemory {
         let window = request.window()?;
         let carved = self.inside.shard().allocate(request.layout, window)?;
         InFlightAllocation::new(carved, request.layout)
+    }
+
+    /// Publishes many allocations at once: as [`InFlightAllocation::finalize`] for each, but what it takes to make all processors
+    /// notice is done once. They are in the order of the batch.
+    ///
+    /// # Errors
+    /// As for `finalize`. All of them are abandoned then.
+    pub fn finalize_all(
+        &self,
+        batch: impl IntoIterator<Item = InFlightAllocation>,
+    ) -> Result<Vec<Allocation>> {
+        InFlightAllocation::finalize_all(batch.into_iter().collect())
+    }
+
+    /// Keeps an allocation for those who can only hold a number, as long as this memory lives.
+    #[must_use]
+    pub fn keep(&self, allocation: Allocation) -> Handle {
+        if self.is_inherited() {
+            // Somebody who is not in this process may hold the lock; freeing what is inherited does nothing anyway.
+            return Handle::default();
+        }
+        self.inside.handles.keep(allocation)
+    }
+
+    /// Takes an allocation out that was kept.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if it was freed or taken out already; [`Error::Forked`] in a child process.
+    pub fn take(&self, handle: Handle) -> Result<Allocation> {
+        self.inside.shared.check_process()?;
+        self.inside.handles.take(handle)
+    }
+
+    /// Frees an allocation that was kept.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if it was freed or taken out already; [`Error::Forked`] in a child process.
+    pub fn free(&self, handle: Handle) -> Result<()> {
+        self.take(handle).map(Allocation::free)
+    }
+
+    /// Where a segment of an allocation is that was kept; `None` if it has no bytes.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if it was freed or taken out already; [`Error::Forked`] in a child process.
+    pub fn segment_address(
+        &self,
+        handle: Handle,
+        protection: Protection,
+    ) -> Result<Option<Address>> {
+        self.inside.shared.check_process()?;
+        let look = |allocation: &Allocation| allocation.segment_address(protection);
+        self.inside.handles.with(handle, look)
+    }
+
+    /// Names everything that was freed until now. With [`Options::quarantine`], none of it is used again before
+    /// [`CodeMemory::end_grace`].
+    #[must_use]
+    pub fn grace(&self) -> Grace {
+        Grace(self.inside.shared.next_period())
+    }
+
+    /// Says that nobody uses any more what was freed before `grace` was taken, or before an earlier one: every thread that
+    /// may have been in it has left it since. Its space is used again.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Quarantine, Request};
+    /// let memory = CodeMemory::new(Options { quarantine: Quarantine::Intact, ..Options::default() })?;
+    /// # let mut layout = Layout::new();
+    /// # layout.add(Protection::ReadExecute, 64, 16)?;
+    /// let code = memory.allocate(&Request::new(&layout))?.finalize()?;
+    /// code.free(); // Nobody finds it any more, but somebody may still be in it.
+    /// let grace = memory.grace();
+    /// // ... every thread has been at a point where it is in no such code ...
+    /// assert_eq!(memory.stats().quarantined_bytes, 64);
+    /// memory.end_grace(grace);
+    /// assert_eq!(memory.stats().quarantined_bytes, 0);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    pub fn end_grace(&self, grace: Grace) {
+        if !self.is_inherited() {
+            self.inside
+                .shards()
+                .for_each(|shard| shard.end_grace(grace.0));
+        }
     }
 
     /// Whether this is a forked child: what it inherited is its parent's, and locks may be held by threads that it has not.
@@ -262,6 +372,9 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
         reach,
         writer,
         constants: options.constants,
+        quarantine: options.quarantine,
+        max_committed: options.max_committed,
+        max_mappings: options.max_mappings,
     })
 }
 

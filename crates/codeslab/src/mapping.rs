@@ -54,14 +54,27 @@ impl Mapping {
 
     /// Commits pages for one protection. They are whole granules of the system and not committed yet.
     pub(crate) fn commit(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
-        match self.ground.file_at(pages.offset) {
+        self.ground.budget().commit(pages.size)?;
+        let committed = match self.ground.file_at(pages.offset) {
             Some(place) if protection != Protection::ReadWrite => {
-                self.commit_file(pages, place, protection)?;
+                self.commit_file(pages, place, protection)
             }
-            _ => self.commit_private(pages, protection)?,
+            _ => self.commit_private(pages, protection),
+        };
+        self.count_committed(pages.size, committed)
+    }
+
+    /// Counts what was taken from the budget, or gives it back.
+    fn count_committed(
+        &mut self,
+        bytes: u64,
+        committed: Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        match committed {
+            Ok(()) => self.committed_bytes += bytes,
+            Err(_) => self.ground.budget().uncommit(bytes),
         }
-        self.committed_bytes += pages.size;
-        Ok(())
+        committed
     }
 
     fn commit_file(
@@ -185,6 +198,7 @@ impl Mapping {
             _ => unsafe { platform.discard_private(self.ground.at(pages.offset), pages.size) },
         }?;
         self.committed_bytes -= pages.size;
+        self.ground.budget().uncommit(pages.size);
         Ok(())
     }
 
@@ -197,15 +211,16 @@ impl Mapping {
         pages: Span,
         protection: Protection,
     ) -> Result<(), Refusal> {
+        self.ground.budget().commit(pages.size)?;
         let is_in_file = self.ground.file_at(0).is_some() && protection != Protection::ReadWrite;
-        if is_in_file {
-            self.ground.write_traps(pages)?;
+        let restored = if is_in_file {
+            self.ground.write_traps(pages)
         } else {
             // SAFETY: the pages are private memory that reads as zero and that nobody uses.
             unsafe { self.fill_private(pages, protection) };
-        }
-        self.committed_bytes += pages.size;
-        Ok(())
+            Ok(())
+        };
+        self.count_committed(pages.size, restored)
     }
 
     /// Gives all pages back. The block stays reserved. If the system refuses, everything stays as it is.
@@ -222,6 +237,7 @@ impl Mapping {
         // SAFETY: the range is the whole block, so it cuts nothing, and the caller says that nobody uses it.
         unsafe { platform.decommit(self.ground.address(), self.ground.size()) }?;
         self.close_view();
+        ground.budget().uncommit(self.committed_bytes);
         self.committed_bytes = 0;
         if let Some((file, offset)) = self.ground.file_at(0) {
             // SAFETY: nothing maps that part of the file any more. Should the system refuse, the pages are written anew
@@ -236,5 +252,6 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // What is still mapped goes with the reservation.
         self.close_view();
+        self.ground.budget().uncommit(self.committed_bytes);
     }
 }

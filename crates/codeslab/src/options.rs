@@ -22,6 +22,32 @@ impl Constants {
     }
 }
 
+/// What becomes of freed memory before it is used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Quarantine {
+    /// It may be used again at once.
+    #[default]
+    Off,
+    /// Code traps at once, but its place is not used again before the embedder ends the grace
+    /// ([`CodeMemory::end_grace`](crate::CodeMemory::end_grace)): whoever still calls it does not end up in other code.
+    Trapping,
+    /// It stays as it is until the embedder ends the grace: threads may still be in it.
+    Intact,
+}
+
+impl Quarantine {
+    /// `off`, `trapping` or `intact`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Trapping => "trapping",
+            Self::Intact => "intact",
+        }
+    }
+}
+
 /// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
@@ -34,6 +60,14 @@ pub struct Options {
     pub writer: Option<Writer>,
     /// Where constants go.
     pub constants: Constants,
+    /// What becomes of freed memory before it is used again.
+    pub quarantine: Quarantine,
+    /// Bytes that the memory has committed at most, as [`Stats::committed_bytes`](crate::Stats::committed_bytes) counts them. A
+    /// request that would need more is refused before the system is asked.
+    pub max_committed: Option<u64>,
+    /// Mappings that the memory has at most, as [`Stats::mappings`](crate::Stats::mappings) counts them. A process may have as
+    /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too.
+    pub max_mappings: Option<u64>,
 }
 
 /// log2 of the bytes that one block reserves.

@@ -20,6 +20,7 @@ use crate::layout::Layout;
 use crate::ledger::Ledger;
 use crate::lent::{Bases, Home, Lent, home, needs_own_pages};
 use crate::magazine::Shape;
+use crate::options::Quarantine;
 use crate::place::Place;
 use crate::protection::Protection;
 use crate::returns::Returns;
@@ -44,6 +45,7 @@ pub(crate) struct Shard {
     returns: Returns<(u32, Spans)>,
     // No request will come any more.
     is_closed: AtomicBool,
+    quarantine: Quarantine,
 }
 
 /// What an allocation needs to know of its block without a lock. It holds the shard; so a shard lives as long as it has blocks.
@@ -103,6 +105,7 @@ fn retire(held: Held<Arc<Head>>) {
 
 impl Shard {
     pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Self {
+        let quarantine = shared.configuration().quarantine;
         Self {
             number,
             blocks: Biased::new(Blocks::new(shared.configuration().block_size)),
@@ -111,6 +114,7 @@ impl Shard {
             landed_elsewhere: AtomicU64::new(0),
             returns: Returns::default(),
             is_closed: AtomicBool::new(false),
+            quarantine,
         }
     }
 
@@ -148,7 +152,11 @@ impl Shard {
             spans,
             is_clean,
         };
-        blocks.free(&returned, |blocks| self.is_idle(blocks));
+        if self.quarantine == Quarantine::Off {
+            blocks.free(&returned, |blocks| self.is_idle(blocks));
+        } else {
+            self.quarantine(blocks, returned);
+        }
     }
 
     /// Carves `layout` out of a block in `window`. One more allocation is in flight then.
@@ -264,7 +272,33 @@ impl Shard {
     }
 
     #[cold]
+    fn quarantine(&self, blocks: &mut Blocks<Arc<Head>>, returned: Returned) {
+        let mut returned = returned;
+        if self.quarantine == Quarantine::Trapping && !returned.is_clean {
+            returned.spans = blocks.block(returned.index).clean(&returned.spans);
+            returned.is_clean = true;
+        }
+        if self.is_closed.load(Ordering::Relaxed) {
+            blocks.free(&returned, |blocks| self.is_idle(blocks));
+        } else {
+            blocks.quarantine(returned, self.shared.period());
+        }
+    }
+
+    /// Takes back what was freed in this period or before.
+    pub(crate) fn end_grace(&self, period: u64) {
+        let ((), emptied) =
+            self.with(|blocks| blocks.end_grace(period, |blocks| self.is_idle(blocks)));
+        emptied.retire();
+    }
+
+    #[cold]
     fn free_from_elsewhere(&self, head: &Head, spans: Spans) -> Emptied {
+        if self.quarantine == Quarantine::Intact {
+            return self
+                .with(|blocks| self.take_back(blocks, head.index, spans, false))
+                .1;
+        }
         let cleaned = head.clean(&spans);
         if thread::is_taken(self.number) && self.returns.push((head.index, cleaned)).is_ok() {
             // Either this thread sees that nobody will look into the queue any more, or `close`, which says so before it looks, finds what
@@ -296,6 +330,7 @@ impl Shard {
         fence(Ordering::SeqCst);
         let ((), emptied) = self.with(|blocks| {
             blocks.keep_no_spare();
+            blocks.end_grace(u64::MAX, |blocks| self.is_idle(blocks));
             blocks.drain();
         });
         emptied
@@ -413,22 +448,23 @@ impl Tenant {
 
     /// Makes what was lent executable, readable, writable, each as it should be.
     #[inline]
-    pub(crate) fn publish(&self, lent: &Lent, layout: &Layout) -> Result<()> {
+    pub(crate) fn publish(&self, lent: &Lent) -> Result<()> {
         let shared = self.shared();
         shared.check_process()?;
         if shared.division().publishes() {
             self.publish_all(lent)?;
         }
-        let synchronize = |protection| {
-            if let (Protection::ReadExecute, Some(at)) =
-                (self.slab_of(protection), self.address(protection))
-            {
-                let size = layout.segment(protection).size;
-                shared.platform().synchronize_instructions(at, size);
-            }
-        };
-        Protection::ALL.into_iter().for_each(synchronize);
         Ok(())
+    }
+
+    /// What is executed of it: where, and how many bytes.
+    #[inline]
+    pub(crate) fn executed(&self, layout: &Layout) -> impl Iterator<Item = (Address, u64)> {
+        Protection::ALL.into_iter().filter_map(|protection| {
+            let is_code = self.slab_of(protection) == Protection::ReadExecute;
+            let at = self.address(protection).filter(|_| is_code)?;
+            Some((at, layout.segment(protection).size))
+        })
     }
 
     #[cold]
@@ -445,6 +481,17 @@ impl Tenant {
             }
         }
         Ok(())
+    }
+
+    /// Gives back the end of a segment, all but the first `size` bytes. It is not published yet.
+    pub(crate) fn shrink(&self, protection: Protection, size: u64) {
+        let Some(offset) = self.place.offset(protection) else {
+            return;
+        };
+        let head = self.head();
+        let index = head.index as usize;
+        let shrink = |blocks: &mut Blocks<_>| blocks.shrink(index, protection, offset, size);
+        head.shard.with(shrink).1.retire();
     }
 
     /// It is published, or about to be freed.

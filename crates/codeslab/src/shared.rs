@@ -3,6 +3,7 @@
 use crate::address::{Address, Window};
 use crate::biased::ProcessBarrier;
 use crate::block::Block;
+use crate::budget::Budget;
 use crate::cluster::{Clusters, Site};
 use crate::directory::Directory;
 use crate::division::{Division, Part, Parts, Spans};
@@ -13,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::protection::Protection;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What all shards of a memory share.
@@ -25,6 +27,9 @@ pub(crate) struct Shared {
     clusters: Mutex<Clusters>,
     directory: Directory,
     barrier: Barrier,
+    budget: Arc<Budget>,
+    // The period in which something is freed now.
+    period: AtomicU64,
 }
 
 /// The system's barrier for all threads of this process.
@@ -69,6 +74,11 @@ impl Shared {
             clusters: Mutex::new(clusters),
             directory: Directory::default(),
             barrier,
+            budget: Arc::new(Budget::new(
+                configuration.max_committed,
+                configuration.max_mappings,
+            )),
+            period: AtomicU64::new(0),
         }
     }
 
@@ -181,6 +191,7 @@ impl Shared {
             site.offset,
             site.size,
             self.configuration.writer,
+            Arc::clone(&self.budget),
         );
         let place = ground.place();
         Block::new(ground, self.division, site.cluster).map_err(|refusal| {
@@ -242,6 +253,16 @@ impl Shared {
     /// Makes a block known to whoever looks for an address.
     pub(crate) fn enter(&self, ledger: &Arc<Ledger>) {
         self.directory.insert(ledger);
+    }
+
+    /// The period in which something is freed now.
+    pub(crate) fn period(&self) -> u64 {
+        self.period.load(Ordering::Acquire)
+    }
+
+    /// Ends the period, and says which it was.
+    pub(crate) fn next_period(&self) -> u64 {
+        self.period.fetch_add(1, Ordering::AcqRel)
     }
 
     /// The span in use that an address lies in, where it begins, and its slab.

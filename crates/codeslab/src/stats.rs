@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::code_model::{Architecture, CodeModel, Reach};
-use crate::options::Constants;
+use crate::options::{Constants, Quarantine};
 use crate::page::PageSize;
 use crate::protection::Protection;
 use crate::writer::Writer;
@@ -21,6 +21,8 @@ pub struct Stats {
     pub committed_bytes: u64,
     /// Bytes of it that in-flight and published allocations occupy, alignment included.
     pub used_bytes: u64,
+    /// Bytes that are freed and wait for the end of their grace: see [`crate::Options::quarantine`].
+    pub quarantined_bytes: u64,
     /// Mappings that the system keeps for this memory, writable views included, as far as they follow from its layout: the
     /// writer `protect` leaves more, one for each run of pages with the same rights.
     pub mappings: u64,
@@ -132,4 +134,10 @@ pub struct Configuration {
     pub writer: Writer,
     /// Where constants go.
     pub constants: Constants,
+    /// What becomes of freed memory before it is used again.
+    pub quarantine: Quarantine,
+    /// Bytes that it has committed at most.
+    pub max_committed: Option<u64>,
+    /// Mappings that it has at most.
+    pub max_mappings: Option<u64>,
 }

@@ -50,10 +50,22 @@ impl Block {
 
     /// Makes sure that a slab has a free run of `needed` bytes. False if there is no room for it.
     pub(super) fn grow(&mut self, slab: Protection, needed: u64) -> Result<bool, Refusal> {
-        let Some(pages) = self.next_pages(slab, needed) else {
+        let Some(mut pages) = self.next_pages(slab, needed) else {
             return Ok(false);
         };
-        self.mapping.commit(pages, slab)?;
+        match self.mapping.commit(pages, slab) {
+            // Less may be left than a whole step.
+            Err(refusal) if refusal.is_budget() => {
+                let step = std::mem::replace(&mut self.step, 0);
+                let least = self.next_pages(slab, needed);
+                self.step = step;
+                pages = least
+                    .filter(|least| least.size < pages.size)
+                    .ok_or(refusal)?;
+                self.mapping.commit(pages, slab)?;
+            }
+            committed => committed?,
+        }
         self.unused.remove(pages);
         self.ledger.note_pages(pages, slab);
         self.slabs[slab.index()].extend(pages);

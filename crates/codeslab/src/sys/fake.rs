@@ -636,7 +636,7 @@ impl Platform for Fake {
 
     fn process_barrier(&self) {}
 
-    fn synchronize_instructions(&self, _at: Address, _size: u64) {
+    fn synchronize_instructions(&self, _ranges: &[(Address, u64)]) {
         self.state().calls.push("synchronize_instructions");
     }
 

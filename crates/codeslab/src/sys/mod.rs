@@ -184,8 +184,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The range is reserved, begins and ends where mapped ranges do, and nobody uses it any more.
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Makes fetches of instructions see what was written behind these addresses.
-    fn synchronize_instructions(&self, at: Address, size: u64);
+    /// Makes fetches of instructions see what was written behind these ranges of addresses: what has to be done for each is done
+    /// for each, and what it takes to make other processors notice is done once.
+    fn synchronize_instructions(&self, ranges: &[(Address, u64)]);
 
     /// Makes every thread of this process execute a full memory barrier, where [`Facts::has_process_barrier`].
     fn process_barrier(&self);

@@ -293,7 +293,7 @@ impl Platform for Linux {
         .map(drop)
     }
 
-    fn synchronize_instructions(&self, _at: Address, _size: u64) {
+    fn synchronize_instructions(&self, _ranges: &[(Address, u64)]) {
         // Nothing executes these addresses before it is told of them, which orders the stores before the fetches; caches are
         // coherent by physical address, whichever address a store went through (AMD APM volume 2, §7.6.1). What a processor
         // had fetched ahead before it was told is another matter (Intel SDM volume 3, §10.1.3 asks for a serializing

@@ -1,0 +1,310 @@
+//! What the embedder decides about the life of allocations: how much there may be, when what is freed is used again, what is
+//! given back before it is published.
+
+use super::*;
+use crate::options::Quarantine;
+
+fn publish(memory: &CodeMemory, sizes: [u64; 3]) -> crate::Allocation {
+    let (layout, _) = layout(sizes);
+    let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    in_flight.finalize().unwrap()
+}
+
+#[test]
+fn a_budget_of_bytes_refuses_what_would_exceed_it_and_lets_holes_be_used() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let options = Options {
+            max_committed: Some(500_000),
+            ..small_blocks(kind)
+        };
+        let memory = open(&fake, &options);
+        let (code, _) = layout([3_000, 0, 0]);
+        let mut live = Vec::new();
+        let refused = loop {
+            match memory.allocate(&Request::new(&code)) {
+                Ok(in_flight) => live.push(in_flight.finalize().unwrap()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.code(), "COMMIT_BUDGET", "{kind}: {refused}");
+        let full = memory.stats();
+        assert!(full.committed_bytes <= 500_000, "{kind}: {full:?}");
+        assert!(
+            full.committed_bytes > 490_000,
+            "{kind}: the last pages are used, too: {full:?}"
+        );
+        assert_eq!(memory.allocate(&Request::new(&code)).unwrap_err(), refused);
+        assert_eq!(
+            memory.stats(),
+            full,
+            "{kind}: nothing is taken by what is refused"
+        );
+        // What was freed is used again.
+        live.truncate(live.len() / 2);
+        live.push(publish(&memory, [3_000, 0, 0]));
+        // Other allocations are none the wiser, and all of it comes back.
+        drop(live);
+        memory.trim();
+        assert_eq!(memory.stats(), Stats::default(), "{kind}");
+        drop(publish(&memory, [300_000, 0, 0]));
+    }
+}
+
+#[test]
+fn a_budget_of_mappings_refuses_what_would_exceed_it() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let options = Options {
+            max_mappings: Some(100),
+            block_size: Some(64 << 10),
+            ..writer(kind)
+        };
+        let memory = open(&fake, &options);
+        let (request, _) = layout([5_000, 300, 300]);
+        let mut live = Vec::new();
+        let refused = loop {
+            match memory.allocate(&Request::new(&request)) {
+                Ok(in_flight) => live.push(in_flight.finalize().unwrap()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.code(), "MAPPING_BUDGET", "{kind}: {refused}");
+        assert!(
+            memory.stats().mappings <= 100,
+            "{kind}: {:?}",
+            memory.stats()
+        );
+        assert!(live.len() > 8, "{kind}: {}", live.len());
+        live.truncate(live.len() / 2);
+        live.push(publish(&memory, [5_000, 300, 300]));
+        drop(live);
+        memory.trim();
+        assert_eq!(memory.stats(), Stats::default(), "{kind}");
+        // What was counted for failures and views is given back as well: as much fits as before.
+        let again: Vec<_> = (0..8)
+            .map(|_| publish(&memory, [5_000, 300, 300]))
+            .collect();
+        assert_eq!(again.len(), 8);
+    }
+}
+
+#[test]
+fn what_is_freed_is_not_used_again_before_its_grace_ends() {
+    for kind in Writer::ALL {
+        for quarantine in [Quarantine::Trapping, Quarantine::Intact] {
+            let fake = Arc::new(Fake::new(4096, 4096));
+            let memory = open(
+                &fake,
+                &Options {
+                    quarantine,
+                    ..writer(kind)
+                },
+            );
+            let (request, sections) = layout([64, 0, 32]);
+            let write = || {
+                let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+                in_flight.bytes_mut(sections[0]).fill(0x90);
+                in_flight.bytes_mut(sections[2]).fill(7);
+                let places = [sections[0], sections[2]].map(|section| in_flight.address(section));
+                (in_flight.finalize().unwrap(), places)
+            };
+            let keep = write();
+            let (first, [code, data]) = write();
+            drop(first);
+            let expected = match quarantine {
+                Quarantine::Intact => (vec![0x90; 64], vec![7; 32]),
+                _ => (vec![0xcc; 64], vec![0; 32]),
+            };
+            assert_eq!(
+                (fake.read(code, 64), fake.read(data, 32)),
+                expected,
+                "{kind} {quarantine:?}"
+            );
+            assert_eq!(
+                memory.find(code).is_some(),
+                quarantine == Quarantine::Intact,
+                "{kind}"
+            );
+            let size = memory.stats().quarantined_bytes;
+            assert!(size >= 96, "{kind}: {size}");
+            let before = memory.grace();
+            let (second, _) = write();
+            let places: Vec<_> = (0..20).map(|_| write()).collect();
+            assert!(
+                places.iter().all(|(_, [at, _])| *at != code),
+                "{kind} {quarantine:?}"
+            );
+            drop(second);
+            // The grace of what was freed later goes on.
+            memory.end_grace(before);
+            assert_eq!(
+                memory.stats().quarantined_bytes,
+                size,
+                "{kind} {quarantine:?}"
+            );
+            assert_eq!(fake.read(code, 64), vec![0xcc; 64], "{kind} {quarantine:?}");
+            assert_eq!(memory.find(code), None);
+            let (third, [again, _]) = write();
+            assert_eq!(
+                again, code,
+                "{kind} {quarantine:?}: its place is used again"
+            );
+            memory.end_grace(memory.grace());
+            assert_eq!(memory.stats().quarantined_bytes, 0);
+            drop((places, keep, third));
+            let live = memory.stats();
+            assert_eq!(
+                (live.live, live.used_bytes),
+                (0, 0),
+                "{kind} {quarantine:?}"
+            );
+            drop(memory);
+            assert_eq!(fake.holdings(), (0, 0, 0), "{kind} {quarantine:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_shrunk_gives_its_end_back_and_keeps_its_place() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let mut layout = Layout::new();
+        let first = layout.add(Protection::ReadExecute, 20_000, 16).unwrap();
+        let data = layout.add(Protection::ReadWrite, 9_000, 16).unwrap();
+        let last = layout.add(Protection::ReadExecute, 40_000, 64).unwrap();
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        for section in [first, data, last] {
+            in_flight.bytes_mut(section).fill(0x90);
+        }
+        let places = [first, data, last].map(|section| in_flight.address(section));
+        let before = memory.stats().used_bytes;
+        in_flight.shrink(first, 100).unwrap();
+        assert_eq!(
+            memory.stats().used_bytes,
+            before,
+            "{kind}: something lies behind it"
+        );
+        in_flight.shrink(last, 50).unwrap();
+        in_flight.shrink(data, 0).unwrap();
+        let freed = before - memory.stats().used_bytes;
+        assert!(freed >= 44_000, "{kind}: {freed}");
+        assert_eq!(in_flight.bytes_mut(last), [0x90; 50], "{kind}");
+        assert_eq!(in_flight.bytes_mut(data), [0; 0], "{kind}");
+        let refused = in_flight.shrink(last, 51).unwrap_err();
+        assert_eq!(refused.code(), "OUT_OF_BOUNDS");
+        assert_eq!(
+            places,
+            [first, data, last].map(|section| in_flight.address(section))
+        );
+        // What was given back traps, or is zero, and is used by the next.
+        assert_eq!(
+            fake.read(places[2].checked_add(8192).unwrap(), 64),
+            vec![0xcc; 64],
+            "{kind}"
+        );
+        let mut next = memory.allocate(&Request::new(&layout)).unwrap();
+        assert!(next.bytes_mut(data).iter().all(|byte| *byte == 0), "{kind}");
+        let published = in_flight.finalize().unwrap();
+        assert_eq!(fake.read(places[2], 50), vec![0x90; 50], "{kind}");
+        drop((published, next));
+        assert_eq!(holdings(&memory.stats()), (0, 0, 0), "{kind}");
+    }
+}
+
+#[test]
+fn a_batch_is_published_with_one_pass_over_what_was_written_or_not_at_all() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let (request, sections) = layout([64, 16, 0]);
+        let batch = || -> Vec<_> {
+            (0..50_u8)
+                .map(|value| {
+                    let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+                    in_flight.bytes_mut(sections[0]).fill(value);
+                    in_flight
+                })
+                .collect()
+        };
+        let whole = batch();
+        let passes = || {
+            fake.calls()
+                .iter()
+                .filter(|call| **call == "synchronize_instructions")
+                .count()
+        };
+        let before = passes();
+        let published = memory.finalize_all(whole).unwrap();
+        assert_eq!(passes() - before, 1, "{kind}");
+        for (value, allocation) in published.iter().enumerate() {
+            let code = allocation.segment_address(Protection::ReadExecute).unwrap();
+            assert_eq!(fake.read(code, 64), vec![value as u8; 64], "{kind}");
+        }
+        let stats = memory.stats();
+        assert_eq!((stats.live, stats.in_flight), (50, 0), "{kind}");
+        // A refusal in the middle takes all of it back.
+        let refused = match kind {
+            Writer::DualMapping => continue,
+            Writer::FileWrite => "write_file",
+            Writer::Protect => "protect",
+            Writer::SelfMem => "write_self",
+            Writer::Pkeys => "write_keyed",
+        };
+        let second = batch();
+        fake.refuse(refused);
+        let error = memory.finalize_all(second).unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{kind}: {error}");
+        let stats = memory.stats();
+        assert_eq!((stats.live, stats.in_flight), (50, 0), "{kind}");
+    }
+}
+
+#[test]
+fn a_handle_stands_for_one_allocation_and_for_no_other_after_it() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let first = memory.keep(publish(&memory, [64, 0, 0]));
+    let at = memory
+        .segment_address(first, Protection::ReadExecute)
+        .unwrap();
+    assert_eq!(
+        memory.segment_address(first, Protection::ReadOnly).unwrap(),
+        None
+    );
+    let number = first.value();
+    assert_eq!(crate::Handle::from_value(number), first);
+    memory.free(first).unwrap();
+    let second = memory.keep(publish(&memory, [64, 0, 0]));
+    assert_eq!(
+        memory
+            .segment_address(second, Protection::ReadExecute)
+            .unwrap(),
+        at,
+        "the place is used again, and so is the slot of the handle"
+    );
+    for stale in [
+        first,
+        crate::Handle::from_value(number),
+        crate::Handle::from_value(u64::MAX),
+    ] {
+        assert_eq!(memory.free(stale), Err(Error::StaleHandle));
+        assert_eq!(memory.take(stale).unwrap_err().code(), "STALE_HANDLE");
+        assert!(
+            memory
+                .segment_address(stale, Protection::ReadExecute)
+                .is_err()
+        );
+    }
+    assert_eq!(memory.stats().live, 1);
+    memory.take(second).unwrap().free();
+    assert_eq!(memory.stats().live, 0);
+    let _kept = memory.keep(publish(&memory, [64, 0, 0]));
+    drop(memory);
+    assert_eq!(
+        fake.holdings(),
+        (0, 0, 0),
+        "what is kept goes with the memory"
+    );
+}
