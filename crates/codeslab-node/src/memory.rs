@@ -43,6 +43,7 @@ pub fn open_memory(
             } else {
                 Constants::Separate
             },
+            ..Options::default()
         };
         let options = options.or_environment(|variable| std::env::var(variable).ok())?;
         Ok::<_, Error>(Opened {
