@@ -1,35 +1,29 @@
-//! Placement: which address space blocks come from.
+//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so a lock that all
+//! shards share may be held around it.
 //!
 //! A cluster is a set of reservations that all reach each other. Blocks are taken out of large reservations, so that later
-//! libraries do not take their neighbourhood. When a cluster's neighbourhood is full, or a request has to lie elsewhere, there is
-//! a new cluster; none is ever stretched beyond the reach.
+//! libraries do not take their neighbourhood. None is ever stretched beyond the reach: a reservation that would do so begins
+//! another one.
+//!
+//! What is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
 
 use crate::address::{Address, Window};
+use crate::claims::{Neighbourhood, Wanted};
 use crate::code_model::Reach;
-use crate::error::{Error, Limit, Refusal, Result};
-use crate::reservation::{Backing, Reservation};
+use crate::reservation::Reservation;
 use crate::span::{Span, SpanSet};
-use crate::sys::Platform;
-use crate::sys::gaps::nearest_gap;
 use std::sync::Arc;
-
-/// Bytes that are reserved at once, where there is room.
-const TERRITORY: u64 = 256 << 20;
-/// Bytes below the system's choice within which the first reservation is put.
-const SCATTER: u64 = 1 << 30;
-/// How often a place is looked for again after somebody else took it.
-const ATTEMPTS: usize = 16;
-/// How many places are tried on each side where nobody tells what is mapped.
-const PROBES: u64 = 64;
 
 /// All address space of a memory.
 #[derive(Debug)]
 pub(crate) struct Clusters {
-    platform: Arc<dyn Platform>,
     reach: Reach,
-    backing: Backing,
     all: Vec<Cluster>,
     next_id: u64,
+    // How many claim address space at this moment.
+    claimants: usize,
+    // How often one of them made room for others.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -46,24 +40,6 @@ struct Territory {
     free: SpanSet,
 }
 
-/// What is looked for.
-#[derive(Clone, Copy, Debug)]
-struct Wanted {
-    size: u64,
-    // Invariant: a power of two, at least the granularity of the system.
-    align: u64,
-}
-
-/// What became of a claim.
-#[derive(Debug)]
-enum Claim {
-    Got(Reservation),
-    /// Somebody else has the place.
-    Occupied,
-    /// The system does not give as much.
-    TooLarge,
-}
-
 /// Address space for one block.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -74,14 +50,42 @@ pub(crate) struct Site {
 }
 
 impl Clusters {
-    pub(crate) const fn new(platform: Arc<dyn Platform>, reach: Reach, backing: Backing) -> Self {
+    pub(crate) const fn new(reach: Reach) -> Self {
         Self {
-            platform,
             reach,
-            backing,
             all: Vec::new(),
             next_id: 0,
+            claimants: 0,
+            changes: 0,
         }
+    }
+
+    /// Notes that somebody begins to claim address space. Tells how often others had made room by then.
+    pub(crate) const fn begin_claim(&mut self) -> u64 {
+        self.claimants += 1;
+        self.changes
+    }
+
+    /// Notes that somebody is done with that: nothing is reserved any more but what is in here.
+    pub(crate) const fn end_claim(&mut self) {
+        self.claimants -= 1;
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn claimants(&self) -> usize {
+        self.claimants
+    }
+
+    /// Notes that there is room that there was not before.
+    pub(crate) const fn note_change(&mut self) {
+        self.changes += 1;
+    }
+
+    /// Whether there may be more room than when `changes` was told, or is none and will be none unless somebody frees some;
+    /// `None` while somebody is at it.
+    pub(crate) fn has_changed_since(&self, changes: u64) -> Option<bool> {
+        let has_changed = self.changes != changes;
+        (has_changed || self.claimants == 0).then_some(has_changed)
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -98,246 +102,78 @@ impl Clusters {
         self.all.iter().flat_map(|cluster| &cluster.territories)
     }
 
-    /// Takes address space for a block of `size` bytes at a multiple of `align`, all of it in `window`. `None` if there is no
-    /// room.
-    pub(crate) fn take(&mut self, size: u64, align: u64, window: Window) -> Result<Option<Site>> {
-        let addresses = self.platform.facts().addresses;
-        let Some(window) = window.intersect(addresses) else {
-            return Ok(None);
-        };
-        let wanted = Wanted {
-            size,
-            align: align.max(self.platform.facts().granularity),
-        };
-        for index in 0..self.all.len() {
-            let Some(room) = self.all[index].room(self.reach).intersect(window) else {
-                continue;
-            };
-            if let Some(site) = self.all[index].take(wanted, room) {
-                return Ok(Some(site));
-            }
-            let hull = self.all[index].hull();
-            if let Some(reservation) = self.reserve_beside(hull, room, wanted)? {
-                self.all[index]
-                    .territories
-                    .push(Territory::new(reservation));
-                return Ok(self.all[index].take(wanted, room));
-            }
-        }
-        self.open_cluster(wanted, window)
+    /// Takes address space out of what is reserved. `None` if there is none where it is wanted.
+    pub(crate) fn take(&mut self, wanted: Wanted) -> Option<Site> {
+        self.all.iter_mut().find_map(|cluster| cluster.take(wanted))
     }
 
-    fn open_cluster(&mut self, wanted: Wanted, window: Window) -> Result<Option<Site>> {
-        let reservation = if window == self.platform.facts().addresses {
-            Some(self.reserve_anywhere(wanted)?)
-        } else {
-            self.reserve_near(window.center(), window, wanted)?
-        };
-        let Some(reservation) = reservation else {
-            return Ok(None);
-        };
-        let mut cluster = Cluster {
-            id: self.next_id,
-            territories: vec![Territory::new(reservation)],
-        };
-        let site = cluster.take(wanted, window);
-        self.next_id += 1;
-        self.all.push(cluster);
-        Ok(site)
-    }
-
-    /// That there is no room in a window, with the nearest gap outside of it.
-    pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
-        let facts = self.platform.facts();
-        let nearest = self.platform.address_map().ok().and_then(|map| {
-            nearest_gap(
-                &*map,
-                facts.addresses,
-                window.center(),
-                size,
-                align.max(facts.granularity),
-            )
+    /// The clusters that may grow where something is wanted, oldest first.
+    pub(crate) fn neighbourhoods(&self, window: Window) -> Vec<Neighbourhood> {
+        let all = self.all.iter().map(|cluster| Neighbourhood {
+            hull: cluster.hull(),
+            room: cluster.room(self.reach),
         });
-        Error::OutOfReach {
-            size,
-            window,
-            nearest,
+        all.filter(|one| one.room.intersect(window).is_some())
+            .collect()
+    }
+
+    /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. Whatever it was claimed for may
+    /// have grown in the meantime, so that is found out here.
+    pub(crate) fn insert(&mut self, reservation: Reservation) {
+        self.note_change();
+        let range = reservation.range();
+        let territory = Territory::new(reservation);
+        let reach = self.reach;
+        let is_near = |cluster: &&mut Cluster| cluster.room(reach).contains(range);
+        if let Some(cluster) = self.all.iter_mut().find(is_near) {
+            cluster.territories.push(territory);
+            return;
         }
+        self.all.push(Cluster {
+            id: self.next_id,
+            territories: vec![territory],
+        });
+        self.next_id += 1;
     }
 
-    /// Sizes to try: as much as blocks will need for a while, and less where that is refused.
-    fn sizes(&self, size: u64, room: u64) -> impl Iterator<Item = u64> + use<> {
-        let most = TERRITORY.min(self.reach.bytes() / 4).min(room).max(size);
-        // Whole blocks, so that nothing is left over.
-        std::iter::successors(Some(most / size * size), move |tried| {
-            (*tried > size).then(|| tried / 2 / size * size)
-        })
-        .map(move |tried| tried.max(size))
+    /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
+    /// last.
+    #[must_use = "dropping a reservation asks the system: let go of the lock first"]
+    pub(crate) fn give_back(
+        &mut self,
+        reservation: &Arc<Reservation>,
+        block: Span,
+    ) -> Option<Arc<Reservation>> {
+        let is_only = self.territories().count() == 1;
+        let found = |one: &Territory| Arc::ptr_eq(&one.reservation, reservation);
+        let mut territories = self.all.iter_mut().map(|cluster| &mut cluster.territories);
+        let (index, all) = territories.find_map(|all| Some((all.iter().position(found)?, all)))?;
+        all[index].free.insert(block);
+        let unused = (!is_only && all[index].is_unused()).then(|| all.swap_remove(index));
+        self.all.retain(|cluster| !cluster.territories.is_empty());
+        unused.map(|territory| territory.reservation)
     }
 
-    fn reserve_anywhere(&self, wanted: Wanted) -> Result<Reservation> {
-        let mut refused = None;
-        for size in self.sizes(wanted.size, u64::MAX) {
-            match Reservation::anywhere(&self.platform, size, wanted.align, self.backing) {
-                Ok(reservation) => return Ok(self.scatter(reservation, wanted.align)),
-                Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
-                Err(refusal) => return Err(refusal.into()),
-            }
-        }
-        Err(refused.map_or(Error::EmptyRequest, Error::Refused))
-    }
-
-    /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
-    /// address would tell all others. Near enough still for short calls into the libraries above.
-    fn scatter(&self, reservation: Reservation, align: u64) -> Reservation {
-        let shift =
-            (self.platform.random() % SCATTER.min(self.reach.largest_block())) & !(align - 1);
-        let at = reservation
-            .address()
-            .checked_sub(shift)
-            .filter(|_| shift >= reservation.size());
-        let range = at.and_then(|at| Window::of_range(at, reservation.size()));
-        let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
-        match range.map(|range| self.claim(range.first(), reservation.size(), false)) {
-            Some(Ok(Claim::Got(scattered))) => scattered,
-            _ => reservation,
-        }
-    }
-
-    /// A reservation beside a cluster, or as near to it as there is a gap.
-    fn reserve_beside(
-        &self,
-        hull: Window,
-        room: Window,
-        wanted: Wanted,
-    ) -> Result<Option<Reservation>> {
-        let extent = room.last().distance(room.first());
-        for size in self.sizes(wanted.size, extent) {
-            let below = hull
-                .first()
-                .checked_sub(size)
-                .map(|at| at.align_down(wanted.align));
-            let above = hull
-                .last()
-                .checked_add(1)
-                .and_then(|at| at.align_up(wanted.align));
-            for at in [below, above].into_iter().flatten() {
-                let fits = Window::of_range(at, size).is_some_and(|wanted| room.contains(wanted));
-                if fits
-                    && let Claim::Got(reservation) = self.claim(at, size, size == wanted.size)?
-                {
-                    return Ok(Some(reservation));
-                }
-            }
-        }
-        self.reserve_near(hull.first(), room, wanted)
-    }
-
-    /// A reservation inside `window`, as near to `near` as there is a gap. `None` if there is none.
-    fn reserve_near(
-        &self,
-        near: Address,
-        window: Window,
-        wanted: Wanted,
-    ) -> Result<Option<Reservation>> {
-        let extent = window.last().distance(window.first());
-        for size in self.sizes(wanted.size, extent) {
-            for _ in 0..ATTEMPTS {
-                // Asked again each time: whoever was faster is in it now.
-                let Ok(map) = self.platform.address_map() else {
-                    return self.probe(near, window, wanted);
-                };
-                let Some(at) = nearest_gap(&*map, window, near, size, wanted.align) else {
-                    break;
-                };
-                match self.claim(at, size, size == wanted.size)? {
-                    Claim::Got(reservation) => return Ok(Some(reservation)),
-                    Claim::Occupied => {}
-                    Claim::TooLarge => break,
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.
-    fn probe(&self, near: Address, window: Window, wanted: Wanted) -> Result<Option<Reservation>> {
-        let Some(starts) = window.starts_for(wanted.size) else {
-            return Ok(None);
-        };
-        let stride = (starts.last().distance(starts.first()) / PROBES).max(wanted.size);
-        for step in 0..PROBES {
-            let away = stride.saturating_mul(step);
-            for at in [near.checked_sub(away), near.checked_add(away)]
-                .into_iter()
-                .flatten()
-            {
-                let at = at.align_down(wanted.align);
-                let fits =
-                    Window::of_range(at, wanted.size).is_some_and(|range| window.contains(range));
-                if fits && let Claim::Got(reservation) = self.claim(at, wanted.size, true)? {
-                    return Ok(Some(reservation));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Claims a place. That the system does not give as much is an error only if nothing smaller will do.
-    fn claim(&self, at: Address, size: u64, is_least: bool) -> Result<Claim> {
-        match Reservation::at(&self.platform, at, size, self.backing) {
-            Ok(reservation) => Ok(Claim::Got(reservation)),
-            Err(refusal) if refusal.is_occupied() => Ok(Claim::Occupied),
-            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Claim::TooLarge),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
-    /// Takes back what [`Clusters::take`] gave. A reservation of which nothing is used goes back to the system, unless it
-    /// is the last.
-    pub(crate) fn give_back(&mut self, reservation: &Arc<Reservation>, block: Span) {
-        let only = self.territories().count() == 1;
+    /// Takes out every reservation of which nothing is used.
+    #[must_use = "dropping a reservation asks the system: let go of the lock first"]
+    pub(crate) fn drain_unused(&mut self) -> Vec<Arc<Reservation>> {
+        let mut unused = Vec::new();
         for cluster in &mut self.all {
-            let found = cluster
+            let drained = cluster
                 .territories
-                .iter_mut()
-                .position(|one| Arc::ptr_eq(&one.reservation, reservation));
-            if let Some(index) = found {
-                cluster.territories[index].free.insert(block);
-                if !only && cluster.territories[index].is_unused() {
-                    cluster.territories.swap_remove(index);
-                }
-            }
+                .extract_if(.., |territory| territory.is_unused());
+            unused.extend(drained.map(|territory| territory.reservation));
         }
         self.all.retain(|cluster| !cluster.territories.is_empty());
+        unused
     }
 
-    /// Gives back every reservation of which nothing is used.
-    pub(crate) fn trim(&mut self) {
-        for cluster in &mut self.all {
-            cluster
-                .territories
-                .retain(|territory| !territory.is_unused());
-        }
-        self.all.retain(|cluster| !cluster.territories.is_empty());
-    }
-}
-
-impl Clusters {
     /// Forgets everything: in a forked child, it is the parent's.
     pub(crate) fn forget(&mut self) {
         std::mem::take(&mut self.all)
             .into_iter()
             .for_each(std::mem::forget);
     }
-}
-
-/// Whether a smaller reservation might do.
-const fn is_about_size(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.limit,
-        Limit::AddressSpace | Limit::Data | Limit::FileSize | Limit::Memory
-    )
 }
 
 impl Cluster {
@@ -353,7 +189,7 @@ impl Cluster {
         Window::new(first, last).unwrap_or(Window::ANYWHERE)
     }
 
-    /// Where another block reaches, and is reached by, all of it.
+    /// Where another reservation reaches, and is reached by, all of it.
     fn room(&self, reach: Reach) -> Window {
         let hull = self.hull();
         let first = Address::new(hull.last().value().saturating_sub(reach.bytes()));
@@ -361,10 +197,10 @@ impl Cluster {
         Window::new(first, last).unwrap_or(hull)
     }
 
-    fn take(&mut self, wanted: Wanted, room: Window) -> Option<Site> {
+    fn take(&mut self, wanted: Wanted) -> Option<Site> {
         let cluster = self.id;
         self.territories.iter_mut().find_map(|territory| {
-            let offset = territory.take(wanted, room)?;
+            let offset = territory.take(wanted)?;
             Some(Site {
                 reservation: Arc::clone(&territory.reservation),
                 offset,
@@ -391,20 +227,24 @@ impl Territory {
         self.free.bytes() == self.reservation.size()
     }
 
-    fn take(&mut self, wanted: Wanted, room: Window) -> Option<u64> {
-        let Wanted { size, align } = wanted;
+    fn take(&mut self, wanted: Wanted) -> Option<u64> {
+        let Wanted {
+            size,
+            align,
+            window,
+        } = wanted;
         let base = self.reservation.address();
         let offset = self.free.iter().find_map(|free| {
             let start = base
                 .checked_add(free.offset)?
-                .max(room.first())
+                .max(window.first())
                 .align_up(align)?;
-            let wanted = Window::of_range(start, size)?;
+            let range = Window::of_range(start, size)?;
             let taken = Span {
                 offset: start.distance(base),
                 size,
             };
-            (free.contains(taken) && room.contains(wanted)).then_some(taken.offset)
+            (free.contains(taken) && window.contains(range)).then_some(taken.offset)
         })?;
         self.free.remove(Span { offset, size });
         Some(offset)

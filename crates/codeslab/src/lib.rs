@@ -47,6 +47,7 @@ mod bits;
 mod block;
 mod blocks;
 mod budget;
+mod claims;
 mod cluster;
 mod code_model;
 mod directory;

@@ -4,6 +4,7 @@ use crate::address::{Address, Window};
 use crate::biased::ProcessBarrier;
 use crate::block::Block;
 use crate::budget::Budget;
+use crate::claims::{Claims, Wanted};
 use crate::cluster::{Clusters, Site};
 use crate::directory::Directory;
 use crate::division::{Division, Part, Parts, Spans};
@@ -12,10 +13,12 @@ use crate::ground::{Ground, backing_for};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
 use crate::ledger::Ledger;
 use crate::protection::Protection;
+use crate::reservation::Reservation;
+use crate::span::Span;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What all shards of a memory share.
 #[derive(Debug)]
@@ -24,7 +27,11 @@ pub(crate) struct Shared {
     configuration: Configuration,
     division: Division,
     generation: u32,
+    claims: Claims,
+    // The system is called when this is not locked only: all shards wait for it.
     clusters: Mutex<Clusters>,
+    // Told whenever somebody is done with claiming.
+    claim_ended: Condvar,
     directory: Directory,
     barrier: Barrier,
     budget: Arc<Budget>,
@@ -50,6 +57,19 @@ impl ProcessBarrier for Barrier {
     }
 }
 
+/// Somebody who is claiming address space, which others may be waiting for.
+struct Claiming<'s> {
+    shared: &'s Shared,
+    changes: u64,
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.shared.clusters().end_claim();
+        self.shared.claim_ended.notify_all();
+    }
+}
+
 impl Shared {
     pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
         let facts = platform.facts();
@@ -60,7 +80,7 @@ impl Shared {
             granularity: facts.granularity,
         };
         let backing = backing_for(configuration.writer);
-        let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing);
+        let claims = Claims::new(Arc::clone(&platform), configuration.reach, backing);
         let generation = platform.generation();
         let barrier = Barrier {
             platform: Arc::clone(&platform),
@@ -71,7 +91,9 @@ impl Shared {
             configuration,
             division,
             generation,
-            clusters: Mutex::new(clusters),
+            claims,
+            clusters: Mutex::new(Clusters::new(configuration.reach)),
+            claim_ended: Condvar::new(),
             directory: Directory::default(),
             barrier,
             budget: Arc::new(Budget::new(
@@ -195,30 +217,98 @@ impl Shared {
         );
         let place = ground.place();
         Block::new(ground, self.division, site.cluster).map_err(|refusal| {
-            self.clusters().give_back(&reservation, place);
+            self.give_back(&reservation, place);
             refusal.into()
         })
     }
 
-    /// Address space for a block: of the usual size where that is enough and there is room in the window, else smaller, at
-    /// last to measure.
+    /// Address space for a block. Others may be claiming some at the same time: who finds nothing waits for them, and looks
+    /// again if there is more room then. It may be what they did not need, or more than they needed.
     fn take_site(&self, needed: u64, align: u64, window: Window) -> Result<Site> {
+        loop {
+            let claiming = self.begin_claim();
+            let found = self.try_sizes(needed, align, window);
+            let changes = claiming.changes;
+            drop(claiming);
+            match found {
+                Ok(Some(site)) => return Ok(site),
+                _ if self.has_changed_since(changes) => {}
+                Ok(None) => return Err(self.claims.out_of_reach(needed, align, window)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn begin_claim(&self) -> Claiming<'_> {
+        let changes = self.clusters().begin_claim();
+        Claiming {
+            shared: self,
+            changes,
+        }
+    }
+
+    /// Whether there may be more room than there was, when nobody is claiming any.
+    fn has_changed_since(&self, changes: u64) -> bool {
+        let mut clusters = self.clusters();
+        loop {
+            if let Some(has_changed) = clusters.has_changed_since(changes) {
+                return has_changed;
+            }
+            let waited = self.claim_ended.wait(clusters);
+            clusters = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A site of the usual size where that is enough and there is room in the window, else a smaller one, at last one to
+    /// measure.
+    fn try_sizes(&self, needed: u64, align: u64, window: Window) -> Result<Option<Site>> {
         let usual = self.configuration.block_size.max(needed);
         let sizes = std::iter::successors(Some(usual), |size| {
             (*size > needed).then(|| (size / 2).max(needed))
         });
-        let mut clusters = self.clusters();
         for size in sizes {
             let align = if size > needed {
                 self.block_align(size)
             } else {
                 align
             };
-            if let Some(site) = clusters.take(size, align, window)? {
-                return Ok(site);
+            let Some(wanted) = self.claims.wanted(size, align, window) else {
+                return Ok(None);
+            };
+            let found = self.find_site(wanted)?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
-        Err(clusters.out_of_reach(needed, align, window))
+        Ok(None)
+    }
+
+    /// Looks for address space in what is reserved, under the lock, and claims more, under none. `None` if there is no room.
+    fn find_site(&self, wanted: Wanted) -> Result<Option<Site>> {
+        let mut clusters = self.clusters();
+        if let Some(site) = clusters.take(wanted) {
+            return Ok(Some(site));
+        }
+        let neighbourhoods = clusters.neighbourhoods(wanted.window);
+        drop(clusters);
+        self.settle(wanted, self.claims.claim(wanted, &neighbourhoods))
+    }
+
+    /// Looks again with what was claimed meanwhile.
+    fn settle(&self, wanted: Wanted, claimed: Result<Option<Reservation>>) -> Result<Option<Site>> {
+        let mut clusters = self.clusters();
+        if let Some(site) = clusters.take(wanted) {
+            drop(clusters);
+            // Somebody else made room. Ours goes back, and if the system refused us, maybe because of theirs, no matter.
+            drop(claimed);
+            self.clusters().note_change();
+            return Ok(Some(site));
+        }
+        let Some(reservation) = claimed? else {
+            return Ok(None);
+        };
+        clusters.insert(reservation);
+        Ok(clusters.take(wanted))
     }
 
     /// What blocks for many requests are aligned to, so that any of them fits.
@@ -233,13 +323,32 @@ impl Shared {
         let reservation = Arc::clone(block.mapping().ground().reservation());
         if block.decommit().is_ok() {
             drop(block);
-            self.clusters().give_back(&reservation, place);
+            self.give_back(&reservation, place);
         }
+    }
+
+    /// Takes the place of a block back. A reservation that is unused then goes back to the system when the lock is let go.
+    fn give_back(&self, reservation: &Arc<Reservation>, place: Span) {
+        let unused = self.clusters().give_back(reservation, place);
+        drop(unused);
     }
 
     /// Gives back address space in which there is no block.
     pub(crate) fn trim(&self) {
-        self.clusters().trim();
+        let unused = self.clusters().drain_unused();
+        drop(unused);
+    }
+
+    /// Whether somebody holds the lock that all shards share.
+    #[cfg(test)]
+    pub(crate) fn is_locked(&self) -> bool {
+        self.clusters.try_lock().is_err()
+    }
+
+    /// How many are claiming address space.
+    #[cfg(test)]
+    pub(crate) fn claimants(&self) -> usize {
+        self.clusters().claimants()
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {

@@ -19,14 +19,26 @@ use crate::writer::Writer;
 use std::alloc::{Layout as HeapLayout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::fmt;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The fake platform.
 #[derive(Debug)]
 pub(crate) struct Fake {
     facts: Facts,
     state: Mutex<State>,
+    watcher: Mutex<Watcher>,
+}
+
+/// What a test does at the beginning of every call.
+#[derive(Clone, Default)]
+struct Watcher(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watcher").field(&self.0.is_some()).finish()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -159,11 +171,35 @@ impl Fake {
         Self {
             facts,
             state: Mutex::new(state),
+            watcher: Mutex::default(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call: before anything of the fake is locked, so whoever watches may call it as well.
+    fn call(&self) -> MutexGuard<'_, State> {
+        let Watcher(watcher) = self.watcher().clone();
+        if let Some(watcher) = watcher {
+            watcher();
+        }
+        self.state()
+    }
+
+    fn watcher(&self) -> MutexGuard<'_, Watcher> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this at the beginning of every call from now on.
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        *self.watcher() = Watcher(Some(Arc::new(watcher)));
+    }
+
+    /// No longer does so.
+    pub(crate) fn unwatch(&self) {
+        *self.watcher() = Watcher(None);
     }
 
     /// Sets what fails from now on, and forgets which calls there were.
@@ -339,7 +375,7 @@ impl Platform for Fake {
     }
 
     fn probe(&self, writer: Writer, _file_size: u64) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("probe", 0)?;
         if state.unavailable.contains(&writer) {
             return Err(Refusal::foreseen("probe", 0, Limit::Policy));
@@ -348,13 +384,13 @@ impl Platform for Fake {
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("address_map", 0)?;
         Ok(Box::new(Snapshot::new(state.taken())))
     }
 
     fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("reserve", size)?;
         let place = (1..1_000).find_map(|_| {
             state.next_place = (state.next_place - size) & !(align - 1);
@@ -377,7 +413,7 @@ impl Platform for Fake {
             0,
             "{at} is not a multiple of the granularity"
         );
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("reserve_at", size)?;
         let wanted = Window::of_range(at, size).expect("a range");
         assert!(self.facts.addresses.contains(wanted), "{wanted} is nowhere");
@@ -398,7 +434,7 @@ impl Platform for Fake {
     }
 
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("release", size)?;
         for mapped in state.mapped_within(at, size) {
             state.mapped.remove(&mapped);
@@ -409,7 +445,7 @@ impl Platform for Fake {
     }
 
     fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("create_file", size)?;
         let name = state.next_file;
         state.next_file += 1;
@@ -424,7 +460,7 @@ impl Platform for Fake {
     }
 
     fn close_file(&self, file: MemoryFile) {
-        let mut state = self.state();
+        let mut state = self.call();
         let file = state.files.get_mut(&file.0).expect("a file");
         assert!(file.open, "a file is closed once");
         file.open = false;
@@ -448,7 +484,7 @@ impl Platform for Fake {
             Protection::ReadWrite,
             "files are written through views"
         );
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("map_file", size)?;
         assert!(
             offset + size <= state.files[&file.0].heap.size(),
@@ -467,7 +503,7 @@ impl Platform for Fake {
     }
 
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("map_view", size)?;
         let heap = &state.files[&file.0].heap;
         assert!(
@@ -483,14 +519,16 @@ impl Platform for Fake {
     }
 
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
-        let known = self.state().views.remove(&(view.as_ptr() as usize));
+        let known = self.call().views.remove(&(view.as_ptr() as usize));
         assert_eq!(known, Some(size), "a view is unmapped whole");
     }
 
-    fn populate(&self, _view: NonNull<u8>, _size: u64) {}
+    fn populate(&self, _view: NonNull<u8>, _size: u64) {
+        drop(self.call());
+    }
 
     fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("write_file", bytes.len() as u64)?;
         let heap = &state.files[&file.0].heap;
         assert!(
@@ -506,7 +544,7 @@ impl Platform for Fake {
     }
 
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("discard_file", size)?;
         state.files[&file.0].heap.clear(offset, size);
         Ok(())
@@ -523,7 +561,7 @@ impl Platform for Fake {
             0,
             "not a multiple of the granularity"
         );
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("map_private", size)?;
         state.insert(
             at,
@@ -549,7 +587,7 @@ impl Platform for Fake {
             0,
             "not a multiple of the page size"
         );
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("protect", size)?;
         // Rights may change for part of a mapping, page by page, on every system.
         let mut done = 0;
@@ -572,7 +610,7 @@ impl Platform for Fake {
     }
 
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("write_self", bytes.len() as u64)?;
         assert!(
             !state.is_keyed(at, bytes.len() as u64),
@@ -614,7 +652,7 @@ impl Platform for Fake {
     }
 
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("discard_private", size)?;
         let (base, heap) = state.reservation_of(at, size);
         heap.clear(at.distance(base), size);
@@ -622,7 +660,7 @@ impl Platform for Fake {
     }
 
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("decommit", size)?;
         for start in state.mapped_within(at, size) {
             let mapped = state.mapped.remove(&start).expect("it was found");
@@ -637,7 +675,7 @@ impl Platform for Fake {
     fn process_barrier(&self) {}
 
     fn synchronize_instructions(&self, _ranges: &[(Address, u64)]) {
-        self.state().calls.push("synchronize_instructions");
+        self.call().calls.push("synchronize_instructions");
     }
 
     fn process_symbol(&self, _name: &CStr) -> Option<Address> {
@@ -645,7 +683,7 @@ impl Platform for Fake {
     }
 
     fn random(&self) -> u64 {
-        self.state().random
+        self.call().random
     }
 
     fn generation(&self) -> u32 {

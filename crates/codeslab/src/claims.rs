@@ -1,0 +1,250 @@
+//! Finding address space and claiming it. This is what asks the system, so it holds nothing that a lock would have to protect:
+//! it is told what there is, and whoever asked looks again, under the lock, before using the answer.
+
+use crate::address::{Address, Window};
+use crate::code_model::Reach;
+use crate::error::{Error, Limit, Refusal, Result};
+use crate::reservation::{Backing, Reservation};
+use crate::sys::Platform;
+use crate::sys::gaps::nearest_gap;
+use std::sync::Arc;
+
+/// Bytes that are reserved at once, where there is room.
+const TERRITORY: u64 = 256 << 20;
+/// Bytes below the system's choice within which the first reservation is put.
+const SCATTER: u64 = 1 << 30;
+/// How often a place is looked for again after somebody else took it.
+const ATTEMPTS: usize = 16;
+/// How many places are tried on each side where nobody tells what is mapped.
+const PROBES: u64 = 64;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) size: u64,
+    // Invariant: a power of two, at least the granularity of the system.
+    pub(crate) align: u64,
+    /// Where all of it has to lie.
+    pub(crate) window: Window,
+}
+
+/// A cluster that a further reservation may join.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neighbourhood {
+    /// From the first to the last byte of the cluster.
+    pub(crate) hull: Window,
+    /// Where another reservation reaches, and is reached by, all of it.
+    pub(crate) room: Window,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+enum Claim {
+    Got(Reservation),
+    /// Somebody else has the place.
+    Occupied,
+    /// The system does not give as much.
+    TooLarge,
+}
+
+/// How address space is claimed for one memory.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    platform: Arc<dyn Platform>,
+    reach: Reach,
+    backing: Backing,
+}
+
+impl Claims {
+    pub(crate) const fn new(platform: Arc<dyn Platform>, reach: Reach, backing: Backing) -> Self {
+        Self {
+            platform,
+            reach,
+            backing,
+        }
+    }
+
+    /// What is looked for where a window is wanted; `None` if no program may have memory in it.
+    pub(crate) fn wanted(&self, size: u64, align: u64, window: Window) -> Option<Wanted> {
+        let facts = self.platform.facts();
+        Some(Wanted {
+            size,
+            align: align.max(facts.granularity),
+            window: window.intersect(facts.addresses)?,
+        })
+    }
+
+    /// A reservation with room for what is wanted: near one of the clusters, in their order, or else wherever it may lie.
+    /// `None` if there is no gap.
+    pub(crate) fn claim(
+        &self,
+        wanted: Wanted,
+        neighbourhoods: &[Neighbourhood],
+    ) -> Result<Option<Reservation>> {
+        for Neighbourhood { hull, room } in neighbourhoods {
+            let Some(window) = room.intersect(wanted.window) else {
+                continue;
+            };
+            let found = self.reserve_beside(*hull, Wanted { window, ..wanted })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        if wanted.window == self.platform.facts().addresses {
+            return self.reserve_anywhere(wanted).map(Some);
+        }
+        self.reserve_near(wanted.window.center(), wanted)
+    }
+
+    /// That there is no room in a window, with the nearest gap outside of it.
+    pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
+        let facts = self.platform.facts();
+        let nearest = self.platform.address_map().ok().and_then(|map| {
+            nearest_gap(
+                &*map,
+                facts.addresses,
+                window.center(),
+                size,
+                align.max(facts.granularity),
+            )
+        });
+        Error::OutOfReach {
+            size,
+            window,
+            nearest,
+        }
+    }
+
+    /// Sizes to try: as much as blocks will need for a while, and less where that is refused.
+    fn sizes(&self, size: u64, room: u64) -> impl Iterator<Item = u64> + use<> {
+        let most = TERRITORY.min(self.reach.bytes() / 4).min(room).max(size);
+        // Whole blocks, so that nothing is left over.
+        std::iter::successors(Some(most / size * size), move |tried| {
+            (*tried > size).then(|| tried / 2 / size * size)
+        })
+        .map(move |tried| tried.max(size))
+    }
+
+    fn reserve_anywhere(&self, wanted: Wanted) -> Result<Reservation> {
+        let mut refused = None;
+        for size in self.sizes(wanted.size, u64::MAX) {
+            match Reservation::anywhere(&self.platform, size, wanted.align, self.backing) {
+                Ok(reservation) => return Ok(self.scatter(reservation, wanted.align)),
+                Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(refused.map_or(Error::EmptyRequest, Error::Refused))
+    }
+
+    /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
+    /// address would tell all others. Near enough still for short calls into the libraries above.
+    fn scatter(&self, reservation: Reservation, align: u64) -> Reservation {
+        let shift =
+            (self.platform.random() % SCATTER.min(self.reach.largest_block())) & !(align - 1);
+        let at = reservation
+            .address()
+            .checked_sub(shift)
+            .filter(|_| shift >= reservation.size());
+        let range = at.and_then(|at| Window::of_range(at, reservation.size()));
+        let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
+        match range.map(|range| self.claim_at(range.first(), reservation.size(), false)) {
+            Some(Ok(Claim::Got(scattered))) => scattered,
+            _ => reservation,
+        }
+    }
+
+    /// A reservation beside a cluster, or as near to it as there is a gap.
+    fn reserve_beside(&self, hull: Window, wanted: Wanted) -> Result<Option<Reservation>> {
+        for size in self.sizes(wanted.size, wanted.extent()) {
+            let below = hull
+                .first()
+                .checked_sub(size)
+                .map(|at| at.align_down(wanted.align));
+            let above = hull
+                .last()
+                .checked_add(1)
+                .and_then(|at| at.align_up(wanted.align));
+            for at in [below, above].into_iter().flatten() {
+                let range = Window::of_range(at, size);
+                let fits = range.is_some_and(|range| wanted.window.contains(range));
+                if fits
+                    && let Claim::Got(reservation) = self.claim_at(at, size, size == wanted.size)?
+                {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        self.reserve_near(hull.first(), wanted)
+    }
+
+    /// A reservation as near to `near` as there is a gap. `None` if there is none.
+    fn reserve_near(&self, near: Address, wanted: Wanted) -> Result<Option<Reservation>> {
+        for size in self.sizes(wanted.size, wanted.extent()) {
+            for _ in 0..ATTEMPTS {
+                // Asked again each time: whoever was faster is in it now.
+                let Ok(map) = self.platform.address_map() else {
+                    return self.probe(near, wanted);
+                };
+                let Some(at) = nearest_gap(&*map, wanted.window, near, size, wanted.align) else {
+                    break;
+                };
+                match self.claim_at(at, size, size == wanted.size)? {
+                    Claim::Got(reservation) => return Ok(Some(reservation)),
+                    Claim::Occupied => {}
+                    Claim::TooLarge => break,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.
+    fn probe(&self, near: Address, wanted: Wanted) -> Result<Option<Reservation>> {
+        let Some(starts) = wanted.window.starts_for(wanted.size) else {
+            return Ok(None);
+        };
+        let stride = (starts.last().distance(starts.first()) / PROBES).max(wanted.size);
+        for step in 0..PROBES {
+            let away = stride.saturating_mul(step);
+            for at in [near.checked_sub(away), near.checked_add(away)]
+                .into_iter()
+                .flatten()
+            {
+                let at = at.align_down(wanted.align);
+                let range = Window::of_range(at, wanted.size);
+                let fits = range.is_some_and(|range| wanted.window.contains(range));
+                if fits && let Claim::Got(reservation) = self.claim_at(at, wanted.size, true)? {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Claims a place. That the system does not give as much is an error only if nothing smaller will do.
+    fn claim_at(&self, at: Address, size: u64, is_least: bool) -> Result<Claim> {
+        match Reservation::at(&self.platform, at, size, self.backing) {
+            Ok(reservation) => Ok(Claim::Got(reservation)),
+            Err(refusal) if refusal.is_occupied() => Ok(Claim::Occupied),
+            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Claim::TooLarge),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+impl Wanted {
+    /// Bytes in the window.
+    fn extent(&self) -> u64 {
+        let between = self.window.last().distance(self.window.first());
+        between.saturating_add(1)
+    }
+}
+
+/// Whether a smaller reservation might do.
+const fn is_about_size(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.limit,
+        Limit::AddressSpace | Limit::Data | Limit::FileSize | Limit::Memory
+    )
+}
