@@ -34,7 +34,8 @@ pub(crate) struct Blocks<H> {
     // Allocations that there are, and that there ever were.
     allocations: u64,
     begun: u64,
-    // Bytes of a block that may be kept for the next request when it is empty. 0 when no request will come.
+    // The most bytes of a block that may be kept for the next request when it is empty. 0 when no request will come. Sizes that
+    // are no power of two are those of blocks that were made to measure for one request.
     usual_bytes: u64,
     // The block that is: the only empty one but for emptied ones.
     spare: Option<usize>,
@@ -60,7 +61,7 @@ pub(crate) struct Returned {
 }
 
 impl<H> Blocks<H> {
-    /// None yet; one of `usual_bytes` may be kept when it is empty.
+    /// None yet; one of at most `usual_bytes` may be kept when it is empty.
     pub(crate) fn new(usual_bytes: u64) -> Self {
         Self {
             all: Vec::new(),
@@ -256,8 +257,8 @@ impl<H> Blocks<H> {
         index
     }
 
-    /// Takes an allocation's spans back. A block that is empty then is kept if it is the only one of the usual size; otherwise it
-    /// is among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
+    /// Takes an allocation's spans back. A block that is empty then is kept if it is the only one made for more than one request;
+    /// otherwise it is among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
     #[inline]
     pub(crate) fn free(&mut self, returned: &Returned, is_idle: impl FnOnce(&Self) -> bool) {
         self.allocations -= 1;
@@ -335,7 +336,8 @@ impl<H> Blocks<H> {
 
     #[inline]
     fn is_kept(&self, index: usize) -> bool {
-        self.spare.is_none() && self.block(index).size() == self.usual_bytes
+        let size = self.block(index).size();
+        self.spare.is_none() && size.is_power_of_two() && size <= self.usual_bytes
     }
 
     #[inline]

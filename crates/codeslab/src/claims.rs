@@ -6,13 +6,15 @@ use crate::code_model::Reach;
 use crate::error::{Error, Limit, Refusal, Result};
 use crate::reservation::{Backing, Reservation};
 use crate::sys::Platform;
-use crate::sys::gaps::nearest_gap;
+use crate::sys::gaps::{Remembered, nearest_gap};
 use std::sync::Arc;
 
 /// Bytes that are reserved at once, where there is room.
 const TERRITORY: u64 = 256 << 20;
 /// Bytes below the system's choice within which the first reservation is put.
 const SCATTER: u64 = 1 << 30;
+/// The first block in a window is by this much smaller than the usual one: many windows hold one request.
+const FIRST_SHARE: u64 = 64;
 /// How often a place is looked for again after somebody else took it.
 const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where nobody tells what is mapped.
@@ -21,7 +23,10 @@ const PROBES: u64 = 64;
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
+    /// Bytes for which there must be room.
     pub(crate) size: u64,
+    /// Bytes that are taken at least, see `Clusters::take`; at most as many as there must be room for.
+    pub(crate) least: u64,
     // Invariant: a power of two, at least the granularity of the system.
     pub(crate) align: u64,
     /// Where all of it has to lie.
@@ -64,13 +69,29 @@ impl Claims {
         }
     }
 
-    /// What is looked for where a window is wanted; `None` if no program may have memory in it.
-    pub(crate) fn wanted(&self, size: u64, align: u64, window: Window) -> Option<Wanted> {
+    /// What is looked for if a block of `size` bytes, of which `needed` are known to be needed, is wanted in a window; `None` if
+    /// no program may have memory there.
+    pub(crate) fn wanted(
+        &self,
+        size: u64,
+        needed: u64,
+        align: u64,
+        window: Window,
+    ) -> Option<Wanted> {
         let facts = self.platform.facts();
+        let window = window.intersect(facts.addresses)?;
+        let least = if window == facts.addresses {
+            size
+        } else {
+            // Four times what is needed, so that its slabs can grow.
+            let least = (size / FIRST_SHARE).max(4 * needed.max(facts.granularity));
+            least.next_power_of_two().min(size)
+        };
         Some(Wanted {
             size,
+            least,
             align: align.max(facts.granularity),
-            window: window.intersect(facts.addresses)?,
+            window,
         })
     }
 
@@ -180,23 +201,37 @@ impl Claims {
 
     /// A reservation as near to `near` as there is a gap. `None` if there is none.
     fn reserve_near(&self, near: Address, wanted: Wanted) -> Result<Option<Reservation>> {
-        for size in self.sizes(wanted.size, wanted.extent()) {
-            for _ in 0..ATTEMPTS {
-                // Asked again each time: whoever was faster is in it now.
-                let Ok(map) = self.platform.address_map() else {
-                    return self.probe(near, wanted);
-                };
-                let Some(at) = nearest_gap(&*map, wanted.window, near, size, wanted.align) else {
-                    break;
-                };
-                match self.claim_at(at, size, size == wanted.size)? {
-                    Claim::Got(reservation) => return Ok(Some(reservation)),
-                    Claim::Occupied => {}
-                    Claim::TooLarge => break,
-                }
+        for _ in 0..ATTEMPTS {
+            // Asked again each time: whoever was faster is in it now.
+            let Ok(map) = self.platform.address_map() else {
+                return self.probe(near, wanted);
+            };
+            let map = Remembered::new(&*map);
+            let gap = |size| nearest_gap(&map, wanted.window, near, size, wanted.align);
+            let sizes = self.sizes(wanted.size, wanted.extent());
+            let gaps = sizes.filter_map(|size| Some((gap(size)?, size)));
+            match self.claim_first(gaps, wanted)? {
+                Claim::Got(reservation) => return Ok(Some(reservation)),
+                Claim::Occupied => {}
+                Claim::TooLarge => return Ok(None),
             }
         }
         Ok(None)
+    }
+
+    /// Claims the first of these places and sizes that the system gives; what is occupied is looked for again instead.
+    fn claim_first(
+        &self,
+        gaps: impl Iterator<Item = (Address, u64)>,
+        wanted: Wanted,
+    ) -> Result<Claim> {
+        for (at, size) in gaps {
+            match self.claim_at(at, size, size == wanted.size)? {
+                Claim::TooLarge => {}
+                claim => return Ok(claim),
+            }
+        }
+        Ok(Claim::TooLarge)
     }
 
     /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.

@@ -102,9 +102,22 @@ impl Clusters {
         self.all.iter().flat_map(|cluster| &cluster.territories)
     }
 
-    /// Takes address space out of what is reserved. `None` if there is none where it is wanted.
+    /// Takes address space out of what is reserved: about four times what blocks have of the window by now, between the least
+    /// and all that is wanted. `None` if there is not room for all of that.
     pub(crate) fn take(&mut self, wanted: Wanted) -> Option<Site> {
-        self.all.iter_mut().find_map(|cluster| cluster.take(wanted))
+        let used = self.used_bytes(wanted.window);
+        let grown = used.checked_ilog2().map_or(0, |log2| 4 << log2);
+        let size = grown.clamp(wanted.least, wanted.size);
+        let take = |cluster: &mut Cluster| cluster.take(wanted, size);
+        self.all.iter_mut().find_map(take)
+    }
+
+    /// Bytes of blocks in reservations that meet a window.
+    fn used_bytes(&self, window: Window) -> u64 {
+        let met = self
+            .territories()
+            .filter(|territory| territory.reservation.range().intersect(window).is_some());
+        met.map(Territory::used_bytes).sum()
     }
 
     /// The clusters that may grow where something is wanted, oldest first.
@@ -197,14 +210,14 @@ impl Cluster {
         Window::new(first, last).unwrap_or(hull)
     }
 
-    fn take(&mut self, wanted: Wanted) -> Option<Site> {
+    fn take(&mut self, wanted: Wanted, size: u64) -> Option<Site> {
         let cluster = self.id;
         self.territories.iter_mut().find_map(|territory| {
-            let offset = territory.take(wanted)?;
+            let offset = territory.take(wanted, size)?;
             Some(Site {
                 reservation: Arc::clone(&territory.reservation),
                 offset,
-                size: wanted.size,
+                size,
                 cluster,
             })
         })
@@ -224,27 +237,28 @@ impl Territory {
     }
 
     fn is_unused(&self) -> bool {
-        self.free.bytes() == self.reservation.size()
+        self.used_bytes() == 0
     }
 
-    fn take(&mut self, wanted: Wanted) -> Option<u64> {
-        let Wanted {
-            size,
-            align,
-            window,
-        } = wanted;
+    fn used_bytes(&self) -> u64 {
+        self.reservation.size() - self.free.bytes()
+    }
+
+    /// Takes `size` bytes where there is room for all that is wanted.
+    fn take(&mut self, wanted: Wanted, size: u64) -> Option<u64> {
+        let Wanted { align, window, .. } = wanted;
         let base = self.reservation.address();
         let offset = self.free.iter().find_map(|free| {
             let start = base
                 .checked_add(free.offset)?
                 .max(window.first())
                 .align_up(align)?;
-            let range = Window::of_range(start, size)?;
-            let taken = Span {
+            let range = Window::of_range(start, wanted.size)?;
+            let room = Span {
                 offset: start.distance(base),
-                size,
+                size: wanted.size,
             };
-            (free.contains(taken) && window.contains(range)).then_some(taken.offset)
+            (free.contains(room) && window.contains(range)).then_some(room.offset)
         })?;
         self.free.remove(Span { offset, size });
         Some(offset)

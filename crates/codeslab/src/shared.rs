@@ -272,7 +272,7 @@ impl Shared {
             } else {
                 align
             };
-            let Some(wanted) = self.claims.wanted(size, align, window) else {
+            let Some(wanted) = self.claims.wanted(size, needed, align, window) else {
                 return Ok(None);
             };
             let found = self.find_site(wanted)?;

@@ -1,6 +1,6 @@
 //! How the slabs of a block grow: where they go on, and by how much.
 
-use super::Block;
+use super::{Block, STEP};
 use crate::division::{Carving, Part, Parts};
 use crate::error::Refusal;
 use crate::protection::Protection;
@@ -86,14 +86,14 @@ impl Block {
                 .iter()
                 .next_back()
                 .filter(|_| fresh && slab == Protection::ReadWrite);
-            let at_end = at_end.filter(|gap| self.whole_step(needed, gap.size).is_some());
+            let at_end = at_end.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
             let largest = || {
                 self.unused
                     .iter()
                     .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
             };
             let gap = at_end.or_else(largest)?;
-            let size = self.whole_step(needed, gap.size)?;
+            let size = self.whole_step(slab, needed, gap.size)?;
             Some(Span {
                 offset: self.start_in_gap(slab, gap, size, fresh),
                 size,
@@ -106,7 +106,7 @@ impl Block {
         let above = || {
             let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
-            self.whole_step(missing, gap.size).map(|size| Span {
+            self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.offset,
                 size,
             })
@@ -114,7 +114,7 @@ impl Block {
         let below = || {
             let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
-            self.whole_step(missing, gap.size).map(|size| Span {
+            self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.end() - size,
                 size,
             })
@@ -127,13 +127,23 @@ impl Block {
         }
     }
 
-    /// How much to take for `needed` bytes out of a gap of `available`.
-    fn whole_step(&self, needed: u64, available: u64) -> Option<u64> {
+    /// How much a slab takes for `needed` bytes out of a gap of `available`.
+    fn whole_step(&self, slab: Protection, needed: u64, available: u64) -> Option<u64> {
         let least = needed
             .max(1)
             .checked_next_multiple_of(self.division.granularity)?;
-        let step = self.step.next_multiple_of(self.division.granularity);
+        let step = self.step_of(slab);
+        let step = step.next_multiple_of(self.division.granularity);
         (least <= available).then(|| least.max(step).min(available))
+    }
+
+    /// A slab of a small block doubles at first: such a block was opened for one request, and may never hold another.
+    fn step_of(&self, slab: Protection) -> u64 {
+        if self.step < STEP {
+            self.step.min(self.slab(slab).extents().bytes())
+        } else {
+            STEP
+        }
     }
 
     fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {

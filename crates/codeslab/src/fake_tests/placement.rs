@@ -276,3 +276,53 @@ fn the_first_reservation_is_put_at_a_random_place_if_there_is_room() {
     let taken = Window::around(Address::new(usual.value() - 300 * MIB), 10 * MIB);
     assert_eq!(place(300 * MIB, Some(taken)), usual, "no room there");
 }
+
+#[test]
+fn blocks_in_a_window_are_small_at_first_and_as_large_as_usual_soon() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let window = [Window::around(Address::new(0x2222_0000_0000), GIB)];
+    let (small, _) = layout([100, 100, 100]);
+    let _first = memory.allocate(&Request::new(&small).within(&window));
+    let stats = memory.stats();
+    assert_eq!(stats.committed_bytes, 3 * 4096, "a page of each kind");
+    let (large, _) = layout([60_000, 40_000, 50_000]);
+    let _many: Vec<_> = (0..200)
+        .map(|_| {
+            memory
+                .allocate(&Request::new(&large).within(&window))
+                .unwrap()
+        })
+        .collect();
+    let mut sizes: Vec<_> = memory
+        .picture()
+        .blocks
+        .iter()
+        .map(|block| block.size)
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes[..4], [MIB / 4, MIB, 4 * MIB, 16 * MIB]);
+    assert!(sizes[4..].iter().all(|size| *size == 16 * MIB), "{sizes:?}");
+    let elsewhere = memory.allocate(&Request::new(&small)).unwrap();
+    assert_eq!(memory.stats().blocks as usize, sizes.len(), "there is room");
+    drop(elsewhere);
+}
+
+#[test]
+fn whoever_places_and_frees_in_a_window_keeps_its_block() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let window = [Window::around(Address::new(0x2222_0000_0000), GIB)];
+    let (layout, _) = layout([100, 0, 0]);
+    let place = || {
+        memory
+            .allocate(&Request::new(&layout).within(&window))
+            .unwrap()
+    };
+    place().finalize().unwrap().free();
+    fake.script(Script::Nothing);
+    place().finalize().unwrap().free();
+    assert_eq!(fake.calls(), ["synchronize_instructions"]);
+    memory.trim();
+    assert_eq!(fake.holdings(), (0, 0, 0));
+}

@@ -1,6 +1,8 @@
 //! Looking for free address space, nearest first. Pure: it asks an [`AddressMap`] and does not care who answers.
 
 use crate::address::{Address, Window};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// What is mapped in a process.
 pub(crate) trait AddressMap {
@@ -94,6 +96,38 @@ impl Search<'_> {
     }
 }
 
+/// A map that does not ask twice about what it was told, for several searches in a row. What others do in the meantime it does not
+/// see.
+pub(crate) struct Remembered<'m> {
+    map: &'m dyn AddressMap,
+    // By the address that was asked about: the mapping from there on. Everything up to its end has the same answer.
+    answers: RefCell<BTreeMap<Address, Option<Window>>>,
+}
+
+impl<'m> Remembered<'m> {
+    pub(crate) const fn new(map: &'m dyn AddressMap) -> Self {
+        Self {
+            map,
+            answers: RefCell::new(BTreeMap::new()),
+        }
+    }
+}
+
+impl AddressMap for Remembered<'_> {
+    fn mapping_from(&self, at: Address) -> Option<Window> {
+        let mut answers = self.answers.borrow_mut();
+        let below = answers.range(..=at).next_back();
+        if let Some((_, answer)) = below
+            && answer.is_none_or(|mapping| at <= mapping.last())
+        {
+            return *answer;
+        }
+        let answer = self.map.mapping_from(at);
+        answers.insert(at, answer);
+        answer
+    }
+}
+
 /// A map with more addresses that nothing shall be placed at.
 pub(crate) struct KeptClear<'m> {
     pub(crate) taken: Box<dyn AddressMap + 'm>,
@@ -135,7 +169,7 @@ impl AddressMap for Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressMap, KeptClear, Snapshot, nearest_gap};
+    use super::{AddressMap, KeptClear, Remembered, Snapshot, nearest_gap};
     use crate::address::{Address, Window};
     use proptest::prelude::*;
 
@@ -183,6 +217,12 @@ mod tests {
             let align = PAGE << align_log2;
             let found = nearest_gap(&Snapshot::new(taken.clone()), window, near, size * PAGE, align);
             let expected = naive(&taken, window, near, size * PAGE, align);
+            let snapshot = Snapshot::new(taken.clone());
+            let remembered = Remembered::new(&snapshot);
+            for size in (1..12).chain([size]) {
+                let again = nearest_gap(&remembered, window, near, size * PAGE, align);
+                prop_assert_eq!(again, nearest_gap(&snapshot, window, near, size * PAGE, align));
+            }
             prop_assert_eq!(found.is_some(), expected.is_some());
             if let (Some(found), Some(expected)) = (found, expected) {
                 let wanted = Window::of_range(found, size * PAGE).unwrap();
@@ -226,6 +266,24 @@ mod tests {
                 map.1.get()
             );
         }
+    }
+
+    #[test]
+    fn searches_in_a_row_ask_little_more_than_one() {
+        // A window of 128 MiB with a crowd in its middle, and nothing else for far around.
+        let window = pages(1_000_000, 32_768);
+        let crowd = (1_015_884..1_016_884).map(|page| pages(page, 1)).collect();
+        let map = Counting(Snapshot::new(crowd), std::cell::Cell::default());
+        let remembered = Remembered::new(&map);
+        let near = window.center();
+        let found = [128 << 20, 64 << 20, 32 << 20]
+            .map(|size| nearest_gap(&remembered, window, near, size, PAGE));
+        assert_eq!((found[0], found[1]), (None, None));
+        assert!(found[2].is_some());
+        assert!(map.1.get() <= 4, "asked {} times", map.1.get());
+        let fresh = [128 << 20, 64 << 20, 32 << 20]
+            .map(|size| nearest_gap(&map.0, window, near, size, PAGE));
+        assert_eq!(found, fresh);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The process's mappings, by question or by reading all of them.
 
-use super::{AddressMap, AsRawFd, File, Snapshot, Window, io_refusal};
+use super::{AddressMap, AsRawFd, File, IntoRawFd, RawFd, Snapshot, Window, io_refusal};
 use crate::address::Address;
 use crate::error::Refusal;
+use std::cell::Cell;
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `struct procmap_query` of linux/fs.h.
 #[repr(C)]
@@ -31,45 +33,93 @@ const PROCMAP_QUERY: u64 =
     0xc000_0000 | (size_of::<ProcmapQuery>() as u64) << 16 | (b'f' as u64) << 8 | 0x11;
 const COVERING_OR_NEXT_VMA: u64 = 0x10;
 
-/// Asks the kernel, one mapping at a time.
-pub(super) struct LiveMap {
-    maps: File,
-}
+/// The open file that is asked, kept because opening it takes as long as ten questions.
+///
+/// It shows the process that opened it: a forked child that asked its parent's would find the parent's gaps. So the generation is
+/// kept beside the descriptor, in one number: 0 for none, else the generation above and the descriptor plus 1 below.
+#[derive(Debug, Default)]
+pub(super) struct KeptMaps(AtomicU64);
 
-impl LiveMap {
-    pub(super) const fn new(maps: File) -> Self {
-        Self { maps }
-    }
-
-    /// Whether the kernel answers such questions.
-    pub(super) fn works(&self) -> bool {
-        self.query(0).is_ok()
-    }
-
-    fn query(&self, at: u64) -> std::io::Result<ProcmapQuery> {
-        let mut query = ProcmapQuery {
-            size: size_of::<ProcmapQuery>() as u64,
-            query_flags: COVERING_OR_NEXT_VMA,
-            query_addr: at,
-            ..ProcmapQuery::default()
-        };
-        // SAFETY: the kernel reads and writes one `procmap_query`, whose size it is told.
-        let answer = unsafe { libc::ioctl(self.maps.as_raw_fd(), PROCMAP_QUERY, &raw mut query) };
-        if answer < 0 {
-            Err(std::io::Error::last_os_error())
+impl KeptMaps {
+    /// A map that asks the kernel, in the process of this generation; `None` where the kernel does not answer such questions.
+    pub(super) fn live(&self, generation: u32) -> Option<LiveMap<'_>> {
+        let kept = self.0.load(Ordering::Acquire);
+        let is_mine = kept >> 32 == u64::from(generation) && kept != 0;
+        let kept = if is_mine {
+            kept
         } else {
-            Ok(query)
+            self.renew(kept, generation)?
+        };
+        Some(LiveMap {
+            all: self,
+            generation,
+            kept: Cell::new(kept),
+        })
+    }
+
+    /// Opens the file, and keeps it in place of `stale`, or what somebody else was faster with.
+    fn renew(&self, stale: u64, generation: u32) -> Option<u64> {
+        let maps = File::open("/proc/self/maps").ok()?;
+        query(maps.as_raw_fd(), 0).ok()?;
+        let fresh = u64::from(generation) << 32 | (u64::from(maps.as_raw_fd().cast_unsigned()) + 1);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        match self.0.compare_exchange(stale, fresh, order.0, order.1) {
+            Ok(_) => {
+                // Closed with the process: others may be asking at any time. A stale one is not closed either, because its number
+                // may be somebody else's by now.
+                let _ = maps.into_raw_fd();
+                Some(fresh)
+            }
+            Err(faster) => Some(faster),
         }
     }
 }
 
-impl AddressMap for LiveMap {
+/// Asks the kernel, one mapping at a time.
+pub(super) struct LiveMap<'k> {
+    all: &'k KeptMaps,
+    generation: u32,
+    kept: Cell<u64>,
+}
+
+impl LiveMap<'_> {
+    /// The answer of the file that is kept. Whoever closes all descriptors closes that one too; then there is another.
+    fn query(&self, at: u64) -> Option<ProcmapQuery> {
+        let descriptor = |kept: u64| (kept as u32).wrapping_sub(1).cast_signed();
+        match query(descriptor(self.kept.get()), at) {
+            Ok(found) => return Some(found),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return None,
+            Err(_) => {}
+        }
+        let renewed = self.all.renew(self.kept.get(), self.generation)?;
+        self.kept.set(renewed);
+        query(descriptor(renewed), at).ok()
+    }
+}
+
+impl AddressMap for LiveMap<'_> {
     fn mapping_from(&self, at: Address) -> Option<Window> {
-        let found = self.query(at.value()).ok()?;
+        let found = self.query(at.value())?;
         Window::new(
             Address::new(found.vma_start),
             Address::new(found.vma_end - 1),
         )
+    }
+}
+
+fn query(maps: RawFd, at: u64) -> std::io::Result<ProcmapQuery> {
+    let mut query = ProcmapQuery {
+        size: size_of::<ProcmapQuery>() as u64,
+        query_flags: COVERING_OR_NEXT_VMA,
+        query_addr: at,
+        ..ProcmapQuery::default()
+    };
+    // SAFETY: the kernel reads and writes one `procmap_query`, whose size it is told.
+    let answer = unsafe { libc::ioctl(maps, PROCMAP_QUERY, &raw mut query) };
+    if answer < 0 {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(query)
     }
 }
 
@@ -141,7 +191,7 @@ pub(super) fn room_for_heap() -> Option<Window> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LiveMap, parse, read};
+    use super::{KeptMaps, parse, read};
     use crate::address::Address;
     use crate::sys::gaps::AddressMap;
 
@@ -162,11 +212,27 @@ mod tests {
 
     #[test]
     fn asking_and_reading_agree() {
-        let live = LiveMap::new(std::fs::File::open("/proc/self/maps").unwrap());
-        if !live.works() {
-            return;
-        }
+        let kept = KeptMaps::default();
+        let Some(live) = kept.live(1) else { return };
         let here = Address::new(read as *const () as u64);
         assert_eq!(live.mapping_from(here), read().unwrap().mapping_from(here));
+    }
+
+    #[test]
+    fn a_descriptor_is_kept_until_it_is_closed_or_another_process_asks() {
+        let kept = KeptMaps::default();
+        let Some(live) = kept.live(1) else { return };
+        let here = Address::new(read as *const () as u64);
+        let found = live.mapping_from(here);
+        let descriptor = live.kept.get();
+        assert_eq!(kept.live(1).unwrap().kept.get(), descriptor, "kept");
+        let child = kept.live(2).unwrap();
+        assert_eq!(child.mapping_from(here), found);
+        assert_ne!(child.kept.get(), descriptor, "another process has its own");
+        // What daemons do to descriptors that they do not know.
+        // SAFETY: the descriptor is ours, and is not used as such any more.
+        unsafe { libc::close((child.kept.get() as u32 - 1).cast_signed()) };
+        assert_eq!(child.mapping_from(here), found);
+        assert_eq!(child.mapping_from(Address::new(u64::MAX)), None);
     }
 }

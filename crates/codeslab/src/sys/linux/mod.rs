@@ -43,6 +43,7 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
         page_size,
         generation: fork::Generation::new()?,
         has_process_barrier: membarrier(REGISTER_PRIVATE_EXPEDITED),
+        maps: maps::KeptMaps::default(),
     }))
 }
 
@@ -51,6 +52,7 @@ struct Linux {
     page_size: PageSize,
     generation: fork::Generation,
     has_process_barrier: bool,
+    maps: maps::KeptMaps,
 }
 
 /// Where user programs may have memory with four-level page tables, less the pages that `vm.mmap_min_addr` keeps back
@@ -75,13 +77,9 @@ impl Platform for Linux {
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
-        let maps = File::open("/proc/self/maps")
-            .map_err(|error| io_refusal("open /proc/self/maps", 0, &error))?;
-        let live = maps::LiveMap::new(maps);
-        let taken: Box<dyn AddressMap> = if live.works() {
-            Box::new(live)
-        } else {
-            Box::new(maps::read()?)
+        let taken: Box<dyn AddressMap> = match self.maps.live(self.generation()) {
+            Some(live) => Box::new(live),
+            None => Box::new(maps::read()?),
         };
         // The heap grows upwards as long as nothing is in its way.
         Ok(match maps::room_for_heap() {
