@@ -1,4 +1,4 @@
-//! Opens blocks where somebody else has mapped tens of thousands of pages.
+//! Finds places, and opens blocks, where somebody else has mapped tens of thousands of pages.
 #![allow(
     unsafe_code,
     reason = "the mappings of others are made with bare system calls; codeslab's wrappers are what is measured"
@@ -21,11 +21,23 @@ const WINDOW_REACH: u64 = 64 << 20;
 /// `crowds` crowds of a thousand foreign mappings, and as many requests, each of which has to lie around one of them, where this
 /// memory has no block yet. The figure is the median of those, opening the block included.
 pub(crate) fn place_among(_: &str, crowds: u32) -> Result<Report, Box<dyn Error>> {
+    among(crowds, place_in_windows)
+}
+
+/// The same as far as finding and claiming the address space goes: no block is opened.
+pub(crate) fn claim_among(_: &str, crowds: u32) -> Result<Report, Box<dyn Error>> {
+    among(crowds, claim_in_windows)
+}
+
+fn among(
+    crowds: u32,
+    measure: fn(&[Window]) -> Result<Report, Box<dyn Error>>,
+) -> Result<Report, Box<dyn Error>> {
     let windows = reserve_windows(crowds)?;
     for window in &windows {
         crowd(window.center())?;
     }
-    let mut report = place_in_windows(&windows)?;
+    let mut report = measure(&windows)?;
     report.add("foreign_mappings", float(u64::from(crowds) * CROWD as u64));
     Ok(report)
 }
@@ -41,22 +53,47 @@ fn place_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
     let memory = CodeMemory::new(Options::default())?;
     let mut layout = Layout::new();
     layout.add(Protection::ReadExecute, 256, 16)?;
+    let mut kept = Vec::with_capacity(windows.len() + 1);
     // The first block of a memory finds more to set up than a place.
-    let mut kept = vec![memory.allocate(&Request::new(&layout))?];
+    kept.push(memory.allocate(&Request::new(&layout))?);
+    in_each(windows, |window| {
+        kept.push(memory.allocate(&Request::new(&layout).within(&[window]))?);
+        Ok(())
+    })
+}
+
+/// Address space for a block in each window.
+fn claim_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
+    let memory = CodeMemory::new(Options::default())?;
+    memory.reserve(Window::ANYWHERE)?;
+    let before = memory.stats().reserved_bytes;
+    let report = in_each(windows, |window| memory.reserve(window))?;
+    let claimed = memory.stats().reserved_bytes - before;
+    assert!(
+        claimed >= windows.len() as u64 * memory.configuration().block_size,
+        "{claimed} bytes are not a block in each window"
+    );
+    Ok(report)
+}
+
+/// The median of the times of an action in each window.
+fn in_each(
+    windows: &[Window],
+    mut action: impl FnMut(Window) -> codeslab::Result<()>,
+) -> Result<Report, Box<dyn Error>> {
+    let mut failed = 0;
     let mut times = Vec::with_capacity(windows.len());
     for window in windows {
-        let within = [*window];
         let start = Instant::now();
-        let placed = memory.allocate(&Request::new(&layout).within(&within));
+        let done = action(*window);
         times.push(start.elapsed());
-        kept.extend(placed);
+        failed += u64::from(done.is_err());
     }
-    let failed = windows.len() + 1 - kept.len();
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     Ok(Report {
         objects: windows.len() as u64,
-        failed: failed as u64,
+        failed,
         elapsed: median * u32::try_from(windows.len())?,
         ..Report::default()
     })

@@ -43,6 +43,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     #[cfg(target_os = "linux")]
     ("foreign", foreign::place_among),
     #[cfg(target_os = "linux")]
+    ("claim", foreign::claim_among),
+    #[cfg(target_os = "linux")]
     ("alone", foreign::place_alone),
     #[cfg(feature = "peers")]
     ("replay-asmjit", asmjit::replay),

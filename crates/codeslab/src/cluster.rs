@@ -149,6 +149,20 @@ impl Clusters {
         self.next_id += 1;
     }
 
+    /// Takes back what [`Clusters::take`] gave, for a block that comes later.
+    pub(crate) fn restore(&mut self, reservation: &Arc<Reservation>, block: Span) {
+        if let Some((index, territories)) = self.find(reservation) {
+            territories[index].free.insert(block);
+        }
+    }
+
+    /// The territory with this reservation, among those of its cluster.
+    fn find(&mut self, reservation: &Arc<Reservation>) -> Option<(usize, &mut Vec<Territory>)> {
+        let is_it = |one: &Territory| Arc::ptr_eq(&one.reservation, reservation);
+        let mut clusters = self.all.iter_mut().map(|cluster| &mut cluster.territories);
+        clusters.find_map(|territories| Some((territories.iter().position(is_it)?, territories)))
+    }
+
     /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
     /// last.
     #[must_use = "dropping a reservation asks the system: let go of the lock first"]
@@ -158,9 +172,7 @@ impl Clusters {
         block: Span,
     ) -> Option<Arc<Reservation>> {
         let is_only = self.territories().count() == 1;
-        let found = |one: &Territory| Arc::ptr_eq(&one.reservation, reservation);
-        let mut territories = self.all.iter_mut().map(|cluster| &mut cluster.territories);
-        let (index, all) = territories.find_map(|all| Some((all.iter().position(found)?, all)))?;
+        let (index, all) = self.find(reservation)?;
         all[index].free.insert(block);
         let unused = (!is_only && all[index].is_unused()).then(|| all.swap_remove(index));
         self.all.retain(|cluster| !cluster.territories.is_empty());

@@ -258,6 +258,26 @@ impl CodeMemory {
         }
     }
 
+    /// Reserves address space for a block in a window, before somebody else takes it: a library that is loaded later, for example.
+    /// It costs no memory. Does nothing where there is room for a block already. [`CodeMemory::trim`] gives it back unless
+    /// something is placed there.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Options, Window, process_symbol};
+    /// let memory = CodeMemory::new(Options::default())?;
+    /// let stderr = process_symbol("stderr").unwrap();
+    /// memory.reserve(Window::around(stderr, 1 << 30))?;
+    /// assert!(memory.stats().reserved_bytes > 0);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfReach`] if there is no room for the smallest of blocks; [`Error::Refused`] if the system refuses;
+    /// [`Error::Forked`] in a child process.
+    pub fn reserve(&self, window: Window) -> Result<()> {
+        self.inside.shared.reserve(window)
+    }
+
     /// Whether this is a forked child: what it inherited is its parent's, and locks may be held by threads that it has not.
     fn is_inherited(&self) -> bool {
         self.inside.shared.is_forked()

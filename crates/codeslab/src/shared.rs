@@ -239,6 +239,18 @@ impl Shared {
         }
     }
 
+    /// Sees to it that there is room for a block in a window, without opening one.
+    pub(crate) fn reserve(&self, window: Window) -> Result<()> {
+        self.check_process()?;
+        let site = self.take_site(self.division.granularity, 1, window)?;
+        let place = Span {
+            offset: site.offset,
+            size: site.size,
+        };
+        self.clusters().restore(&site.reservation, place);
+        Ok(())
+    }
+
     fn begin_claim(&self) -> Claiming<'_> {
         let changes = self.clusters().begin_claim();
         Claiming {

@@ -326,3 +326,38 @@ fn whoever_places_and_frees_in_a_window_keeps_its_block() {
     memory.trim();
     assert_eq!(fake.holdings(), (0, 0, 0));
 }
+
+#[test]
+fn what_is_reserved_in_a_window_is_there_when_others_have_taken_the_rest() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &Options::default());
+    let window = Window::around(Address::new(0x2222_0000_0000), GIB);
+    memory.reserve(window).unwrap();
+    assert_eq!((memory.stats().blocks, fake.holdings().0), (0, 1));
+    let reserved = memory.stats().reserved_bytes;
+    assert!(reserved >= 16 * MIB);
+    fake.script(Script::Nothing);
+    memory.reserve(window).unwrap();
+    assert_eq!(fake.calls(), Vec::<&str>::new(), "once is enough");
+    fake.occupy(window);
+    let (layout, sections) = layout([100, 16, 16]);
+    let windows = [window];
+    let in_flight = memory
+        .allocate(&Request::new(&layout).within(&windows))
+        .unwrap();
+    assert!(window.contains(Window::of_range(in_flight.address(sections[0]), 100).unwrap()));
+    assert_eq!(memory.stats().reserved_bytes, reserved);
+    let other = Window::around(Address::new(0x3333_0000_0000), GIB);
+    fake.occupy(other);
+    let refused = memory.reserve(other).unwrap_err();
+    assert!(matches!(refused, Error::OutOfReach { .. }), "{refused}");
+    memory.reserve(Window::BELOW_2_GIB).unwrap();
+    memory.trim();
+    assert_eq!(
+        memory.stats().reserved_bytes,
+        reserved,
+        "what is unused went back"
+    );
+    fake.fork();
+    assert!(matches!(memory.reserve(window), Err(Error::Forked)));
+}
