@@ -31,7 +31,7 @@ pub(crate) fn claim_among(_: &str, crowds: u32) -> Result<Report, Box<dyn Error>
 
 fn among(
     crowds: u32,
-    measure: fn(&[Window]) -> Result<Report, Box<dyn Error>>,
+    measure: impl Fn(&[Window]) -> Result<Report, Box<dyn Error>>,
 ) -> Result<Report, Box<dyn Error>> {
     let windows = reserve_windows(crowds)?;
     for window in &windows {

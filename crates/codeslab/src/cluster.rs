@@ -22,6 +22,8 @@ pub(crate) struct Clusters {
     next_id: u64,
     // How many claim address space at this moment.
     claimants: usize,
+    // How many wait for one of them to be done.
+    waiting: usize,
     // How often one of them made room for others.
     changes: u64,
 }
@@ -56,6 +58,7 @@ impl Clusters {
             all: Vec::new(),
             next_id: 0,
             claimants: 0,
+            waiting: 0,
             changes: 0,
         }
     }
@@ -66,9 +69,22 @@ impl Clusters {
         self.changes
     }
 
-    /// Notes that somebody is done with that: nothing is reserved any more but what is in here.
-    pub(crate) const fn end_claim(&mut self) {
+    /// Notes that somebody is done with that: nothing is reserved any more but what is in here. Says whether anybody waits for
+    /// it.
+    #[must_use = "whoever waits has to be told"]
+    pub(crate) const fn end_claim(&mut self) -> bool {
         self.claimants -= 1;
+        self.waiting > 0
+    }
+
+    /// Notes that somebody begins to wait for the end of a claim.
+    pub(crate) const fn begin_waiting(&mut self) {
+        self.waiting += 1;
+    }
+
+    /// Notes that somebody waits no longer.
+    pub(crate) const fn end_waiting(&mut self) {
+        self.waiting -= 1;
     }
 
     #[cfg(test)]

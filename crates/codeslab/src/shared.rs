@@ -65,8 +65,10 @@ struct Claiming<'s> {
 
 impl Drop for Claiming<'_> {
     fn drop(&mut self) {
-        self.shared.clusters().end_claim();
-        self.shared.claim_ended.notify_all();
+        let is_awaited = self.shared.clusters().end_claim();
+        if is_awaited {
+            self.shared.claim_ended.notify_all();
+        }
     }
 }
 
@@ -266,8 +268,10 @@ impl Shared {
             if let Some(has_changed) = clusters.has_changed_since(changes) {
                 return has_changed;
             }
+            clusters.begin_waiting();
             let waited = self.claim_ended.wait(clusters);
             clusters = waited.unwrap_or_else(PoisonError::into_inner);
+            clusters.end_waiting();
         }
     }
 
