@@ -4,7 +4,7 @@
 use crate::address::{Address, Window};
 use crate::code_model::Reach;
 use crate::error::{Error, Limit, Refusal, Result};
-use crate::reservation::{Backing, Reservation};
+use crate::reservation::{Backing, Reservation, SharedFile};
 use crate::sys::Platform;
 use crate::sys::gaps::{Remembered, nearest_gap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const TERRITORY: u64 = 256 << 20;
 /// Bytes below the system's choice within which the first reservation is put.
 const SCATTER: u64 = 1 << 30;
 /// The first block in a window is by this much smaller than the usual one: many windows hold one request.
-const FIRST_SHARE: u64 = 64;
+const FIRST_SHARE: u64 = 256;
 /// How often a place is looked for again after somebody else took it.
 const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where nobody tells what is mapped.
@@ -22,7 +22,7 @@ const PROBES: u64 = 64;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'f> {
     /// Bytes for which there must be room.
     pub(crate) size: u64,
     /// Bytes that are taken at least, see `Clusters::take`; at most as many as there must be room for.
@@ -31,6 +31,8 @@ pub(crate) struct Wanted {
     pub(crate) align: u64,
     /// Where all of it has to lie.
     pub(crate) window: Window,
+    /// The memory file that it may be part of.
+    pub(crate) file: Option<&'f Arc<SharedFile>>,
 }
 
 /// A cluster that a further reservation may join.
@@ -77,7 +79,7 @@ impl Claims {
         needed: u64,
         align: u64,
         window: Window,
-    ) -> Option<Wanted> {
+    ) -> Option<Wanted<'static>> {
         let facts = self.platform.facts();
         let window = window.intersect(facts.addresses)?;
         let least = if window == facts.addresses {
@@ -92,6 +94,7 @@ impl Claims {
             least,
             align: align.max(facts.granularity),
             window,
+            file: None,
         })
     }
 
@@ -99,7 +102,7 @@ impl Claims {
     /// `None` if there is no gap.
     pub(crate) fn claim(
         &self,
-        wanted: Wanted,
+        wanted: Wanted<'_>,
         neighbourhoods: &[Neighbourhood],
     ) -> Result<Option<Reservation>> {
         for Neighbourhood { hull, room } in neighbourhoods {
@@ -146,11 +149,12 @@ impl Claims {
         .map(move |tried| tried.max(size))
     }
 
-    fn reserve_anywhere(&self, wanted: Wanted) -> Result<Reservation> {
+    fn reserve_anywhere(&self, wanted: Wanted<'_>) -> Result<Reservation> {
         let mut refused = None;
         for size in self.sizes(wanted.size, u64::MAX) {
-            match Reservation::anywhere(&self.platform, size, wanted.align, self.backing) {
-                Ok(reservation) => return Ok(self.scatter(reservation, wanted.align)),
+            let (platform, backing) = (&self.platform, self.backing);
+            match Reservation::anywhere(platform, size, wanted.align, backing, wanted.file) {
+                Ok(reservation) => return Ok(self.scatter(reservation, wanted)),
                 Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
             }
@@ -160,23 +164,28 @@ impl Claims {
 
     /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
     /// address would tell all others. Near enough still for short calls into the libraries above.
-    fn scatter(&self, reservation: Reservation, align: u64) -> Reservation {
-        let shift =
-            (self.platform.random() % SCATTER.min(self.reach.largest_block())) & !(align - 1);
+    fn scatter(&self, reservation: Reservation, wanted: Wanted<'_>) -> Reservation {
+        let most = SCATTER.min(self.reach.largest_block());
+        let shift = (self.platform.random() % most) & !(wanted.align - 1);
+        let file = reservation.shared_file();
         let at = reservation
             .address()
             .checked_sub(shift)
             .filter(|_| shift >= reservation.size());
         let range = at.and_then(|at| Window::of_range(at, reservation.size()));
         let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
-        match range.map(|range| self.claim_at(range.first(), reservation.size(), false)) {
+        let scattered = range.map(|range| {
+            let wanted = Wanted { file, ..wanted };
+            self.claim_at(range.first(), reservation.size(), wanted)
+        });
+        match scattered {
             Some(Ok(Claim::Got(scattered))) => scattered,
             _ => reservation,
         }
     }
 
     /// A reservation beside a cluster, or as near to it as there is a gap.
-    fn reserve_beside(&self, hull: Window, wanted: Wanted) -> Result<Option<Reservation>> {
+    fn reserve_beside(&self, hull: Window, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         for size in self.sizes(wanted.size, wanted.extent()) {
             let below = hull
                 .first()
@@ -189,9 +198,7 @@ impl Claims {
             for at in [below, above].into_iter().flatten() {
                 let range = Window::of_range(at, size);
                 let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits
-                    && let Claim::Got(reservation) = self.claim_at(at, size, size == wanted.size)?
-                {
+                if fits && let Claim::Got(reservation) = self.claim_at(at, size, wanted)? {
                     return Ok(Some(reservation));
                 }
             }
@@ -200,7 +207,7 @@ impl Claims {
     }
 
     /// A reservation as near to `near` as there is a gap. `None` if there is none.
-    fn reserve_near(&self, near: Address, wanted: Wanted) -> Result<Option<Reservation>> {
+    fn reserve_near(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         for _ in 0..ATTEMPTS {
             // Asked again each time: whoever was faster is in it now.
             let Ok(map) = self.platform.address_map() else {
@@ -223,10 +230,10 @@ impl Claims {
     fn claim_first(
         &self,
         gaps: impl Iterator<Item = (Address, u64)>,
-        wanted: Wanted,
+        wanted: Wanted<'_>,
     ) -> Result<Claim> {
         for (at, size) in gaps {
-            match self.claim_at(at, size, size == wanted.size)? {
+            match self.claim_at(at, size, wanted)? {
                 Claim::TooLarge => {}
                 claim => return Ok(claim),
             }
@@ -235,7 +242,7 @@ impl Claims {
     }
 
     /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.
-    fn probe(&self, near: Address, wanted: Wanted) -> Result<Option<Reservation>> {
+    fn probe(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         let Some(starts) = wanted.window.starts_for(wanted.size) else {
             return Ok(None);
         };
@@ -249,7 +256,7 @@ impl Claims {
                 let at = at.align_down(wanted.align);
                 let range = Window::of_range(at, wanted.size);
                 let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits && let Claim::Got(reservation) = self.claim_at(at, wanted.size, true)? {
+                if fits && let Claim::Got(reservation) = self.claim_at(at, wanted.size, wanted)? {
                     return Ok(Some(reservation));
                 }
             }
@@ -258,8 +265,9 @@ impl Claims {
     }
 
     /// Claims a place. That the system does not give as much is an error only if nothing smaller will do.
-    fn claim_at(&self, at: Address, size: u64, is_least: bool) -> Result<Claim> {
-        match Reservation::at(&self.platform, at, size, self.backing) {
+    fn claim_at(&self, at: Address, size: u64, wanted: Wanted<'_>) -> Result<Claim> {
+        let is_least = size == wanted.size;
+        match Reservation::at(&self.platform, at, size, self.backing, wanted.file) {
             Ok(reservation) => Ok(Claim::Got(reservation)),
             Err(refusal) if refusal.is_occupied() => Ok(Claim::Occupied),
             Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Claim::TooLarge),
@@ -268,7 +276,7 @@ impl Claims {
     }
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// Bytes in the window.
     fn extent(&self) -> u64 {
         let between = self.window.last().distance(self.window.first());

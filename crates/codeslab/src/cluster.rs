@@ -10,7 +10,7 @@
 use crate::address::{Address, Window};
 use crate::claims::{Neighbourhood, Wanted};
 use crate::code_model::Reach;
-use crate::reservation::Reservation;
+use crate::reservation::{Reservation, SharedFile};
 use crate::span::{Span, SpanSet};
 use std::sync::Arc;
 
@@ -38,6 +38,8 @@ struct Cluster {
 /// A reservation and what of it is not in a block.
 #[derive(Debug)]
 struct Territory {
+    // The reservation's: looked at for each block that is opened anywhere.
+    range: Window,
     reservation: Arc<Reservation>,
     free: SpanSet,
 }
@@ -120,7 +122,7 @@ impl Clusters {
 
     /// Takes address space out of what is reserved: about four times what blocks have of the window by now, between the least
     /// and all that is wanted. `None` if there is not room for all of that.
-    pub(crate) fn take(&mut self, wanted: Wanted) -> Option<Site> {
+    pub(crate) fn take(&mut self, wanted: Wanted<'_>) -> Option<Site> {
         let used = self.used_bytes(wanted.window);
         let grown = used.checked_ilog2().map_or(0, |log2| 4 << log2);
         let size = grown.clamp(wanted.least, wanted.size);
@@ -132,8 +134,14 @@ impl Clusters {
     fn used_bytes(&self, window: Window) -> u64 {
         let met = self
             .territories()
-            .filter(|territory| territory.reservation.range().intersect(window).is_some());
+            .filter(|territory| territory.range.intersect(window).is_some());
         met.map(Territory::used_bytes).sum()
+    }
+
+    /// A memory file that further reservations may have parts of: the newest.
+    pub(crate) fn shared_file(&self) -> Option<Arc<SharedFile>> {
+        let newest = self.all.last()?.territories.last()?;
+        newest.reservation.shared_file().cloned()
     }
 
     /// The clusters that may grow where something is wanted, oldest first.
@@ -220,11 +228,7 @@ impl Clusters {
 impl Cluster {
     /// From the first to the last byte of it.
     fn hull(&self) -> Window {
-        let ranges = || {
-            self.territories
-                .iter()
-                .map(|territory| territory.reservation.range())
-        };
+        let ranges = || self.territories.iter().map(|territory| territory.range);
         let first = ranges().map(Window::first).min().unwrap_or_default();
         let last = ranges().map(Window::last).max().unwrap_or_default();
         Window::new(first, last).unwrap_or(Window::ANYWHERE)
@@ -238,7 +242,7 @@ impl Cluster {
         Window::new(first, last).unwrap_or(hull)
     }
 
-    fn take(&mut self, wanted: Wanted, size: u64) -> Option<Site> {
+    fn take(&mut self, wanted: Wanted<'_>, size: u64) -> Option<Site> {
         let cluster = self.id;
         self.territories.iter_mut().find_map(|territory| {
             let offset = territory.take(wanted, size)?;
@@ -259,6 +263,7 @@ impl Territory {
             size: reservation.size(),
         }]);
         Self {
+            range: reservation.range(),
             reservation: Arc::new(reservation),
             free,
         }
@@ -273,9 +278,10 @@ impl Territory {
     }
 
     /// Takes `size` bytes where there is room for all that is wanted.
-    fn take(&mut self, wanted: Wanted, size: u64) -> Option<u64> {
+    fn take(&mut self, wanted: Wanted<'_>, size: u64) -> Option<u64> {
         let Wanted { align, window, .. } = wanted;
-        let base = self.reservation.address();
+        self.range.intersect(window)?;
+        let base = self.range.first();
         let offset = self.free.iter().find_map(|free| {
             let start = base
                 .checked_add(free.offset)?

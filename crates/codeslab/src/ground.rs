@@ -131,9 +131,7 @@ impl Ground {
 
     /// The file behind the block and where in it the byte at `offset` of the block is.
     pub(crate) fn file_at(&self, offset: u64) -> Option<(MemoryFile, u64)> {
-        self.reservation
-            .file()
-            .map(|file| (file, self.offset + offset))
+        self.reservation.file_at(self.offset + offset)
     }
 
     /// Writes trapping instructions past all views.

@@ -241,7 +241,7 @@ impl Mapping {
         self.committed_bytes = 0;
         if let Some((file, offset)) = self.ground.file_at(0) {
             // SAFETY: nothing maps that part of the file any more. Should the system refuse, the pages are written anew
-            // before they are published again; they only cost memory until then.
+            // before they are published again; they only cost memory until then, or until the file is closed.
             let _ = unsafe { platform.discard_file(file, offset, self.ground.size()) };
         }
         Ok(())

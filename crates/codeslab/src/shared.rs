@@ -300,18 +300,27 @@ impl Shared {
     }
 
     /// Looks for address space in what is reserved, under the lock, and claims more, under none. `None` if there is no room.
-    fn find_site(&self, wanted: Wanted) -> Result<Option<Site>> {
+    fn find_site(&self, wanted: Wanted<'_>) -> Result<Option<Site>> {
         let mut clusters = self.clusters();
         if let Some(site) = clusters.take(wanted) {
             return Ok(Some(site));
         }
         let neighbourhoods = clusters.neighbourhoods(wanted.window);
+        let file = clusters.shared_file();
         drop(clusters);
+        let wanted = Wanted {
+            file: file.as_ref(),
+            ..wanted
+        };
         self.settle(wanted, self.claims.claim(wanted, &neighbourhoods))
     }
 
     /// Looks again with what was claimed meanwhile.
-    fn settle(&self, wanted: Wanted, claimed: Result<Option<Reservation>>) -> Result<Option<Site>> {
+    fn settle(
+        &self,
+        wanted: Wanted<'_>,
+        claimed: Result<Option<Reservation>>,
+    ) -> Result<Option<Site>> {
         let mut clusters = self.clusters();
         if let Some(site) = clusters.take(wanted) {
             drop(clusters);

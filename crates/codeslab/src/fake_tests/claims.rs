@@ -217,3 +217,41 @@ fn threads_that_open_blocks_at_once_get_places_of_their_own_within_reach() {
     shared.trim();
     assert_eq!(fake.holdings(), (0, 0, 0));
 }
+
+#[test]
+fn reservations_share_files_where_parts_of_files_can_be_given_back() {
+    for (granularity, expected) in [(4096, 3), (65536, 6)] {
+        let fake = Arc::new(Fake::new(4096, granularity));
+        let memory = open(&fake, &Options::default());
+        let (layout, [code, ..]) = layout([64, 16, 16]);
+        let place = |index: u8| {
+            let center = Address::new(0x1000_0000_0000 * (1 + u64::from(index)));
+            let window = [Window::around(center, GIB)];
+            let request = Request::new(&layout).within(&window);
+            let mut in_flight = memory.allocate(&request).unwrap();
+            in_flight.bytes_mut(code).fill(index);
+            (in_flight.address(code), in_flight.finalize().unwrap())
+        };
+        let placed: Vec<_> = (0..6).map(place).collect();
+        let (reservations, files, _) = fake.holdings();
+        // Each has 256 MiB, and a file that is shared 512.
+        assert_eq!((reservations, files), (6, expected));
+        for (index, (at, _)) in placed.iter().enumerate() {
+            assert_eq!(fake.read(*at, 64), vec![index as u8; 64]);
+        }
+        drop(placed);
+        memory.trim();
+        assert_eq!(fake.holdings(), (0, 0, 0));
+    }
+}
+
+#[test]
+fn where_a_large_file_is_refused_one_to_measure_does() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let shared = share(&fake, &Options::default());
+    // The reservation comes first, and then the file.
+    fake.script(Script::Call(1, Limit::FileSize));
+    open_block(&shared, Window::ANYWHERE).unwrap();
+    assert_eq!(fake.calls()[..3], ["reserve", "create_file", "create_file"]);
+    assert_eq!(fake.holdings().0, 1);
+}

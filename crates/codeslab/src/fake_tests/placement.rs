@@ -301,7 +301,7 @@ fn blocks_in_a_window_are_small_at_first_and_as_large_as_usual_soon() {
         .map(|block| block.size)
         .collect();
     sizes.sort_unstable();
-    assert_eq!(sizes[..4], [MIB / 4, MIB, 4 * MIB, 16 * MIB]);
+    assert_eq!(sizes[..4], [MIB / 16, MIB, 4 * MIB, 16 * MIB]);
     assert!(sizes[4..].iter().all(|size| *size == 16 * MIB), "{sizes:?}");
     let elsewhere = memory.allocate(&Request::new(&small)).unwrap();
     assert_eq!(memory.stats().blocks as usize, sizes.len(), "there is room");

@@ -160,6 +160,12 @@ impl Fake {
             architecture: Architecture::X86_64,
             page_size,
             granularity,
+            // As on Windows, where granularity and page differ.
+            file_bytes: if granularity == page_bytes {
+                512 << 20
+            } else {
+                0
+            },
             addresses,
             has_process_barrier: false,
         };

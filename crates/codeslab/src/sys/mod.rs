@@ -58,6 +58,9 @@ pub(crate) struct Facts {
     pub(crate) page_size: PageSize,
     /// Reservations and mappings begin and end at multiples of this many bytes. A multiple of the page size.
     pub(crate) granularity: u64,
+    /// Bytes of a memory file of which several reservations have parts; 0 where each has to have its own, because the system
+    /// does not take parts of a file back.
+    pub(crate) file_bytes: u64,
     /// Where user programs may have memory.
     pub(crate) addresses: Window,
     /// Whether [`Platform::process_barrier`] does anything.
