@@ -131,3 +131,32 @@ fn in_a_filled_neighbourhood_a_gap_within_reach_is_found() {
     };
     assert!(nearest.distance(first) > 2 * GIB, "{nearest}");
 }
+
+#[test]
+fn a_forked_child_looks_for_gaps_in_its_own_address_space() {
+    const NAME: &str = "placement::a_forked_child_looks_for_gaps_in_its_own_address_space";
+    if !is_child(NAME) {
+        return assert_passed(&run_child(NAME, "exec \"$@\"", &[]));
+    }
+    let (layout, [code, ..]) = layout([1_000, 0, 0]);
+    let place_around = |center: u64| {
+        let memory = CodeMemory::new(Options::default()).unwrap();
+        let window = [Window::around(center.into(), GIB)];
+        let placed = memory.allocate(&Request::new(&layout).within(&window));
+        placed.map(|in_flight| in_flight.address(code).value())
+    };
+    place_around(0x2000_0000_0000).expect("the parent asks first");
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let center = 0x2100_0000_0000;
+        fill_around(center, GIB);
+        let gap = center + 700 * (1 << 20);
+        unsafe { libc::munmap(gap as *mut libc::c_void, 1 << 20) };
+        let placed = place_around(center);
+        let is_in_gap = placed.is_ok_and(|at| (gap..gap + (1 << 20)).contains(&at));
+        unsafe { libc::_exit(i32::from(!is_in_gap)) };
+    }
+    let mut status = 0;
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0, "the child finds the gap that only it has");
+}

@@ -1,7 +1,7 @@
 //! One memory, many threads.
 
 use crate::support::{call, function, layout, memories, return_constant};
-use codeslab::{Allocation, Request};
+use codeslab::{Allocation, CodeMemory, Options, Request};
 use std::sync::mpsc;
 
 #[test]
@@ -73,4 +73,38 @@ fn what_one_thread_publishes_another_calls_and_a_third_frees() {
         });
         assert_eq!(memory.stats().live, 0, "{writer}");
     }
+}
+
+#[test]
+fn threads_that_open_blocks_at_once_get_clusters_within_the_reach() {
+    const BLOCK: u64 = 64 << 20;
+    let memory = CodeMemory::new(Options {
+        block_size: Some(BLOCK),
+        ..Options::default()
+    })
+    .unwrap();
+    let (layout, _) = layout([BLOCK / 2, 16, 0]);
+    let allocate = |_| memory.allocate(&Request::new(&layout)).unwrap();
+    let fill = || (0..6).map(allocate).collect::<Vec<_>>();
+    let live = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(fill)).collect();
+        let filled = threads.into_iter().map(|thread| thread.join().unwrap());
+        filled.flatten().collect::<Vec<_>>()
+    });
+    let blocks = memory.picture().blocks;
+    assert_eq!(blocks.len(), live.len(), "a block for each");
+    let end = |block: &codeslab::BlockPicture| block.address.checked_add(block.size).unwrap();
+    for pair in blocks.windows(2) {
+        assert!(end(&pair[0]) <= pair[1].address, "{pair:?}");
+    }
+    for first in &blocks {
+        let cluster = blocks.iter().filter(|block| block.cluster == first.cluster);
+        for block in cluster {
+            let extent = end(block).value().saturating_sub(first.address.value());
+            assert!(extent <= memory.configuration().reach.bytes());
+        }
+    }
+    drop(live);
+    memory.trim();
+    assert_eq!(memory.stats(), codeslab::Stats::default());
 }
