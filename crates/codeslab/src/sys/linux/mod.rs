@@ -383,7 +383,7 @@ fn membarrier(command: i32) -> bool {
 fn far_away(size: u64) -> Address {
     const FIRST: u64 = 0x1000_0000_0000;
     const SPREAD: u64 = 0x3000_0000_0000;
-    const STRIDE: u64 = 2 << 20;
+    const STRIDE: u64 = 64 << 10;
     static START: OnceLock<u64> = OnceLock::new();
     static USED: AtomicU64 = AtomicU64::new(0);
     // Without randomness views begin at one place, which is no worse than usual.
