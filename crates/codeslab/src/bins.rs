@@ -14,7 +14,9 @@ const EXACT: u32 = 32;
 /// Lists of the starts of free runs, one list a size class. Lengths and starts are counted in granules.
 #[derive(Debug)]
 pub(crate) struct Bins {
+    // None until there is an entry: many blocks hold one request, and that has no data or no constants.
     lists: Vec<Vec<u32>>,
+    longest: u32,
     // Invariant: bit c is set exactly if list c has entries.
     filled: [u64; 3],
     entries: usize,
@@ -44,13 +46,17 @@ impl Bins {
     /// Bins for runs of up to `longest` granules.
     pub(crate) fn new(longest: u32) -> Self {
         Self {
-            lists: vec![Vec::new(); class_of(longest) + 1],
+            lists: Vec::new(),
+            longest,
             filled: [0; 3],
             entries: 0,
         }
     }
 
     pub(crate) fn insert(&mut self, start: u32, length: u32) {
+        if self.lists.is_empty() {
+            self.lists.resize(class_of(self.longest) + 1, Vec::new());
+        }
         let class = class_of(length);
         self.lists[class].push(start);
         self.filled[class / 64] |= 1 << (class % 64);
