@@ -12,7 +12,7 @@
 //!   mappings. A port whose system takes one mapping at a time goes through them.
 //! - **Places** outside of [`Facts::addresses`] are never asked for.
 //! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
-//!   is first written. Fresh ones are zero.
+//!   is first written. Fresh ones are zero. Several reservations may have parts of one: see [`Facts::file_bytes`].
 //! - **No access right is ever both** writable and executable at one address, in any thread that is not inside
 //!   [`Platform::write_keyed`].
 //! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.

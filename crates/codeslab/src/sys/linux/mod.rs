@@ -66,7 +66,7 @@ impl Platform for Linux {
             architecture: Architecture::X86_64,
             page_size: self.page_size,
             granularity: self.page_size.bytes(),
-            file_bytes: 16 << 30,
+            file_bytes: 1 << 30,
             addresses: Window::new(Address::new(first), Address::new(last))
                 .unwrap_or(Window::ANYWHERE),
             has_process_barrier: self.has_process_barrier,
