@@ -9,9 +9,11 @@
 mod environment;
 mod execution;
 mod faults;
+mod filter;
 #[cfg(target_arch = "x86_64")]
 mod pkeys;
 mod placement;
+mod policies;
 mod refusals;
 mod support;
 mod threads;

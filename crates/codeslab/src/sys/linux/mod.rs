@@ -6,7 +6,7 @@
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
 //!   do those that meet `RLIMIT_AS` or run out of memory. We look which it was, on the failing path only.
 //! - `MAP_FIXED_NOREPLACE` needs Linux 4.17; older kernels take it for a hint, so the address that comes back is compared.
-//! - `ftruncate` beyond `RLIMIT_FSIZE` kills the process with SIGXFSZ, so the limit is asked first.
+//! - `ftruncate` and `pwrite` beyond `RLIMIT_FSIZE` kill the process with SIGXFSZ, so the limit is asked first.
 //! - `PROCMAP_QUERY` (Linux 6.11) finds the mapping at or above an address in half a microsecond, however many there are.
 //!   <https://docs.kernel.org/filesystems/proc.html>
 #![allow(unsafe_code, reason = "this file is where the system is called")]
@@ -191,9 +191,14 @@ impl Platform for Linux {
     }
 
     fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        let file = borrow(file);
-        file.write_all_at(bytes, offset)
-            .map_err(|error| io_refusal("pwrite", bytes.len() as u64, &error))
+        let size = bytes.len() as u64;
+        // The file may be older than the limit.
+        if offset.saturating_add(size) > resource_limit(libc::RLIMIT_FSIZE) {
+            return Err(Refusal::foreseen("pwrite", size, Limit::FileSize));
+        }
+        borrow(file)
+            .write_all_at(bytes, offset)
+            .map_err(|error| io_refusal("pwrite", size, &error))
     }
 
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {

@@ -33,6 +33,8 @@ fn through_file(
         if writer == Writer::FileWrite {
             return linux.write_file(file, 0, &ANSWER);
         }
+        // Fresh pages are filled like this with this writer too.
+        linux.write_file(file, 0, &[0xcc; ANSWER.len()])?;
         let view = linux.map_view(size, file, 0)?;
         // SAFETY: the view is a fresh page, longer than the code.
         unsafe {
