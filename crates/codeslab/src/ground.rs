@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
 use crate::lent::{Publisher, needs_own_pages, write_private};
+use crate::options::Sealing;
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -20,11 +21,16 @@ use std::sync::{Arc, OnceLock};
 const DISCARD_BYTES: u64 = 64 << 10;
 
 /// What backs the reservations that a writer writes to.
-pub(crate) const fn backing_for(writer: Writer) -> Backing {
+pub(crate) const fn backing_for(writer: Writer, sealing: Option<Sealing>) -> Backing {
     match writer {
-        Writer::DualMapping | Writer::FileWrite => Backing::File,
+        Writer::DualMapping | Writer::FileWrite => Backing::File(sealing),
         Writer::Protect | Writer::SelfMem | Writer::Pkeys => Backing::Private,
     }
+}
+
+/// Whether what a writer writes to can be sealed: private memory cannot.
+pub(crate) const fn can_be_sealed(writer: Writer) -> bool {
+    matches!(backing_for(writer, None), Backing::File(_))
 }
 
 /// What a block stands on.
@@ -142,7 +148,8 @@ impl Ground {
         for (done, traps) in self.traps(span.size) {
             let offset = span.offset + done;
             match self.file_at(offset) {
-                Some((file, offset)) => platform.write_file(file, offset, traps)?,
+                // SAFETY: likewise, in the file.
+                Some((_, offset)) => unsafe { self.reservation.write(offset, traps) }?,
                 // SAFETY: the callers' spans are new or nobody's, and private memory where there is no file.
                 None => unsafe { write_private(platform, self.writer, self.at(offset), traps) }?,
             }

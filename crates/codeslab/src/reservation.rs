@@ -1,15 +1,20 @@
 //! Address space that this process owns, and the memory file behind it.
+#![allow(unsafe_code, reason = "owners are where raw ranges and pointers stop")]
 
 use crate::address::{Address, Window};
-use crate::error::Refusal;
-use crate::sys::{MemoryFile, Platform};
+use crate::error::{Limit, Refusal};
+use crate::options::Sealing;
+use crate::protection::Protection;
+use crate::sys::{MemoryFile, Platform, Seal};
+use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How address space is backed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Backing {
-    /// By a memory file as large as the reservation; sparse, so it costs what is written.
-    File,
+    /// By a memory file as large as the reservation; sparse, so it costs what is written. Maybe sealed.
+    File(Option<Sealing>),
     /// By private memory.
     Private,
 }
@@ -22,7 +27,17 @@ pub(crate) struct Reservation {
     range: Window,
     size: u64,
     file: Option<MemoryFile>,
+    sealing: Option<Sealing>,
+    // The writable view of all of it, where there can be no other.
+    view: Option<NonNull<u8>>,
+    // Whether anything of it is sealed in its place.
+    is_pinned: AtomicBool,
 }
+
+// SAFETY: the view is to memory that the reservation owns; who may use which part of it is up to the blocks.
+unsafe impl Send for Reservation {}
+// SAFETY: shared use writes only where the callers have the bytes to themselves.
+unsafe impl Sync for Reservation {}
 
 impl Reservation {
     /// Reserves exactly these bytes.
@@ -61,11 +76,29 @@ impl Reservation {
             range,
             size,
             file: None,
+            sealing: None,
+            view: None,
+            is_pinned: AtomicBool::new(false),
         };
-        if backing == Backing::File {
-            reservation.file = Some(platform.create_file(size)?);
+        if let Backing::File(sealing) = backing {
+            let file = platform.create_file(size)?;
+            reservation.file = Some(file);
+            if let Some(sealing) = sealing {
+                reservation.seal(file, sealing)?;
+            }
         }
         Ok(reservation)
+    }
+
+    /// Closes the file to everybody else. All of this can still be given back: nothing is sealed in its place.
+    fn seal(&mut self, file: MemoryFile, sealing: Sealing) -> Result<(), Refusal> {
+        self.sealing = Some(sealing);
+        if !sealing.writes {
+            return self.platform.seal_file(file, Seal::Size);
+        }
+        // Before the file is closed, because afterwards there can be no other; whole, because blocks come later.
+        self.view = Some(self.platform.map_view(self.size, file, 0)?);
+        self.platform.seal_file(file, Seal::Writes)
     }
 
     pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
@@ -87,11 +120,110 @@ impl Reservation {
     pub(crate) const fn file(&self) -> Option<MemoryFile> {
         self.file
     }
+
+    /// Where the byte at `offset` is written, if the reservation is written as a whole.
+    pub(crate) fn view_at(&self, offset: u64) -> Option<NonNull<u8>> {
+        NonNull::new(self.view?.as_ptr().wrapping_add(offset as usize))
+    }
+
+    /// Writes to the file, past the views of blocks.
+    ///
+    /// # Safety
+    /// There is a file, and nobody uses these bytes.
+    pub(crate) unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let file = self.file.expect("a file is written where there is one");
+        let Some(view) = self.view_at(offset) else {
+            return self.platform.write_file(file, offset, bytes);
+        };
+        let size = bytes.len() as u64;
+        self.platform.provide(file, offset, size)?;
+        self.platform.populate(view, size);
+        // SAFETY: the view is of the whole file, what is written has its memory, and nobody else uses it.
+        unsafe { view.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        Ok(())
+    }
+
+    /// Maps part of the file, and seals the mapping if mappings are to be sealed.
+    ///
+    /// # Safety
+    /// There is a file. The range is the caller's and not mapped.
+    pub(crate) unsafe fn map(
+        &self,
+        offset: u64,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        let (file, at) = (self.file.expect("there is a file"), self.at_offset(offset));
+        // SAFETY: the caller's obligations.
+        unsafe { self.platform.map_file(at, size, file, offset, protection) }?;
+        if !self.sealing.is_some_and(|sealing| sealing.mappings) {
+            return Ok(());
+        }
+        // SAFETY: the range was mapped just now. From here on it is not unmapped any more.
+        let pinned = unsafe { self.pin(at, size) };
+        if pinned.is_err() {
+            // SAFETY: nobody has seen the mapping yet. Should this be refused, there is code that traps.
+            let _ = unsafe { self.platform.decommit(at, size) };
+        }
+        pinned
+    }
+
+    /// Seals a mapping in its place, and with the first one the view: it could be copied otherwise.
+    ///
+    /// # Safety
+    /// The range was mapped as it is.
+    unsafe fn pin(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        if let Some(view) = self.view
+            && !self.is_pinned.load(Ordering::Relaxed)
+        {
+            // SAFETY: that is the view, whole; another thread may have done it already.
+            unsafe { self.platform.seal_view(view, self.size) }?;
+            self.is_pinned.store(true, Ordering::Relaxed);
+        }
+        // SAFETY: the caller's obligations.
+        unsafe { self.platform.seal_mapping(at, size) }?;
+        self.is_pinned.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives the memory behind part of the file back, unless it is sealed.
+    ///
+    /// # Safety
+    /// There is a file, and nobody uses that part.
+    pub(crate) unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal> {
+        if self.view.is_some() {
+            return Err(Refusal::foreseen("discard", size, Limit::Policy));
+        }
+        let file = self.file.expect("there is a file");
+        // SAFETY: the caller's obligations.
+        unsafe { self.platform.discard_file(file, offset, size) }
+    }
+
+    /// Unmaps a block. Refused as soon as anything of the reservation is sealed in its place.
+    ///
+    /// # Safety
+    /// The range is a block's, and nobody uses it any more.
+    pub(crate) unsafe fn decommit(&self, offset: u64, size: u64) -> Result<(), Refusal> {
+        if self.is_pinned.load(Ordering::Relaxed) {
+            return Err(Refusal::foreseen("decommit", size, Limit::Policy));
+        }
+        // SAFETY: the caller's obligations.
+        unsafe { self.platform.decommit(self.at_offset(offset), size) }
+    }
+
+    fn at_offset(&self, offset: u64) -> Address {
+        Address::new(self.address().value() + offset)
+    }
 }
 
 impl Drop for Reservation {
-    #[allow(unsafe_code, reason = "owners are where raw ranges stop")]
     fn drop(&mut self) {
+        if let Some(view) = self.view
+            && !*self.is_pinned.get_mut()
+        {
+            // SAFETY: the view is whole. Blocks hold this reservation, so there are none.
+            unsafe { self.platform.unmap_view(view, self.size) };
+        }
         // SAFETY: the range was reserved as one. Blocks in it hold this reservation, so there are none.
         // A refusal leaves it reserved, which harms nobody.
         let _ = unsafe { self.platform.release(self.address(), self.size) };

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::ground::{Ground, backing_for};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
 use crate::ledger::Ledger;
+use crate::parking::Parking;
 use crate::protection::Protection;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     division: Division,
     generation: u32,
     clusters: Mutex<Clusters>,
+    parking: Parking,
     directory: Directory,
     barrier: Barrier,
     budget: Arc<Budget>,
@@ -59,7 +61,7 @@ impl Shared {
             page_bytes: facts.page_size.bytes(),
             granularity: facts.granularity,
         };
-        let backing = backing_for(configuration.writer);
+        let backing = backing_for(configuration.writer, configuration.sealing);
         let clusters = Clusters::new(Arc::clone(&platform), configuration.reach, backing);
         let generation = platform.generation();
         let barrier = Barrier {
@@ -72,6 +74,7 @@ impl Shared {
             division,
             generation,
             clusters: Mutex::new(clusters),
+            parking: Parking::default(),
             directory: Directory::default(),
             barrier,
             budget: Arc::new(Budget::new(
@@ -156,6 +159,9 @@ impl Shared {
         code_share: u64,
     ) -> Result<(Block, Spans)> {
         let needed = self.bytes_needed(parts)?;
+        if let Some(found) = self.parking.carve(parts, window)? {
+            return Ok(found);
+        }
         let align = parts
             .iter()
             .flatten()
@@ -226,7 +232,7 @@ impl Shared {
         size.min(MAXIMUM_ALIGN).max(self.division.granularity)
     }
 
-    /// Gives an empty block back. If the system does not let go of its pages, its address space is not used again.
+    /// Gives an empty block back. If the system does not let go of its pages, it is kept for requests to come.
     pub(crate) fn retire(&self, mut block: Block) {
         self.directory.remove(block.ledger());
         let place = block.mapping().ground().place();
@@ -234,11 +240,17 @@ impl Shared {
         if block.decommit().is_ok() {
             drop(block);
             self.clusters().give_back(&reservation, place);
+        } else {
+            self.parking.park(block);
         }
     }
 
     /// Gives back address space in which there is no block.
     pub(crate) fn trim(&self) {
+        // What was refused once may be granted now.
+        for block in self.parking.drain() {
+            self.retire(block);
+        }
         self.clusters().trim();
     }
 
@@ -282,6 +294,7 @@ impl Shared {
         let clusters = self.clusters();
         stats.clusters += clusters.count() as u64;
         stats.reserved_bytes += clusters.reserved_bytes();
+        self.parking.count(stats);
     }
 }
 
@@ -290,6 +303,7 @@ impl Drop for Shared {
         // In a child, address space may be given back only by exec or exit: see `Shard`.
         if self.is_forked() {
             self.clusters().forget();
+            self.parking.forget();
         }
     }
 }

@@ -15,6 +15,7 @@ mod pkeys;
 mod placement;
 mod policies;
 mod refusals;
+mod sealed;
 mod support;
 mod threads;
 mod tidy;
