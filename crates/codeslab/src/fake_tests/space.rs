@@ -144,7 +144,14 @@ fn a_block_of_which_all_memory_went_back_is_still_unmapped() {
             let allocate = |sizes| memory.allocate(&Request::new(&layout(sizes).0)).unwrap();
             // Its block keeps the reservation.
             let _keep = allocate([700_000, 0, 0]);
-            (0..rounds).for_each(|_| drop(allocate([0, 0, 600_000])));
+            let first = memory.picture().blocks[0].clone();
+            let windows = [Window::of_range(first.address, first.size).unwrap()];
+            for _ in 0..rounds {
+                // Its slab is whole chunks, all of which go once there is something to do elsewhere.
+                drop(allocate([0, 0, (9 << 16) - 4096]));
+                let (elsewhere, _) = layout([16, 0, 0]);
+                drop(memory.allocate(&Request::new(&elsewhere).within(&windows)));
+            }
             memory.trim();
             assert_eq!(memory.stats().blocks, 1, "{kind}");
             // The fake lets nobody map what is mapped.
