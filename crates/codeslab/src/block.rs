@@ -297,7 +297,7 @@ impl Block {
 
     /// Gives back the memory of all chunks in free runs of a slab.
     #[allow(unsafe_code, reason = "the slabs know what is free")]
-    fn sweep(&mut self, slab: Protection) {
+    pub(crate) fn sweep(&mut self, slab: Protection) {
         let runs = self.slabs[slab.index()].free_runs();
         let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
         for range in idle {

@@ -430,13 +430,7 @@ impl<H> Blocks<H> {
 
     /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        for block in self.live_blocks() {
-            stats.blocks += 1;
-            stats.committed_bytes += block.mapping().committed_bytes();
-            stats.used_bytes += block.used_bytes();
-            stats.mappings += block.mappings();
-            stats.metadata_bytes += block.metadata_bytes();
-        }
+        self.live_blocks().for_each(|block| count(block, stats));
         stats.used_bytes -= self.magazine.bytes();
         let quarantined = self.quarantined_bytes();
         stats.used_bytes -= quarantined;
@@ -447,6 +441,15 @@ impl<H> Blocks<H> {
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
         self.live_blocks().map(picture).collect()
     }
+}
+
+/// Adds what a block holds.
+pub(crate) fn count(block: &Block, stats: &mut Stats) {
+    stats.blocks += 1;
+    stats.committed_bytes += block.mapping().committed_bytes();
+    stats.used_bytes += block.used_bytes();
+    stats.mappings += block.mappings();
+    stats.metadata_bytes += block.metadata_bytes();
 }
 
 fn picture(block: &Block) -> BlockPicture {

@@ -4,7 +4,8 @@
 use crate::address::{Address, Window};
 use crate::code_model::Reach;
 use crate::error::{Error, Limit, Refusal, Result};
-use crate::reservation::{Backing, Reservation, SharedFile};
+use crate::memory_file::SharedFile;
+use crate::reservation::{Backing, Reservation};
 use crate::sys::Platform;
 use crate::sys::gaps::{Remembered, nearest_gap};
 use std::sync::Arc;

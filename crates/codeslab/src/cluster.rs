@@ -10,7 +10,8 @@
 use crate::address::{Address, Window};
 use crate::claims::{Neighbourhood, Wanted};
 use crate::code_model::Reach;
-use crate::reservation::{Reservation, SharedFile};
+use crate::memory_file::SharedFile;
+use crate::reservation::Reservation;
 use crate::span::{Span, SpanSet};
 use std::sync::Arc;
 

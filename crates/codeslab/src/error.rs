@@ -166,6 +166,8 @@ pub enum Limit {
     Hardware,
     /// A security policy.
     Policy,
+    /// What the system knows how to do.
+    Unsupported,
     /// The address is taken by somebody else.
     Occupied,
     /// [`Options::max_mappings`](crate::Options::max_mappings).
@@ -190,6 +192,7 @@ impl Limit {
             Self::ProtectionKeys => "protection-keys",
             Self::Hardware => "hardware",
             Self::Policy => "policy",
+            Self::Unsupported => "unsupported",
             Self::Occupied => "occupied",
             Self::MaxMappings => "max-mappings",
             Self::MaxCommitted => "max-committed",
@@ -210,6 +213,7 @@ impl fmt::Display for Limit {
             Self::ProtectionKeys => "the process has no protection key left",
             Self::Hardware => "the processor does not offer it, or the system makes no use of it",
             Self::Policy => "a security policy forbids it",
+            Self::Unsupported => "the system does not offer it",
             Self::Occupied => "the address is occupied",
             Self::MaxMappings => "this memory has as many mappings as it may; free something, or open it with a larger maximum of mappings",
             Self::MaxCommitted => "this memory has as many bytes as it may; free something, or open it with a larger maximum of committed bytes",
@@ -362,7 +366,11 @@ impl Refusal {
             Limit::Policy => "FORBIDDEN",
             Limit::MaxMappings => "MAPPING_BUDGET",
             Limit::MaxCommitted => "COMMIT_BUDGET",
-            Limit::ProtectionKeys | Limit::Hardware | Limit::Occupied | Limit::Unknown => "SYSTEM",
+            Limit::ProtectionKeys
+            | Limit::Hardware
+            | Limit::Unsupported
+            | Limit::Occupied
+            | Limit::Unknown => "SYSTEM",
         }
     }
 }

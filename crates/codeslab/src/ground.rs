@@ -7,6 +7,7 @@ use crate::budget::Budget;
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
 use crate::lent::{Publisher, needs_own_pages, write_private};
+use crate::options::Sealing;
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
 use crate::span::Span;
@@ -20,11 +21,16 @@ use std::sync::{Arc, OnceLock};
 const DISCARD_BYTES: u64 = 64 << 10;
 
 /// What backs the reservations that a writer writes to.
-pub(crate) const fn backing_for(writer: Writer) -> Backing {
+pub(crate) const fn backing_for(writer: Writer, sealing: Option<Sealing>) -> Backing {
     match writer {
-        Writer::DualMapping | Writer::FileWrite => Backing::File,
+        Writer::DualMapping | Writer::FileWrite => Backing::File(sealing),
         Writer::Protect | Writer::SelfMem | Writer::Pkeys => Backing::Private,
     }
+}
+
+/// Whether what a writer writes to can be sealed: private memory cannot.
+pub(crate) const fn can_be_sealed(writer: Writer) -> bool {
+    matches!(backing_for(writer, None), Backing::File(_))
 }
 
 /// What a block stands on.
@@ -129,6 +135,16 @@ impl Ground {
         Address::new(self.address().value() + offset)
     }
 
+    /// Where in the reservation the byte at `offset` of the block is.
+    pub(crate) const fn in_reservation(&self, offset: u64) -> u64 {
+        self.offset + offset
+    }
+
+    /// Whether there is a file behind the code and the constants of the block.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.file_at(0).is_some()
+    }
+
     /// The file behind the block and where in it the byte at `offset` of the block is.
     pub(crate) fn file_at(&self, offset: u64) -> Option<(MemoryFile, u64)> {
         self.reservation.file_at(self.offset + offset)
@@ -139,10 +155,13 @@ impl Ground {
         let platform = self.platform();
         for (done, traps) in self.traps(span.size) {
             let offset = span.offset + done;
-            match self.file_at(offset) {
-                Some((file, offset)) => platform.write_file(file, offset, traps)?,
-                // SAFETY: the callers' spans are new or nobody's, and private memory where there is no file.
-                None => unsafe { write_private(platform, self.writer, self.at(offset), traps) }?,
+            if self.is_in_file() {
+                let offset = self.in_reservation(offset);
+                // SAFETY: the callers' spans are new or nobody's.
+                unsafe { self.reservation.write(offset, traps) }?;
+            } else {
+                // SAFETY: likewise, in private memory.
+                unsafe { write_private(platform, self.writer, self.at(offset), traps) }?;
             }
         }
         Ok(())

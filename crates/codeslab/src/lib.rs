@@ -64,8 +64,10 @@ mod lent;
 mod magazine;
 mod manager;
 mod mapping;
+mod memory_file;
 mod options;
 mod page;
+mod parking;
 mod place;
 mod protection;
 mod reservation;
@@ -90,11 +92,11 @@ pub use error::{Error, Fact, Limit, Refusal, Result};
 pub use handles::Handle;
 pub use layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
 pub use manager::{CodeMemory, Grace, Request, capabilities, process_symbol};
-pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, Quarantine, WRITER_VARIABLE};
+pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, Quarantine, Sealing, WRITER_VARIABLE};
 pub use page::PageSize;
 pub use protection::Protection;
 pub use stats::{
-    BlockPicture, Capabilities, Configuration, Found, Picture, SlabPicture, SpanPicture, Stats,
-    WriterStatus,
+    BlockPicture, Capabilities, Configuration, Found, Picture, SealingStatus, SlabPicture,
+    SpanPicture, Stats, WriterStatus,
 };
 pub use writer::Writer;

@@ -4,14 +4,17 @@ use crate::address::{Address, Window};
 use crate::allocation::{Allocation, InFlightAllocation};
 use crate::code_model::CodeModel;
 use crate::error::{Error, Refusal, Result};
+use crate::ground::can_be_sealed;
 use crate::handles::{Handle, Handles};
 use crate::layout::Layout;
-use crate::options::Options;
+use crate::options::{Options, Sealing};
 use crate::protection::Protection;
 use crate::shard::{Emptied, Shard};
 use crate::shared::Shared;
-use crate::stats::{Capabilities, Configuration, Found, Picture, Stats, WriterStatus};
-use crate::sys::{self, Platform};
+use crate::stats::{
+    Capabilities, Configuration, Found, Picture, SealingStatus, Stats, WriterStatus,
+};
+use crate::sys::{self, Platform, Seal};
 use crate::thread;
 use crate::writer::Writer;
 use std::sync::{Arc, OnceLock};
@@ -348,6 +351,10 @@ pub fn capabilities() -> Result<Capabilities> {
             .err()
             .map(|refusal| refusal.to_string()),
     };
+    let why_not = |seal| {
+        let refused = platform.probe_seal(seal).err();
+        refused.map(|refusal| refusal.to_string())
+    };
     let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
     Ok(Capabilities {
         architecture: facts.architecture,
@@ -355,6 +362,10 @@ pub fn capabilities() -> Result<Capabilities> {
         page_size: facts.page_size,
         granularity: facts.granularity,
         writers: Writer::ALL.map(status).into(),
+        sealing: SealingStatus {
+            writes_unavailable: why_not(Seal::Writes),
+            mappings_unavailable: why_not(Seal::Mappings),
+        },
         code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
     })
 }
@@ -385,7 +396,7 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
             maximum,
         });
     }
-    let writer = choose_writer(platform, options, size)?;
+    let (writer, sealing) = choose_writer(platform, options, size)?;
     Ok(Configuration {
         block_size: size,
         code_model: model,
@@ -395,31 +406,56 @@ fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration
         quarantine: options.quarantine,
         max_committed: options.max_committed,
         max_mappings: options.max_mappings,
+        sealing,
     })
 }
 
-fn choose_writer(platform: &dyn Platform, options: &Options, block_size: u64) -> Result<Writer> {
+/// The writer, and what is sealed with it.
+fn choose_writer(
+    platform: &dyn Platform,
+    options: &Options,
+    block_size: u64,
+) -> Result<(Writer, Option<Sealing>)> {
+    let probe = |writer| {
+        platform.probe(writer, block_size)?;
+        let sealing = options.sealed.then(|| probe_sealing(platform, writer));
+        Ok((writer, sealing.transpose()?))
+    };
     if let Some(writer) = options.writer {
-        if !options.constants.can_be_read(writer) {
-            let reason =
-                "not every thread could read constants between its code; keep them separate";
+        if let Some(reason) = unsuitable(options, writer) {
             return Err(Error::WriterUnavailable {
                 writer,
                 reason: reason.to_owned(),
             });
         }
-        let probed = platform.probe(writer, block_size).map(|()| writer);
-        return probed.map_err(|refusal| unavailable(writer, vec![refusal]));
+        return probe(writer).map_err(|refusal| unavailable(writer, vec![refusal]));
     }
     let mut refusals = Vec::new();
-    let suits = |writer: &Writer| options.constants.can_be_read(*writer);
+    let suits = |writer: &Writer| unsuitable(options, *writer).is_none();
     for writer in Writer::ALL.into_iter().filter(suits) {
-        match platform.probe(writer, block_size) {
-            Ok(()) => return Ok(writer),
+        match probe(writer) {
+            Ok(chosen) => return Ok(chosen),
             Err(refusal) => refusals.push(refusal),
         }
     }
     Err(unavailable(Writer::ALL[0], refusals))
+}
+
+/// Why a writer cannot do what the options ask for, on any system.
+fn unsuitable(options: &Options, writer: Writer) -> Option<&'static str> {
+    if !options.constants.can_be_read(writer) {
+        return Some("not every thread could read constants between its code; keep them separate");
+    }
+    (options.sealed && !can_be_sealed(writer))
+        .then_some("it writes to private memory, and only memory files can be sealed")
+}
+
+/// What can be sealed with a writer that can be sealed. Mappings need not be: that is told.
+fn probe_sealing(platform: &dyn Platform, writer: Writer) -> Result<Sealing, Refusal> {
+    let writes = writer == Writer::DualMapping;
+    platform.probe_seal(if writes { Seal::Writes } else { Seal::Size })?;
+    let mappings = platform.probe_seal(Seal::Mappings).is_ok();
+    Ok(Sealing { writes, mappings })
 }
 
 /// A writer that is unavailable, or the resource that its probe lacked: that is not the writer's fault.

@@ -68,6 +68,25 @@ pub struct Options {
     /// Mappings that the memory has at most, as [`Stats::mappings`](crate::Stats::mappings) counts them. A process may have as
     /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too.
     pub max_mappings: Option<u64>,
+    /// Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
+    /// which somebody might get hold of system calls. What is sealed is used again and not given back before the process ends.
+    /// [`Configuration::sealing`](crate::Configuration::sealing) tells what came of it.
+    ///
+    /// With [`Writer::DualMapping`] no further writable mapping of code can be made, by no call and from no thread, and no
+    /// call writes to it; with [`Writer::FileWrite`] calls that write go on working, for everybody. Mappings of code cannot
+    /// be unmapped, replaced, or given other rights. The other writers use private memory, which cannot be sealed.
+    pub sealed: bool,
+}
+
+/// What [`Options::sealed`] has made impossible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Sealing {
+    /// That anybody writes to code otherwise than through the one view that exists. Otherwise the memory files merely keep
+    /// their sizes.
+    pub writes: bool,
+    /// That anybody unmaps or replaces code, or changes what it may be used for. Linux 6.10.
+    pub mappings: bool,
 }
 
 /// log2 of the bytes that one block reserves.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::ground::{Ground, backing_for};
 use crate::layout::{Layout, MAXIMUM_ALIGN};
 use crate::ledger::Ledger;
+use crate::parking::Parking;
 use crate::protection::Protection;
 use crate::reservation::Reservation;
 use crate::span::Span;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     clusters: Mutex<Clusters>,
     // Told whenever somebody is done with claiming.
     claim_ended: Condvar,
+    parking: Parking,
     directory: Directory,
     barrier: Barrier,
     budget: Arc<Budget>,
@@ -81,7 +83,7 @@ impl Shared {
             page_bytes: facts.page_size.bytes(),
             granularity: facts.granularity,
         };
-        let backing = backing_for(configuration.writer);
+        let backing = backing_for(configuration.writer, configuration.sealing);
         let claims = Claims::new(Arc::clone(&platform), configuration.reach, backing);
         let generation = platform.generation();
         let barrier = Barrier {
@@ -96,6 +98,7 @@ impl Shared {
             claims,
             clusters: Mutex::new(Clusters::new(configuration.reach)),
             claim_ended: Condvar::new(),
+            parking: Parking::default(),
             directory: Directory::default(),
             barrier,
             budget: Arc::new(Budget::new(
@@ -180,6 +183,9 @@ impl Shared {
         code_share: u64,
     ) -> Result<(Block, Spans)> {
         let needed = self.bytes_needed(parts)?;
+        if let Some(found) = self.parking.carve(parts, window)? {
+            return Ok(found);
+        }
         let align = parts
             .iter()
             .flatten()
@@ -341,7 +347,7 @@ impl Shared {
         size.min(MAXIMUM_ALIGN).max(self.division.granularity)
     }
 
-    /// Gives an empty block back. If the system does not let go of its pages, its address space is not used again.
+    /// Gives an empty block back. If the system does not let go of its pages, it is kept for requests to come.
     pub(crate) fn retire(&self, mut block: Block) {
         self.directory.remove(block.ledger());
         let place = block.mapping().ground().place();
@@ -349,6 +355,8 @@ impl Shared {
         if block.decommit().is_ok() {
             drop(block);
             self.give_back(&reservation, place);
+        } else {
+            self.parking.park(block);
         }
     }
 
@@ -360,6 +368,10 @@ impl Shared {
 
     /// Gives back address space in which there is no block.
     pub(crate) fn trim(&self) {
+        // What was refused once may be granted now.
+        for block in self.parking.drain() {
+            self.retire(block);
+        }
         let unused = self.clusters().drain_unused();
         drop(unused);
     }
@@ -416,6 +428,7 @@ impl Shared {
         let clusters = self.clusters();
         stats.clusters += clusters.count() as u64;
         stats.reserved_bytes += clusters.reserved_bytes();
+        self.parking.count(stats);
     }
 }
 
@@ -424,6 +437,7 @@ impl Drop for Shared {
         // In a child, address space may be given back only by exec or exit: see `Shard`.
         if self.is_forked() {
             self.clusters().forget();
+            self.parking.forget();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::code_model::{Architecture, CodeModel, Reach};
-use crate::options::{Constants, Quarantine};
+use crate::options::{Constants, Quarantine, Sealing};
 use crate::page::PageSize;
 use crate::protection::Protection;
 use crate::writer::Writer;
@@ -106,8 +106,20 @@ pub struct Capabilities {
     pub granularity: u64,
     /// Every writer in the order in which they are tried, with the result of its probe.
     pub writers: Vec<WriterStatus>,
+    /// What [`crate::Options::sealed`] can do here.
+    pub sealing: SealingStatus,
     /// The code models of the architecture with their reach.
     pub code_models: Vec<(CodeModel, Reach)>,
+}
+
+/// Whether memory can be sealed here: see [`Sealing`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SealingStatus {
+    /// Why memory files cannot be closed to other writers, or `None` if they can.
+    pub writes_unavailable: Option<String>,
+    /// Why mappings cannot be kept as they are, or `None` if they can.
+    pub mappings_unavailable: Option<String>,
 }
 
 /// Whether a writer works here.
@@ -140,4 +152,6 @@ pub struct Configuration {
     pub max_committed: Option<u64>,
     /// Mappings that it has at most.
     pub max_mappings: Option<u64>,
+    /// What is sealed; `None` if that was not asked for.
+    pub sealing: Option<Sealing>,
 }

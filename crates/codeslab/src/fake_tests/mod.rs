@@ -4,17 +4,18 @@ mod claims;
 mod lifecycle;
 mod placement;
 mod rollback;
+mod sealed;
 mod space;
 
 use crate::address::{Address, Window};
 use crate::error::{Error, Limit};
 use crate::layout::{Layout, SectionId};
 use crate::manager::{CodeMemory, Request};
-use crate::options::{Constants, Options};
+use crate::options::{Constants, Options, Sealing};
 use crate::protection::Protection;
 use crate::stats::Stats;
-use crate::sys::Platform;
 use crate::sys::fake::{Fake, Script};
+use crate::sys::{Platform, Seal};
 use crate::writer::Writer;
 use std::sync::Arc;
 

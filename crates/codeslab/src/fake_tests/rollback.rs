@@ -153,39 +153,41 @@ fn constants_between_code_rule_out_a_writer_whose_code_not_every_thread_can_read
 
 #[test]
 fn a_forked_child_is_refused_and_takes_nothing_from_its_parent() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &Options::default());
-    let (layout, sections) = layout([64, 16, 16]);
-    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-    in_flight.bytes_mut(sections[0]).fill(0x90);
-    let code = in_flight.address(sections[0]);
-    let published = in_flight.finalize().unwrap();
-    let pending = memory.allocate(&Request::new(&layout)).unwrap();
-    fake.fork();
-    fake.script(Script::Nothing);
-    assert!(matches!(
-        memory.allocate(&Request::new(&layout)),
-        Err(Error::Forked)
-    ));
-    assert!(matches!(pending.finalize(), Err(Error::Forked)));
-    drop(published);
-    memory.trim();
-    drop(memory);
-    assert_eq!(
-        fake.calls(),
-        Vec::<&str>::new(),
-        "the child asks the system for nothing"
-    );
-    assert_eq!(
-        fake.read(code, 64),
-        vec![0x90; 64],
-        "the parent's code is as it was"
-    );
-    open(&fake, &Options::default())
-        .allocate(&Request::new(&layout))
-        .unwrap()
-        .finalize()
-        .unwrap();
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let (layout, sections) = layout([64, 16, 16]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        in_flight.bytes_mut(sections[0]).fill(0x90);
+        let code = in_flight.address(sections[0]);
+        let published = in_flight.finalize().unwrap();
+        let pending = memory.allocate(&Request::new(&layout)).unwrap();
+        fake.fork();
+        fake.script(Script::Nothing);
+        assert!(matches!(
+            memory.allocate(&Request::new(&layout)),
+            Err(Error::Forked)
+        ));
+        assert!(matches!(pending.finalize(), Err(Error::Forked)));
+        drop(published);
+        memory.trim();
+        drop(memory);
+        assert_eq!(
+            fake.calls(),
+            Vec::<&str>::new(),
+            "the child asks the system for nothing"
+        );
+        assert_eq!(
+            fake.read(code, 64),
+            vec![0x90; 64],
+            "the parent's code is as it was"
+        );
+        open(&fake, &writer(kind))
+            .allocate(&Request::new(&layout))
+            .unwrap()
+            .finalize()
+            .unwrap();
+    }
 }
 
 #[test]
@@ -235,5 +237,31 @@ fn a_system_that_takes_nothing_back_and_gives_nothing_again_breaks_nothing() {
         fake.script(Script::Nothing);
         assert_eq!(fill().unwrap().len(), 80, "{kind}");
         assert_eq!((memory.stats().live, memory.stats().in_flight), (0, 1));
+    }
+}
+
+#[test]
+fn blocks_that_the_system_did_not_take_back_are_used_again_and_go_back_later() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &small_blocks(kind));
+        let (layout, sections) = layout([700_000, 16, 16]);
+        let fill = || {
+            (0..6)
+                .map(|_| memory.allocate(&Request::new(&layout)).unwrap())
+                .collect::<Vec<_>>()
+        };
+        let first = fill();
+        let places: Vec<_> = first.iter().map(|one| one.address(sections[0])).collect();
+        fake.refuse("decommit");
+        drop(first);
+        fake.permit("decommit");
+        let again = fill();
+        let used = |place: &Address| again.iter().any(|one| one.address(sections[0]) == *place);
+        assert!(places.iter().all(used), "{kind}");
+        drop(again);
+        memory.trim();
+        assert_eq!(memory.stats(), Stats::default(), "{kind}");
+        assert_eq!(fake.holdings(), (0, 0, 0), "{kind}");
     }
 }

@@ -106,58 +106,87 @@ fn freed_code_traps_and_freed_data_is_zero_for_the_next_tenant() {
 
 #[test]
 fn empty_blocks_go_back_but_one_and_trim_gives_back_all() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(
-        &fake,
-        &Options {
-            block_size: Some(MIB),
-            ..Options::default()
-        },
-    );
-    let (layout, _) = layout([700_000, 16, 16]);
-    let many: Vec<_> = (0..20)
-        .map(|_| {
-            memory
-                .allocate(&Request::new(&layout))
-                .unwrap()
-                .finalize()
-                .unwrap()
-        })
-        .collect();
-    assert_eq!(memory.stats().blocks, 20);
-    drop(many);
-    let idle = memory.stats();
-    assert_eq!((idle.blocks, idle.used_bytes), (1, 0));
-    memory.trim();
-    assert_eq!(memory.stats(), Stats::default());
-    assert_eq!(fake.holdings(), (0, 0, 0));
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(
+            &fake,
+            &Options {
+                block_size: Some(MIB),
+                ..writer(kind)
+            },
+        );
+        let (layout, _) = layout([700_000, 16, 16]);
+        let many: Vec<_> = (0..20)
+            .map(|_| {
+                memory
+                    .allocate(&Request::new(&layout))
+                    .unwrap()
+                    .finalize()
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(memory.stats().blocks, 20);
+        drop(many);
+        let idle = memory.stats();
+        assert_eq!((idle.blocks, idle.used_bytes), (1, 0));
+        memory.trim();
+        assert_eq!(memory.stats(), Stats::default());
+        assert_eq!(fake.holdings(), (0, 0, 0));
+    }
+}
+
+#[test]
+fn a_block_of_which_all_memory_went_back_is_still_unmapped() {
+    for kind in Writer::ALL {
+        for rounds in 1..6 {
+            let fake = Arc::new(Fake::new(4096, 4096));
+            let memory = open(&fake, &small_blocks(kind));
+            let allocate = |sizes| memory.allocate(&Request::new(&layout(sizes).0)).unwrap();
+            // Its block keeps the reservation.
+            let _keep = allocate([700_000, 0, 0]);
+            let first = memory.picture().blocks[0].clone();
+            let windows = [Window::of_range(first.address, first.size).unwrap()];
+            for _ in 0..rounds {
+                // Its slab is whole chunks, all of which go once there is something to do elsewhere.
+                drop(allocate([0, 0, (9 << 16) - 4096]));
+                let (elsewhere, _) = layout([16, 0, 0]);
+                drop(memory.allocate(&Request::new(&elsewhere).within(&windows)));
+            }
+            memory.trim();
+            assert_eq!(memory.stats().blocks, 1, "{kind}");
+            // The fake lets nobody map what is mapped.
+            drop(allocate([600_000, 0, 100_000]));
+        }
+    }
 }
 
 #[test]
 fn whatever_the_mixture_of_a_request_a_fresh_block_holds_it() {
-    for shape in [
-        [12, 1, 1],
-        [1, 12, 1],
-        [1, 1, 12],
-        [5, 5, 5],
-        [7, 7, 0],
-        [0, 7, 7],
-        [4, 4, 0],
-        [15, 0, 0],
-    ] {
-        for block in [16 * MIB, 16 * 1024] {
-            let fake = Arc::new(Fake::new(4096, 4096));
-            let memory = open(
-                &fake,
-                &Options {
-                    block_size: Some(block),
-                    ..Options::default()
-                },
-            );
-            let (layout, _) = layout(shape.map(|sixteenths| sixteenths * block / 16));
-            memory
-                .allocate(&Request::new(&layout))
-                .unwrap_or_else(|error| panic!("{shape:?} of {block:#x}: {error}"));
+    for kind in Writer::ALL {
+        for shape in [
+            [12, 1, 1],
+            [1, 12, 1],
+            [1, 1, 12],
+            [5, 5, 5],
+            [7, 7, 0],
+            [0, 7, 7],
+            [4, 4, 0],
+            [15, 0, 0],
+        ] {
+            for block in [16 * MIB, 16 * 1024] {
+                let fake = Arc::new(Fake::new(4096, 4096));
+                let memory = open(
+                    &fake,
+                    &Options {
+                        block_size: Some(block),
+                        ..writer(kind)
+                    },
+                );
+                let (layout, _) = layout(shape.map(|sixteenths| sixteenths * block / 16));
+                memory
+                    .allocate(&Request::new(&layout))
+                    .unwrap_or_else(|error| panic!("{shape:?} of {block:#x}: {error}"));
+            }
         }
     }
 }
@@ -179,61 +208,67 @@ fn code_that_nobody_wrote_traps() {
 
 #[test]
 fn one_request_that_does_not_fit_does_not_spoil_a_block_for_others() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &small_blocks(Writer::DualMapping));
-    let (small, _) = layout([16, 16, 16]);
-    let _first = memory.allocate(&Request::new(&small)).unwrap();
-    let mut aligned = Layout::new();
-    aligned.add(Protection::ReadWrite, 16, MIB).unwrap();
-    let _second = memory.allocate(&Request::new(&aligned)).unwrap();
-    assert_eq!(memory.stats().blocks, 2);
-    let (data, _) = layout([0, 0, 1_000]);
-    let _many: Vec<_> = (0..1_200)
-        .map(|_| memory.allocate(&Request::new(&data)).unwrap())
-        .collect();
-    assert_eq!(
-        memory.stats().blocks,
-        2,
-        "1.2 MB of data fit into two blocks of a mebibyte"
-    );
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &small_blocks(kind));
+        let (small, _) = layout([16, 16, 16]);
+        let _first = memory.allocate(&Request::new(&small)).unwrap();
+        let mut aligned = Layout::new();
+        aligned.add(Protection::ReadWrite, 16, MIB).unwrap();
+        let _second = memory.allocate(&Request::new(&aligned)).unwrap();
+        assert_eq!(memory.stats().blocks, 2);
+        let (data, _) = layout([0, 0, 1_000]);
+        let _many: Vec<_> = (0..1_200)
+            .map(|_| memory.allocate(&Request::new(&data)).unwrap())
+            .collect();
+        assert_eq!(
+            memory.stats().blocks,
+            2,
+            "1.2 MB of data fit into two blocks of a mebibyte"
+        );
+    }
 }
 
 #[test]
 fn a_request_that_needs_another_block_commits_nothing_in_the_old_one() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &Options::default());
-    let _first = memory
-        .allocate(&Request::new(&layout([16, 16, 16]).0))
-        .unwrap();
-    let before = memory.stats().committed_bytes;
-    let (large, _) = layout([12 * MIB, 0, 5 * MIB]);
-    let second = memory.allocate(&Request::new(&large)).unwrap();
-    assert_eq!(memory.stats().blocks, 2);
-    second.abandon();
-    assert_eq!(memory.stats().committed_bytes, before);
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let _first = memory
+            .allocate(&Request::new(&layout([16, 16, 16]).0))
+            .unwrap();
+        let before = memory.stats().committed_bytes;
+        let (large, _) = layout([12 * MIB, 0, 5 * MIB]);
+        let second = memory.allocate(&Request::new(&large)).unwrap();
+        assert_eq!(memory.stats().blocks, 2);
+        second.abandon();
+        assert_eq!(memory.stats().committed_bytes, before);
+    }
 }
 
 #[test]
 fn memory_that_cannot_be_discarded_is_cleared_and_used_again() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &Options::default());
-    fake.refuse("discard_private");
-    let _keep = memory
-        .allocate(&Request::new(&layout([16, 16, 16]).0))
-        .unwrap();
-    let before = memory.stats();
-    for _ in 0..5 {
-        let (layout, sections) = layout([0, 0, 100_000]);
-        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-        assert!(
-            in_flight
-                .bytes_mut(sections[2])
-                .iter()
-                .all(|byte| *byte == 0)
-        );
-        in_flight.bytes_mut(sections[2]).fill(7);
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        fake.refuse("discard_private");
+        let _keep = memory
+            .allocate(&Request::new(&layout([16, 16, 16]).0))
+            .unwrap();
+        let before = memory.stats();
+        for _ in 0..5 {
+            let (layout, sections) = layout([0, 0, 100_000]);
+            let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+            assert!(
+                in_flight
+                    .bytes_mut(sections[2])
+                    .iter()
+                    .all(|byte| *byte == 0)
+            );
+            in_flight.bytes_mut(sections[2]).fill(7);
+        }
+        assert_eq!(memory.stats().used_bytes, before.used_bytes);
     }
-    assert_eq!(memory.stats().used_bytes, before.used_bytes);
 }
 
 #[test]

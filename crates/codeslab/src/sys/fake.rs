@@ -9,7 +9,7 @@
 )]
 
 use super::gaps::{AddressMap, Snapshot};
-use super::{Facts, MemoryFile, Platform};
+use super::{Facts, MemoryFile, Platform, Seal};
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
@@ -55,6 +55,10 @@ struct State {
     script: Script,
     generation: u32,
     unavailable: Vec<Writer>,
+    unknown_seals: Vec<Seal>,
+    // What is sealed in its place: mappings, views.
+    pinned: Vec<Window>,
+    pinned_views: Vec<usize>,
     refused: Vec<&'static str>,
     // Claims that somebody else will be faster with.
     races: usize,
@@ -86,6 +90,26 @@ struct Mapped {
 struct FakeFile {
     heap: Heap,
     open: bool,
+    seal: Option<Seal>,
+}
+
+impl FakeFile {
+    fn check_writable(&self, call: &'static str, size: u64) -> Result<(), Refusal> {
+        if self.seal == Some(Seal::Writes) {
+            return Err(sealed(call, size));
+        }
+        Ok(())
+    }
+}
+
+/// What somebody gets who tries what is sealed.
+fn sealed(call: &'static str, size: u64) -> Refusal {
+    Refusal {
+        call,
+        errno: 1,
+        size,
+        limit: Limit::Policy,
+    }
 }
 
 /// Zeroed heap memory.
@@ -235,9 +259,37 @@ impl Fake {
         self.state().unavailable.push(writer);
     }
 
+    /// Makes the system one that does not know this seal.
+    pub(crate) fn unlearn(&self, seal: Seal) {
+        self.state().unknown_seals.push(seal);
+    }
+
+    /// Whether what is mapped at `at` is sealed in its place.
+    pub(crate) fn is_pinned(&self, at: Address) -> bool {
+        let byte = Window::of_range(at, 1).expect("an address");
+        self.state().meets_pinned(byte)
+    }
+
+    /// How many views are sealed in their places.
+    pub(crate) fn pinned_views(&self) -> usize {
+        self.state().pinned_views.len()
+    }
+
+    /// The seals of the files that are open.
+    pub(crate) fn seals(&self) -> Vec<Option<Seal>> {
+        let state = self.state();
+        let open = state.files.values().filter(|file| file.open);
+        open.map(|file| file.seal).collect()
+    }
+
     /// Makes every call of this function fail.
     pub(crate) fn refuse(&self, call: &'static str) {
         self.state().refused.push(call);
+    }
+
+    /// Lets this function work again.
+    pub(crate) fn permit(&self, call: &'static str) {
+        self.state().refused.retain(|refused| *refused != call);
     }
 
     /// Lets somebody else be faster with the next claims.
@@ -365,6 +417,31 @@ impl State {
         met.collect()
     }
 
+    fn meets_pinned(&self, range: Window) -> bool {
+        self.pinned
+            .iter()
+            .any(|pinned| pinned.intersect(range).is_some())
+    }
+
+    /// Refuses to change what is sealed in its place.
+    fn check_pinned(&self, call: &'static str, at: Address, size: u64) -> Result<(), Refusal> {
+        if self.meets_pinned(Window::of_range(at, size).expect("a range")) {
+            return Err(sealed(call, size));
+        }
+        Ok(())
+    }
+
+    /// Clears what is private in a range that cuts no mapping.
+    fn clear_private(&self, at: Address, size: u64) {
+        for start in self.mapped_within(at, size) {
+            let mapped = self.mapped[&start];
+            if mapped.file.is_none() {
+                let (base, heap) = self.reservation_of(start, mapped.size);
+                heap.clear(start.distance(base), mapped.size);
+            }
+        }
+    }
+
     fn insert(&mut self, at: Address, mapped: Mapped) {
         assert!(
             self.mapped_within(at, mapped.size).is_empty(),
@@ -385,6 +462,15 @@ impl Platform for Fake {
         state.enter("probe", 0)?;
         if state.unavailable.contains(&writer) {
             return Err(Refusal::foreseen("probe", 0, Limit::Policy));
+        }
+        Ok(())
+    }
+
+    fn probe_seal(&self, seal: Seal) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("probe_seal", 0)?;
+        if state.unknown_seals.contains(&seal) {
+            return Err(Refusal::foreseen("probe_seal", 0, Limit::Unsupported));
         }
         Ok(())
     }
@@ -442,6 +528,11 @@ impl Platform for Fake {
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
         let mut state = self.call();
         state.enter("release", size)?;
+        let pinned = state.check_pinned("release", at, size);
+        if pinned.is_err() {
+            state.clear_private(at, size);
+            return pinned;
+        }
         for mapped in state.mapped_within(at, size) {
             state.mapped.remove(&mapped);
         }
@@ -460,9 +551,34 @@ impl Platform for Fake {
             FakeFile {
                 heap: Heap::new(size),
                 open: true,
+                seal: None,
             },
         );
         Ok(MemoryFile(name))
+    }
+
+    fn seal_file(&self, file: MemoryFile, seal: Seal) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("seal_file", 0)?;
+        assert_ne!(seal, Seal::Mappings, "files are not mappings");
+        assert!(
+            !state.unknown_seals.contains(&seal),
+            "{seal:?} was probed first"
+        );
+        let file = state.files.get_mut(&file.0).expect("a file");
+        assert_eq!(file.seal, None, "a file is sealed once");
+        file.seal = Some(seal);
+        Ok(())
+    }
+
+    fn provide(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("provide", size)?;
+        assert!(
+            offset + size <= state.files[&file.0].heap.size(),
+            "the file ends before that"
+        );
+        Ok(())
     }
 
     fn close_file(&self, file: MemoryFile) {
@@ -508,9 +624,23 @@ impl Platform for Fake {
         Ok(())
     }
 
+    unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("seal_mapping", size)?;
+        let range = Window::of_range(at, size).expect("a range");
+        let mapped = state.mapped.get(&at).expect("a mapping");
+        assert!(
+            mapped.size == size && mapped.file.is_some(),
+            "{range} was mapped as one"
+        );
+        state.pinned.push(range);
+        Ok(())
+    }
+
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
         let mut state = self.call();
         state.enter("map_view", size)?;
+        state.files[&file.0].check_writable("map_view", size)?;
         let heap = &state.files[&file.0].heap;
         assert!(
             offset + size <= heap.size(),
@@ -524,7 +654,23 @@ impl Platform for Fake {
         Ok(view)
     }
 
+    unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("seal_view", size)?;
+        let at = view.as_ptr() as usize;
+        assert_eq!(state.views.get(&at), Some(&size), "a view is sealed whole");
+        if !state.pinned_views.contains(&at) {
+            state.pinned_views.push(at);
+        }
+        Ok(())
+    }
+
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
+        let at = view.as_ptr() as usize;
+        assert!(
+            !self.call().pinned_views.contains(&at),
+            "what is sealed stays"
+        );
         let known = self.call().views.remove(&(view.as_ptr() as usize));
         assert_eq!(known, Some(size), "a view is unmapped whole");
     }
@@ -536,6 +682,7 @@ impl Platform for Fake {
     fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let mut state = self.call();
         state.enter("write_file", bytes.len() as u64)?;
+        state.files[&file.0].check_writable("write_file", bytes.len() as u64)?;
         let heap = &state.files[&file.0].heap;
         assert!(
             offset + bytes.len() as u64 <= heap.size(),
@@ -552,6 +699,7 @@ impl Platform for Fake {
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
         let mut state = self.call();
         state.enter("discard_file", size)?;
+        state.files[&file.0].check_writable("discard_file", size)?;
         state.files[&file.0].heap.clear(offset, size);
         Ok(())
     }
@@ -668,12 +816,10 @@ impl Platform for Fake {
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal> {
         let mut state = self.call();
         state.enter("decommit", size)?;
+        state.check_pinned("decommit", at, size)?;
+        state.clear_private(at, size);
         for start in state.mapped_within(at, size) {
-            let mapped = state.mapped.remove(&start).expect("it was found");
-            if mapped.file.is_none() {
-                let (base, heap) = state.reservation_of(start, mapped.size);
-                heap.clear(start.distance(base), mapped.size);
-            }
+            state.mapped.remove(&start);
         }
         Ok(())
     }

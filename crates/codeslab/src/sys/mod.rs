@@ -13,6 +13,8 @@
 //! - **Places** outside of [`Facts::addresses`] are never asked for.
 //! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
 //!   is first written. Fresh ones are zero. Several reservations may have parts of one: see [`Facts::file_bytes`].
+//! - **What is sealed** stays as it is until the process ends: a mapping in its place, a file at its size. A system that cannot
+//!   do that says so when it is asked ([`Platform::probe_seal`]); nothing else depends on it.
 //! - **No access right is ever both** writable and executable at one address, in any thread that is not inside
 //!   [`Platform::write_keyed`].
 //! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.
@@ -71,6 +73,17 @@ pub(crate) struct Facts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct MemoryFile(pub(crate) u64);
 
+/// What can be made impossible until the process ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seal {
+    /// That a memory file changes its size.
+    Size,
+    /// That, and that it is written otherwise than through the views there are. Its memory does not go back either.
+    Writes,
+    /// That mappings and views are unmapped, replaced, or given other rights.
+    Mappings,
+}
+
 /// One operating system. See the module for what holds for all of its functions.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
@@ -78,6 +91,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Whether `writer` works in this process, found out by doing what it does,
     /// with memory files of this size if it needs any.
     fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
+
+    /// Whether such seals work in this process. Leaves nothing sealed behind.
+    fn probe_seal(&self, seal: Seal) -> Result<(), Refusal>;
 
     /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
     /// [`Platform::reserve_at`] and look again if somebody else was faster.
@@ -89,7 +105,8 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Reserves exactly these bytes.
     fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Gives a reservation back, whole, with everything that is mapped in it.
+    /// Gives a reservation back, whole, with everything that is mapped in it. If mappings in it are sealed, that is refused, and
+    /// what goes back is the private memory.
     ///
     /// # Safety
     /// `at` and `size` are those of a reservation, and nobody uses it any more.
@@ -97,6 +114,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// Makes a memory file of `size` bytes.
     fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal>;
+
+    /// Puts [`Seal::Size`] or [`Seal::Writes`] on a memory file.
+    fn seal_file(&self, file: MemoryFile, seal: Seal) -> Result<(), Refusal>;
+
+    /// Gives part of a file its memory, so that a view of it can be touched without fail.
+    fn provide(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal>;
 
     /// Closes a memory file. What is mapped of it stays.
     fn close_file(&self, file: MemoryFile);
@@ -114,8 +137,20 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         protection: Protection,
     ) -> Result<(), Refusal>;
 
+    /// Puts [`Seal::Mappings`] on what [`Platform::map_file`] mapped.
+    ///
+    /// # Safety
+    /// The range was mapped as it is, and whoever owns it does without unmapping it.
+    unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
     /// Maps part of a file readable and writable, anywhere outside of reservations.
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal>;
+
+    /// Puts [`Seal::Mappings`] on what [`Platform::map_view`] gave. It may have been put there before.
+    ///
+    /// # Safety
+    /// `view` and `size` are those of a view, and whoever owns it does without unmapping it.
+    unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
 
     /// Unmaps what [`Platform::map_view`] gave, whole.
     ///

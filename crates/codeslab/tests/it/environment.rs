@@ -1,6 +1,6 @@
 //! Options, the environment, and the limits of the system.
 
-use crate::support::{assert_passed, function, is_child, layout, run_child};
+use crate::support::{assert_passed, function, is_child, layout, memories, memory_of, run_child};
 use codeslab::{CodeMemory, CodeModel, Error, Limit, Options, Request, Writer};
 
 #[test]
@@ -40,14 +40,11 @@ fn impossible_block_sizes_are_refused_with_the_possible_ones() {
             }
         );
     }
-    for size in [16 << 10, 1 << 30] {
-        let memory = CodeMemory::new(Options {
-            block_size: Some(size),
-            ..Options::default()
-        })
-        .unwrap();
-        let (_function, at) = function(&memory, 5);
-        assert_eq!(crate::support::call(at), 5);
+    for (writer, _) in memories() {
+        for size in [16 << 10, 1 << 30] {
+            let (_function, at) = function(&memory_of(writer, size), 5);
+            assert_eq!(crate::support::call(at), 5, "{writer} {size:#x}");
+        }
     }
 }
 
@@ -156,10 +153,9 @@ fn every_writer_reports_whether_it_works_here() {
     }
 }
 
-/// Opens a memory and allocates `bytes` of code. What was refused?
-fn refused_limit(bytes: u64) -> Option<Limit> {
-    let memory = CodeMemory::new(Options::default()).expect("some writer works");
-    let (layout, _) = layout([bytes, 0, 0]);
+/// Allocates `sizes` of code, constants and data. What was refused?
+fn refused_limit(memory: &CodeMemory, sizes: [u64; 3]) -> Option<Limit> {
+    let (layout, _) = layout(sizes);
     match memory.allocate(&Request::new(&layout)) {
         Ok(_) => None,
         Err(Error::Refused(refusal)) => Some(refusal.limit),
@@ -171,8 +167,12 @@ fn refused_limit(bytes: u64) -> Option<Limit> {
 fn a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps() {
     const NAME: &str = "environment::a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps";
     if is_child(NAME) {
-        assert_eq!(refused_limit(1_000), None, "a smaller reservation does");
-        assert_eq!(refused_limit(900 << 20), Some(Limit::AddressSpace));
+        for (writer, memory) in memories() {
+            let fits = refused_limit(&memory, [1_000, 0, 0]);
+            assert_eq!(fits, None, "{writer}: a smaller reservation does");
+            let refused = refused_limit(&memory, [900 << 20, 0, 0]);
+            assert_eq!(refused, Some(Limit::AddressSpace), "{writer}");
+        }
         return;
     }
     assert_passed(&run_child(NAME, "ulimit -v 400000; exec \"$@\"", &[]));
@@ -210,22 +210,24 @@ fn a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_ne
 fn a_lack_of_file_descriptors_is_named() {
     const NAME: &str = "environment::a_lack_of_file_descriptors_is_named";
     if is_child(NAME) {
-        let memory = CodeMemory::new(Options {
-            writer: Some(Writer::DualMapping),
-            ..Options::default()
-        })
-        .unwrap();
+        let memories = memories();
         let mut open: Vec<_> =
             std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
-        let (layout, _) = layout([16, 0, 0]);
-        let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
-        assert!(
-            matches!(&refused, Error::Refused(refusal) if refusal.limit == Limit::OpenFiles),
-            "{refused}"
-        );
-        assert_eq!(memory.stats(), codeslab::Stats::default());
+        let limits: Vec<_> = memories
+            .iter()
+            .map(|(writer, memory)| (*writer, refused_limit(memory, [16, 0, 0])))
+            .collect();
         open.clear();
-        memory.allocate(&Request::new(&layout)).unwrap();
+        for (writer, limit) in limits {
+            let needs_files = matches!(writer, Writer::DualMapping | Writer::FileWrite);
+            let expected = needs_files.then_some(Limit::OpenFiles);
+            assert_eq!(limit, expected, "{writer}");
+        }
+        for (writer, memory) in memories {
+            let stats = memory.stats();
+            assert_eq!((stats.live, stats.in_flight), (0, 0), "{writer}");
+            assert_eq!(refused_limit(&memory, [16, 0, 0]), None, "{writer}");
+        }
         return;
     }
     assert_passed(&run_child(NAME, "ulimit -n 64; exec \"$@\"", &[]));
@@ -235,13 +237,10 @@ fn a_lack_of_file_descriptors_is_named() {
 fn a_limit_on_private_memory_is_named() {
     const NAME: &str = "environment::a_limit_on_private_memory_is_named";
     if is_child(NAME) {
-        let memory = CodeMemory::new(Options::default()).unwrap();
-        let (layout, _) = layout([16, 0, 400 << 20]);
-        let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
-        assert!(
-            matches!(&refused, Error::Refused(refusal) if refusal.limit == Limit::Data),
-            "{refused}"
-        );
+        for (writer, memory) in memories() {
+            let refused = refused_limit(&memory, [16, 0, 400 << 20]);
+            assert_eq!(refused, Some(Limit::Data), "{writer}");
+        }
         return;
     }
     assert_passed(&run_child(NAME, "ulimit -d 200000; exec \"$@\"", &[]));

@@ -1,7 +1,9 @@
 //! What is published can be executed, read and written as it should.
 
-use crate::support::{byte_at, call, function, layout, memories};
-use codeslab::{Address, CodeMemory, Constants, Error, Layout, Options, Protection, Request};
+use crate::support::{byte_at, call, function, layout, memories, return_constant};
+use codeslab::{
+    Address, CodeMemory, Constants, Error, Layout, Options, Protection, Request, Writer,
+};
 
 #[test]
 fn code_reads_its_constants_and_changes_its_data_through_short_displacements() {
@@ -39,7 +41,7 @@ fn a_freed_place_is_reused_and_runs_the_new_code() {
         let (first, at) = function(&memory, 1);
         assert_eq!(call(at), 1);
         first.free();
-        if writer != codeslab::Writer::Protect {
+        if writer != Writer::Protect {
             assert_eq!(byte_at(at), 0xcc, "{writer}: freed code traps");
         }
         let places: Vec<_> = (2..10)
@@ -68,9 +70,7 @@ fn thousands_of_functions_of_all_sizes_live_side_by_side() {
             let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
             in_flight.bytes_mut(constants).fill(value as u8);
             in_flight.bytes_mut(data).fill(!value as u8);
-            in_flight
-                .write(code, 0, &crate::support::return_constant(value))
-                .unwrap();
+            in_flight.write(code, 0, &return_constant(value)).unwrap();
             let addresses = [code, constants, data].map(|section| in_flight.address(section));
             live.push((in_flight.finalize().unwrap(), addresses, value));
             if value % 3 == 0 {
@@ -101,11 +101,12 @@ fn thousands_of_functions_of_all_sizes_live_side_by_side() {
 
 #[test]
 fn an_allocation_outlives_the_memory_it_came_from() {
-    let memory = CodeMemory::new(Options::default()).unwrap();
-    let (allocation, at) = function(&memory, 42);
-    drop(memory);
-    assert_eq!(call(at), 42);
-    drop(allocation);
+    for (writer, memory) in memories() {
+        let (allocation, at) = function(&memory, 42);
+        drop(memory);
+        assert_eq!(call(at), 42, "{writer}");
+        drop(allocation);
+    }
 }
 
 #[test]
@@ -132,29 +133,49 @@ fn alignment_holds_for_every_section() {
 
 #[test]
 fn constants_with_code_share_its_pages() {
-    let options = Options {
-        constants: Constants::WithCode,
-        ..Options::default()
-    };
-    let memory = CodeMemory::new(options).unwrap();
-    let (layout, [code, constants, _]) = layout([6, 6, 0]);
-    let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-    assert!(
-        in_flight
-            .address(code)
-            .distance(in_flight.address(constants))
-            < 64
-    );
+    for (writer, _) in memories() {
+        let memory = CodeMemory::new(Options {
+            writer: Some(writer),
+            constants: Constants::WithCode,
+            ..Options::default()
+        })
+        .unwrap();
+        let (layout, [code, constants, _]) = layout([6, 6, 0]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let (code_at, constants_at) = (in_flight.address(code), in_flight.address(constants));
+        let side_by_side = if writer == Writer::Protect {
+            2 * 4096
+        } else {
+            64
+        };
+        assert!(
+            code_at.distance(constants_at) < side_by_side,
+            "{writer}: {code_at} {constants_at}"
+        );
+        for (section, value) in [(code, 3), (constants, 4)] {
+            in_flight
+                .write(section, 0, &return_constant(value))
+                .unwrap();
+        }
+        let _published = in_flight.finalize().unwrap();
+        // They can be executed.
+        assert_eq!((call(code_at), call(constants_at)), (3, 4), "{writer}");
+    }
 }
 
 #[test]
 fn a_section_without_bytes_has_an_address_beside_the_others() {
-    let memory = CodeMemory::new(Options::default()).unwrap();
-    let (layout, [code, constants, data]) = layout([6, 0, 0]);
-    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-    assert_eq!(in_flight.address(constants), in_flight.address(code));
-    assert!(in_flight.bytes_mut(data).is_empty());
-    assert_eq!(in_flight.segment_address(Protection::ReadOnly), None);
+    for (writer, memory) in memories() {
+        let (layout, [code, constants, data]) = layout([6, 0, 0]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        assert_eq!(
+            in_flight.address(constants),
+            in_flight.address(code),
+            "{writer}"
+        );
+        assert!(in_flight.bytes_mut(data).is_empty(), "{writer}");
+        assert_eq!(in_flight.segment_address(Protection::ReadOnly), None);
+    }
 }
 
 #[test]
@@ -209,25 +230,27 @@ fn requests_that_make_no_sense_are_refused_with_the_facts_and_take_nothing() {
 
 #[test]
 fn a_write_outside_of_its_section_is_refused_and_writes_nothing() {
-    let memory = CodeMemory::new(Options::default()).unwrap();
-    let (layout, [code, ..]) = layout([6, 0, 0]);
-    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-    in_flight.write(code, 0, &[1; 6]).unwrap();
-    for (offset, length) in [(0, 7), (6, 1), (5, 2), (u64::MAX, 1), (u64::MAX, 6)] {
-        let refused = in_flight
-            .write(code, offset, &vec![9; length as usize])
-            .unwrap_err();
-        assert_eq!(
-            refused,
-            Error::OutOfBounds {
-                offset,
-                length,
-                size: 6
-            }
-        );
+    for (writer, memory) in memories() {
+        let (layout, [code, ..]) = layout([6, 0, 0]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        in_flight.write(code, 0, &[1; 6]).unwrap();
+        for (offset, length) in [(0, 7), (6, 1), (5, 2), (u64::MAX, 1), (u64::MAX, 6)] {
+            let refused = in_flight
+                .write(code, offset, &vec![9; length as usize])
+                .unwrap_err();
+            assert_eq!(
+                refused,
+                Error::OutOfBounds {
+                    offset,
+                    length,
+                    size: 6
+                },
+                "{writer}"
+            );
+        }
+        in_flight.write(code, 6, &[]).unwrap();
+        assert_eq!(in_flight.bytes_mut(code), [1; 6], "{writer}");
     }
-    in_flight.write(code, 6, &[]).unwrap();
-    assert_eq!(in_flight.bytes_mut(code), [1; 6]);
 }
 
 #[test]
@@ -244,9 +267,7 @@ fn memory_goes_back_and_forth_between_allocations_of_all_sizes_and_stays_right()
                 "{writer}"
             );
             in_flight.bytes_mut(data).fill(round as u8 | 1);
-            in_flight
-                .write(code, 0, &crate::support::return_constant(round))
-                .unwrap();
+            in_flight.write(code, 0, &return_constant(round)).unwrap();
             let (at, end) = (
                 in_flight.address(code),
                 in_flight.address(code).value() + size - 1,

@@ -9,10 +9,13 @@
 mod environment;
 mod execution;
 mod faults;
+mod filter;
 #[cfg(target_arch = "x86_64")]
 mod pkeys;
 mod placement;
+mod policies;
 mod refusals;
+mod sealed;
 mod support;
 mod threads;
 mod tidy;

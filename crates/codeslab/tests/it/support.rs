@@ -44,6 +44,16 @@ pub(crate) fn memory(writer: Writer) -> CodeMemory {
     CodeMemory::new(options).expect("an available writer")
 }
 
+/// The same with blocks of this size.
+pub(crate) fn memory_of(writer: Writer, block_bytes: u64) -> CodeMemory {
+    let options = Options {
+        writer: Some(writer),
+        block_size: Some(block_bytes),
+        ..Options::default()
+    };
+    CodeMemory::new(options).expect("an available writer")
+}
+
 /// Code, constants and data of these sizes.
 pub(crate) fn layout(sizes: [u64; 3]) -> (Layout, [SectionId; 3]) {
     let mut layout = Layout::new();
@@ -66,6 +76,40 @@ pub(crate) fn function(memory: &CodeMemory, value: u32) -> (codeslab::Allocation
         .expect("six bytes");
     let at = in_flight.address(code);
     (in_flight.finalize().expect("a publishable function"), at)
+}
+
+/// A published function, where it is, and what it returns.
+pub(crate) type Function = (codeslab::Allocation, Address, u32);
+
+/// Publishes functions of `size` bytes that return 0, 1, 2 and so on, each with some constants and data.
+pub(crate) fn functions(memory: &CodeMemory, count: u32, size: u64) -> Vec<Function> {
+    let (layout, [code, constants, data]) = layout([size, 40, 24]);
+    let publish = |value: u32| {
+        let mut in_flight = memory.allocate(&Request::new(&layout)).expect("room");
+        in_flight.bytes_mut(constants).fill(value as u8);
+        in_flight.bytes_mut(data).fill(value as u8);
+        in_flight
+            .write(code, 0, &return_constant(value))
+            .expect("six bytes");
+        let at = in_flight.address(code);
+        (in_flight.finalize().expect("a function"), at, value)
+    };
+    (0..count).map(publish).collect()
+}
+
+/// Every one of them returns what it should.
+pub(crate) fn call_all(functions: &[Function], writer: Writer) {
+    for (_, at, value) in functions {
+        assert_eq!(call(*at), *value, "{writer}: the function at {at}");
+    }
+}
+
+/// Says that something could not be tested here, where the harness does not swallow it.
+pub(crate) fn not_tested(test: &str, reason: &str) {
+    use std::io::Write;
+    let message = format!("\nNOT TESTED: {test}: {}\n", reason.trim());
+    // Not `eprintln`, which is captured while a test passes.
+    let _ = std::io::stderr().write_all(message.as_bytes());
 }
 
 const CHILD: &str = "CODESLAB_TEST_CHILD";

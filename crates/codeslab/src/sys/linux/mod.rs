@@ -6,24 +6,29 @@
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
 //!   do those that meet `RLIMIT_AS` or run out of memory. We look which it was, on the failing path only.
 //! - `MAP_FIXED_NOREPLACE` needs Linux 4.17; older kernels take it for a hint, so the address that comes back is compared.
-//! - `ftruncate` beyond `RLIMIT_FSIZE` kills the process with SIGXFSZ, so the limit is asked first.
+//! - `ftruncate` and `pwrite` beyond `RLIMIT_FSIZE` kill the process with SIGXFSZ, so the limit is asked first.
 //! - `PROCMAP_QUERY` (Linux 6.11) finds the mapping at or above an address in half a microsecond, however many there are.
 //!   <https://docs.kernel.org/filesystems/proc.html>
 #![allow(unsafe_code, reason = "this file is where the system is called")]
 
 mod fork;
+mod limits;
 mod maps;
+mod memfd;
 mod pkeys;
 mod probe;
+mod seal;
 
 use super::gaps::{AddressMap, KeptClear, Snapshot};
-use super::{Facts, MemoryFile, Platform};
+use super::{Facts, MemoryFile, Platform, Seal};
 use crate::address::{Address, Window};
 use crate::code_model::Architecture;
 use crate::error::{Error, Limit, Refusal, Result};
 use crate::page::PageSize;
 use crate::protection::Protection;
 use crate::writer::Writer;
+use limits::{limit_behind, resource_limit};
+use memfd::{fallocate, memfd};
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -77,6 +82,10 @@ impl Platform for Linux {
         probe::probe(self, writer, file_size)
     }
 
+    fn probe_seal(&self, seal: Seal) -> Result<(), Refusal> {
+        probe::probe_seal(self, seal)
+    }
+
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {
         let taken: Box<dyn AddressMap> = match self.maps.live(self.generation()) {
             Some(live) => Box::new(live),
@@ -128,7 +137,12 @@ impl Platform for Linux {
 
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal> {
         // SAFETY: the caller's obligations are those of `unmap`.
-        unsafe { unmap(at, size) }
+        let released = unsafe { unmap(at, size) };
+        if released.is_err() {
+            // SAFETY: nobody uses the range. Of mapped files this drops nothing but page tables.
+            let _ = unsafe { self.discard_private(at, size) };
+        }
+        released
     }
 
     fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal> {
@@ -139,6 +153,14 @@ impl Platform for Linux {
         file.set_len(size)
             .map_err(|error| io_refusal("ftruncate", size, &error))?;
         Ok(MemoryFile(file.into_raw_fd().cast_unsigned().into()))
+    }
+
+    fn seal_file(&self, file: MemoryFile, seal: Seal) -> Result<(), Refusal> {
+        seal::file(descriptor(file), seal)
+    }
+
+    fn provide(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
+        fallocate(file, 0, offset, size)
     }
 
     fn close_file(&self, file: MemoryFile) {
@@ -165,6 +187,11 @@ impl Platform for Linux {
         .map(drop)
     }
 
+    unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the caller's obligations.
+        unsafe { seal::mapping(at, size) }
+    }
+
     fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
         let rights = libc::PROT_READ | libc::PROT_WRITE;
         let place = Some((descriptor(file), offset));
@@ -174,6 +201,11 @@ impl Platform for Linux {
         // SAFETY: the view is new.
         unsafe { libc::madvise(view.as_ptr().cast(), size as usize, libc::MADV_DONTFORK) };
         Ok(view)
+    }
+
+    unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the caller's obligations.
+        unsafe { seal::mapping(Address::new(view.as_ptr() as u64), size) }
     }
 
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
@@ -190,27 +222,19 @@ impl Platform for Linux {
     }
 
     fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        let file = borrow(file);
-        file.write_all_at(bytes, offset)
-            .map_err(|error| io_refusal("pwrite", bytes.len() as u64, &error))
+        let size = bytes.len() as u64;
+        // The file may be older than the limit.
+        if offset.saturating_add(size) > resource_limit(libc::RLIMIT_FSIZE) {
+            return Err(Refusal::foreseen("pwrite", size, Limit::FileSize));
+        }
+        borrow(file)
+            .write_all_at(bytes, offset)
+            .map_err(|error| io_refusal("pwrite", size, &error))
     }
 
     unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        // SAFETY: the descriptor is open, and the caller says that nobody uses that part.
-        let failed = unsafe {
-            libc::fallocate(
-                descriptor(file),
-                mode,
-                offset.cast_signed(),
-                size.cast_signed(),
-            )
-        } != 0;
-        if failed {
-            Err(last_refusal("fallocate", size))
-        } else {
-            Ok(())
-        }
+        fallocate(file, mode, offset, size)
     }
 
     unsafe fn map_private(
@@ -409,26 +433,6 @@ unsafe fn unmap(at: Address, size: u64) -> Result<(), Refusal> {
     }
 }
 
-/// A memory file that cannot be executed as a program where the kernel knows the difference (Linux 6.3); mapping it
-/// executable is another matter and works. Older kernels answer EINVAL to the flag.
-fn memfd() -> Result<OwnedFd, Refusal> {
-    const MFD_NOEXEC_SEAL: u32 = 8;
-    match memfd_with(libc::MFD_CLOEXEC | MFD_NOEXEC_SEAL) {
-        Err(refusal) if refusal.errno == libc::EINVAL => memfd_with(libc::MFD_CLOEXEC),
-        answer => answer,
-    }
-}
-
-fn memfd_with(flags: u32) -> Result<OwnedFd, Refusal> {
-    // SAFETY: the name is a C string.
-    let descriptor = unsafe { libc::memfd_create(c"codeslab".as_ptr(), flags) };
-    if descriptor < 0 {
-        return Err(last_refusal("memfd_create", 0));
-    }
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
 fn descriptor(file: MemoryFile) -> RawFd {
     file.0 as RawFd
 }
@@ -462,38 +466,4 @@ fn io_refusal(call: &'static str, size: u64, error: &std::io::Error) -> Refusal 
         size,
         limit: limit_behind(errno, size),
     }
-}
-
-/// Which limit an error number means, as far as the system lets one find out.
-fn limit_behind(errno: i32, size: u64) -> Limit {
-    match errno {
-        libc::EEXIST => Limit::Occupied,
-        libc::EACCES | libc::EPERM | libc::ENOSYS => Limit::Policy,
-        libc::EMFILE | libc::ENFILE => Limit::OpenFiles,
-        libc::EFBIG => Limit::FileSize,
-        libc::ENOMEM if maps::count() + 2 >= maps::most() => Limit::MapCount,
-        libc::ENOMEM
-            if maps::data_bytes().saturating_add(size) > resource_limit(libc::RLIMIT_DATA) =>
-        {
-            Limit::Data
-        }
-        libc::ENOMEM
-            if maps::address_space_bytes().saturating_add(size)
-                > resource_limit(libc::RLIMIT_AS) =>
-        {
-            Limit::AddressSpace
-        }
-        libc::ENOMEM | libc::EAGAIN | libc::ENOSPC => Limit::Memory,
-        _ => Limit::Unknown,
-    }
-}
-
-fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: `limit` is a place for the answer. Should the call fail, it says that there is no limit.
-    unsafe { libc::getrlimit(resource, &raw mut limit) };
-    limit.rlim_cur
 }

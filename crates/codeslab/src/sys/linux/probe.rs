@@ -1,6 +1,6 @@
 //! Whether a writer works here: write a function that returns 42, call it.
 
-use super::{Limit, Linux, Platform, Protection, Refusal, Writer, pointer};
+use super::{Limit, Linux, MemoryFile, Platform, Protection, Refusal, Seal, Writer, pointer, seal};
 use crate::address::Address;
 
 /// mov eax, 42; ret
@@ -33,6 +33,8 @@ fn through_file(
         if writer == Writer::FileWrite {
             return linux.write_file(file, 0, &ANSWER);
         }
+        // Fresh pages are filled like this with this writer too.
+        linux.write_file(file, 0, &[0xcc; ANSWER.len()])?;
         let view = linux.map_view(size, file, 0)?;
         // SAFETY: the view is a fresh page, longer than the code.
         unsafe {
@@ -78,6 +80,41 @@ fn through_keyed(linux: &Linux, at: Address, size: u64) -> Result<(), Refusal> {
     unsafe { linux.map_keyed(at, size) }?;
     // SAFETY: the page is fresh, longer than the code, and nobody but us uses it.
     unsafe { linux.write_keyed(at, &ANSWER) }
+}
+
+pub(super) fn probe_seal(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
+    let size = linux.page_size.bytes();
+    if seal == Seal::Mappings {
+        // Trying it on a page would leave that page behind, each time.
+        // SAFETY: there are no bytes in the range.
+        return unsafe { seal::mapping(Address::new(size), 0) };
+    }
+    let file = linux.create_file(size)?;
+    let sealed = match seal {
+        Seal::Writes => close_to_writers(linux, file, size),
+        _ => linux.seal_file(file, seal),
+    };
+    linux.close_file(file);
+    sealed
+}
+
+/// Seals a file of which there is a view, and looks whether that view is the only way left.
+fn close_to_writers(linux: &Linux, file: MemoryFile, size: u64) -> Result<(), Refusal> {
+    let view = linux.map_view(size, file, 0)?;
+    let sealed = linux
+        .seal_file(file, Seal::Writes)
+        .and_then(|()| linux.provide(file, 0, size))
+        .and_then(|()| {
+            // SAFETY: the view is a page that has its memory.
+            unsafe { view.write(1) };
+            match linux.write_file(file, 0, &ANSWER) {
+                Ok(()) => Err(Refusal::foreseen("a seal", 0, Limit::Unsupported)),
+                Err(_) => Ok(()),
+            }
+        });
+    // SAFETY: the view is whole and no longer used.
+    unsafe { linux.unmap_view(view, size) };
+    sealed
 }
 
 fn call(at: Address) -> Result<(), Refusal> {
