@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Layout, Section, SectionId};
 use crate::lent::Lent;
 use crate::protection::Protection;
-use crate::shard::{Carved, Tenant};
+use crate::shard::Tenant;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -27,25 +27,21 @@ use crate::shard::{Carved, Tenant};
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    // Invariant: there until it is published.
-    allocation: Option<Allocation>,
+    allocation: Flying,
     lent: Lent,
     layout: Layout,
 }
 
 impl InFlightAllocation {
     #[inline]
-    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
-        let Carved { tenant, bases } = carved;
-        let mut in_flight = Self {
-            allocation: Some(Allocation { tenant }),
-            lent: Lent::new(bases),
+    pub(crate) fn new(tenant: Tenant, layout: &Layout) -> Result<Self> {
+        let allocation = Flying(Some(Allocation { tenant }));
+        let lent = allocation.tenant().stage(layout)?;
+        Ok(Self {
+            allocation,
+            lent,
             layout: layout.clone(),
-        };
-        if let Some(allocation) = &in_flight.allocation {
-            allocation.tenant.stage(&mut in_flight.lent, layout)?;
-        }
-        Ok(in_flight)
+        })
     }
 
     /// The layout it was made from.
@@ -77,7 +73,7 @@ impl InFlightAllocation {
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.allocation.as_ref()?.segment_address(protection)
+        self.allocation.tenant().address(protection)
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -87,14 +83,11 @@ impl InFlightAllocation {
     /// If `section` comes from another layout that has more sections.
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
-        let Some(allocation) = &self.allocation else {
-            return &mut [];
-        };
         let segment = self.layout.segment(section.protection).size;
         // SAFETY: it was lent for this allocation, with this layout.
         let bytes = unsafe {
-            allocation
-                .tenant
+            self.allocation
+                .tenant()
                 .bytes_mut(&mut self.lent, section.protection, segment)
         };
         if bytes.is_empty() {
@@ -112,9 +105,7 @@ impl InFlightAllocation {
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
-        if let Some(allocation) = &self.allocation {
-            allocation.tenant.shared().check_process()?;
-        }
+        self.allocation.tenant().shared().check_process()?;
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {
@@ -159,13 +150,12 @@ impl InFlightAllocation {
                 size: before,
             });
         }
-        if let Some(Allocation { tenant }) = &self.allocation {
-            tenant.shared().check_process()?;
-            self.layout.shrink(section, size);
-            let left = self.layout.segment(protection).size;
-            self.lent.shrink(protection, left);
-            tenant.shrink(protection, left);
-        }
+        let tenant = self.allocation.tenant();
+        tenant.shared().check_process()?;
+        self.layout.shrink(section, size);
+        let left = self.layout.segment(protection).size;
+        self.lent.shrink(protection, left);
+        tenant.shrink(protection, left);
         Ok(())
     }
 
@@ -173,55 +163,87 @@ impl InFlightAllocation {
     ///
     /// # Errors
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "it is consumed, so it was not published before"
-    )]
-    pub fn finalize(mut self) -> Result<Allocation> {
-        if let Some(allocation) = &self.allocation {
-            // An error drops `self`, which takes everything back.
-            allocation.tenant.publish(&self.lent)?;
-            let platform = allocation.tenant.shared().platform();
-            for range in allocation.tenant.executed(&self.layout) {
-                platform.synchronize_instructions(&[range]);
-            }
-            allocation.tenant.note_landed();
-        }
-        Ok(self.allocation.take().expect("an allocation in flight"))
+    #[inline]
+    pub fn finalize(self) -> Result<Allocation> {
+        // In pieces, so that what was just allocated need not go through memory to get here.
+        let Self {
+            allocation,
+            lent,
+            layout,
+        } = self;
+        // An error drops the allocation, which takes everything back.
+        let shared = allocation.tenant().shared();
+        shared.check_process()?;
+        let published = if shared.publishes_by_writing() {
+            allocation
+        } else {
+            publish(allocation, lent, layout)?
+        };
+        Ok(published.land())
     }
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
         let mut executed = Vec::new();
         for one in &batch {
-            if let Some(Allocation { tenant }) = &one.allocation {
-                // An error drops the batch, which takes everything back.
-                tenant.publish(&one.lent)?;
-                executed.extend(tenant.executed(&one.layout));
-            }
+            let tenant = one.allocation.tenant();
+            // An error drops the batch, which takes everything back.
+            tenant.publish(&one.lent)?;
+            executed.extend(tenant.executed(&one.layout));
         }
-        let first = batch.first().and_then(|one| one.allocation.as_ref());
-        if let Some(Allocation { tenant }) = first {
-            tenant
-                .shared()
-                .platform()
-                .synchronize_instructions(&executed);
+        if let Some(first) = batch.first() {
+            let platform = first.allocation.tenant().shared().platform();
+            platform.synchronize_instructions(&executed);
         }
-        Ok(batch.into_iter().filter_map(Self::into_published).collect())
-    }
-
-    fn into_published(mut self) -> Option<Allocation> {
-        let allocation = self.allocation.take();
-        allocation.inspect(|published| published.tenant.note_landed())
+        let landed = batch.into_iter().map(|one| one.allocation.land());
+        Ok(landed.collect())
     }
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
 }
 
-impl Drop for InFlightAllocation {
+/// Publishes what takes more than having been written. Takes all by value: a reference would keep in memory what is not needed where
+/// nothing is left to do.
+#[cold]
+#[expect(clippy::needless_pass_by_value, reason = "see above")]
+fn publish(allocation: Flying, lent: Lent, layout: Layout) -> Result<Flying> {
+    let tenant = allocation.tenant();
+    tenant.publish(&lent)?;
+    let platform = tenant.shared().platform();
+    for range in tenant.executed(&layout) {
+        platform.synchronize_instructions(&[range]);
+    }
+    Ok(allocation)
+}
+
+/// An allocation that counts as in flight.
+#[derive(Debug)]
+struct Flying(
+    // Invariant: there until it lands.
+    Option<Allocation>,
+);
+
+impl Flying {
+    #[inline]
+    fn tenant(&self) -> &Tenant {
+        let allocation = self.0.as_ref();
+        &allocation.expect("landing takes it").tenant
+    }
+
+    /// It is published.
+    #[inline]
+    fn land(mut self) -> Allocation {
+        let allocation = self.0.take().expect("landing takes it");
+        allocation.tenant.note_landed();
+        allocation
+    }
+}
+
+impl Drop for Flying {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(allocation) = self.allocation.take() {
+        if let Some(allocation) = &self.0 {
             allocation.tenant.note_landed();
         }
     }

@@ -63,6 +63,22 @@ impl<T> Biased<T> {
         Guard { lock: self, others }
     }
 
+    /// The value, for the owner, unless it is locked out: [`Biased::lock`] as far as it is short.
+    ///
+    /// # Safety
+    /// Those of [`Biased::lock`], and the caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn lock_as_owner(
+        &self,
+        barrier: &impl ProcessBarrier,
+    ) -> Option<Guard<'_, T>> {
+        let entered = self.enter(barrier.is_available());
+        entered.then_some(Guard {
+            lock: self,
+            others: None,
+        })
+    }
+
     /// Lets the owner in, unless it is locked out.
     #[inline]
     fn enter(&self, has_barrier: bool) -> bool {

@@ -22,6 +22,7 @@ impl Flags {
         word(&self.words, index / 64) >> (index % 64) & 1 == 1
     }
 
+    #[inline]
     pub(crate) fn insert(&self, index: usize) {
         let one = &self.words[index / 64];
         one.store(
@@ -30,6 +31,7 @@ impl Flags {
         );
     }
 
+    #[inline]
     pub(crate) fn remove(&self, index: usize) {
         let one = &self.words[index / 64];
         one.store(
@@ -121,6 +123,7 @@ impl Bits {
     }
 
     /// The smallest member whose word is at least `word`.
+    #[cold]
     fn next_above(&self, word: usize) -> Option<usize> {
         let mut index = word;
         for height in 1..LEVELS {

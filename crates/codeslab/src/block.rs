@@ -13,10 +13,13 @@ use crate::ground::Ground;
 use crate::idle::Chunks;
 use crate::ledger::Ledger;
 use crate::lent::needs_own_pages;
+use crate::magazine::Magazine;
 use crate::mapping::Mapping;
+use crate::place::{Packed, Round};
 use crate::protection::Protection;
 use crate::slab::Slab;
 use crate::span::{Span, SpanSet};
+use crate::writer::Writer;
 use std::sync::Arc;
 
 /// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
@@ -253,7 +256,7 @@ impl Block {
         let slab = self.division.slab_of(protection);
         let span = self.slab(slab).span_at(offset);
         // A span keeps a granule, so that it is somewhere.
-        let kept = self.division.granules(slab, size.max(1)) * GRANULE;
+        let kept = self.division.granules_of(protection, size.max(1)) * GRANULE;
         if kept >= span.size {
             return;
         }
@@ -272,6 +275,50 @@ impl Block {
             self.too_large[slab.index()] = u64::MAX;
             self.note_idle(slab, tail);
         }
+    }
+
+    /// What is carved at `starts`, if it can be rested: if it is small, and nothing has to be asked of the system.
+    #[inline]
+    pub(crate) fn round_at(&self, starts: Packed) -> Option<Round> {
+        let round = Round::at(starts, |protection, offset| {
+            let slab = self.division.slab_of(protection);
+            self.ledger.runs(slab).run_at(offset).size / GRANULE
+        })?;
+        (self.mapping.has_view() && Magazine::keeps(round)).then_some(round)
+    }
+
+    /// Makes a round of [`Block::round_at`], which nobody uses any more, ready to be used again.
+    #[inline]
+    #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
+    pub(crate) fn rest(&self, round: Round) {
+        let Some(view) = self.mapping.view() else {
+            return;
+        };
+        for protection in Protection::ALL {
+            if let Some(span) = round.get(protection) {
+                let slab = self.division.slab_of(protection);
+                // SAFETY: the span is carved, committed for its slab, and no longer used.
+                unsafe { self.mapping.ground().retract_in(view, span, slab) };
+                self.ledger.runs(slab).set_resting(span.offset, true);
+            }
+        }
+    }
+
+    /// Notes that a round is in use again.
+    #[inline]
+    pub(crate) fn wake(&self, round: Round) {
+        for protection in Protection::ALL {
+            if let Some(span) = round.get(protection) {
+                let slab = self.division.slab_of(protection);
+                self.ledger.runs(slab).set_resting(span.offset, false);
+            }
+        }
+    }
+
+    /// Whether what is carved can be written without opening anything.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.mapping.has_view() || self.division.writer != Writer::DualMapping
     }
 
     /// Makes a tenant's spans, which are clean, free.

@@ -5,6 +5,7 @@ use crate::block::{Block, TYPICAL_CODE_SHARE};
 use crate::division::{Parts, Spans};
 use crate::error::Refusal;
 use crate::magazine::{Magazine, Shape};
+use crate::place::{Packed, Round};
 use crate::protection::Protection;
 use crate::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
 use std::collections::VecDeque;
@@ -125,43 +126,53 @@ impl<H> Blocks<H> {
         self.all.iter().flatten().map(|held| &*held.block)
     }
 
-    /// Hands out again what was freed lately, if it is of just this shape and lies in `window`.
-    #[inline]
-    pub(crate) fn reuse(
-        &mut self,
-        shape: &Shape,
-        window: Window,
-    ) -> Result<Option<(usize, Spans)>, Refusal> {
-        if self.magazine.len() == 0 {
-            return Ok(None);
-        }
-        let Self {
-            all,
-            magazine,
-            current,
-            ..
-        } = self;
-        let Some(Held { block, .. }) = all.get_mut(*current).and_then(Option::as_mut) else {
-            return Ok(None);
-        };
-        let range = block.range();
-        if !window.contains(range) {
-            return Ok(None);
-        }
-        let had_view = block.mapping().has_view();
-        if !had_view {
-            block.open_view()?;
-        }
-        let Some(spans) = magazine.take(shape, range.first()) else {
-            return Ok(None);
-        };
-        block.set_resting(&spans, false);
+    /// Hands out again what was freed lately, if it is of just this shape and lies in `window`: a few words are looked at, and
+    /// nothing is asked of the system.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "there are a short and a long way here; the compiler cannot know which matters"
+    )]
+    pub(crate) fn reuse(&mut self, shape: Shape, window: Window) -> Option<(&H, Packed)> {
         let index = self.current;
-        if !had_view {
-            self.note_view(index);
+        let Held { block, head } = self.all.get(index)?.as_ref()?;
+        let range = block.range();
+        if !window.contains(range) || !block.is_open() {
+            return None;
         }
-        self.note_allocation(index);
-        Ok(Some((index, spans)))
+        let round = self.magazine.take(&shape, range.first())?;
+        block.wake(round);
+        self.allocations += 1;
+        self.begun += 1;
+        if self.spare == Some(index) {
+            self.spare = None;
+        }
+        Some((head, round.starts()))
+    }
+
+    /// Takes an allocation back where that is a matter of a few words, too: from the block that is carved from, so that it will be
+    /// used again. Otherwise nothing is done, and [`Blocks::free`] does it.
+    #[inline]
+    pub(crate) fn rest(&mut self, index: usize, starts: Packed) -> bool {
+        let Some(Some(Held { block, .. })) = self.all.get(index) else {
+            return false;
+        };
+        let Some(round) = block.round_at(starts).filter(|_| index == self.current) else {
+            return false;
+        };
+        if block.tenants() == self.magazine.len() as u64 + 1 {
+            if !self.is_kept_as_it_is(index) {
+                return false;
+            }
+            self.spare = Some(index);
+        }
+        block.rest(round);
+        self.allocations -= 1;
+        self.freed_last = index;
+        if let Some(oldest) = self.magazine.put(round) {
+            self.uncarve(index, &oldest.spans());
+        }
+        true
     }
 
     /// Carves all parts from one of its blocks that lies in `window`. `None` if none has room.
@@ -208,12 +219,13 @@ impl<H> Blocks<H> {
 
     /// Makes free what was freed lately.
     fn empty_magazine(&mut self) {
-        while let Some(spans) = self.magazine.pop() {
-            self.uncarve(self.current, &spans);
+        while let Some(round) = self.magazine.pop() {
+            self.uncarve(self.current, &round.spans());
         }
     }
 
     /// Makes clean spans free that were resting.
+    #[cold]
     fn uncarve(&mut self, index: usize, spans: &Spans) {
         let block = self.block_mut(index);
         block.uncarve_clean(spans);
@@ -259,7 +271,6 @@ impl<H> Blocks<H> {
 
     /// Takes an allocation's spans back. A block that is empty then is kept if it is the only one made for more than one request;
     /// otherwise it is among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
-    #[inline]
     pub(crate) fn free(&mut self, returned: &Returned, is_idle: impl FnOnce(&Self) -> bool) {
         self.allocations -= 1;
         let index = returned.index;
@@ -340,7 +351,6 @@ impl<H> Blocks<H> {
         self.spare.is_none() && size.is_power_of_two() && size <= self.usual_bytes
     }
 
-    #[inline]
     fn take_back(&mut self, returned: &Returned) {
         let Returned {
             index,
@@ -349,12 +359,14 @@ impl<H> Blocks<H> {
         } = *returned;
         let block = self.block(index);
         let cleaned = if is_clean { spans } else { block.clean(&spans) };
-        if index != self.current || cleaned != spans {
+        let is_whole = index == self.current && cleaned == spans;
+        let round = Round::of(&spans).filter(|round| is_whole && Magazine::keeps(*round));
+        let Some(round) = round else {
             return self.block_mut(index).uncarve_clean(&cleaned);
-        }
+        };
         block.set_resting(&spans, true);
-        if let Some(oldest) = self.magazine.put(spans) {
-            self.uncarve(index, &oldest);
+        if let Some(oldest) = self.magazine.put(round) {
+            self.uncarve(index, &oldest.spans());
         }
     }
 

@@ -17,9 +17,29 @@ pub(crate) struct Division {
     pub(crate) page_bytes: u64,
     /// What the system maps at least.
     pub(crate) granularity: u64,
+    // Bytes of a granule less one, by protection: each request asks for them.
+    masks: [u64; 3],
 }
 
 impl Division {
+    pub(crate) fn new(
+        constants: Constants,
+        writer: Writer,
+        page_bytes: u64,
+        granularity: u64,
+    ) -> Self {
+        let mut division = Self {
+            constants,
+            writer,
+            page_bytes,
+            granularity,
+            masks: [0; 3],
+        };
+        let mask = |protection| division.granule(division.slab_of(protection)) - 1;
+        division.masks = Protection::ALL.map(mask);
+        division
+    }
+
     /// The slab from which memory with this protection is carved.
     #[inline]
     pub(crate) const fn slab_of(&self, protection: Protection) -> Protection {
@@ -50,10 +70,10 @@ impl Division {
         !matches!(home(self.writer, Protection::ReadExecute), Home::View)
     }
 
-    /// Granules of [`GRANULE`] that `size` bytes take. The size is that of a segment, so it does not overflow.
+    /// Granules of [`GRANULE`] that a segment of `size` bytes takes. The size is that of a segment, so it does not overflow.
     #[inline]
-    pub(crate) const fn granules(&self, slab: Protection, size: u64) -> u64 {
-        let mask = self.granule(slab) - 1;
+    pub(crate) const fn granules_of(&self, protection: Protection, size: u64) -> u64 {
+        let mask = self.masks[protection.index()];
         ((size + mask) & !mask) / GRANULE
     }
 

@@ -6,7 +6,7 @@ use crate::address::{Address, Window};
 use crate::budget::Budget;
 use crate::code_model::Architecture;
 use crate::error::{Limit, Refusal};
-use crate::lent::{Publisher, needs_own_pages, write_private};
+use crate::lent::{Bases, Publisher, needs_own_pages, write_private};
 use crate::options::Sealing;
 use crate::protection::Protection;
 use crate::reservation::{Backing, Reservation};
@@ -45,6 +45,8 @@ pub(crate) struct Ground {
     // Where byte 0 of the block would be written if all of it were private memory, or null before any of it is. It stays the same:
     // see `Platform::map_private`.
     private: AtomicPtr<u8>,
+    // The writable view of the whole block, or null: the mapping opens and closes it, and never while something is being written.
+    view: AtomicPtr<u8>,
     // What is written where nothing is.
     traps: &'static [u8],
 }
@@ -80,6 +82,7 @@ impl Ground {
             writer,
             budget,
             private: AtomicPtr::default(),
+            view: AtomicPtr::default(),
             traps,
         }
     }
@@ -129,6 +132,26 @@ impl Ground {
     pub(crate) fn note_private(&self, offset: u64, start: NonNull<u8>) {
         let base = start.as_ptr().wrapping_sub(offset as usize);
         self.private.store(base, Ordering::Relaxed);
+    }
+
+    /// The writable view of the whole block, if there is one. It stays for whoever is writing.
+    #[inline]
+    pub(crate) fn view(&self) -> Option<NonNull<u8>> {
+        NonNull::new(self.view.load(Ordering::Relaxed))
+    }
+
+    /// Notes that there is a view, or none any more.
+    pub(crate) fn note_view(&self, view: Option<NonNull<u8>>) {
+        let view = view.map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        self.view.store(view, Ordering::Relaxed);
+    }
+
+    /// Where spans are written.
+    pub(crate) fn bases(&self) -> Bases {
+        Bases {
+            view: self.view(),
+            private: self.private(),
+        }
     }
 
     pub(crate) fn at(&self, offset: u64) -> Address {
@@ -229,20 +252,34 @@ impl Ground {
             (slab, writer) if needs_own_pages(writer, slab) => unsafe {
                 self.retract_pages(span, protection)
             },
-            (Protection::ReadOnly, _) => Ok(()),
-            (Protection::ReadExecute, _) => match view {
-                Some(view) if span.size <= self.traps.len() as u64 => {
-                    // SAFETY: the view covers the block, and the caller says that nobody uses the span.
-                    unsafe { copy_to(view, span.offset, &self.traps[..span.size as usize]) };
-                    Ok(())
-                }
+            (slab, _) => match view {
                 Some(view) => {
-                    // SAFETY: the view covers the block, and the caller says that nobody uses the span.
-                    unsafe { self.fill_with_traps(view, span) };
+                    // SAFETY: the caller's obligations.
+                    unsafe { self.retract_in(view, span, slab) };
                     Ok(())
                 }
+                None if slab == Protection::ReadOnly => Ok(()),
                 None => self.write_traps(span),
             },
+        }
+    }
+
+    /// The same where there is a view: nothing that the system could refuse.
+    ///
+    /// # Safety
+    /// Those of [`Ground::retract`].
+    #[inline]
+    pub(crate) unsafe fn retract_in(&self, view: NonNull<u8>, span: Span, slab: Protection) {
+        match slab {
+            // SAFETY: the caller's obligations.
+            Protection::ReadWrite => unsafe { self.clear(span) },
+            Protection::ReadOnly => {}
+            Protection::ReadExecute if span.size <= self.traps.len() as u64 => {
+                // SAFETY: the view covers the block, and the caller says that nobody uses the span.
+                unsafe { copy_to(view, span.offset, &self.traps[..span.size as usize]) };
+            }
+            // SAFETY: likewise.
+            Protection::ReadExecute => unsafe { self.fill_with_traps(view, span) },
         }
     }
 

@@ -51,16 +51,41 @@ pub struct Segment {
 /// assert_eq!(layout.segment(Protection::ReadExecute).size, 136);
 /// # Ok::<(), codeslab::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(PartialEq, Eq, Debug, Default)]
 pub struct Layout {
-    // By protection: bytes of the segment, and log2 of its alignment.
+    // Bytes of each segment.
     sizes: [u64; 3],
+    details: Details,
+    // Invariant: all sections, if one of them is not a segment; else nothing.
+    sections: Vec<Section>,
+}
+
+/// What is small about a layout: one word, so that it is copied at once. (A copy of bytes that is read as a word has to wait for all
+/// of them.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(align(8))]
+struct Details {
+    // log2 of the alignment of each segment.
     aligns: [u8; 3],
     // Most requests have one section of each protection at most. Those are their segments: which protection each has is enough, and
     // copying a layout takes no heap memory. What is behind the last is that there is none.
     kinds: [Option<Protection>; 3],
-    // Invariant: all sections, if one of them is not a segment; else nothing.
-    sections: Vec<Section>,
+}
+
+impl Clone for Layout {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            sizes: self.sizes,
+            details: self.details,
+            // Most have none, and each request is a copy: that is worth a look before the call.
+            sections: if self.sections.is_empty() {
+                Vec::new()
+            } else {
+                self.sections.clone()
+            },
+        }
+    }
 }
 
 impl Layout {
@@ -98,14 +123,14 @@ impl Layout {
         };
         self.push(section);
         self.sizes[protection.index()] = end;
-        self.aligns[protection.index()] = before.align.max(align).ilog2() as u8;
+        self.details.aligns[protection.index()] = before.align.max(align).ilog2() as u8;
         Ok(SectionId(id))
     }
 
     fn push(&mut self, section: Section) {
-        let is_second = self.kinds.contains(&Some(section.protection));
+        let is_second = self.details.kinds.contains(&Some(section.protection));
         if self.sections.is_empty() && !is_second {
-            let free = self.kinds.iter_mut().find(|kind| kind.is_none());
+            let free = self.details.kinds.iter_mut().find(|kind| kind.is_none());
             *free.expect("there are three protections") = Some(section.protection);
             return;
         }
@@ -129,13 +154,13 @@ impl Layout {
 
     /// How many sections it has.
     fn len(&self) -> usize {
-        let segments = self.kinds.iter().flatten().count();
+        let segments = self.details.kinds.iter().flatten().count();
         self.sections.len().max(segments)
     }
 
     /// Every section, in the order in which they were added.
     pub fn sections(&self) -> impl Iterator<Item = Section> + '_ {
-        let segments = self.kinds.iter().flatten();
+        let segments = self.details.kinds.iter().flatten();
         let alone = segments.filter(|_| self.sections.is_empty());
         let alone = alone.map(|protection| self.only_section(*protection));
         alone.chain(self.sections.iter().copied())
@@ -159,7 +184,7 @@ impl Layout {
     #[must_use]
     pub fn section(&self, id: SectionId) -> Section {
         if self.sections.is_empty() {
-            let kind = self.kinds[id.index()];
+            let kind = self.details.kinds[id.index()];
             return self.only_section(kind.expect("a section of this layout"));
         }
         self.sections[id.index()]
@@ -171,8 +196,14 @@ impl Layout {
     pub const fn segment(&self, protection: Protection) -> Segment {
         Segment {
             size: self.sizes[protection.index()],
-            align: 1 << self.aligns[protection.index()],
+            align: 1 << self.details.aligns[protection.index()],
         }
+    }
+
+    /// log2 of the alignment of each segment, by protection.
+    #[inline]
+    pub(crate) const fn aligns_log2(&self) -> [u8; 3] {
+        self.details.aligns
     }
 
     /// The bytes of all segments.

@@ -66,11 +66,10 @@ pub(crate) struct Bases {
 }
 
 /// The bytes of a request that is being written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lent {
-    bases: Bases,
-    // What is written elsewhere, by segment.
-    staged: Vec<(Protection, Vec<u8>)>,
+    // What is written elsewhere, by segment. Not a vector: two words are moved in registers, three through memory.
+    staged: Box<[(Protection, Vec<u8>)]>,
 }
 
 // SAFETY: it refers to memory that only one request has, like a Box.
@@ -79,20 +78,11 @@ unsafe impl Send for Lent {}
 unsafe impl Sync for Lent {}
 
 impl Lent {
-    /// Lends nothing that is written elsewhere yet.
-    #[inline]
-    pub(crate) const fn new(bases: Bases) -> Self {
+    /// Has segments written elsewhere, each into these bytes first.
+    pub(crate) fn new(staged: Vec<(Protection, Vec<u8>)>) -> Self {
         Self {
-            bases,
-            staged: Vec::new(),
+            staged: staged.into_boxed_slice(),
         }
-    }
-
-    /// Has a segment written elsewhere, into `bytes` first.
-    pub(crate) fn stage(&mut self, protection: Protection, bytes: Vec<u8>) -> Option<()> {
-        self.staged.try_reserve(1).ok()?;
-        self.staged.push((protection, bytes));
-        Some(())
     }
 
     /// Leaves only the first `size` bytes of a segment that is written elsewhere.
@@ -111,17 +101,18 @@ impl Lent {
     /// The bytes of a segment, `size` bytes from `offset` on in the block or wherever they are written.
     ///
     /// # Safety
-    /// They are committed, nobody else's, and written at `home`. The bases are the block's still.
+    /// They are committed, nobody else's, and written at `home`. The bases are the block's, and stay so while the bytes are used.
     pub(crate) unsafe fn bytes_mut(
         &mut self,
+        bases: Bases,
         home: Home,
         protection: Protection,
         offset: u64,
         size: u64,
     ) -> &mut [u8] {
         let base = match home {
-            Home::View => self.bases.view,
-            Home::Private => self.bases.private,
+            Home::View => bases.view,
+            Home::Private => bases.private,
             Home::Staged => {
                 let mut staged = self.staged.iter_mut();
                 let found = staged.find(|(one, _)| *one == protection);

@@ -1,8 +1,12 @@
 //! Requests that were freed lately and are kept whole: a compiler often replaces code by code of the same sizes.
+//!
+//! What goes in and what comes out are two words each, so that a request that is freed and made again stays in registers
+//! all the way.
 
 use crate::address::Address;
-use crate::division::{Division, GRANULE, Spans};
+use crate::division::{Division, GRANULE};
 use crate::layout::Layout;
+use crate::place::{Packed, Round};
 use crate::protection::Protection;
 
 /// As many are kept.
@@ -14,9 +18,11 @@ const MOST_BYTES: u64 = 16 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     // Granules of each segment.
-    sizes: [u32; 3],
-    // What no address of a segment may have set.
-    misaligned: [u64; 3],
+    sizes: Packed,
+    // log2 of the alignment of each segment.
+    aligns: [u8; 3],
+    // Whether every segment may begin at any granule, as most do.
+    fits_any_granule: bool,
 }
 
 impl Shape {
@@ -26,29 +32,35 @@ impl Shape {
         if layout.size() > MOST_BYTES {
             return None;
         }
-        let mut shape = Self {
-            sizes: [0; 3],
-            misaligned: [0; 3],
-        };
-        for protection in Protection::ALL {
-            let segment = layout.segment(protection);
-            let size = division.granules(division.slab_of(protection), segment.size);
-            shape.sizes[protection.index()] = size as u32;
-            shape.misaligned[protection.index()] = segment.align - 1;
-        }
-        Some(shape)
+        let granules =
+            |protection| division.granules_of(protection, layout.segment(protection).size);
+        let sizes = Packed::new(Protection::ALL.map(granules));
+        Some(Self::new(sizes, layout.aligns_log2()))
     }
 
     #[inline]
-    fn fits(&self, spans: &Spans, base: Address) -> bool {
-        if *spans.sizes() != self.sizes {
-            return false;
+    fn new(sizes: Packed, aligns: [u8; 3]) -> Self {
+        let [code, constants, data] = aligns;
+        let most = code.max(constants).max(data);
+        Self {
+            sizes,
+            aligns,
+            fits_any_granule: u32::from(most) <= GRANULE.ilog2(),
         }
-        let misaligned = |index: usize| {
-            let start = base.value() + u64::from(spans.starts()[index]) * GRANULE;
-            start & self.misaligned[index]
-        };
-        misaligned(0) | misaligned(1) | misaligned(2) == 0
+    }
+
+    #[inline]
+    fn fits(&self, round: Round, base: Address) -> bool {
+        round.sizes() == self.sizes && (self.fits_any_granule || self.is_aligned(round, base))
+    }
+
+    #[cold]
+    fn is_aligned(&self, round: Round, base: Address) -> bool {
+        Protection::ALL.into_iter().all(|protection| {
+            let misaligned = (1 << self.aligns[protection.index()]) - 1;
+            let span = round.get(protection);
+            span.is_none_or(|span| (base.value() + span.offset) & misaligned == 0)
+        })
     }
 }
 
@@ -56,7 +68,7 @@ impl Shape {
 #[derive(Debug, Default)]
 pub(crate) struct Magazine {
     // Invariant: the first `count` are there, the last freed behind.
-    rounds: [Spans; ROUNDS],
+    rounds: [Round; ROUNDS],
     count: usize,
 }
 
@@ -68,33 +80,54 @@ impl Magazine {
 
     /// Bytes of its spans.
     pub(crate) fn bytes(&self) -> u64 {
-        self.rounds[..self.count].iter().map(Spans::bytes).sum()
+        let rounds = self.rounds.iter().take(self.count);
+        rounds.map(|round| round.bytes()).sum()
+    }
+
+    /// Whether it keeps requests like this.
+    #[inline]
+    pub(crate) fn keeps(round: Round) -> bool {
+        round.bytes() <= MOST_BYTES
     }
 
     /// Takes out spans of just this shape, in a block that begins at `base`.
     #[inline]
-    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Spans> {
+    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Round> {
         let rounds = self.rounds.get_mut(..self.count)?;
-        let index = rounds.iter().rposition(|spans| shape.fits(spans, base))?;
-        let spans = rounds[index];
+        let (last, others) = rounds.split_last()?;
+        if shape.fits(*last, base) {
+            self.count = others.len();
+            return Some(*last);
+        }
+        self.take_older(shape, base)
+    }
+
+    #[cold]
+    fn take_older(&mut self, shape: &Shape, base: Address) -> Option<Round> {
+        let rounds = self.rounds.get_mut(..self.count)?;
+        let index = rounds.iter().rposition(|round| shape.fits(*round, base))?;
+        let round = rounds[index];
         rounds.copy_within(index + 1.., index);
         self.count -= 1;
-        Some(spans)
+        Some(round)
     }
 
-    /// Puts spans in. Those that have been there longest come out if it is full, and these if they are too large.
+    /// Puts spans in, which it keeps. Those that have been there longest come out if it is full.
     #[inline]
-    pub(crate) fn put(&mut self, spans: Spans) -> Option<Spans> {
-        if spans.bytes() > MOST_BYTES {
-            return Some(spans);
+    pub(crate) fn put(&mut self, round: Round) -> Option<Round> {
+        debug_assert!(Self::keeps(round));
+        if let Some(free) = self.rounds.get_mut(self.count) {
+            *free = round;
+            self.count += 1;
+            return None;
         }
-        let oldest = (self.count == ROUNDS).then(|| self.take_oldest());
-        self.rounds[self.count] = spans;
+        let oldest = self.take_oldest();
+        self.rounds[self.count] = round;
         self.count += 1;
-        oldest
+        Some(oldest)
     }
 
-    fn take_oldest(&mut self) -> Spans {
+    fn take_oldest(&mut self) -> Round {
         let oldest = self.rounds[0];
         self.rounds.copy_within(1.., 0);
         self.count -= 1;
@@ -102,7 +135,7 @@ impl Magazine {
     }
 
     /// Takes out any.
-    pub(crate) fn pop(&mut self) -> Option<Spans> {
+    pub(crate) fn pop(&mut self) -> Option<Round> {
         (self.count > 0).then(|| self.take_oldest())
     }
 }
@@ -110,31 +143,29 @@ impl Magazine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::division::Spans;
 
-    fn spans(start: u32, code: u32, data: u32) -> Spans {
-        Spans::new([start, 0, 1000 + start], [code, 0, data])
+    fn round(start: u32, code: u32, data: u32) -> Round {
+        Round::of(&Spans::new([start, 0, 1000 + start], [code, 0, data])).unwrap()
     }
 
-    fn shape(code: u32, data: u32, align: u64) -> Shape {
-        Shape {
-            sizes: [code, 0, data],
-            misaligned: [align - 1, 0, 0],
-        }
+    fn shape(code: u64, data: u64, align: u64) -> Shape {
+        Shape::new(Packed::new([code, 0, data]), [align.ilog2() as u8, 0, 0])
     }
 
     #[test]
     fn gives_out_what_was_freed_last_of_just_that_shape() {
         let mut magazine = Magazine::default();
         for start in [16, 32, 48] {
-            assert_eq!(magazine.put(spans(start, 4, 1)), None);
+            assert_eq!(magazine.put(round(start, 4, 1)), None);
         }
-        assert_eq!(magazine.put(spans(64, 5, 1)), None);
+        assert_eq!(magazine.put(round(64, 5, 1)), None);
         let base = Address::new(1 << 20);
         assert_eq!(magazine.take(&shape(4, 2, 16), base), None);
-        assert_eq!(magazine.take(&shape(4, 1, 16), base), Some(spans(48, 4, 1)));
+        assert_eq!(magazine.take(&shape(4, 1, 16), base), Some(round(48, 4, 1)));
         assert_eq!(
             magazine.take(&shape(4, 1, 512), base),
-            Some(spans(32, 4, 1))
+            Some(round(32, 4, 1))
         );
         assert_eq!(
             magazine.take(&shape(4, 1, 512), base),
@@ -142,17 +173,27 @@ mod tests {
             "16 granules are 256 bytes"
         );
         assert_eq!(magazine.len(), 2);
-        assert_eq!(magazine.pop(), Some(spans(16, 4, 1)));
+        assert_eq!(magazine.pop(), Some(round(16, 4, 1)));
+        assert_eq!(magazine.take(&shape(5, 1, 1), base), Some(round(64, 5, 1)));
+        assert_eq!(magazine.take(&shape(5, 1, 1), base), None);
+    }
+
+    #[test]
+    fn a_segment_that_is_not_there_is_aligned_to_anything() {
+        let mut magazine = Magazine::default();
+        assert_eq!(magazine.put(round(1, 4, 0)), None);
+        let shape = Shape::new(Packed::new([4, 0, 0]), [4, 0, 12]);
+        assert_eq!(magazine.take(&shape, Address::new(0)), Some(round(1, 4, 0)));
     }
 
     #[test]
     fn keeps_few_and_small_ones() {
         let mut magazine = Magazine::default();
-        assert_eq!(magazine.put(spans(0, 2000, 0)), Some(spans(0, 2000, 0)));
+        assert!(!Magazine::keeps(round(0, 1024, 1)) && Magazine::keeps(round(0, 1023, 1)));
         for start in 0..ROUNDS as u32 {
-            assert_eq!(magazine.put(spans(start, 1, 1)), None);
+            assert_eq!(magazine.put(round(start, 1, 1)), None);
         }
-        assert_eq!(magazine.put(spans(99, 1, 1)), Some(spans(0, 1, 1)));
+        assert_eq!(magazine.put(round(99, 1, 1)), Some(round(0, 1, 1)));
         assert_eq!(
             (magazine.len(), magazine.bytes()),
             (ROUNDS, 32 * ROUNDS as u64)

@@ -116,7 +116,16 @@ impl<'a> Request<'a> {
     }
 
     /// What all windows have in common.
+    #[inline]
     fn window(&self) -> Result<Window> {
+        if self.windows.is_empty() {
+            Ok(Window::ANYWHERE)
+        } else {
+            self.common_window()
+        }
+    }
+
+    fn common_window(&self) -> Result<Window> {
         let mut common = Window::ANYWHERE;
         for window in self.windows {
             common = common
@@ -170,10 +179,11 @@ impl CodeMemory {
     /// [`Error::EmptyRequest`], [`Error::TooLarge`], [`Error::InvalidAlignment`], [`Error::ConflictingWindows`] for a request that
     /// cannot be met; [`Error::OutOfReach`] if no address space is free where it has to be; [`Error::Refused`] if the system
     /// refuses; [`Error::Forked`] in a child process. Nothing is taken then.
+    #[inline]
     pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
         let window = request.window()?;
-        let carved = self.inside.shard().allocate(request.layout, window)?;
-        InFlightAllocation::new(carved, request.layout)
+        let tenant = self.inside.shard().allocate(request.layout, window)?;
+        InFlightAllocation::new(tenant, request.layout)
     }
 
     /// Publishes many allocations at once: as [`InFlightAllocation::finalize`] for each, but what it takes to make all processors

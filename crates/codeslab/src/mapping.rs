@@ -6,7 +6,6 @@
 
 use crate::error::Refusal;
 use crate::ground::Ground;
-use crate::lent::Bases;
 use crate::protection::Protection;
 use crate::span::Span;
 use crate::writer::Writer;
@@ -17,8 +16,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     ground: Arc<Ground>,
-    // The writable side of the whole block, while it is needed (dual-mapping only).
-    view: Option<NonNull<u8>>,
     committed_bytes: u64,
     // Whether anything is mapped: what was discarded is, and does not count as committed.
     is_mapped: bool,
@@ -31,7 +28,6 @@ impl Mapping {
     pub(crate) const fn new(ground: Arc<Ground>) -> Self {
         Self {
             ground,
-            view: None,
             committed_bytes: 0,
             is_mapped: false,
         }
@@ -41,13 +37,15 @@ impl Mapping {
         &self.ground
     }
 
-    pub(crate) const fn has_view(&self) -> bool {
-        self.view.is_some()
+    #[inline]
+    pub(crate) fn has_view(&self) -> bool {
+        self.view().is_some()
     }
 
-    /// The writable side of the whole block, if it is mapped.
-    pub(crate) const fn view(&self) -> Option<NonNull<u8>> {
-        self.view
+    /// The writable side of the whole block, while it is needed (dual-mapping only).
+    #[inline]
+    pub(crate) fn view(&self) -> Option<NonNull<u8>> {
+        self.ground.view()
     }
 
     pub(crate) const fn committed_bytes(&self) -> u64 {
@@ -99,7 +97,7 @@ impl Mapping {
             let _ = unsafe { reservation.discard(offset, pages.size) };
             return committed;
         }
-        if let Some(view) = self.view {
+        if let Some(view) = self.view() {
             let platform = self.ground.platform();
             // SAFETY: the view covers the whole block.
             platform.populate(unsafe { view.add(pages.offset as usize) }, pages.size);
@@ -148,7 +146,7 @@ impl Mapping {
     /// Makes the writable view, if the writer has one.
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
         if self.ground.writer() == Writer::DualMapping
-            && self.view.is_none()
+            && !self.has_view()
             && let Some((file, offset)) = self.ground.file_at(0)
         {
             let ready = self
@@ -159,28 +157,22 @@ impl Mapping {
                 let platform = self.ground.platform();
                 platform.map_view(self.ground.size(), file, offset)
             };
-            self.view = Some(ready.map_or_else(map, Ok)?);
+            let view = ready.map_or_else(map, Ok)?;
+            self.ground.note_view(Some(view));
         }
         Ok(())
     }
 
     /// Drops the writable view. Nothing of the block is lent.
     pub(crate) fn close_view(&mut self) {
+        let view = self.view();
+        self.ground.note_view(None);
         // What is part of the reservation's view goes with it.
-        if let Some(view) = self.view.take()
+        if let Some(view) = view
             && self.ground.reservation().view_at(0).is_none()
         {
             // SAFETY: the view is whole, and nothing of it is lent.
             unsafe { self.ground.platform().unmap_view(view, self.ground.size()) };
-        }
-    }
-
-    /// Where spans are written.
-    #[inline]
-    pub(crate) fn bases(&self) -> Bases {
-        Bases {
-            view: self.view,
-            private: self.ground.private(),
         }
     }
 

@@ -37,6 +37,7 @@ impl Runs {
     }
 
     /// The carved span, or the free run, that begins at `offset`.
+    #[inline]
     pub(crate) fn run_at(&self, offset: u64) -> Span {
         let start = (offset >> self.granule_log2) as usize;
         let end = self
@@ -72,6 +73,7 @@ impl Runs {
     }
 
     /// Notes that the used span at `offset` is freed, although it is not part of a free run yet, or that it is in use again.
+    #[inline]
     pub(crate) fn set_resting(&self, offset: u64, is_resting: bool) {
         let start = (offset >> self.granule_log2) as usize;
         if is_resting {

@@ -4,12 +4,13 @@
 //! from their own shards. So they meet where there are more threads than shards, and when somebody asks for everything: to
 //! trim it or to count it. Locks are taken in this order: a shard's, then the clusters'. Bytes are written and published
 //! under no lock.
-#![allow(
-    unsafe_code,
-    reason = "an allocation refers to its block, which lives as long as it has allocations"
-)]
+#![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
-use crate::address::{Address, Window};
+mod tenant;
+
+pub(crate) use tenant::Tenant;
+
+use crate::address::Window;
 use crate::biased::{Biased, Guard};
 use crate::block::Block;
 use crate::blocks::{Blocks, Held, Returned};
@@ -18,16 +19,14 @@ use crate::error::{Limit, Refusal, Result};
 use crate::ground::Ground;
 use crate::layout::Layout;
 use crate::ledger::Ledger;
-use crate::lent::{Bases, Home, Lent, home, needs_own_pages};
 use crate::magazine::Shape;
 use crate::options::Quarantine;
-use crate::place::Place;
+use crate::place::{Packed, Place};
 use crate::protection::Protection;
 use crate::returns::Returns;
 use crate::shared::Shared;
 use crate::stats::{BlockPicture, Stats};
 use crate::thread;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -56,27 +55,6 @@ pub(crate) struct Head {
     ledger: Arc<Ledger>,
     ground: Arc<Ground>,
 }
-
-/// What was just carved, and where it is written.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Carved {
-    pub(crate) tenant: Tenant,
-    pub(crate) bases: Bases,
-}
-
-/// What is carved out of a block for one request. Dropping it gives it back.
-#[derive(Debug)]
-pub(crate) struct Tenant {
-    // Invariant: the head of the block that `place` is carved from. The block keeps it.
-    head: NonNull<Head>,
-    place: Place,
-}
-
-// SAFETY: heads are shared between threads by reference, and the place is the tenant's own.
-unsafe impl Send for Tenant {}
-// SAFETY: likewise.
-unsafe impl Sync for Tenant {}
 
 /// Blocks of which nothing is used, on their way back to the system.
 #[must_use]
@@ -161,14 +139,43 @@ impl Shard {
 
     /// Carves `layout` out of a block in `window`. One more allocation is in flight then.
     #[inline]
-    pub(crate) fn allocate(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
+    pub(crate) fn allocate(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Tenant> {
+        match self.reuse(layout, window) {
+            Some(tenant) => Ok(tenant),
+            None => self.allocate_anew(layout, window),
+        }
+    }
+
+    /// The short way, and most often the whole: this thread's own shard has something of just this shape that was freed lately. What
+    /// it takes fits into registers and is looked at once.
+    #[inline(never)]
+    fn reuse(&self, layout: &Layout, window: Window) -> Option<Tenant> {
+        let shape = Shape::of(layout, self.shared.division())?;
+        let mut blocks = self.enter()?;
+        let (head, starts) = blocks.reuse(shape, window)?;
+        Some(Tenant::new(head, Place::of_packed(starts)))
+    }
+
+    /// Its blocks, if this thread owns them, and nothing else is to be done first.
+    #[inline]
+    fn enter(&self) -> Option<Guard<'_, Blocks<Arc<Head>>>> {
+        if !self.is_mine() || self.shared.is_forked() {
+            return None;
+        }
+        // SAFETY: as in `with`; this thread is the owner.
+        let blocks = unsafe { self.blocks.lock_as_owner(self.shared.barrier()) }?;
+        self.returns.is_empty().then_some(blocks)
+    }
+
+    #[cold]
+    fn allocate_anew(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Tenant> {
         self.shared.check_process()?;
-        let shape = Shape::of(layout, self.shared.division());
         let (carved, emptied) = self.with(|blocks| {
-            if let Some(shape) = &shape
-                && let Some((index, spans)) = blocks.reuse(shape, window)?
+            // Who came here because of somebody else's shard, or of returns, may still find something.
+            if let Some(shape) = Shape::of(layout, self.shared.division())
+                && let Some((head, starts)) = blocks.reuse(shape, window)
             {
-                return self.settle(blocks, index, &spans);
+                return Ok(Tenant::new(head, Place::of_packed(starts)));
             }
             self.carve(blocks, layout, window)
         });
@@ -181,7 +188,7 @@ impl Shard {
         blocks: &mut Blocks<Arc<Head>>,
         layout: &Layout,
         window: Window,
-    ) -> Result<Carved> {
+    ) -> Result<Tenant> {
         let parts = self.shared.parts(layout)?;
         // What is written to is known here only, so this is where views that nobody needs are noticed.
         if blocks.has_many_views() && self.is_idle(blocks) {
@@ -199,25 +206,18 @@ impl Shard {
     }
 
     /// Says whose the spans are now. If there is no memory for that, they are taken back.
-    #[inline]
     fn settle(
         &self,
         blocks: &mut Blocks<Arc<Head>>,
         index: usize,
         spans: &Spans,
-    ) -> Result<Carved> {
+    ) -> Result<Tenant> {
         let Some(place) = Place::new(spans) else {
             self.note_landed();
             self.take_back(blocks, index as u32, *spans, false);
             return Err(Refusal::foreseen("malloc", 16, Limit::Memory).into());
         };
-        Ok(Carved {
-            tenant: Tenant {
-                head: NonNull::from(&**blocks.head(index)),
-                place,
-            },
-            bases: blocks.block(index).mapping().bases(),
-        })
+        Ok(Tenant::new(blocks.head(index), place))
     }
 
     fn head(self: &Arc<Self>, index: usize, block: &Block) -> Arc<Head> {
@@ -251,18 +251,24 @@ impl Shard {
         }
     }
 
-    /// Takes back what is at `place` in the block of `head`, which nobody uses any more.
+    /// Takes back what begins at `starts` in the block of `head` the short way: see [`Shard::reuse`].
     #[inline]
+    fn rest(&self, head: &Head, starts: Packed) -> bool {
+        if self.quarantine != Quarantine::Off {
+            return false;
+        }
+        let blocks = self.enter();
+        blocks.is_some_and(|mut blocks| blocks.rest(head.index as usize, starts))
+    }
+
+    /// Takes back what is at `place` in the block of `head`, which nobody uses any more.
+    #[cold]
     fn free(&self, head: &Head, place: &Place) -> Emptied {
         // In a child, what is freed stays as it is: its parent runs it.
         if self.shared.is_forked() {
             return Emptied(None);
         }
-        self.free_spans(head, head.spans_at(place))
-    }
-
-    #[inline]
-    fn free_spans(&self, head: &Head, spans: Spans) -> Emptied {
+        let spans = head.spans_at(place);
         if self.is_mine() {
             return self
                 .with(|blocks| self.take_back(blocks, head.index, spans, false))
@@ -376,138 +382,5 @@ impl Head {
             // SAFETY: the span is carved, committed for its slab, and no longer used.
             unsafe { self.ground.retract(span, slab, None) }.is_ok()
         })
-    }
-}
-
-impl Tenant {
-    #[inline]
-    fn head(&self) -> &Head {
-        // SAFETY: the invariant; the block lives as long as something is carved from it.
-        unsafe { self.head.as_ref() }
-    }
-
-    #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.head().shard.shared
-    }
-
-    /// Where the segment of this protection is.
-    #[inline]
-    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
-        let offset = self.place.offset(protection)?;
-        self.head().ledger.range().first().checked_add(offset)
-    }
-
-    /// Has what cannot be written in its place written elsewhere, for a request with this layout.
-    #[inline]
-    pub(crate) fn stage(&self, lent: &mut Lent, layout: &Layout) -> Result<()> {
-        if self.shared().division().stages() {
-            self.stage_all(lent, layout)?;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn stage_all(&self, lent: &mut Lent, layout: &Layout) -> Result<()> {
-        for protection in Protection::ALL {
-            let size = layout.segment(protection).size;
-            if size > 0 && self.home(protection) == Home::Staged {
-                let bytes = self.head().ground.stage(size)?;
-                let staged = lent.stage(protection, bytes);
-                staged.ok_or(Refusal::foreseen("malloc", size, Limit::Memory))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn slab_of(&self, protection: Protection) -> Protection {
-        self.shared().division().slab_of(protection)
-    }
-
-    fn home(&self, protection: Protection) -> Home {
-        home(self.shared().division().writer, self.slab_of(protection))
-    }
-
-    /// The bytes of a segment of `size` bytes, to be written before it is published. Data reads as zero.
-    ///
-    /// # Safety
-    /// It was lent for this tenant, which is not published yet. The segment is as large.
-    pub(crate) unsafe fn bytes_mut<'a>(
-        &self,
-        lent: &'a mut Lent,
-        protection: Protection,
-        size: u64,
-    ) -> &'a mut [u8] {
-        let Some(offset) = self.place.offset(protection) else {
-            return &mut [];
-        };
-        // SAFETY: the span was carved for this tenant, so it is committed and nobody else's. The view was open when it was carved, and is
-        // not closed while anything of the block is in flight.
-        unsafe { lent.bytes_mut(self.home(protection), protection, offset, size) }
-    }
-
-    /// Makes what was lent executable, readable, writable, each as it should be.
-    #[inline]
-    pub(crate) fn publish(&self, lent: &Lent) -> Result<()> {
-        let shared = self.shared();
-        shared.check_process()?;
-        if shared.division().publishes() {
-            self.publish_all(lent)?;
-        }
-        Ok(())
-    }
-
-    /// What is executed of it: where, and how many bytes.
-    #[inline]
-    pub(crate) fn executed(&self, layout: &Layout) -> impl Iterator<Item = (Address, u64)> {
-        Protection::ALL.into_iter().filter_map(|protection| {
-            let is_code = self.slab_of(protection) == Protection::ReadExecute;
-            let at = self.address(protection).filter(|_| is_code)?;
-            Some((at, layout.segment(protection).size))
-        })
-    }
-
-    #[cold]
-    fn publish_all(&self, lent: &Lent) -> Result<()> {
-        for protection in Protection::ALL {
-            let slab = self.slab_of(protection);
-            let staged = lent.staged(protection);
-            let is_published =
-                staged.is_none() && !needs_own_pages(self.shared().division().writer, slab);
-            if let (false, Some(offset)) = (is_published, self.place.offset(protection)) {
-                let Head { ledger, ground, .. } = self.head();
-                let publisher = ground.publisher(ledger.runs(slab).run_at(offset));
-                publisher.publish(ground.platform(), staged, slab)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives back the end of a segment, all but the first `size` bytes. It is not published yet.
-    pub(crate) fn shrink(&self, protection: Protection, size: u64) {
-        let Some(offset) = self.place.offset(protection) else {
-            return;
-        };
-        let head = self.head();
-        let index = head.index as usize;
-        let shrink = |blocks: &mut Blocks<_>| blocks.shrink(index, protection, offset, size);
-        head.shard.with(shrink).1.retire();
-    }
-
-    /// It is published, or about to be freed.
-    #[inline]
-    pub(crate) fn note_landed(&self) {
-        self.head().shard.note_landed();
-    }
-}
-
-impl Drop for Tenant {
-    #[inline]
-    fn drop(&mut self) {
-        let emptied = {
-            let head = self.head();
-            head.shard.free(head, &self.place)
-        };
-        emptied.retire();
     }
 }

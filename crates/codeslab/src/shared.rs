@@ -18,7 +18,7 @@ use crate::reservation::Reservation;
 use crate::span::Span;
 use crate::stats::{Configuration, Stats};
 use crate::sys::Platform;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What all shards of a memory share.
@@ -28,6 +28,9 @@ pub(crate) struct Shared {
     configuration: Configuration,
     division: Division,
     generation: u32,
+    // What says without a call whether this is still that generation.
+    mark: Option<&'static AtomicU32>,
+    publishes_by_writing: bool,
     claims: Claims,
     // The system is called when this is not locked only: all shards wait for it.
     clusters: Mutex<Clusters>,
@@ -77,15 +80,16 @@ impl Drop for Claiming<'_> {
 impl Shared {
     pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
         let facts = platform.facts();
-        let division = Division {
-            constants: configuration.constants,
-            writer: configuration.writer,
-            page_bytes: facts.page_size.bytes(),
-            granularity: facts.granularity,
-        };
+        let division = Division::new(
+            configuration.constants,
+            configuration.writer,
+            facts.page_size.bytes(),
+            facts.granularity,
+        );
         let backing = backing_for(configuration.writer, configuration.sealing);
         let claims = Claims::new(Arc::clone(&platform), configuration.reach, backing);
         let generation = platform.generation();
+        let mark = platform.generation_mark();
         let barrier = Barrier {
             platform: Arc::clone(&platform),
             is_available: facts.has_process_barrier,
@@ -95,6 +99,8 @@ impl Shared {
             configuration,
             division,
             generation,
+            mark,
+            publishes_by_writing: !division.publishes() && facts.fetches_are_coherent,
             claims,
             clusters: Mutex::new(Clusters::new(configuration.reach)),
             claim_ended: Condvar::new(),
@@ -118,10 +124,15 @@ impl Shared {
     }
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
+    #[inline]
     pub(crate) fn is_forked(&self) -> bool {
-        self.platform.generation() != self.generation
+        match self.mark {
+            Some(mark) => mark.load(Ordering::Relaxed) != self.generation,
+            None => self.platform.generation() != self.generation,
+        }
     }
 
+    #[inline]
     pub(crate) fn check_process(&self) -> Result<()> {
         if self.is_forked() {
             Err(Error::Forked)
@@ -388,10 +399,19 @@ impl Shared {
         self.clusters().claimants()
     }
 
+    /// Whether what is written is published when it is written, and nothing is left to do. The compiler does not move the stores
+    /// behind this.
+    #[inline]
+    pub(crate) fn publishes_by_writing(&self) -> bool {
+        compiler_fence(Ordering::SeqCst);
+        self.publishes_by_writing
+    }
+
     pub(crate) fn platform(&self) -> &dyn Platform {
         &*self.platform
     }
 
+    #[inline]
     pub(crate) const fn barrier(&self) -> &Barrier {
         &self.barrier
     }
@@ -419,6 +439,7 @@ impl Shared {
         Some((start, span.size, slab))
     }
 
+    #[inline]
     pub(crate) const fn division(&self) -> &Division {
         &self.division
     }

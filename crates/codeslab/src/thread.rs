@@ -10,30 +10,29 @@ pub(crate) const MOST: usize = 64;
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static NUMBER: Cell<Number> = const { Cell::new(Number::Unknown) };
+    // Below `MOST` if no other living thread has it, or else `MOST` more than what several have; `UNKNOWN` at first.
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
     // What gives the number back when the thread ends.
     static LEASE: Lease = Lease::take();
 }
 
-#[derive(Clone, Copy)]
-enum Number {
-    Unknown,
-    Own(usize),
-    Shared(usize),
-}
+const UNKNOWN: usize = usize::MAX;
 
 /// This thread's number, below [`MOST`], and whether no other living thread has it.
+#[inline]
 pub(crate) fn number() -> (usize, bool) {
-    match NUMBER.get() {
-        Number::Own(own) => (own, true),
-        Number::Shared(shared) => (shared, false),
-        Number::Unknown => take_number(),
+    let number = NUMBER.get();
+    if number < MOST {
+        (number, true)
+    } else {
+        shared_number(number)
     }
 }
 
-/// Whether a thread has a number of its own, and which.
+/// Whether this thread has this number, below [`MOST`], for itself.
+#[inline]
 pub(crate) fn is_own(number: usize) -> bool {
-    matches!(NUMBER.get(), Number::Own(own) if own == number)
+    NUMBER.get() == number
 }
 
 /// Whether some living thread has this number for itself.
@@ -42,16 +41,19 @@ pub(crate) fn is_taken(number: usize) -> bool {
 }
 
 #[cold]
-fn take_number() -> (usize, bool) {
+fn shared_number(number: usize) -> (usize, bool) {
+    if number != UNKNOWN {
+        return (number - MOST, false);
+    }
+    NUMBER.set(take_number());
+    self::number()
+}
+
+fn take_number() -> usize {
     static OTHERS: AtomicUsize = AtomicUsize::new(0);
     // A thread that is ending has no place for a lease any more.
     let own = LEASE.try_with(|lease| lease.0).ok().flatten();
-    let number = own.map_or_else(
-        || Number::Shared(OTHERS.fetch_add(1, Ordering::Relaxed) % MOST),
-        Number::Own,
-    );
-    NUMBER.set(number);
-    self::number()
+    own.unwrap_or_else(|| MOST + OTHERS.fetch_add(1, Ordering::Relaxed) % MOST)
 }
 
 struct Lease(Option<usize>);
@@ -69,7 +71,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(number) = self.0 {
-            NUMBER.set(Number::Shared(number));
+            NUMBER.set(MOST + number);
             TAKEN.fetch_and(!(1 << number), Ordering::Release);
         }
     }

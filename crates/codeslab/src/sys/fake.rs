@@ -192,6 +192,7 @@ impl Fake {
             },
             addresses,
             has_process_barrier: false,
+            fetches_are_coherent: false,
         };
         let state = State {
             next_place: 0x7000_0000_0000,

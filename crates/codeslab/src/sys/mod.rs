@@ -36,6 +36,7 @@ use crate::protection::Protection;
 use crate::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) mod gaps;
@@ -67,6 +68,9 @@ pub(crate) struct Facts {
     pub(crate) addresses: Window,
     /// Whether [`Platform::process_barrier`] does anything.
     pub(crate) has_process_barrier: bool,
+    /// Whether fetches of instructions see what was written without [`Platform::synchronize_instructions`], once the compiler is
+    /// kept from moving the stores.
+    pub(crate) fetches_are_coherent: bool,
 }
 
 /// Names a memory file of a platform.
@@ -237,6 +241,11 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// A number that differs between a process and every process it was forked from.
     fn generation(&self) -> u32;
+
+    /// A word that holds [`Platform::generation`] and that the system changes in a child. Without one, whoever wants to know calls.
+    fn generation_mark(&self) -> Option<&'static AtomicU32> {
+        None
+    }
 }
 
 /// The platform of this process.

@@ -31,6 +31,14 @@ impl Generation {
         Ok(Self::Noted(page))
     }
 
+    /// The word on the page, where there is one.
+    pub(super) const fn mark(self) -> Option<&'static AtomicU32> {
+        match self {
+            Self::Noted(page) => Some(page),
+            Self::Unnoted => None,
+        }
+    }
+
     /// A number that no ancestor has.
     pub(super) fn number(self) -> u32 {
         /// Inherited by children, so a child counts on from its parent.

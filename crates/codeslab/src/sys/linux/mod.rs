@@ -34,7 +34,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub(super) fn platform() -> Result<Arc<dyn Platform>> {
@@ -75,6 +75,8 @@ impl Platform for Linux {
             addresses: Window::new(Address::new(first), Address::new(last))
                 .unwrap_or(Window::ANYWHERE),
             has_process_barrier: self.has_process_barrier,
+            // As long as code goes through caches by physical address: see `synchronize_instructions`.
+            fetches_are_coherent: true,
         }
     }
 
@@ -345,6 +347,10 @@ impl Platform for Linux {
 
     fn generation(&self) -> u32 {
         self.generation.number()
+    }
+
+    fn generation_mark(&self) -> Option<&'static AtomicU32> {
+        self.generation.mark()
     }
 }
 
