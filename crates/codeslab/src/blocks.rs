@@ -213,7 +213,7 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Makes clean spans free that were resting.
+    /// Makes clean spans free that may have been resting.
     fn uncarve(&mut self, index: usize, spans: &Spans) {
         let block = self.block_mut(index);
         block.uncarve_clean(spans);
@@ -300,8 +300,6 @@ impl<H> Blocks<H> {
                 self.quarantined.push_back((freed, returned));
                 continue;
             }
-            self.block(returned.index)
-                .set_resting(&returned.spans, false);
             self.free(&returned, &is_idle);
         }
     }
@@ -350,7 +348,7 @@ impl<H> Blocks<H> {
         let block = self.block(index);
         let cleaned = if is_clean { spans } else { block.clean(&spans) };
         if index != self.current || cleaned != spans {
-            return self.block_mut(index).uncarve_clean(&cleaned);
+            return self.uncarve(index, &cleaned);
         }
         block.set_resting(&spans, true);
         if let Some(oldest) = self.magazine.put(spans) {
@@ -366,8 +364,9 @@ impl<H> Blocks<H> {
         if index == self.current {
             self.empty_magazine();
         }
-        self.block_mut(index)
-            .free_last(&returned.spans, returned.is_clean);
+        let block = self.block_mut(index);
+        block.free_last(&returned.spans, returned.is_clean);
+        block.set_resting(&returned.spans, false);
         if is_kept {
             self.spare = Some(index);
         } else {
