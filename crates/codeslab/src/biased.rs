@@ -7,7 +7,10 @@
 //! from reordering. Where no system does that, the owner executes its own.
 #![allow(unsafe_code, reason = "a lock hands out what it guards")]
 
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, UnsafeCell, fence, yield_now};
+use crate::sync::{
+    AtomicBool, MAY_LEAVE_BARRIERS_TO_OTHERS, Mutex, MutexGuard, Ordering, UnsafeCell, fence,
+    yield_now,
+};
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
@@ -109,11 +112,10 @@ impl<T> Biased<T> {
 /// Keeps what the owner says before what it reads.
 #[inline]
 fn owners_barrier(has_barrier: bool) {
-    // The model checker knows no barrier for others.
-    if cfg!(loom) || !has_barrier {
-        fence(Ordering::SeqCst);
-    } else {
+    if MAY_LEAVE_BARRIERS_TO_OTHERS && has_barrier {
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
     }
 }
 

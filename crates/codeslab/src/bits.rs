@@ -2,7 +2,7 @@
 //!
 //! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. Whoever changes a set has
 //! it to himself, which whoever owns it sees to; so a change is a plain load and a plain store of one word. Readers see each
-//! word before or after a change.
+//! word before or after a change, and who sees a change sees all changes before it.
 
 use crate::sync::{AtomicU64, Ordering, zeroed_words};
 
@@ -27,7 +27,7 @@ impl Flags {
         let one = &self.words[index / 64];
         one.store(
             one.load(Ordering::Relaxed) | 1 << (index % 64),
-            Ordering::Relaxed,
+            Ordering::Release,
         );
     }
 
@@ -36,8 +36,33 @@ impl Flags {
         let one = &self.words[index / 64];
         one.store(
             one.load(Ordering::Relaxed) & !(1 << (index % 64)),
-            Ordering::Relaxed,
+            Ordering::Release,
         );
+    }
+}
+
+/// A set of numbers without order that any thread may change.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    flags: Flags,
+}
+
+impl Marks {
+    /// No marks on numbers below `length`, unless there is no memory for them.
+    pub(crate) fn new(length: usize) -> Option<Self> {
+        Flags::new(length).map(|flags| Self { flags })
+    }
+
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.flags.contains(index)
+    }
+
+    pub(crate) fn insert(&self, index: usize) {
+        self.flags.words[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
+    }
+
+    pub(crate) fn remove(&self, index: usize) {
+        self.flags.words[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Release);
     }
 }
 
@@ -78,7 +103,7 @@ impl Bits {
         for level in &self.levels[..LEVELS] {
             let one = &self.words[*level as usize + index / 64];
             let before = one.load(Ordering::Relaxed);
-            one.store(before | 1 << (index % 64), Ordering::Relaxed);
+            one.store(before | 1 << (index % 64), Ordering::Release);
             if before != 0 {
                 return;
             }
@@ -91,7 +116,7 @@ impl Bits {
         for level in &self.levels[..LEVELS] {
             let one = &self.words[*level as usize + index / 64];
             let after = one.load(Ordering::Relaxed) & !(1 << (index % 64));
-            one.store(after, Ordering::Relaxed);
+            one.store(after, Ordering::Release);
             if after != 0 {
                 return;
             }
@@ -115,7 +140,7 @@ impl Bits {
     #[inline]
     pub(crate) fn next(&self, from: usize) -> Option<usize> {
         // Most often it is near.
-        let word = self.words.get(from / 64)?.load(Ordering::Relaxed) & (u64::MAX << (from % 64));
+        let word = self.words.get(from / 64)?.load(Ordering::Acquire) & (u64::MAX << (from % 64));
         if word != 0 && from / 64 < self.levels[1] as usize {
             return Some(from / 64 * 64 + word.trailing_zeros() as usize);
         }
@@ -128,7 +153,7 @@ impl Bits {
         let mut index = word;
         for height in 1..LEVELS {
             let level = self.level(height);
-            let word = level.get(index / 64)?.load(Ordering::Relaxed) & (u64::MAX << (index % 64));
+            let word = level.get(index / 64)?.load(Ordering::Acquire) & (u64::MAX << (index % 64));
             if word != 0 {
                 return self
                     .descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize);
@@ -174,7 +199,7 @@ impl Bits {
 }
 
 fn word(words: &[AtomicU64], index: usize) -> u64 {
-    words[index].load(Ordering::Relaxed)
+    words[index].load(Ordering::Acquire)
 }
 
 #[cfg(test)]

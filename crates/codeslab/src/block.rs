@@ -366,6 +366,15 @@ impl Block {
         }
     }
 
+    /// Notes that spans which another thread gave back are in its owner's hands: they rest.
+    pub(crate) fn note_taken(&self, spans: &Spans) {
+        self.set_resting(spans, true);
+        for (protection, span) in spans.iter() {
+            let slab = self.division.slab_of(protection);
+            self.ledger.runs(slab).set_returned(span.offset, false);
+        }
+    }
+
     pub(crate) const fn tenants(&self) -> u64 {
         self.tenants
     }

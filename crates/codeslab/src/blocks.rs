@@ -224,7 +224,7 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Makes clean spans free that were resting.
+    /// Makes clean spans free that may have been resting.
     #[cold]
     fn uncarve(&mut self, index: usize, spans: &Spans) {
         let block = self.block_mut(index);
@@ -311,8 +311,6 @@ impl<H> Blocks<H> {
                 self.quarantined.push_back((freed, returned));
                 continue;
             }
-            self.block(returned.index)
-                .set_resting(&returned.spans, false);
             self.free(&returned, &is_idle);
         }
     }
@@ -362,7 +360,7 @@ impl<H> Blocks<H> {
         let is_whole = index == self.current && cleaned == spans;
         let round = Round::of(&spans).filter(|round| is_whole && Magazine::keeps(*round));
         let Some(round) = round else {
-            return self.block_mut(index).uncarve_clean(&cleaned);
+            return self.uncarve(index, &cleaned);
         };
         block.set_resting(&spans, true);
         if let Some(oldest) = self.magazine.put(round) {
@@ -378,8 +376,9 @@ impl<H> Blocks<H> {
         if index == self.current {
             self.empty_magazine();
         }
-        self.block_mut(index)
-            .free_last(&returned.spans, returned.is_clean);
+        let block = self.block_mut(index);
+        block.free_last(&returned.spans, returned.is_clean);
+        block.set_resting(&returned.spans, false);
         if is_kept {
             self.spare = Some(index);
         } else {

@@ -61,6 +61,8 @@ mod idle;
 mod layout;
 mod ledger;
 mod lent;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod magazine;
 mod manager;
 mod mapping;

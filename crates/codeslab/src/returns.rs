@@ -4,7 +4,7 @@
 //! it, it may be emptied. (D. Vyukov's bounded queue, with one consumer.)
 #![allow(unsafe_code, reason = "a slot is whose turn it is")]
 
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
 
 /// As many may wait. The threads that give back more wait for the lock instead.
 #[cfg(not(loom))]
@@ -19,6 +19,18 @@ pub(crate) struct Returns<T> {
     // Tickets that were taken to fill a slot, and slots that were emptied.
     filled: AtomicUsize,
     emptied: AtomicUsize,
+    // Nobody is certain to look into it any more.
+    is_closed: AtomicBool,
+}
+
+/// Who takes out what was handed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Taker {
+    /// Whoever is the next to look.
+    Next,
+    /// The one who handed it in: it has to look now.
+    Giver,
 }
 
 #[derive(Debug)]
@@ -42,11 +54,36 @@ impl<T> Default for Returns<T> {
             slots: (0..CAPACITY).map(slot).collect(),
             filled: AtomicUsize::new(0),
             emptied: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
         }
     }
 }
 
 impl<T> Returns<T> {
+    /// Adds a value, or gives it back if there is no room. Whoever takes it out may let go of the last thing that keeps this queue
+    /// alive, so the caller keeps it alive by something else.
+    pub(crate) fn hand_in(&self, value: T) -> Result<Taker, T> {
+        self.push(value)?;
+        // Either this thread sees that the queue is closed, or whoever looks into it after closing it finds the value.
+        fence(Ordering::SeqCst);
+        let taker = if self.is_closed() {
+            Taker::Giver
+        } else {
+            Taker::Next
+        };
+        Ok(taker)
+    }
+
+    /// Says that nobody is certain to look into it any more, but for the caller, who does so afterwards.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
     /// Adds a value, or gives it back if there is no room.
     pub(crate) fn push(&self, value: T) -> Result<(), T> {
         let mut ticket = self.filled.load(Ordering::Relaxed);

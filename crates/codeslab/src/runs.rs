@@ -5,7 +5,7 @@
 //! somebody reads is found as it is, whatever becomes of its neighbours: its first granule begins a run, no other granule of
 //! it does, and the granule behind it does, all the while.
 
-use crate::bits::{Bits, Flags};
+use crate::bits::{Bits, Flags, Marks};
 use crate::span::Span;
 
 /// The runs of one slab.
@@ -18,6 +18,8 @@ pub(crate) struct Runs {
     free: Bits,
     // Disjoint from `free`, a subset of `starts`: where spans begin that are freed and not part of a free run yet.
     resting: Flags,
+    // A subset of `starts`: where spans begin that other threads gave back and the owner has not taken yet.
+    returned: Marks,
 }
 
 impl Runs {
@@ -29,6 +31,7 @@ impl Runs {
             starts: Bits::new(length)?,
             free: Bits::new(length)?,
             resting: Flags::new(length)?,
+            returned: Marks::new(length)?,
         })
     }
 
@@ -54,22 +57,28 @@ impl Runs {
     pub(crate) fn used_at(&self, offset: u64) -> Option<Span> {
         let granule = (offset >> self.granule_log2) as usize;
         let start = self.starts.previous(granule)?;
+        // A free run that is carved is divided before its beginning is used, and one that is merged has no beginning any more before
+        // that is not free: who sees a change of what begins at `start` sees then whether `granule` still belongs to it.
+        if !self.is_used(start) || self.starts.previous(granule) != Some(start) {
+            return None;
+        }
         let end = self.starts.next(granule + 1)?;
-        let span = Span {
+        Some(Span {
             offset: (start as u64) << self.granule_log2,
             size: ((end - start) as u64) << self.granule_log2,
-        };
-        self.is_used(start).then_some(span)
+        })
     }
 
     /// Whether a run begins at a granule that is not free.
     pub(crate) fn is_carved(&self, start: usize) -> bool {
-        self.starts.contains(start) && !self.free.contains(start)
+        !self.free.contains(start) && self.starts.contains(start)
     }
 
     /// Whether a run begins at a granule that is in use.
     pub(crate) fn is_used(&self, start: usize) -> bool {
-        self.is_carved(start) && !self.resting.contains(start)
+        // In the order in which a span that comes back passes from one to the next, so that nobody misses it twice: it rests before
+        // it is no longer marked as returned, and is free before it rests no longer.
+        !self.returned.contains(start) && !self.resting.contains(start) && self.is_carved(start)
     }
 
     /// Notes that the used span at `offset` is freed, although it is not part of a free run yet, or that it is in use again.
@@ -80,6 +89,16 @@ impl Runs {
             self.resting.insert(start);
         } else {
             self.resting.remove(start);
+        }
+    }
+
+    /// Notes that the used span at `offset` is given back, by any thread, until its owner notes that it rests or is free.
+    pub(crate) fn set_returned(&self, offset: u64, is_returned: bool) {
+        let start = (offset >> self.granule_log2) as usize;
+        if is_returned {
+            self.returned.insert(start);
+        } else {
+            self.returned.remove(start);
         }
     }
 

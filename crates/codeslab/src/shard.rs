@@ -23,12 +23,12 @@ use crate::magazine::Shape;
 use crate::options::Quarantine;
 use crate::place::{Packed, Place};
 use crate::protection::Protection;
-use crate::returns::Returns;
+use crate::returns::{Returns, Taker};
 use crate::shared::Shared;
 use crate::stats::{BlockPicture, Stats};
 use crate::thread;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A shard, on cache lines of its own.
 #[derive(Debug)]
@@ -41,9 +41,8 @@ pub(crate) struct Shard {
     // Allocations that were published or given up, of all there ever were, by its thread and by others: see `Blocks::begun`.
     landed_here: AtomicU64,
     landed_elsewhere: AtomicU64,
+    // Closed when no request will come any more.
     returns: Returns<(u32, Spans)>,
-    // No request will come any more.
-    is_closed: AtomicBool,
     quarantine: Quarantine,
 }
 
@@ -91,7 +90,6 @@ impl Shard {
             landed_here: AtomicU64::new(0),
             landed_elsewhere: AtomicU64::new(0),
             returns: Returns::default(),
-            is_closed: AtomicBool::new(false),
             quarantine,
         }
     }
@@ -119,8 +117,13 @@ impl Shard {
     fn take_returns(&self, blocks: &mut Guard<'_, Blocks<Arc<Head>>>) {
         // SAFETY: whoever has the lock is the only one.
         while let Some((index, spans)) = unsafe { self.returns.pop() } {
-            self.take_back(blocks, index, spans, true);
+            self.take_returned(blocks, index, spans);
         }
+    }
+
+    fn take_returned(&self, blocks: &mut Blocks<Arc<Head>>, index: u32, spans: Spans) {
+        blocks.block(index as usize).note_taken(&spans);
+        self.take_back(blocks, index, spans, true);
     }
 
     #[inline]
@@ -274,7 +277,7 @@ impl Shard {
                 .with(|blocks| self.take_back(blocks, head.index, spans, false))
                 .1;
         }
-        self.free_from_elsewhere(head, spans)
+        Self::free_from_elsewhere(head, spans)
     }
 
     #[cold]
@@ -284,7 +287,7 @@ impl Shard {
             returned.spans = blocks.block(returned.index).clean(&returned.spans);
             returned.is_clean = true;
         }
-        if self.is_closed.load(Ordering::Relaxed) {
+        if self.returns.is_closed() {
             blocks.free(&returned, |blocks| self.is_idle(blocks));
         } else {
             blocks.quarantine(returned, self.shared.period());
@@ -299,23 +302,29 @@ impl Shard {
     }
 
     #[cold]
-    fn free_from_elsewhere(&self, head: &Head, spans: Spans) -> Emptied {
-        if self.quarantine == Quarantine::Intact {
-            return self
-                .with(|blocks| self.take_back(blocks, head.index, spans, false))
+    fn free_from_elsewhere(head: &Head, spans: Spans) -> Emptied {
+        // Whoever takes the spans may retire the block and, with it, this shard, while this thread is still in here.
+        let shard = Arc::clone(&head.shard);
+        if shard.quarantine == Quarantine::Intact {
+            return shard
+                .with(|blocks| shard.take_back(blocks, head.index, spans, false))
                 .1;
         }
         let cleaned = head.clean(&spans);
-        if thread::is_taken(self.number) && self.returns.push((head.index, cleaned)).is_ok() {
-            // Either this thread sees that nobody will look into the queue any more, or `close`, which says so before it looks, finds what
-            // was put there.
-            fence(Ordering::SeqCst);
-            if !self.is_closed.load(Ordering::Relaxed) {
-                return Emptied(None);
+        if thread::is_taken(shard.number) {
+            head.note_returned(&cleaned);
+            match shard.returns.hand_in((head.index, cleaned)) {
+                Ok(Taker::Next) => return Emptied(None),
+                Ok(Taker::Giver) => return shard.with(|_| ()).1,
+                Err((index, spans)) => {
+                    return shard
+                        .with(|blocks| shard.take_returned(blocks, index, spans))
+                        .1;
+                }
             }
-            return self.with(|_| ()).1;
         }
-        self.with(|blocks| self.take_back(blocks, head.index, cleaned, true))
+        shard
+            .with(|blocks| shard.take_back(blocks, head.index, cleaned, true))
             .1
     }
 
@@ -332,8 +341,7 @@ impl Shard {
 
     /// No request will come any more: what is empty goes back, and so does what becomes empty.
     pub(crate) fn close(&self) -> Emptied {
-        self.is_closed.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.returns.close();
         let ((), emptied) = self.with(|blocks| {
             blocks.keep_no_spare();
             blocks.end_grace(u64::MAX, |blocks| self.is_idle(blocks));
@@ -371,6 +379,15 @@ impl Head {
             }
         }
         Spans::new(starts, sizes)
+    }
+
+    /// Notes that spans are freed although their owner does not know yet.
+    fn note_returned(&self, spans: &Spans) {
+        let division = self.shard.shared.division();
+        for (protection, span) in spans.iter() {
+            let runs = self.ledger.runs(division.slab_of(protection));
+            runs.set_returned(span.offset, true);
+        }
     }
 
     /// Makes spans that nobody uses safe to lie around, past all views. What the system does not let us clean is not among what comes

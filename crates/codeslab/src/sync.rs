@@ -1,6 +1,10 @@
 //! What threads share data through: the standard library's, or those of the model checker (`--cfg loom`) that tries every
 //! order in which they may act.
 
+/// Whether a thread can leave a barrier to others that make it execute one. The model checker and `ThreadSanitizer` (`--cfg tsan`)
+/// know of no such thing.
+pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)));
+
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,

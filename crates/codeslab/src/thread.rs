@@ -1,19 +1,20 @@
 //! Which thread this is: a small number that no other living thread has.
 
+use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicUsize;
 
 /// As many threads at once have a number of their own; what others get, several may have.
 pub(crate) const MOST: usize = 64;
 
-/// Bit i is set while a thread has the number i.
-static TAKEN: AtomicU64 = AtomicU64::new(0);
+static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
 
 thread_local! {
     // Below `MOST` if no other living thread has it, or else `MOST` more than what several have; `UNKNOWN` at first.
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
     // What gives the number back when the thread ends.
-    static LEASE: Lease = Lease::take();
+    static LEASE: Lease = Lease(NUMBERS.take());
 }
 
 const UNKNOWN: usize = usize::MAX;
@@ -37,7 +38,7 @@ pub(crate) fn is_own(number: usize) -> bool {
 
 /// Whether some living thread has this number for itself.
 pub(crate) fn is_taken(number: usize) -> bool {
-    TAKEN.load(Ordering::Relaxed) >> number & 1 == 1
+    NUMBERS.is_taken(number)
 }
 
 #[cold]
@@ -56,23 +57,42 @@ fn take_number() -> usize {
     own.unwrap_or_else(|| MOST + OTHERS.fetch_add(1, Ordering::Relaxed) % MOST)
 }
 
-struct Lease(Option<usize>);
+/// Numbers below [`MOST`], each of which one thread has at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    // Bit i is set while a thread has the number i.
+    taken: AtomicU64,
+}
 
-impl Lease {
-    fn take() -> Self {
-        let taken = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |taken| {
-            (taken != u64::MAX).then(|| taken | (taken + 1))
-        });
+impl Numbers {
+    /// The smallest number that nobody has. Whoever gets it knows of everything that the one before did until giving it back.
+    pub(crate) fn take(&self) -> Option<usize> {
+        let taken = self
+            .taken
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |taken| {
+                (taken != u64::MAX).then(|| taken | (taken + 1))
+            });
         // The lowest bit that was not set.
-        Self(taken.ok().map(|before| before.trailing_ones() as usize))
+        taken.ok().map(|before| before.trailing_ones() as usize)
+    }
+
+    pub(crate) fn give_back(&self, number: usize) {
+        self.taken.fetch_and(!(1 << number), Ordering::Release);
+    }
+
+    fn is_taken(&self, number: usize) -> bool {
+        self.taken.load(Ordering::Relaxed) >> number & 1 == 1
     }
 }
+
+/// What gives a thread's number back when the thread ends.
+struct Lease(Option<usize>);
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(number) = self.0 {
             NUMBER.set(MOST + number);
-            TAKEN.fetch_and(!(1 << number), Ordering::Release);
+            NUMBERS.give_back(number);
         }
     }
 }

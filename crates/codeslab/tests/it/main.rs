@@ -10,12 +10,14 @@ mod environment;
 mod execution;
 mod faults;
 mod filter;
+mod find;
 #[cfg(target_arch = "x86_64")]
 mod pkeys;
 mod placement;
 mod policies;
 mod refusals;
 mod sealed;
+mod stress;
 mod support;
 mod threads;
 mod tidy;

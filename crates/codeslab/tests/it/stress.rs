@@ -1,0 +1,174 @@
+//! Many threads that come and go, and memories that go before what they gave out.
+
+use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_child};
+use codeslab::{Address, Allocation, CodeMemory, Protection, Request, Stats};
+use std::sync::{Barrier, Mutex};
+
+/// More at once than there are threads with a number, and so a shard, of their own.
+const CROWD: u32 = 72;
+const WAVES: u32 = 6;
+
+/// A function that one thread made, for any thread.
+struct Made {
+    allocation: Allocation,
+    at: Address,
+    value: u32,
+}
+
+fn make(memory: &CodeMemory, value: u32) -> Made {
+    // Sizes that the magazine keeps, and sizes that it does not; now and then with constants and data.
+    let size = if value % 7 == 0 {
+        20_000
+    } else {
+        6 + u64::from(value % 400)
+    };
+    let others = u64::from(value % 3) * 24;
+    let (layout, [code, constants, _]) = layout([size, others, others]);
+    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    in_flight.write(code, 0, &return_constant(value)).unwrap();
+    in_flight.bytes_mut(constants).fill(value as u8);
+    let at = in_flight.address(code);
+    let allocation = in_flight.finalize().unwrap();
+    Made {
+        allocation,
+        at,
+        value,
+    }
+}
+
+/// It is what its maker made, and found by any of its addresses.
+fn check(memory: &CodeMemory, made: &Made) {
+    assert_eq!(call(made.at), made.value);
+    for protection in Protection::ALL {
+        if let Some(start) = made.allocation.segment_address(protection) {
+            let inside = start.checked_add(5).unwrap();
+            assert_eq!(memory.find(inside).map(|found| found.address), Some(start));
+        }
+    }
+}
+
+/// What a short-lived thread does: it makes, leaves for others what it made, and checks and frees what others left.
+fn live_shortly(memory: &CodeMemory, shelf: &Mutex<Vec<Made>>, seed: u32) {
+    for round in 0..6 {
+        let mut made = make(memory, seed * 6 + round);
+        check(memory, &made);
+        let mut left = shelf.lock().unwrap();
+        if left.len() > 20 {
+            let index = (made.value as usize * 31) % left.len();
+            std::mem::swap(&mut left[index], &mut made);
+        } else {
+            left.push(made);
+            continue;
+        }
+        drop(left);
+        check(memory, &made);
+        drop(made);
+        match seed % 9 {
+            0 => memory.trim(),
+            1 => assert!(memory.stats().live <= u64::from(CROWD) * 7),
+            2 => assert!(!memory.picture().blocks.is_empty()),
+            _ => {}
+        }
+    }
+}
+
+fn crowd(memory: &CodeMemory, shelf: &Mutex<Vec<Made>>, wave: u32) {
+    let barrier = Barrier::new(CROWD as usize);
+    std::thread::scope(|scope| {
+        for thread in 0..CROWD {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                // All live at once; they end at different times.
+                barrier.wait();
+                live_shortly(memory, shelf, wave * CROWD + thread);
+            });
+        }
+    });
+}
+
+#[test]
+fn crowds_of_threads_that_come_and_go_leave_nothing_behind() {
+    for (writer, memory) in memories() {
+        let shelf = Mutex::new(Vec::new());
+        for wave in 0..WAVES {
+            crowd(&memory, &shelf, wave);
+        }
+        let left = shelf.into_inner().unwrap();
+        left.iter().for_each(|made| check(&memory, made));
+        let stats = memory.stats();
+        assert_eq!(
+            (stats.live, stats.in_flight),
+            (left.len() as u64, 0),
+            "{writer}"
+        );
+        drop(left);
+        memory.trim();
+        assert_eq!(memory.stats(), Stats::default(), "{writer}");
+    }
+}
+
+/// Makes some in each of several threads, and gives them all to others, which free them while the last handle to the memory goes.
+fn outlive(memory: CodeMemory, round: u32) -> Vec<Address> {
+    const THREADS: u32 = 6;
+    let mut made: Vec<Vec<Made>> = std::thread::scope(|scope| {
+        let memory = &memory;
+        let makers = (0..THREADS).map(|thread| {
+            scope.spawn(move || {
+                (0..4)
+                    .map(|index| make(memory, round + thread * 7 + index))
+                    .collect()
+            })
+        });
+        let makers: Vec<_> = makers.collect();
+        makers
+            .into_iter()
+            .map(|maker| maker.join().unwrap())
+            .collect()
+    });
+    let blocks = memory.picture().blocks;
+    let barrier = &Barrier::new(THREADS as usize + 1);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            // Of each maker one.
+            let mine: Vec<_> = made.iter_mut().filter_map(Vec::pop).collect();
+            scope.spawn(move || {
+                assert!(mine.iter().all(|made| call(made.at) == made.value));
+                barrier.wait();
+                drop(mine);
+            });
+        }
+        barrier.wait();
+        drop(memory);
+    });
+    blocks.into_iter().map(|block| block.address).collect()
+}
+
+#[test]
+fn a_memory_that_goes_while_other_threads_free_what_it_gave_out_leaves_no_mapping() {
+    const NAME: &str =
+        "stress::a_memory_that_goes_while_other_threads_free_what_it_gave_out_leaves_no_mapping";
+    // In a process of its own, where nobody else has mappings of the kind.
+    if !is_child(NAME) {
+        return assert_passed(&run_child(NAME, r#"exec "$@""#, &[]));
+    }
+    let mut blocks = Vec::new();
+    for round in 0..40 {
+        for (_, memory) in memories() {
+            blocks.extend(outlive(memory, round));
+        }
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("codeslab ("), "{maps}");
+    let ranges: Vec<_> = maps.lines().map(range).collect();
+    for block in blocks {
+        let is_mapped = ranges.iter().any(|range| range.contains(&block.value()));
+        assert!(!is_mapped, "{block} in {maps}");
+    }
+}
+
+/// The addresses of a line of `/proc/self/maps`.
+fn range(line: &str) -> std::ops::Range<u64> {
+    let number = |digits| u64::from_str_radix(digits, 16).expect("a number");
+    let (start, rest) = line.split_once('-').expect("a range");
+    number(start)..number(rest.split_once(' ').expect("its end").0)
+}
