@@ -17,7 +17,7 @@ struct Made {
 
 fn make(memory: &CodeMemory, value: u32) -> Made {
     // Sizes that the magazine keeps, and sizes that it does not; now and then with constants and data.
-    let size = if value % 7 == 0 {
+    let size = if value.is_multiple_of(7) {
         20_000
     } else {
         6 + u64::from(value % 400)
@@ -94,7 +94,9 @@ fn crowds_of_threads_that_come_and_go_leave_nothing_behind() {
             crowd(&memory, &shelf, wave);
         }
         let left = shelf.into_inner().unwrap();
-        left.iter().for_each(|made| check(&memory, made));
+        for made in &left {
+            check(&memory, made);
+        }
         let stats = memory.stats();
         assert_eq!(
             (stats.live, stats.in_flight),

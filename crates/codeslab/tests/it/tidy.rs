@@ -50,7 +50,7 @@ const LAYERS: [&str; 42] = [
 ];
 
 /// The files in which `unsafe` may stand: where the system is called, where raw ranges are owned, and where spans are lent.
-const UNSAFE: [&str; 23] = [
+const UNSAFE: [&str; 24] = [
     "sync.rs",
     "biased.rs",
     "returns.rs",
@@ -65,6 +65,7 @@ const UNSAFE: [&str; 23] = [
     "sys/linux/probe.rs",
     "sys/linux/seal.rs",
     "sys/fake.rs",
+    "sys/fake/state.rs",
     "lent.rs",
     "ground.rs",
     "mapping.rs",
@@ -225,9 +226,6 @@ fn no_file_is_longer_than_500_lines() {
             .expect("a source file")
             .lines()
             .count();
-        assert!(
-            lines <= 500 || file == "sys/fake.rs",
-            "{file} has {lines} lines"
-        );
+        assert!(lines <= 500, "{file} has {lines} lines");
     }
 }

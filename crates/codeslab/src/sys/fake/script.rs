@@ -1,0 +1,189 @@
+//! What tests tell the fake platform, and ask it.
+
+use super::*;
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Script {
+    /// None.
+    #[default]
+    Nothing,
+    /// The one with this index, counted from the moment the script is set.
+    Call(usize, Limit),
+    /// Every one from that index on.
+    From(usize, Limit),
+}
+
+impl Fake {
+    /// A fake with pages and mapping granularity of these many bytes.
+    pub(crate) fn new(page_bytes: u64, granularity: u64) -> Self {
+        let page_size = PageSize::new(page_bytes).expect("a page size");
+        let addresses =
+            Window::new(Address::new(0x1_0000), Address::new(0x7fff_ffff_ffff)).expect("a window");
+        let facts = Facts {
+            architecture: Architecture::X86_64,
+            page_size,
+            granularity,
+            // As on Windows, where granularity and page differ.
+            file_bytes: if granularity == page_bytes {
+                512 << 20
+            } else {
+                0
+            },
+            addresses,
+            has_process_barrier: false,
+            fetches_are_coherent: false,
+        };
+        let state = State {
+            next_place: 0x7000_0000_0000,
+            generation: 1,
+            ..State::default()
+        };
+        Self {
+            facts,
+            state: Mutex::new(state),
+            watcher: Mutex::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call: before anything of the fake is locked, so whoever watches may call it as well.
+    pub(super) fn call(&self) -> MutexGuard<'_, State> {
+        let Watcher(watcher) = self.watcher().clone();
+        if let Some(watcher) = watcher {
+            watcher();
+        }
+        self.state()
+    }
+
+    pub(super) fn watcher(&self) -> MutexGuard<'_, Watcher> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this at the beginning of every call from now on.
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        *self.watcher() = Watcher(Some(Arc::new(watcher)));
+    }
+
+    /// No longer does so.
+    pub(crate) fn unwatch(&self) {
+        *self.watcher() = Watcher(None);
+    }
+
+    /// Sets what fails from now on, and forgets which calls there were.
+    pub(crate) fn script(&self, script: Script) {
+        let mut state = self.state();
+        state.script = script;
+        state.calls.clear();
+    }
+
+    /// The calls since the last script was set.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.state().calls.clone()
+    }
+
+    /// Fills part of the address space with somebody else's memory.
+    pub(crate) fn occupy(&self, window: Window) {
+        self.state().foreign.push(window);
+    }
+
+    /// Where the system puts the next reservation that nobody placed; further ones follow below.
+    pub(crate) fn place_next_at(&self, at: Address) {
+        self.state().next_place = at.value();
+    }
+
+    /// Makes the probe of `writer` fail.
+    pub(crate) fn forbid(&self, writer: Writer) {
+        self.state().unavailable.push(writer);
+    }
+
+    /// Makes the system one that does not know this seal.
+    pub(crate) fn unlearn(&self, seal: Seal) {
+        self.state().unknown_seals.push(seal);
+    }
+
+    /// Whether what is mapped at `at` is sealed in its place.
+    pub(crate) fn is_pinned(&self, at: Address) -> bool {
+        let byte = Window::of_range(at, 1).expect("an address");
+        self.state().meets_pinned(byte)
+    }
+
+    /// How many views are sealed in their places.
+    pub(crate) fn pinned_views(&self) -> usize {
+        self.state().pinned_views.len()
+    }
+
+    /// The seals of the files that are open.
+    pub(crate) fn seals(&self) -> Vec<Option<Seal>> {
+        let state = self.state();
+        let open = state.files.values().filter(|file| file.open);
+        open.map(|file| file.seal).collect()
+    }
+
+    /// Makes every call of this function fail.
+    pub(crate) fn refuse(&self, call: &'static str) {
+        self.state().refused.push(call);
+    }
+
+    /// Lets this function work again.
+    pub(crate) fn permit(&self, call: &'static str) {
+        self.state().refused.retain(|refused| *refused != call);
+    }
+
+    /// Lets somebody else be faster with the next claims.
+    pub(crate) fn race(&self, claims: usize) {
+        self.state().races = claims;
+    }
+
+    /// What is random from now on.
+    pub(crate) fn randomize(&self, random: u64) {
+        self.state().random = random;
+    }
+
+    /// Continues as if in a forked child.
+    pub(crate) fn fork(&self) {
+        self.state().generation += 1;
+    }
+
+    /// What executing or reading at `at` would see.
+    pub(crate) fn read(&self, at: Address, size: u64) -> Vec<u8> {
+        let state = self.state();
+        let (start, mapped) = state
+            .mapped
+            .range(..=at)
+            .next_back()
+            .expect("something is mapped there");
+        let offset = at.distance(*start);
+        assert!(offset < mapped.size, "{at} is not mapped");
+        if let Some((file, file_offset)) = mapped.file {
+            state.files[&file].heap.read(file_offset + offset, size)
+        } else {
+            let (base, heap) = state
+                .reservations
+                .range(..=at)
+                .next_back()
+                .expect("a reservation");
+            heap.read(at.distance(*base), size)
+        }
+    }
+
+    /// What memory at `at` may be used for; `None` if nothing is mapped.
+    pub(crate) fn protection(&self, at: Address) -> Option<Protection> {
+        let state = self.state();
+        let (start, mapped) = state.mapped.range(..=at).next_back()?;
+        (at.distance(*start) < mapped.size).then_some(mapped.protection)
+    }
+
+    /// How many reservations, open files and views there are.
+    pub(crate) fn holdings(&self) -> (usize, usize, usize) {
+        let state = self.state();
+        (
+            state.reservations.len(),
+            state.files.values().filter(|file| file.open).count(),
+            state.views.len(),
+        )
+    }
+}
