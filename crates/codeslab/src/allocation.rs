@@ -165,21 +165,25 @@ impl InFlightAllocation {
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
     #[inline]
     pub fn finalize(self) -> Result<Allocation> {
-        // In pieces, so that what was just allocated need not go through memory to get here.
-        let Self {
-            allocation,
-            lent,
-            layout,
-        } = self;
+        let shared = self.allocation.tenant().shared();
         // An error drops the allocation, which takes everything back.
-        let shared = allocation.tenant().shared();
         shared.check_process()?;
-        let published = if shared.publishes_by_writing() {
-            allocation
+        if shared.publishes_by_writing() {
+            Ok(self.allocation.land())
         } else {
-            publish(allocation, lent, layout)?
-        };
-        Ok(published.land())
+            self.publish()
+        }
+    }
+
+    #[cold]
+    fn publish(self) -> Result<Allocation> {
+        let tenant = self.allocation.tenant();
+        tenant.publish(&self.lent)?;
+        let platform = tenant.shared().platform();
+        for range in tenant.executed(&self.layout) {
+            platform.synchronize_instructions(&[range]);
+        }
+        Ok(self.allocation.land())
     }
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
@@ -201,20 +205,6 @@ impl InFlightAllocation {
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
-}
-
-/// Publishes what takes more than having been written. Takes all by value: a reference would keep in memory what is not needed where
-/// nothing is left to do.
-#[cold]
-#[expect(clippy::needless_pass_by_value, reason = "see above")]
-fn publish(allocation: Flying, lent: Lent, layout: Layout) -> Result<Flying> {
-    let tenant = allocation.tenant();
-    tenant.publish(&lent)?;
-    let platform = tenant.shared().platform();
-    for range in tenant.executed(&layout) {
-        platform.synchronize_instructions(&[range]);
-    }
-    Ok(allocation)
 }
 
 /// An allocation that counts as in flight.
@@ -243,10 +233,17 @@ impl Flying {
 impl Drop for Flying {
     #[inline]
     fn drop(&mut self) {
-        if let Some(allocation) = &self.0 {
-            allocation.tenant.note_landed();
+        if let Some(allocation) = self.0.take() {
+            abandon(allocation);
         }
     }
+}
+
+/// Not inlined: this is in the way of every allocation, and few take it.
+#[inline(never)]
+fn abandon(allocation: Allocation) {
+    allocation.tenant.note_landed();
+    drop(allocation);
 }
 
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.

@@ -250,8 +250,13 @@ impl Shard {
             let landed = self.landed_here.load(Ordering::Relaxed);
             self.landed_here.store(landed + 1, Ordering::Release);
         } else {
-            self.landed_elsewhere.fetch_add(1, Ordering::Release);
+            self.note_landed_elsewhere();
         }
+    }
+
+    #[cold]
+    fn note_landed_elsewhere(&self) {
+        self.landed_elsewhere.fetch_add(1, Ordering::Release);
     }
 
     /// Takes back what begins at `starts` in the block of `head` the short way: see [`Shard::reuse`].

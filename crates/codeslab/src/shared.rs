@@ -128,8 +128,13 @@ impl Shared {
     pub(crate) fn is_forked(&self) -> bool {
         match self.mark {
             Some(mark) => mark.load(Ordering::Relaxed) != self.generation,
-            None => self.platform.generation() != self.generation,
+            None => self.is_of_another_generation(),
         }
+    }
+
+    #[cold]
+    fn is_of_another_generation(&self) -> bool {
+        self.platform.generation() != self.generation
     }
 
     #[inline]
