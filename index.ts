@@ -19,12 +19,14 @@ export {
   Section,
   type InFlight,
   type Published,
+  type PublishedBatch,
 } from './src/allocation.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
-export { CodeMemory, type CodeMemoryOptions } from './src/memory.ts'
+export { CodeMemory } from './src/memory.ts'
+export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
 export type { Protection } from './src/protection.ts'
 export type {
@@ -48,8 +50,11 @@ export type {
   CodeModel,
   CodeModelReach,
   Constants,
+  Found,
+  Grace,
   MemoryLayout,
   MemoryStats,
+  Quarantine,
   SlabLayout,
   SpanLayout,
   Writer,

@@ -40,11 +40,23 @@ export declare function closeMemory(handle: ExternalObject<MemoryHandle>): boole
 /** What a memory was opened with, after defaults, environment and probes. */
 export declare function configuration(handle: ExternalObject<MemoryHandle>): NativeConfiguration
 
+/** Has what was freed before `grace` was taken used again. */
+export declare function endGrace(handle: ExternalObject<MemoryHandle>, grace: bigint): void
+
 /** Publishes an allocation. */
 export declare function finalize(handle: ExternalObject<CodeHandle>): void
 
+/** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
+export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<ExternalObject<CodeHandle>>): void
+
+/** What an address lies in. */
+export declare function find(handle: ExternalObject<MemoryHandle>, address: bigint): NativeFound | null
+
 /** Frees an allocation or image: no call begins any more, and the memory goes when no call is running. */
 export declare function free(handle: ExternalObject<CodeHandle>): void
+
+/** Names what was freed until now. */
+export declare function grace(handle: ExternalObject<MemoryHandle>): bigint
 
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
@@ -95,6 +107,16 @@ export interface NativeConfiguration {
   reach: number
   writer: string
   constants: string
+  quarantine: string
+  maxCommitted?: number
+  maxMappings?: number
+}
+
+/** Bytes of an allocation or image that have one protection. */
+export interface NativeFound {
+  address: bigint
+  size: number
+  protection: string
 }
 
 /** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */
@@ -111,6 +133,17 @@ export interface NativeLinkOptions {
   processSymbols: boolean
   roots: Array<string>
   libraries: NativeInputs
+}
+
+/** What a memory is opened with. What is absent comes from the environment or has a default. */
+export interface NativeMemoryOptions {
+  blockSize?: number | undefined
+  codeModel?: string | undefined
+  writer?: string | undefined
+  constantsWithCode: boolean
+  quarantine: number
+  maxCommitted?: number | undefined
+  maxMappings?: number | undefined
 }
 
 /** A run of a block with one protection. */
@@ -134,6 +167,7 @@ export interface NativeStats {
   reservedBytes: number
   committedBytes: number
   usedBytes: number
+  quarantinedBytes: number
   mappings: number
   inFlight: number
   live: number
@@ -155,8 +189,8 @@ export interface NativeWriterStatus {
   unavailable?: string
 }
 
-/** Opens a memory. What is absent comes from the environment or has a default. */
-export declare function openMemory(blockSize: number | undefined | null, codeModel: string | undefined | null, writer: string | undefined | null, constantsWithCode: boolean): ExternalObject<MemoryHandle>
+/** Opens a memory. */
+export declare function openMemory(options: NativeMemoryOptions): ExternalObject<MemoryHandle>
 
 /** Opens the image that a token stands for. */
 export declare function openSharedImage(token: string): ExternalObject<CodeHandle>
@@ -172,6 +206,12 @@ export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 
 /** A token by which every thread of the process can open the same memory while somebody holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
+
+/** Makes a section smaller. */
+export declare function shrinkSection(handle: ExternalObject<CodeHandle>, section: number, size: number): void
+
+/** `in flight`, `finalized` or `abandoned`. */
+export declare function stage(handle: ExternalObject<CodeHandle>): string
 
 /** What a memory holds. */
 export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats

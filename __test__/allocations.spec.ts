@@ -205,6 +205,12 @@ test('a closed handle refuses everything, and what was made through it stays', t
   for (const action of [
     () => memory.stats(),
     () => memory.layout(),
+    () => memory.find(0n),
+    () => memory.grace(),
+    () => {
+      memory.endGrace(0n)
+    },
+    () => memory.finalizeAll([inFlight]),
     () => memory.share(),
     () => memory.allocate({ text: { protection: 'rx', size: 1 } }),
     () => memory.link([]),

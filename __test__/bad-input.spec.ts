@@ -166,8 +166,108 @@ test('options that cannot be are refused each by its code', t => {
   t.is(open({ codeModel: null }), 'ERR_INVALID_ARG_TYPE')
   t.is(open({ constants: 'elsewhere' }), 'ERR_INVALID_ARG_VALUE')
   t.is(open({ constants: 1 }), 'ERR_INVALID_ARG_TYPE')
+  t.is(open({ quarantine: 'on' }), 'ERR_INVALID_ARG_VALUE')
+  t.is(open({ quarantine: true }), 'ERR_INVALID_ARG_TYPE')
+  for (const limit of ['maxCommitted', 'maxMappings']) {
+    for (const value of [0, -1, 0.5, NaN, Infinity, 2 ** 53]) t.is(open({ [limit]: value }), 'ERR_OUT_OF_RANGE')
+    for (const value of [null, '1', 1n]) t.is(open({ [limit]: value }), 'ERR_INVALID_ARG_TYPE')
+    for (const value of [undefined, 1, 2 ** 53 - 1]) t.is(open({ [limit]: value }), 'nothing')
+  }
   for (const options of [null, 7, 'auto', []]) t.is(open(options), 'ERR_INVALID_ARG_TYPE')
   t.is(open({ writer: 'auto', blockSize: undefined, codeModel: 'large' }), 'nothing')
+})
+
+test('properties that are misspelt are refused, with those that there are', t => {
+  const memory = new CodeMemory()
+  const section = { protection: 'rx', size: 1 } as const
+  const place = (request: object, placement?: object) =>
+    memory.allocate({ text: { ...section, ...request } }, placement)
+  const graph = (part: object) =>
+    memory.link({ name: 'made.s', sections: [{ name: '.text', protection: 'rx', size: 1 }], ...part })
+  const text = { name: '.text', protection: 'rx', size: 8 }
+  const nodeStyle: object = { parameters: ['int32'] }
+  const refusals: [() => unknown, string][] = [
+    [
+      () => new CodeMemory({ blocksize: 2 ** 20 } as object),
+      "options cannot have a property 'blocksize'; it can have blockSize, codeModel, writer, constants, quarantine, " +
+        'maxCommitted, maxMappings',
+    ],
+    [
+      () => memory.link(object, { library: [] } as object),
+      "options cannot have a property 'library'; it can have externals, processSymbols, roots, libraries",
+    ],
+    [
+      () => memory.link({ name: 'a.o', bytes: object, roots: [] } as LinkInput),
+      "input cannot have a property 'roots'; it can have name, bytes",
+    ],
+    [
+      () => place({ alignment: 16 }),
+      "section text cannot have a property 'alignment'; it can have protection, size, bytes, align",
+    ],
+    [() => place({}, { whithin: [] }), "placement cannot have a property 'whithin'; it can have within, near"],
+    [
+      () => place({}, { within: [{ first: 0, last: 1, size: 2 }] }),
+      "within[0] cannot have a property 'size'; it can have first, last",
+    ],
+    [
+      () => place({}, { near: { address: 0, range: 1 } }),
+      "near cannot have a property 'range'; it can have address, reach",
+    ],
+    [
+      () => memory.link(object).function('f', nodeStyle),
+      "signature cannot have a property 'parameters'; it can have return, arguments",
+    ],
+    [() => graph({ symbol: [] }), "made.s cannot have a property 'symbol'; it can have name, sections, symbols"],
+    [
+      () => graph({ sections: [{ ...text, alignment: 4 }] }),
+      "section of made.s cannot have a property 'alignment'; it can have name, protection, align, bytes, size, relocations",
+    ],
+    [
+      () => graph({ symbols: [{ name: 'f', section: '.text', value: 4 }] }),
+      "symbol of made.s cannot have a property 'value'; it can have name, section, offset, address, size, binding",
+    ],
+    [
+      () =>
+        graph({ sections: [{ ...text, relocations: [{ offset: 0, type: 'R_X86_64_64', symbol: 'f', adend: 1 }] }] }),
+      "relocation of section .text cannot have a property 'adend'; it can have offset, type, symbol, addend",
+    ],
+  ]
+  for (const [action, message] of refusals) {
+    t.throws(action, { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message })
+  }
+})
+
+test('what is no address is not looked for', t => {
+  const memory = new CodeMemory()
+  const find = (address: unknown) => codeOf(() => memory.find(address as bigint))
+  for (const address of [undefined, null, '0x1000', {}]) t.is(find(address), 'ERR_INVALID_ARG_TYPE')
+  for (const address of [-1, 0.5, 2 ** 53, NaN, -1n, 2n ** 64n]) t.is(find(address), 'ERR_OUT_OF_RANGE')
+  for (const address of [0, 2n ** 64n - 1n]) t.is(find(address), 'nothing')
+})
+
+test('a batch of anything but allocations in flight, or of one twice, is refused, and they stay in flight', t => {
+  const memory = new CodeMemory()
+  const inFlight = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) } })
+  const finalize = (batch: unknown) => codeOf(() => memory.finalizeAll(batch as []))
+  for (const batch of [undefined, null, inFlight, [inFlight, undefined], [inFlight, {}], [inFlight, inFlight.text]]) {
+    t.is(finalize(batch), 'ERR_INVALID_ARG_TYPE')
+  }
+  t.is(finalize([inFlight, inFlight]), 'ERR_INVALID_ARG_VALUE')
+  t.is(memory.stats().inFlight, 1)
+  inFlight.abandon()
+  assertUnharmed(t, memory)
+})
+
+test('a grace that was never given does not end', t => {
+  const memory = new CodeMemory({ quarantine: 'trapping' })
+  const end = (grace: unknown) =>
+    codeOf(() => {
+      memory.endGrace(grace as bigint)
+    })
+  const given = memory.grace()
+  for (const grace of [undefined, null, 0, '0', {}]) t.is(end(grace), 'ERR_INVALID_ARG_TYPE')
+  for (const grace of [-1n, given + 1000n, 2n ** 64n]) t.is(end(grace), 'ERR_OUT_OF_RANGE')
+  t.is(end(given), 'nothing')
 })
 
 test('inputs and link options of wrong types are refused', t => {

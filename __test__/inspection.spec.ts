@@ -11,8 +11,12 @@ test('a memory shows its configuration and its stats', t => {
   t.regex(shown, /^CodeMemory \{/)
   for (const part of ['blockSize: 1048576', "codeModel: 'small'", 'live: 0', 'usedBytes: 0'])
     t.true(shown.includes(part), part)
+  t.false(shown.includes('maxCommitted'), 'nothing is said of limits that there are not')
   memory.dispose()
   t.regex(inspect(memory), /closed: true/)
+  const limited = inspect(new CodeMemory({ quarantine: 'trapping', maxCommitted: 2 ** 20, maxMappings: 32 }))
+  for (const part of ["quarantine: 'trapping'", 'maxCommitted: 1048576', 'maxMappings: 32'])
+    t.true(limited.includes(part), part)
 })
 
 test('allocations show their state and their sections with addresses in hexadecimal', t => {

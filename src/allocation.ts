@@ -2,22 +2,26 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkNumber, isCount, outOfRange, toBytes } from './checks.ts'
+import { checkNumber, invalidType, invalidValue, isCount, outOfRange, toBytes, toSize } from './checks.ts'
 import { checkConstruct, construct } from './construct.ts'
 import { CodeslabError } from './errors.ts'
 import { describe, region } from './inspect.ts'
 import type { Protection } from './protection.ts'
 import { typeNames, type NativeFunction, type Signature } from './signature.ts'
 
-/** What a section is, once it has been placed. */
+/** What a section is, once it has been placed. In flight, it may become smaller. */
 interface Place {
   readonly name: string
   readonly address: bigint
-  readonly size: number
+  size: number
   readonly protection: Protection
 }
 
 type CodeHandle = ReturnType<typeof native.allocate>
+type MemoryHandle = ReturnType<typeof native.openMemory>
+
+/** What is inside of an allocation in flight; `undefined` for anything else. */
+let inside: (value: unknown) => { handle: CodeHandle; places: readonly Place[] } | undefined
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -43,7 +47,13 @@ type CodeHandle = ReturnType<typeof native.allocate>
 export class InFlightAllocation<Names extends string = string> {
   readonly #handle: CodeHandle
   readonly #places: readonly Place[]
-  #state: 'in flight' | 'finalized' | 'abandoned' = 'in flight'
+
+  static {
+    inside = value =>
+      typeof value === 'object' && value !== null && #handle in value
+        ? { handle: value.#handle, places: value.#places }
+        : undefined
+  }
 
   private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
@@ -76,7 +86,6 @@ export class InFlightAllocation<Names extends string = string> {
    */
   finalize(): Published<Names> {
     native.finalize(this.#handle)
-    this.#state = 'finalized'
     return Allocation[construct](this.#handle, this.#places) as Published<Names>
   }
 
@@ -95,17 +104,16 @@ export class InFlightAllocation<Names extends string = string> {
    */
   abandon(): void {
     native.abandon(this.#handle)
-    this.#state = 'abandoned'
   }
 
   /** Abandons it, unless it was finalized or abandoned before. */
   [Symbol.dispose](): void {
-    if (this.#state === 'in flight') this.abandon()
+    if (native.stage(this.#handle) === 'in flight') this.abandon()
   }
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe(`InFlightAllocation (${this.#state})`, regions(this.#places), depth, options)
+    return describe(`InFlightAllocation (${native.stage(this.#handle)})`, regions(this.#places), depth, options)
   }
 }
 
@@ -125,12 +133,11 @@ export class InFlightAllocation<Names extends string = string> {
 export class InFlightSection {
   readonly #handle: CodeHandle
   readonly #index: number
+  readonly #place: Place
   /** Its name. */
   readonly name: string
   /** Where it will run or be read. */
   readonly address: bigint
-  /** How many bytes it has. */
-  readonly size: number
   /** What it may be used for once it is published. */
   readonly protection: Protection
 
@@ -138,15 +145,20 @@ export class InFlightSection {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
+    this.#place = place
     this.name = place.name
     this.address = place.address
-    this.size = place.size
     this.protection = place.protection
   }
 
   /** @internal */
   static [construct](handle: CodeHandle, index: number, place: Place): InFlightSection {
     return new InFlightSection(construct, handle, index, place)
+  }
+
+  /** How many bytes it has. */
+  get size(): number {
+    return this.#place.size
   }
 
   /**
@@ -168,6 +180,32 @@ export class InFlightSection {
    */
   write(bytes: ArrayBufferView | ArrayBuffer, offset = 0): void {
     native.writeSection(this.#handle, this.#index, toOffset(offset, this), toBytes(bytes, 'bytes'))
+  }
+
+  /**
+   * Makes it smaller: for a compiler that asks for as much as it may need and learns later how much it is. Its first `size`
+   * bytes stay, and so do all addresses.
+   *
+   * What is behind the last section of a protection is given back at once; other sections only become smaller.
+   *
+   * @param size - How many bytes it shall have: at least one, and not more than it has.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_OUT_OF_BOUNDS` if it would become larger, `ERR_CODESLAB_INVALID_SIZE`,
+   * `ERR_CODESLAB_FINALIZED` or `ERR_CODESLAB_ABANDONED` if it is too late.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const inFlight = memory.allocate({ text: { protection: 'rx', size: 4096 } })
+   * inFlight.text.write(Uint8Array.of(0x8d, 0x04, 0x37, 0xc3)) // lea eax, [rdi + rsi]; ret
+   * inFlight.text.shrink(4)
+   * memory.stats().usedBytes // 16
+   * ```
+   */
+  shrink(size: number): void {
+    const bytes = toSize(size, this.name)
+    native.shrinkSection(this.#handle, this.#index, bytes)
+    this.#place.size = bytes
   }
 
   /** @internal */
@@ -342,6 +380,46 @@ export type InFlight<Names extends string> = InFlightAllocation<Names> & Readonl
  * @category Memory
  */
 export type Published<Names extends string> = Allocation & Readonly<Record<Names, Section>>
+
+/**
+ * What {@link CodeMemory.finalizeAll} makes of a batch: the published allocation of each, in the same order.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type InFlight, type PublishedBatch } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const batch: InFlight<'text'>[] = [memory.allocate({ text: { protection: 'rx', size: 64 } })]
+ * const published: PublishedBatch<typeof batch> = memory.finalizeAll(batch)
+ * ```
+ *
+ * @category Memory
+ */
+export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> = {
+  -readonly [Index in keyof Batch]: Batch[Index] extends InFlightAllocation<infer Names> ? Published<Names> : never
+}
+
+/**
+ * Publishes what is in flight: see {@link CodeMemory.finalizeAll}.
+ *
+ * @internal
+ */
+export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Allocation[] {
+  if (!Array.isArray(batch)) throw invalidType('batch', 'an array', batch)
+  const seen = new Set<unknown>()
+  const members = batch.map((value: unknown, index) => {
+    const name = `batch[${String(index)}]`
+    const member = inside(value)
+    if (member === undefined) throw invalidType(name, 'an allocation in flight', value)
+    if (seen.size === seen.add(value).size) throw invalidValue(name, 'there once only', value)
+    return member
+  })
+  native.finalizeAll(
+    memory,
+    members.map(({ handle }) => handle),
+  )
+  return members.map(({ handle, places }) => Allocation[construct](handle, places))
+}
 
 /**
  * Names that a section cannot have, because the property of that name means something else. `then` would make `await` call

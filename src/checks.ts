@@ -38,6 +38,22 @@ export function checkObject(value: unknown, name: string): asserts value is obje
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value)
 }
 
+/** The properties of a type. TypeScript sees to it that none is missing, and that there is no other. */
+export function names<T>(properties: Readonly<Record<keyof T, true>>): ReadonlySet<string> {
+  return new Set(Object.keys(properties))
+}
+
+/** An object with no properties but these: one that is misspelt would be ignored otherwise. */
+export function checkShape(value: unknown, name: string, known: ReadonlySet<string>): asserts value is object {
+  checkObject(value, name)
+  for (const key of Object.keys(value)) if (!known.has(key)) throw unknownKey(key, name, known)
+}
+
+function unknownKey(key: string, name: string, known: ReadonlySet<string>): TypeError {
+  const message = `${name} cannot have a property ${inspect(key)}; it can have ${[...known].join(', ')}`
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
+}
+
 /** A string. */
 export function checkString(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw invalidType(name, 'a string', value)
@@ -78,6 +94,14 @@ export function isCount(value: number): boolean {
 export function toCount(value: unknown, name: string): number {
   checkNumber(value, name)
   if (!isCount(value)) throw outOfRange(name, 'a whole number that is not negative', value)
+  return value
+}
+
+/** A limit: a whole number above zero, or none. */
+export function toLimit(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined
+  checkNumber(value, name)
+  if (!isCount(value) || value === 0) throw outOfRange(name, 'a safe integer above zero', value)
   return value
 }
 

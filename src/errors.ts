@@ -7,8 +7,9 @@ import { hexadecimal } from './inspect.ts'
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
- * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
- * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
+ * Three of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port,
+ * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run, and
+ * `ERR_CODESLAB_STALE_HANDLE` where allocations are named by numbers, as they can be in Rust.
  *
  * @example
  * ```ts
@@ -27,6 +28,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_ADDRESS_SPACE_LIMIT'
   /** A handle to a memory was used after it was disposed of. */
   | 'ERR_CODESLAB_CLOSED'
+  /** The memory may not commit that many bytes (option `maxCommitted`). */
+  | 'ERR_CODESLAB_COMMIT_BUDGET'
   /** No place reaches two symbols that the code refers to directly. */
   | 'ERR_CODESLAB_CONFLICTING_SYMBOLS'
   /** No address lies in all windows of a placement. */
@@ -65,6 +68,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_INVALID_SIZE'
   /** An object or archive contradicts itself or ends too early. */
   | 'ERR_CODESLAB_MALFORMED'
+  /** The memory may not have that many mappings (option `maxMappings`). */
+  | 'ERR_CODESLAB_MAPPING_BUDGET'
   /** Something to be called is not code. */
   | 'ERR_CODESLAB_NOT_EXECUTABLE'
   /** An ELF file is an executable, a shared library or a core dump. */
@@ -77,6 +82,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_OUT_OF_REACH'
   /** A value does not fit the field that a relocation fills. */
   | 'ERR_CODESLAB_OVERFLOW'
+  /** A number stands for no allocation any more. */
+  | 'ERR_CODESLAB_STALE_HANDLE'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
   /** An archive names its members but does not hold them. */

@@ -1,6 +1,16 @@
 /** Graphs: what an assembler or compiler written in JavaScript hands to the linker. */
 
-import { checkObject, checkString, choose, invalidType, outOfRange, toAddress, toBytes, toCount } from './checks.ts'
+import {
+  checkShape,
+  checkString,
+  choose,
+  invalidType,
+  names,
+  outOfRange,
+  toAddress,
+  toBytes,
+  toCount,
+} from './checks.ts'
 import { CodeslabError } from './errors.ts'
 import { protections, type Protection } from './protection.ts'
 
@@ -137,6 +147,25 @@ export interface GraphRelocation {
  */
 export type RelocationType = `R_X86_64_${string}` | `R_AARCH64_${string}` | `R_RISCV_${string}`
 
+const graphNames = names<Graph>({ name: true, sections: true, symbols: true })
+const sectionNames = names<GraphSection>({
+  name: true,
+  protection: true,
+  align: true,
+  bytes: true,
+  size: true,
+  relocations: true,
+})
+const symbolNames = names<GraphSymbol>({
+  name: true,
+  section: true,
+  offset: true,
+  address: true,
+  size: true,
+  binding: true,
+})
+const relocationNames = names<GraphRelocation>({ offset: true, type: true, symbol: true, addend: true })
+
 /** As `graph.rs` numbers them. */
 const bindings = new Map<unknown, number>([
   [undefined, 0],
@@ -177,6 +206,7 @@ class Encoder {
   }
 
   encode(): Uint8Array {
+    checkShape(this.#graph, this.#name, graphNames)
     const { sections, symbols = [] } = this.#graph
     if (!Array.isArray(sections)) throw invalidType(`sections of ${this.#name}`, 'an array', sections)
     if (!Array.isArray(symbols)) throw invalidType(`symbols of ${this.#name}`, 'an array', symbols)
@@ -193,7 +223,7 @@ class Encoder {
   }
 
   #section(section: GraphSection): void {
-    checkObject(section, `section of ${this.#name}`)
+    checkShape(section, `section of ${this.#name}`, sectionNames)
     const { name, protection, bytes, size } = section
     checkString(name, `name of a section of ${this.#name}`)
     if (this.#sections.has(name)) throw this.#contradiction('two sections have this name', { section: name })
@@ -215,7 +245,7 @@ class Encoder {
   }
 
   #define(symbol: GraphSymbol): void {
-    checkObject(symbol, `symbol of ${this.#name}`)
+    checkShape(symbol, `symbol of ${this.#name}`, symbolNames)
     const { name, section, address, offset = 0, size = 0, binding } = symbol
     checkString(name, `name of a symbol of ${this.#name}`)
     if (this.#symbols.has(name)) throw this.#contradiction('two symbols have this name', { symbol: name })
@@ -269,7 +299,7 @@ class Encoder {
     if (!Array.isArray(relocations)) throw invalidType(`relocations of section ${name}`, 'an array', relocations)
     return (relocations as readonly GraphRelocation[]).map(relocation => {
       const where = `of a relocation of section ${name}`
-      checkObject(relocation, `relocation of section ${name}`)
+      checkShape(relocation, `relocation of section ${name}`, relocationNames)
       checkString(relocation.type, `type ${where}`)
       checkString(relocation.symbol, `symbol ${where}`)
       const offset = toCount(relocation.offset, `offset ${where}`)

@@ -38,6 +38,7 @@ export function describe(
   options: InspectOptionsStylized,
 ): string {
   if (depth < 0) return options.stylize(`[${name}]`, 'special')
-  const shown = Object.entries(fields).map(([key, value]) => [key, hexadecimal(value)])
+  const known = Object.entries(fields).filter(([, value]) => value !== undefined)
+  const shown = known.map(([key, value]) => [key, hexadecimal(value)])
   return `${name} ${inspect(Object.fromEntries(shown), { ...options, depth: options.depth ?? null })}`
 }

@@ -1,7 +1,17 @@
 /** What can be linked, and how. */
 
 import type { NativeInputs, NativeLinkOptions } from '#native'
-import { checkBoolean, checkObject, checkString, checkStrings, invalidType, toAddress, toBytes } from './checks.ts'
+import {
+  checkBoolean,
+  checkObject,
+  checkShape,
+  checkString,
+  checkStrings,
+  invalidType,
+  names,
+  toAddress,
+  toBytes,
+} from './checks.ts'
 import { encodeGraph, type Graph } from './graph.ts'
 import type { NativeFunctionLike } from './signature.ts'
 
@@ -84,6 +94,9 @@ export interface LinkOptions {
   readonly libraries?: readonly LinkInput[]
 }
 
+const inputNames = names<NamedInput>({ name: true, bytes: true })
+const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
+
 /**
  * Inputs as native code takes them.
  *
@@ -112,6 +125,7 @@ function encodeInput(input: LinkInput, what: string): { name: string; bytes: Uin
   const { name = what } = input
   checkString(name, `name of ${what}`)
   if ('sections' in input) return { name, bytes: encodeGraph(input, name), graph: true }
+  checkShape(input, what, inputNames)
   if (!('bytes' in input)) throw invalidType(what, 'bytes, an object with name and bytes, or a graph', input)
   return { name, bytes: toBytes(input.bytes, `bytes of ${what}`), graph: false }
 }
@@ -122,7 +136,7 @@ function encodeInput(input: LinkInput, what: string): { name: string; bytes: Uin
  * @internal
  */
 export function encodeOptions(options: LinkOptions): NativeLinkOptions {
-  checkObject(options, 'options')
+  checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
   checkBoolean(processSymbols, 'processSymbols')
   checkStrings(roots, 'roots')

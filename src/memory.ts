@@ -2,44 +2,28 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { InFlightAllocation, type InFlight } from './allocation.ts'
-import { checkNumber, checkObject, checkString, choose, isCount } from './checks.ts'
+import { finalizeAll, InFlightAllocation, type InFlight, type PublishedBatch } from './allocation.ts'
+import { checkString, invalidType, outOfRange, toAddress } from './checks.ts'
 import { construct } from './construct.ts'
-import { CodeslabError } from './errors.ts'
 import { Image } from './image.ts'
 import { describe } from './inspect.ts'
 import { encodeInputs, encodeOptions, type LinkInput, type LinkOptions } from './link.ts'
+import { encodeMemoryOptions, type CodeMemoryOptions } from './options.ts'
 import { exchange, toRequests, toWindows, type Placement, type SectionRequest } from './request.ts'
-import type { Capabilities, CodeModel, Constants, MemoryLayout, MemoryStats, Writer, WriterStatus } from './stats.ts'
+import type {
+  Capabilities,
+  CodeModel,
+  Constants,
+  Found,
+  Grace,
+  MemoryLayout,
+  MemoryStats,
+  Quarantine,
+  Writer,
+  WriterStatus,
+} from './stats.ts'
 
 type MemoryHandle = ReturnType<typeof native.openMemory>
-
-/**
- * What a memory is opened with. Everything has a default.
- *
- * @example
- * ```ts
- * import { CodeMemory, type CodeMemoryOptions } from 'codeslab'
- *
- * const options: CodeMemoryOptions = { blockSize: 64 * 2 ** 20, writer: 'dual-mapping' }
- * const memory = new CodeMemory(options)
- * ```
- *
- * @category Memory
- */
-export interface CodeMemoryOptions {
-  /**
-   * Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model. Default:
-   * 2 to the power of the environment variable `CODESLAB_BLOCK_SIZE`, else 16 MiB.
-   */
-  readonly blockSize?: number | undefined
-  /** What the code assumes about distances. Default: `'small'`, as compilers do. */
-  readonly codeModel?: CodeModel | undefined
-  /** How code is written. Default: `'auto'`, which means the environment variable `CODESLAB_WRITER`, else the first that works. */
-  readonly writer?: Writer | 'auto' | undefined
-  /** Where constants go. Default: `'separate'`. */
-  readonly constants?: Constants | undefined
-}
 
 /** The handle of a memory that exists, in the place of options. */
 class Opened {
@@ -96,13 +80,20 @@ export class CodeMemory {
   readonly writer: Writer
   /** Where constants go. */
   readonly constants: Constants
+  /** What becomes of freed memory before it is used again. */
+  readonly quarantine: Quarantine
+  /** Bytes that may be committed at most; `undefined` if only the system limits them. */
+  readonly maxCommitted: number | undefined
+  /** Mappings that there may be at most; `undefined` if only the system limits them. */
+  readonly maxMappings: number | undefined
 
   /**
    * Opens a memory of its own.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_INVALID_BLOCK_SIZE`, `ERR_CODESLAB_UNSUPPORTED_CODE_MODEL`,
    * `ERR_CODESLAB_WRITER_UNAVAILABLE`, `ERR_CODESLAB_INVALID_ENVIRONMENT` or `ERR_CODESLAB_UNSUPPORTED_PLATFORM`. `TypeError`
-   * with `ERR_INVALID_ARG_TYPE` for options of a wrong type.
+   * with `ERR_INVALID_ARG_TYPE` for options of a wrong type, or `ERR_INVALID_ARG_VALUE` for options that there are not.
+   * `RangeError` with `ERR_OUT_OF_RANGE` for a limit that is not a safe integer above zero.
    * @example
    * ```ts
    * import { CodeMemory } from 'codeslab'
@@ -112,13 +103,16 @@ export class CodeMemory {
    * ```
    */
   constructor(options: CodeMemoryOptions = {}) {
-    this.#handle = options instanceof Opened ? options.handle : open(options)
+    this.#handle = options instanceof Opened ? options.handle : native.openMemory(encodeMemoryOptions(options))
     const resolved = native.configuration(this.#handle)
     this.blockSize = resolved.blockSize
     this.codeModel = resolved.codeModel as CodeModel
     this.reach = resolved.reach
     this.writer = resolved.writer as Writer
     this.constants = resolved.constants as Constants
+    this.quarantine = resolved.quarantine as Quarantine
+    this.maxCommitted = resolved.maxCommitted
+    this.maxMappings = resolved.maxMappings
   }
 
   /**
@@ -172,6 +166,7 @@ export class CodeMemory {
    * - `ERR_CODESLAB_TOO_LARGE`, `ERR_CODESLAB_CONFLICTING_WINDOWS` or `ERR_CODESLAB_OUT_OF_REACH` if there cannot be such a
    *   place, or none is free;
    * - the code of the limit that the system met, such as `ERR_CODESLAB_TOO_MANY_MAPPINGS`;
+   * - `ERR_CODESLAB_COMMIT_BUDGET` or `ERR_CODESLAB_MAPPING_BUDGET` if it would take more than this memory may have;
    * - `ERR_CODESLAB_CLOSED` if this handle was disposed of.
    * @example
    * ```ts
@@ -201,6 +196,36 @@ export class CodeMemory {
       protection,
     }))
     return InFlightAllocation[construct](handle, places) as InFlight<Names>
+  }
+
+  /**
+   * Publishes many allocations at once: as {@link InFlightAllocation.finalize} for each, but all processors are made to notice
+   * once and not every time.
+   *
+   * @param batch - Allocations in flight, each of them once.
+   * @returns The published allocations in the same order.
+   * @throws {@link CodeslabError} with
+   * - `ERR_CODESLAB_FINALIZED` or `ERR_CODESLAB_ABANDONED` if one is not in flight any more. The others stay as they are then;
+   * - the code of the limit that the system met. All of them are abandoned then;
+   * - `ERR_CODESLAB_CLOSED` if this handle was disposed of.
+   *
+   * `TypeError` with `ERR_INVALID_ARG_TYPE` for something else than allocations in flight, or `ERR_INVALID_ARG_VALUE` if one is
+   * there twice.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const place = (...code: number[]) => memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(code) } })
+   * const [one, two] = memory.finalizeAll([
+   *   place(0xb8, 1, 0, 0, 0, 0xc3), // mov eax, 1; ret
+   *   place(0xb8, 2, 0, 0, 0, 0xc3), // mov eax, 2; ret
+   * ])
+   * one.text.function({ return: 'int32' })() + two.text.function({ return: 'int32' })() // 3
+   * ```
+   */
+  finalizeAll<const Batch extends readonly InFlightAllocation<never>[]>(batch: Batch): PublishedBatch<Batch> {
+    return finalizeAll(this.#handle, batch) as PublishedBatch<Batch>
   }
 
   /**
@@ -274,6 +299,73 @@ export class CodeMemory {
   }
 
   /**
+   * What an address lies in: whose code a program counter or a return address is in, say.
+   *
+   * Any address of an allocation or image will do that is neither freed nor given up, in whichever thread it was made; with the
+   * option `quarantine: 'intact'`, of what is freed as well until its grace ends, because somebody may be in it. It takes no lock,
+   * so it waits for nobody. While that very allocation is made or freed, either answer may come.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` or `RangeError` with
+   * `ERR_OUT_OF_RANGE` for what is no address.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const { text } = memory.allocate({ text: { protection: 'rx', size: 100 } }).finalize()
+   * memory.find(text.address + 50n) // { address: text.address, size: 112, protection: 'rx' }
+   * memory.find(0n) // undefined
+   * ```
+   */
+  find(address: bigint | number): Found | undefined {
+    return (native.find(this.#handle, toAddress(address, 'address')) as Found | null) ?? undefined
+  }
+
+  /**
+   * Names everything that was freed until now. With the option `quarantine`, none of it is used again before
+   * {@link CodeMemory.endGrace}.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory({ quarantine: 'intact' })
+   * const allocation = memory.allocate({ text: { protection: 'rx', size: 64 } }).finalize()
+   * allocation.free() // No JavaScript calls it any more, but native code may still be in it.
+   * const grace = memory.grace()
+   * memory.stats().quarantinedBytes // 64
+   * // … once all native code has been where it is in no such code …
+   * memory.endGrace(grace)
+   * memory.stats().quarantinedBytes // 0
+   * ```
+   */
+  grace(): Grace {
+    return native.grace(this.#handle)
+  }
+
+  /**
+   * Says that nobody uses any more what was freed before `grace` was taken, or before an earlier one. Its space is used again.
+   *
+   * @param grace - What {@link CodeMemory.grace} gave, in any thread that has this memory open.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` for what is no bigint,
+   * `RangeError` with `ERR_OUT_OF_RANGE` for one that this memory has not given yet.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory({ quarantine: 'trapping' })
+   * memory.endGrace(memory.grace())
+   * ```
+   */
+  endGrace(grace: Grace): void {
+    if (typeof (grace as unknown) !== 'bigint') throw invalidType('grace', 'a bigint', grace)
+    // The next one is beyond all that were given.
+    if (grace < 0n || grace >= native.grace(this.#handle)) throw outOfRange('grace', 'what grace() gave', grace)
+    native.endGrace(this.#handle, grace)
+  }
+
+  /**
    * What it holds now, whichever thread allocated it.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
@@ -328,33 +420,9 @@ export class CodeMemory {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { blockSize, codeModel, writer, constants } = this
-    const configuration = { blockSize, codeModel, writer, constants }
+    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = this
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }
-}
-
-/** Whether constants go with the code. */
-const placements = new Map<unknown, boolean>([
-  [undefined, false],
-  ['separate', false],
-  ['with-code', true],
-])
-
-function open(options: CodeMemoryOptions): MemoryHandle {
-  checkObject(options, 'options')
-  const { blockSize, codeModel, writer, constants } = options
-  if (codeModel !== undefined) checkString(codeModel, 'codeModel')
-  if (writer !== undefined) checkString(writer, 'writer')
-  const withCode = choose(constants, 'constants', placements)
-  return native.openMemory(checkBlockSize(blockSize), codeModel, writer === 'auto' ? undefined : writer, withCode)
-}
-
-function checkBlockSize(size: unknown): number | undefined {
-  if (size === undefined) return undefined
-  checkNumber(size, 'blockSize')
-  if (isCount(size)) return size
-  const message = `block size ${String(size)} is not a power of two`
-  throw new CodeslabError('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
 }

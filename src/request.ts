@@ -4,9 +4,11 @@ import { isReserved } from './allocation.ts'
 import {
   checkNumber,
   checkObject,
+  checkShape,
   choose,
   invalidType,
   isCount,
+  names,
   outOfRange,
   toAddress,
   toAlign,
@@ -110,6 +112,11 @@ export interface Request {
   readonly align: number
 }
 
+const sectionNames = names<SectionRequest>({ protection: true, size: true, bytes: true, align: true })
+const placementNames = names<Placement>({ within: true, near: true })
+const windowNames = names<AddressWindow>({ first: true, last: true })
+const neighbourhoodNames = names<Neighbourhood>({ address: true, reach: true })
+
 /**
  * Sections, checked.
  *
@@ -121,7 +128,7 @@ export function toRequests(sections: Readonly<Record<string, SectionRequest>>): 
 }
 
 function toRequest(name: string, section: SectionRequest): Request {
-  checkObject(section, `section ${name}`)
+  checkShape(section, `section ${name}`, sectionNames)
   if (isReserved(name)) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw new CodeslabError('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
@@ -171,7 +178,7 @@ const LAST = 2n ** 64n - 1n
  */
 export function toWindows(placement: Placement | undefined, reach: number): BigUint64Array {
   if (placement === undefined) return NO_WINDOWS
-  checkObject(placement, 'placement')
+  checkShape(placement, 'placement', placementNames)
   const { within = [], near } = placement
   if (!Array.isArray(within)) throw invalidType('within', 'an array', within)
   const windows = within.flatMap((window: AddressWindow, index) => toWindow(window, `within[${String(index)}]`))
@@ -179,7 +186,7 @@ export function toWindows(placement: Placement | undefined, reach: number): BigU
 }
 
 function toWindow(window: AddressWindow, name: string): [bigint, bigint] {
-  checkObject(window, name)
+  checkShape(window, name, windowNames)
   const first = toAddress(window.first, `${name}.first`)
   const last = toAddress(window.last, `${name}.last`)
   if (first > last) throw outOfRange(`${name}.last`, 'at least first', window.last)
@@ -188,10 +195,16 @@ function toWindow(window: AddressWindow, name: string): [bigint, bigint] {
 
 /** The window in which everything is near an address. */
 function around(near: bigint | number | Neighbourhood, usual: number): [bigint, bigint] {
-  const { address, reach = usual } = typeof near === 'object' && (near as unknown) ? near : { address: near as bigint }
+  const { address, reach = usual } = isNeighbourhood(near) ? near : { address: near }
   const center = toAddress(address, 'near')
   checkNumber(reach, 'reach')
   if (!isCount(reach) && reach !== Infinity) throw outOfRange('reach', 'a whole number that is not negative', reach)
   const span = reach === Infinity ? LAST : BigInt(reach)
   return [center > span ? center - span : 0n, center + span < LAST ? center + span : LAST]
+}
+
+function isNeighbourhood(near: bigint | number | Neighbourhood): near is Neighbourhood {
+  if (typeof near !== 'object' || (near as unknown) === null) return false
+  checkShape(near, 'near', neighbourhoodNames)
+  return true
 }

@@ -59,6 +59,66 @@ export type CodeModel = 'tiny' | 'small' | 'medium' | 'large'
 export type Constants = 'separate' | 'with-code'
 
 /**
+ * What becomes of freed memory before it is used again. JavaScript functions throw once their code is freed, and code that
+ * they are running is freed when they return, so this is for those that codeslab does not see: native code that keeps an address of
+ * code, or runs in threads of its own.
+ *
+ * - `'off'`: it may be used again at once.
+ * - `'trapping'`: code traps at once, and its place is not used again before {@link CodeMemory.endGrace}: who still calls it does
+ *   not end up in other code.
+ * - `'intact'`: it stays as it is until then: threads may still be in it.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const memory = new CodeMemory({ quarantine: 'intact' })
+ * ```
+ *
+ * @category Memory
+ */
+export type Quarantine = 'off' | 'trapping' | 'intact'
+
+/**
+ * A moment in the life of a memory: what {@link CodeMemory.grace} gives. It is a number, so it can be sent to another thread,
+ * and a later one is greater.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type Grace } from 'codeslab'
+ *
+ * const memory = new CodeMemory({ quarantine: 'trapping' })
+ * const grace: Grace = memory.grace()
+ * ```
+ *
+ * @category Memory
+ */
+export type Grace = bigint
+
+/**
+ * What an address lies in: all sections of one allocation or image that have one protection.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type Found } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const isCode = (found: Found | undefined): boolean => found?.protection === 'rx'
+ * isCode(memory.find(0x7f00_0000_1000n))
+ * ```
+ *
+ * @category Introspection
+ */
+export interface Found {
+  /** Where the first of these sections begins. */
+  readonly address: bigint
+  /** How many bytes they have together, rounding included. */
+  readonly size: number
+  /** What they may be used for. Constants that lie with code are code. */
+  readonly protection: Protection
+}
+
+/**
  * What a memory holds, in one instant.
  *
  * @example
@@ -81,6 +141,8 @@ export interface MemoryStats {
   readonly committedBytes: number
   /** Bytes of it that in-flight and published allocations occupy, alignment included. */
   readonly usedBytes: number
+  /** Bytes that are freed and wait for the end of their grace: see {@link CodeMemory.endGrace}. */
+  readonly quarantinedBytes: number
   /** Mappings that the system keeps for this memory, writable views included. */
   readonly mappings: number
   /** Allocations that are being written. */

@@ -86,6 +86,21 @@ pub fn write_section(
     handle.write(write).or_throw(env)
 }
 
+/// Makes a section smaller.
+#[napi]
+pub fn shrink_section(
+    env: Env,
+    handle: &External<CodeHandle>,
+    section: u32,
+    size: f64,
+) -> napi::Result<()> {
+    let shrink = |writing: &mut Writing| {
+        let section = writing.sections[section as usize];
+        Ok(writing.allocation.shrink(section, size as u64)?)
+    };
+    handle.write(shrink).or_throw(env)
+}
+
 /// Publishes an allocation.
 #[napi]
 pub fn finalize(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
@@ -93,6 +108,34 @@ pub fn finalize(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
     let allocation = allocation.finalize().or_throw(env)?;
     handle.publish(Published::new(Content::Allocation(allocation)));
     Ok(())
+}
+
+/// Publishes allocations, all of them or none. One that is not in flight is refused before any is taken.
+#[napi]
+pub fn finalize_all(
+    env: Env,
+    memory: &External<MemoryHandle>,
+    batch: Vec<&External<CodeHandle>>,
+) -> napi::Result<()> {
+    let finalize = || {
+        let opened = memory.open()?;
+        batch
+            .iter()
+            .try_for_each(|handle| handle.write(|_| Ok(())))?;
+        let in_flight = batch.iter().map(|handle| handle.take());
+        let in_flight = in_flight.collect::<Result<Vec<_>>>()?;
+        Ok::<_, Error>(opened.memory.finalize_all(in_flight)?)
+    };
+    for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
+        handle.publish(Published::new(Content::Allocation(allocation)));
+    }
+    Ok(())
+}
+
+/// `in flight`, `finalized` or `abandoned`.
+#[napi]
+pub fn stage(handle: &External<CodeHandle>) -> &'static str {
+    handle.stage()
 }
 
 /// Gives an allocation back unpublished.

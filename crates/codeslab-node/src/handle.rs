@@ -37,6 +37,15 @@ impl From<Arc<Published>> for CodeHandle {
 }
 
 impl CodeHandle {
+    /// What can be done with it.
+    pub(crate) fn stage(&self) -> &'static str {
+        match *self.0.borrow() {
+            Stage::Writing(_) => "in flight",
+            Stage::Published(_) => "finalized",
+            Stage::Abandoned => "abandoned",
+        }
+    }
+
     /// Writes to an allocation in flight.
     pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
         match &mut *self.0.borrow_mut() {

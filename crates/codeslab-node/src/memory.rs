@@ -3,7 +3,9 @@
 use crate::error::{Error, Result};
 use crate::registry::{self, Opened, Shared, Token};
 use crate::throw::OrThrow;
-use codeslab::{CodeMemory, CodeModel, Constants, Options, Reach, Writer};
+use codeslab::{
+    Address, CodeMemory, CodeModel, Constants, Found, Grace, Options, Quarantine, Reach, Writer,
+};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, External};
 use napi_derive::napi;
@@ -24,30 +26,53 @@ impl MemoryHandle {
     }
 }
 
-/// Opens a memory. What is absent comes from the environment or has a default.
-#[napi]
-pub fn open_memory(
-    env: Env,
-    block_size: Option<f64>,
-    code_model: Option<String>,
-    writer: Option<String>,
-    constants_with_code: bool,
-) -> napi::Result<External<MemoryHandle>> {
-    let open = || {
-        let options = Options {
-            block_size: block_size.map(|bytes| bytes as u64),
-            code_model: code_model.map_or(Ok(CodeModel::default()), code_model_named)?,
-            writer: writer.map(writer_named).transpose()?,
-            constants: if constants_with_code {
+/// What a memory is opened with. What is absent comes from the environment or has a default.
+#[napi(object, object_to_js = false)]
+pub struct NativeMemoryOptions {
+    #[napi(ts_type = "number | undefined")]
+    pub block_size: Option<f64>,
+    #[napi(ts_type = "string | undefined")]
+    pub code_model: Option<String>,
+    #[napi(ts_type = "string | undefined")]
+    pub writer: Option<String>,
+    pub constants_with_code: bool,
+    pub quarantine: u32,
+    #[napi(ts_type = "number | undefined")]
+    pub max_committed: Option<f64>,
+    #[napi(ts_type = "number | undefined")]
+    pub max_mappings: Option<f64>,
+}
+
+/// In the order in which TypeScript numbers them.
+const QUARANTINES: [Quarantine; 3] = [Quarantine::Off, Quarantine::Trapping, Quarantine::Intact];
+
+impl NativeMemoryOptions {
+    fn resolve(self) -> Result<Options> {
+        let bytes = |bytes: f64| bytes as u64;
+        Ok(Options {
+            block_size: self.block_size.map(bytes),
+            code_model: self
+                .code_model
+                .map_or(Ok(CodeModel::default()), code_model_named)?,
+            writer: self.writer.map(writer_named).transpose()?,
+            constants: if self.constants_with_code {
                 Constants::WithCode
             } else {
                 Constants::Separate
             },
-            ..Options::default()
-        };
-        let options = options.or_environment(|variable| std::env::var(variable).ok())?;
+            quarantine: QUARANTINES[self.quarantine as usize % QUARANTINES.len()],
+            max_committed: self.max_committed.map(bytes),
+            max_mappings: self.max_mappings.map(bytes),
+        })
+    }
+}
+
+/// Opens a memory.
+#[napi]
+pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<External<MemoryHandle>> {
+    let open = || {
         Ok::<_, Error>(Opened {
-            memory: CodeMemory::new(options)?,
+            memory: CodeMemory::new(options.resolve()?)?,
             token: OnceLock::new(),
         })
     };
@@ -101,6 +126,9 @@ pub struct NativeConfiguration {
     pub reach: f64,
     pub writer: &'static str,
     pub constants: &'static str,
+    pub quarantine: &'static str,
+    pub max_committed: Option<f64>,
+    pub max_mappings: Option<f64>,
 }
 
 /// What a memory was opened with, after defaults, environment and probes.
@@ -119,6 +147,9 @@ pub fn configuration(
             Constants::Separate => "separate",
             Constants::WithCode => "with-code",
         },
+        quarantine: configuration.quarantine.name(),
+        max_committed: configuration.max_committed.map(count),
+        max_mappings: configuration.max_mappings.map(count),
     })
 }
 
@@ -130,6 +161,7 @@ pub struct NativeStats {
     pub reserved_bytes: f64,
     pub committed_bytes: f64,
     pub used_bytes: f64,
+    pub quarantined_bytes: f64,
     pub mappings: f64,
     pub in_flight: f64,
     pub live: f64,
@@ -143,6 +175,53 @@ pub fn trim(env: Env, handle: &External<MemoryHandle>) -> napi::Result<()> {
     Ok(())
 }
 
+/// Names what was freed until now.
+#[napi]
+pub fn grace(env: Env, handle: &External<MemoryHandle>) -> napi::Result<BigInt> {
+    let grace = handle.open().or_throw(env)?.memory.grace();
+    Ok(grace.value().into())
+}
+
+/// Has what was freed before `grace` was taken used again.
+#[napi]
+pub fn end_grace(env: Env, handle: &External<MemoryHandle>, grace: BigInt) -> napi::Result<()> {
+    let opened = handle.open().or_throw(env)?;
+    opened
+        .memory
+        .end_grace(Grace::from_value(grace.get_u64().1));
+    Ok(())
+}
+
+/// Bytes of an allocation or image that have one protection.
+#[napi(object, object_from_js = false)]
+pub struct NativeFound {
+    pub address: BigInt,
+    pub size: f64,
+    pub protection: &'static str,
+}
+
+impl From<Found> for NativeFound {
+    fn from(found: Found) -> Self {
+        Self {
+            address: found.address.value().into(),
+            size: count(found.size),
+            protection: found.protection.name(),
+        }
+    }
+}
+
+/// What an address lies in.
+#[napi]
+pub fn find(
+    env: Env,
+    handle: &External<MemoryHandle>,
+    address: BigInt,
+) -> napi::Result<Option<NativeFound>> {
+    let opened = handle.open().or_throw(env)?;
+    let found = opened.memory.find(Address::new(address.get_u64().1));
+    Ok(found.map(NativeFound::from))
+}
+
 /// What a memory holds.
 #[napi]
 pub fn stats(env: Env, handle: &External<MemoryHandle>) -> napi::Result<NativeStats> {
@@ -153,6 +232,7 @@ pub fn stats(env: Env, handle: &External<MemoryHandle>) -> napi::Result<NativeSt
         reserved_bytes: count(stats.reserved_bytes),
         committed_bytes: count(stats.committed_bytes),
         used_bytes: count(stats.used_bytes),
+        quarantined_bytes: count(stats.quarantined_bytes),
         mappings: count(stats.mappings),
         in_flight: count(stats.in_flight),
         live: count(stats.live),

@@ -1,0 +1,100 @@
+/** What a memory is opened with. */
+
+import type { NativeMemoryOptions } from '#native'
+import { checkNumber, checkShape, checkString, choose, isCount, names, toLimit } from './checks.ts'
+import { CodeslabError } from './errors.ts'
+import type { CodeModel, Constants, Quarantine, Writer } from './stats.ts'
+
+/**
+ * What a memory is opened with. Everything has a default.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type CodeMemoryOptions } from 'codeslab'
+ *
+ * const options: CodeMemoryOptions = { blockSize: 64 * 2 ** 20, writer: 'dual-mapping' }
+ * const memory = new CodeMemory(options)
+ * ```
+ *
+ * @category Memory
+ */
+export interface CodeMemoryOptions {
+  /**
+   * Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model. Default:
+   * 2 to the power of the environment variable `CODESLAB_BLOCK_SIZE`, else 16 MiB.
+   */
+  readonly blockSize?: number | undefined
+  /** What the code assumes about distances. Default: `'small'`, as compilers do. */
+  readonly codeModel?: CodeModel | undefined
+  /** How code is written. Default: `'auto'`, which means the environment variable `CODESLAB_WRITER`, else the first that works. */
+  readonly writer?: Writer | 'auto' | undefined
+  /** Where constants go. Default: `'separate'`. */
+  readonly constants?: Constants | undefined
+  /** What becomes of freed memory before it is used again. Default: `'off'`. */
+  readonly quarantine?: Quarantine | undefined
+  /**
+   * Bytes that may be committed at most, as {@link MemoryStats.committedBytes} counts them. What would need more is refused
+   * with `ERR_CODESLAB_COMMIT_BUDGET` before the system is asked. Default: as many as the system gives.
+   */
+  readonly maxCommitted?: number | undefined
+  /**
+   * Mappings that there may be at most, as {@link MemoryStats.mappings} counts them. What would need more is refused with
+   * `ERR_CODESLAB_MAPPING_BUDGET`. A process has only so many (`vm.max_map_count`), and whatever else it does fails when they
+   * are used up. Default: as many as the system gives.
+   */
+  readonly maxMappings?: number | undefined
+}
+
+const optionNames = names<CodeMemoryOptions>({
+  blockSize: true,
+  codeModel: true,
+  writer: true,
+  constants: true,
+  quarantine: true,
+  maxCommitted: true,
+  maxMappings: true,
+})
+
+/** Whether constants go with the code. */
+const placements = new Map<unknown, boolean>([
+  [undefined, false],
+  ['separate', false],
+  ['with-code', true],
+])
+
+/** As `memory.rs` numbers them. */
+const quarantines = new Map<unknown, number>([
+  [undefined, 0],
+  ['off', 0],
+  ['trapping', 1],
+  ['intact', 2],
+])
+
+/**
+ * Options as native code takes them. Whether there is such a writer or code model is for that to say.
+ *
+ * @internal
+ */
+export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
+  checkShape(options, 'options', optionNames)
+  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
+  if (codeModel !== undefined) checkString(codeModel, 'codeModel')
+  if (writer !== undefined) checkString(writer, 'writer')
+  return {
+    blockSize: toBlockSize(blockSize),
+    codeModel,
+    writer: writer === 'auto' ? undefined : writer,
+    constantsWithCode: choose(constants, 'constants', placements),
+    quarantine: choose(quarantine, 'quarantine', quarantines),
+    maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
+    maxMappings: toLimit(maxMappings, 'maxMappings'),
+  }
+}
+
+function toBlockSize(size: unknown): number | undefined {
+  if (size === undefined) return undefined
+  checkNumber(size, 'blockSize')
+  if (isCount(size)) return size
+  const message = `block size ${String(size)} is not a power of two`
+  throw new CodeslabError('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
+}
