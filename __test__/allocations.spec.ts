@@ -1,10 +1,6 @@
 import test from 'ava'
 import { Allocation, CodeMemory, InFlightAllocation, InFlightSection, Section, type Protection } from '../index.ts'
-
-/** lea eax, [rdi + rsi]; ret */
-const add = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3)
-
-const binary = { return: 'int32', arguments: ['int32', 'int32'] } as const
+import { add, binary } from './helpers/machine-code.ts'
 
 /** A memory and what its stats say before anything is in it. */
 function fresh(): { memory: CodeMemory; assertEmpty: (t: { is: (a: unknown, b: unknown) => void }) => void } {

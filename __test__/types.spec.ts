@@ -1,7 +1,7 @@
 // Values are here for their types.
 /* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-unnecessary-type-parameters */
 import test from 'ava'
-import { CodeMemory, type NativeFunction, type Section, type Signature } from '../index.ts'
+import { CodeMemory, type NativeFunction, type Published, type Section, type Signature } from '../index.ts'
 
 /** True only if both are the same type. The assertions of this file are made by the compiler. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -48,4 +48,20 @@ test('sections are properties of the type as well', t => {
   // @ts-expect-error There is no such section.
   t.is(rest.other, undefined)
   t.is(sections.length, 2)
+})
+
+test('what becomes of a batch has the types of its members', t => {
+  const memory = new CodeMemory()
+  const place = () => memory.allocate({ code: { protection: 'rx', size: 1 } })
+  const data = memory.allocate({ data: { protection: 'rw', size: 1 } })
+  const pair = memory.finalizeAll([place(), data])
+  const list = memory.finalizeAll(Array.from({ length: 2 }, place))
+  const types: [Same<typeof pair, [Published<'code'>, Published<'data'>]>, Same<typeof list, Published<'code'>[]>] = [
+    true,
+    true,
+  ]
+  // @ts-expect-error The second has no such section.
+  t.is(pair[1].code, undefined)
+  t.is(list.length, 2)
+  t.deepEqual(types, [true, true])
 })

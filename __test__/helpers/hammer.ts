@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { CodeMemory } from '../../index.ts'
+import { add, binary } from './machine-code.ts'
 import { generator } from './random.ts'
 
 const { token, object, rounds, index } = workerData as {
@@ -11,11 +12,6 @@ const { token, object, rounds, index } = workerData as {
   index: number
 }
 const primes = [2, 3, 5, 7, 11, 13, 17, 19]
-const binary = { return: 'int32', arguments: ['int32', 'int32'] } as const
-
-/** lea eax, [rdi + rsi]; ret */
-const add = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3)
-
 const memory = CodeMemory.open(token)
 const random = generator(index + 1)
 const kept: { check: () => boolean; free: () => void }[] = []
