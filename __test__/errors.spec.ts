@@ -250,7 +250,7 @@ const scenarios: Record<Producible, Scenario> = {
     program: `
       const limits = new CodeMemory().link(input('limits.o'))
       const memory = new CodeMemory({ writer: 'protect' })
-      limits.function('limit_data', { return: 'int32', arguments: ['uint64'] })(2 ** 20)
+      limits.function('limit_data', { return: 'int32', arguments: ['uint64'] })(2 ** 24)
       report(caught(() => memory.allocate({ text: { protection: 'rx', size: 2 ** 26 } })))
     `,
     surroundings: { files: limits },
