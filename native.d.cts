@@ -91,6 +91,7 @@ export interface NativeCapabilities {
   pageSize: number
   granularity: number
   writers: Array<NativeWriterStatus>
+  sealing: NativeSealingStatus
   codeModels: Array<NativeCodeModel>
 }
 
@@ -110,6 +111,7 @@ export interface NativeConfiguration {
   quarantine: string
   maxCommitted?: number
   maxMappings?: number
+  sealing?: NativeSealing
 }
 
 /** Bytes of an allocation or image that have one protection. */
@@ -144,6 +146,19 @@ export interface NativeMemoryOptions {
   quarantine: number
   maxCommitted?: number | undefined
   maxMappings?: number | undefined
+  sealed: boolean
+}
+
+/** What is closed to everybody else for good. */
+export interface NativeSealing {
+  writes: boolean
+  mappings: boolean
+}
+
+/** Why something cannot be sealed here, if it cannot. */
+export interface NativeSealingStatus {
+  writesUnavailable?: string
+  mappingsUnavailable?: string
 }
 
 /** A run of a block with one protection. */

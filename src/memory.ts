@@ -19,6 +19,8 @@ import type {
   MemoryLayout,
   MemoryStats,
   Quarantine,
+  Sealing,
+  SealStatus,
   Writer,
   WriterStatus,
 } from './stats.ts'
@@ -86,6 +88,8 @@ export class CodeMemory {
   readonly maxCommitted: number | undefined
   /** Mappings that there may be at most; `undefined` if only the system limits them. */
   readonly maxMappings: number | undefined
+  /** What is closed to everybody else for good; `undefined` if that was not asked for. */
+  readonly sealing: Sealing | undefined
 
   /**
    * Opens a memory of its own.
@@ -113,6 +117,7 @@ export class CodeMemory {
     this.quarantine = resolved.quarantine as Quarantine
     this.maxCommitted = resolved.maxCommitted
     this.maxMappings = resolved.maxMappings
+    this.sealing = resolved.sealing
   }
 
   /**
@@ -145,12 +150,15 @@ export class CodeMemory {
    * ```
    */
   static capabilities(): Capabilities {
-    const { writers, ...rest } = native.capabilities()
-    const statuses = writers.map(({ writer, unavailable }): WriterStatus => {
-      const available = unavailable === undefined
-      return { writer: writer as Writer, available, ...(available ? {} : { reason: unavailable }) }
-    })
-    return { ...(rest as Omit<Capabilities, 'writers'>), writers: statuses }
+    const { writers, sealing, codeModels, ...rest } = native.capabilities()
+    return {
+      ...rest,
+      writers: writers.map(({ writer, unavailable }): WriterStatus => {
+        return { writer: writer as Writer, ...toStatus(unavailable) }
+      }),
+      sealing: { writes: toStatus(sealing.writesUnavailable), mappings: toStatus(sealing.mappingsUnavailable) },
+      codeModels: codeModels as Capabilities['codeModels'],
+    }
   }
 
   /**
@@ -420,9 +428,14 @@ export class CodeMemory {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = this
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings }
+    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing } = this
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }
+}
+
+/** Whether something works, by the reason why not. */
+function toStatus(reason: string | undefined): SealStatus {
+  return reason === undefined ? { available: true } : { available: false, reason }
 }

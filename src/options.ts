@@ -1,7 +1,7 @@
 /** What a memory is opened with. */
 
 import type { NativeMemoryOptions } from '#native'
-import { checkNumber, checkShape, checkString, choose, isCount, names, toLimit } from './checks.ts'
+import { checkBoolean, checkNumber, checkShape, checkString, choose, isCount, names, toLimit } from './checks.ts'
 import { CodeslabError } from './errors.ts'
 import type { CodeModel, Constants, Quarantine, Writer } from './stats.ts'
 
@@ -43,6 +43,14 @@ export interface CodeMemoryOptions {
    * are used up. Default: as many as the system gives.
    */
   readonly maxMappings?: number | undefined
+  /**
+   * Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
+   * which somebody might get hold of system calls. {@link CodeMemory.sealing} tells what came of it.
+   *
+   * The writers `'dual-mapping'` and `'file-write'` can be sealed, the others cannot. What is sealed is used again, but stays
+   * until the process ends, with its address space. Default: false.
+   */
+  readonly sealed?: boolean | undefined
 }
 
 const optionNames = names<CodeMemoryOptions>({
@@ -53,6 +61,7 @@ const optionNames = names<CodeMemoryOptions>({
   quarantine: true,
   maxCommitted: true,
   maxMappings: true,
+  sealed: true,
 })
 
 /** Whether constants go with the code. */
@@ -77,9 +86,10 @@ const quarantines = new Map<unknown, number>([
  */
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
-  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
+  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealed = false } = options
   if (codeModel !== undefined) checkString(codeModel, 'codeModel')
   if (writer !== undefined) checkString(writer, 'writer')
+  checkBoolean(sealed, 'sealed')
   return {
     blockSize: toBlockSize(blockSize),
     codeModel,
@@ -88,6 +98,7 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     quarantine: choose(quarantine, 'quarantine', quarantines),
     maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
     maxMappings: toLimit(maxMappings, 'maxMappings'),
+    sealed,
   }
 }
 

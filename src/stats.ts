@@ -80,6 +80,29 @@ export type Constants = 'separate' | 'with-code'
 export type Quarantine = 'off' | 'trapping' | 'intact'
 
 /**
+ * What the option `sealed` has made impossible, for everybody and for good.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory } from 'codeslab'
+ *
+ * const memory = new CodeMemory({ writer: 'dual-mapping', sealed: true })
+ * if (!memory.sealing?.mappings) console.warn('code can be unmapped here')
+ * ```
+ *
+ * @category Memory
+ */
+export interface Sealing {
+  /**
+   * That anybody writes to code otherwise than through the one view that there is. With the writer `'file-write'` it is false:
+   * there is no view, and calls that write go on working.
+   */
+  readonly writes: boolean
+  /** That anybody unmaps or replaces code, or changes what it may be used for. Linux 6.10. */
+  readonly mappings: boolean
+}
+
+/**
  * A moment in the life of a memory: what {@link CodeMemory.grace} gives. It is a number, so it can be sent to another thread,
  * and a later one is greater.
  *
@@ -263,6 +286,8 @@ export interface Capabilities {
   readonly granularity: number
   /** Every writer, in the order in which they are tried. */
   readonly writers: readonly WriterStatus[]
+  /** What the option `sealed` can do. */
+  readonly sealing: SealingStatus
   /** The code models of the architecture. */
   readonly codeModels: readonly CodeModelReach[]
 }
@@ -285,6 +310,45 @@ export interface WriterStatus {
   /** Whether it works. */
   readonly available: boolean
   /** Why it does not. */
+  readonly reason?: string
+}
+
+/**
+ * What the option `sealed` can do here: see {@link Sealing}.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type SealingStatus } from 'codeslab'
+ *
+ * const { writes, mappings }: SealingStatus = CodeMemory.capabilities().sealing
+ * ```
+ *
+ * @category Introspection
+ */
+export interface SealingStatus {
+  /** Whether memory files can be closed to other writers. */
+  readonly writes: SealStatus
+  /** Whether mappings can be kept as they are. */
+  readonly mappings: SealStatus
+}
+
+/**
+ * Whether something can be sealed here.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type SealStatus } from 'codeslab'
+ *
+ * const { available, reason }: SealStatus = CodeMemory.capabilities().sealing.mappings
+ * if (!available) console.log(reason)
+ * ```
+ *
+ * @category Introspection
+ */
+export interface SealStatus {
+  /** Whether it can. */
+  readonly available: boolean
+  /** Why it cannot. */
   readonly reason?: string
 }
 

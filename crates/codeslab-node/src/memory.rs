@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::registry::{self, Opened, Shared, Token};
 use crate::throw::OrThrow;
 use codeslab::{
-    Address, CodeMemory, CodeModel, Constants, Found, Grace, Options, Quarantine, Reach, Writer,
+    Address, CodeMemory, CodeModel, Constants, Found, Grace, Options, Quarantine, Reach, Sealing,
+    SealingStatus, Writer,
 };
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, External};
@@ -41,6 +42,7 @@ pub struct NativeMemoryOptions {
     pub max_committed: Option<f64>,
     #[napi(ts_type = "number | undefined")]
     pub max_mappings: Option<f64>,
+    pub sealed: bool,
 }
 
 /// In the order in which TypeScript numbers them.
@@ -63,6 +65,7 @@ impl NativeMemoryOptions {
             quarantine: QUARANTINES[self.quarantine as usize % QUARANTINES.len()],
             max_committed: self.max_committed.map(bytes),
             max_mappings: self.max_mappings.map(bytes),
+            sealed: self.sealed,
         })
     }
 }
@@ -129,6 +132,23 @@ pub struct NativeConfiguration {
     pub quarantine: &'static str,
     pub max_committed: Option<f64>,
     pub max_mappings: Option<f64>,
+    pub sealing: Option<NativeSealing>,
+}
+
+/// What is closed to everybody else for good.
+#[napi(object, object_from_js = false)]
+pub struct NativeSealing {
+    pub writes: bool,
+    pub mappings: bool,
+}
+
+impl From<Sealing> for NativeSealing {
+    fn from(sealing: Sealing) -> Self {
+        Self {
+            writes: sealing.writes,
+            mappings: sealing.mappings,
+        }
+    }
 }
 
 /// What a memory was opened with, after defaults, environment and probes.
@@ -150,6 +170,7 @@ pub fn configuration(
         quarantine: configuration.quarantine.name(),
         max_committed: configuration.max_committed.map(count),
         max_mappings: configuration.max_mappings.map(count),
+        sealing: configuration.sealing.map(NativeSealing::from),
     })
 }
 
@@ -311,6 +332,7 @@ pub struct NativeCapabilities {
     pub page_size: f64,
     pub granularity: f64,
     pub writers: Vec<NativeWriterStatus>,
+    pub sealing: NativeSealingStatus,
     pub code_models: Vec<NativeCodeModel>,
 }
 
@@ -319,6 +341,13 @@ pub struct NativeCapabilities {
 pub struct NativeWriterStatus {
     pub writer: &'static str,
     pub unavailable: Option<String>,
+}
+
+/// Why something cannot be sealed here, if it cannot.
+#[napi(object, object_from_js = false)]
+pub struct NativeSealingStatus {
+    pub writes_unavailable: Option<String>,
+    pub mappings_unavailable: Option<String>,
 }
 
 /// A code model with its reach.
@@ -340,6 +369,7 @@ pub fn capabilities(env: Env) -> napi::Result<NativeCapabilities> {
         page_size: count(capabilities.page_size.bytes()),
         granularity: count(capabilities.granularity),
         writers: writers.map(NativeWriterStatus::from).collect(),
+        sealing: capabilities.sealing.into(),
         code_models: code_models.map(NativeCodeModel::from).collect(),
     })
 }
@@ -349,6 +379,15 @@ impl From<codeslab::WriterStatus> for NativeWriterStatus {
         Self {
             writer: status.writer.name(),
             unavailable: status.unavailable,
+        }
+    }
+}
+
+impl From<SealingStatus> for NativeSealingStatus {
+    fn from(status: SealingStatus) -> Self {
+        Self {
+            writes_unavailable: status.writes_unavailable,
+            mappings_unavailable: status.mappings_unavailable,
         }
     }
 }
