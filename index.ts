@@ -8,6 +8,7 @@
  * @document docs/linking.md
  * @document docs/calling.md
  * @document docs/workers.md
+ * @document docs/running.md
  * @document docs/errors.md
  * @packageDocumentation
  */
