@@ -2,6 +2,7 @@
 
 use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_child};
 use codeslab::{Address, Allocation, CodeMemory, Protection, Request, Stats};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Barrier, Mutex};
 
 /// More at once than there are threads with a number, and so a shard, of their own.
@@ -109,40 +110,49 @@ fn crowds_of_threads_that_come_and_go_leave_nothing_behind() {
     }
 }
 
-/// Makes some in each of several threads, and gives them all to others, which free them while the last handle to the memory goes.
+const THREADS: u32 = 4;
+/// What each thread makes for each other: as many steps there are at which the memory may go.
+const FOR_EACH: u32 = 12;
+
+/// Waits until all are there, without sleeping: they go on at the same moment.
+fn meet(arrived: &AtomicU32) {
+    arrived.fetch_add(1, Ordering::AcqRel);
+    while arrived.load(Ordering::Acquire) <= THREADS {
+        std::thread::yield_now();
+    }
+}
+
+/// Threads make functions for each other, and free what the others made while the last handle to the memory goes, a little later
+/// each round.
 fn outlive(memory: CodeMemory, round: u32) -> Vec<Address> {
-    const THREADS: u32 = 6;
-    let mut made: Vec<Vec<Made>> = std::thread::scope(|scope| {
-        let memory = &memory;
-        let makers = (0..THREADS).map(|thread| {
-            scope.spawn(move || {
-                (0..4)
-                    .map(|index| make(memory, round + thread * 7 + index))
-                    .collect()
-            })
-        });
-        let makers: Vec<_> = makers.collect();
-        makers
-            .into_iter()
-            .map(|maker| maker.join().unwrap())
-            .collect()
-    });
-    let blocks = memory.picture().blocks;
-    let barrier = &Barrier::new(THREADS as usize + 1);
+    let shelves = [(); THREADS as usize].map(|()| Mutex::new(Vec::new()));
+    let (made, start) = (Barrier::new(THREADS as usize + 1), AtomicU32::new(0));
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            // Of each maker one.
-            let mine: Vec<_> = made.iter_mut().filter_map(Vec::pop).collect();
+        for thread in 0..THREADS {
+            let (memory, shelves, made, start) = (memory.clone(), &shelves, &made, &start);
             scope.spawn(move || {
+                for index in 0..THREADS * FOR_EACH {
+                    let one = make(&memory, round + thread * 7 + index);
+                    shelves[(index % THREADS) as usize]
+                        .lock()
+                        .unwrap()
+                        .push(one);
+                }
+                drop(memory);
+                made.wait();
+                let mine = std::mem::take(&mut *shelves[thread as usize].lock().unwrap());
                 assert!(mine.iter().all(|made| call(made.at) == made.value));
-                barrier.wait();
+                meet(start);
                 drop(mine);
             });
         }
-        barrier.wait();
+        made.wait();
+        let blocks = memory.picture().blocks;
+        meet(&start);
+        (0..round * 200).for_each(|_| std::hint::spin_loop());
         drop(memory);
-    });
-    blocks.into_iter().map(|block| block.address).collect()
+        blocks.into_iter().map(|block| block.address).collect()
+    })
 }
 
 #[test]
