@@ -129,6 +129,10 @@ impl Block {
             *span =
                 part.and_then(|part| self.slabs[part.slab.index()].carve(part.size, part.align));
         }
+        if self.is_ready(parts, &spans) {
+            self.tenants += 1;
+            return Ok(Some(Spans::of(&spans)));
+        }
         let grown = if self.has_room(parts, &spans) {
             self.count_mappings_to_come(parts, &spans)
                 .and_then(|()| self.grow_and_carve(parts, &mut spans))
@@ -155,6 +159,16 @@ impl Block {
         };
         self.count_mappings();
         carved
+    }
+
+    /// Whether everything is carved, and nothing has to be asked of the system: so it is most often.
+    fn is_ready(&self, parts: &Parts, spans: &Carving) -> bool {
+        let is_carved = |(part, span): (&Option<Part>, &Option<Span>)| match (part, span) {
+            (Some(_), Some(span)) => self.chunks.absent_under(*span).is_none(),
+            (part, _) => part.is_none(),
+        };
+        let mut both = parts.iter().zip(spans);
+        self.is_open() && self.mappings_per_tenant() == 0 && both.all(is_carved)
     }
 
     /// Brings back memory under the spans that went back to the system.
@@ -271,9 +285,9 @@ impl Block {
                 .retract(tail, slab, self.mapping.view())
         };
         if retracted.is_ok() {
-            self.slabs[slab.index()].free_tail(span, kept);
+            let run = self.slabs[slab.index()].free_tail(span, kept);
             self.too_large[slab.index()] = u64::MAX;
-            self.note_idle(slab, tail);
+            self.note_idle(slab, tail, run);
         }
     }
 
@@ -325,19 +339,16 @@ impl Block {
     pub(crate) fn uncarve_clean(&mut self, spans: &Spans) {
         for (protection, span) in spans.iter() {
             let slab = self.division.slab_of(protection);
-            self.slabs[slab.index()].free(span);
+            let run = self.slabs[slab.index()].free(span);
             self.too_large[slab.index()] = u64::MAX;
-            self.note_idle(slab, span);
+            self.note_idle(slab, span, run);
         }
         self.tenants -= 1;
     }
 
-    /// Gives memory back to the system when much of a slab is idle.
-    fn note_idle(&mut self, slab: Protection, freed: Span) {
-        let index = slab.index();
-        if let Some(run) = self.slabs[index].free_run_around(freed.offset)
-            && self.chunks.note_freed(index, freed, run)
-        {
+    /// Gives memory back to the system when much of a slab is idle. What was freed is a part of a free `run` now.
+    fn note_idle(&mut self, slab: Protection, freed: Span, run: Span) {
+        if self.chunks.note_freed(slab.index(), freed, run) {
             self.sweep(slab);
         }
     }
@@ -345,8 +356,11 @@ impl Block {
     /// Gives back the memory of all chunks in free runs of a slab.
     #[allow(unsafe_code, reason = "the slabs know what is free")]
     pub(crate) fn sweep(&mut self, slab: Protection) {
-        let runs = self.slabs[slab.index()].free_runs();
-        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
+        let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
+        let idle: Vec<Span> = runs
+            .into_iter()
+            .flat_map(|run| self.chunks.present_in(run))
+            .collect();
         for range in idle {
             // SAFETY: the range lies in a free run, so nobody uses it, and it is committed for its slab. What the system does
             // not take back stays.

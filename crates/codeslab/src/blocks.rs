@@ -16,6 +16,9 @@ const IDLE_BYTES: u64 = 1 << 20;
 /// As many writable views are kept although nothing is written: a new view faults again on every page.
 const MOST_IDLE_VIEWS: usize = 4;
 
+/// After as many calls to overwrite what is freed, a view is opened for it.
+const MOST_CALLS: u32 = 8;
+
 /// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
 #[derive(Debug)]
 #[expect(
@@ -30,7 +33,9 @@ pub(crate) struct Blocks<H> {
     magazine: Magazine,
     // The block in which something was freed last.
     freed_last: usize,
-    // Invariant: the blocks that have a writable view, and maybe others, each once.
+    // What was freed lately where there is no view.
+    freed_by_call: u32,
+    // Invariant: the blocks that have a writable view, and maybe others, each once; what was opened last is behind.
     viewed: Vec<usize>,
     // Allocations that there are, and that there ever were.
     allocations: u64,
@@ -69,6 +74,7 @@ impl<H> Blocks<H> {
             current: 0,
             magazine: Magazine::default(),
             freed_last: 0,
+            freed_by_call: 0,
             viewed: Vec::new(),
             allocations: 0,
             begun: 0,
@@ -402,13 +408,15 @@ impl<H> Blocks<H> {
         self.usual_bytes = 0;
     }
 
-    /// Whoever frees twice in a row in a block frees more: through a view that is cheaper than a call each time.
+    /// Whoever frees twice in a row in a block, or often, frees more: through a view that is cheaper than a call each time.
     fn open_view_to_free(&mut self, index: usize, is_idle: impl FnOnce(&Self) -> bool) {
-        if self.freed_last != index {
+        self.freed_by_call += 1;
+        if self.freed_last != index && self.freed_by_call <= MOST_CALLS {
             return;
         }
+        self.freed_by_call = 0;
         if self.has_many_views() && is_idle(self) {
-            self.close_views();
+            self.close_first_views();
         }
         // A refusal is no matter: what is freed is overwritten with a call then.
         if !self.has_many_views() && self.block_mut(index).open_view().is_ok() {
@@ -430,9 +438,21 @@ impl<H> Blocks<H> {
         self.viewed.len() > MOST_IDLE_VIEWS
     }
 
+    /// Drops the writable views that were opened first, until few are left. Nothing is in flight.
+    pub(crate) fn close_first_views(&mut self) {
+        let many = self.viewed.len().saturating_sub(MOST_IDLE_VIEWS);
+        let first: Vec<usize> = self.viewed.drain(..many).collect();
+        self.close(first);
+    }
+
     /// Drops all writable views. Nothing is in flight.
     pub(crate) fn close_views(&mut self) {
-        for index in std::mem::take(&mut self.viewed) {
+        let all = std::mem::take(&mut self.viewed);
+        self.close(all);
+    }
+
+    fn close(&mut self, views: Vec<usize>) {
+        for index in views {
             if let Some(held) = self.all.get_mut(index).and_then(Option::as_mut) {
                 held.block.close_view();
             }

@@ -195,7 +195,7 @@ impl Shard {
         let parts = self.shared.parts(layout)?;
         // What is written to is known here only, so this is where views that nobody needs are noticed.
         if blocks.has_many_views() && self.is_idle(blocks) {
-            blocks.close_views();
+            blocks.close_first_views();
         }
         // Oversize requests get blocks of their own.
         if !self.shared.is_oversize(layout)
