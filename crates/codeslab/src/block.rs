@@ -5,6 +5,7 @@
 //! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 
 mod growth;
+mod mappings;
 
 use crate::address::Window;
 use crate::division::{Carving, Division, GRANULE, Part, Parts, Spans};
@@ -12,7 +13,6 @@ use crate::error::{Limit, Refusal};
 use crate::ground::Ground;
 use crate::idle::Chunks;
 use crate::ledger::Ledger;
-use crate::lent::needs_own_pages;
 use crate::magazine::Magazine;
 use crate::mapping::Mapping;
 use crate::place::{Packed, Round};
@@ -129,10 +129,6 @@ impl Block {
             *span =
                 part.and_then(|part| self.slabs[part.slab.index()].carve(part.size, part.align));
         }
-        if self.is_ready(parts, &spans) {
-            self.tenants += 1;
-            return Ok(Some(Spans::of(&spans)));
-        }
         let grown = if self.has_room(parts, &spans) {
             self.count_mappings_to_come(parts, &spans)
                 .and_then(|()| self.grow_and_carve(parts, &mut spans))
@@ -161,14 +157,27 @@ impl Block {
         carved
     }
 
-    /// Whether everything is carved, and nothing has to be asked of the system: so it is most often.
-    fn is_ready(&self, parts: &Parts, spans: &Carving) -> bool {
-        let is_carved = |(part, span): (&Option<Part>, &Option<Span>)| match (part, span) {
-            (Some(_), Some(span)) => self.chunks.absent_under(*span).is_none(),
-            (part, _) => part.is_none(),
-        };
-        let mut both = parts.iter().zip(spans);
-        self.is_open() && self.mappings_per_tenant() == 0 && both.all(is_carved)
+    /// Carves all parts out of what is there, if nothing has to be asked of the system: so it is most often. What comes back stays in
+    /// registers, unlike what [`Block::carve`] gives.
+    pub(crate) fn carve_ready(&mut self, parts: &Parts) -> Option<Round> {
+        let is_hopeless = parts.iter().flatten().any(|part| self.is_hopeless(*part));
+        if is_hopeless || !self.is_open() || self.mappings_per_tenant() > 0 {
+            return None;
+        }
+        let mut spans = [None; 3];
+        let mut is_ready = true;
+        for (part, span) in parts.iter().zip(&mut spans) {
+            if let (Some(part), true) = (part, is_ready) {
+                *span = self.slabs[part.slab.index()].carve(part.size, part.align);
+                is_ready = span.is_some_and(|span| self.chunks.absent_under(span).is_none());
+            }
+        }
+        let round = Round::of(&Spans::of(&spans)).filter(|_| is_ready);
+        if round.is_none() {
+            self.uncarve(parts, &spans);
+        }
+        self.tenants += u64::from(round.is_some());
+        round
     }
 
     /// Brings back memory under the spans that went back to the system.
@@ -433,47 +442,6 @@ impl Block {
     pub(crate) fn close_view(&mut self) {
         self.mapping.close_view();
         self.count_mappings();
-    }
-
-    /// Takes as many mappings from the budget as may be there when the parts that have no span yet have grown: each may cut a gap
-    /// in two.
-    fn count_mappings_to_come(&mut self, parts: &Parts, spans: &Carving) -> Result<(), Refusal> {
-        let is_missing =
-            |(part, span): &(&Option<Part>, &Option<Span>)| part.is_some() && span.is_none();
-        let growing = parts.iter().zip(spans).filter(is_missing).count() as u64;
-        let view = u64::from(!self.mapping.has_view());
-        let own = self.mappings_per_tenant();
-        self.count_up_to(self.most_mappings() + 2 * growing + view + own)
-    }
-
-    fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
-        let missing = most.saturating_sub(self.counted_mappings);
-        if missing > 0 {
-            self.mapping.ground().budget().map(missing)?;
-            self.counted_mappings = most;
-        }
-        Ok(())
-    }
-
-    /// Gives back to the budget what is not there.
-    fn count_mappings(&mut self) {
-        let most = self.most_mappings();
-        let less = self.counted_mappings.saturating_sub(most);
-        self.mapping.ground().budget().unmap(less);
-        self.counted_mappings -= less;
-    }
-
-    /// Mappings that the system keeps for it at most, also where requests have pages of their own with rights of their own.
-    fn most_mappings(&self) -> u64 {
-        self.mappings() + self.tenants * self.mappings_per_tenant()
-    }
-
-    /// Pages with rights of their own cut what is around them in two.
-    const fn mappings_per_tenant(&self) -> u64 {
-        let writer = self.division.writer;
-        let code = needs_own_pages(writer, Protection::ReadExecute) as u64;
-        let constants = needs_own_pages(writer, Protection::ReadOnly) as u64;
-        2 * (code + constants)
     }
 
     /// Mappings that the system keeps for it at most: neighbouring blocks may share some.

@@ -1,5 +1,7 @@
 //! The blocks that the threads of one shard carve from.
 
+mod views;
+
 use crate::address::Window;
 use crate::block::{Block, TYPICAL_CODE_SHARE};
 use crate::division::{Parts, Spans};
@@ -12,12 +14,6 @@ use std::collections::VecDeque;
 
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const IDLE_BYTES: u64 = 1 << 20;
-
-/// As many writable views are kept although nothing is written: a new view faults again on every page.
-const MOST_IDLE_VIEWS: usize = 4;
-
-/// After as many calls to overwrite what is freed, a view is opened for it.
-const MOST_CALLS: u32 = 8;
 
 /// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
 #[derive(Debug)]
@@ -116,13 +112,6 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Notes that a block has a writable view. It may have had one before that went with its pages.
-    fn note_view(&mut self, index: usize) {
-        if !self.viewed.contains(&index) {
-            self.viewed.push(index);
-        }
-    }
-
     /// How many allocations there ever were.
     pub(crate) const fn begun(&self) -> u64 {
         self.begun
@@ -154,6 +143,16 @@ impl<H> Blocks<H> {
             self.spare = None;
         }
         Some((head, round.starts()))
+    }
+
+    /// Carves all parts from the block that was carved from last, if it lies in `window` and has nothing to ask of the system.
+    pub(crate) fn carve_ready(&mut self, parts: &Parts, window: Window) -> Option<(&H, Packed)> {
+        let index = self.current;
+        let Held { block, .. } = self.all.get_mut(index)?.as_mut()?;
+        let is_inside = window.contains(block.range());
+        let round = is_inside.then(|| block.carve_ready(parts)).flatten()?;
+        self.note_allocation(index);
+        Some((self.head(index), round.starts()))
     }
 
     /// Takes an allocation back where that is a matter of a few words, too: from the block that is carved from, so that it will be
@@ -408,22 +407,6 @@ impl<H> Blocks<H> {
         self.usual_bytes = 0;
     }
 
-    /// Whoever frees twice in a row in a block, or often, frees more: through a view that is cheaper than a call each time.
-    fn open_view_to_free(&mut self, index: usize, is_idle: impl FnOnce(&Self) -> bool) {
-        self.freed_by_call += 1;
-        if self.freed_last != index && self.freed_by_call <= MOST_CALLS {
-            return;
-        }
-        self.freed_by_call = 0;
-        if self.has_many_views() && is_idle(self) {
-            self.close_first_views();
-        }
-        // A refusal is no matter: what is freed is overwritten with a call then.
-        if !self.has_many_views() && self.block_mut(index).open_view().is_ok() {
-            self.note_view(index);
-        }
-    }
-
     /// Takes all blocks of which nothing is used for emptied.
     pub(crate) fn drain(&mut self) {
         self.empty_magazine();
@@ -431,32 +414,6 @@ impl<H> Blocks<H> {
         let slots = self.all.iter_mut();
         let empty = slots.filter_map(|slot| slot.take_if(|held| held.block.is_empty()));
         self.emptied.get_or_insert_default().extend(empty);
-    }
-
-    /// Whether more writable views are open than are kept while nothing is written.
-    pub(crate) fn has_many_views(&self) -> bool {
-        self.viewed.len() > MOST_IDLE_VIEWS
-    }
-
-    /// Drops the writable views that were opened first, until few are left. Nothing is in flight.
-    pub(crate) fn close_first_views(&mut self) {
-        let many = self.viewed.len().saturating_sub(MOST_IDLE_VIEWS);
-        let first: Vec<usize> = self.viewed.drain(..many).collect();
-        self.close(first);
-    }
-
-    /// Drops all writable views. Nothing is in flight.
-    pub(crate) fn close_views(&mut self) {
-        let all = std::mem::take(&mut self.viewed);
-        self.close(all);
-    }
-
-    fn close(&mut self, views: Vec<usize>) {
-        for index in views {
-            if let Some(held) = self.all.get_mut(index).and_then(Option::as_mut) {
-                held.block.close_view();
-            }
-        }
     }
 
     /// Adds what it holds.

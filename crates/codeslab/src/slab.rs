@@ -58,7 +58,8 @@ impl Slab {
 
     /// `size` rounded up to whole granules.
     pub(crate) fn round_up(&self, size: u64) -> u64 {
-        size.next_multiple_of(1 << self.granule_log2())
+        let mask = (1 << self.granule_log2()) - 1;
+        (size + mask) & !mask
     }
 
     pub(crate) const fn extents(&self) -> &SpanSet {
@@ -252,9 +253,10 @@ impl Slab {
     }
 }
 
-/// The first multiple of `align` from `start` on at which a span may begin.
+/// The first multiple of `align`, a power of two, from `start` on at which a span may begin.
 fn first_place(start: u32, align: u32, avoided: Option<u32>) -> Option<u32> {
-    let place = start.checked_next_multiple_of(align)?;
+    // Not `checked_next_multiple_of`: that divides.
+    let place = start.checked_add(align - 1)? & !(align - 1);
     if Some(place) == avoided {
         place.checked_add(align)
     } else {
