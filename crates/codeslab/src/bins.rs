@@ -2,7 +2,8 @@
 //!
 //! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind; whoever takes an entry
 //! out asks whether it is still true. That makes merging free of charge, and the slab sweeps all entries together when
-//! more of them are stale than true.
+//! more of them are stale than true. An entry says how long its run was, so that only one that fits is asked about: what a
+//! slab knows of its runs is scattered over memory.
 
 /// log2 of the number of classes between a power of two and the next.
 const STEPS_LOG2: u32 = 2;
@@ -11,11 +12,18 @@ const LOOKS: usize = 16;
 /// Below this, every length has a class of its own.
 const EXACT: u32 = 32;
 
-/// Lists of the starts of free runs, one list a size class. Lengths and starts are counted in granules.
+/// A free run, as it was when it was listed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Entry {
+    pub(crate) start: u32,
+    pub(crate) length: u32,
+}
+
+/// Lists of free runs, one list a size class. Lengths and starts are counted in granules.
 #[derive(Debug)]
 pub(crate) struct Bins {
     // None until there is an entry: many blocks hold one request, and that has no data or no constants.
-    lists: Vec<Vec<u32>>,
+    lists: Vec<Vec<Entry>>,
     longest: u32,
     // Invariant: bit c is set exactly if list c has entries.
     filled: [u64; 3],
@@ -58,9 +66,14 @@ impl Bins {
             self.lists.resize(class_of(self.longest) + 1, Vec::new());
         }
         let class = class_of(length);
-        self.lists[class].push(start);
+        self.lists[class].push(Entry { start, length });
         self.filled[class / 64] |= 1 << (class % 64);
         self.entries += 1;
+    }
+
+    /// Entries of runs of at least `length` granules, and some of shorter ones.
+    pub(crate) fn long_ones(&self, length: u32) -> impl Iterator<Item = Entry> + '_ {
+        self.lists.iter().skip(class_of(length)).flatten().copied()
     }
 
     pub(crate) const fn entries(&self) -> usize {
@@ -75,12 +88,12 @@ impl Bins {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let entries: usize = self.lists.iter().map(Vec::capacity).sum();
-        self.lists.capacity() * size_of::<Vec<u32>>() + entries * size_of::<u32>()
+        self.lists.capacity() * size_of::<Vec<Entry>>() + entries * size_of::<Entry>()
     }
 
     /// Takes out a run of at least `length` granules for which `fits` holds, given its start and its length: both. It holds for
     /// every run that is `slack` granules longer. `length_of` tells how long the free run at a start is now, or that there is
-    /// none; entries that turn out to be stale are dropped.
+    /// none; entries that turn out to be stale are dropped. Whatever changes a run lists it anew.
     pub(crate) fn take(
         &mut self,
         length: u32,
@@ -128,19 +141,11 @@ impl Bins {
         let mut taken = None;
         while index > lowest && taken.is_none() {
             index -= 1;
-            let start = list[index];
-            match length_of(start) {
-                Some(length) if class_of(length) == class => {
-                    if fits(start, length) {
-                        list.swap_remove(index);
-                        self.entries -= 1;
-                        taken = Some((start, length));
-                    }
-                }
-                _ => {
-                    list.swap_remove(index);
-                    self.entries -= 1;
-                }
+            let Entry { start, length } = list[index];
+            if fits(start, length) {
+                list.swap_remove(index);
+                self.entries -= 1;
+                taken = (length_of(start) == Some(length)).then_some((start, length));
             }
         }
         if list.is_empty() {

@@ -144,7 +144,16 @@ impl Bits {
         if word != 0 && from / 64 < self.levels[1] as usize {
             return Some(from / 64 * 64 + word.trailing_zeros() as usize);
         }
-        self.next_above(from / 64 + 1)
+        self.next_behind(from / 64 + 1)
+    }
+
+    /// The smallest member whose word is at least `word`: in that word most often, too.
+    fn next_behind(&self, word: usize) -> Option<usize> {
+        let first = self.level(0).get(word)?.load(Ordering::Relaxed);
+        if first != 0 {
+            return Some(word * 64 + first.trailing_zeros() as usize);
+        }
+        self.next_above(word + 1)
     }
 
     /// The smallest member whose word is at least `word`.

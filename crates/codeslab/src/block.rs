@@ -5,6 +5,7 @@
 //! full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 
 mod growth;
+mod mappings;
 
 use crate::address::Window;
 use crate::division::{Carving, Division, GRANULE, Part, Parts, Spans};
@@ -12,7 +13,6 @@ use crate::error::{Limit, Refusal};
 use crate::ground::Ground;
 use crate::idle::Chunks;
 use crate::ledger::Ledger;
-use crate::lent::needs_own_pages;
 use crate::magazine::Magazine;
 use crate::mapping::Mapping;
 use crate::place::{Packed, Round};
@@ -157,6 +157,29 @@ impl Block {
         carved
     }
 
+    /// Carves all parts out of what is there, if nothing has to be asked of the system: so it is most often. What comes back stays in
+    /// registers, unlike what [`Block::carve`] gives.
+    pub(crate) fn carve_ready(&mut self, parts: &Parts) -> Option<Round> {
+        let is_hopeless = parts.iter().flatten().any(|part| self.is_hopeless(*part));
+        if is_hopeless || !self.is_open() || self.mappings_per_tenant() > 0 {
+            return None;
+        }
+        let mut spans = [None; 3];
+        let mut is_ready = true;
+        for (part, span) in parts.iter().zip(&mut spans) {
+            if let (Some(part), true) = (part, is_ready) {
+                *span = self.slabs[part.slab.index()].carve(part.size, part.align);
+                is_ready = span.is_some_and(|span| self.chunks.absent_under(span).is_none());
+            }
+        }
+        let round = Round::of(&Spans::of(&spans)).filter(|_| is_ready);
+        if round.is_none() {
+            self.uncarve(parts, &spans);
+        }
+        self.tenants += u64::from(round.is_some());
+        round
+    }
+
     /// Brings back memory under the spans that went back to the system.
     #[allow(unsafe_code, reason = "the slabs know whose spans are whose")]
     fn make_present(&mut self, parts: &Parts, spans: &Carving) -> Result<(), Refusal> {
@@ -271,9 +294,9 @@ impl Block {
                 .retract(tail, slab, self.mapping.view())
         };
         if retracted.is_ok() {
-            self.slabs[slab.index()].free_tail(span, kept);
+            let run = self.slabs[slab.index()].free_tail(span, kept);
             self.too_large[slab.index()] = u64::MAX;
-            self.note_idle(slab, tail);
+            self.note_idle(slab, tail, run);
         }
     }
 
@@ -325,19 +348,16 @@ impl Block {
     pub(crate) fn uncarve_clean(&mut self, spans: &Spans) {
         for (protection, span) in spans.iter() {
             let slab = self.division.slab_of(protection);
-            self.slabs[slab.index()].free(span);
+            let run = self.slabs[slab.index()].free(span);
             self.too_large[slab.index()] = u64::MAX;
-            self.note_idle(slab, span);
+            self.note_idle(slab, span, run);
         }
         self.tenants -= 1;
     }
 
-    /// Gives memory back to the system when much of a slab is idle.
-    fn note_idle(&mut self, slab: Protection, freed: Span) {
-        let index = slab.index();
-        if let Some(run) = self.slabs[index].free_run_around(freed.offset)
-            && self.chunks.note_freed(index, freed, run)
-        {
+    /// Gives memory back to the system when much of a slab is idle. What was freed is a part of a free `run` now.
+    fn note_idle(&mut self, slab: Protection, freed: Span, run: Span) {
+        if self.chunks.note_freed(slab.index(), freed, run) {
             self.sweep(slab);
         }
     }
@@ -345,8 +365,11 @@ impl Block {
     /// Gives back the memory of all chunks in free runs of a slab.
     #[allow(unsafe_code, reason = "the slabs know what is free")]
     pub(crate) fn sweep(&mut self, slab: Protection) {
-        let runs = self.slabs[slab.index()].free_runs();
-        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
+        let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
+        let idle: Vec<Span> = runs
+            .into_iter()
+            .flat_map(|run| self.chunks.present_in(run))
+            .collect();
         for range in idle {
             // SAFETY: the range lies in a free run, so nobody uses it, and it is committed for its slab. What the system does
             // not take back stays.
@@ -419,47 +442,6 @@ impl Block {
     pub(crate) fn close_view(&mut self) {
         self.mapping.close_view();
         self.count_mappings();
-    }
-
-    /// Takes as many mappings from the budget as may be there when the parts that have no span yet have grown: each may cut a gap
-    /// in two.
-    fn count_mappings_to_come(&mut self, parts: &Parts, spans: &Carving) -> Result<(), Refusal> {
-        let is_missing =
-            |(part, span): &(&Option<Part>, &Option<Span>)| part.is_some() && span.is_none();
-        let growing = parts.iter().zip(spans).filter(is_missing).count() as u64;
-        let view = u64::from(!self.mapping.has_view());
-        let own = self.mappings_per_tenant();
-        self.count_up_to(self.most_mappings() + 2 * growing + view + own)
-    }
-
-    fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
-        let missing = most.saturating_sub(self.counted_mappings);
-        if missing > 0 {
-            self.mapping.ground().budget().map(missing)?;
-            self.counted_mappings = most;
-        }
-        Ok(())
-    }
-
-    /// Gives back to the budget what is not there.
-    fn count_mappings(&mut self) {
-        let most = self.most_mappings();
-        let less = self.counted_mappings.saturating_sub(most);
-        self.mapping.ground().budget().unmap(less);
-        self.counted_mappings -= less;
-    }
-
-    /// Mappings that the system keeps for it at most, also where requests have pages of their own with rights of their own.
-    fn most_mappings(&self) -> u64 {
-        self.mappings() + self.tenants * self.mappings_per_tenant()
-    }
-
-    /// Pages with rights of their own cut what is around them in two.
-    const fn mappings_per_tenant(&self) -> u64 {
-        let writer = self.division.writer;
-        let code = needs_own_pages(writer, Protection::ReadExecute) as u64;
-        let constants = needs_own_pages(writer, Protection::ReadOnly) as u64;
-        2 * (code + constants)
     }
 
     /// Mappings that the system keeps for it at most: neighbouring blocks may share some.

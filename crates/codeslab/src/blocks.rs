@@ -1,5 +1,7 @@
 //! The blocks that the threads of one shard carve from.
 
+mod views;
+
 use crate::address::Window;
 use crate::block::{Block, TYPICAL_CODE_SHARE};
 use crate::division::{Parts, Spans};
@@ -12,9 +14,6 @@ use std::collections::VecDeque;
 
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const IDLE_BYTES: u64 = 1 << 20;
-
-/// As many writable views are kept although nothing is written: a new view faults again on every page.
-const MOST_IDLE_VIEWS: usize = 4;
 
 /// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
 #[derive(Debug)]
@@ -30,7 +29,9 @@ pub(crate) struct Blocks<H> {
     magazine: Magazine,
     // The block in which something was freed last.
     freed_last: usize,
-    // Invariant: the blocks that have a writable view, and maybe others, each once.
+    // What was freed lately where there is no view.
+    freed_by_call: u32,
+    // Invariant: the blocks that have a writable view, and maybe others, each once; what was opened last is behind.
     viewed: Vec<usize>,
     // Allocations that there are, and that there ever were.
     allocations: u64,
@@ -69,6 +70,7 @@ impl<H> Blocks<H> {
             current: 0,
             magazine: Magazine::default(),
             freed_last: 0,
+            freed_by_call: 0,
             viewed: Vec::new(),
             allocations: 0,
             begun: 0,
@@ -110,13 +112,6 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Notes that a block has a writable view. It may have had one before that went with its pages.
-    fn note_view(&mut self, index: usize) {
-        if !self.viewed.contains(&index) {
-            self.viewed.push(index);
-        }
-    }
-
     /// How many allocations there ever were.
     pub(crate) const fn begun(&self) -> u64 {
         self.begun
@@ -148,6 +143,16 @@ impl<H> Blocks<H> {
             self.spare = None;
         }
         Some((head, round.starts()))
+    }
+
+    /// Carves all parts from the block that was carved from last, if it lies in `window` and has nothing to ask of the system.
+    pub(crate) fn carve_ready(&mut self, parts: &Parts, window: Window) -> Option<(&H, Packed)> {
+        let index = self.current;
+        let Held { block, .. } = self.all.get_mut(index)?.as_mut()?;
+        let is_inside = window.contains(block.range());
+        let round = is_inside.then(|| block.carve_ready(parts)).flatten()?;
+        self.note_allocation(index);
+        Some((self.head(index), round.starts()))
     }
 
     /// Takes an allocation back where that is a matter of a few words, too: from the block that is carved from, so that it will be
@@ -402,20 +407,6 @@ impl<H> Blocks<H> {
         self.usual_bytes = 0;
     }
 
-    /// Whoever frees twice in a row in a block frees more: through a view that is cheaper than a call each time.
-    fn open_view_to_free(&mut self, index: usize, is_idle: impl FnOnce(&Self) -> bool) {
-        if self.freed_last != index {
-            return;
-        }
-        if self.has_many_views() && is_idle(self) {
-            self.close_views();
-        }
-        // A refusal is no matter: what is freed is overwritten with a call then.
-        if !self.has_many_views() && self.block_mut(index).open_view().is_ok() {
-            self.note_view(index);
-        }
-    }
-
     /// Takes all blocks of which nothing is used for emptied.
     pub(crate) fn drain(&mut self) {
         self.empty_magazine();
@@ -423,20 +414,6 @@ impl<H> Blocks<H> {
         let slots = self.all.iter_mut();
         let empty = slots.filter_map(|slot| slot.take_if(|held| held.block.is_empty()));
         self.emptied.get_or_insert_default().extend(empty);
-    }
-
-    /// Whether more writable views are open than are kept while nothing is written.
-    pub(crate) fn has_many_views(&self) -> bool {
-        self.viewed.len() > MOST_IDLE_VIEWS
-    }
-
-    /// Drops all writable views. Nothing is in flight.
-    pub(crate) fn close_views(&mut self) {
-        for index in std::mem::take(&mut self.viewed) {
-            if let Some(held) = self.all.get_mut(index).and_then(Option::as_mut) {
-                held.block.close_view();
-            }
-        }
     }
 
     /// Adds what it holds.

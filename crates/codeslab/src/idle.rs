@@ -35,6 +35,11 @@ impl Chunks {
         })
     }
 
+    /// How large a chunk is.
+    pub(crate) const fn chunk_bytes(&self) -> u64 {
+        self.chunk
+    }
+
     /// Notes that `freed` has become part of the free `run` of a slab. Says whether enough is idle to be worth a sweep.
     pub(crate) fn note_freed(&mut self, slab: usize, freed: Span, run: Span) -> bool {
         let (first, last) = self.inside(run);

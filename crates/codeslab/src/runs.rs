@@ -116,17 +116,6 @@ impl Runs {
         self.free.contains(before).then_some(before as u32)
     }
 
-    /// Where the run begins that a granule belongs to.
-    pub(crate) fn start_of(&self, granule: u32) -> Option<u32> {
-        self.starts
-            .previous(granule as usize)
-            .map(|start| start as u32)
-    }
-
-    pub(crate) fn is_free(&self, start: u32) -> bool {
-        self.free.contains(start as usize)
-    }
-
     /// Where free runs begin, ascending.
     pub(crate) fn free_starts(&self) -> impl Iterator<Item = u32> + '_ {
         self.free.iter().map(|start| start as u32)

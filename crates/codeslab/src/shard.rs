@@ -193,14 +193,16 @@ impl Shard {
         window: Window,
     ) -> Result<Tenant> {
         let parts = self.shared.parts(layout)?;
+        // Oversize requests get blocks of their own.
+        let is_oversize = self.shared.is_oversize(layout);
+        if !is_oversize && let Some((head, starts)) = blocks.carve_ready(&parts, window) {
+            return Ok(Tenant::new(head, Place::of_packed(starts)));
+        }
         // What is written to is known here only, so this is where views that nobody needs are noticed.
         if blocks.has_many_views() && self.is_idle(blocks) {
-            blocks.close_views();
+            blocks.close_first_views();
         }
-        // Oversize requests get blocks of their own.
-        if !self.shared.is_oversize(layout)
-            && let Some((index, spans)) = blocks.carve(&parts, window)?
-        {
+        if !is_oversize && let Some((index, spans)) = blocks.carve(&parts, window)? {
             return self.settle(blocks, index, &spans);
         }
         let (block, spans) = self.shared.new_block(&parts, window, blocks.code_share())?;

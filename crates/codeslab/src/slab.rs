@@ -3,7 +3,7 @@
 //! `Runs` says where runs begin and whether they are free; a freed span finds its neighbours there and merges with them at once.
 //! `Bins` says where to look for a free run.
 
-use crate::bins::Bins;
+use crate::bins::{Bins, Entry};
 use crate::runs::Runs;
 use crate::span::{Span, SpanSet};
 use std::sync::Arc;
@@ -58,7 +58,8 @@ impl Slab {
 
     /// `size` rounded up to whole granules.
     pub(crate) fn round_up(&self, size: u64) -> u64 {
-        size.next_multiple_of(1 << self.granule_log2())
+        let mask = (1 << self.granule_log2()) - 1;
+        (size + mask) & !mask
     }
 
     pub(crate) const fn extents(&self) -> &SpanSet {
@@ -132,23 +133,24 @@ impl Slab {
         bins.take(length, slack, length_of, fits)
     }
 
-    /// Takes back what [`Slab::carve`] gave. It becomes a free run with its neighbours, or a part of one.
-    pub(crate) fn free(&mut self, span: Span) {
+    /// Takes back what [`Slab::carve`] gave. It becomes a free run with its neighbours, or a part of one: that run.
+    pub(crate) fn free(&mut self, span: Span) -> Span {
         debug_assert!(self.holds(span), "{span:?} was not carved from this slab");
         self.used_bytes -= span.size;
         let start = self.granule(span.offset);
         self.runs.set_free(start);
-        self.release(start, self.granule(span.size));
+        self.release(start, self.granule(span.size))
     }
 
-    /// Takes back the end of what [`Slab::carve`] gave, from `size` bytes on: whole granules, not all of them.
-    pub(crate) fn free_tail(&mut self, span: Span, size: u64) {
+    /// Takes back the end of what [`Slab::carve`] gave, from `size` bytes on: whole granules, not all of them. The
+    /// free run that they are a part of then.
+    pub(crate) fn free_tail(&mut self, span: Span, size: u64) -> Span {
         debug_assert!(self.holds(span) && 0 < size && size < span.size);
         let tail = self.granule(span.offset + size);
         self.used_bytes -= span.size - size;
         self.runs.set_free(tail);
         self.runs.begin(tail);
-        self.release(tail, self.granule(span.size - size));
+        self.release(tail, self.granule(span.size - size))
     }
 
     /// Whether `span` is carved at the moment, exactly as it is.
@@ -157,7 +159,7 @@ impl Slab {
     }
 
     /// Merges the free run that begins at `start` with its free neighbours, and lists what it is then.
-    fn release(&mut self, start: u32, length: u32) {
+    fn release(&mut self, start: u32, length: u32) -> Span {
         let (mut start, mut length) = (start, length);
         let next = start + length;
         if let Some(behind) = self.runs.free_length(next) {
@@ -172,6 +174,14 @@ impl Slab {
             start = before;
         }
         self.list(start, length);
+        self.run(start, length)
+    }
+
+    fn run(&self, start: u32, length: u32) -> Span {
+        Span {
+            offset: u64::from(start) << self.granule_log2(),
+            size: u64::from(length) << self.granule_log2(),
+        }
     }
 
     /// Begins a free run that touches no other.
@@ -213,17 +223,16 @@ impl Slab {
         length.map_or(0, |length| u64::from(length) << self.granule_log2())
     }
 
-    /// The free run that `offset` lies in.
-    pub(crate) fn free_run_around(&self, offset: u64) -> Option<Span> {
-        let start = self.runs.start_of(self.granule(offset))?;
-        let is_free = self.runs.is_free(start);
-        is_free.then(|| self.span_at(u64::from(start) << self.granule_log2()))
-    }
-
-    /// Every free run, by ascending offset.
-    pub(crate) fn free_runs(&self) -> impl Iterator<Item = Span> + '_ {
-        let starts = self.runs.free_starts();
-        starts.map(|start| self.span_at(u64::from(start) << self.granule_log2()))
+    /// Every free run of at least `bytes`, by ascending offset, and some shorter ones.
+    pub(crate) fn long_free_runs(&self, bytes: u64) -> Vec<Span> {
+        let listed = self.bins.long_ones(self.granule(bytes));
+        let is_true = |one: &Entry| self.runs.free_length(one.start) == Some(one.length);
+        let mut entries: Vec<Entry> = listed.filter(is_true).collect();
+        // A run that was something else for a while is listed twice.
+        entries.sort_unstable();
+        entries.dedup();
+        let runs = entries.iter().map(|one| self.run(one.start, one.length));
+        runs.collect()
     }
 
     /// Everything that is carved from one extent at the moment, by ascending offset.
@@ -244,9 +253,10 @@ impl Slab {
     }
 }
 
-/// The first multiple of `align` from `start` on at which a span may begin.
+/// The first multiple of `align`, a power of two, from `start` on at which a span may begin.
 fn first_place(start: u32, align: u32, avoided: Option<u32>) -> Option<u32> {
-    let place = start.checked_next_multiple_of(align)?;
+    // Not `checked_next_multiple_of`: that divides.
+    let place = start.checked_add(align - 1)? & !(align - 1);
     if Some(place) == avoided {
         place.checked_add(align)
     } else {

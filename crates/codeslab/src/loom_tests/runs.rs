@@ -77,8 +77,18 @@ fn looking_while(
 
 #[test]
 fn a_span_in_use_is_found_while_its_neighbours_are_freed() {
-    holds_while(|scene| scene.slab.free(scene.before), [4, 11]);
-    holds_while(|scene| scene.slab.free(scene.behind), [162, 180]);
+    holds_while(
+        |scene| {
+            scene.slab.free(scene.before);
+        },
+        [4, 11],
+    );
+    holds_while(
+        |scene| {
+            scene.slab.free(scene.behind);
+        },
+        [162, 180],
+    );
 }
 
 #[test]
@@ -106,7 +116,9 @@ fn a_span_in_use_is_found_while_the_slab_grows_and_what_is_beside_it_shrinks() {
     holds_while(|scene| scene.slab.extend(span(0, 4)), [0, 4]);
     holds_while(|scene| scene.slab.extend(span(204, 52)), [203, 204]);
     holds_while(
-        |scene| scene.slab.free_tail(scene.behind, 3 * GRANULE),
+        |scene| {
+            scene.slab.free_tail(scene.behind, 3 * GRANULE);
+        },
         [164, 165],
     );
 }
@@ -170,7 +182,12 @@ fn what_nobody_uses_is_not_found_while_the_free_run_that_it_is_in_is_carved_or_m
         scene.slab.carve(2 * GRANULE, 16).expect("room");
     };
     is_nobodys_while(carve, 180);
-    is_nobodys_while(|scene| scene.slab.free(scene.behind), 180);
+    is_nobodys_while(
+        |scene| {
+            scene.slab.free(scene.behind);
+        },
+        180,
+    );
     is_nobodys_while(
         |scene| {
             scene.slab.carve(2 * GRANULE, 64 * GRANULE).expect("room");
