@@ -49,8 +49,12 @@ export declare function finalize(handle: ExternalObject<CodeHandle>): void
 /** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
 export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<ExternalObject<CodeHandle>>): void
 
-/** What an address lies in. */
-export declare function find(handle: ExternalObject<MemoryHandle>, address: bigint): NativeFound | null
+/**
+ * What an address lies in; `false` if in nothing.
+ *
+ * `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection.
+ */
+export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUint64Array): boolean
 
 /** Frees an allocation or image: no call begins any more, and the memory goes when no call is running. */
 export declare function free(handle: ExternalObject<CodeHandle>): void
@@ -112,13 +116,6 @@ export interface NativeConfiguration {
   maxCommitted?: number
   maxMappings?: number
   sealing?: NativeSealing
-}
-
-/** Bytes of an allocation or image that have one protection. */
-export interface NativeFound {
-  address: bigint
-  size: number
-  protection: string
 }
 
 /** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */

@@ -8,6 +8,7 @@ import { construct } from './construct.ts'
 import { Image } from './image.ts'
 import { describe } from './inspect.ts'
 import { encodeInputs, encodeOptions, type LinkInput, type LinkOptions } from './link.ts'
+import { protectionAt } from './protection.ts'
 import { encodeMemoryOptions, type CodeMemoryOptions } from './options.ts'
 import { exchange, toRequests, toWindows, type Placement, type SectionRequest } from './request.ts'
 import type {
@@ -326,7 +327,9 @@ export class CodeMemory {
    * ```
    */
   find(address: bigint | number): Found | undefined {
-    return (native.find(this.#handle, toAddress(address, 'address')) as Found | null) ?? undefined
+    found[0] = toAddress(address, 'address')
+    if (!native.find(this.#handle, found)) return undefined
+    return { address: found[0], size: Number(found[1]), protection: protectionAt(found[2]) }
   }
 
   /**
@@ -434,6 +437,9 @@ export class CodeMemory {
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }
 }
+
+/** What crosses into native code and back when an address is looked for: made once, because making it costs more. */
+const found = new BigUint64Array(3)
 
 /** Whether something works, by the reason why not. */
 function toStatus(reason: string | undefined): SealStatus {

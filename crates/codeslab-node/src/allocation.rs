@@ -1,4 +1,4 @@
-//! Placing bytes by hand: allocate, write, finalize or abandon, free.
+//! Placing bytes by hand: allocate, write, finalize or abandon, find, free.
 #![allow(unsafe_code)] // It writes to an array of JavaScript's.
 
 use crate::error::{Error, Result};
@@ -160,4 +160,29 @@ pub fn free(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
 #[napi]
 pub fn is_freed(env: Env, handle: &External<CodeHandle>) -> napi::Result<bool> {
     Ok(handle.published().or_throw(env)?.is_freed())
+}
+
+/// What an address lies in; `false` if in nothing.
+///
+/// `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection.
+#[napi]
+pub fn find(
+    env: Env,
+    handle: &External<MemoryHandle>,
+    mut words: BigUint64ArraySlice<'_>,
+) -> napi::Result<bool> {
+    let opened = handle.open().or_throw(env)?;
+    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    let words = unsafe { words.as_mut() };
+    let address = words.first().copied().map(Address::new);
+    let Some(found) = address.and_then(|address| opened.memory.find(address)) else {
+        return Ok(false);
+    };
+    let protection = found.protection.index() as u64;
+    let answer = [found.address.value(), found.size, protection];
+    words
+        .iter_mut()
+        .zip(answer)
+        .for_each(|(word, fact)| *word = fact);
+    Ok(true)
 }

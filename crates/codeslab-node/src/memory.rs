@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::registry::{self, Opened, Shared, Token};
 use crate::throw::OrThrow;
 use codeslab::{
-    Address, CodeMemory, CodeModel, Constants, Found, Grace, Options, Quarantine, Reach, Sealing,
-    SealingStatus, Writer,
+    CodeMemory, CodeModel, Constants, Grace, Options, Quarantine, Reach, Sealing, SealingStatus,
+    Writer,
 };
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, External};
@@ -211,36 +211,6 @@ pub fn end_grace(env: Env, handle: &External<MemoryHandle>, grace: BigInt) -> na
         .memory
         .end_grace(Grace::from_value(grace.get_u64().1));
     Ok(())
-}
-
-/// Bytes of an allocation or image that have one protection.
-#[napi(object, object_from_js = false)]
-pub struct NativeFound {
-    pub address: BigInt,
-    pub size: f64,
-    pub protection: &'static str,
-}
-
-impl From<Found> for NativeFound {
-    fn from(found: Found) -> Self {
-        Self {
-            address: found.address.value().into(),
-            size: count(found.size),
-            protection: found.protection.name(),
-        }
-    }
-}
-
-/// What an address lies in.
-#[napi]
-pub fn find(
-    env: Env,
-    handle: &External<MemoryHandle>,
-    address: BigInt,
-) -> napi::Result<Option<NativeFound>> {
-    let opened = handle.open().or_throw(env)?;
-    let found = opened.memory.find(Address::new(address.get_u64().1));
-    Ok(found.map(NativeFound::from))
 }
 
 /// What a memory holds.
