@@ -334,7 +334,8 @@ impl CodeMemory {
         Picture { blocks }
     }
 
-    /// What an address lies in: any address of an allocation that is neither freed nor given up. Takes no lock and waits for nobody, so
+    /// What an address lies in: any address of an allocation that is neither freed nor given up, or that is freed and stays intact
+    /// until its grace ends ([`Quarantine::Intact`](crate::Quarantine::Intact)). Takes no lock and waits for nobody, so
     /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
     #[must_use]
     pub fn find(&self, address: Address) -> Option<Found> {

@@ -60,13 +60,14 @@ pub struct Options {
     pub writer: Option<Writer>,
     /// Where constants go.
     pub constants: Constants,
-    /// What becomes of freed memory before it is used again.
+    /// What becomes of freed memory before it is used again. What is abandoned waits as well.
     pub quarantine: Quarantine,
     /// Bytes that the memory has committed at most, as [`Stats::committed_bytes`](crate::Stats::committed_bytes) counts them. A
     /// request that would need more is refused before the system is asked.
     pub max_committed: Option<u64>,
     /// Mappings that the memory has at most, as [`Stats::mappings`](crate::Stats::mappings) counts them. A process may have as
-    /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too.
+    /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too. While a request is carved, the most
+    /// that it may take counts, and pages with rights of their own (`protect`) count as if none were neighbours.
     pub max_mappings: Option<u64>,
     /// Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
     /// which somebody might get hold of system calls. What is sealed is used again and not given back before the process ends.
