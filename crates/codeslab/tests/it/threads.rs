@@ -83,7 +83,8 @@ fn threads_that_open_blocks_at_once_get_clusters_within_the_reach() {
         ..Options::default()
     })
     .unwrap();
-    let (layout, _) = layout([BLOCK / 2, 16, 0]);
+    // Mostly data, which takes address space and no memory.
+    let (layout, _) = layout([16, 16, BLOCK / 2]);
     let allocate = |_| memory.allocate(&Request::new(&layout)).unwrap();
     let fill = || (0..6).map(allocate).collect::<Vec<_>>();
     let live = std::thread::scope(|scope| {
