@@ -96,6 +96,8 @@ proptest! {
             }
             prop_assert!(slab.extents().iter().flat_map(|extent| slab.spans_in(extent)).map(|span| (span.offset, span.size)).eq(oracle.used.iter().map(|(&offset, &size)| (offset, size))));
             prop_assert_eq!(slab.used_bytes(), oracle.used.values().sum::<u64>());
+            let long = slab.long_free_runs(4096).into_iter().filter(|run| run.size >= 4096);
+            prop_assert!(long.eq(free_runs(&slab, &oracle).filter(|run| run.size >= 4096)));
         }
         for (offset, size) in std::mem::take(&mut oracle.used) {
             slab.free(Span { offset, size });
@@ -106,6 +108,22 @@ proptest! {
             prop_assert_eq!(slab.free_below(extent.end()), extent.size);
         }
     }
+}
+
+/// What is between the spans in use, by ascending offset.
+fn free_runs<'a>(slab: &'a Slab, oracle: &'a Oracle) -> impl Iterator<Item = Span> + 'a {
+    slab.extents().iter().flat_map(|extent| {
+        let inside = oracle.used.range(extent.offset..extent.end());
+        let ends = inside.clone().map(|(offset, size)| offset + size);
+        let starts = inside.map(|(offset, _)| *offset);
+        let gaps = std::iter::once(extent.offset).chain(ends);
+        gaps.zip(starts.chain([extent.end()]))
+            .filter(|(start, end)| start < end)
+            .map(|(offset, end)| Span {
+                offset,
+                size: end - offset,
+            })
+    })
 }
 
 #[test]

@@ -308,3 +308,48 @@ fn a_handle_stands_for_one_allocation_and_for_no_other_after_it() {
         "what is kept goes with the memory"
     );
 }
+
+#[test]
+fn what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &writer(Writer::DualMapping));
+    let (request, sections) = layout([256, 48, 32]);
+    let publish = |value: u8| {
+        let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+        assert!(
+            in_flight
+                .bytes_mut(sections[2])
+                .iter()
+                .all(|byte| *byte == 0)
+        );
+        for section in sections {
+            in_flight.bytes_mut(section).fill(value);
+        }
+        in_flight.finalize().unwrap()
+    };
+    let _neighbour = publish(1);
+    let first = publish(2);
+    let places = Protection::ALL.map(|protection| first.segment_address(protection).unwrap());
+    let live = memory.stats();
+    first.free();
+    let calls = || {
+        let calls = fake.calls().into_iter();
+        calls
+            .filter(|call| *call != "synchronize_instructions")
+            .count()
+    };
+    let before = calls();
+    for value in 3..50 {
+        assert!(places.iter().all(|place| memory.find(*place).is_none()));
+        let traps = fake.read(places[0], 256);
+        assert!(traps.iter().all(|byte| *byte == 0xcc), "{value}");
+        let again = publish(value);
+        assert!(places.iter().all(|place| memory.find(*place).is_some()));
+        assert_eq!(fake.read(places[0], 256), vec![value; 256]);
+        let used = Protection::ALL.map(|protection| again.segment_address(protection).unwrap());
+        assert_eq!(used, places);
+        assert_eq!(memory.stats(), live);
+        again.free();
+    }
+    assert_eq!(calls(), before);
+}

@@ -346,3 +346,32 @@ fn memory_that_is_idle_goes_back_although_its_block_lives_and_comes_back_as_new(
         }
     }
 }
+
+#[test]
+fn whoever_frees_here_and_there_soon_does_it_without_calls() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let (layout, _) = layout([20_000, 0, 0]);
+    let place = |_| {
+        let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        in_flight.finalize().unwrap()
+    };
+    // Three blocks, none of which becomes empty.
+    let live: Vec<_> = (0..150).map(place).collect();
+    assert!(memory.stats().blocks >= 3);
+    memory.trim();
+    assert_eq!(fake.holdings().2, 0);
+    let writes = || {
+        fake.calls()
+            .iter()
+            .filter(|call| **call == "write_file")
+            .count()
+    };
+    let before = writes();
+    let mut live: Vec<_> = live.into_iter().map(Some).collect();
+    for index in (0..40).flat_map(|index| [index, index + 50, index + 100]) {
+        live[index] = None;
+    }
+    assert!(writes() - before < 40, "{} calls", writes() - before);
+    assert!(fake.holdings().2 >= 2, "views are open");
+}
