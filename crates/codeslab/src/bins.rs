@@ -10,7 +10,7 @@ const STEPS_LOG2: u32 = 2;
 /// How many entries of a class are looked at where only some of them fit.
 const LOOKS: usize = 16;
 /// Below this, every length has a class of its own.
-const EXACT: u32 = 32;
+const EXACT: u32 = 64;
 
 /// A free run, as it was when it was listed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -161,7 +161,7 @@ impl Block {
     /// registers, unlike what [`Block::carve`] gives.
     pub(crate) fn carve_ready(&mut self, parts: &Parts) -> Option<Round> {
         let is_hopeless = parts.iter().flatten().any(|part| self.is_hopeless(*part));
-        if is_hopeless || !self.is_open() || self.mappings_per_tenant() > 0 {
+        if is_hopeless || !self.is_open() || self.count_tenant_to_come().is_err() {
             return None;
         }
         let mut spans = [None; 3];
@@ -173,11 +173,22 @@ impl Block {
             }
         }
         let round = Round::of(&Spans::of(&spans)).filter(|_| is_ready);
+        self.tenants += u64::from(round.is_some());
         if round.is_none() {
             self.uncarve(parts, &spans);
+            self.count_mappings();
         }
-        self.tenants += u64::from(round.is_some());
         round
+    }
+
+    /// Whether much was freed in the slabs that a request needs: an eighth of each is more than what is left over at their ends.
+    pub(crate) fn has_holes(&self, parts: &Parts) -> bool {
+        let has_holes = |part: &Part| {
+            let slab = self.slab(part.slab);
+            let committed = slab.extents().bytes();
+            committed - slab.used_bytes() > (committed / 8).max(2 * STEP)
+        };
+        parts.iter().flatten().all(has_holes)
     }
 
     /// Brings back memory under the spans that went back to the system.

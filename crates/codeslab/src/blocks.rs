@@ -186,6 +186,9 @@ impl<H> Blocks<H> {
         parts: &Parts,
         window: Window,
     ) -> Result<Option<(usize, Spans)>, Refusal> {
+        if let Some(found) = self.carve_from_holes(parts, window) {
+            return Ok(Some(found));
+        }
         let last = self.all.len();
         let mut over_budget = None;
         for index in std::iter::once(self.current).chain((0..last).rev()) {
@@ -213,6 +216,33 @@ impl<H> Blocks<H> {
             }
         }
         over_budget.map_or(Ok(None), Err)
+    }
+
+    /// Carves all parts out of what was freed, in whichever block: before any of them grows. It goes on with that block, which
+    /// has more holes.
+    fn carve_from_holes(&mut self, parts: &Parts, window: Window) -> Option<(usize, Spans)> {
+        for index in (0..self.all.len()).rev() {
+            let Some(Held { block, .. }) = self.all.get_mut(index).and_then(Option::as_mut) else {
+                continue;
+            };
+            if !block.has_holes(parts) || !window.contains(block.range()) {
+                continue;
+            }
+            let had_view = block.mapping().has_view();
+            let carved = block
+                .open_view()
+                .ok()
+                .and_then(|()| block.carve_ready(parts));
+            if !had_view && block.mapping().has_view() {
+                self.note_view(index);
+            }
+            if let Some(round) = carved {
+                self.make_current(index);
+                self.note_allocation(index);
+                return Some((index, round.spans()));
+            }
+        }
+        None
     }
 
     fn make_current(&mut self, index: usize) {

@@ -23,6 +23,15 @@ impl Block {
         self.count_up_to(self.most_mappings() + 2 * growing + view + own)
     }
 
+    /// Takes from the budget what one more request may take where nothing has to grow.
+    #[inline]
+    pub(super) fn count_tenant_to_come(&mut self) -> Result<(), Refusal> {
+        match self.mappings_per_tenant() {
+            0 => Ok(()),
+            own => self.count_up_to(self.most_mappings() + own),
+        }
+    }
+
     pub(super) fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
         let missing = most.saturating_sub(self.counted_mappings);
         if missing > 0 {

@@ -207,6 +207,37 @@ fn code_that_nobody_wrote_traps() {
 }
 
 #[test]
+fn holes_in_other_blocks_are_filled_before_a_block_grows() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &small_blocks(kind));
+        let (code, _) = layout([2_000, 0, 0]);
+        let publish = || {
+            memory
+                .allocate(&Request::new(&code))
+                .unwrap()
+                .finalize()
+                .unwrap()
+        };
+        let mut live: Vec<_> = std::iter::repeat_with(|| Some(publish()))
+            .take(800)
+            .collect();
+        for index in (0..400).step_by(2) {
+            live[index] = None;
+        }
+        let before = memory.stats();
+        assert!(before.blocks >= 2, "{kind}: {before:?}");
+        live.extend((0..190).map(|_| Some(publish())));
+        let after = memory.stats();
+        assert_eq!(
+            (after.blocks, after.committed_bytes),
+            (before.blocks, before.committed_bytes),
+            "{kind}: nothing had to grow"
+        );
+    }
+}
+
+#[test]
 fn one_request_that_does_not_fit_does_not_spoil_a_block_for_others() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
