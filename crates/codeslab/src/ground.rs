@@ -51,13 +51,13 @@ pub(crate) struct Ground {
     traps: &'static [u8],
 }
 
-/// As many trapping instructions as are written at once.
+/// As many trapping instructions as are written at once. More would be memory that holds nothing else, and save few calls.
 fn traps_of(architecture: Architecture) -> &'static [u8] {
     static TRAPS: OnceLock<Box<[u8]>> = OnceLock::new();
     let pattern = architecture.trap_pattern();
     TRAPS.get_or_init(|| {
         pattern
-            .repeat((64 << 10) / pattern.len())
+            .repeat((16 << 10) / pattern.len())
             .into_boxed_slice()
     })
 }

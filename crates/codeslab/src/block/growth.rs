@@ -139,10 +139,11 @@ impl Block {
 
     /// A slab of a small block doubles at first: such a block was opened for one request, and may never hold another.
     fn step_of(&self, slab: Protection) -> u64 {
-        if self.step < STEP {
-            self.step.min(self.slab(slab).extents().bytes())
-        } else {
-            STEP
+        match slab {
+            _ if self.step < STEP => self.step.min(self.slab(slab).extents().bytes()),
+            // There are few constants beside code, so the last step would be idle for long.
+            Protection::ReadOnly => STEP / 2,
+            _ => STEP,
         }
     }
 
