@@ -57,7 +57,7 @@ fn traps_of(architecture: Architecture) -> &'static [u8] {
     let pattern = architecture.trap_pattern();
     TRAPS.get_or_init(|| {
         pattern
-            .repeat((16 << 10) / pattern.len())
+            .repeat((32 << 10) / pattern.len())
             .into_boxed_slice()
     })
 }

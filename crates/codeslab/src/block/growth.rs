@@ -157,6 +157,13 @@ impl Block {
                     .next_multiple_of(self.division.granularity)
                     .clamp(gap.offset, last)
             }
+            // Not at the end, where data goes on: the two would take turns, and each piece is a mapping.
+            Protection::ReadOnly if self.step > 0 => {
+                let middle = gap.offset + gap.size / 2;
+                middle
+                    .next_multiple_of(self.division.granularity)
+                    .clamp(gap.offset, last)
+            }
             Protection::ReadOnly | Protection::ReadWrite => last,
         }
     }

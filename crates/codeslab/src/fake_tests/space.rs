@@ -207,6 +207,31 @@ fn code_that_nobody_wrote_traps() {
 }
 
 #[test]
+fn a_full_block_is_a_handful_of_mappings_whatever_the_mixture() {
+    for sizes in [
+        [60_000, 40_000, 50_000],
+        [1_000, 50_000, 60_000],
+        [9_000, 3_000, 70_000],
+    ] {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &Options::default());
+        let (request, _) = layout(sizes);
+        let mut live = Vec::new();
+        while memory.stats().blocks < 3 {
+            live.push(memory.allocate(&Request::new(&request)).unwrap());
+        }
+        let stats = memory.stats();
+        let per_block = stats.mappings as f64 / stats.blocks as f64;
+        assert!(
+            per_block <= 12.0,
+            "{sizes:?}: {per_block} mappings per block"
+        );
+        let used = stats.used_bytes as f64 / (2.0 * 16.0 * MIB as f64);
+        assert!(used > 0.85, "{sizes:?}: {used} of two blocks are used");
+    }
+}
+
+#[test]
 fn holes_in_other_blocks_are_filled_before_a_block_grows() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
