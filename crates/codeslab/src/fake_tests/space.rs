@@ -221,13 +221,9 @@ fn constants_and_data_do_not_take_turns_in_a_gap() {
             live.push(memory.allocate(&Request::new(&request)).unwrap());
         }
         let stats = memory.stats();
-        let per_block = stats.mappings as f64 / stats.blocks as f64;
-        assert!(
-            per_block <= 16.0,
-            "{sizes:?}: {per_block} mappings per block"
-        );
-        let used = stats.used_bytes as f64 / (2.0 * 16.0 * MIB as f64);
-        assert!(used > 0.85, "{sizes:?}: {used} of two blocks are used");
+        assert!(stats.mappings <= 16 * stats.blocks, "{sizes:?}: {stats:?}");
+        let full = (stats.blocks - 1) * 16 * MIB;
+        assert!(stats.used_bytes > full / 100 * 85, "{sizes:?}: {stats:?}");
     }
 }
 
