@@ -192,18 +192,11 @@ impl<H> Blocks<H> {
         let last = self.all.len();
         let mut over_budget = None;
         for index in std::iter::once(self.current).chain((0..last).rev()) {
-            let Some(Held { block, .. }) = self.all.get_mut(index).and_then(Option::as_mut) else {
-                continue;
-            };
-            if !window.contains(block.range()) {
-                continue;
-            }
-            let had_view = block.mapping().has_view();
-            let carved = block.carve(parts);
-            if !had_view && block.mapping().has_view() {
-                self.note_view(index);
-            }
-            match carved {
+            let is_inside = |block: &Block| window.contains(block.range());
+            match self
+                .carve_in(index, is_inside, |block| block.carve(parts))
+                .unwrap_or(Ok(None))
+            {
                 Ok(Some(spans)) => {
                     self.make_current(index);
                     self.note_allocation(index);
@@ -221,28 +214,32 @@ impl<H> Blocks<H> {
     /// Carves all parts out of what was freed, in whichever block: before any of them grows. It goes on with that block, which
     /// has more holes.
     fn carve_from_holes(&mut self, parts: &Parts, window: Window) -> Option<(usize, Spans)> {
-        for index in (0..self.all.len()).rev() {
-            let Some(Held { block, .. }) = self.all.get_mut(index).and_then(Option::as_mut) else {
-                continue;
-            };
-            if !block.has_holes(parts) || !window.contains(block.range()) {
-                continue;
-            }
-            let had_view = block.mapping().has_view();
-            let carved = block
-                .open_view()
-                .ok()
-                .and_then(|()| block.carve_ready(parts));
-            if !had_view && block.mapping().has_view() {
-                self.note_view(index);
-            }
-            if let Some(round) = carved {
-                self.make_current(index);
-                self.note_allocation(index);
-                return Some((index, round.spans()));
-            }
+        let suits = |block: &Block| block.has_holes(parts) && window.contains(block.range());
+        (0..self.all.len()).rev().find_map(|index| {
+            let round = self.carve_in(index, suits, |block| block.carve_hole(parts))??;
+            self.make_current(index);
+            self.note_allocation(index);
+            Some((index, round.spans()))
+        })
+    }
+
+    /// Has something carved from a block, if there is one and it suits, and notes whether that opened a view.
+    fn carve_in<R>(
+        &mut self,
+        index: usize,
+        suits: impl FnOnce(&Block) -> bool,
+        carve: impl FnOnce(&mut Block) -> R,
+    ) -> Option<R> {
+        let Held { block, .. } = self.all.get_mut(index)?.as_mut()?;
+        if !suits(block) {
+            return None;
         }
-        None
+        let had_view = block.mapping().has_view();
+        let carved = carve(block);
+        if !had_view && block.mapping().has_view() {
+            self.note_view(index);
+        }
+        Some(carved)
     }
 
     fn make_current(&mut self, index: usize) {
@@ -340,13 +337,16 @@ impl<H> Blocks<H> {
     /// Takes back what was freed in this period or before.
     pub(crate) fn end_grace(&mut self, period: u64, is_idle: impl Fn(&Self) -> bool) {
         // Threads that free at the same time may have read the period in another order than they came here.
-        let waiting = std::mem::take(&mut self.quarantined);
-        for (freed, returned) in waiting {
+        // What goes on waiting goes to the end, which takes no memory that was not there.
+        for _ in 0..self.quarantined.len() {
+            let Some((freed, returned)) = self.quarantined.pop_front() else {
+                return;
+            };
             if freed > period {
                 self.quarantined.push_back((freed, returned));
-                continue;
+            } else {
+                self.free(&returned, &is_idle);
             }
-            self.free(&returned, &is_idle);
         }
     }
 

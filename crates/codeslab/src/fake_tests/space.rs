@@ -259,6 +259,31 @@ fn holes_in_other_blocks_are_filled_before_a_block_grows() {
 }
 
 #[test]
+fn holes_that_are_too_small_cost_no_calls() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let publish = |size| {
+        let (code, _) = layout([size, 0, 0]);
+        let in_flight = memory.allocate(&Request::new(&code)).unwrap();
+        in_flight.finalize().unwrap()
+    };
+    let mut small: Vec<_> = (0..20_000).map(|_| Some(publish(500))).collect();
+    for hole in small.iter_mut().step_by(2) {
+        *hole = None;
+    }
+    assert!(memory.stats().blocks >= 9);
+    let _first = publish(5_000);
+    fake.script(Script::Nothing);
+    let _large: Vec<_> = (0..50).map(|_| publish(5_000)).collect();
+    let views = fake
+        .calls()
+        .iter()
+        .filter(|call| **call == "map_view")
+        .count();
+    assert!(views <= 1, "{views} views for 50 requests in one block");
+}
+
+#[test]
 fn one_request_that_does_not_fit_does_not_spoil_a_block_for_others() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
