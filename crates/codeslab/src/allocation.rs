@@ -4,12 +4,12 @@
     reason = "an allocation in flight has its bytes to itself"
 )]
 
-use crate::address::Address;
-use crate::error::{Error, Result};
-use crate::layout::{Layout, Section, SectionId};
-use crate::lent::Lent;
-use crate::protection::Protection;
-use crate::shard::Tenant;
+use crate::model::address::Address;
+use crate::model::error::{Error, Result};
+use crate::model::layout::{Layout, Section, SectionId};
+use crate::model::protection::Protection;
+use crate::pool::shard::Carved;
+use crate::write::staging::Staging;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -28,18 +28,18 @@ use crate::shard::Tenant;
 #[derive(Debug)]
 pub struct InFlightAllocation {
     allocation: Flying,
-    lent: Lent,
+    staging: Staging,
     layout: Layout,
 }
 
 impl InFlightAllocation {
     #[inline]
-    pub(crate) fn new(tenant: Tenant, layout: &Layout) -> Result<Self> {
-        let allocation = Flying(Some(Allocation { tenant }));
-        let lent = allocation.tenant().stage(layout)?;
+    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
+        let allocation = Flying(Some(Allocation { carved }));
+        let staging = allocation.carved().stage(layout)?;
         Ok(Self {
             allocation,
-            lent,
+            staging,
             layout: layout.clone(),
         })
     }
@@ -73,7 +73,7 @@ impl InFlightAllocation {
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.allocation.tenant().address(protection)
+        self.allocation.carved().address(protection)
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -87,8 +87,8 @@ impl InFlightAllocation {
         // SAFETY: it was lent for this allocation, with this layout.
         let bytes = unsafe {
             self.allocation
-                .tenant()
-                .bytes_mut(&mut self.lent, section.protection, segment)
+                .carved()
+                .bytes_mut(&mut self.staging, section.protection, segment)
         };
         if bytes.is_empty() {
             return bytes;
@@ -105,7 +105,7 @@ impl InFlightAllocation {
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.allocation.tenant().shared().check_process()?;
+        self.allocation.carved().shared().check_process()?;
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {
@@ -150,12 +150,12 @@ impl InFlightAllocation {
                 size: before,
             });
         }
-        let tenant = self.allocation.tenant();
-        tenant.shared().check_process()?;
+        let carved = self.allocation.carved();
+        carved.shared().check_process()?;
         self.layout.shrink(section, size);
         let left = self.layout.segment(protection).size;
-        self.lent.shrink(protection, left);
-        tenant.shrink(protection, left);
+        self.staging.shrink(protection, left);
+        carved.shrink(protection, left);
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl InFlightAllocation {
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
     #[inline]
     pub fn finalize(self) -> Result<Allocation> {
-        let shared = self.allocation.tenant().shared();
+        let shared = self.allocation.carved().shared();
         // An error drops the allocation, which takes everything back.
         shared.check_process()?;
         if shared.publishes_by_writing() {
@@ -177,10 +177,10 @@ impl InFlightAllocation {
 
     #[cold]
     fn publish(self) -> Result<Allocation> {
-        let tenant = self.allocation.tenant();
-        tenant.publish(&self.lent)?;
-        let platform = tenant.shared().platform();
-        for range in tenant.executed(&self.layout) {
+        let carved = self.allocation.carved();
+        carved.publish(&self.staging)?;
+        let platform = carved.shared().platform();
+        for range in carved.executed(&self.layout) {
             platform.synchronize_instructions(&[range]);
         }
         Ok(self.allocation.land())
@@ -190,13 +190,13 @@ impl InFlightAllocation {
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
         let mut executed = Vec::new();
         for one in &batch {
-            let tenant = one.allocation.tenant();
+            let carved = one.allocation.carved();
             // An error drops the batch, which takes everything back.
-            tenant.publish(&one.lent)?;
-            executed.extend(tenant.executed(&one.layout));
+            carved.publish(&one.staging)?;
+            executed.extend(carved.executed(&one.layout));
         }
         if let Some(first) = batch.first() {
-            let platform = first.allocation.tenant().shared().platform();
+            let platform = first.allocation.carved().shared().platform();
             platform.synchronize_instructions(&executed);
         }
         let landed = batch.into_iter().map(|one| one.allocation.land());
@@ -216,16 +216,16 @@ struct Flying(
 
 impl Flying {
     #[inline]
-    fn tenant(&self) -> &Tenant {
+    fn carved(&self) -> &Carved {
         let allocation = self.0.as_ref();
-        &allocation.expect("landing takes it").tenant
+        &allocation.expect("landing takes it").carved
     }
 
     /// It is published.
     #[inline]
     fn land(mut self) -> Allocation {
         let allocation = self.0.take().expect("landing takes it");
-        allocation.tenant.note_landed();
+        allocation.carved.note_landed();
         allocation
     }
 }
@@ -242,21 +242,21 @@ impl Drop for Flying {
 /// Not inlined: this is in the way of every allocation, and few take it.
 #[inline(never)]
 fn abandon(allocation: Allocation) {
-    allocation.tenant.note_landed();
+    allocation.carved.note_landed();
     drop(allocation);
 }
 
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.
 #[derive(Debug)]
 pub struct Allocation {
-    tenant: Tenant,
+    carved: Carved,
 }
 
 impl Allocation {
     /// Where the segment of this protection is; `None` if it has no bytes. A section is at its offset from here.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.tenant.address(protection)
+        self.carved.address(protection)
     }
 
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or

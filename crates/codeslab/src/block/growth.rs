@@ -1,10 +1,10 @@
 //! How the slabs of a block grow: where they go on, and by how much.
 
 use super::{Block, STEP};
-use crate::division::{Carving, Part, Parts};
-use crate::error::Refusal;
-use crate::protection::Protection;
-use crate::span::Span;
+use crate::block::geometry::{Carving, Part, Parts};
+use crate::model::error::Refusal;
+use crate::model::protection::Protection;
+use crate::slab::span::Span;
 use std::cmp::Reverse;
 
 impl Block {
@@ -25,7 +25,7 @@ impl Block {
                 .max()
                 .unwrap_or(0);
             let needed = self
-                .division
+                .geometry
                 .bytes_for(part)
                 .map(|needed| needed.saturating_sub(spare));
             let rest = needed.and_then(|needed| left.checked_sub(needed));
@@ -36,7 +36,7 @@ impl Block {
 
     /// Whether a slab can grow by what a part needs.
     pub(super) fn has_room_for(&self, part: Part) -> bool {
-        self.division
+        self.geometry
             .bytes_for(part)
             .is_some_and(|needed| self.next_pages(part.slab, needed).is_some())
     }
@@ -53,7 +53,7 @@ impl Block {
         let Some(mut pages) = self.next_pages(slab, needed) else {
             return Ok(false);
         };
-        match self.mapping.commit(pages, slab) {
+        match self.pages.commit(pages, slab) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {
                 let step = std::mem::replace(&mut self.step, 0);
@@ -62,12 +62,12 @@ impl Block {
                 pages = least
                     .filter(|least| least.size < pages.size)
                     .ok_or(refusal)?;
-                self.mapping.commit(pages, slab)?;
+                self.pages.commit(pages, slab)?;
             }
             committed => committed?,
         }
         self.unused.remove(pages);
-        self.ledger.note_pages(pages, slab);
+        self.page_map.note_pages(pages, slab);
         self.slabs[slab.index()].extend(pages);
         Ok(true)
     }
@@ -131,9 +131,9 @@ impl Block {
     fn whole_step(&self, slab: Protection, needed: u64, available: u64) -> Option<u64> {
         let least = needed
             .max(1)
-            .checked_next_multiple_of(self.division.granularity)?;
+            .checked_next_multiple_of(self.geometry.granularity)?;
         let step = self.step_of(slab);
-        let step = step.next_multiple_of(self.division.granularity);
+        let step = step.next_multiple_of(self.geometry.granularity);
         (least <= available).then(|| least.max(step).min(available))
     }
 
@@ -154,14 +154,14 @@ impl Block {
             Protection::ReadOnly if fresh => {
                 let between = (self.size() / 256).saturating_mul(self.code_share);
                 between
-                    .next_multiple_of(self.division.granularity)
+                    .next_multiple_of(self.geometry.granularity)
                     .clamp(gap.offset, last)
             }
             // Not at the end, where data goes on: the two would take turns, and each piece is a mapping.
             Protection::ReadOnly if self.step > 0 => {
                 let middle = gap.offset + gap.size / 2;
                 middle
-                    .next_multiple_of(self.division.granularity)
+                    .next_multiple_of(self.geometry.granularity)
                     .clamp(gap.offset, last)
             }
             Protection::ReadOnly | Protection::ReadWrite => last,

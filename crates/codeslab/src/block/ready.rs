@@ -1,8 +1,8 @@
 //! Carving what is there: where no slab has to grow.
 
 use super::{Block, STEP};
-use crate::division::{Part, Parts, Spans};
-use crate::place::Round;
+use crate::block::geometry::{Part, Parts, Spans};
+use crate::block::place::Round;
 
 impl Block {
     /// Carves all parts out of what is there, if nothing has to be asked of the system: so it is most often. What comes back stays in
@@ -28,7 +28,7 @@ impl Block {
 
     fn carve_present(&mut self, parts: &Parts) -> Option<Round> {
         let is_hopeless = parts.iter().flatten().any(|part| self.is_hopeless(*part));
-        if is_hopeless || self.count_tenant_to_come().is_err() {
+        if is_hopeless || self.count_request_to_come().is_err() {
             return None;
         }
         let mut spans = [None; 3];
@@ -40,7 +40,7 @@ impl Block {
             }
         }
         let round = Round::of(&Spans::of(&spans)).filter(|_| is_ready);
-        self.tenants += u64::from(round.is_some());
+        self.requests += u64::from(round.is_some());
         if round.is_none() {
             self.uncarve(parts, &spans);
             self.count_mappings();

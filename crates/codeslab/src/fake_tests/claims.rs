@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::block::Block;
-use crate::division::Spans;
-use crate::shared::Shared;
+use crate::block::geometry::Spans;
+use crate::pool::Pool;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 /// What the shards of a memory share.
-fn share(fake: &Arc<Fake>, options: &Options) -> Arc<Shared> {
+fn share(fake: &Arc<Fake>, options: &Options) -> Arc<Pool> {
     let configuration = open(fake, options).configuration();
     let platform = Arc::clone(fake) as Arc<dyn Platform>;
-    Arc::new(Shared::new(platform, configuration))
+    Arc::new(Pool::new(platform, configuration))
 }
 
 fn blocks_of(size: u64) -> Options {
@@ -22,12 +22,12 @@ fn blocks_of(size: u64) -> Options {
 }
 
 /// A block in `window`, and what is carved from it for a small request.
-fn open_block(shared: &Shared, window: Window) -> Result<(Block, Spans), Error> {
+fn open_block(shared: &Pool, window: Window) -> Result<(Block, Spans), Error> {
     let parts = shared.parts(&layout([100, 16, 16]).0)?;
     shared.new_block(&parts, window, 128)
 }
 
-fn close_block(shared: &Shared, (mut block, spans): (Block, Spans)) {
+fn close_block(shared: &Pool, (mut block, spans): (Block, Spans)) {
     block.free_last(&spans, false);
     shared.retire(block);
 }
@@ -46,7 +46,7 @@ fn meanwhile(fake: &Arc<Fake>, action: impl FnOnce(&Fake) + Send + 'static) {
 }
 
 /// Asserts that the blocks of each cluster reach each other, and that none overlap.
-fn assert_reach(shared: &Shared, blocks: &[(Block, Spans)]) {
+fn assert_reach(shared: &Pool, blocks: &[(Block, Spans)]) {
     let mut hulls = BTreeMap::<u64, Window>::new();
     for (block, _) in blocks {
         let range = block.range();
@@ -126,7 +126,7 @@ fn what_is_claimed_while_somebody_else_makes_room_goes_back() {
         (1, 1),
         "one reservation has room for both"
     );
-    let of = |block: &(Block, Spans)| Arc::clone(block.0.mapping().ground().reservation());
+    let of = |block: &(Block, Spans)| Arc::clone(block.0.pages().backing().reservation());
     assert!(Arc::ptr_eq(&of(&ours), &of(&theirs)));
     assert_reach(&shared, &[ours, theirs]);
 }
@@ -178,7 +178,7 @@ fn whoever_finds_nothing_waits_for_those_who_are_claiming() {
 fn a_cluster_that_two_extend_at_once_does_not_outgrow_the_reach() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let shared = share(&fake, &blocks_of(512 * MIB));
-    let open = |shared: &Shared| open_block(shared, Window::ANYWHERE).unwrap();
+    let open = |shared: &Pool| open_block(shared, Window::ANYWHERE).unwrap();
     // There is room for three such blocks within the reach, for a third above or below those.
     let mut blocks = vec![open(&shared), open(&shared)];
     let (theirs, other) = (Arc::new(Mutex::new(None)), Arc::clone(&shared));

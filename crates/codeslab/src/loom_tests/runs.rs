@@ -1,9 +1,9 @@
 //! Looking for spans in use while their neighbours change.
 
 use super::model;
-use crate::runs::Runs;
 use crate::slab::Slab;
-use crate::span::Span;
+use crate::slab::runs::Runs;
+use crate::slab::span::Span;
 use loom::thread;
 use std::sync::Arc;
 

@@ -1,0 +1,5 @@
+//! Writing.
+
+pub(crate) mod backing;
+pub(crate) mod pages;
+pub(crate) mod staging;
