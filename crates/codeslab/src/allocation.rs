@@ -181,7 +181,8 @@ impl InFlightAllocation {
         carved.publish(&self.staging)?;
         let platform = carved.shared().platform();
         for range in carved.executed(&self.layout) {
-            platform.synchronize_instructions(&[range]);
+            // SAFETY: the range is code of this allocation, which is committed, and so mapped, as long as the allocation lives.
+            unsafe { platform.synchronize_instructions(&[range]) };
         }
         Ok(self.allocation.land())
     }
@@ -197,7 +198,8 @@ impl InFlightAllocation {
         }
         if let Some(first) = batch.first() {
             let platform = first.allocation.carved().shared().platform();
-            platform.synchronize_instructions(&executed);
+            // SAFETY: the ranges are code of allocations in the batch, which is committed, and so mapped, as long as they live.
+            unsafe { platform.synchronize_instructions(&executed) };
         }
         let landed = batch.into_iter().map(|one| one.allocation.land());
         Ok(landed.collect())

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A memory file of which reservations have parts. It is closed with the last of them.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
-    platform: Arc<dyn Platform>,
-    file: MemoryFile,
+    file: Box<dyn MemoryFile>,
     size: u64,
     // Bytes that are somebody's, or were: they are not given out again, since nothing is lost but numbers.
     taken: AtomicU64,
@@ -25,7 +24,6 @@ impl SharedFile {
         };
         let (file, size) = created?;
         Ok(Self {
-            platform: Arc::clone(platform),
             file,
             size,
             taken: AtomicU64::new(0),
@@ -40,12 +38,6 @@ impl SharedFile {
     }
 }
 
-impl Drop for SharedFile {
-    fn drop(&mut self) {
-        self.platform.close_file(self.file);
-    }
-}
-
 /// Part of a memory file.
 #[derive(Debug)]
 pub(crate) struct FilePart {
@@ -57,7 +49,6 @@ impl FilePart {
     /// All of a file of `size` bytes that nobody else gets a part of.
     pub(crate) fn alone(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
         let file = Arc::new(SharedFile {
-            platform: Arc::clone(platform),
             file: platform.create_file(size)?,
             size,
             taken: AtomicU64::new(size),
@@ -66,8 +57,8 @@ impl FilePart {
     }
 
     /// The file, and where in it the byte at `offset` of the part is.
-    pub(crate) fn at(&self, offset: u64) -> (MemoryFile, u64) {
-        (self.file.file, self.offset + offset)
+    pub(crate) fn at(&self, offset: u64) -> (&dyn MemoryFile, u64) {
+        (&*self.file.file, self.offset + offset)
     }
 
     /// The file, for others to have parts of.

@@ -6,7 +6,7 @@ use crate::model::error::{Limit, Refusal};
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::space::memory_file::{FilePart, SharedFile};
-use crate::sys::{MemoryFile, Platform, Seal};
+use crate::sys::{MemoryFile, Platform};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,23 +92,22 @@ impl Reservation {
                 reservation.part = Some(FilePart::new(platform, size, file)?);
             }
             MemoryKind::File(Some(sealing)) => {
-                let part = reservation.part.insert(FilePart::alone(platform, size)?);
-                let (file, _) = part.at(0);
-                reservation.seal(file, sealing)?;
+                reservation.part = Some(FilePart::alone(platform, size)?);
+                reservation.seal(sealing)?;
             }
         }
         Ok(reservation)
     }
 
     /// Closes the file to everybody else. All of this can still be given back: nothing is sealed in its place.
-    fn seal(&mut self, file: MemoryFile, sealing: Sealing) -> Result<(), Refusal> {
+    fn seal(&mut self, sealing: Sealing) -> Result<(), Refusal> {
         self.sealing = Some(sealing);
         if !sealing.writes {
-            return self.platform.seal_file(file, Seal::Size);
+            return self.place_in_file(0).0.seal_size();
         }
         // Before the file is closed, because afterwards there can be no other; whole, because blocks come later.
-        self.view = Some(self.platform.map_view(self.size, file, 0)?);
-        self.platform.seal_file(file, Seal::Writes)
+        self.view = Some(self.place_in_file(0).0.map_view(0, self.size)?);
+        self.place_in_file(0).0.seal_writes()
     }
 
     pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
@@ -128,7 +127,7 @@ impl Reservation {
     }
 
     /// The file behind it, and where in that the byte at `offset` is.
-    pub(crate) fn file_at(&self, offset: u64) -> Option<(MemoryFile, u64)> {
+    pub(crate) fn file_at(&self, offset: u64) -> Option<(&dyn MemoryFile, u64)> {
         self.part.as_ref().map(|part| part.at(offset))
     }
 
@@ -138,7 +137,7 @@ impl Reservation {
         part.map(FilePart::file)
     }
 
-    fn place_in_file(&self, offset: u64) -> (MemoryFile, u64) {
+    fn place_in_file(&self, offset: u64) -> (&dyn MemoryFile, u64) {
         self.file_at(offset).expect("there is a file")
     }
 
@@ -154,11 +153,13 @@ impl Reservation {
     pub(crate) unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let (file, place) = self.place_in_file(offset);
         let Some(view) = self.view_at(offset) else {
-            return self.platform.write_file(file, place, bytes);
+            // SAFETY: these bytes are idle by the caller's word, so their part of the file is.
+            return unsafe { file.write(place, bytes) };
         };
         let size = bytes.len() as u64;
-        self.platform.provide(file, place, size)?;
-        self.platform.populate(view, size);
+        file.provide(place, size)?;
+        // SAFETY: the part lies in the view of the whole reservation, and has its memory.
+        unsafe { self.platform.populate(view, size) };
         // SAFETY: the view is of the whole file, what is written has its memory, and nobody else uses it.
         unsafe { view.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         Ok(())
@@ -175,8 +176,8 @@ impl Reservation {
         protection: Protection,
     ) -> Result<(), Refusal> {
         let ((file, place), at) = (self.place_in_file(offset), self.at_offset(offset));
-        // SAFETY: the caller's obligations.
-        unsafe { self.platform.map_file(at, size, file, place, protection) }?;
+        // SAFETY: the range lies in this reservation and is not mapped, and the caller has it for itself.
+        unsafe { file.map_at(at, place, size, protection) }?;
         if !self.sealing.is_some_and(|sealing| sealing.mappings) {
             return Ok(());
         }
@@ -216,8 +217,8 @@ impl Reservation {
             return Err(Refusal::foreseen("discard", size, Limit::Policy));
         }
         let (file, place) = self.place_in_file(offset);
-        // SAFETY: the caller's obligations.
-        unsafe { self.platform.discard_file(file, place, size) }
+        // SAFETY: no thread uses that part, by the caller's word, so it is idle.
+        unsafe { file.discard(place, size) }
     }
 
     /// Unmaps a block. Refused as soon as anything of the reservation is sealed in its place.

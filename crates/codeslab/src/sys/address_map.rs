@@ -1,4 +1,8 @@
-//! What is mapped in a process: the answer of a port to whoever looks for free address space.
+//! What is mapped in a process, as the search for free address space asks it.
+//!
+//! A port answers one question ([`AddressMap::mapping_from`]), either by asking its system each time or from a list that it read once
+//! ([`Snapshot`]). The search itself is `space::gaps`, which is pure and uses nothing else of a platform; [`KeptClear`] keeps it
+//! away from addresses that are free and shall stay so.
 
 use crate::model::address::{Address, Window};
 
@@ -8,7 +12,8 @@ pub(crate) trait AddressMap {
     fn mapping_from(&self, at: Address) -> Option<Window>;
 }
 
-/// A map with more addresses that nothing shall be placed at.
+/// A map with one more range in which nothing is to be placed.
+#[allow(dead_code, reason = "not every port keeps addresses clear")]
 pub(crate) struct KeptClear<'m> {
     pub(crate) taken: Box<dyn AddressMap + 'm>,
     pub(crate) kept_clear: Window,
@@ -26,12 +31,14 @@ impl AddressMap for KeptClear<'_> {
 }
 
 /// A map that was read once.
+#[allow(dead_code, reason = "not every port reads a list")]
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     // Invariant: ascending and disjoint.
     mappings: Vec<Window>,
 }
 
+#[allow(dead_code, reason = "not every port reads a list")]
 impl Snapshot {
     /// A map with these mappings, in any order; they do not overlap.
     pub(crate) fn new(mut mappings: Vec<Window>) -> Self {

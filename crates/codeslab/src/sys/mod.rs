@@ -1,16 +1,19 @@
-//! The operating system. To port codeslab, add one file here that implements [`Platform`], and the lines that choose
-//! it as `native`.
+//! The operating system and the processor, each behind one contract: [`Platform`] (with [`MemoryFile`]) and [`arch::Processor`].
+//!
+//! Everything above asks the platform of the process ([`current`]) for address space, memory and answers, and nothing above calls the
+//! system or knows which one it is. A port to a system is one folder here that exports `platform()`, and its two lines where `native`
+//! is chosen; a port to a processor is one file in [`arch`]. PORTING.md lists all that a port touches.
 //!
 //! What a port has to fulfil, and what everything above relies on:
 //!
-//! - **Reservations** are address space without access. They cost no memory, and nobody else's allocation lands in them.
+//! - **Reservations** are address space without access. They cost no memory, and the system puts no other allocation there.
 //!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`]; it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
 //!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
 //!   and replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
 //! - **Pages** are what `protect` and `discard_private` are about: whole pages, never none, maybe of several neighbouring
 //!   mappings. A port whose system takes one mapping at a time goes through them.
-//! - **Places** outside of [`Facts::addresses`] are never asked for.
+//! - **Addresses** outside of [`Facts::addresses`] are never asked for.
 //! - **Memory files** are anonymous memory that can be mapped more than once. They are sparse: a byte costs memory when it
 //!   is first written. Fresh ones are zero. Several reservations may have parts of one: see [`Facts::file_bytes`].
 //! - **What is sealed** stays as it is until the process ends: a mapping in its place, a file at its size. A system that cannot
@@ -22,6 +25,14 @@
 //!
 //! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
 //! each other, so code above that mixed them up would not survive its tests.
+//!
+//! Words in the lists of obligations (`# Safety`), which are not said again at each function:
+//!
+//! - A range is **reserved** from [`Platform::reserve`] or [`Platform::reserve_at`] until [`Platform::release`], and **mapped** from a
+//!   function that maps until one that unmaps. Both are about this platform's functions, and a range lies in one reservation.
+//! - The caller **holds** a range if no other thread calls a function of the platform for any byte of it at the same time.
+//! - A range, a view or a part of a file is **idle** if no thread reads, writes or executes it, by whichever address, until the
+//!   function returns.
 
 #![allow(
     unsafe_code,
@@ -40,19 +51,15 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) mod address_map;
+mod arch;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod linux;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-use linux as native;
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-mod unsupported;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-use unsupported as native;
+// The system of this target. A port adds its line and its name to the last one.
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(not(any(target_os = "linux")), path = "unsupported.rs")]
+mod native;
 
 /// What does not change while the process runs.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +80,6 @@ pub(crate) struct Facts {
     pub(crate) fetches_are_coherent: bool,
 }
 
-/// Names a memory file of a platform.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct MemoryFile(pub(crate) u64);
-
 /// What can be made impossible until the process ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Seal {
@@ -86,6 +89,49 @@ pub(crate) enum Seal {
     Writes,
     /// That mappings and views are unmapped, replaced, or given other rights.
     Mappings,
+}
+
+/// An open memory file, which its owner has from [`Platform::create_file`] alone: it cannot be named without being open, nor be given to
+/// another platform. Dropping it closes it; what is mapped of it stays mapped.
+///
+/// Its functions are about parts of it: `offset` and `size` lie inside the size that it was created with.
+pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
+    /// Puts [`Seal::Size`] on it. A file is sealed at most once.
+    fn seal_size(&self) -> Result<(), Refusal>;
+
+    /// Puts [`Seal::Writes`] on it. A file is sealed at most once.
+    fn seal_writes(&self) -> Result<(), Refusal>;
+
+    /// Gives a part its memory, so that a view of it can be touched without fail. What it holds stays.
+    fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal>;
+
+    /// Maps a part readable and writable, anywhere outside of reservations. [`Platform::unmap_view`] unmaps it.
+    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal>;
+
+    /// Maps a part into a reservation, readable or executable.
+    ///
+    /// # Safety
+    /// - The range is reserved and not mapped.
+    /// - The caller holds the range.
+    unsafe fn map_at(
+        &self,
+        at: Address,
+        offset: u64,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), Refusal>;
+
+    /// Writes to a part past all views.
+    ///
+    /// # Safety
+    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal>;
+
+    /// Gives the memory behind a part back; it reads as zero afterwards.
+    ///
+    /// # Safety
+    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 }
 
 /// One operating system. See the module for what holds for all of its functions.
@@ -100,7 +146,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn probe_seal(&self, seal: Seal) -> Result<(), Refusal>;
 
     /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
-    /// [`Platform::reserve_at`] and look again if somebody else was faster.
+    /// [`Platform::reserve_at`] and look again if another thread was faster.
     fn address_map(&self) -> Result<Box<dyn address_map::AddressMap + '_>, Refusal>;
 
     /// Reserves `size` bytes wherever the system likes, at a multiple of `align`.
@@ -109,77 +155,51 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Reserves exactly these bytes.
     fn reserve_at(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Gives a reservation back, whole, with everything that is mapped in it. If mappings in it are sealed, that is refused, and
+    /// Gives a reservation back, with everything that is mapped in it. If mappings in it are sealed, that is refused, and
     /// what goes back is the private memory.
     ///
     /// # Safety
-    /// `at` and `size` are those of a reservation, and nobody uses it any more.
+    /// - `at` and `size` are those of a whole reservation.
+    /// - The caller holds the reservation, it is idle, and no later use of it follows.
     unsafe fn release(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Makes a memory file of `size` bytes.
-    fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal>;
+    fn create_file(&self, size: u64) -> Result<Box<dyn MemoryFile>, Refusal>;
 
-    /// Puts [`Seal::Size`] or [`Seal::Writes`] on a memory file.
-    fn seal_file(&self, file: MemoryFile, seal: Seal) -> Result<(), Refusal>;
-
-    /// Gives part of a file its memory, so that a view of it can be touched without fail.
-    fn provide(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal>;
-
-    /// Closes a memory file. What is mapped of it stays.
-    fn close_file(&self, file: MemoryFile);
-
-    /// Maps part of a file into a reservation, readable or executable.
+    /// Puts [`Seal::Mappings`] on what [`MemoryFile::map_at`] mapped.
     ///
     /// # Safety
-    /// The range is reserved, not mapped, and the caller's.
-    unsafe fn map_file(
-        &self,
-        at: Address,
-        size: u64,
-        file: MemoryFile,
-        offset: u64,
-        protection: Protection,
-    ) -> Result<(), Refusal>;
-
-    /// Puts [`Seal::Mappings`] on what [`Platform::map_file`] mapped.
-    ///
-    /// # Safety
-    /// The range was mapped as it is, and whoever owns it does without unmapping it.
+    /// - `at` and `size` are those of one call that mapped, and the range is mapped still.
+    /// - The range is never unmapped, replaced or given other rights afterwards, or only by calls whose refusal is no harm.
     unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Maps part of a file readable and writable, anywhere outside of reservations.
-    fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal>;
-
-    /// Puts [`Seal::Mappings`] on what [`Platform::map_view`] gave. It may have been put there before.
+    /// Puts [`Seal::Mappings`] on what [`MemoryFile::map_view`] gave. It may have been put there before.
     ///
     /// # Safety
-    /// `view` and `size` are those of a view, and whoever owns it does without unmapping it.
+    /// - `view` and `size` are those of a view that is mapped.
+    /// - The view is never unmapped afterwards.
     unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
 
-    /// Unmaps what [`Platform::map_view`] gave, whole.
+    /// Unmaps what [`MemoryFile::map_view`] gave.
     ///
     /// # Safety
-    /// `view` and `size` are those of a view, and nobody uses it any more.
+    /// - `view` and `size` are those of a whole view that is mapped and not sealed.
+    /// - The view is idle, and no pointer into it is used afterwards.
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64);
 
-    /// Prepares part of a view, which the file has memory for already, for being touched: cheaper than a fault for each
-    /// page. A hint.
-    fn populate(&self, view: NonNull<u8>, size: u64);
-
-    /// Writes to a file past all views.
-    fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal>;
-
-    /// Gives the memory behind part of a file back; it reads as zero afterwards.
+    /// Prepares part of a view for being touched: cheaper than a fault for each page. A hint.
     ///
     /// # Safety
-    /// Nobody uses that part through any mapping.
-    unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal>;
+    /// - The part lies in a view that stays mapped until the function returns.
+    /// - The file has memory for the part already, as after [`MemoryFile::write`] or [`MemoryFile::provide`].
+    unsafe fn populate(&self, view: NonNull<u8>, size: u64);
 
-    /// Maps zeroed private memory into a reservation and tells where it is written while it is writable: places that
+    /// Maps zeroed private memory into a reservation and tells where it is written while it is writable: pointers that
     /// are as far from each other as the addresses are, for all ranges of one reservation.
     ///
     /// # Safety
-    /// The range is reserved, not mapped, and the caller's.
+    /// - The range is reserved and not mapped.
+    /// - The caller holds the range.
     unsafe fn map_private(
         &self,
         at: Address,
@@ -190,45 +210,56 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Changes what private memory may be used for.
     ///
     /// # Safety
-    /// The range is private memory, and nobody relies on what it could be used for until now.
+    /// - The range was mapped by [`Platform::map_private`].
+    /// - The caller holds the range.
+    /// - No thread uses the range in a way that `protection` forbids, at the same time or later.
     unsafe fn protect(&self, at: Address, size: u64, protection: Protection)
     -> Result<(), Refusal>;
 
     /// Writes to this process's own private memory, whatever its protection.
     ///
     /// # Safety
-    /// The range is private memory, and nobody uses it.
+    /// - The range was mapped by [`Platform::map_private`].
+    /// - It is idle, and `bytes` lie outside of it.
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
 
     /// Maps zeroed private memory into a reservation that every thread can execute, and none can write by itself. Only
     /// threads that have written to such memory, and those they start, can be relied on to read it.
     ///
     /// # Safety
-    /// The range is reserved, not mapped, and the caller's.
+    /// - The range is reserved and not mapped.
+    /// - The caller holds the range.
     unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Writes to what [`Platform::map_keyed`] mapped. This thread has the right to do so until the call returns, and runs
     /// nothing else meanwhile.
     ///
     /// # Safety
-    /// The range was mapped so, nobody uses it, and `bytes` lie elsewhere.
+    /// - The range was mapped by [`Platform::map_keyed`].
+    /// - It is idle, and `bytes` lie outside of all such memory.
     unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
 
     /// Gives the memory behind part of private memory back; it reads as zero afterwards.
     ///
     /// # Safety
-    /// The range is private memory, and nobody uses it.
+    /// - The range was mapped by [`Platform::map_private`] or [`Platform::map_keyed`].
+    /// - It is idle.
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Unmaps part of a reservation, which stays reserved. Private memory in it is gone.
     ///
     /// # Safety
-    /// The range is reserved, begins and ends where mapped ranges do, and nobody uses it any more.
+    /// - The range is reserved, and cuts nothing that was mapped by one call.
+    /// - The caller holds the range, it is idle, and no use of what was mapped there follows.
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
     /// Makes fetches of instructions see what was written behind these ranges of addresses: what has to be done for each is done
     /// for each, and what it takes to make other processors notice is done once.
-    fn synchronize_instructions(&self, ranges: &[(Address, u64)]);
+    ///
+    /// # Safety
+    /// - Each range is mapped, readable or executable, until the function returns. (Some processors clean their caches by address, which
+    ///   counts as reading.)
+    unsafe fn synchronize_instructions(&self, ranges: &[(Address, u64)]);
 
     /// Makes every thread of this process execute a full memory barrier, where [`Facts::has_process_barrier`].
     fn process_barrier(&self);
@@ -236,13 +267,14 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
-    /// A number that nobody can guess; 0 if the system has none.
+    /// A number that cannot be guessed from outside of the process; 0 if the system has none.
     fn random(&self) -> u64;
 
     /// A number that differs between a process and every process it was forked from.
     fn generation(&self) -> u32;
 
-    /// A word that holds [`Platform::generation`] and that the system changes in a child. Without one, whoever wants to know calls.
+    /// A word that holds [`Platform::generation`] and that the system changes in a child. Where there is none, callers ask for the
+    /// generation each time.
     fn generation_mark(&self) -> Option<&'static AtomicU32> {
         None
     }
@@ -274,8 +306,8 @@ impl Refusal {
     }
 }
 
-/// What `Error` a system without a port gives.
-#[allow(dead_code, reason = "used where there is no port")]
-pub(crate) fn unsupported() -> Error {
+/// What opening a code memory gives on a system without a port.
+#[allow(dead_code, reason = "not used by every port")]
+const fn unsupported_system() -> Error {
     Error::UnsupportedPlatform(std::env::consts::OS)
 }

@@ -169,7 +169,7 @@ impl Backing {
     }
 
     /// The file behind the block and where in it the byte at `offset` of the block is.
-    pub(crate) fn file_at(&self, offset: u64) -> Option<(MemoryFile, u64)> {
+    pub(crate) fn file_at(&self, offset: u64) -> Option<(&dyn MemoryFile, u64)> {
         self.reservation.file_at(self.offset + offset)
     }
 
@@ -221,7 +221,7 @@ impl Backing {
     }
 
     /// What it takes to publish a span, without the block and its lock.
-    pub(crate) fn publisher(&self, span: Span) -> Publisher {
+    pub(crate) fn publisher(&self, span: Span) -> Publisher<'_> {
         Publisher {
             at: self.at(span.offset),
             size: span.size,

@@ -100,7 +100,9 @@ impl Pages {
         if let Some(view) = self.view() {
             let platform = self.backing.platform();
             // SAFETY: the view covers the whole block.
-            platform.populate(unsafe { view.add(pages.offset as usize) }, pages.size);
+            let start = unsafe { view.add(pages.offset as usize) };
+            // SAFETY: the view stays open while the block is borrowed, and the pages have just been written, so they have their memory.
+            unsafe { platform.populate(start, pages.size) };
         }
         Ok(())
     }
@@ -153,10 +155,7 @@ impl Pages {
                 .backing
                 .reservation()
                 .view_at(self.backing.place().offset);
-            let map = || {
-                let platform = self.backing.platform();
-                platform.map_view(self.backing.size(), file, offset)
-            };
+            let map = || file.map_view(offset, self.backing.size());
             let view = ready.map_or_else(map, Ok)?;
             self.backing.note_view(Some(view));
         }
@@ -175,7 +174,7 @@ impl Pages {
             unsafe {
                 self.backing
                     .platform()
-                    .unmap_view(view, self.backing.size())
+                    .unmap_view(view, self.backing.size());
             };
         }
     }

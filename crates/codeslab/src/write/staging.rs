@@ -130,15 +130,15 @@ impl Staging {
 
 /// What it takes to publish one span.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Publisher {
+pub(crate) struct Publisher<'b> {
     pub(crate) at: Address,
     pub(crate) size: u64,
     pub(crate) writer: Writer,
     /// The file behind it, and where in the file it is.
-    pub(crate) file: Option<(MemoryFile, u64)>,
+    pub(crate) file: Option<(&'b dyn MemoryFile, u64)>,
 }
 
-impl Publisher {
+impl Publisher<'_> {
     /// Makes what was written for this span, and is not published yet, what is read and executed there: what is `staged`, or
     /// else what is in its place.
     pub(crate) fn publish(
@@ -148,7 +148,8 @@ impl Publisher {
         protection: Protection,
     ) -> Result<(), Refusal> {
         match (staged, self.file) {
-            (Some(bytes), Some((file, offset))) => platform.write_file(file, offset, bytes),
+            // SAFETY: the span belongs to one request, which executes nothing of it before it is published.
+            (Some(bytes), Some((file, offset))) => unsafe { file.write(offset, bytes) },
             // SAFETY: the span is private memory, and nobody else uses it before it is published.
             (Some(bytes), None) => unsafe { write_private(platform, self.writer, self.at, bytes) },
             // SAFETY: the span has pages of its own, and nobody writes to it any more.

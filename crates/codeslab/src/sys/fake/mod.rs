@@ -1,13 +1,15 @@
-//! A whole platform on the heap. Its failures are scripted, its address space is made up, and it checks its callers: a
-//! function called with a range that the contract forbids panics, which is what tests want.
+//! A whole platform on the heap, for tests on any machine. Its failures are scripted, its address space is made up, and it checks its
+//! callers: a function called with a range that the contract forbids panics, which is what tests want.
 //!
 //! Executable addresses and writable pointers have nothing to do with each other here. It cuts no mapping in two, as Windows
-//! would not, and its granularity may be larger than its page.
+//! would not, and its granularity may be larger than its page. `file` has its memory files, `state` what it knows, `script` what tests
+//! tell it and ask it. Used by the tests of every layer above (`fake_tests`), and a good first read for who writes a port.
 #![allow(
     unsafe_code,
     reason = "it hands out pointers into its own heap memory, as a platform does"
 )]
 
+mod file;
 mod script;
 mod state;
 
@@ -26,6 +28,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use file::OpenFile;
 pub(crate) use script::Script;
 use state::{FakeFile, Heap, Mapped, State};
 
@@ -33,8 +36,33 @@ use state::{FakeFile, Heap, Mapped, State};
 #[derive(Debug)]
 pub(crate) struct Fake {
     facts: Facts,
+    system: Arc<System>,
+}
+
+/// What the platform and its open files share.
+#[derive(Debug)]
+struct System {
     state: Mutex<State>,
     watcher: Mutex<Watcher>,
+}
+
+impl System {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a call: before anything of the fake is locked, so a watcher may call it as well.
+    fn call(&self) -> MutexGuard<'_, State> {
+        let Watcher(watcher) = self.watcher().clone();
+        if let Some(watcher) = watcher {
+            watcher();
+        }
+        self.state()
+    }
+
+    fn watcher(&self) -> MutexGuard<'_, Watcher> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a test does at the beginning of every call.
@@ -125,7 +153,8 @@ impl Platform for Fake {
         state.enter("release", size)?;
         let pinned = state.check_pinned("release", at, size);
         if pinned.is_err() {
-            state.clear_private(at, size);
+            // SAFETY: the reservation is idle by the caller's word.
+            unsafe { state.clear_private(at, size) };
             return pinned;
         }
         for mapped in state.mapped_within(at, size) {
@@ -136,87 +165,19 @@ impl Platform for Fake {
         Ok(())
     }
 
-    fn create_file(&self, size: u64) -> Result<MemoryFile, Refusal> {
+    fn create_file(&self, size: u64) -> Result<Box<dyn MemoryFile>, Refusal> {
         let mut state = self.call();
         state.enter("create_file", size)?;
         let name = state.next_file;
         state.next_file += 1;
-        state.files.insert(
-            name,
-            FakeFile {
-                heap: Heap::new(size),
-                open: true,
-                seal: None,
-            },
-        );
-        Ok(MemoryFile(name))
-    }
-
-    fn seal_file(&self, file: MemoryFile, seal: Seal) -> Result<(), Refusal> {
-        let mut state = self.call();
-        state.enter("seal_file", 0)?;
-        assert_ne!(seal, Seal::Mappings, "files are not mappings");
-        assert!(
-            !state.unknown_seals.contains(&seal),
-            "{seal:?} was probed first"
-        );
-        let file = state.files.get_mut(&file.0).expect("a file");
-        assert_eq!(file.seal, None, "a file is sealed once");
-        file.seal = Some(seal);
-        Ok(())
-    }
-
-    fn provide(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
-        let mut state = self.call();
-        state.enter("provide", size)?;
-        assert!(
-            offset + size <= state.files[&file.0].heap.size(),
-            "the file ends before that"
-        );
-        Ok(())
-    }
-
-    fn close_file(&self, file: MemoryFile) {
-        let mut state = self.call();
-        let file = state.files.get_mut(&file.0).expect("a file");
-        assert!(file.open, "a file is closed once");
-        file.open = false;
-    }
-
-    unsafe fn map_file(
-        &self,
-        at: Address,
-        size: u64,
-        file: MemoryFile,
-        offset: u64,
-        protection: Protection,
-    ) -> Result<(), Refusal> {
-        assert_eq!(
-            (at.value() | size | offset) % self.facts.granularity,
-            0,
-            "not a multiple of the granularity"
-        );
-        assert_ne!(
-            protection,
-            Protection::ReadWrite,
-            "files are written through views"
-        );
-        let mut state = self.call();
-        state.enter("map_file", size)?;
-        assert!(
-            offset + size <= state.files[&file.0].heap.size(),
-            "the file ends before the mapping"
-        );
-        state.insert(
-            at,
-            Mapped {
-                size,
-                file: Some((file.0, offset)),
-                protection,
-                keyed: false,
-            },
-        );
-        Ok(())
+        let file = FakeFile {
+            heap: Heap::new(size),
+            open: true,
+            seal: None,
+        };
+        state.files.insert(name, file);
+        let granularity = self.facts.granularity;
+        Ok(Box::new(OpenFile::new(&self.system, name, granularity)))
     }
 
     unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal> {
@@ -230,23 +191,6 @@ impl Platform for Fake {
         );
         state.pinned.push(range);
         Ok(())
-    }
-
-    fn map_view(&self, size: u64, file: MemoryFile, offset: u64) -> Result<NonNull<u8>, Refusal> {
-        let mut state = self.call();
-        state.enter("map_view", size)?;
-        state.files[&file.0].check_writable("map_view", size)?;
-        let heap = &state.files[&file.0].heap;
-        assert!(
-            offset + size <= heap.size(),
-            "the file ends before the view"
-        );
-        let view = heap.at(offset);
-        assert!(
-            state.views.insert(view.as_ptr() as usize, size).is_none(),
-            "one view of a range at a time"
-        );
-        Ok(view)
     }
 
     unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
@@ -270,33 +214,14 @@ impl Platform for Fake {
         assert_eq!(known, Some(size), "a view is unmapped whole");
     }
 
-    fn populate(&self, _view: NonNull<u8>, _size: u64) {
-        drop(self.call());
-    }
-
-    fn write_file(&self, file: MemoryFile, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut state = self.call();
-        state.enter("write_file", bytes.len() as u64)?;
-        state.files[&file.0].check_writable("write_file", bytes.len() as u64)?;
-        let heap = &state.files[&file.0].heap;
+    unsafe fn populate(&self, view: NonNull<u8>, size: u64) {
+        let state = self.call();
+        let at = view.as_ptr() as usize;
+        let (start, whole) = state.views.range(..=at).next_back().expect("a view");
         assert!(
-            offset + bytes.len() as u64 <= heap.size(),
-            "the file ends before the write"
+            at + size as usize <= start + *whole as usize,
+            "{size:#x} bytes leave their view"
         );
-        // SAFETY: the range is inside the file, and `bytes` is not (it is the caller's).
-        unsafe {
-            heap.at(offset)
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
-        };
-        Ok(())
-    }
-
-    unsafe fn discard_file(&self, file: MemoryFile, offset: u64, size: u64) -> Result<(), Refusal> {
-        let mut state = self.call();
-        state.enter("discard_file", size)?;
-        state.files[&file.0].check_writable("discard_file", size)?;
-        state.files[&file.0].heap.clear(offset, size);
-        Ok(())
     }
 
     unsafe fn map_private(
@@ -365,7 +290,8 @@ impl Platform for Fake {
             !state.is_keyed(at, bytes.len() as u64),
             "{at} is written by nothing but write_keyed"
         );
-        state.copy_in(at, bytes);
+        // SAFETY: the private memory is idle, and `bytes` lie outside of it, by the caller's word.
+        unsafe { state.copy_in(at, bytes) };
         Ok(())
     }
 
@@ -375,7 +301,7 @@ impl Platform for Fake {
             0,
             "not a multiple of the granularity"
         );
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("map_keyed", size)?;
         state.insert(
             at,
@@ -390,13 +316,14 @@ impl Platform for Fake {
     }
 
     unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut state = self.state();
+        let mut state = self.call();
         state.enter("write_keyed", bytes.len() as u64)?;
         assert!(
             state.is_keyed(at, bytes.len() as u64),
             "{at} was not mapped by map_keyed"
         );
-        state.copy_in(at, bytes);
+        // SAFETY: the keyed memory is idle, and `bytes` lie outside of it, by the caller's word.
+        unsafe { state.copy_in(at, bytes) };
         Ok(())
     }
 
@@ -404,7 +331,8 @@ impl Platform for Fake {
         let mut state = self.call();
         state.enter("discard_private", size)?;
         let (base, heap) = state.reservation_of(at, size);
-        heap.clear(at.distance(base), size);
+        // SAFETY: the private memory is idle by the caller's word.
+        unsafe { heap.clear(at.distance(base), size) };
         Ok(())
     }
 
@@ -412,7 +340,8 @@ impl Platform for Fake {
         let mut state = self.call();
         state.enter("decommit", size)?;
         state.check_pinned("decommit", at, size)?;
-        state.clear_private(at, size);
+        // SAFETY: the range is idle by the caller's word.
+        unsafe { state.clear_private(at, size) };
         for start in state.mapped_within(at, size) {
             state.mapped.remove(&start);
         }
@@ -421,8 +350,12 @@ impl Platform for Fake {
 
     fn process_barrier(&self) {}
 
-    fn synchronize_instructions(&self, _ranges: &[(Address, u64)]) {
-        self.call().calls.push("synchronize_instructions");
+    unsafe fn synchronize_instructions(&self, ranges: &[(Address, u64)]) {
+        let mut state = self.call();
+        state.calls.push("synchronize_instructions");
+        for (at, size) in ranges {
+            assert!(state.is_mapped(*at, *size), "{size:#x} bytes at {at}");
+        }
     }
 
     fn process_symbol(&self, _name: &CStr) -> Option<Address> {
@@ -435,5 +368,15 @@ impl Platform for Fake {
 
     fn generation(&self) -> u32 {
         self.state().generation
+    }
+}
+
+impl Fake {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.system.state()
+    }
+
+    fn call(&self) -> MutexGuard<'_, State> {
+        self.system.call()
     }
 }

@@ -39,38 +39,24 @@ impl Fake {
             generation: 1,
             ..State::default()
         };
-        Self {
-            facts,
+        let system = System {
             state: Mutex::new(state),
             watcher: Mutex::default(),
+        };
+        Self {
+            facts,
+            system: Arc::new(system),
         }
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins a call: before anything of the fake is locked, so whoever watches may call it as well.
-    pub(super) fn call(&self) -> MutexGuard<'_, State> {
-        let Watcher(watcher) = self.watcher().clone();
-        if let Some(watcher) = watcher {
-            watcher();
-        }
-        self.state()
-    }
-
-    pub(super) fn watcher(&self) -> MutexGuard<'_, Watcher> {
-        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does this at the beginning of every call from now on.
     pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
-        *self.watcher() = Watcher(Some(Arc::new(watcher)));
+        *self.system.watcher() = Watcher(Some(Arc::new(watcher)));
     }
 
     /// No longer does so.
     pub(crate) fn unwatch(&self) {
-        *self.watcher() = Watcher(None);
+        *self.system.watcher() = Watcher(None);
     }
 
     /// Sets what fails from now on, and forgets which calls there were.
@@ -85,12 +71,12 @@ impl Fake {
         self.state().calls.clone()
     }
 
-    /// Fills part of the address space with somebody else's memory.
+    /// Fills part of the address space with memory of other code in the process.
     pub(crate) fn occupy(&self, window: Window) {
         self.state().foreign.push(window);
     }
 
-    /// Where the system puts the next reservation that nobody placed; further ones follow below.
+    /// Where the system puts the next reservation that may lie anywhere; further ones follow below.
     pub(crate) fn place_next_at(&self, at: Address) {
         self.state().next_place = at.value();
     }
@@ -133,7 +119,7 @@ impl Fake {
         self.state().refused.retain(|refused| *refused != call);
     }
 
-    /// Lets somebody else be faster with the next claims.
+    /// Lets another thread be faster with the next claims.
     pub(crate) fn race(&self, claims: usize) {
         self.state().races = claims;
     }
@@ -148,7 +134,7 @@ impl Fake {
         self.state().generation += 1;
     }
 
-    /// What executing or reading at `at` would see.
+    /// What executing or reading at `at` would see. Tests ask between calls: no thread of theirs writes meanwhile.
     pub(crate) fn read(&self, at: Address, size: u64) -> Vec<u8> {
         let state = self.state();
         let (start, mapped) = state
@@ -158,16 +144,14 @@ impl Fake {
             .expect("something is mapped there");
         let offset = at.distance(*start);
         assert!(offset < mapped.size, "{at} is not mapped");
-        if let Some((file, file_offset)) = mapped.file {
-            state.files[&file].heap.read(file_offset + offset, size)
+        let (heap, offset) = if let Some((file, file_offset)) = mapped.file {
+            (&state.files[&file].heap, file_offset + offset)
         } else {
-            let (base, heap) = state
-                .reservations
-                .range(..=at)
-                .next_back()
-                .expect("a reservation");
-            heap.read(at.distance(*base), size)
-        }
+            let (base, heap) = state.reservation_of(at, size);
+            (heap, at.distance(base))
+        };
+        // SAFETY: no thread of a test writes to memory that the test reads.
+        unsafe { heap.read(offset, size) }
     }
 
     /// What memory at `at` may be used for; `None` if nothing is mapped.

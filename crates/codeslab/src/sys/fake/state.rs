@@ -10,18 +10,18 @@ pub(super) struct State {
     pub(super) files: BTreeMap<u64, FakeFile>,
     pub(super) views: BTreeMap<usize, u64>,
     pub(super) next_file: u64,
-    // Where the system puts what nobody placed.
+    // Where the system puts the next reservation that may lie anywhere.
     pub(super) next_place: u64,
     pub(super) calls: Vec<&'static str>,
     pub(super) script: Script,
     pub(super) generation: u32,
     pub(super) unavailable: Vec<Writer>,
     pub(super) unknown_seals: Vec<Seal>,
-    // What is sealed in its place: mappings, views.
+    // Mappings and views that are sealed.
     pub(super) pinned: Vec<Window>,
     pub(super) pinned_views: Vec<usize>,
     pub(super) refused: Vec<&'static str>,
-    // Search that somebody else will be faster with.
+    // How many of the next claims another thread will be faster with.
     pub(super) races: usize,
     pub(super) random: u64,
 }
@@ -51,7 +51,7 @@ impl FakeFile {
     }
 }
 
-/// What somebody gets who tries what is sealed.
+/// What a call gets that tries to change what is sealed.
 pub(super) fn sealed(call: &'static str, size: u64) -> Refusal {
     Refusal {
         call,
@@ -68,7 +68,7 @@ pub(super) struct Heap {
     pub(super) layout: HeapLayout,
 }
 
-// SAFETY: it owns its memory; whoever gets a pointer into it has obligations of their own.
+// SAFETY: it owns its memory, which is not bound to a thread, and its own functions that touch that memory are `unsafe`.
 unsafe impl Send for Heap {}
 
 impl Heap {
@@ -93,32 +93,55 @@ impl Heap {
             "{offset:#x} is outside of {:#x} bytes",
             self.size()
         );
-        // SAFETY: the offset is inside the memory.
+        // SAFETY: the offset is inside the memory, which is one allocation.
         unsafe { self.memory.add(offset as usize) }
     }
 
-    pub(super) fn clear(&self, offset: u64, size: u64) {
-        assert!(
-            offset + size <= self.size(),
-            "{size:#x} bytes at {offset:#x} are outside"
-        );
-        // SAFETY: the range is inside the memory, and the callers say that nobody uses it.
+    /// Zeroes part of it.
+    ///
+    /// # Safety
+    /// - No thread uses that part at the same time, and no reference to it exists.
+    pub(super) unsafe fn clear(&self, offset: u64, size: u64) {
+        self.check(offset, size);
+        // SAFETY: the range is inside the memory, no thread uses it, and no reference to it exists.
         unsafe { self.at(offset).write_bytes(0, size as usize) };
     }
 
-    pub(super) fn read(&self, offset: u64, size: u64) -> Vec<u8> {
+    /// Copies bytes into it.
+    ///
+    /// # Safety
+    /// - No thread uses that part at the same time, and no reference to it exists.
+    /// - `bytes` lie outside of it.
+    pub(super) unsafe fn write(&self, offset: u64, bytes: &[u8]) {
+        self.check(offset, bytes.len() as u64);
+        let from = NonNull::from(bytes).cast();
+        // SAFETY: the range is inside the memory and as long as `bytes`, which lie outside of it; no thread uses it and no reference
+        // to it exists.
+        unsafe { self.at(offset).copy_from_nonoverlapping(from, bytes.len()) };
+    }
+
+    /// A copy of part of it.
+    ///
+    /// # Safety
+    /// - No thread writes to that part at the same time.
+    pub(super) unsafe fn read(&self, offset: u64, size: u64) -> Vec<u8> {
+        self.check(offset, size);
+        // SAFETY: the range is inside the memory, which was zeroed when it was allocated, and no thread writes to it meanwhile.
+        unsafe { std::slice::from_raw_parts(self.at(offset).as_ptr(), size as usize) }.to_vec()
+    }
+
+    fn check(&self, offset: u64, size: u64) {
         assert!(
             offset + size <= self.size(),
-            "{size:#x} bytes at {offset:#x} are outside"
+            "{size:#x} bytes at {offset:#x} are outside of {:#x}",
+            self.size()
         );
-        // SAFETY: the range is inside the memory. Tests read when nobody writes.
-        unsafe { std::slice::from_raw_parts(self.at(offset).as_ptr(), size as usize) }.to_vec()
     }
 }
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        // SAFETY: the memory was allocated with this layout.
+        // SAFETY: the memory was allocated with this layout, and nothing else frees it.
         unsafe { dealloc(self.memory.as_ptr(), self.layout) };
     }
 }
@@ -212,13 +235,17 @@ impl State {
         Ok(())
     }
 
-    /// Clears what is private in a range that cuts no mapping.
-    pub(super) fn clear_private(&self, at: Address, size: u64) {
+    /// Clears the private memory in a range that cuts no mapping.
+    ///
+    /// # Safety
+    /// - No thread uses that memory at the same time, and no reference to it exists.
+    pub(super) unsafe fn clear_private(&self, at: Address, size: u64) {
         for start in self.mapped_within(at, size) {
             let mapped = self.mapped[&start];
             if mapped.file.is_none() {
                 let (base, heap) = self.reservation_of(start, mapped.size);
-                heap.clear(start.distance(base), mapped.size);
+                // SAFETY: the mapping lies in the range, which no thread uses and to which no reference exists.
+                unsafe { heap.clear(start.distance(base), mapped.size) };
             }
         }
     }
@@ -235,13 +262,28 @@ impl State {
 
 impl State {
     /// Copies bytes into private memory.
-    pub(super) fn copy_in(&self, at: Address, bytes: &[u8]) {
+    ///
+    /// # Safety
+    /// - No thread uses that memory at the same time, and no reference to it exists.
+    /// - `bytes` lie outside of it.
+    pub(super) unsafe fn copy_in(&self, at: Address, bytes: &[u8]) {
         let (base, heap) = self.reservation_of(at, bytes.len() as u64);
-        // SAFETY: the range is inside the reservation, and `bytes` is not.
-        unsafe {
-            heap.at(at.distance(base))
-                .copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
-        };
+        // SAFETY: no thread uses the memory, no reference to it exists, and `bytes` lie outside of it.
+        unsafe { heap.write(at.distance(base), bytes) };
+    }
+
+    /// Whether all of a range is mapped.
+    pub(super) fn is_mapped(&self, at: Address, size: u64) -> bool {
+        let mut next = at;
+        while next.value() < at.value() + size {
+            let below = self.mapped.range(..=next).next_back();
+            let Some((start, mapped)) = below.filter(|(at, one)| next.distance(**at) < one.size)
+            else {
+                return false;
+            };
+            next = Address::new(start.value() + mapped.size);
+        }
+        true
     }
 
     /// Whether a range is under the key. All of it must be, or nothing.

@@ -1,33 +1,35 @@
 //! Noticing that this is a forked child without asking the system each time: one page that the kernel clears in a
 //! child (`MADV_WIPEONFORK`, Linux 4.14).
+//!
+//! A child must not write to memory that it shares with its parent, so the layers above compare the number on that page with the one
+//! that they were made in, at every request that would write. The number counts forks instead of naming processes: a child in a new
+//! namespace may have its parent's process number, and numbers are used again.
 
-use super::{RESERVE, Refusal, map, pointer};
+use super::mm::{self, Access, Advice, Source, pointer};
+use crate::model::error::Refusal;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Which of a line of forks this process is. Not its process number: a child in a new namespace may have its parent's, and
-/// numbers are used again.
+/// How this process tells which of a line of forks it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Generation {
-    /// Noted on a page that a fork clears.
+    /// By a number on a page that a fork clears.
     Noted(&'static AtomicU32),
-    /// The kernel clears no pages; the process number has to do.
+    /// By the process number, because the kernel clears no pages.
     Unnoted,
 }
 
 impl Generation {
     /// Makes the page, which stays as long as the process.
     pub(super) fn new() -> Result<Self, Refusal> {
+        /// The kernel rounds it up to a page of its own size.
         const SIZE: u64 = 4096;
-        let rights = libc::PROT_READ | libc::PROT_WRITE;
-        let page = pointer(map(None, SIZE, rights, RESERVE, None)?);
-        // SAFETY: the page is new and nobody else's.
-        let advised =
-            unsafe { libc::madvise(page.as_ptr().cast(), SIZE as usize, libc::MADV_WIPEONFORK) };
-        if advised != 0 {
+        let page = mm::map(None, SIZE, Access::READ_WRITE, Source::Private)?;
+        // SAFETY: the page was mapped just now and is not unmapped; a child that finds zero on it notes a number of its own.
+        if unsafe { mm::advise(page, SIZE, Advice::ZeroedForChildren) }.is_err() {
             return Ok(Self::Unnoted);
         }
-        // SAFETY: the page is never unmapped, aligned, zero, and only used as this.
-        let page = unsafe { page.cast::<AtomicU32>().as_ref() };
+        // SAFETY: the page is aligned, zero, which is a number, never unmapped, and used as this atomic number alone.
+        let page = unsafe { pointer(page).cast::<AtomicU32>().as_ref() };
         Ok(Self::Noted(page))
     }
 
@@ -54,6 +56,24 @@ impl Generation {
                 noted.map_or_else(|noted| noted, |_| mine)
             }
             noted => noted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_keeps_its_number_and_a_cleared_page_gives_another() {
+        let generation = Generation::new().unwrap();
+        let number = generation.number();
+        assert_eq!(generation.number(), number);
+        if let Some(mark) = generation.mark() {
+            assert_eq!(mark.load(Ordering::Relaxed), number, "told without a call");
+            // What the kernel does in a child.
+            mark.store(0, Ordering::Relaxed);
+            assert_ne!(generation.number(), number);
         }
     }
 }

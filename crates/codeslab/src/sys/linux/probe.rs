@@ -1,132 +1,179 @@
-//! Whether a writer works here: write a function that returns 42, call it.
+//! Whether a writer works here: write a function that returns 42 the way the writer does, call it.
+//!
+//! Probing finds what no version number tells: policies, limits, missing hardware. `capabilities` asks for every writer, opening a memory
+//! for those that suit its options. Everything that a probe maps is its own, in a reservation of one page that it releases.
 
-use super::{Limit, Linux, MemoryFile, Platform, Protection, Refusal, Seal, Writer, pointer, seal};
+use super::super::arch::{Native, Processor};
+use super::Linux;
+use super::memory_file::Memfd;
+use super::mm;
 use crate::model::address::Address;
+use crate::model::architecture::Architecture;
+use crate::model::error::{Limit, Refusal};
+use crate::model::protection::Protection;
+use crate::model::writer::Writer;
+use crate::sys::{MemoryFile, Platform, Seal};
+use std::ptr::NonNull;
 
-/// mov eax, 42; ret
-const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
+const ANSWER: &[u8] = Native::ANSWER;
 
-pub(super) fn probe(linux: &Linux, writer: Writer, file_size: u64) -> Result<(), Refusal> {
-    let size = linux.page_size.bytes();
-    let at = linux.reserve(size, size)?;
-    let result = match writer {
-        Writer::DualMapping | Writer::FileWrite => through_file(linux, writer, at, size, file_size),
-        Writer::Protect | Writer::SelfMem => through_private(linux, writer, at, size),
-        Writer::Pkeys => through_keyed(linux, at, size),
-    };
-    let result = result.and_then(|()| call(at));
-    // SAFETY: the reservation is ours, and the call has returned. Nothing would use what a failure leaves behind.
-    let _ = unsafe { linux.release(at, size) };
-    result
-}
-
-fn through_file(
-    linux: &Linux,
-    writer: Writer,
+/// A page that is reserved for a probe, and released with it. No code but the probe knows its address.
+struct Page<'l> {
+    linux: &'l Linux,
     at: Address,
     size: u64,
-    file_size: u64,
-) -> Result<(), Refusal> {
-    // As large as they will be: there are limits on that. It costs nothing but the page that is written.
-    let file = linux.create_file(file_size.max(size))?;
-    let write = || {
-        if writer == Writer::FileWrite {
-            return linux.write_file(file, 0, &ANSWER);
+}
+
+impl<'l> Page<'l> {
+    fn reserve(linux: &'l Linux) -> Result<Self, Refusal> {
+        let size = linux.page_size.bytes();
+        let at = linux.reserve(size, size)?;
+        Ok(Self { linux, at, size })
+    }
+
+    /// Calls the function that was written.
+    ///
+    /// # Safety
+    /// - The answer was written to the page, which is executable.
+    unsafe fn call(&self) -> Result<(), Refusal> {
+        let written = (self.at, ANSWER.len() as u64);
+        // SAFETY: the page is executable, so it is mapped, and stays so: only this probe knows it.
+        unsafe { self.linux.synchronize_instructions(&[written]) };
+        // SAFETY: a function of that type was written there, the page is executable, and fetches see it.
+        let function: extern "C" fn() -> i32 =
+            unsafe { std::mem::transmute(self.at.value() as *const ()) };
+        if function() == 42 {
+            Ok(())
+        } else {
+            let call = "a call of written code";
+            Err(Refusal::foreseen(call, 0, Limit::Unknown))
         }
+    }
+}
+
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the reservation is whole, and known to the probe alone, whose calls have returned. Should it be refused, the page
+        // stays reserved.
+        let _ = unsafe { self.linux.release(self.at, self.size) };
+    }
+}
+
+pub(super) fn probe(linux: &Linux, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    let page = Page::reserve(linux)?;
+    match writer {
+        Writer::DualMapping | Writer::FileWrite => write_through_file(&page, writer, file_size),
+        Writer::Protect => write_before_protecting(&page),
+        Writer::SelfMem => write_as_a_file(&page),
+        Writer::Pkeys => write_under_the_key(&page),
+    }?;
+    // SAFETY: each of these functions has written the answer and made the page executable, if it did not fail.
+    unsafe { page.call() }
+}
+
+fn write_through_file(page: &Page<'_>, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    // As large as they will be: there are limits on that. It costs nothing but the page that is written.
+    let file = page.linux.create_file(file_size.max(page.size))?;
+    let first = match writer {
+        Writer::FileWrite => ANSWER,
         // Fresh pages are filled like this with this writer too.
-        linux.write_file(file, 0, &[0xcc; ANSWER.len()])?;
-        let view = linux.map_view(size, file, 0)?;
-        // SAFETY: the view is a fresh page, longer than the code.
-        unsafe {
-            view.copy_from_nonoverlapping(
-                pointer(Address::new(ANSWER.as_ptr() as u64)),
-                ANSWER.len(),
-            );
-        };
-        // SAFETY: the view is whole and no longer used.
-        unsafe { linux.unmap_view(view, size) };
-        Ok(())
+        _ => &fill_pattern(page.linux.architecture),
     };
-    // SAFETY: the range is our own reservation.
-    let result = write()
-        .and_then(|()| unsafe { linux.map_file(at, size, file, 0, Protection::ReadExecute) });
-    linux.close_file(file);
-    result
+    // SAFETY: the file was made just now and is mapped nowhere.
+    unsafe { file.write(0, first) }?;
+    if writer == Writer::DualMapping {
+        let view = file.map_view(0, page.size)?;
+        // SAFETY: the view is a whole page, which is longer than the code, and known to this probe alone.
+        unsafe { write_answer(view) };
+        // SAFETY: the view is whole and not sealed, and its pointer is not used any more.
+        unsafe { page.linux.unmap_view(view, page.size) };
+    }
+    // SAFETY: the page is reserved and not mapped, and known to this probe alone.
+    unsafe { file.map_at(page.at, 0, page.size, Protection::ReadExecute) }
 }
 
-fn through_private(linux: &Linux, writer: Writer, at: Address, size: u64) -> Result<(), Refusal> {
-    // SAFETY: the range is our own reservation.
-    let view = unsafe { linux.map_private(at, size, Protection::ReadWrite) }?;
-    if writer == Writer::Protect {
-        // SAFETY: the page is fresh and longer than the code.
-        unsafe {
-            view.copy_from_nonoverlapping(
-                pointer(Address::new(ANSWER.as_ptr() as u64)),
-                ANSWER.len(),
-            );
-        };
-    }
-    // SAFETY: nobody but us uses the page.
-    unsafe { linux.protect(at, size, Protection::ReadExecute) }?;
-    if writer == Writer::SelfMem {
-        // SAFETY: the page is private and nobody but us uses it.
-        unsafe { linux.write_self(at, &ANSWER) }?;
-    }
-    Ok(())
+/// As many bytes of the fill pattern as the answer has, in whole patterns.
+fn fill_pattern(architecture: Architecture) -> Vec<u8> {
+    let pattern = architecture.trap_pattern();
+    pattern.repeat(ANSWER.len().div_ceil(pattern.len()))
 }
 
-fn through_keyed(linux: &Linux, at: Address, size: u64) -> Result<(), Refusal> {
-    // SAFETY: the range is our own reservation.
-    unsafe { linux.map_keyed(at, size) }?;
-    // SAFETY: the page is fresh, longer than the code, and nobody but us uses it.
-    unsafe { linux.write_keyed(at, &ANSWER) }
+fn write_before_protecting(page: &Page<'_>) -> Result<(), Refusal> {
+    let (linux, at, size) = (page.linux, page.at, page.size);
+    // SAFETY: the page is reserved and not mapped, and known to this probe alone.
+    let start = unsafe { linux.map_private(at, size, Protection::ReadWrite) }?;
+    // SAFETY: the page is writable, longer than the code, and known to this probe alone.
+    unsafe { write_answer(start) };
+    // SAFETY: the page is private memory that this probe alone knows, and it does not write there any more.
+    unsafe { linux.protect(at, size, Protection::ReadExecute) }
+}
+
+fn write_as_a_file(page: &Page<'_>) -> Result<(), Refusal> {
+    // SAFETY: the page is reserved and not mapped, and known to this probe alone.
+    unsafe {
+        page.linux
+            .map_private(page.at, page.size, Protection::ReadExecute)
+    }?;
+    // SAFETY: the page is private memory that this probe alone knows, and the answer is a constant outside of it.
+    unsafe { page.linux.write_self(page.at, ANSWER) }
+}
+
+fn write_under_the_key(page: &Page<'_>) -> Result<(), Refusal> {
+    // SAFETY: the page is reserved and not mapped, and known to this probe alone.
+    unsafe { page.linux.map_keyed(page.at, page.size) }?;
+    // SAFETY: the page was mapped so just now, this probe alone knows it, and the answer is a constant that is under no key.
+    unsafe { page.linux.write_keyed(page.at, ANSWER) }
+}
+
+/// # Safety
+/// - From `to` on there are as many writable bytes as the answer has, which no other thread uses.
+unsafe fn write_answer(to: NonNull<u8>) {
+    let answer = NonNull::from(ANSWER).cast();
+    // SAFETY: both ranges have that many bytes, one writable and used by no other thread, the other a constant, so they do not overlap.
+    unsafe { to.copy_from_nonoverlapping(answer, ANSWER.len()) };
 }
 
 pub(super) fn probe_seal(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
     let size = linux.page_size.bytes();
-    if seal == Seal::Mappings {
+    match seal {
         // Trying it on a page would leave that page behind, each time.
         // SAFETY: there are no bytes in the range.
-        return unsafe { seal::mapping(Address::new(size), 0) };
+        Seal::Mappings => unsafe { mm::seal(Address::new(size), 0) },
+        Seal::Size => linux.create_file(size)?.seal_size(),
+        Seal::Writes => close_to_writers(linux, &Memfd::create(size)?, size),
     }
-    let file = linux.create_file(size)?;
-    let sealed = match seal {
-        Seal::Writes => close_to_writers(linux, file, size),
-        _ => linux.seal_file(file, seal),
-    };
-    linux.close_file(file);
-    sealed
 }
 
 /// Seals a file of which there is a view, and looks whether that view is the only way left.
-fn close_to_writers(linux: &Linux, file: MemoryFile, size: u64) -> Result<(), Refusal> {
-    let view = linux.map_view(size, file, 0)?;
-    let sealed = linux
-        .seal_file(file, Seal::Writes)
-        .and_then(|()| linux.provide(file, 0, size))
+fn close_to_writers(linux: &Linux, file: &Memfd, size: u64) -> Result<(), Refusal> {
+    let view = file.map_view(0, size)?;
+    let sealed = file
+        .seal_writes()
+        .and_then(|()| file.provide(0, size))
         .and_then(|()| {
-            // SAFETY: the view is a page that has its memory.
+            // SAFETY: the view is a page that has its memory and is known to this probe alone.
             unsafe { view.write(1) };
-            match linux.write_file(file, 0, &ANSWER) {
+            // SAFETY: the file is mapped nowhere but in that view, to which there is no reference.
+            match unsafe { file.write(0, ANSWER) } {
                 Ok(()) => Err(Refusal::foreseen("a seal", 0, Limit::Unsupported)),
                 Err(_) => Ok(()),
             }
         });
-    // SAFETY: the view is whole and no longer used.
+    // SAFETY: the view is whole and not sealed, and its pointer is not used any more.
     unsafe { linux.unmap_view(view, size) };
     sealed
 }
 
-fn call(at: Address) -> Result<(), Refusal> {
-    // SAFETY: a function of that type was written there.
-    let function: extern "C" fn() -> i32 = unsafe { std::mem::transmute(at.value() as *const ()) };
-    if function() == 42 {
-        Ok(())
-    } else {
-        Err(Refusal::foreseen(
-            "a call of written code",
-            0,
-            Limit::Unknown,
-        ))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_was_written_and_protected_is_executed() {
+        let linux = Linux::new().unwrap();
+        let page = Page::reserve(&linux).unwrap();
+        write_before_protecting(&page).unwrap();
+        // SAFETY: the answer was written, and the page made executable.
+        unsafe { page.call() }.unwrap();
     }
 }
