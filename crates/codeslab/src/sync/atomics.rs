@@ -1,9 +1,9 @@
-//! What threads share data through: the standard library's, or those of the model checker (`--cfg loom`) that tries every
-//! order in which they may act.
-
-/// Whether a thread can leave a barrier to others that make it execute one. The model checker and `ThreadSanitizer` (`--cfg tsan`)
-/// know of no such thing.
-pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)));
+//! Atomics, locks and cells: the standard library's, or those of the model checker (`--cfg loom`), which tries the orders in which
+//! threads may act.
+//!
+//! Everything in the crate whose order between threads is modelled takes them from here, by way of `sync`: the lock of a shard, its
+//! remote frees, thread numbers, and the bits of slabs. What is not modelled (counters, statistics) uses the standard library. The cell's
+//! interface is the model checker's, which has to see each access begin and end.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -23,6 +23,10 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
+/// Whether a thread can leave its barrier to another thread that makes it execute one. The model checker and `ThreadSanitizer`
+/// (`--cfg tsan`) know of no such thing.
+pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)));
+
 /// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
 /// a lack of memory does not end the process.
 #[cfg(not(loom))]
@@ -35,12 +39,15 @@ pub(crate) use std::{
     reason = "memory with the layout of words is aligned for words"
 )]
 pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
+    if length == 0 {
+        return Some(Box::default());
+    }
     let layout = std::alloc::Layout::array::<AtomicU64>(length).ok()?;
-    debug_assert!(layout.size() > 0, "every set has a word");
-    // SAFETY: the layout is not empty.
+    // SAFETY: the layout has at least one word, so its size is not 0.
     let start = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<AtomicU64>();
     let words = std::ptr::slice_from_raw_parts_mut(start, length);
-    // SAFETY: the memory comes from the global allocator with the layout of these words, and zero is a word.
+    // SAFETY: the pointer is not null, so the global allocator has allocated the memory, with the layout of these words; zero bytes are
+    // a word; and no other pointer to it is kept.
     (!start.is_null()).then(|| unsafe { Box::from_raw(words) })
 }
 
@@ -49,7 +56,7 @@ pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
     Some((0..length).map(|_| AtomicU64::new(0)).collect())
 }
 
-/// Memory that whoever holds the right may change through a shared reference. The interface is the model checker's.
+/// A value that may be changed through a shared reference, by the one thread at a time that the code around it sees to.
 #[cfg(not(loom))]
 #[derive(Debug, Default)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -60,8 +67,23 @@ impl<T> UnsafeCell<T> {
         Self(std::cell::UnsafeCell::new(value))
     }
 
-    /// Hands out where the value is.
+    /// Calls with a pointer to the value. To use it is up to the caller's `unsafe` code.
     pub(crate) fn with_mut<R>(&self, act: impl FnOnce(*mut T) -> R) -> R {
         act(self.0.get())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_begin_as_zero_however_many_there_are() {
+        for length in [0, 1, 1_000] {
+            let words = zeroed_words(length).unwrap();
+            assert_eq!(words.len(), length);
+            assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+        }
+        assert!(zeroed_words(usize::MAX).is_none(), "no such memory");
     }
 }

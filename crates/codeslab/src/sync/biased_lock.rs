@@ -1,43 +1,46 @@
-//! A lock that costs its owner, one thread, next to nothing: two plain stores and a load.
+//! A lock that costs one thread, its owner, next to nothing: two plain stores and a load.
 //!
-//! Owner and others must not both miss that the other is there: the owner says that it is inside and looks whether somebody
-//! has locked it out; the others lock it out and look whether it is inside. That takes a full barrier on both sides between
-//! saying and looking. The owner's can be left to the others: a system that makes all threads of the process
-//! execute a barrier (`Platform::process_barrier`) makes the owner's, at any point where that matters, and the compiler is kept
-//! from reordering. Where no system does that, the owner executes its own.
+//! Each shard of the pool has one, whose owner is the thread with the shard's number (`thread_id`). The owner and another thread must not
+//! both miss that the other wants in: the owner stores that it is inside and looks whether it is locked out; another thread stores that
+//! the owner is locked out and looks whether it is inside. Each side takes a full barrier between storing and looking. The owner
+//! leaves its barrier to the other thread, which has the system execute one in all threads of the process
+//! (`Platform::process_barrier`); the compiler alone is kept from reordering the owner's accesses. Where no system does that, the owner
+//! executes a barrier of its own. The other threads wait for each other at a mutex.
 #![allow(unsafe_code, reason = "a lock hands out what it guards")]
 
-use crate::sync::{
+use super::{
     AtomicBool, MAY_LEAVE_BARRIERS_TO_OTHERS, Mutex, MutexGuard, Ordering, UnsafeCell, fence,
     yield_now,
 };
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
-/// What makes every thread of this process execute a full barrier.
+/// A way to make every thread of this process execute a full barrier.
 pub(crate) trait ProcessBarrier {
-    /// Whether there is such a thing here.
+    /// Whether this system has one.
     fn is_available(&self) -> bool;
 
-    /// Does it.
+    /// Makes every thread execute a full barrier, before it returns.
     fn execute(&self);
 }
 
-/// A value that its owner and, at a price, others change.
+/// A value that one thread at a time changes: cheaply its owner, at a price any other thread.
 #[derive(Debug)]
 pub(crate) struct BiasedLock<T> {
-    // The owner is inside, or about to look whether it may be.
+    // The owner is inside, or about to look whether it is locked out.
     inside: AtomicBool,
-    // Somebody else is inside, or waits for the owner to leave.
+    // Another thread is inside, or waits for the owner to leave.
     locked_out: AtomicBool,
-    // Held by everybody who is inside but an owner who was not locked out.
+    // Held by every thread that is inside, but for an owner that was not locked out.
     others: Mutex<()>,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is handed from one thread to the next, and reached by one at a time.
+// SAFETY: moving the lock moves the value, which may be sent.
 unsafe impl<T: Send> Send for BiasedLock<T> {}
-// SAFETY: likewise; nobody gets a shared reference without the lock.
+// SAFETY: a shared lock gives the value to one thread at a time, as a `Mutex` does, so it is enough that the value may be sent: a
+// reference to it comes from a guard only, there is one guard at a time by the obligations of `lock`, and each thread that enters has
+// seen the one before leave (Release in `Guard::drop`, Acquire in `enter` and `lock_out`, or the mutex).
 unsafe impl<T: Send> Sync for BiasedLock<T> {}
 
 impl<T> BiasedLock<T> {
@@ -53,8 +56,10 @@ impl<T> BiasedLock<T> {
     /// Waits for the value and takes it.
     ///
     /// # Safety
-    /// At most one living thread says that it is the owner, and it holds no guard yet. Who becomes the owner knows of everything that
-    /// the one before has done.
+    /// - `is_owner` is true for at most one living thread.
+    /// - The calling thread holds no guard of this lock.
+    /// - What a former owner has done with this lock happens before the present owner's first call, as with thread numbers
+    ///   (`thread_id`), which are given back by Release and taken by Acquire.
     #[inline]
     pub(crate) unsafe fn lock(
         &self,
@@ -69,7 +74,9 @@ impl<T> BiasedLock<T> {
     /// The value, for the owner, unless it is locked out: [`BiasedLock::lock`] as far as it is short.
     ///
     /// # Safety
-    /// Those of [`BiasedLock::lock`], and the caller is the owner.
+    /// - The calling thread is the owner: no other living thread calls this, or [`BiasedLock::lock`] with `is_owner`.
+    /// - It holds no guard of this lock.
+    /// - What a former owner has done with this lock happens before this owner's first call.
     #[inline]
     pub(crate) unsafe fn lock_as_owner(
         &self,
@@ -94,9 +101,10 @@ impl<T> BiasedLock<T> {
         enters
     }
 
+    /// Waits until no other thread is inside: for the mutex, and then, in a thread that is not the owner, for the owner to leave.
     #[cold]
     fn lock_out(&self, is_owner: bool, barrier: &impl ProcessBarrier) -> MutexGuard<'_, ()> {
-        // Nothing panics while it is held, but for a broken invariant of ours; going on is no worse than stopping everybody.
+        // A thread panics while it holds this only if an invariant of ours is broken; going on is no worse than stopping every thread.
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_owner {
             self.locked_out.store(true, Ordering::Relaxed);
@@ -109,7 +117,7 @@ impl<T> BiasedLock<T> {
     }
 }
 
-/// Keeps what the owner says before what it reads.
+/// Keeps the owner's store before its load.
 #[inline]
 fn owners_barrier(has_barrier: bool) {
     if MAY_LEAVE_BARRIERS_TO_OTHERS && has_barrier {
@@ -119,6 +127,7 @@ fn owners_barrier(has_barrier: bool) {
     }
 }
 
+/// Keeps another thread's store before its load, and the owner's likewise, where the owner leaves that to the system.
 fn others_barrier(barrier: &impl ProcessBarrier) {
     fence(Ordering::SeqCst);
     if barrier.is_available() {
@@ -130,7 +139,7 @@ fn others_barrier(barrier: &impl ProcessBarrier) {
 #[derive(Debug)]
 pub(crate) struct Guard<'a, T> {
     lock: &'a BiasedLock<T>,
-    // There unless the owner entered the short way.
+    // `None` if the owner entered without the mutex.
     others: Option<MutexGuard<'a, ()>>,
 }
 
@@ -139,7 +148,7 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: whoever has the guard is alone inside.
+        // SAFETY: there is one guard of the lock at a time, and it is borrowed shared, so no `&mut` to the value exists.
         self.lock.value.with_mut(|value| unsafe { &*value })
     }
 }
@@ -147,7 +156,7 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: whoever has the guard is alone inside.
+        // SAFETY: there is one guard of the lock at a time, and it is borrowed for itself, so no other reference to the value exists.
         self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }

@@ -1,12 +1,19 @@
-//! What other threads give back to a shard: a ring of places that many threads fill and one empties, without a lock.
+//! Remote frees: what other threads free of a shard, in a bounded queue that many threads fill and one empties, without a lock.
 //!
-//! Each slot has a turn. At an even turn `2 * lap` it may be filled in lap `lap` by whoever takes that ticket; at the odd turn after
-//! it, it may be emptied. (D. Vyukov's bounded queue, with one consumer.)
-#![allow(unsafe_code, reason = "a slot is whose turn it is")]
+//! A thread that frees an allocation of another thread's shard clears its memory itself and leaves the rest here; the owner of the shard takes
+//! it out when it comes by, under the lock of the shard (`biased_lock`), which is what makes it one thread at a time. When the shard is
+//! closed, a thread that adds something takes it out itself, so nothing stays behind.
+//!
+//! The queue is D. Vyukov's bounded one, with one consumer: each slot has a turn. At the even turn `2 * lap` the thread that has the
+//! ticket of that slot and lap fills it; at the odd turn after it, the consumer empties it.
+#![allow(
+    unsafe_code,
+    reason = "a slot is touched by the thread whose turn it is"
+)]
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
+use super::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
 
-/// As many may wait. The threads that give back more wait for the lock instead.
+/// As many values may wait. Threads that free more wait for the shard's lock instead.
 #[cfg(not(loom))]
 pub(crate) const CAPACITY: usize = 64;
 #[cfg(loom)]
@@ -19,17 +26,17 @@ pub(crate) struct RemoteFrees<T> {
     // Tickets that were taken to fill a slot, and slots that were emptied.
     filled: AtomicUsize,
     emptied: AtomicUsize,
-    // Nobody is certain to look into it any more.
+    // No thread is certain to take values out any more.
     is_closed: AtomicBool,
 }
 
-/// Who takes out what was handed in.
+/// Which thread takes out a value that was handed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(crate) enum Taker {
-    /// Whoever is the next to look.
+    /// The next thread that enters the shard, as its owner does with each request.
     Next,
-    /// The one who handed it in: it has to look now.
+    /// The thread that handed it in, which has to do so now, since no other is certain to.
     Giver,
 }
 
@@ -39,9 +46,10 @@ struct Slot<T> {
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: values are handed from one thread to another, each slot's by its turn.
+// SAFETY: a shared queue moves values between threads, which may be sent, and refers to none: a slot is touched by the one thread that
+// has its ticket or by the one consumer, whichever has the turn, and each has seen the one before finish (Release and Acquire of the turn).
 unsafe impl<T: Send> Sync for RemoteFrees<T> {}
-// SAFETY: likewise.
+// SAFETY: moving the queue moves its values, which may be sent.
 unsafe impl<T: Send> Send for RemoteFrees<T> {}
 
 impl<T> Default for RemoteFrees<T> {
@@ -60,11 +68,11 @@ impl<T> Default for RemoteFrees<T> {
 }
 
 impl<T> RemoteFrees<T> {
-    /// Adds a value, or gives it back if there is no room. Whoever takes it out may let go of the last thing that keeps this queue
-    /// alive, so the caller keeps it alive by something else.
+    /// Adds a value, or gives it back if there is no room, and tells which thread takes it out. That thread may let go of the last thing
+    /// that keeps this queue alive, so the caller keeps the queue alive by something else.
     pub(crate) fn hand_in(&self, value: T) -> Result<Taker, T> {
         self.push(value)?;
-        // Either this thread sees that the queue is closed, or whoever looks into it after closing it finds the value.
+        // Either this thread sees that the queue is closed, or the thread that closed it finds the value when it empties it then.
         fence(Ordering::SeqCst);
         let taker = if self.is_closed() {
             Taker::Giver
@@ -74,7 +82,7 @@ impl<T> RemoteFrees<T> {
         Ok(taker)
     }
 
-    /// Says that nobody is certain to look into it any more, but for the caller, who does so afterwards.
+    /// Says that no thread is certain to take values out any more. The caller empties the queue once more afterwards.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -106,8 +114,9 @@ impl<T> RemoteFrees<T> {
             );
             match taken {
                 Ok(_) => {
-                    // SAFETY: whoever has the ticket fills the slot, and nobody empties it before its turn.
-                    slot.value.with_mut(|there| unsafe { *there = Some(value) });
+                    // SAFETY: this thread alone has the ticket of this slot in this lap, the slot's turn says that it was emptied, and
+                    // the consumer does not touch it before the next turn.
+                    slot.value.with_mut(|slot| unsafe { *slot = Some(value) });
                     slot.turn.store(turn + 1, Ordering::Release);
                     return Ok(());
                 }
@@ -125,7 +134,8 @@ impl<T> RemoteFrees<T> {
     /// Takes the oldest value out. A value that is being added may be missed.
     ///
     /// # Safety
-    /// One thread at a time does that, and knows of what the one before has done.
+    /// - One thread at a time does that, as the one that holds the lock of the shard.
+    /// - What the thread that did so before has done happens before.
     pub(crate) unsafe fn pop(&self) -> Option<T> {
         let ticket = self.emptied.load(Ordering::Relaxed);
         let slot = &self.slots[ticket % CAPACITY];
@@ -133,8 +143,9 @@ impl<T> RemoteFrees<T> {
         if slot.turn.load(Ordering::Acquire) != turn {
             return None;
         }
-        // SAFETY: the slot is filled, and nobody fills it again before its turn; nobody else empties it.
-        let value = slot.value.with_mut(|there| unsafe { (*there).take() });
+        // SAFETY: the slot's turn says that it is filled, the thread of the next lap does not fill it before the next turn, and this is the
+        // one thread that empties slots.
+        let value = slot.value.with_mut(|slot| unsafe { (*slot).take() });
         slot.turn.store(turn + 1, Ordering::Release);
         self.emptied.store(ticket + 1, Ordering::Relaxed);
         value
@@ -146,35 +157,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_out_what_it_took_in_order_and_refuses_what_is_too_much() {
-        let returns = RemoteFrees::default();
+    fn values_come_out_in_order_and_one_that_finds_no_room_is_given_back() {
+        let frees = RemoteFrees::default();
         for lap in 0..5 {
             for value in 0..CAPACITY {
-                returns.push((lap, value)).unwrap();
+                frees.push((lap, value)).unwrap();
             }
-            assert_eq!(returns.push((lap, 99)), Err((lap, 99)));
+            assert_eq!(frees.push((lap, 99)), Err((lap, 99)));
             for value in 0..CAPACITY {
-                assert!(!returns.is_empty());
-                // SAFETY: this is the only thread.
-                assert_eq!(unsafe { returns.pop() }, Some((lap, value)));
+                assert!(!frees.is_empty());
+                // SAFETY: this test has one thread.
+                assert_eq!(unsafe { frees.pop() }, Some((lap, value)));
             }
-            // SAFETY: likewise.
-            assert_eq!(unsafe { returns.pop() }, None);
-            assert!(returns.is_empty());
+            // SAFETY: this test has one thread.
+            assert_eq!(unsafe { frees.pop() }, None);
+            assert!(frees.is_empty());
         }
     }
 
     #[test]
-    fn what_many_threads_add_at_once_comes_out_once_each() {
-        let returns = RemoteFrees::default();
+    fn values_that_many_threads_add_at_once_come_out_once_each() {
+        let frees = RemoteFrees::default();
         let mut seen = vec![0; 4 * 5_000];
         std::thread::scope(|scope| {
             for thread in 0..4 {
-                let returns = &returns;
+                let frees = &frees;
                 scope.spawn(move || {
                     for index in 0..5_000 {
                         let mut value = thread * 5_000 + index;
-                        while let Err(back) = returns.push(value) {
+                        while let Err(back) = frees.push(value) {
                             value = back;
                             std::thread::yield_now();
                         }
@@ -183,8 +194,8 @@ mod tests {
             }
             let mut left = seen.len();
             while left > 0 {
-                // SAFETY: only this thread takes out.
-                match unsafe { returns.pop() } {
+                // SAFETY: of the threads of this test, this one alone takes values out.
+                match unsafe { frees.pop() } {
                     Some(value) => {
                         seen[value] += 1;
                         left -= 1;

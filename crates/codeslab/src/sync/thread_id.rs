@@ -1,19 +1,24 @@
 //! Which thread this is: a small number that no other living thread has.
+//!
+//! A thread's shard is the one with its number (`pool::shard`), and the biased lock of that shard takes this thread for its owner. A thread
+//! gets its number when it first asks, and the number goes to another thread when it ends, which then goes on with the shard as it finds it:
+//! numbers are given back by Release and taken by Acquire, so the next thread knows of everything that the one before has done. The 64 lowest
+//! are had by one thread each; further threads share numbers, and are owners of nothing.
 
-use crate::sync::{AtomicU64, Ordering};
+use super::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicUsize;
 
-/// As many threads at once have a number of their own; what others get, several may have.
+/// As many threads at once have a number of their own. Further threads get one that several may have.
 pub(crate) const MOST: usize = 64;
 
 static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
 
 thread_local! {
-    // Below `MOST` if no other living thread has it, or else `MOST` more than what several have; `UNKNOWN` at first.
+    // Below `MOST` if no other living thread has it, or else `MOST` more than a number that several may have; `UNKNOWN` at first.
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
-    // What gives the number back when the thread ends.
+    // Gives the number back when the thread ends.
     static LEASE: Lease = Lease(NUMBERS.take());
 }
 
@@ -65,7 +70,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// The smallest number that nobody has. Whoever gets it knows of everything that the one before did until giving it back.
+    /// The smallest number that no thread has. The thread that gets it knows of everything that the one before did until giving it back.
     pub(crate) fn take(&self) -> Option<usize> {
         let taken = self
             .taken
@@ -85,7 +90,7 @@ impl Numbers {
     }
 }
 
-/// What gives a thread's number back when the thread ends.
+/// Gives a thread's number back when the thread ends.
 struct Lease(Option<usize>);
 
 impl Drop for Lease {
@@ -102,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn living_threads_have_different_numbers_and_those_of_the_dead_are_used_again() {
+    fn living_threads_have_different_numbers_and_a_thread_that_ends_leaves_its_number_to_another() {
         let (mine, is_own_number) = number();
         assert!(is_own_number && is_own(mine) && is_taken(mine));
         let first = std::thread::spawn(number).join().unwrap();
