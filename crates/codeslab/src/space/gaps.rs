@@ -1,4 +1,9 @@
-//! Looking for free address space, nearest first. Pure: it asks an [`AddressMap`] and does not care who answers.
+//! Finding free address space in a window, nearest first.
+//!
+//! `space::search` calls it to place the next reservation. It is pure: it asks an [`AddressMap`], which a system's port answers or a test
+//! makes up, and claims nothing, so the gap may be taken by the time it is claimed. A map can be asked for the next mapping upwards only, one
+//! question at a time, and a process may have tens of thousands of small mappings, so the search steps by the size that it looks for, from
+//! above, and no mapping is asked for that does not stand in the way.
 
 use crate::model::address::{Address, Window};
 use crate::sys::address_map::AddressMap;
@@ -58,7 +63,7 @@ impl Search<'_> {
             let Some(obstacle) = self.obstacle(at) else {
                 return Some(at);
             };
-            // The obstacle is the lowest one: whatever begins between there and here meets it too.
+            // The obstacle is the lowest one: a gap that begins between there and here meets it too.
             at = obstacle
                 .first()
                 .checked_sub(self.size)?
@@ -91,8 +96,8 @@ impl Search<'_> {
     }
 }
 
-/// A map that does not ask twice about what it was told, for several searches in a row. What others do in the meantime it does not
-/// see.
+/// A map that does not ask twice about what it was told, for several searches in a row. What other threads map in the meantime it does
+/// not see.
 pub(crate) struct Remembered<'m> {
     map: &'m dyn AddressMap,
     // By the address that was asked about: the mapping from there on. Everything up to its end has the same answer.
@@ -160,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_trying_every_place_finds(
+        fn the_gap_is_about_as_near_as_the_one_that_trying_every_page_finds(
             layout in prop::collection::vec((0_u64..6, 1_u64..6), 0..40),
             first in 0_u64..200, count in 1_u64..200, near in 0_u64..200, size in 1_u64..12, align_log2 in 0_u32..3,
         ) {
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn tens_of_thousands_of_small_mappings_take_a_few_questions() {
+    fn a_gap_among_tens_of_thousands_of_small_mappings_takes_few_questions() {
         let taken = (1_000_000..1_060_000)
             .map(|index| pages(2 * index, 1))
             .collect();
@@ -244,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_placed_where_it_is_kept_clear() {
+    fn no_gap_is_found_in_addresses_that_are_kept_clear() {
         let taken = Box::new(Snapshot::new(vec![pages(10, 2), pages(30, 2)]));
         let map = KeptClear {
             taken,
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_address_space_do_not_wrap() {
+    fn gaps_at_the_ends_of_the_address_space_are_found_and_do_not_wrap() {
         let everything = Snapshot::new(vec![Window::ANYWHERE]);
         assert_eq!(
             nearest_gap(

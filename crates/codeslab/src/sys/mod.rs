@@ -61,6 +61,10 @@ pub(crate) mod fake;
 #[cfg_attr(not(any(target_os = "linux")), path = "unsupported.rs")]
 mod native;
 
+// Compiled with the tests everywhere, so that it does not rot unseen.
+#[cfg(test)]
+mod unsupported;
+
 /// What does not change while the process runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
@@ -310,4 +314,24 @@ impl Refusal {
 #[allow(dead_code, reason = "not used by every port")]
 const fn unsupported_system() -> Error {
     Error::UnsupportedPlatform(std::env::consts::OS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{current, unsupported};
+    use crate::model::error::Error;
+
+    #[test]
+    fn a_system_without_a_port_is_named_when_a_memory_is_opened() {
+        let system = Error::UnsupportedPlatform(std::env::consts::OS);
+        assert_eq!(unsupported::platform().unwrap_err(), system);
+    }
+
+    #[test]
+    fn a_process_has_one_platform_or_says_why_not() {
+        match (current(), current()) {
+            (Ok(first), Ok(second)) => assert!(std::sync::Arc::ptr_eq(&first, &second)),
+            (first, second) => assert_eq!(first.unwrap_err(), second.unwrap_err()),
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod find;
 mod pkeys;
 mod placement;
 mod policies;
+mod ports;
 mod refusals;
 mod sealed;
 mod stress;

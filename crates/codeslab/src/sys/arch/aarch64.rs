@@ -66,7 +66,7 @@ impl CacheType {
         Self::decode(register)
     }
 
-    /// Fields of Arm ARM, "CTR_EL0, Cache Type Register": lines are powers of two words of 4 bytes.
+    /// Fields of Arm ARM, "`CTR_EL0`, Cache Type Register": lines are powers of two words of 4 bytes.
     const fn decode(register: u64) -> Self {
         const IDC: u64 = 1 << 28;
         const DIC: u64 = 1 << 29;

@@ -2,7 +2,7 @@
 //!
 //! A port to a processor is one file here with a type that implements [`Processor`], named `Native`, and its line in the choice below.
 //! The ports of the operating systems are its only users: they call it for what user mode can do itself, and add what takes their
-//! system. Reaches, names and the bytes that trap are values and stand in `model::architecture`, because they are also needed for
+//! system. Reaches, names and the fill pattern of code are values and stand in `model::architecture`, because they are also needed for
 //! machines that this process does not run on.
 #![allow(
     unsafe_code,
@@ -23,6 +23,10 @@ use std::ptr::NonNull;
     path = "unsupported.rs"
 )]
 mod native;
+
+// Compiled with the tests everywhere, so that it does not rot unseen.
+#[cfg(test)]
+mod unsupported;
 
 pub(super) use native::Native;
 
@@ -78,7 +82,21 @@ pub(super) fn architecture() -> Result<Architecture> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Native, Processor};
+    use super::{Architecture, Native, Processor, architecture, unsupported};
+    use crate::model::error::Error;
+
+    #[test]
+    fn a_processor_without_a_port_is_named_and_never_probed() {
+        assert_eq!(unsupported::Native::ARCHITECTURE, None);
+        assert!(unsupported::Native::KEY_REGISTER.is_none());
+        let here = architecture().map(Architecture::name);
+        let named = std::env::consts::ARCH;
+        assert_eq!(here.unwrap_or(named), named);
+        if Native::ARCHITECTURE.is_none() {
+            let unsupported = Error::UnsupportedPlatform(named);
+            assert_eq!(architecture(), Err(unsupported));
+        }
+    }
 
     #[test]
     fn the_probed_function_is_whole_instructions_and_no_fill_pattern() {

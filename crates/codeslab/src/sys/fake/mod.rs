@@ -3,7 +3,7 @@
 //!
 //! Executable addresses and writable pointers have nothing to do with each other here. It cuts no mapping in two, as Windows
 //! would not, and its granularity may be larger than its page. `file` has its memory files, `state` what it knows, `script` what tests
-//! tell it and ask it. Used by the tests of every layer above (`fake_tests`), and a good first read for who writes a port.
+//! tell it and ask it. Used by the tests of every layer above (`fake_tests`), and a good first read before writing a port.
 #![allow(
     unsafe_code,
     reason = "it hands out pointers into its own heap memory, as a platform does"

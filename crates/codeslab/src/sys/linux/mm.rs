@@ -66,7 +66,7 @@ pub(super) fn map_if_free(
     if got == at {
         return Ok(());
     }
-    // SAFETY: an old kernel took the address for a hint and gave this range instead, just now: its address has been told to no one.
+    // SAFETY: an old kernel took the address for a hint and gave this range instead, just now: no other code knows its address.
     let _ = unsafe { unmap(got, size) };
     Err(Refusal {
         call: "mmap",

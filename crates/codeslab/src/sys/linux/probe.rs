@@ -17,6 +17,9 @@ use std::ptr::NonNull;
 
 const ANSWER: &[u8] = Native::ANSWER;
 
+/// What is refused if the function returns something else.
+const WRONG_ANSWER: &str = "a call of written code";
+
 /// A page that is reserved for a probe, and released with it. No code but the probe knows its address.
 struct Page<'l> {
     linux: &'l Linux,
@@ -45,8 +48,7 @@ impl<'l> Page<'l> {
         if function() == 42 {
             Ok(())
         } else {
-            let call = "a call of written code";
-            Err(Refusal::foreseen(call, 0, Limit::Unknown))
+            Err(Refusal::foreseen(WRONG_ANSWER, 0, Limit::Unknown))
         }
     }
 }
@@ -169,11 +171,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_was_written_and_protected_is_executed() {
+    fn what_a_writer_writes_is_what_runs_unless_the_system_refuses_the_writer() {
         let linux = Linux::new().unwrap();
-        let page = Page::reserve(&linux).unwrap();
-        write_before_protecting(&page).unwrap();
-        // SAFETY: the answer was written, and the page made executable.
-        unsafe { page.call() }.unwrap();
+        for writer in Writer::ALL {
+            // The second time what the first wrote may still be in caches, at the same address.
+            for _ in 0..2 {
+                if let Err(refusal) = probe(&linux, writer, 1 << 20) {
+                    assert_ne!(refusal.call, WRONG_ANSWER, "{writer}");
+                }
+            }
+        }
+        // This one takes nothing that a system may lack, but a policy may forbid it.
+        let refused = probe(&linux, Writer::Protect, 1 << 20).err();
+        assert!(refused.is_none_or(|refusal| refusal.limit == Limit::Policy));
     }
 }
