@@ -27,7 +27,8 @@ use crate::write::staging::Staging;
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    allocation: Flying,
+    // Invariant: there until it is published.
+    carved: Option<Carved>,
     staging: Staging,
     layout: Layout,
 }
@@ -35,13 +36,19 @@ pub struct InFlightAllocation {
 impl InFlightAllocation {
     #[inline]
     pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
-        let allocation = Flying(Some(Allocation { carved }));
-        let staging = allocation.carved().stage(layout)?;
-        Ok(Self {
-            allocation,
-            staging,
+        // From here on, dropping it gives back what was carved.
+        let mut in_flight = Self {
+            carved: Some(carved),
+            staging: Staging::default(),
             layout: layout.clone(),
-        })
+        };
+        in_flight.staging = in_flight.carved().stage(layout)?;
+        Ok(in_flight)
+    }
+
+    #[inline]
+    fn carved(&self) -> &Carved {
+        self.carved.as_ref().expect("publishing it consumes it")
     }
 
     /// The layout it was made from.
@@ -73,7 +80,7 @@ impl InFlightAllocation {
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.allocation.carved().address(protection)
+        self.carved().address(protection)
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -84,12 +91,10 @@ impl InFlightAllocation {
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
         let segment = self.layout.segment(section.protection).size;
-        // SAFETY: it was lent for this allocation, with this layout.
-        let bytes = unsafe {
-            self.allocation
-                .carved()
-                .bytes_mut(&mut self.staging, section.protection, segment)
-        };
+        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        // SAFETY: it is in flight, so it is not published; the segment is that of its layout, which only shrinks, together with
+        // what is carved; and the buffers were made for it.
+        let bytes = unsafe { carved.bytes_mut(&mut self.staging, section.protection, segment) };
         if bytes.is_empty() {
             return bytes;
         }
@@ -105,7 +110,7 @@ impl InFlightAllocation {
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.allocation.carved().shared().check_process()?;
+        self.carved().pool().check_process()?;
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {
@@ -150,12 +155,13 @@ impl InFlightAllocation {
                 size: before,
             });
         }
-        let carved = self.allocation.carved();
-        carved.shared().check_process()?;
+        self.carved().pool().check_process()?;
         self.layout.shrink(section, size);
         let left = self.layout.segment(protection).size;
         self.staging.shrink(protection, left);
-        carved.shrink(protection, left);
+        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        // SAFETY: it is in flight, so it is not published, and `self` is borrowed, so no slice of its bytes is in use.
+        unsafe { carved.shrink(protection, left) };
         Ok(())
     }
 
@@ -165,11 +171,11 @@ impl InFlightAllocation {
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
     #[inline]
     pub fn finalize(self) -> Result<Allocation> {
-        let shared = self.allocation.carved().shared();
+        let pool = self.carved().pool();
         // An error drops the allocation, which takes everything back.
-        shared.check_process()?;
-        if shared.publishes_by_writing() {
-            Ok(self.allocation.land())
+        pool.check_process()?;
+        if pool.publishes_by_writing() {
+            Ok(self.land())
         } else {
             self.publish()
         }
@@ -177,75 +183,60 @@ impl InFlightAllocation {
 
     #[cold]
     fn publish(self) -> Result<Allocation> {
-        let carved = self.allocation.carved();
-        carved.publish(&self.staging)?;
-        let platform = carved.shared().platform();
+        let carved = self.carved();
+        // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
+        unsafe { carved.publish(&self.staging) }?;
+        let platform = carved.pool().platform();
         for range in carved.executed(&self.layout) {
             // SAFETY: the range is code of this allocation, which is committed, and so mapped, as long as the allocation lives.
             unsafe { platform.synchronize_instructions(&[range]) };
         }
-        Ok(self.allocation.land())
+        Ok(self.land())
     }
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
         let mut executed = Vec::new();
         for one in &batch {
-            let carved = one.allocation.carved();
             // An error drops the batch, which takes everything back.
-            carved.publish(&one.staging)?;
-            executed.extend(carved.executed(&one.layout));
+            // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
+            unsafe { one.carved().publish(&one.staging) }?;
+            executed.extend(one.carved().executed(&one.layout));
         }
         if let Some(first) = batch.first() {
-            let platform = first.allocation.carved().shared().platform();
+            let platform = first.carved().pool().platform();
             // SAFETY: the ranges are code of allocations in the batch, which is committed, and so mapped, as long as they live.
             unsafe { platform.synchronize_instructions(&executed) };
         }
-        let landed = batch.into_iter().map(|one| one.allocation.land());
-        Ok(landed.collect())
+        Ok(batch.into_iter().map(Self::land).collect())
+    }
+
+    /// It is published.
+    #[inline]
+    fn land(mut self) -> Allocation {
+        let carved = self.carved.take().expect("publishing it consumes it");
+        carved.note_landed();
+        Allocation { carved }
     }
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
 }
 
-/// An allocation that counts as in flight.
-#[derive(Debug)]
-struct Flying(
-    // Invariant: there until it lands.
-    Option<Allocation>,
-);
-
-impl Flying {
-    #[inline]
-    fn carved(&self) -> &Carved {
-        let allocation = self.0.as_ref();
-        &allocation.expect("landing takes it").carved
-    }
-
-    /// It is published.
-    #[inline]
-    fn land(mut self) -> Allocation {
-        let allocation = self.0.take().expect("landing takes it");
-        allocation.carved.note_landed();
-        allocation
-    }
-}
-
-impl Drop for Flying {
+impl Drop for InFlightAllocation {
     #[inline]
     fn drop(&mut self) {
-        if let Some(allocation) = self.0.take() {
-            abandon(allocation);
+        if let Some(carved) = self.carved.take() {
+            abandon(carved);
         }
     }
 }
 
 /// Not inlined: this is in the way of every allocation, and few take it.
 #[inline(never)]
-fn abandon(allocation: Allocation) {
-    allocation.carved.note_landed();
-    drop(allocation);
+fn abandon(carved: Carved) {
+    carved.note_landed();
+    drop(carved);
 }
 
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.

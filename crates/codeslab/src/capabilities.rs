@@ -7,7 +7,7 @@ use crate::model::options::{Options, Sealing};
 use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
-use crate::write::backing::can_be_sealed;
+use crate::write::can_be_sealed;
 
 /// Bytes of a block where nobody says otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;

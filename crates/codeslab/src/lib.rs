@@ -58,7 +58,7 @@ mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
 pub use capabilities::{capabilities, process_symbol};
-pub use memory::{CodeMemory, Grace};
+pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
 pub use model::architecture::{Architecture, CodeModel, Reach};
 pub use model::error::{Error, Fact, Limit, Refusal, Result};

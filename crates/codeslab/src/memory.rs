@@ -33,7 +33,7 @@ pub struct CodeMemory {
 
 #[derive(Debug)]
 struct Inside {
-    shared: Arc<Pool>,
+    pool: Arc<Pool>,
     // By the numbers of threads, from the first request on that a thread with that number made.
     shards: [OnceLock<Arc<Shard>>; thread_id::MOST],
 }
@@ -51,7 +51,7 @@ impl Inside {
 
     #[cold]
     fn first_shard(&self, number: usize) -> &Arc<Shard> {
-        self.shards[number].get_or_init(|| Arc::new(Shard::new(Arc::clone(&self.shared), number)))
+        self.shards[number].get_or_init(|| Arc::new(Shard::new(Arc::clone(&self.pool), number)))
     }
 
     fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
@@ -62,7 +62,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         // In a child, nothing is given back: its parent runs it. Exec or exit cleans up.
-        if self.shared.is_forked() {
+        if self.pool.is_forked() {
             return;
         }
         for shard in &mut self.shards {
@@ -72,18 +72,18 @@ impl Drop for Inside {
     }
 }
 
-/// What was freed until some moment: see [`CodeMemory::grace`].
+/// A grace period: see [`CodeMemory::begin_grace_period`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Grace(u64);
+pub struct GracePeriod(u64);
 
-impl Grace {
+impl GracePeriod {
     /// A number that says the same.
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
     }
 
-    /// The grace with this number.
+    /// The grace period with this number.
     #[must_use]
     pub const fn from_value(value: u64) -> Self {
         Self(value)
@@ -104,16 +104,16 @@ impl CodeMemory {
     /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let configuration = capabilities::configure(&*platform, options)?;
-        let shared = Arc::new(Pool::new(platform, configuration));
+        let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
-        let inside = Arc::new(Inside { shared, shards });
+        let inside = Arc::new(Inside { pool, shards });
         Ok(Self { inside })
     }
 
     /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.inside.shared.configuration()
+        self.inside.pool.configuration()
     }
 
     /// Places a request: all of its segments in one block, or nothing.
@@ -141,15 +141,15 @@ impl CodeMemory {
         InFlightAllocation::finalize_all(batch.into_iter().collect())
     }
 
-    /// Names everything that was freed until now. With [`Options::quarantine`], none of it is used again before
-    /// [`CodeMemory::end_grace`].
+    /// Begins a grace period for everything that was freed until now. With [`Options::quarantine`], none of it is used again before
+    /// [`CodeMemory::end_grace_period`].
     #[must_use]
-    pub fn grace(&self) -> Grace {
-        Grace(self.inside.shared.next_period())
+    pub fn begin_grace_period(&self) -> GracePeriod {
+        GracePeriod(self.inside.pool.end_epoch())
     }
 
-    /// Says that nobody uses any more what was freed before `grace` was taken, or before an earlier one: every thread that
-    /// may have been in it has left it since. Its space is used again.
+    /// Ends a grace period, and all that began before it: every thread that may have been in what was freed by then has left it
+    /// since. Its space is used again.
     ///
     /// ```
     /// # use codeslab::{CodeMemory, Layout, Options, Protection, Quarantine, Request};
@@ -157,20 +157,25 @@ impl CodeMemory {
     /// # let mut layout = Layout::new();
     /// # layout.add(Protection::ReadExecute, 64, 16)?;
     /// let code = memory.allocate(&Request::new(&layout))?.finalize()?;
-    /// code.free(); // Nobody finds it any more, but somebody may still be in it.
-    /// let grace = memory.grace();
+    /// code.free(); // No thread finds it any more, but one may still be in it.
+    /// let period = memory.begin_grace_period();
     /// // ... every thread has been at a point where it is in no such code ...
     /// assert_eq!(memory.stats().quarantined_bytes, 64);
-    /// memory.end_grace(grace);
+    /// memory.end_grace_period(period);
     /// assert_eq!(memory.stats().quarantined_bytes, 0);
     /// # Ok::<(), codeslab::Error>(())
     /// ```
-    pub fn end_grace(&self, grace: Grace) {
+    pub fn end_grace_period(&self, period: GracePeriod) {
         if !self.is_inherited() {
-            self.inside
-                .shards()
-                .for_each(|shard| shard.end_grace(grace.0));
+            let shards = self.inside.shards();
+            shards.for_each(|shard| shard.end_grace_period(period.0));
         }
+    }
+
+    /// Whether a grace period has begun that has this number: for bindings that get numbers back.
+    #[must_use]
+    pub fn has_begun(&self, period: GracePeriod) -> bool {
+        period.0 < self.inside.pool.epoch()
     }
 
     /// Reserves address space for a block in a window, before somebody else takes it: a library that is loaded later, for example.
@@ -190,12 +195,12 @@ impl CodeMemory {
     /// [`Error::OutOfReach`] if there is no room for the smallest of blocks; [`Error::Refused`] if the system refuses;
     /// [`Error::Forked`] in a child process.
     pub fn reserve(&self, window: Window) -> Result<()> {
-        self.inside.shared.reserve(window)
+        self.inside.pool.reserve(window)
     }
 
     /// Whether this is a forked child: what it inherited is its parent's, and locks may be held by threads that it has not.
     fn is_inherited(&self) -> bool {
-        self.inside.shared.is_forked()
+        self.inside.pool.is_forked()
     }
 
     /// What it holds now: nothing, in a forked child.
@@ -208,7 +213,7 @@ impl CodeMemory {
         self.inside
             .shards()
             .for_each(|shard| shard.count(&mut stats));
-        self.inside.shared.count(&mut stats);
+        self.inside.pool.count(&mut stats);
         stats.live = stats.live.saturating_sub(stats.in_flight);
         stats
     }
@@ -233,7 +238,7 @@ impl CodeMemory {
     /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
     #[must_use]
     pub fn find(&self, address: Address) -> Option<Found> {
-        let (start, size, protection) = self.inside.shared.find(address)?;
+        let (start, size, protection) = self.inside.pool.find(address)?;
         Some(Found {
             address: start,
             size,
@@ -245,7 +250,7 @@ impl CodeMemory {
     pub fn trim(&self) {
         if !self.is_inherited() {
             self.inside.shards().for_each(|shard| shard.trim());
-            self.inside.shared.trim();
+            self.inside.pool.trim();
         }
     }
 }

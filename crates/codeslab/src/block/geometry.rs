@@ -1,39 +1,46 @@
-//! How a block is divided, and what a request wants of each division. Pure.
+//! How the blocks of a memory are divided: which slab holds which protection, how large a granule is, what a request may take.
+//! Pure numbers, the same for all blocks of a memory; blocks carve by them, and each request asks for them, so what can be
+//! computed once is.
 
+use crate::model::layout::{Layout, Segment};
 use crate::model::options::Constants;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
-use crate::slab::span::Span;
-use crate::write::staging::{WriteTarget, home, needs_own_pages};
+use crate::slab::spans::GRANULE;
+use crate::sys::Facts;
+use crate::write::{self, CodeWriter, WriteTarget};
 
-/// What every request is carved in: small, because most sections of real objects are.
-pub(crate) const GRANULE: u64 = 16;
-
-/// How a block is divided and written; the same for all blocks of a memory.
+/// How a block is divided and written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
-    pub(crate) constants: Constants,
-    pub(crate) writer: Writer,
-    pub(crate) page_bytes: u64,
+    constants: Constants,
+    writer: &'static dyn CodeWriter,
+    page_bytes: u64,
     /// What the system maps at least.
     pub(crate) granularity: u64,
-    // Bytes of a granule less one, by protection: each request asks for them.
+    // Bytes of a granule less one, by protection.
     masks: [u64; 3],
+    /// Whether the bytes of anything are written elsewhere first.
+    pub(crate) stages: bool,
+    /// Whether anything is left to do with what is written before it can be executed.
+    pub(crate) publishes: bool,
+    /// Whether a block has to have a writable view for anything to be written to it.
+    pub(crate) needs_view: bool,
 }
 
 impl Geometry {
-    pub(crate) fn new(
-        constants: Constants,
-        writer: Writer,
-        page_bytes: u64,
-        granularity: u64,
-    ) -> Self {
+    pub(crate) fn new(constants: Constants, writer: Writer, facts: Facts) -> Self {
+        let writer = write::by(writer);
+        let code = writer.target(Protection::ReadExecute);
         let mut geometry = Self {
             constants,
             writer,
-            page_bytes,
-            granularity,
+            page_bytes: facts.page_size.bytes(),
+            granularity: facts.granularity,
             masks: [0; 3],
+            stages: code == WriteTarget::Staged,
+            publishes: code != WriteTarget::View,
+            needs_view: code == WriteTarget::View,
         };
         let mask = |protection| geometry.granule(geometry.slab_of(protection)) - 1;
         geometry.masks = Protection::ALL.map(mask);
@@ -49,31 +56,18 @@ impl Geometry {
         }
     }
 
-    #[inline]
-    pub(crate) const fn granule(&self, slab: Protection) -> u64 {
-        if needs_own_pages(self.writer, slab) {
+    /// Whether spans of a slab have pages of their own, because their rights change when they are published.
+    pub(crate) fn has_own_pages(&self, slab: Protection) -> bool {
+        slab != Protection::ReadWrite && self.writer.target(slab) == WriteTarget::InPlace
+    }
+
+    /// What spans of a slab are multiples of, in bytes.
+    pub(crate) fn granule(&self, slab: Protection) -> u64 {
+        if self.has_own_pages(slab) {
             self.page_bytes
         } else {
             GRANULE
         }
-    }
-
-    /// Whether anything is written elsewhere first.
-    #[inline]
-    pub(crate) const fn stages(&self) -> bool {
-        matches!(
-            home(self.writer, Protection::ReadExecute),
-            WriteTarget::Staged
-        )
-    }
-
-    /// Whether anything is left to do with what is written.
-    #[inline]
-    pub(crate) const fn publishes(&self) -> bool {
-        !matches!(
-            home(self.writer, Protection::ReadExecute),
-            WriteTarget::View
-        )
     }
 
     /// Granules of [`GRANULE`] that a segment of `size` bytes takes. The size is that of a segment, so it does not overflow.
@@ -83,111 +77,22 @@ impl Geometry {
         ((size + mask) & !mask) / GRANULE
     }
 
-    /// Free bytes in which a part fits for certain: what may be lost before an aligned place, and before the next if nothing
-    /// may begin at that one, counts too.
-    pub(crate) fn bytes_for(&self, part: Part) -> Option<u64> {
-        let granule = self.granule(part.slab);
-        let room_to_align = 2 * part.align.max(granule) - granule;
-        part.size
-            .checked_next_multiple_of(granule)?
-            .checked_add(room_to_align)
+    /// Free bytes of a slab in which a segment fits for certain: what may be lost before an aligned place, and before the next if
+    /// nothing may begin at that one, counts too.
+    pub(crate) fn bytes_for(&self, slab: Protection, segment: Segment) -> Option<u64> {
+        let granule = self.granule(slab);
+        let room_to_align = 2 * segment.align.max(granule) - granule;
+        let size = segment.size.checked_next_multiple_of(granule)?;
+        size.checked_add(room_to_align)
     }
 
-    /// Bytes of a fresh block that holds all parts for certain.
-    pub(crate) fn bytes_for_all(&self, parts: &Parts) -> Option<u64> {
-        parts.iter().flatten().try_fold(0_u64, |total, part| {
-            let pages = self
-                .bytes_for(*part)?
-                .checked_next_multiple_of(self.granularity)?;
-            total.checked_add(pages)
-        })
-    }
-}
-
-/// One segment of a request, for the slab it is carved from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Part {
-    pub(crate) slab: Protection,
-    pub(crate) size: u64,
-    pub(crate) align: u64,
-}
-
-/// A part of a request for each protection; `None` where there is nothing.
-pub(crate) type Parts = [Option<Part>; 3];
-/// What was carved for them, while some of it may be missing still.
-pub(crate) type Carving = [Option<Span>; 3];
-
-/// What was carved for a request: a span for each protection, or none. Counted in granules, so that it is small.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Spans {
-    starts: [u32; 3],
-    // Invariant: 0 where there is no span.
-    sizes: [u32; 3],
-}
-
-impl Spans {
-    #[inline]
-    pub(crate) const fn new(starts: [u32; 3], sizes: [u32; 3]) -> Self {
-        Self { starts, sizes }
-    }
-
-    pub(crate) fn of(carving: &Carving) -> Self {
-        let granules = |bytes: u64| (bytes / GRANULE) as u32;
-        Self {
-            starts: carving.map(|span| span.map_or(0, |span| granules(span.offset))),
-            sizes: carving.map(|span| span.map_or(0, |span| granules(span.size))),
-        }
-    }
-
-    /// The granules at which spans begin, where there are spans.
-    #[inline]
-    pub(crate) const fn starts(&self) -> &[u32; 3] {
-        &self.starts
-    }
-
-    /// How many granules they have.
-    #[inline]
-    pub(crate) const fn sizes(&self) -> &[u32; 3] {
-        &self.sizes
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, protection: Protection) -> Option<Span> {
-        let index = protection.index();
-        let size = self.sizes[index];
-        (size > 0).then(|| Span {
-            offset: u64::from(self.starts[index]) * GRANULE,
-            size: u64::from(size) * GRANULE,
-        })
-    }
-
-    /// Every span with its protection.
-    #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Protection, Span)> + '_ {
-        let span = |protection| Some((protection, self.get(protection)?));
-        Protection::ALL.into_iter().filter_map(span)
-    }
-
-    /// Only those for which `keeps` holds.
-    #[inline]
-    pub(crate) fn filter(&self, keeps: impl Fn(Protection, Span) -> bool) -> Self {
-        let mut kept = *self;
-        for protection in Protection::ALL {
-            if let Some(span) = self.get(protection)
-                && !keeps(protection, span)
-            {
-                kept.sizes[protection.index()] = 0;
-            }
-        }
-        kept
-    }
-
-    /// Bytes of all spans.
-    #[inline]
-    pub(crate) fn bytes(&self) -> u64 {
-        self.sizes
-            .iter()
-            .map(|size| u64::from(*size) * GRANULE)
-            .sum()
+    /// Bytes of a fresh block that holds a request for certain.
+    pub(crate) fn bytes_for_all(&self, layout: &Layout) -> Option<u64> {
+        layout
+            .segments()
+            .try_fold(0_u64, |total, (protection, segment)| {
+                let needed = self.bytes_for(self.slab_of(protection), segment)?;
+                total.checked_add(needed.checked_next_multiple_of(self.granularity)?)
+            })
     }
 }

@@ -1,4 +1,8 @@
-//! What is carved out of a block, for whoever asks without owning it: no lock, no waiting.
+//! Which slab has which page of a block, and what is carved from it, for threads that do not own the block: they take no lock and
+//! wait for nothing.
+//!
+//! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
+//! the while (see `slab::runs`). Block headers and the address index hold it.
 
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
@@ -65,7 +69,7 @@ impl PageMap {
         Protection::ALL.get(index).copied()
     }
 
-    /// The span in use that an address lies in, and its slab. Exact for what is in use all the while that one asks.
+    /// The span in use that an address lies in, and its slab. Exact for spans that are in use all the while.
     pub(crate) fn used_at(&self, address: Address) -> Option<(Span, Protection)> {
         let offset = address.value().checked_sub(self.range.first().value())?;
         let slab = self.owner(offset)?;

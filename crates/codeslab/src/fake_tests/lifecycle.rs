@@ -128,7 +128,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
             );
             let size = memory.stats().quarantined_bytes;
             assert!(size >= 96, "{kind}: {size}");
-            let before = memory.grace();
+            let before = memory.begin_grace_period();
             let (second, _) = write();
             let places: Vec<_> = (0..20).map(|_| write()).collect();
             assert!(
@@ -137,7 +137,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
             );
             drop(second);
             // The grace of what was freed later goes on.
-            memory.end_grace(before);
+            memory.end_grace_period(before);
             assert_eq!(
                 memory.stats().quarantined_bytes,
                 size,
@@ -150,7 +150,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
                 again, code,
                 "{kind} {quarantine:?}: its place is used again"
             );
-            memory.end_grace(memory.grace());
+            memory.end_grace_period(memory.begin_grace_period());
             assert_eq!(memory.stats().quarantined_bytes, 0);
             drop((places, keep, third));
             let live = memory.stats();

@@ -1,10 +1,10 @@
 //! The manager on the fake platform: roll-back, placement and writers, with failures that no real system gives on demand.
 
-mod claims;
 mod lifecycle;
 mod placement;
 mod rollback;
 mod sealed;
+mod searching;
 mod space;
 
 use crate::memory::CodeMemory;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What one round of the life of two allocations does. It ends at the first refusal.
+/// What one round of the life of two allocations does. Returns at the first refusal.
 fn round(memory: &CodeMemory) -> Result<(), Error> {
     let (small, sections) = layout([3_000, 2_000, 1_000]);
     let mut first = memory.allocate(&Request::new(&small))?;

@@ -28,9 +28,9 @@ impl Architecture {
         }
     }
 
-    /// The bytes that trap when they are executed; freed code is filled with them.
+    /// What memory for code is filled with while it holds none: bytes that trap when they are executed.
     #[must_use]
-    pub const fn trap_pattern(self) -> [u8; 4] {
+    pub const fn fill_pattern(self) -> [u8; 4] {
         match self {
             // int3
             Self::X86_64 => [0xcc; 4],

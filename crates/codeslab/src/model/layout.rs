@@ -200,6 +200,14 @@ impl Layout {
         }
     }
 
+    /// The segments that have bytes, each with its protection.
+    #[inline]
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Protection, Segment)> + '_ {
+        let all = Protection::ALL.into_iter();
+        let segments = all.map(|protection| (protection, self.segment(protection)));
+        segments.filter(|(_, segment)| segment.size > 0)
+    }
+
     /// log2 of the alignment of each segment, by protection.
     #[inline]
     pub(crate) const fn aligns_log2(&self) -> [u8; 3] {

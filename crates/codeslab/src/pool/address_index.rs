@@ -1,4 +1,5 @@
-//! Which block an address lies in, for whoever asks at any time, without a lock.
+//! Which block an address lies in, for threads that ask at any time, without a lock: a map that is replaced as a whole. It shares
+//! most of itself with the one before, so a change costs as little as a search.
 
 use crate::block::page_map::PageMap;
 use crate::model::address::Address;
@@ -6,8 +7,7 @@ use arc_swap::ArcSwap;
 use imbl::OrdMap;
 use std::sync::Arc;
 
-/// The blocks of a memory by where they begin: a map that shares most of itself with the one before and after a change, so that a
-/// change costs as little as a search, and whoever searches has one that nobody changes.
+/// The blocks of a memory by where they begin.
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     blocks: ArcSwap<OrdMap<Address, Arc<PageMap>>>,

@@ -8,6 +8,7 @@ pub(crate) mod bits;
 pub(crate) mod purge;
 pub(crate) mod runs;
 pub(crate) mod span;
+pub(crate) mod spans;
 #[cfg(test)]
 mod tests;
 

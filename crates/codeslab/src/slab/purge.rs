@@ -16,8 +16,8 @@ const KEPT: u64 = 16;
 pub(crate) struct Chunks {
     chunk: u64,
     // Chunks whose memory is gone.
-    absent: Bits,
-    absent_count: u64,
+    purged: Bits,
+    purged_count: u64,
     // How many chunks of each slab have become idle since the last sweep.
     idle: [u64; 3],
 }
@@ -26,11 +26,11 @@ impl Chunks {
     /// All of a block's chunks, present; `None` if there is no memory for the bookkeeping.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let chunk = CHUNK.max(granularity);
-        let absent = Bits::new(block_bytes.div_ceil(chunk) as usize)?;
+        let purged = Bits::new(block_bytes.div_ceil(chunk) as usize)?;
         Some(Self {
             chunk,
-            absent,
-            absent_count: 0,
+            purged,
+            purged_count: 0,
             idle: [0; 3],
         })
     }
@@ -60,7 +60,7 @@ impl Chunks {
         let (first, last) = self.inside(run);
         let mut ranges: Vec<Span> = Vec::new();
         for index in first..last {
-            if self.absent.contains(index as usize) {
+            if self.purged.contains(index as usize) {
                 continue;
             }
             let offset = index * self.chunk;
@@ -81,19 +81,19 @@ impl Chunks {
     }
 
     /// Notes that the memory of a range is gone.
-    pub(crate) fn note_discarded(&mut self, range: Span) {
+    pub(crate) fn note_purged(&mut self, range: Span) {
         for index in range.offset / self.chunk..range.end() / self.chunk {
-            self.absent.insert(index as usize);
-            self.absent_count += 1;
+            self.purged.insert(index as usize);
+            self.purged_count += 1;
         }
     }
 
     /// A chunk under `span` whose memory is gone.
-    pub(crate) fn absent_under(&self, span: Span) -> Option<Span> {
-        if self.absent_count == 0 {
+    pub(crate) fn purged_under(&self, span: Span) -> Option<Span> {
+        if self.purged_count == 0 {
             return None;
         }
-        let index = self.absent.next((span.offset / self.chunk) as usize)? as u64;
+        let index = self.purged.next((span.offset / self.chunk) as usize)? as u64;
         let offset = index * self.chunk;
         (offset < span.end()).then_some(Span {
             offset,
@@ -102,9 +102,9 @@ impl Chunks {
     }
 
     /// Notes that the memory of a chunk is there again.
-    pub(crate) fn note_restored(&mut self, chunk: Span) {
-        self.absent.remove((chunk.offset / self.chunk) as usize);
-        self.absent_count -= 1;
+    pub(crate) fn note_recommitted(&mut self, chunk: Span) {
+        self.purged.remove((chunk.offset / self.chunk) as usize);
+        self.purged_count -= 1;
     }
 }
 
@@ -144,24 +144,24 @@ mod tests {
             size: 3 * CHUNK,
         };
         assert_eq!(all.present_in(run), [chunks(1, 2)]);
-        all.note_discarded(chunks(1, 1));
+        all.note_purged(chunks(1, 1));
         assert_eq!(all.present_in(run), [chunks(2, 1)]);
         assert_eq!(
-            all.absent_under(Span {
+            all.purged_under(Span {
                 offset: 0,
                 size: CHUNK
             }),
             None
         );
         assert_eq!(
-            all.absent_under(Span {
+            all.purged_under(Span {
                 offset: CHUNK - 16,
                 size: 32
             }),
             Some(chunks(1, 1))
         );
-        all.note_restored(chunks(1, 1));
-        assert_eq!(all.absent_under(run), None);
+        all.note_recommitted(chunks(1, 1));
+        assert_eq!(all.purged_under(run), None);
         assert!(!all.note_freed(
             0,
             Span {

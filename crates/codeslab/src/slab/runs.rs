@@ -1,8 +1,8 @@
 //! What the granules of a slab are, in two bits each: where runs begin and whether they are free. Nothing is stored for a
 //! span that is in use; how long it is follows from where the next run begins.
 //!
-//! Whoever owns the slab changes it; anybody may read at any time, without a lock. A span that is in use before, while and after
-//! somebody reads is found as it is, whatever becomes of its neighbours: its first granule begins a run, no other granule of
+//! The slab's owner changes it; any thread may read at any time, without a lock. A span that is in use before, while and after
+//! a thread reads is found as it is, whatever becomes of its neighbours: its first granule begins a run, no other granule of
 //! it does, and the granule behind it does, all the while.
 
 use crate::slab::bits::{Bits, Flags, Marks};
@@ -17,9 +17,9 @@ pub(crate) struct Runs {
     // Invariant: a subset of `starts`: the granules at which a free run begins. No two free runs touch.
     free: Bits,
     // Disjoint from `free`, a subset of `starts`: where spans begin that are freed and not part of a free run yet.
-    resting: Flags,
-    // A subset of `starts`: where spans begin that other threads gave back and the owner has not taken yet.
-    returned: Marks,
+    freed: Flags,
+    // A subset of `starts`: where spans begin that other threads freed and the owner has not taken yet.
+    freed_remotely: Marks,
 }
 
 impl Runs {
@@ -30,8 +30,8 @@ impl Runs {
             granule_log2,
             starts: Bits::new(length)?,
             free: Bits::new(length)?,
-            resting: Flags::new(length)?,
-            returned: Marks::new(length)?,
+            freed: Flags::new(length)?,
+            freed_remotely: Marks::new(length)?,
         })
     }
 
@@ -58,7 +58,7 @@ impl Runs {
         let granule = (offset >> self.granule_log2) as usize;
         let start = self.starts.previous(granule)?;
         // A free run that is carved is divided before its beginning is used, and one that is merged has no beginning any more before
-        // that is not free: who sees a change of what begins at `start` sees then whether `granule` still belongs to it.
+        // that is not free: a reader who sees a change of what begins at `start` sees then whether `granule` still belongs to it.
         if !self.is_used(start) || self.starts.previous(granule) != Some(start) {
             return None;
         }
@@ -76,30 +76,33 @@ impl Runs {
 
     /// Whether a run begins at a granule that is in use.
     pub(crate) fn is_used(&self, start: usize) -> bool {
-        // In the order in which a span that comes back passes from one to the next, so that nobody misses it twice: it rests before
-        // it is no longer marked as returned, and is free before it rests no longer.
-        !self.returned.contains(start) && !self.resting.contains(start) && self.is_carved(start)
+        // In the order in which a span that comes back passes from one to the next, so that no reader misses it twice: the owner
+        // marks it before it takes the other thread's mark away, and makes it free before it takes its own mark away.
+        !self.freed_remotely.contains(start) && !self.freed.contains(start) && self.is_carved(start)
     }
 
-    /// Notes that the used span at `offset` is freed, although it is not part of a free run yet, or that it is in use again.
+    /// Marks the carved span at `offset` as freed, although it is not part of a free run yet.
     #[inline]
-    pub(crate) fn set_resting(&self, offset: u64, is_resting: bool) {
-        let start = (offset >> self.granule_log2) as usize;
-        if is_resting {
-            self.resting.insert(start);
-        } else {
-            self.resting.remove(start);
-        }
+    pub(crate) fn mark_freed(&self, offset: u64) {
+        self.freed.insert((offset >> self.granule_log2) as usize);
     }
 
-    /// Notes that the used span at `offset` is given back, by any thread, until its owner notes that it rests or is free.
-    pub(crate) fn set_returned(&self, offset: u64, is_returned: bool) {
+    /// Takes that mark away: the span is in use again, or part of a free run.
+    #[inline]
+    pub(crate) fn unmark_freed(&self, offset: u64) {
+        self.freed.remove((offset >> self.granule_log2) as usize);
+    }
+
+    /// Marks the carved span at `offset` as freed, by a thread that does not own the slab.
+    pub(crate) fn mark_freed_remotely(&self, offset: u64) {
         let start = (offset >> self.granule_log2) as usize;
-        if is_returned {
-            self.returned.insert(start);
-        } else {
-            self.returned.remove(start);
-        }
+        self.freed_remotely.insert(start);
+    }
+
+    /// Takes that mark away, after the owner has marked the span or made it free.
+    pub(crate) fn unmark_freed_remotely(&self, offset: u64) {
+        let start = (offset >> self.granule_log2) as usize;
+        self.freed_remotely.remove(start);
     }
 
     /// The free run that begins at a granule: how many granules it has.

@@ -1,11 +1,11 @@
-//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so a lock that all
+//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so the lock that all
 //! shards share may be held around it.
 //!
-//! A cluster is a set of reservations that all reach each other. Blocks are taken out of large reservations, so that later
-//! libraries do not take their neighbourhood. None is ever stretched beyond the reach: a reservation that would do so begins
-//! another one.
+//! A cluster is a set of arenas that all reach each other, and an arena is a large reservation of which blocks have parts, so that
+//! libraries that are loaded later do not take their neighbourhood. No cluster is stretched beyond the reach: a reservation that
+//! would do so begins another one.
 //!
-//! What is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
+//! A reservation that is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
@@ -21,9 +21,9 @@ pub(crate) struct Clusters {
     reach: Reach,
     all: Vec<Cluster>,
     next_id: u64,
-    // How many claim address space at this moment.
-    claimants: usize,
-    // How many wait for one of them to be done.
+    // Threads that search for address space at this moment.
+    searching: usize,
+    // Threads that wait for one of those to be done.
     waiting: usize,
     // How often one of them made room for others.
     changes: u64,
@@ -46,11 +46,12 @@ struct Arena {
 }
 
 /// Address space for one block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) reservation: Arc<Reservation>,
-    pub(crate) offset: u64,
-    pub(crate) size: u64,
+    /// Where in the reservation it is.
+    pub(crate) place: Span,
+    /// Which cluster it belongs to.
     pub(crate) cluster: u64,
 }
 
@@ -60,39 +61,38 @@ impl Clusters {
             reach,
             all: Vec::new(),
             next_id: 0,
-            claimants: 0,
+            searching: 0,
             waiting: 0,
             changes: 0,
         }
     }
 
-    /// Notes that somebody begins to claim address space. Tells how often others had made room by then.
-    pub(crate) const fn begin_claim(&mut self) -> u64 {
-        self.claimants += 1;
+    /// Notes that a thread begins to search. Tells how often others had made room by then.
+    pub(crate) const fn begin_search(&mut self) -> u64 {
+        self.searching += 1;
         self.changes
     }
 
-    /// Notes that somebody is done with that: nothing is reserved any more but what is in here. Says whether anybody waits for
-    /// it.
-    #[must_use = "whoever waits has to be told"]
-    pub(crate) const fn end_claim(&mut self) -> bool {
-        self.claimants -= 1;
+    /// Notes that the thread is done: what it reserved and did not need has gone back. Says whether others wait for that.
+    #[must_use = "the threads that wait have to be told"]
+    pub(crate) const fn end_search(&mut self) -> bool {
+        self.searching -= 1;
         self.waiting > 0
     }
 
-    /// Notes that somebody begins to wait for the end of a claim.
+    /// Notes that a thread begins to wait for the end of another's search.
     pub(crate) const fn begin_waiting(&mut self) {
         self.waiting += 1;
     }
 
-    /// Notes that somebody waits no longer.
+    /// Notes that a thread waits no longer.
     pub(crate) const fn end_waiting(&mut self) {
         self.waiting -= 1;
     }
 
     #[cfg(test)]
-    pub(crate) const fn claimants(&self) -> usize {
-        self.claimants
+    pub(crate) const fn searching(&self) -> usize {
+        self.searching
     }
 
     /// Notes that there is room that there was not before.
@@ -100,11 +100,11 @@ impl Clusters {
         self.changes += 1;
     }
 
-    /// Whether there may be more room than when `changes` was told, or is none and will be none unless somebody frees some;
-    /// `None` while somebody is at it.
+    /// Whether there may be more room than when `changes` was told, or is none and will be none unless a block is freed;
+    /// `None` while a thread is searching.
     pub(crate) fn has_changed_since(&self, changes: u64) -> Option<bool> {
         let has_changed = self.changes != changes;
-        (has_changed || self.claimants == 0).then_some(has_changed)
+        (has_changed || self.searching == 0).then_some(has_changed)
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -153,8 +153,8 @@ impl Clusters {
             .collect()
     }
 
-    /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. Whatever it was claimed for may
-    /// have grown in the meantime, so that is found out here.
+    /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. The cluster that it was
+    /// reserved for may have grown in the meantime, so that is found out here.
     pub(crate) fn insert(&mut self, reservation: Reservation) {
         self.note_change();
         let range = reservation.range();
@@ -172,32 +172,29 @@ impl Clusters {
         self.next_id += 1;
     }
 
-    /// Takes back what [`Clusters::take`] gave, for a block that comes later.
-    pub(crate) fn restore(&mut self, reservation: &Arc<Reservation>, block: Span) {
-        if let Some((index, arenas)) = self.find(reservation) {
-            arenas[index].free.insert(block);
-        }
-    }
-
-    /// The territory with this reservation, among those of its cluster.
+    /// The arena with this reservation, among those of its cluster.
     fn find(&mut self, reservation: &Arc<Reservation>) -> Option<(usize, &mut Vec<Arena>)> {
         let is_it = |one: &Arena| Arc::ptr_eq(&one.reservation, reservation);
         let mut clusters = self.all.iter_mut().map(|cluster| &mut cluster.arenas);
         clusters.find_map(|arenas| Some((arenas.iter().position(is_it)?, arenas)))
     }
 
+    /// Takes back what [`Clusters::take`] gave. An arena of which nothing is used stays.
+    pub(crate) fn put_back(&mut self, site: &Site) {
+        if let Some((index, arenas)) = self.find(&site.reservation) {
+            arenas[index].free.insert(site.place);
+        }
+    }
+
     /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
     /// last.
     #[must_use = "dropping a reservation asks the system: let go of the lock first"]
-    pub(crate) fn give_back(
-        &mut self,
-        reservation: &Arc<Reservation>,
-        block: Span,
-    ) -> Option<Arc<Reservation>> {
+    pub(crate) fn release(&mut self, site: &Site) -> Option<Arc<Reservation>> {
+        self.put_back(site);
         let is_only = self.arenas().count() == 1;
-        let (index, all) = self.find(reservation)?;
-        all[index].free.insert(block);
-        let unused = (!is_only && all[index].is_unused()).then(|| all.swap_remove(index));
+        let (index, arenas) = self.find(&site.reservation)?;
+        let is_unused = !is_only && arenas[index].is_unused();
+        let unused = is_unused.then(|| arenas.swap_remove(index));
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused.map(|arena| arena.reservation)
     }
@@ -242,11 +239,10 @@ impl Cluster {
     fn take(&mut self, wanted: Wanted<'_>, size: u64) -> Option<Site> {
         let cluster = self.id;
         self.arenas.iter_mut().find_map(|arena| {
-            let offset = arena.take(wanted, size)?;
+            let place = arena.take(wanted, size)?;
             Some(Site {
                 reservation: Arc::clone(&arena.reservation),
-                offset,
-                size,
+                place,
                 cluster,
             })
         })
@@ -275,7 +271,7 @@ impl Arena {
     }
 
     /// Takes `size` bytes where there is room for all that is wanted.
-    fn take(&mut self, wanted: Wanted<'_>, size: u64) -> Option<u64> {
+    fn take(&mut self, wanted: Wanted<'_>, size: u64) -> Option<Span> {
         let Wanted { align, window, .. } = wanted;
         self.range.intersect(window)?;
         let base = self.range.first();
@@ -291,7 +287,8 @@ impl Arena {
             };
             (free.contains(room) && window.contains(range)).then_some(room.offset)
         })?;
-        self.free.remove(Span { offset, size });
-        Some(offset)
+        let place = Span { offset, size };
+        self.free.remove(place);
+        Some(place)
     }
 }

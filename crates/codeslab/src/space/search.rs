@@ -1,5 +1,9 @@
-//! Finding address space and claiming it. This is what asks the system, so it holds nothing that a lock would have to protect:
-//! it is told what there is, and whoever asked looks again, under the lock, before using the answer.
+//! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
+//! which clusters there are, and the caller looks again, under the lock, before it uses the answer.
+//!
+//! It relies on `sys` for the address map and for reservations at exact addresses, and on `gaps` for where to try; only
+//! [`Space`](super::Space) uses it. A place that another thread or library takes first is searched for again, a bounded
+//! number of times.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
@@ -16,9 +20,9 @@ const ARENA_BYTES: u64 = 256 << 20;
 const SCATTER: u64 = 1 << 30;
 /// The first block in a window is by this much smaller than the usual one: many windows hold one request.
 const FIRST_SHARE: u64 = 256;
-/// How often a place is looked for again after somebody else took it.
+/// How often a place is searched for again after another thread or library took it.
 const ATTEMPTS: usize = 16;
-/// How many places are tried on each side where nobody tells what is mapped.
+/// How many places are tried on each side where the system does not tell what is mapped.
 const PROBES: u64 = 64;
 
 /// What is looked for.
@@ -45,17 +49,17 @@ pub(crate) struct Neighbourhood {
     pub(crate) room: Window,
 }
 
-/// What became of a claim.
+/// What became of an attempt to reserve a place.
 #[derive(Debug)]
-enum Claim {
-    Got(Reservation),
-    /// Somebody else has the place.
+enum Attempt {
+    Reserved(Reservation),
+    /// Another mapping is in the way.
     Occupied,
     /// The system does not give as much.
     TooLarge,
 }
 
-/// How address space is claimed for one memory.
+/// How address space is searched for on behalf of one memory.
 #[derive(Debug)]
 pub(crate) struct Search {
     platform: Arc<dyn Platform>,
@@ -105,7 +109,7 @@ impl Search {
 
     /// A reservation with room for what is wanted: near one of the clusters, in their order, or else wherever it may lie.
     /// `None` if there is no gap.
-    pub(crate) fn claim(
+    pub(crate) fn reserve(
         &self,
         wanted: Wanted<'_>,
         neighbourhoods: &[Neighbourhood],
@@ -181,10 +185,10 @@ impl Search {
         let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
         let scattered = range.map(|range| {
             let wanted = Wanted { file, ..wanted };
-            self.claim_at(range.first(), reservation.size(), wanted)
+            self.reserve_at(range.first(), reservation.size(), wanted)
         });
         match scattered {
-            Some(Ok(Claim::Got(scattered))) => scattered,
+            Some(Ok(Attempt::Reserved(scattered))) => scattered,
             _ => reservation,
         }
     }
@@ -203,7 +207,7 @@ impl Search {
             for at in [below, above].into_iter().flatten() {
                 let range = Window::of_range(at, size);
                 let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits && let Claim::Got(reservation) = self.claim_at(at, size, wanted)? {
+                if fits && let Attempt::Reserved(reservation) = self.reserve_at(at, size, wanted)? {
                     return Ok(Some(reservation));
                 }
             }
@@ -214,7 +218,7 @@ impl Search {
     /// A reservation as near to `near` as there is a gap. `None` if there is none.
     fn reserve_near(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         for _ in 0..ATTEMPTS {
-            // Asked again each time: whoever was faster is in it now.
+            // Asked again each time: what was faster is in it now.
             let Ok(map) = self.platform.address_map() else {
                 return self.probe(near, wanted);
             };
@@ -222,31 +226,31 @@ impl Search {
             let gap = |size| nearest_gap(&map, wanted.window, near, size, wanted.align);
             let sizes = self.sizes(wanted.size, wanted.extent());
             let gaps = sizes.filter_map(|size| Some((gap(size)?, size)));
-            match self.claim_first(gaps, wanted)? {
-                Claim::Got(reservation) => return Ok(Some(reservation)),
-                Claim::Occupied => {}
-                Claim::TooLarge => return Ok(None),
+            match self.reserve_first(gaps, wanted)? {
+                Attempt::Reserved(reservation) => return Ok(Some(reservation)),
+                Attempt::Occupied => {}
+                Attempt::TooLarge => return Ok(None),
             }
         }
         Ok(None)
     }
 
-    /// Search the first of these places and sizes that the system gives; what is occupied is looked for again instead.
-    fn claim_first(
+    /// Reserves the first of these places and sizes that the system gives; after one that is occupied the caller searches again.
+    fn reserve_first(
         &self,
         gaps: impl Iterator<Item = (Address, u64)>,
         wanted: Wanted<'_>,
-    ) -> Result<Claim> {
+    ) -> Result<Attempt> {
         for (at, size) in gaps {
-            match self.claim_at(at, size, wanted)? {
-                Claim::TooLarge => {}
-                claim => return Ok(claim),
+            match self.reserve_at(at, size, wanted)? {
+                Attempt::TooLarge => {}
+                attempt => return Ok(attempt),
             }
         }
-        Ok(Claim::TooLarge)
+        Ok(Attempt::TooLarge)
     }
 
-    /// Where nobody tells what is mapped: tries a number of places, outwards from `near`.
+    /// Where the system does not tell what is mapped: tries a number of places, outwards from `near`.
     fn probe(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         let Some(starts) = wanted.window.starts_for(wanted.size) else {
             return Ok(None);
@@ -261,7 +265,10 @@ impl Search {
                 let at = at.align_down(wanted.align);
                 let range = Window::of_range(at, wanted.size);
                 let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits && let Claim::Got(reservation) = self.claim_at(at, wanted.size, wanted)? {
+                if fits
+                    && let Attempt::Reserved(reservation) =
+                        self.reserve_at(at, wanted.size, wanted)?
+                {
                     return Ok(Some(reservation));
                 }
             }
@@ -269,13 +276,13 @@ impl Search {
         Ok(None)
     }
 
-    /// Search a place. That the system does not give as much is an error only if nothing smaller will do.
-    fn claim_at(&self, at: Address, size: u64, wanted: Wanted<'_>) -> Result<Claim> {
+    /// Reserves a place. That the system does not give as much is an error only if nothing smaller will do.
+    fn reserve_at(&self, at: Address, size: u64, wanted: Wanted<'_>) -> Result<Attempt> {
         let is_least = size == wanted.size;
         match Reservation::at(&self.platform, at, size, self.backing, wanted.file) {
-            Ok(reservation) => Ok(Claim::Got(reservation)),
-            Err(refusal) if refusal.is_occupied() => Ok(Claim::Occupied),
-            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Claim::TooLarge),
+            Ok(reservation) => Ok(Attempt::Reserved(reservation)),
+            Err(refusal) if refusal.is_occupied() => Ok(Attempt::Occupied),
+            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Attempt::TooLarge),
             Err(refusal) => Err(refusal.into()),
         }
     }

@@ -1,35 +1,33 @@
-//! The committed pages of one block: how bytes get into them, and what becomes of them.
+//! The pages of one block: which are committed, and the four things that become of them. They are committed for a slab; their
+//! memory is purged and recommitted while they stay mapped; all of them are decommitted together.
 //!
-//! This is where writers differ. Everything above asks for a place to write a span ([`Pages::lend`]), publishes it and
-//! retracts it; everything below maps and protects pages.
-#![allow(unsafe_code, reason = "owners are where raw ranges and pointers stop")]
+//! A block owns them. What is mapped how is the writer's business; what is counted, the budget's.
+#![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
+use super::backing::Backing;
 use crate::model::error::Refusal;
 use crate::model::protection::Protection;
-use crate::model::writer::Writer;
-use crate::slab::span::Span;
-use crate::write::backing::Backing;
-use std::ptr::NonNull;
+use crate::slab::span::{Span, SpanSet};
 use std::sync::Arc;
 
-/// The pages behind a block.
+/// The pages of a block.
 #[derive(Debug)]
 pub(crate) struct Pages {
     backing: Arc<Backing>,
+    // Invariant: what is reserved and not mapped.
+    uncommitted: SpanSet,
+    // Bytes that have memory: what is mapped and not purged. As many were taken from the budget.
     committed_bytes: u64,
-    // Whether anything is mapped: what was discarded is, and does not count as committed.
-    is_mapped: bool,
 }
 
-// SAFETY: the pointers are to memory that the mapping owns; who may use which part of it is up to the spans.
-unsafe impl Send for Pages {}
-
 impl Pages {
-    pub(crate) const fn new(backing: Arc<Backing>) -> Self {
+    /// Of a block of which nothing is committed.
+    pub(crate) fn new(backing: Backing) -> Self {
+        let uncommitted = whole(&backing);
         Self {
-            backing,
+            backing: Arc::new(backing),
+            uncommitted,
             committed_bytes: 0,
-            is_mapped: false,
         }
     }
 
@@ -37,165 +35,65 @@ impl Pages {
         &self.backing
     }
 
-    #[inline]
-    pub(crate) fn has_view(&self) -> bool {
-        self.view().is_some()
-    }
-
-    /// The writable side of the whole block, while it is needed (dual-mapping only).
-    #[inline]
-    pub(crate) fn view(&self) -> Option<NonNull<u8>> {
-        self.backing.view()
+    /// What is reserved and not committed.
+    pub(crate) const fn uncommitted(&self) -> &SpanSet {
+        &self.uncommitted
     }
 
     pub(crate) const fn committed_bytes(&self) -> u64 {
         self.committed_bytes
     }
 
-    /// Commits pages for one protection. They are whole granules of the system and not committed yet.
-    pub(crate) fn commit(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
-        self.backing.budget().commit(pages.size)?;
-        let committed = if self.is_in_file(protection) {
-            self.commit_file(pages, protection)
-        } else {
-            self.commit_private(pages, protection)
-        };
-        self.is_mapped |= committed.is_ok();
-        self.count_committed(pages.size, committed)
+    #[inline]
+    pub(crate) fn has_view(&self) -> bool {
+        self.backing.view().is_some()
     }
 
-    /// Counts what was taken from the budget, or gives it back.
-    fn count_committed(
+    /// Commits pages for a slab: whole granules of the system that are uncommitted.
+    pub(crate) fn commit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
+        let is_free = self.uncommitted.iter().any(|gap| gap.contains(pages));
+        assert!(is_free, "{pages:?} is committed already");
+        self.take(pages.size, |backing| {
+            if slab == Protection::ReadWrite {
+                // SAFETY: uncommitted pages are the block's and not mapped.
+                unsafe { backing.map_private(pages, slab) }
+            } else {
+                // SAFETY: uncommitted pages are the block's and not mapped.
+                unsafe { backing.writer().commit(backing, pages, slab) }
+            }
+        })?;
+        self.uncommitted.remove(pages);
+        Ok(())
+    }
+
+    /// Takes bytes from the budget for what `act` does, or gives them back if that is refused.
+    fn take(
         &mut self,
         bytes: u64,
-        committed: Result<(), Refusal>,
+        act: impl FnOnce(&Backing) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        match committed {
+        self.backing.budget().commit(bytes)?;
+        let done = act(&self.backing);
+        match done {
             Ok(()) => self.committed_bytes += bytes,
             Err(_) => self.backing.budget().uncommit(bytes),
         }
-        committed
+        done
     }
 
-    /// Whether a slab's pages are those of a file: data never is.
-    fn is_in_file(&self, protection: Protection) -> bool {
-        self.backing.is_in_file() && protection != Protection::ReadWrite
-    }
-
-    fn commit_file(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
-        self.open_view()?;
-        let offset = self.backing.in_reservation(pages.offset);
-        let reservation = self.backing.reservation();
-        // Written once here, so that code that was never written traps, so that no lack of memory can show as a signal later,
-        // and because it is cheaper than letting each page fault: measured 1.8 against 3.1 µs a page.
-        let committed = self.backing.write_traps(pages).and_then(|()| {
-            // SAFETY: the range is the block's and not mapped yet.
-            unsafe { reservation.map(offset, pages.size, protection) }
-        });
-        if committed.is_err() {
-            // SAFETY: nothing maps that part of the file for execution, and nothing of it is lent.
-            let _ = unsafe { reservation.discard(offset, pages.size) };
-            return committed;
-        }
-        if let Some(view) = self.view() {
-            let platform = self.backing.platform();
-            // SAFETY: the view covers the whole block.
-            let start = unsafe { view.add(pages.offset as usize) };
-            // SAFETY: the view stays open while the block is borrowed, and the pages have just been written, so they have their memory.
-            unsafe { platform.populate(start, pages.size) };
-        }
-        Ok(())
-    }
-
-    fn commit_private(&mut self, pages: Span, protection: Protection) -> Result<(), Refusal> {
-        let (platform, at) = (self.backing.platform(), self.backing.at(pages.offset));
-        if (self.backing.writer(), protection) == (Writer::Pkeys, Protection::ReadExecute) {
-            // SAFETY: the range is the block's and not mapped yet.
-            unsafe { platform.map_keyed(at, pages.size) }?;
-        } else {
-            let at_first = match self.backing.writer() {
-                Writer::SelfMem => protection,
-                // Written in place, and made executable or read-only when it is published.
-                _ => Protection::ReadWrite,
-            };
-            // SAFETY: the range is the block's and not mapped yet.
-            let start = unsafe { platform.map_private(at, pages.size, at_first) }?;
-            self.backing.note_private(pages.offset, start);
-        }
-        // SAFETY: the pages are new.
-        unsafe { self.fill_private(pages, protection) };
-        Ok(())
-    }
-
-    /// Makes code in private memory that was never written trap.
+    /// Gives the memory behind pages back to the system; they stay mapped.
     ///
     /// # Safety
-    /// The pages are private memory, and nobody uses them.
-    unsafe fn fill_private(&self, pages: Span, protection: Protection) {
-        match (protection, self.backing.writer(), self.backing.private()) {
-            (Protection::ReadExecute, Writer::Protect, Some(base)) => {
-                // SAFETY: pages of this writer are writable while nobody uses them.
-                unsafe { self.backing.fill_with_traps(base, pages) };
-            }
-            (Protection::ReadExecute, Writer::SelfMem | Writer::Pkeys, _) => {
-                // A system that refuses this refuses to publish as well, and that is where it is told.
-                let _ = self.backing.write_traps(pages);
-            }
-            _ => {}
-        }
-    }
-
-    /// Makes the writable view, if the writer has one.
-    pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
-        if self.backing.writer() == Writer::DualMapping
-            && !self.has_view()
-            && let Some((file, offset)) = self.backing.file_at(0)
-        {
-            let ready = self
-                .backing
-                .reservation()
-                .view_at(self.backing.place().offset);
-            let map = || file.map_view(offset, self.backing.size());
-            let view = ready.map_or_else(map, Ok)?;
-            self.backing.note_view(Some(view));
-        }
-        Ok(())
-    }
-
-    /// Drops the writable view. Nothing of the block is lent.
-    pub(crate) fn close_view(&mut self) {
-        let view = self.view();
-        self.backing.note_view(None);
-        // What is part of the reservation's view goes with it.
-        if let Some(view) = view
-            && self.backing.reservation().view_at(0).is_none()
-        {
-            // SAFETY: the view is whole, and nothing of it is lent.
-            unsafe {
-                self.backing
-                    .platform()
-                    .unmap_view(view, self.backing.size());
-            };
-        }
-    }
-
-    /// Gives the memory behind pages back; they stay mapped. [`Pages::restore`] comes before they are used again.
-    ///
-    /// # Safety
-    /// The pages are committed for `protection`, and nobody uses them.
-    pub(crate) unsafe fn discard(
-        &mut self,
-        pages: Span,
-        protection: Protection,
-    ) -> Result<(), Refusal> {
+    /// The pages are committed for `slab` and not purged, and no thread uses them until they are recommitted.
+    pub(crate) unsafe fn purge(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let backing = &self.backing;
-        if self.is_in_file(protection) {
-            let offset = backing.in_reservation(pages.offset);
-            // SAFETY: the caller's obligations; the view is a mapping that nobody uses there either.
-            unsafe { backing.reservation().discard(offset, pages.size) }?;
+        if backing.is_in_file(slab) {
+            let offset = backing.site().place.offset + pages.offset;
+            // SAFETY: the block's reservation has a file, and no thread uses that part of it.
+            unsafe { backing.site().reservation.discard(offset, pages.size) }?;
         } else {
             let at = backing.at(pages.offset);
-            // SAFETY: the caller's obligations.
+            // SAFETY: the pages are private memory that no thread uses.
             unsafe { backing.platform().discard_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
@@ -203,55 +101,76 @@ impl Pages {
         Ok(())
     }
 
-    /// Makes pages as they were when they were committed.
+    /// Makes purged pages as they were when they were committed.
     ///
     /// # Safety
-    /// They were discarded, and nobody uses them.
-    pub(crate) unsafe fn restore(
-        &mut self,
-        pages: Span,
-        protection: Protection,
-    ) -> Result<(), Refusal> {
-        self.backing.budget().commit(pages.size)?;
-        let restored = if self.is_in_file(protection) {
-            self.backing.write_traps(pages)
-        } else {
-            // SAFETY: the pages are private memory that reads as zero and that nobody uses.
-            unsafe { self.fill_private(pages, protection) };
-            Ok(())
-        };
-        self.count_committed(pages.size, restored)
+    /// The pages were committed for `slab` and are purged.
+    pub(crate) unsafe fn recommit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
+        self.take(pages.size, |backing| {
+            if slab != Protection::ReadExecute && !backing.is_in_file(slab) {
+                // Private memory reads as zero and takes memory when it is touched.
+                return Ok(());
+            }
+            // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
+            let filled = unsafe { backing.writer().fill(backing, pages) };
+            match filled {
+                // As when private code is committed: what is refused here is refused when it is published.
+                Err(_) if !backing.is_in_file(slab) => Ok(()),
+                filled => filled,
+            }
+        })
     }
 
-    /// Gives all pages back. The block stays reserved. If the system refuses, everything stays as it is.
+    /// Makes the writable view, if the writer has one.
+    pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
+        self.backing.writer().open_view(&self.backing)
+    }
+
+    /// Drops the writable view.
     ///
     /// # Safety
-    /// Nobody uses any of them.
+    /// No thread uses it: nothing of the block is in flight.
+    pub(crate) unsafe fn close_view(&mut self) {
+        // SAFETY: nothing of the block is in flight, and its owner is in here.
+        unsafe { self.backing.close_view() };
+    }
+
+    /// Gives all pages back to the system. The block stays reserved. If the system refuses, everything stays as it is.
+    ///
+    /// # Safety
+    /// No thread uses any of them, nor the view.
     pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
-        if !self.is_mapped {
-            self.close_view();
-            return Ok(());
+        let place = self.backing.site().place;
+        let reservation = &self.backing.site().reservation;
+        if self.uncommitted.bytes() < place.size {
+            // SAFETY: the range is the whole block, so it cuts no mapping, and no thread uses it.
+            unsafe { reservation.decommit(place.offset, place.size) }?;
+            if reservation.file_at(0).is_some() {
+                // Should the system refuse, the pages are written anew before they are published again; they only cost
+                // memory until then.
+                // SAFETY: nothing maps that part of the file any more but the view, which no thread uses.
+                let _ = unsafe { reservation.discard(place.offset, place.size) };
+            }
         }
-        let (reservation, place) = (self.backing.reservation(), self.backing.place());
-        // SAFETY: the range is the whole block, so it cuts nothing, and the caller says that nobody uses it.
-        unsafe { reservation.decommit(place.offset, place.size) }?;
-        if reservation.file_at(0).is_some() {
-            // SAFETY: nothing maps that part of the file any more but the view, which nobody uses. Should the system refuse,
-            // the pages are written anew before they are published again; they only cost memory until then.
-            let _ = unsafe { reservation.discard(place.offset, place.size) };
-        }
-        self.close_view();
+        // SAFETY: the caller says that no thread uses the view.
+        unsafe { self.backing.close_view() };
         self.backing.budget().uncommit(self.committed_bytes);
         self.committed_bytes = 0;
-        self.is_mapped = false;
+        self.uncommitted = whole(&self.backing);
         Ok(())
     }
 }
 
+/// All of a block.
+fn whole(backing: &Backing) -> SpanSet {
+    let size = backing.size();
+    SpanSet::from_iter([Span { offset: 0, size }])
+}
+
 impl Drop for Pages {
     fn drop(&mut self) {
-        // What is still mapped goes with the reservation.
-        self.close_view();
+        // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
+        unsafe { self.backing.close_view() };
         self.backing.budget().uncommit(self.committed_bytes);
     }
 }

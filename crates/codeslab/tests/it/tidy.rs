@@ -143,7 +143,7 @@ fn only_the_platforms_know_an_operating_system() {
         let locks = [
             "sync/atomics.rs",
             "sync/biased_lock.rs",
-            "pool/mod.rs",
+            "space/mod.rs",
             "pool/retained.rs",
             "sys/fake/mod.rs",
         ];

@@ -1,8 +1,9 @@
-//! Which blocks have a writable view.
+//! Which blocks have a writable view. A few stay open while nothing is written, because a new view faults again on every page; the
+//! one that was opened first is closed first.
 
 use super::Blocks;
 
-/// As many writable views are kept although nothing is written: a new view faults again on every page.
+/// As many writable views are kept although nothing is written.
 const MOST_IDLE_VIEWS: usize = 4;
 
 /// After as many calls to overwrite what is freed, a view is opened for it.
@@ -16,7 +17,8 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Whoever frees twice in a row in a block, or often, frees more: through a view that is cheaper than a call each time.
+    /// A program that frees twice in a row in a block, or often, frees more: through a view that is cheaper than a call each time.
+    /// `is_idle` tells whether nothing of the shard is in flight.
     pub(super) fn open_view_to_free(&mut self, index: usize, is_idle: impl FnOnce(&Self) -> bool) {
         self.freed_by_call += 1;
         if self.freed_last != index && self.freed_by_call <= MOST_CALLS {
@@ -24,7 +26,8 @@ impl<H> Blocks<H> {
         }
         self.freed_by_call = 0;
         if self.has_many_views() && is_idle(self) {
-            self.close_first_views();
+            // SAFETY: nothing is in flight.
+            unsafe { self.close_first_views() };
         }
         // A refusal is no matter: what is freed is overwritten with a call then.
         if !self.has_many_views() && self.block_mut(index).open_view().is_ok() {
@@ -37,23 +40,32 @@ impl<H> Blocks<H> {
         self.viewed.len() > MOST_IDLE_VIEWS
     }
 
-    /// Drops the writable views that were opened first, until few are left. Nothing is in flight.
-    pub(crate) fn close_first_views(&mut self) {
+    /// Drops the writable views that were opened first, until few are left.
+    ///
+    /// # Safety
+    /// Nothing that was carved from these blocks is in flight.
+    pub(crate) unsafe fn close_first_views(&mut self) {
         let many = self.viewed.len().saturating_sub(MOST_IDLE_VIEWS);
-        let first: Vec<usize> = self.viewed.drain(..many).collect();
-        self.close(first);
+        // SAFETY: nothing is in flight.
+        unsafe { self.close_oldest(many) };
     }
 
-    /// Drops all writable views. Nothing is in flight.
-    pub(crate) fn close_views(&mut self) {
-        let all = std::mem::take(&mut self.viewed);
-        self.close(all);
+    /// Drops all writable views.
+    ///
+    /// # Safety
+    /// Nothing that was carved from these blocks is in flight.
+    pub(crate) unsafe fn close_views(&mut self) {
+        // SAFETY: nothing is in flight.
+        unsafe { self.close_oldest(self.viewed.len()) };
     }
 
-    fn close(&mut self, views: Vec<usize>) {
-        for index in views {
+    /// # Safety
+    /// Nothing that was carved from these blocks is in flight.
+    unsafe fn close_oldest(&mut self, count: usize) {
+        for index in self.viewed.drain(..count) {
             if let Some(held) = self.all.get_mut(index).and_then(Option::as_mut) {
-                held.block.close_view();
+                // SAFETY: nothing is in flight, so nothing of this block.
+                unsafe { held.block.close_view() };
             }
         }
     }

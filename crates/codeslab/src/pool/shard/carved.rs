@@ -1,63 +1,68 @@
-//! What is carved for one request.
+//! What is carved for one request: what an allocation is made of, in flight and published.
 #![allow(
     unsafe_code,
-    reason = "a carved refers to its block, which lives as long as it has requests"
+    reason = "it refers to its block, which lives as long as something is carved from it"
 )]
 
 use super::BlockHeader;
-use crate::block::place::Place;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal, Result};
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
-use crate::pool::blocks::Blocks;
-use crate::write::staging::{Staging, WriteTarget, home, needs_own_pages};
+use crate::slab::spans::Spans;
+use crate::write::WriteTarget;
+use crate::write::staging::Staging;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// What is carved out of a block for one request. Dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Carved {
-    // Invariant: the head of the block that `place` is carved from. The block keeps it.
-    head: NonNull<BlockHeader>,
-    place: Place,
+    // Invariant: the header of the block that `spans` are carved from. The block keeps it.
+    header: NonNull<BlockHeader>,
+    spans: Spans,
 }
 
-// SAFETY: heads are shared between threads by reference, and the place is the tenant's own.
+// SAFETY: headers are shared between threads by reference, and the spans are its own.
 unsafe impl Send for Carved {}
-// SAFETY: likewise.
+// SAFETY: a shared reference only reads the header, which is shared between threads, and the numbers in the spans.
 unsafe impl Sync for Carved {}
 
 impl Carved {
+    /// Of the spans that the block of `header` just carved.
     #[inline]
-    pub(super) fn new(head: &Arc<BlockHeader>, place: Place) -> Self {
-        let head = NonNull::from(&**head);
-        Self { head, place }
+    pub(super) fn new(header: &Arc<BlockHeader>, spans: Spans) -> Self {
+        let header = NonNull::from(&**header);
+        Self { header, spans }
     }
 
     #[inline]
-    fn head(&self) -> &BlockHeader {
-        // SAFETY: the invariant; the block lives as long as something is carved from it.
-        unsafe { self.head.as_ref() }
+    fn header(&self) -> &BlockHeader {
+        // SAFETY: the invariant; a block lives as long as something is carved from it, and keeps its header.
+        unsafe { self.header.as_ref() }
     }
 
     #[inline]
-    pub(crate) fn shared(&self) -> &Pool {
-        &self.head().shard.shared
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.header().shard.pool
     }
 
     /// Where the segment of this protection is.
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
-        let offset = self.place.offset(protection)?;
-        self.head().page_map.range().first().checked_add(offset)
+        let span = self.spans.get(protection)?;
+        self.header()
+            .page_map
+            .range()
+            .first()
+            .checked_add(span.offset)
     }
 
-    /// Has what cannot be written in its place written elsewhere, for a request with this layout.
+    /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
     pub(crate) fn stage(&self, layout: &Layout) -> Result<Staging> {
-        if self.shared().geometry().stages() {
+        if self.pool().geometry().stages {
             self.stage_all(layout)
         } else {
             Ok(Staging::default())
@@ -66,114 +71,123 @@ impl Carved {
 
     #[cold]
     fn stage_all(&self, layout: &Layout) -> Result<Staging> {
-        let size_of = |protection| layout.segment(protection).size;
-        let is_staged =
-            |one: &Protection| size_of(*one) > 0 && self.home(*one) == WriteTarget::Staged;
-        let segments = || Protection::ALL.into_iter().filter(is_staged);
-        let mut staged = Vec::new();
-        let reserved = staged.try_reserve_exact(segments().count());
+        let is_staged = |one: Protection| self.target(one) == WriteTarget::Staged;
+        let segments = || layout.segments().filter(|(one, _)| is_staged(*one));
+        let mut buffers = Vec::new();
+        let reserved = buffers.try_reserve_exact(segments().count());
         reserved.map_err(|_| Refusal::foreseen("malloc", layout.size(), Limit::Memory))?;
-        for protection in segments() {
-            let bytes = self.head().backing.stage(size_of(protection))?;
-            staged.push((protection, bytes));
+        for (protection, segment) in segments() {
+            let bytes = self.header().backing.stage(segment.size)?;
+            buffers.push((protection, bytes));
         }
-        Ok(Staging::new(staged))
+        Ok(Staging::new(buffers))
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
-        self.shared().geometry().slab_of(protection)
+        self.pool().geometry().slab_of(protection)
     }
 
-    fn home(&self, protection: Protection) -> WriteTarget {
-        home(self.shared().geometry().writer, self.slab_of(protection))
+    fn target(&self, protection: Protection) -> WriteTarget {
+        self.header().backing.target(self.slab_of(protection))
     }
 
     /// The bytes of a segment of `size` bytes, to be written before it is published. Data reads as zero.
     ///
     /// # Safety
-    /// It was lent for this tenant, which is not published yet. The segment is as large.
+    /// It is not published yet. `size` is at most that of the segment in the layout that it was carved for, and `staging` are
+    /// the buffers that [`Carved::stage`] made for it.
     pub(crate) unsafe fn bytes_mut<'a>(
-        &self,
+        &'a mut self,
         staging: &'a mut Staging,
         protection: Protection,
         size: u64,
     ) -> &'a mut [u8] {
-        let Some(offset) = self.place.offset(protection) else {
+        let target = self.target(protection);
+        if target == WriteTarget::Staged {
+            return staging.bytes_mut(protection);
+        }
+        let (Some(span), Some(base)) = (
+            self.spans.get(protection),
+            self.header().backing.base(target),
+        ) else {
             return &mut [];
         };
-        // SAFETY: the span was carved for this tenant, so it is committed and nobody else's. The view was open when it was carved, and is
-        // not closed while anything of the block is in flight.
-        unsafe {
-            staging.bytes_mut(
-                self.head().backing.bases(),
-                self.home(protection),
-                protection,
-                offset,
-                size,
-            )
-        }
+        let start = base.as_ptr().wrapping_add(span.offset as usize);
+        // SAFETY: the span is carved for this request, so it is committed, at least `size` bytes long and used by no other thread;
+        // what is not published is written at its target. A view is opened when something is carved and not closed while
+        // anything of the block is in flight. The slice borrows `self`, so there is no other.
+        unsafe { std::slice::from_raw_parts_mut(start, size as usize) }
     }
 
-    /// Makes what was lent executable, readable, writable, each as it should be.
-    pub(crate) fn publish(&self, staging: &Staging) -> Result<()> {
-        let shared = self.shared();
-        shared.check_process()?;
-        if shared.geometry().publishes() {
-            self.publish_all(staging)?;
+    /// Makes what was written executable, readable, writable, each as it should be.
+    ///
+    /// # Safety
+    /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
+    pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
+        self.pool().check_process()?;
+        if self.pool().geometry().publishes {
+            // SAFETY: as the caller says.
+            unsafe { self.publish_all(staging) }?;
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// Those of [`Carved::publish`].
+    #[cold]
+    unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
+        for (protection, span) in self.spans.iter() {
+            let slab = self.slab_of(protection);
+            if slab == Protection::ReadWrite {
+                continue;
+            }
+            let BlockHeader { backing, .. } = self.header();
+            let staged = staging.bytes(protection);
+            // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
+            // target says is staged is among the buffers.
+            unsafe { backing.writer().publish(backing, span, slab, staged) }?;
         }
         Ok(())
     }
 
     /// What is executed of it: where, and how many bytes.
     pub(crate) fn executed(&self, layout: &Layout) -> impl Iterator<Item = (Address, u64)> {
-        Protection::ALL.into_iter().filter_map(|protection| {
+        layout.segments().filter_map(|(protection, segment)| {
             let is_code = self.slab_of(protection) == Protection::ReadExecute;
             let at = self.address(protection).filter(|_| is_code)?;
-            Some((at, layout.segment(protection).size))
+            Some((at, segment.size))
         })
     }
 
-    #[cold]
-    fn publish_all(&self, staging: &Staging) -> Result<()> {
-        for protection in Protection::ALL {
-            let slab = self.slab_of(protection);
-            let staged = staging.staged(protection);
-            let is_published =
-                staged.is_none() && !needs_own_pages(self.shared().geometry().writer, slab);
-            if let (false, Some(offset)) = (is_published, self.place.offset(protection)) {
-                let BlockHeader {
-                    page_map, backing, ..
-                } = self.head();
-                let publisher = backing.publisher(page_map.runs(slab).run_at(offset));
-                publisher.publish(backing.platform(), staged, slab)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives back the end of a segment, all but the first `size` bytes. It is not published yet.
-    pub(crate) fn shrink(&self, protection: Protection, size: u64) {
-        let Some(offset) = self.place.offset(protection) else {
-            return;
-        };
-        let head = self.head();
-        let index = head.index as usize;
-        let shrink = |blocks: &mut Blocks<_>| blocks.shrink(index, protection, offset, size);
-        head.shard.with(shrink).1.retire();
+    /// Gives back the end of a segment, all but the first `size` bytes.
+    ///
+    /// # Safety
+    /// It is not published yet, and no slice of its bytes is in use.
+    pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
+        // SAFETY: the invariant, as in `header`; the spans are borrowed apart from it.
+        let header = unsafe { self.header.as_ref() };
+        let spans = &mut self.spans;
+        let emptied = header.shard.with(|blocks| {
+            let block = blocks.block_mut(header.index as usize);
+            // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
+            unsafe { block.shrink(spans, protection, size) };
+        });
+        emptied.1.retire();
     }
 
     /// It is published, or about to be freed.
     #[inline]
     pub(crate) fn note_landed(&self) {
-        self.head().shard.note_landed();
+        self.header().shard.note_landed();
     }
 
-    /// Takes everything back that takes more than a few words to be looked at.
+    /// Takes everything back the long way.
     #[cold]
-    fn free(&self) {
+    fn free(&self, spans: Spans) {
         let emptied = {
-            let head = self.head();
-            head.shard.free(head, &self.place)
+            let header = self.header();
+            // SAFETY: the invariant: they are carved from that block.
+            unsafe { header.shard.free(header, spans) }
         };
         emptied.retire();
     }
@@ -182,10 +196,11 @@ impl Carved {
 impl Drop for Carved {
     #[inline(never)]
     fn drop(&mut self) {
-        let head = self.head();
-        let starts = self.place.packed();
-        if !starts.is_some_and(|starts| head.shard.rest(head, starts)) {
-            self.free();
+        let spans = std::mem::take(&mut self.spans);
+        let header = self.header();
+        // SAFETY: the invariant: they are carved from that block.
+        if let Err(spans) = unsafe { header.shard.keep(header, spans) } {
+            self.free(spans);
         }
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     fn the_probed_function_is_whole_instructions_and_no_fill_pattern() {
         if let Some(architecture) = Native::ARCHITECTURE {
             assert!(!Native::ANSWER.is_empty());
-            let fill = architecture.trap_pattern();
+            let fill = architecture.fill_pattern();
             assert!(
                 !Native::ANSWER.starts_with(&fill),
                 "what was written and what was not must differ"

@@ -96,7 +96,7 @@ fn write_through_file(page: &Page<'_>, writer: Writer, file_size: u64) -> Result
 
 /// As many bytes of the fill pattern as the answer has, in whole patterns.
 fn fill_pattern(architecture: Architecture) -> Vec<u8> {
-    let pattern = architecture.trap_pattern();
+    let pattern = architecture.fill_pattern();
     pattern.repeat(ANSWER.len().div_ceil(pattern.len()))
 }
 

@@ -1,9 +1,10 @@
-//! Address space that several threads look for at once.
+//! Address space that several threads search for at once.
+#![allow(unsafe_code, reason = "blocks are freed by hand")]
 
 use super::*;
 use crate::block::Block;
-use crate::block::geometry::Spans;
 use crate::pool::Pool;
+use crate::slab::spans::Spans;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -23,12 +24,12 @@ fn blocks_of(size: u64) -> Options {
 
 /// A block in `window`, and what is carved from it for a small request.
 fn open_block(shared: &Pool, window: Window) -> Result<(Block, Spans), Error> {
-    let parts = shared.parts(&layout([100, 16, 16]).0)?;
-    shared.new_block(&parts, window, 128)
+    shared.new_block(&layout([100, 16, 16]).0, window, 128)
 }
 
 fn close_block(shared: &Pool, (mut block, spans): (Block, Spans)) {
-    block.free_last(&spans, false);
+    // SAFETY: the spans were carved from this block.
+    unsafe { block.free_last(spans) };
     shared.retire(block);
 }
 
@@ -50,7 +51,9 @@ fn assert_reach(shared: &Pool, blocks: &[(Block, Spans)]) {
     let mut hulls = BTreeMap::<u64, Window>::new();
     for (block, _) in blocks {
         let range = block.range();
-        let hull = hulls.entry(block.cluster()).or_insert(range);
+        let hull = hulls
+            .entry(block.pages().backing().site().cluster)
+            .or_insert(range);
         let (first, last) = (
             hull.first().min(range.first()),
             hull.last().max(range.last()),
@@ -74,7 +77,9 @@ fn the_system_is_never_called_under_the_lock_that_shards_share() {
         let watched = Arc::downgrade(&shared);
         fake.script(Script::Nothing);
         fake.watch(move || {
-            let is_locked = watched.upgrade().is_some_and(|shared| shared.is_locked());
+            let is_locked = watched
+                .upgrade()
+                .is_some_and(|shared| shared.space().is_locked());
             assert!(!is_locked, "a call under the lock");
         });
         let centers = [0x2222_0000_0000, 0x3333_0000_0000].map(Address::new);
@@ -126,7 +131,7 @@ fn what_is_claimed_while_somebody_else_makes_room_goes_back() {
         (1, 1),
         "one reservation has room for both"
     );
-    let of = |block: &(Block, Spans)| Arc::clone(block.0.pages().backing().reservation());
+    let of = |block: &(Block, Spans)| Arc::clone(&block.0.pages().backing().site().reservation);
     assert!(Arc::ptr_eq(&of(&ours), &of(&theirs)));
     assert_reach(&shared, &[ours, theirs]);
 }
@@ -163,7 +168,7 @@ fn whoever_finds_nothing_waits_for_those_who_are_claiming() {
             let (asking, finding) = (Arc::clone(&others), Arc::clone(&others));
             let other = std::thread::spawn(move || open_block(&asking, window));
             // Until they have found nothing.
-            while fake.calls().len() < 4 || finding.claimants() > 1 {
+            while fake.calls().len() < 4 || finding.space().searching() > 1 {
                 std::thread::yield_now();
             }
             begin.send(other).expect("somebody joins them");
@@ -190,7 +195,10 @@ fn a_cluster_that_two_extend_at_once_does_not_outgrow_the_reach() {
     blocks.extend(theirs.lock().unwrap().take());
     assert_eq!(blocks.len(), 4);
     assert_reach(&shared, &blocks);
-    let clusters: Vec<_> = blocks.iter().map(|(block, _)| block.cluster()).collect();
+    let clusters: Vec<_> = blocks
+        .iter()
+        .map(|(block, _)| block.pages().backing().site().cluster)
+        .collect();
     assert_eq!(
         clusters,
         [0, 0, 1, 0],
