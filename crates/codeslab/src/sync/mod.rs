@@ -1,11 +1,11 @@
 //! What threads share data through, with nothing in it that knows of code memory.
 //!
-//! | file           | what it is                                                                     | used by                     |
-//! | -------------- | ------------------------------------------------------------------------------ | --------------------------- |
-//! | `atomics`      | atomics, locks and cells: the standard library's or the model checker's         | everything here and `slab`  |
-//! | `thread_id`    | a small number for each living thread, which says whose shard it is             | `pool`, `memory`            |
-//! | `biased_lock`  | the lock of a shard, nearly free of charge for the thread that owns the shard   | `pool::shard`               |
-//! | `remote_frees` | what other threads free of a shard, until the shard's owner takes it            | `pool::shard`               |
+//! | file           | what it is                                                                    | used by                  |
+//! | -------------- | ----------------------------------------------------------------------------- | ------------------------ |
+//! | `atomics`      | atomics, locks and cells: the standard library's or the model checker's        | this room, `slab`, `block` |
+//! | `thread_id`    | a small number for each living thread, which says whose shard it is            | `pool`, `memory`         |
+//! | `biased_lock`  | the lock of a shard, nearly free of charge for the thread that owns the shard  | `pool`                   |
+//! | `remote_frees` | what other threads free of a shard, until the shard's owner takes it           | `pool`                   |
 //!
 //! Their models are in `loom_tests` (`npm run test:models`); `ThreadSanitizer` watches the rest (`npm run test:tsan`).
 
