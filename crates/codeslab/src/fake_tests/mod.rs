@@ -5,6 +5,7 @@ mod placement;
 mod rollback;
 mod sealed;
 mod searching;
+mod small;
 mod space;
 
 use crate::memory::CodeMemory;

@@ -56,9 +56,9 @@ mod arch;
 #[cfg(test)]
 pub(crate) mod fake;
 
-// The system of this target. A port adds its line and its name to the last one.
-#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
-#[cfg_attr(not(any(target_os = "linux")), path = "unsupported.rs")]
+// The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform.
+#[cfg_attr(all(not(miri), target_os = "linux"), path = "linux/mod.rs")]
+#[cfg_attr(any(miri, not(any(target_os = "linux"))), path = "unsupported.rs")]
 mod native;
 
 // Compiled with the tests everywhere, so that it does not rot unseen.

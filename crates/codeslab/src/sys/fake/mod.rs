@@ -107,6 +107,7 @@ impl Platform for Fake {
     fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal> {
         let mut state = self.call();
         state.enter("reserve", size)?;
+        state.check_size("reserve", size)?;
         let place = (1..1_000).find_map(|_| {
             state.next_place = (state.next_place - size) & !(align - 1);
             let at = Address::new(state.next_place);
@@ -130,6 +131,7 @@ impl Platform for Fake {
         );
         let mut state = self.call();
         state.enter("reserve_at", size)?;
+        state.check_size("reserve_at", size)?;
         let wanted = Window::of_range(at, size).expect("a range");
         assert!(self.facts.addresses.contains(wanted), "{wanted} is nowhere");
         if state.races > 0 {
@@ -168,6 +170,7 @@ impl Platform for Fake {
     fn create_file(&self, size: u64) -> Result<Box<dyn MemoryFile>, Refusal> {
         let mut state = self.call();
         state.enter("create_file", size)?;
+        state.check_size("create_file", size)?;
         let name = state.next_file;
         state.next_file += 1;
         let file = FakeFile {

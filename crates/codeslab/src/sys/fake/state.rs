@@ -24,6 +24,8 @@ pub(super) struct State {
     // How many of the next claims another thread will be faster with.
     pub(super) races: usize,
     pub(super) random: u64,
+    // The most bytes of a reservation or a file.
+    pub(super) most: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +175,19 @@ impl State {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a reservation or a file that is larger than the system has address space for.
+    pub(super) fn check_size(&self, call: &'static str, size: u64) -> Result<(), Refusal> {
+        if size <= self.most {
+            return Ok(());
+        }
+        Err(Refusal {
+            call,
+            errno: 12,
+            size,
+            limit: Limit::AddressSpace,
+        })
     }
 
     pub(super) fn taken(&self) -> Vec<Window> {
