@@ -36,14 +36,17 @@ pub struct InFlightAllocation {
 impl InFlightAllocation {
     #[inline]
     pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
-        // From here on, dropping it gives back what was carved.
-        let mut in_flight = Self {
-            carved: Some(carved),
-            staging: Staging::default(),
-            layout: layout.clone(),
-        };
-        in_flight.staging = in_flight.carved().stage(layout)?;
-        Ok(in_flight)
+        match carved.stage(layout) {
+            Ok(staging) => Ok(Self {
+                carved: Some(carved),
+                staging,
+                layout: layout.clone(),
+            }),
+            Err(error) => {
+                abandon(carved);
+                Err(error)
+            }
+        }
     }
 
     #[inline]

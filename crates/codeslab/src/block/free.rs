@@ -11,10 +11,38 @@ use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
 use crate::slab::span::Span;
-use crate::slab::spans::{GRANULE, Spans};
+use crate::slab::spans::{GRANULE, Granules, Spans};
 use std::ptr::NonNull;
 
 impl Block {
+    /// The spans of a request, each with its protection and its slab.
+    #[inline]
+    fn spans<'b>(
+        &'b self,
+        spans: &'b Spans,
+    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'b {
+        self.page_map.spans(spans, &self.geometry)
+    }
+
+    /// How many granules the spans have that begin at `starts`, unless one has too many for a word.
+    #[inline]
+    pub(crate) fn granules_at(&self, starts: Granules) -> Option<Granules> {
+        let granules = Protection::ALL.map(|protection| {
+            let offset = starts.offset(protection);
+            offset.map_or(0, |offset| {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).run_at(offset).size / GRANULE
+            })
+        });
+        let are_small = granules[0] | granules[1] | granules[2];
+        (are_small < Granules::LIMIT).then(|| Granules::new(granules))
+    }
+
+    /// Bytes of all spans.
+    pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
+        self.spans(spans).map(|(_, _, span)| span.size).sum()
+    }
+
     /// Makes spans safe to lie around that are no longer used. A span that the system does not let us retract is not among what
     /// comes back: it stays carved and is never given out again.
     ///
@@ -23,10 +51,11 @@ impl Block {
     pub(crate) unsafe fn retract(&self, mut spans: Spans) -> Spans {
         let backing = self.pages.backing();
         for protection in Protection::ALL {
-            let Some(span) = spans.get(protection) else {
+            let Some(offset) = spans.offset(protection) else {
                 continue;
             };
             let slab = self.geometry.slab_of(protection);
+            let span = self.page_map.runs(slab).run_at(offset);
             // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other
             // thread uses it; and the view stays open, because its owner is in here.
             if unsafe { backing.retract(span, slab, backing.view()) }.is_err() {
@@ -36,44 +65,64 @@ impl Block {
         spans
     }
 
-    /// The same where there is a view, which the system cannot refuse.
+    /// Retracts spans where there is a view, which the system cannot refuse.
     ///
     /// # Safety
-    /// The spans are carved from this block, and `view` is its writable view.
+    /// The spans that begin at `starts` are carved from this block, have so many granules, and belong to the caller. `view` is the
+    /// writable view of this block.
     #[inline]
-    pub(crate) unsafe fn retract_in_view(&self, spans: &Spans, view: NonNull<u8>) {
-        for (protection, span) in spans.iter() {
-            let slab = self.geometry.slab_of(protection);
-            // SAFETY: the span is committed for its slab and, since its owner gave it back, used by no thread; the view stays open,
-            // because the block's owner is in here.
-            unsafe { self.pages.backing().retract_in_view(span, slab, view) };
+    pub(crate) unsafe fn retract_in_view(
+        &self,
+        starts: Granules,
+        granules: Granules,
+        view: NonNull<u8>,
+    ) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let size = granules.get(protection) * GRANULE;
+                let slab = self.geometry.slab_of(protection);
+                let span = Span { offset, size };
+                // SAFETY: the span is carved, so it is committed for its slab; it belongs to the caller, so no thread uses it; and the
+                // view stays open, because the block's owner is in here.
+                unsafe { self.pages.backing().retract_in_view(span, slab, view) };
+            }
+        }
+    }
+
+    /// Marks the spans that begin at `starts` as freed although they are still carved.
+    #[inline]
+    pub(crate) fn mark_freed_at(&self, starts: Granules) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).mark_freed(offset);
+            }
+        }
+    }
+
+    /// Takes that mark from them: they are in use again.
+    #[inline]
+    pub(crate) fn unmark_freed_at(&self, starts: Granules) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).unmark_freed(offset);
+            }
         }
     }
 
     /// Marks spans as freed although they are still carved.
-    #[inline]
     pub(crate) fn mark_freed(&self, spans: &Spans) {
-        for (protection, span) in spans.iter() {
-            let runs = self.page_map.runs(self.geometry.slab_of(protection));
-            runs.mark_freed(span.offset);
-        }
-    }
-
-    /// Takes that mark from spans: they are in use again, or free.
-    #[inline]
-    pub(crate) fn unmark_freed(&self, spans: &Spans) {
-        for (protection, span) in spans.iter() {
-            let runs = self.page_map.runs(self.geometry.slab_of(protection));
-            runs.unmark_freed(span.offset);
+        for (_, slab, span) in self.spans(spans) {
+            self.page_map.runs(slab).mark_freed(span.offset);
         }
     }
 
     /// Turns the mark of another thread that freed spans into the owner's.
     pub(crate) fn take_remote_marks(&self, spans: &Spans) {
         self.mark_freed(spans);
-        for (protection, span) in spans.iter() {
-            let runs = self.page_map.runs(self.geometry.slab_of(protection));
-            runs.unmark_freed_remotely(span.offset);
+        for (_, slab, span) in self.spans(spans) {
+            self.page_map.runs(slab).unmark_freed_remotely(span.offset);
         }
     }
 
@@ -86,9 +135,35 @@ impl Block {
         reason = "giving them back ends that they are owned"
     )]
     pub(crate) unsafe fn free(&mut self, spans: Spans) {
-        self.uncarve(&spans);
-        self.unmark_freed(&spans);
+        self.free_carved(&self.carved(&spans));
+    }
+
+    /// The same for the spans that begin at `starts` and have so many granules.
+    ///
+    /// # Safety
+    /// They are carved from this block and retracted, have so many granules, and belong to the caller.
+    pub(crate) unsafe fn free_at(&mut self, starts: Granules, granules: Granules) {
+        let carved = Protection::ALL.map(|protection| {
+            let offset = starts.offset(protection)?;
+            let size = granules.get(protection) * GRANULE;
+            Some(Span { offset, size })
+        });
+        self.free_carved(&carved);
+    }
+
+    fn free_carved(&mut self, carved: &[Option<Span>; 3]) {
+        self.uncarve(carved);
+        self.unmark_freed(carved);
         self.requests -= 1;
+    }
+
+    /// The spans of a request by protection.
+    fn carved(&self, spans: &Spans) -> [Option<Span>; 3] {
+        let mut carved = [None; 3];
+        for (protection, _, span) in self.spans(spans) {
+            carved[protection.index()] = Some(span);
+        }
+        carved
     }
 
     /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
@@ -97,24 +172,37 @@ impl Block {
     /// # Safety
     /// The spans are carved from this block.
     pub(crate) unsafe fn free_last(&mut self, spans: Spans) {
+        let carved = self.carved(&spans);
         self.requests -= 1;
-        if self.reset().is_err() {
+        if self.reset().is_ok() {
+            self.unmark_freed(&carved);
+        } else {
             self.requests += 1;
             // SAFETY: the spans are carved from this block.
             let retracted = unsafe { self.retract(spans) };
             // SAFETY: they are carved from this block, and retracted now.
             unsafe { self.free(retracted) };
-        } else {
-            self.unmark_freed(&spans);
         }
     }
 
-    /// Gives spans to their slabs, which hold nothing or what nobody can execute.
-    pub(super) fn uncarve(&mut self, spans: &Spans) {
-        for (protection, span) in spans.iter() {
-            let slab = self.geometry.slab_of(protection);
-            let run = self.slabs[slab.index()].free(span);
-            self.note_free(slab, span, run);
+    /// Takes the mark from spans that are free now.
+    fn unmark_freed(&self, carved: &[Option<Span>; 3]) {
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            if let Some(span) = span {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).unmark_freed(span.offset);
+            }
+        }
+    }
+
+    /// Gives spans to their slabs: what was carved and never written, or is retracted.
+    pub(super) fn uncarve(&mut self, carved: &[Option<Span>; 3]) {
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            if let Some(span) = *span {
+                let slab = self.geometry.slab_of(protection);
+                let run = self.slabs[slab.index()].free(span);
+                self.note_free(slab, span, run);
+            }
         }
     }
 
@@ -122,25 +210,27 @@ impl Block {
     ///
     /// # Safety
     /// The spans are carved from this block, and no thread uses the end.
-    pub(crate) unsafe fn shrink(&mut self, spans: &mut Spans, protection: Protection, size: u64) {
+    pub(crate) unsafe fn shrink(&mut self, spans: &Spans, protection: Protection, size: u64) {
         // A span keeps a granule, so that it is somewhere.
         let kept = self.geometry.granules_of(protection, size.max(1)) * GRANULE;
-        let Some(span) = spans.get(protection).filter(|span| kept < span.size) else {
+        let slab = self.geometry.slab_of(protection);
+        let Some(offset) = spans.offset(protection) else {
             return;
         };
+        let span = self.page_map.runs(slab).run_at(offset);
+        if kept >= span.size {
+            return;
+        }
         let tail = Span {
             offset: span.offset + kept,
             size: span.size - kept,
         };
-        let slab = self.geometry.slab_of(protection);
         let backing = self.pages.backing();
         // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,
         // because its owner is in here.
         if unsafe { backing.retract(tail, slab, backing.view()) }.is_ok() {
             let run = self.slabs[slab.index()].free_tail(span, kept);
             self.note_free(slab, tail, run);
-            let size = kept;
-            spans.set(protection, Span { size, ..span });
         }
     }
 

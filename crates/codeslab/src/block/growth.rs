@@ -6,16 +6,15 @@ use crate::model::error::Refusal;
 use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
-use crate::slab::spans::Spans;
 use std::cmp::Reverse;
 
 impl Block {
     /// Whether the segments that have no span yet may fit into what is uncommitted.
-    pub(super) fn has_room(&self, layout: &Layout, spans: &Spans) -> bool {
+    pub(super) fn has_room(&self, layout: &Layout, carved: &[Option<Span>; 3]) -> bool {
         let mut left = self.pages.uncommitted().bytes();
         let mut missing = layout
             .segments()
-            .filter(|(protection, _)| spans.get(*protection).is_none());
+            .filter(|(protection, _)| carved[protection.index()].is_none());
         missing.all(|(protection, segment)| {
             let slab = self.geometry.slab_of(protection);
             let extents = self.slab(slab).extents().iter();

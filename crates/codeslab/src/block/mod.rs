@@ -20,6 +20,7 @@ use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
+use crate::slab::span::Span;
 use crate::slab::spans::{GRANULE, Spans};
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
@@ -142,27 +143,26 @@ impl Block {
             return Ok(None);
         }
         // Without growing first: nothing must grow for a request that does not fit in the end.
-        let mut spans = Spans::default();
-        let is_whole = self.carve_segments(layout, &mut spans);
-        let carved = self.complete(layout, &mut spans, is_whole, growth);
-        if matches!(carved, Ok(true)) {
+        let mut carved = [None; 3];
+        let is_whole = self.carve_segments(layout, &mut carved);
+        let spans = self.complete(layout, &mut carved, is_whole, growth);
+        if matches!(spans, Ok(Some(_))) {
             self.requests += 1;
+        } else {
+            if growth == Growth::Allowed {
+                self.note_too_large(layout, &carved);
+            }
+            self.uncarve(&carved);
             self.count_mappings();
-            return Ok(Some(spans));
         }
-        if growth == Growth::Allowed {
-            self.note_too_large(layout, &spans);
-        }
-        self.uncarve(&spans);
-        self.count_mappings();
-        carved.map(|_| None)
+        spans
     }
 
     /// Carves what fits into the pages that the slabs have, and says whether that is the whole request.
-    fn carve_segments(&mut self, layout: &Layout, spans: &mut Spans) -> bool {
+    fn carve_segments(&mut self, layout: &Layout, carved: &mut [Option<Span>; 3]) -> bool {
         let mut is_whole = true;
         for (protection, segment) in layout.segments() {
-            is_whole &= self.carve_segment(protection, segment, spans);
+            is_whole &= self.carve_segment(protection, segment, carved);
         }
         is_whole
     }
@@ -171,43 +171,49 @@ impl Block {
         &mut self,
         protection: Protection,
         segment: Segment,
-        spans: &mut Spans,
+        carved: &mut [Option<Span>; 3],
     ) -> bool {
         let slab = self.geometry.slab_of(protection);
         let span = self.slabs[slab.index()].carve(segment.size, segment.align);
-        if let Some(span) = span {
-            spans.set(protection, span);
-        }
+        carved[protection.index()] = span;
         span.is_some()
     }
 
-    /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. False if there is
+    /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
     /// no room.
     fn complete(
         &mut self,
         layout: &Layout,
-        spans: &mut Spans,
+        carved: &mut [Option<Span>; 3],
         is_whole: bool,
         growth: Growth,
-    ) -> Result<bool, Refusal> {
-        if !is_whole && (growth == Growth::Never || !self.grow_and_carve(layout, spans)?) {
-            return Ok(false);
+    ) -> Result<Option<Spans>, Refusal> {
+        if !is_whole {
+            if growth == Growth::Never || !self.grow_and_carve(layout, carved)? {
+                return Ok(None);
+            }
+            self.count_mappings();
         }
         self.count_request_to_come()?;
-        self.recommit(spans)?;
+        self.recommit(carved)?;
         self.open_view()?;
-        Ok(true)
+        let no_memory = Refusal::foreseen("malloc", 16, Limit::Memory);
+        Spans::new(carved).map(Some).ok_or(no_memory)
     }
 
     /// Carves the segments that have no span yet, from slabs that grow for them. False if there is no room.
-    fn grow_and_carve(&mut self, layout: &Layout, spans: &mut Spans) -> Result<bool, Refusal> {
-        if !self.has_room(layout, spans) {
+    fn grow_and_carve(
+        &mut self,
+        layout: &Layout,
+        carved: &mut [Option<Span>; 3],
+    ) -> Result<bool, Refusal> {
+        if !self.has_room(layout, carved) {
             return Ok(false);
         }
         for (protection, segment) in layout.segments() {
-            let is_carved = spans.get(protection).is_some()
+            let is_carved = carved[protection.index()].is_some()
                 || self.grow(self.geometry.slab_of(protection), segment)?
-                    && self.carve_segment(protection, segment, spans);
+                    && self.carve_segment(protection, segment, carved);
             if !is_carved {
                 return Ok(false);
             }
@@ -216,8 +222,9 @@ impl Block {
     }
 
     /// Brings back the memory of spans that was purged.
-    fn recommit(&mut self, spans: &Spans) -> Result<(), Refusal> {
-        for (protection, span) in spans.iter() {
+    fn recommit(&mut self, carved: &[Option<Span>; 3]) -> Result<(), Refusal> {
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            let Some(span) = *span else { continue };
             while let Some(chunk) = self.chunks.purged_under(span) {
                 let slab = self.geometry.slab_of(protection);
                 // SAFETY: the chunk is the slab's and was purged.
@@ -237,12 +244,12 @@ impl Block {
     }
 
     /// Remembers what did not fit by itself, for the next request.
-    fn note_too_large(&mut self, layout: &Layout, spans: &Spans) {
+    fn note_too_large(&mut self, layout: &Layout, carved: &[Option<Span>; 3]) {
         for (protection, segment) in layout.segments() {
             let slab = self.geometry.slab_of(protection);
             let in_slab = |(one, _): &(Protection, Segment)| self.geometry.slab_of(*one) == slab;
             let is_alone = layout.segments().filter(in_slab).count() == 1;
-            if spans.get(protection).is_none()
+            if carved[protection.index()].is_none()
                 && is_alone
                 && segment.align <= GRANULE
                 && !self.has_room_for(slab, segment)

@@ -4,10 +4,12 @@
 //! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
 //! the while (see `slab::runs`). Block headers and the address index hold it.
 
+use super::geometry::Geometry;
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
 use crate::slab::runs::Runs;
 use crate::slab::span::Span;
+use crate::slab::spans::Spans;
 use crate::sync::{AtomicU64, Ordering, zeroed_words};
 use std::sync::Arc;
 
@@ -42,6 +44,20 @@ impl PageMap {
 
     pub(crate) fn runs(&self, slab: Protection) -> &Runs {
         &self.runs[slab.index()]
+    }
+
+    /// The spans of a request, each with its protection and its slab.
+    #[inline]
+    pub(crate) fn spans<'m>(
+        &'m self,
+        spans: &'m Spans,
+        geometry: &'m Geometry,
+    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'm {
+        Protection::ALL.into_iter().filter_map(|protection| {
+            let offset = spans.offset(protection)?;
+            let slab = geometry.slab_of(protection);
+            Some((protection, slab, self.runs(slab).run_at(offset)))
+        })
     }
 
     /// Notes that a slab has pages now.

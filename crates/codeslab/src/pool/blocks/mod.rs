@@ -16,11 +16,11 @@ use crate::model::address::Window;
 use crate::model::error::Refusal;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
-use crate::slab::spans::Spans;
+use crate::slab::spans::{Granules, Spans};
 pub(crate) use layout::count;
 use quarantine::Quarantined;
 use std::collections::VecDeque;
-use thread_cache::{Shape, ThreadCache};
+use thread_cache::{Kept, Shape, ThreadCache};
 
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const SPARE_BYTES: u64 = 1 << 20;
@@ -133,14 +133,14 @@ impl<H> Blocks<H> {
         if !window.contains(range) || !block.is_open() {
             return None;
         }
-        let spans = self.cache.take(shape, range.first())?;
-        block.unmark_freed(&spans);
+        let starts = self.cache.take(shape, range.first())?;
+        block.unmark_freed_at(starts);
         self.allocations += 1;
         self.begun += 1;
         if self.spare == Some(index) {
             self.spare = None;
         }
-        Some((header, spans))
+        Some((header, Spans::near(starts)))
     }
 
     /// Carves a request from one of the blocks that lie in `window`. `None` if none has room.
@@ -228,9 +228,9 @@ impl<H> Blocks<H> {
     /// Makes free what was freed lately.
     fn empty_cache(&mut self) {
         let current = self.current;
-        while let Some(spans) = self.cache.take_oldest() {
-            // SAFETY: what is in the cache is carved from the current block, and retracted.
-            unsafe { self.block_mut(current).free(spans) };
+        while let Some(Kept { starts, granules }) = self.cache.take_oldest() {
+            // SAFETY: what is in the cache is carved from the current block, retracted, and the cache's own.
+            unsafe { self.block_mut(current).free_at(starts, granules) };
         }
     }
 
@@ -267,49 +267,54 @@ impl<H> Blocks<H> {
     }
 
     /// Keeps a request in the thread cache, if it was carved from the block that is carved from, it is small, and nothing has to
-    /// be asked of the system to retract it. Otherwise it comes back, for [`Blocks::free`].
+    /// be asked of the system to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
     ///
     /// # Safety
-    /// The spans are carved from the block with this index, and they are as `contents` says.
+    /// The spans that begin at `starts` are carved from the block with this index, belong to the caller, and are as `contents`
+    /// says. If they are kept they belong to the cache.
     #[inline]
     pub(crate) unsafe fn keep(
         &mut self,
         index: usize,
-        spans: Spans,
+        starts: Granules,
         contents: Contents,
-    ) -> Result<(), Spans> {
+    ) -> bool {
         let Some(Some(Held { block, .. })) = self.all.get(index) else {
-            return Err(spans);
+            return false;
         };
         let view = block.pages().backing().view();
-        let is_ready = contents == Contents::Clean || view.is_some();
-        if index != self.current || !is_ready || !ThreadCache::keeps(&spans) {
-            return Err(spans);
+        if index != self.current || contents == Contents::Dirty && view.is_none() {
+            return false;
         }
+        let granules = block.granules_at(starts);
+        let Some(granules) = granules.filter(|granules| ThreadCache::keeps(*granules)) else {
+            return false;
+        };
         if block.requests() == self.cache.len() as u64 + 1 {
             if !self.is_kept_as_it_is(index) {
-                return Err(spans);
+                return false;
             }
             self.spare = Some(index);
         }
         if let (Contents::Dirty, Some(view)) = (contents, view) {
-            // SAFETY: the spans are carved from this block, and that is its view.
-            unsafe { block.retract_in_view(&spans, view) };
+            // SAFETY: the spans are carved from this block, so large, and the caller's; that is its view.
+            unsafe { block.retract_in_view(starts, granules, view) };
         }
-        block.mark_freed(&spans);
+        block.mark_freed_at(starts);
         self.allocations -= 1;
         self.freed_last = index;
-        if let Some(oldest) = self.cache.put(spans) {
+        if let Some(oldest) = self.cache.put(Kept { starts, granules }) {
             self.free_oldest(oldest);
         }
-        Ok(())
+        true
     }
 
     #[cold]
-    fn free_oldest(&mut self, spans: Spans) {
+    fn free_oldest(&mut self, oldest: Kept) {
+        let Kept { starts, granules } = oldest;
         let current = self.current;
-        // SAFETY: they come out of the cache, so they are carved from the current block, and retracted.
-        unsafe { self.block_mut(current).free(spans) };
+        // SAFETY: they come out of the cache, so they are carved from the current block, retracted, and belong to no request.
+        unsafe { self.block_mut(current).free_at(starts, granules) };
     }
 
     /// Takes a request back. A block that is empty then is kept if it is the only one made for more than one request; otherwise it is
@@ -324,10 +329,17 @@ impl<H> Blocks<H> {
         contents: Contents,
         is_idle: impl FnOnce(&Self) -> bool,
     ) {
-        // SAFETY: as the caller says.
-        let Err(spans) = (unsafe { self.keep(index, spans, contents) }) else {
-            return;
+        // SAFETY: as the caller says; `spans` are owned, and forgotten if they are kept.
+        let keep =
+            |blocks: &mut Self, starts, contents| unsafe { blocks.keep(index, starts, contents) };
+        let is_kept = |blocks: &mut Self, spans: &Spans, contents| {
+            spans
+                .starts()
+                .is_some_and(|starts| keep(blocks, starts, contents))
         };
+        if is_kept(self, &spans, contents) {
+            return;
+        }
         if self.requests(index) == 1 && !self.is_kept_as_it_is(index) {
             self.allocations -= 1;
             // SAFETY: as the caller says.
@@ -344,8 +356,7 @@ impl<H> Blocks<H> {
             }
         };
         // A writer without views has retracted them now, so that they can be kept.
-        // SAFETY: the spans are carved from this block, and retracted.
-        if let Err(spans) = unsafe { self.keep(index, spans, Contents::Clean) } {
+        if !is_kept(self, &spans, Contents::Clean) {
             if self.requests(index) == 1 {
                 self.spare = Some(index);
             }

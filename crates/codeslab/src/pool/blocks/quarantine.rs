@@ -68,7 +68,7 @@ impl<H> Blocks<H> {
 
     /// Bytes of what waits.
     pub(super) fn quarantined_bytes(&self) -> u64 {
-        let bytes = |waiting: &Quarantined| waiting.spans.bytes();
+        let bytes = |waiting: &Quarantined| self.block(waiting.index).bytes(&waiting.spans);
         self.quarantined.iter().map(bytes).sum()
     }
 }

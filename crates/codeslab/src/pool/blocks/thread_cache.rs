@@ -2,13 +2,14 @@
 //!
 //! A shard keeps a few for the block that it carves from. Handing one out again looks at a few words and changes no slab, which is
 //! half of what carving and merging cost (ARCHITECTURE.md has the figures). The spans still count as carved, are retracted, and
-//! are marked as freed, so that a lookup does not take them for live.
+//! are marked as freed, so that a lookup does not take them for live. The cache owns them. Only near spans are kept: they and
+//! their sizes are two plain words.
 
 use crate::block::geometry::Geometry;
 use crate::model::address::Address;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
-use crate::slab::spans::{GRANULE, Spans};
+use crate::slab::spans::{GRANULE, Granules};
 
 /// As many are kept.
 const MOST: usize = 8;
@@ -19,7 +20,7 @@ const MOST_BYTES: u64 = 16 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     // Granules of each segment.
-    granules: [u32; 3],
+    granules: Granules,
     // log2 of the alignment of each segment.
     aligns: [u8; 3],
     // Whether every segment may begin at any granule, as most do.
@@ -35,13 +36,13 @@ impl Shape {
         }
         let granules = Protection::ALL.map(|protection| {
             let size = layout.segment(protection).size;
-            geometry.granules_of(protection, size) as u32
+            geometry.granules_of(protection, size)
         });
-        Some(Self::new(granules, layout.aligns_log2()))
+        Some(Self::new(Granules::new(granules), layout.aligns_log2()))
     }
 
     #[inline]
-    fn new(granules: [u32; 3], aligns: [u8; 3]) -> Self {
+    fn new(granules: Granules, aligns: [u8; 3]) -> Self {
         let [code, constants, data] = aligns;
         let most = code.max(constants).max(data);
         Self {
@@ -52,24 +53,33 @@ impl Shape {
     }
 
     #[inline]
-    fn fits(&self, spans: &Spans, base: Address) -> bool {
-        spans.granules() == self.granules && (self.fits_any_granule || self.is_aligned(spans, base))
+    fn fits(&self, kept: &Kept, base: Address) -> bool {
+        kept.granules == self.granules
+            && (self.fits_any_granule || self.is_aligned(kept.starts, base))
     }
 
     #[cold]
-    fn is_aligned(&self, spans: &Spans, base: Address) -> bool {
-        spans.iter().all(|(protection, span)| {
+    fn is_aligned(&self, starts: Granules, base: Address) -> bool {
+        Protection::ALL.into_iter().all(|protection| {
             let misaligned = (1 << self.aligns[protection.index()]) - 1;
-            (base.value() + span.offset) & misaligned == 0
+            let offset = starts.offset(protection);
+            offset.is_none_or(|offset| (base.value() + offset) & misaligned == 0)
         })
     }
+}
+
+/// A freed request, in two words: where its spans begin, and how many granules they have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) starts: Granules,
+    pub(crate) granules: Granules,
 }
 
 /// Freed requests of one block that are ready to be used again.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadCache {
     // Invariant: the first `count` are there, the last freed behind.
-    kept: [Spans; MOST],
+    kept: [Kept; MOST],
     count: usize,
 }
 
@@ -81,52 +91,54 @@ impl ThreadCache {
 
     /// Bytes of its spans.
     pub(crate) fn bytes(&self) -> u64 {
-        self.kept.iter().take(self.count).map(Spans::bytes).sum()
+        let kept = self.kept.iter().take(self.count);
+        kept.map(|one| one.granules.bytes()).sum()
     }
 
-    /// Whether it keeps requests like this.
+    /// Whether it keeps requests of so many granules.
     #[inline]
-    pub(crate) fn keeps(spans: &Spans) -> bool {
-        spans.bytes() <= MOST_BYTES
+    pub(crate) fn keeps(granules: Granules) -> bool {
+        granules.bytes() <= MOST_BYTES
     }
 
     /// Takes out spans of just this shape, in a block that begins at `base`.
     #[inline]
-    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Spans> {
+    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Granules> {
         let last = self.count.checked_sub(1)?;
-        if shape.fits(self.kept.get(last)?, base) {
+        let kept = self.kept.get(last)?;
+        if shape.fits(kept, base) {
             self.count = last;
-            return Some(std::mem::take(&mut self.kept[last]));
+            return Some(kept.starts);
         }
         self.take_older(shape, base)
     }
 
     #[cold]
-    fn take_older(&mut self, shape: &Shape, base: Address) -> Option<Spans> {
+    fn take_older(&mut self, shape: &Shape, base: Address) -> Option<Granules> {
         let kept = self.kept.get(..self.count)?;
-        let index = kept.iter().rposition(|spans| shape.fits(spans, base))?;
-        Some(self.take_at(index))
+        let index = kept.iter().rposition(|kept| shape.fits(kept, base))?;
+        Some(self.take_at(index).starts)
     }
 
-    fn take_at(&mut self, index: usize) -> Spans {
-        // What is behind moves up, and what is taken to the end.
-        self.kept[index..self.count].rotate_left(1);
+    fn take_at(&mut self, index: usize) -> Kept {
+        let kept = self.kept[index];
+        self.kept.copy_within(index + 1..self.count, index);
         self.count -= 1;
-        std::mem::take(&mut self.kept[self.count])
+        kept
     }
 
     /// Puts spans in, which it keeps. Those that have been there longest come out if it is full.
     #[inline]
-    pub(crate) fn put(&mut self, spans: Spans) -> Option<Spans> {
-        debug_assert!(Self::keeps(&spans), "only small requests are kept");
+    pub(crate) fn put(&mut self, kept: Kept) -> Option<Kept> {
+        debug_assert!(Self::keeps(kept.granules), "only small requests are kept");
         let oldest = (self.count == MOST).then(|| self.take_at(0));
-        self.kept[self.count] = spans;
+        self.kept[self.count] = kept;
         self.count += 1;
         oldest
     }
 
     /// Takes out those that have been there longest.
-    pub(crate) fn take_oldest(&mut self) -> Option<Spans> {
+    pub(crate) fn take_oldest(&mut self) -> Option<Kept> {
         (self.count > 0).then(|| self.take_at(0))
     }
 }
@@ -135,66 +147,75 @@ impl ThreadCache {
 mod tests {
     use super::*;
     use crate::slab::span::Span;
+    use crate::slab::spans::Spans;
 
-    /// Code at one granule and data a thousand behind it, of so many granules.
-    fn spans(start: u64, code: u64, data: u64) -> Spans {
-        let mut spans = Spans::default();
-        for (protection, start, granules) in [
-            (Protection::ReadExecute, start, code),
-            (Protection::ReadWrite, 1000 + start, data),
-        ] {
-            if granules > 0 {
-                let (offset, size) = (start * GRANULE, granules * GRANULE);
-                spans.set(protection, Span { offset, size });
-            }
-        }
-        spans
+    /// Code at one granule and data a thousand behind it, where there are so many granules of them.
+    fn put(cache: &mut ThreadCache, start: u64, granules: [u64; 3]) -> Option<u64> {
+        let offsets = [start, 0, 1000 + start].map(|start| start * GRANULE);
+        let span = |index: usize| {
+            let (offset, size) = (offsets[index], granules[index] * GRANULE);
+            (size > 0).then_some(Span { offset, size })
+        };
+        let spans = Spans::new(&std::array::from_fn(span)).unwrap();
+        let (starts, granules) = (spans.starts().unwrap(), Granules::new(granules));
+        start_of(cache.put(Kept { starts, granules }).map(|kept| kept.starts))
     }
 
-    fn shape(code: u32, data: u32, align: u64) -> Shape {
-        Shape::new([code, 0, data], [align.ilog2() as u8, 0, 0])
+    /// The granule at which the code of spans begins.
+    fn start_of(starts: Option<Granules>) -> Option<u64> {
+        let offset = starts?.offset(Protection::ReadExecute);
+        offset.map(|offset| offset / GRANULE)
+    }
+
+    fn shape(granules: [u64; 3], align: u64) -> Shape {
+        Shape::new(Granules::new(granules), [align.ilog2() as u8, 0, 0])
     }
 
     #[test]
     fn a_request_gets_what_was_freed_last_of_just_its_shape() {
         let mut cache = ThreadCache::default();
         for start in [16, 32, 48] {
-            assert_eq!(cache.put(spans(start, 4, 1)), None);
+            assert_eq!(put(&mut cache, start, [4, 0, 1]), None);
         }
-        assert_eq!(cache.put(spans(64, 5, 1)), None);
+        assert_eq!(put(&mut cache, 64, [5, 0, 1]), None);
         let base = Address::new(1 << 20);
-        assert_eq!(cache.take(&shape(4, 2, 16), base), None);
-        assert_eq!(cache.take(&shape(4, 1, 16), base), Some(spans(48, 4, 1)));
-        assert_eq!(cache.take(&shape(4, 1, 512), base), Some(spans(32, 4, 1)));
+        let mut take = |shape| start_of(cache.take(&shape, base));
+        assert_eq!(take(shape([4, 0, 2], 16)), None);
+        assert_eq!(take(shape([4, 0, 1], 16)), Some(48));
+        assert_eq!(take(shape([4, 0, 1], 512)), Some(32));
         assert_eq!(
-            cache.take(&shape(4, 1, 512), base),
+            take(shape([4, 0, 1], 512)),
             None,
             "16 granules are 256 bytes"
         );
         assert_eq!(cache.len(), 2);
-        assert_eq!(cache.take_oldest(), Some(spans(16, 4, 1)));
-        assert_eq!(cache.take(&shape(5, 1, 1), base), Some(spans(64, 5, 1)));
-        assert_eq!(cache.take(&shape(5, 1, 1), base), None);
+        assert_eq!(
+            start_of(cache.take_oldest().map(|kept| kept.starts)),
+            Some(16)
+        );
+        let mut take = |shape| start_of(cache.take(&shape, base));
+        assert_eq!(take(shape([5, 0, 1], 1)), Some(64));
+        assert_eq!(take(shape([5, 0, 1], 1)), None);
     }
 
     #[test]
     fn the_alignment_of_a_segment_without_bytes_keeps_nothing_from_fitting() {
         let mut cache = ThreadCache::default();
-        assert_eq!(cache.put(spans(1, 4, 0)), None);
-        let shape = Shape::new([4, 0, 0], [4, 0, 12]);
-        assert_eq!(cache.take(&shape, Address::new(0)), Some(spans(1, 4, 0)));
+        assert_eq!(put(&mut cache, 1, [4, 0, 0]), None);
+        let shape = Shape::new(Granules::new([4, 0, 0]), [4, 0, 12]);
+        assert_eq!(start_of(cache.take(&shape, Address::new(0))), Some(1));
     }
 
     #[test]
     fn few_and_small_requests_are_kept() {
         let mut cache = ThreadCache::default();
         let most = MOST_BYTES / GRANULE;
-        assert!(!ThreadCache::keeps(&spans(0, most, 1)));
-        assert!(ThreadCache::keeps(&spans(0, most - 1, 1)));
+        assert!(!ThreadCache::keeps(Granules::new([most, 0, 1])));
+        assert!(ThreadCache::keeps(Granules::new([most - 1, 0, 1])));
         for start in 0..MOST as u64 {
-            assert_eq!(cache.put(spans(start, 1, 1)), None);
+            assert_eq!(put(&mut cache, start, [1, 0, 1]), None);
         }
-        assert_eq!(cache.put(spans(99, 1, 1)), Some(spans(0, 1, 1)));
+        assert_eq!(put(&mut cache, 99, [1, 0, 1]), Some(0));
         assert_eq!(
             (cache.len(), cache.bytes()),
             (MOST, 2 * GRANULE * MOST as u64)

@@ -51,12 +51,8 @@ impl Carved {
     /// Where the segment of this protection is.
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
-        let span = self.spans.get(protection)?;
-        self.header()
-            .page_map
-            .range()
-            .first()
-            .checked_add(span.offset)
+        let offset = self.spans.offset(protection)?;
+        self.header().page_map.range().first().checked_add(offset)
     }
 
     /// Buffers for what cannot be written in its place, for a request with this layout.
@@ -106,13 +102,11 @@ impl Carved {
         if target == WriteTarget::Staged {
             return staging.bytes_mut(protection);
         }
-        let (Some(span), Some(base)) = (
-            self.spans.get(protection),
-            self.header().backing.base(target),
-        ) else {
+        let offset = self.spans.offset(protection);
+        let (Some(offset), Some(base)) = (offset, self.header().backing.base(target)) else {
             return &mut [];
         };
-        let start = base.as_ptr().wrapping_add(span.offset as usize);
+        let start = base.as_ptr().wrapping_add(offset as usize);
         // SAFETY: the span is carved for this request, so it is committed, at least `size` bytes long and used by no other thread;
         // what is not published is written at its target. A view is opened when something is carved and not closed while
         // anything of the block is in flight. The slice borrows `self`, so there is no other.
@@ -136,12 +130,14 @@ impl Carved {
     /// Those of [`Carved::publish`].
     #[cold]
     unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
-        for (protection, span) in self.spans.iter() {
-            let slab = self.slab_of(protection);
+        let BlockHeader {
+            backing, page_map, ..
+        } = self.header();
+        let geometry = self.pool().geometry();
+        for (protection, slab, span) in page_map.spans(&self.spans, geometry) {
             if slab == Protection::ReadWrite {
                 continue;
             }
-            let BlockHeader { backing, .. } = self.header();
             let staged = staging.bytes(protection);
             // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
             // target says is staged is among the buffers.
@@ -164,9 +160,7 @@ impl Carved {
     /// # Safety
     /// It is not published yet, and no slice of its bytes is in use.
     pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
-        // SAFETY: the invariant, as in `header`; the spans are borrowed apart from it.
-        let header = unsafe { self.header.as_ref() };
-        let spans = &mut self.spans;
+        let (header, spans) = (self.header(), &self.spans);
         let emptied = header.shard.with(|blocks| {
             let block = blocks.block_mut(header.index as usize);
             // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
@@ -183,7 +177,8 @@ impl Carved {
 
     /// Takes everything back the long way.
     #[cold]
-    fn free(&self, spans: Spans) {
+    fn free(&mut self) {
+        let spans = std::mem::take(&mut self.spans);
         let emptied = {
             let header = self.header();
             // SAFETY: the invariant: they are carved from that block.
@@ -196,11 +191,11 @@ impl Carved {
 impl Drop for Carved {
     #[inline(never)]
     fn drop(&mut self) {
-        let spans = std::mem::take(&mut self.spans);
         let header = self.header();
-        // SAFETY: the invariant: they are carved from that block.
-        if let Err(spans) = unsafe { header.shard.keep(header, spans) } {
-            self.free(spans);
+        // SAFETY: the invariant: they are carved from that block; near ones are forgotten when they are kept.
+        let keep = |starts| unsafe { header.shard.keep(header, starts) };
+        if !self.spans.starts().is_some_and(keep) {
+            self.free();
         }
     }
 }

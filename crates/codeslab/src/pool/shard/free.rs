@@ -4,7 +4,7 @@ use super::{BlockHeader, Emptied, Shard};
 use crate::model::options::Quarantine;
 use crate::model::protection::Protection;
 use crate::pool::blocks::{Blocks, Contents};
-use crate::slab::spans::Spans;
+use crate::slab::spans::{Granules, Spans};
 use crate::sync::biased_lock::Guard;
 use crate::sync::remote_frees::Taker;
 use crate::sync::thread_id;
@@ -12,23 +12,24 @@ use std::sync::Arc;
 
 impl Shard {
     /// Takes spans back the short way, if the owner thread frees them and will find them when it makes the same request again.
-    /// Otherwise they come back, for [`Shard::free`].
+    /// Otherwise nothing is done, and [`Shard::free`] takes them.
     ///
     /// # Safety
-    /// The spans are carved from the block of `header`.
+    /// The spans that begin at `starts` are carved from the block of `header` and belong to the caller. If they are kept, they
+    /// belong to the shard.
     #[inline]
-    pub(super) unsafe fn keep(&self, header: &BlockHeader, spans: Spans) -> Result<(), Spans> {
+    pub(super) unsafe fn keep(&self, header: &BlockHeader, starts: Granules) -> bool {
         if self.quarantine != Quarantine::Off {
-            return Err(spans);
+            return false;
         }
         let Some(mut blocks) = self.enter() else {
-            return Err(spans);
+            return false;
         };
         // SAFETY: as the caller says; an allocation holds what was written to it.
-        unsafe { blocks.keep(header.index as usize, spans, Contents::Dirty) }
+        unsafe { blocks.keep(header.index as usize, starts, Contents::Dirty) }
     }
 
-    /// Takes spans back, from whichever thread.
+    /// Takes spans back, whichever thread frees them.
     ///
     /// # Safety
     /// The spans are carved from the block of `header`.
@@ -144,9 +145,8 @@ impl BlockHeader {
     /// Notes that spans are freed although their owner does not know yet.
     fn mark_freed_remotely(&self, spans: &Spans) {
         let geometry = self.shard.pool.geometry();
-        for (protection, span) in spans.iter() {
-            let runs = self.page_map.runs(geometry.slab_of(protection));
-            runs.mark_freed_remotely(span.offset);
+        for (_, slab, span) in self.page_map.spans(spans, geometry) {
+            self.page_map.runs(slab).mark_freed_remotely(span.offset);
         }
     }
 
@@ -158,10 +158,11 @@ impl BlockHeader {
     unsafe fn retract(&self, mut spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
         for protection in Protection::ALL {
-            let Some(span) = spans.get(protection) else {
+            let Some(offset) = spans.offset(protection) else {
                 continue;
             };
             let slab = geometry.slab_of(protection);
+            let span = self.page_map.runs(slab).run_at(offset);
             // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
             // uses it.
             if unsafe { self.backing.retract(span, slab, None) }.is_err() {
