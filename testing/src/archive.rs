@@ -54,6 +54,9 @@ fn key(library: Library, compiler: &Compiler) -> Result<String, Error> {
 
 /// Compiles the library in a folder of its own, and moves the archive to its place when it is whole.
 fn build(library: Library, compiler: &Compiler, folder: &Path) -> Result<(), Error> {
+    let name = library.file_name();
+    // A harness swallows it; who runs the program `inputs` wants to know what takes so long.
+    eprintln!("Building {name} from its source…");
     let package = package_folder(library)?;
     let sources = files(library, &package)?;
     let objects: Vec<String> = sources.iter().map(|source| object_name(source)).collect();
@@ -62,11 +65,11 @@ fn build(library: Library, compiler: &Compiler, folder: &Path) -> Result<(), Err
     on_all_processors(&sources, |source| {
         compiler.compile(source, &work.join(object_name(source)), library.settings())
     })?;
-    let whole = work.join(library.file_name());
+    let whole = work.join(name);
     // Left over from a build that was interrupted, it would be added to.
     let _ = std::fs::remove_file(&whole);
     compiler.archive(&work, &objects, &whole)?;
-    let archive = folder.join(library.file_name());
+    let archive = folder.join(name);
     std::fs::rename(&whole, &archive).map_err(at(&archive))?;
     // Objects that stay cost disk space and nothing else.
     let _ = std::fs::remove_dir_all(&work);
