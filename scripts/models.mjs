@@ -1,5 +1,5 @@
 // npm run test:models: what threads do to each other, in every order. Loom takes the place of the standard library's atomics and
-// threads (`crates/codeslab/src/sync.rs`) and runs each model of `crates/codeslab/src/loom_tests` again and again.
+// threads (`crates/codeslab/src/sync`) and runs each model of `crates/codeslab/src/loom_tests` again and again.
 
 import { join } from 'node:path'
 import { main, root, run } from './process.mjs'

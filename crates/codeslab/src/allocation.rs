@@ -4,12 +4,12 @@
     reason = "an allocation in flight has its bytes to itself"
 )]
 
-use crate::address::Address;
-use crate::error::{Error, Result};
-use crate::layout::{Layout, Section, SectionId};
-use crate::lent::Lent;
-use crate::protection::Protection;
-use crate::shard::Tenant;
+use crate::model::address::Address;
+use crate::model::error::{Error, Result};
+use crate::model::layout::{Layout, Section, SectionId};
+use crate::model::protection::Protection;
+use crate::pool::shard::Carved;
+use crate::write::staging::Staging;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -27,21 +27,31 @@ use crate::shard::Tenant;
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    allocation: Flying,
-    lent: Lent,
+    // Invariant: there until it is published.
+    carved: Option<Carved>,
+    staging: Staging,
     layout: Layout,
 }
 
 impl InFlightAllocation {
     #[inline]
-    pub(crate) fn new(tenant: Tenant, layout: &Layout) -> Result<Self> {
-        let allocation = Flying(Some(Allocation { tenant }));
-        let lent = allocation.tenant().stage(layout)?;
-        Ok(Self {
-            allocation,
-            lent,
-            layout: layout.clone(),
-        })
+    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
+        match carved.stage(layout) {
+            Ok(staging) => Ok(Self {
+                carved: Some(carved),
+                staging,
+                layout: layout.clone(),
+            }),
+            Err(error) => {
+                abandon(carved);
+                Err(error)
+            }
+        }
+    }
+
+    #[inline]
+    fn carved(&self) -> &Carved {
+        self.carved.as_ref().expect("publishing it consumes it")
     }
 
     /// The layout it was made from.
@@ -73,7 +83,7 @@ impl InFlightAllocation {
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.allocation.tenant().address(protection)
+        self.carved().address(protection)
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -84,12 +94,10 @@ impl InFlightAllocation {
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
         let segment = self.layout.segment(section.protection).size;
-        // SAFETY: it was lent for this allocation, with this layout.
-        let bytes = unsafe {
-            self.allocation
-                .tenant()
-                .bytes_mut(&mut self.lent, section.protection, segment)
-        };
+        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        // SAFETY: it is in flight, so it is not published; the segment is that of its layout, which only shrinks, together with
+        // what is carved; and the buffers were made for it.
+        let bytes = unsafe { carved.bytes_mut(&mut self.staging, section.protection, segment) };
         if bytes.is_empty() {
             return bytes;
         }
@@ -105,7 +113,7 @@ impl InFlightAllocation {
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.allocation.tenant().shared().check_process()?;
+        self.carved().pool().check_process()?;
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {
@@ -150,12 +158,13 @@ impl InFlightAllocation {
                 size: before,
             });
         }
-        let tenant = self.allocation.tenant();
-        tenant.shared().check_process()?;
+        self.carved().pool().check_process()?;
         self.layout.shrink(section, size);
         let left = self.layout.segment(protection).size;
-        self.lent.shrink(protection, left);
-        tenant.shrink(protection, left);
+        self.staging.shrink(protection, left);
+        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        // SAFETY: it is in flight, so it is not published, and `self` is borrowed, so no slice of its bytes is in use.
+        unsafe { carved.shrink(protection, left) };
         Ok(())
     }
 
@@ -165,11 +174,11 @@ impl InFlightAllocation {
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
     #[inline]
     pub fn finalize(self) -> Result<Allocation> {
-        let shared = self.allocation.tenant().shared();
+        let pool = self.carved().pool();
         // An error drops the allocation, which takes everything back.
-        shared.check_process()?;
-        if shared.publishes_by_writing() {
-            Ok(self.allocation.land())
+        pool.check_process()?;
+        if pool.publishes_by_writing() {
+            Ok(self.land())
         } else {
             self.publish()
         }
@@ -177,86 +186,71 @@ impl InFlightAllocation {
 
     #[cold]
     fn publish(self) -> Result<Allocation> {
-        let tenant = self.allocation.tenant();
-        tenant.publish(&self.lent)?;
-        let platform = tenant.shared().platform();
-        for range in tenant.executed(&self.layout) {
+        let carved = self.carved();
+        // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
+        unsafe { carved.publish(&self.staging) }?;
+        let platform = carved.pool().platform();
+        for range in carved.executed(&self.layout) {
             platform.synchronize_instructions(&[range]);
         }
-        Ok(self.allocation.land())
+        Ok(self.land())
     }
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
         let mut executed = Vec::new();
         for one in &batch {
-            let tenant = one.allocation.tenant();
             // An error drops the batch, which takes everything back.
-            tenant.publish(&one.lent)?;
-            executed.extend(tenant.executed(&one.layout));
+            // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
+            unsafe { one.carved().publish(&one.staging) }?;
+            executed.extend(one.carved().executed(&one.layout));
         }
         if let Some(first) = batch.first() {
-            let platform = first.allocation.tenant().shared().platform();
+            let platform = first.carved().pool().platform();
             platform.synchronize_instructions(&executed);
         }
-        let landed = batch.into_iter().map(|one| one.allocation.land());
-        Ok(landed.collect())
+        Ok(batch.into_iter().map(Self::land).collect())
+    }
+
+    /// It is published.
+    #[inline]
+    fn land(mut self) -> Allocation {
+        let carved = self.carved.take().expect("publishing it consumes it");
+        carved.note_landed();
+        Allocation { carved }
     }
 
     /// Gives it back unpublished. Dropping it does the same.
     pub fn abandon(self) {}
 }
 
-/// An allocation that counts as in flight.
-#[derive(Debug)]
-struct Flying(
-    // Invariant: there until it lands.
-    Option<Allocation>,
-);
-
-impl Flying {
-    #[inline]
-    fn tenant(&self) -> &Tenant {
-        let allocation = self.0.as_ref();
-        &allocation.expect("landing takes it").tenant
-    }
-
-    /// It is published.
-    #[inline]
-    fn land(mut self) -> Allocation {
-        let allocation = self.0.take().expect("landing takes it");
-        allocation.tenant.note_landed();
-        allocation
-    }
-}
-
-impl Drop for Flying {
+impl Drop for InFlightAllocation {
     #[inline]
     fn drop(&mut self) {
-        if let Some(allocation) = self.0.take() {
-            abandon(allocation);
+        if let Some(carved) = self.carved.take() {
+            abandon(carved);
         }
     }
 }
 
 /// Not inlined: this is in the way of every allocation, and few take it.
 #[inline(never)]
-fn abandon(allocation: Allocation) {
-    allocation.tenant.note_landed();
-    drop(allocation);
+fn abandon(carved: Carved) {
+    carved.note_landed();
+    drop(carved);
 }
 
 /// A published allocation. It keeps its memory alive, also when the [`crate::CodeMemory`] is gone; dropping it frees it.
 #[derive(Debug)]
 pub struct Allocation {
-    tenant: Tenant,
+    carved: Carved,
 }
 
 impl Allocation {
     /// Where the segment of this protection is; `None` if it has no bytes. A section is at its offset from here.
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.tenant.address(protection)
+        self.carved.address(protection)
     }
 
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or

@@ -39,66 +39,38 @@
 //! What it does not do: it parses no objects and applies no relocations (`codeslab-link` does), it moves nothing that it has
 //! placed, and it does not know whether somebody still executes what you free.
 
-mod address;
 mod allocation;
-mod biased;
-mod bins;
-mod bits;
 mod block;
-mod blocks;
-mod budget;
-mod claims;
-mod cluster;
-mod code_model;
-mod directory;
-mod division;
-mod error;
+mod capabilities;
 #[cfg(test)]
 mod fake_tests;
-mod ground;
-mod handles;
-mod idle;
-mod layout;
-mod ledger;
-mod lent;
 #[cfg(all(test, loom))]
 mod loom_tests;
-mod magazine;
-mod manager;
-mod mapping;
-mod memory_file;
-mod options;
-mod page;
-mod parking;
-mod place;
-mod protection;
-mod reservation;
-mod returns;
-mod runs;
-mod shard;
-mod shared;
+mod memory;
+mod model;
+mod pool;
+mod request;
 mod slab;
-#[cfg(test)]
-mod slab_tests;
-mod span;
-mod stats;
+mod space;
 mod sync;
 mod sys;
-mod thread;
-mod writer;
+mod write;
 
-pub use address::{Address, Window};
 pub use allocation::{Allocation, InFlightAllocation};
-pub use code_model::{Architecture, CodeModel, Reach};
-pub use error::{Error, Fact, Limit, Refusal, Result};
-pub use handles::Handle;
-pub use layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
-pub use manager::{CodeMemory, Grace, Request, capabilities, process_symbol};
-pub use options::{BLOCK_SIZE_VARIABLE, Constants, Options, Quarantine, Sealing, WRITER_VARIABLE};
-pub use page::PageSize;
-pub use protection::Protection;
-pub use stats::{
+pub use capabilities::{capabilities, process_symbol};
+pub use memory::{CodeMemory, GracePeriod};
+pub use model::address::{Address, Window};
+pub use model::architecture::{Architecture, CodeModel, Reach};
+pub use model::error::{Error, Fact, Limit, Refusal, Result};
+pub use model::layout::{Layout, MAXIMUM_ALIGN, Section, SectionId, Segment};
+pub use model::options::{
+    BLOCK_SIZE_VARIABLE, Constants, Options, Quarantine, Sealing, WRITER_VARIABLE,
+};
+pub use model::page::PageSize;
+pub use model::protection::Protection;
+pub use model::stats::{
     BlockPicture, Capabilities, Configuration, Found, Picture, SealingStatus, SlabPicture,
     SpanPicture, Stats, WriterStatus,
 };
-pub use writer::Writer;
+pub use model::writer::Writer;
+pub use request::Request;

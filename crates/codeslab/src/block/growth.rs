@@ -1,44 +1,36 @@
-//! How the slabs of a block grow: where they go on, and by how much.
+//! How the slabs of a block grow: where they go on, and by how much. Code goes up, data down, constants up from between; each
+//! step takes more than is needed at once, so that the next requests find room without asking the system.
 
 use super::{Block, STEP};
-use crate::division::{Carving, Part, Parts};
-use crate::error::Refusal;
-use crate::protection::Protection;
-use crate::span::Span;
+use crate::model::error::Refusal;
+use crate::model::layout::{Layout, Segment};
+use crate::model::protection::Protection;
+use crate::slab::span::Span;
 use std::cmp::Reverse;
 
 impl Block {
-    /// Whether the parts that have no span yet may fit into what is unused.
-    pub(super) fn has_room(&self, parts: &Parts, spans: &Carving) -> bool {
-        let mut missing = parts
-            .iter()
-            .zip(spans)
-            .filter(|(_, span)| span.is_none())
-            .filter_map(|(part, _)| *part);
-        let mut left = self.unused.bytes();
-        missing.all(|part| {
-            let spare: u64 = self
-                .slab(part.slab)
-                .extents()
-                .iter()
-                .map(|extent| self.free_at_ends(part.slab, extent))
-                .max()
-                .unwrap_or(0);
-            let needed = self
-                .division
-                .bytes_for(part)
-                .map(|needed| needed.saturating_sub(spare));
+    /// Whether the segments that have no span yet may fit into what is uncommitted.
+    pub(super) fn has_room(&self, layout: &Layout, carved: &[Option<Span>; 3]) -> bool {
+        let mut left = self.pages.uncommitted().bytes();
+        let mut missing = layout
+            .segments()
+            .filter(|(protection, _)| carved[protection.index()].is_none());
+        missing.all(|(protection, segment)| {
+            let slab = self.geometry.slab_of(protection);
+            let extents = self.slab(slab).extents().iter();
+            let spare = extents.map(|extent| self.free_at_ends(slab, extent)).max();
+            let needed = self.geometry.bytes_for(slab, segment);
+            let needed = needed.map(|needed| needed.saturating_sub(spare.unwrap_or(0)));
             let rest = needed.and_then(|needed| left.checked_sub(needed));
             left = rest.unwrap_or(0);
-            rest.is_some() && self.has_room_for(part)
+            rest.is_some() && self.has_room_for(slab, segment)
         })
     }
 
-    /// Whether a slab can grow by what a part needs.
-    pub(super) fn has_room_for(&self, part: Part) -> bool {
-        self.division
-            .bytes_for(part)
-            .is_some_and(|needed| self.next_pages(part.slab, needed).is_some())
+    /// Whether a slab can grow by what a segment needs.
+    pub(super) fn has_room_for(&self, slab: Protection, segment: Segment) -> bool {
+        let needed = self.geometry.bytes_for(slab, segment);
+        needed.is_some_and(|needed| self.next_pages(slab, needed).is_some())
     }
 
     /// Free bytes at the ends of an extent, of which growing there makes use.
@@ -48,28 +40,41 @@ impl Block {
             .max(slab.free_from(extent.offset))
     }
 
-    /// Makes sure that a slab has a free run of `needed` bytes. False if there is no room for it.
-    pub(super) fn grow(&mut self, slab: Protection, needed: u64) -> Result<bool, Refusal> {
-        let Some(mut pages) = self.next_pages(slab, needed) else {
+    /// Makes sure that a slab has a free run in which a segment fits. False if there is no room for it.
+    pub(super) fn grow(&mut self, slab: Protection, segment: Segment) -> Result<bool, Refusal> {
+        let needed = self.geometry.bytes_for(slab, segment);
+        let pages = needed.and_then(|needed| self.next_pages(slab, needed));
+        let (Some(needed), Some(pages)) = (needed, pages) else {
             return Ok(false);
         };
-        match self.mapping.commit(pages, slab) {
+        // An extent of its own cuts a gap in two.
+        self.count_up_to(self.mappings_with_one_request_more() + 2)?;
+        match self.commit(slab, pages) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {
-                let step = std::mem::replace(&mut self.step, 0);
-                let least = self.next_pages(slab, needed);
-                self.step = step;
-                pages = least
-                    .filter(|least| least.size < pages.size)
-                    .ok_or(refusal)?;
-                self.mapping.commit(pages, slab)?;
+                let least = self.least_pages(slab, needed);
+                let least = least.filter(|least| least.size < pages.size);
+                self.commit(slab, least.ok_or(refusal)?)?;
             }
             committed => committed?,
         }
-        self.unused.remove(pages);
-        self.ledger.note_pages(pages, slab);
-        self.slabs[slab.index()].extend(pages);
         Ok(true)
+    }
+
+    /// Commits pages and gives them to a slab.
+    fn commit(&mut self, slab: Protection, pages: Span) -> Result<(), Refusal> {
+        self.pages.commit(pages, slab)?;
+        self.page_map.note_pages(pages, slab);
+        self.slabs[slab.index()].extend(pages);
+        Ok(())
+    }
+
+    /// Where a slab goes on if it takes no more than it needs.
+    fn least_pages(&mut self, slab: Protection, needed: u64) -> Option<Span> {
+        let step = std::mem::replace(&mut self.step, 0);
+        let least = self.next_pages(slab, needed);
+        self.step = step;
+        least
     }
 
     /// Where a slab goes on: beside what it has, or else in the largest gap.
@@ -82,13 +87,15 @@ impl Block {
             let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
             // Data begins at the end of a block, also where constants were first.
             let at_end = self
-                .unused
+                .pages
+                .uncommitted()
                 .iter()
                 .next_back()
                 .filter(|_| fresh && slab == Protection::ReadWrite);
             let at_end = at_end.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
             let largest = || {
-                self.unused
+                self.pages
+                    .uncommitted()
                     .iter()
                     .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
             };
@@ -104,7 +111,11 @@ impl Block {
     fn pages_beside(&self, extent: Span, slab: Protection, needed: u64) -> Option<Span> {
         let pieces = &self.slabs[slab.index()];
         let above = || {
-            let gap = self.unused.iter().find(|gap| gap.offset == extent.end())?;
+            let gap = self
+                .pages
+                .uncommitted()
+                .iter()
+                .find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
             self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.offset,
@@ -112,7 +123,11 @@ impl Block {
             })
         };
         let below = || {
-            let gap = self.unused.iter().find(|gap| gap.end() == extent.offset)?;
+            let gap = self
+                .pages
+                .uncommitted()
+                .iter()
+                .find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
             self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.end() - size,
@@ -131,9 +146,9 @@ impl Block {
     fn whole_step(&self, slab: Protection, needed: u64, available: u64) -> Option<u64> {
         let least = needed
             .max(1)
-            .checked_next_multiple_of(self.division.granularity)?;
+            .checked_next_multiple_of(self.geometry.granularity)?;
         let step = self.step_of(slab);
-        let step = step.next_multiple_of(self.division.granularity);
+        let step = step.next_multiple_of(self.geometry.granularity);
         (least <= available).then(|| least.max(step).min(available))
     }
 
@@ -154,14 +169,14 @@ impl Block {
             Protection::ReadOnly if fresh => {
                 let between = (self.size() / 256).saturating_mul(self.code_share);
                 between
-                    .next_multiple_of(self.division.granularity)
+                    .next_multiple_of(self.geometry.granularity)
                     .clamp(gap.offset, last)
             }
             // Not at the end, where data goes on: the two would take turns, and each piece is a mapping.
             Protection::ReadOnly if self.step > 0 => {
                 let middle = gap.offset + gap.size / 2;
                 middle
-                    .next_multiple_of(self.division.granularity)
+                    .next_multiple_of(self.geometry.granularity)
                     .clamp(gap.offset, last)
             }
             Protection::ReadOnly | Protection::ReadWrite => last,

@@ -1,41 +1,46 @@
-//! How many mappings a block has, for the budget.
+//! How many mappings a block has, for the budget. The kernel merges neighbours and splits where rights change, so what a growing
+//! slab or a request will cost is bounded before, taken from the budget, and what was not needed given back afterwards.
 
 use super::Block;
-use crate::division::{Carving, Part, Parts};
-use crate::error::Refusal;
-use crate::lent::needs_own_pages;
-use crate::protection::Protection;
-use crate::span::Span;
+use crate::model::error::Refusal;
+use crate::model::protection::Protection;
 
 impl Block {
-    /// Takes as many mappings from the budget as may be there when the parts that have no span yet have grown: each may cut a gap
-    /// in two.
-    pub(super) fn count_mappings_to_come(
-        &mut self,
-        parts: &Parts,
-        spans: &Carving,
-    ) -> Result<(), Refusal> {
-        let is_missing =
-            |(part, span): &(&Option<Part>, &Option<Span>)| part.is_some() && span.is_none();
-        let growing = parts.iter().zip(spans).filter(is_missing).count() as u64;
-        let view = u64::from(!self.mapping.has_view());
-        let own = self.mappings_per_tenant();
-        self.count_up_to(self.most_mappings() + 2 * growing + view + own)
+    /// Mappings that the system keeps for it at most, but for those of pages with rights of their own: neighbouring blocks may
+    /// share some.
+    pub(crate) fn mappings(&self) -> u64 {
+        let slabs: usize = self.slabs.iter().map(|slab| slab.extents().len()).sum();
+        (slabs + self.pages.uncommitted().len()) as u64 + u64::from(self.pages.has_view())
+    }
+
+    /// Pages with rights of their own cut what is around them in two.
+    fn mappings_per_request(&self) -> u64 {
+        let slabs = [Protection::ReadExecute, Protection::ReadOnly];
+        let own = slabs
+            .into_iter()
+            .filter(|slab| self.geometry.has_own_pages(*slab));
+        2 * own.count() as u64
+    }
+
+    /// All mappings that the system keeps for it at most, if one more request is carved.
+    pub(super) fn mappings_with_one_request_more(&self) -> u64 {
+        self.mappings() + (self.requests + 1) * self.mappings_per_request()
     }
 
     /// Takes from the budget what one more request may take where nothing has to grow.
     #[inline]
-    pub(super) fn count_tenant_to_come(&mut self) -> Result<(), Refusal> {
-        match self.mappings_per_tenant() {
-            0 => Ok(()),
-            own => self.count_up_to(self.most_mappings() + own),
+    pub(super) fn count_request_to_come(&mut self) -> Result<(), Refusal> {
+        if self.geometry.needs_view {
+            return Ok(());
         }
+        self.count_up_to(self.mappings_with_one_request_more())
     }
 
+    /// Takes from the budget what is missing from `most` mappings.
     pub(super) fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
         let missing = most.saturating_sub(self.counted_mappings);
         if missing > 0 {
-            self.mapping.ground().budget().map(missing)?;
+            self.pages.backing().budget().map(missing)?;
             self.counted_mappings = most;
         }
         Ok(())
@@ -43,22 +48,11 @@ impl Block {
 
     /// Gives back to the budget what is not there.
     pub(super) fn count_mappings(&mut self) {
-        let most = self.most_mappings();
+        let most = self.mappings() + self.requests * self.mappings_per_request();
         let less = self.counted_mappings.saturating_sub(most);
-        self.mapping.ground().budget().unmap(less);
-        self.counted_mappings -= less;
-    }
-
-    /// Mappings that the system keeps for it at most, also where requests have pages of their own with rights of their own.
-    pub(super) fn most_mappings(&self) -> u64 {
-        self.mappings() + self.tenants * self.mappings_per_tenant()
-    }
-
-    /// Pages with rights of their own cut what is around them in two.
-    pub(super) const fn mappings_per_tenant(&self) -> u64 {
-        let writer = self.division.writer;
-        let code = needs_own_pages(writer, Protection::ReadExecute) as u64;
-        let constants = needs_own_pages(writer, Protection::ReadOnly) as u64;
-        2 * (code + constants)
+        if less > 0 {
+            self.pages.backing().budget().unmap(less);
+            self.counted_mappings -= less;
+        }
     }
 }

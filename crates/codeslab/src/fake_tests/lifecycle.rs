@@ -2,7 +2,7 @@
 //! given back before it is published.
 
 use super::*;
-use crate::options::Quarantine;
+use crate::model::options::Quarantine;
 
 fn publish(memory: &CodeMemory, sizes: [u64; 3]) -> crate::Allocation {
     let (layout, _) = layout(sizes);
@@ -128,7 +128,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
             );
             let size = memory.stats().quarantined_bytes;
             assert!(size >= 96, "{kind}: {size}");
-            let before = memory.grace();
+            let before = memory.begin_grace_period();
             let (second, _) = write();
             let places: Vec<_> = (0..20).map(|_| write()).collect();
             assert!(
@@ -137,7 +137,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
             );
             drop(second);
             // The grace of what was freed later goes on.
-            memory.end_grace(before);
+            memory.end_grace_period(before);
             assert_eq!(
                 memory.stats().quarantined_bytes,
                 size,
@@ -150,7 +150,7 @@ fn what_is_freed_is_not_used_again_before_its_grace_ends() {
                 again, code,
                 "{kind} {quarantine:?}: its place is used again"
             );
-            memory.end_grace(memory.grace());
+            memory.end_grace_period(memory.begin_grace_period());
             assert_eq!(memory.stats().quarantined_bytes, 0);
             drop((places, keep, third));
             let live = memory.stats();
@@ -259,54 +259,6 @@ fn a_batch_is_published_with_one_pass_over_what_was_written_or_not_at_all() {
         let stats = memory.stats();
         assert_eq!((stats.live, stats.in_flight), (50, 0), "{kind}");
     }
-}
-
-#[test]
-fn a_handle_stands_for_one_allocation_and_for_no_other_after_it() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &Options::default());
-    let first = memory.keep(publish(&memory, [64, 0, 0]));
-    let at = memory
-        .segment_address(first, Protection::ReadExecute)
-        .unwrap();
-    assert_eq!(
-        memory.segment_address(first, Protection::ReadOnly).unwrap(),
-        None
-    );
-    let number = first.value();
-    assert_eq!(crate::Handle::from_value(number), first);
-    memory.free(first).unwrap();
-    let second = memory.keep(publish(&memory, [64, 0, 0]));
-    assert_eq!(
-        memory
-            .segment_address(second, Protection::ReadExecute)
-            .unwrap(),
-        at,
-        "the place is used again, and so is the slot of the handle"
-    );
-    for stale in [
-        first,
-        crate::Handle::from_value(number),
-        crate::Handle::from_value(u64::MAX),
-    ] {
-        assert_eq!(memory.free(stale), Err(Error::StaleHandle));
-        assert_eq!(memory.take(stale).unwrap_err().code(), "STALE_HANDLE");
-        assert!(
-            memory
-                .segment_address(stale, Protection::ReadExecute)
-                .is_err()
-        );
-    }
-    assert_eq!(memory.stats().live, 1);
-    memory.take(second).unwrap().free();
-    assert_eq!(memory.stats().live, 0);
-    let _kept = memory.keep(publish(&memory, [64, 0, 0]));
-    drop(memory);
-    assert_eq!(
-        fake.holdings(),
-        (0, 0, 0),
-        "what is kept goes with the memory"
-    );
 }
 
 #[test]

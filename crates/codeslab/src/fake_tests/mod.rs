@@ -1,22 +1,23 @@
 //! The manager on the fake platform: roll-back, placement and writers, with failures that no real system gives on demand.
 
-mod claims;
 mod lifecycle;
 mod placement;
 mod rollback;
 mod sealed;
+mod searching;
 mod space;
 
-use crate::address::{Address, Window};
-use crate::error::{Error, Limit};
-use crate::layout::{Layout, SectionId};
-use crate::manager::{CodeMemory, Request};
-use crate::options::{Constants, Options, Sealing};
-use crate::protection::Protection;
-use crate::stats::Stats;
+use crate::memory::CodeMemory;
+use crate::model::address::{Address, Window};
+use crate::model::error::{Error, Limit};
+use crate::model::layout::{Layout, SectionId};
+use crate::model::options::{Constants, Options, Sealing};
+use crate::model::protection::Protection;
+use crate::model::stats::Stats;
+use crate::model::writer::Writer;
+use crate::request::Request;
 use crate::sys::fake::{Fake, Script};
 use crate::sys::{Platform, Seal};
-use crate::writer::Writer;
 use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;

@@ -1,21 +1,21 @@
 //! What belongs to one thread, and what others hand in for it until nobody may come any more: as `shard` has it.
 
 use super::{NoBarrier, model};
-use crate::biased::{Biased, Guard};
-use crate::returns::{Returns, Taker};
+use crate::sync::biased_lock::{BiasedLock, Guard};
+use crate::sync::remote_frees::{RemoteFrees, Taker};
 use loom::sync::Arc;
 use loom::thread;
 
 struct Desk {
-    taken: Biased<Vec<u32>>,
-    returns: Returns<u32>,
+    taken: BiasedLock<Vec<u32>>,
+    returns: RemoteFrees<u32>,
 }
 
 impl Desk {
     fn new() -> Self {
         Self {
-            taken: Biased::new(Vec::new()),
-            returns: Returns::default(),
+            taken: BiasedLock::new(Vec::new()),
+            returns: RemoteFrees::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ mod closing;
 mod returns;
 mod runs;
 
-use crate::biased::ProcessBarrier;
+use crate::sync::biased_lock::ProcessBarrier;
 
 /// Nothing that makes other threads execute a barrier: each executes its own.
 struct NoBarrier;

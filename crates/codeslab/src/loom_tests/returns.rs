@@ -1,13 +1,13 @@
 //! The queue that many threads fill and one empties.
 
 use super::model;
-use crate::returns::{CAPACITY, Returns};
+use crate::sync::remote_frees::{CAPACITY, RemoteFrees};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 /// Takes everything out that is there.
-fn drain(returns: &Returns<u32>, seen: &mut Vec<u32>) {
+fn drain(returns: &RemoteFrees<u32>, seen: &mut Vec<u32>) {
     // SAFETY: whoever calls has what is seen, and so the right to take out.
     while let Some(value) = unsafe { returns.pop() } {
         seen.push(value);
@@ -15,7 +15,7 @@ fn drain(returns: &Returns<u32>, seen: &mut Vec<u32>) {
 }
 
 /// Puts values in, and gives back those that were refused.
-fn push_all(returns: &Returns<u32>, values: &[u32]) -> Vec<u32> {
+fn push_all(returns: &RemoteFrees<u32>, values: &[u32]) -> Vec<u32> {
     let refused = values.iter().filter_map(|value| returns.push(*value).err());
     refused.collect()
 }
@@ -23,7 +23,7 @@ fn push_all(returns: &Returns<u32>, values: &[u32]) -> Vec<u32> {
 #[test]
 fn two_producers_and_two_consumers_in_turn_lose_nothing_and_see_nothing_twice() {
     model(3, || {
-        let state = Arc::new((Returns::default(), Mutex::new(Vec::new())));
+        let state = Arc::new((RemoteFrees::default(), Mutex::new(Vec::new())));
         let producers = [1, 2].map(|value| {
             let state = Arc::clone(&state);
             thread::spawn(move || {
@@ -49,7 +49,7 @@ fn two_producers_and_two_consumers_in_turn_lose_nothing_and_see_nothing_twice() 
 fn more_than_there_is_room_for_is_refused_and_not_lost() {
     assert_eq!(CAPACITY, 2);
     model(2, || {
-        let returns = Arc::new(Returns::default());
+        let returns = Arc::new(RemoteFrees::default());
         let producers = [[1, 2], [3, 4]].map(|values| {
             let returns = Arc::clone(&returns);
             thread::spawn(move || push_all(&returns, &values))
@@ -69,7 +69,7 @@ fn more_than_there_is_room_for_is_refused_and_not_lost() {
 #[test]
 fn slots_are_filled_again_lap_after_lap() {
     model(3, || {
-        let returns = Arc::new(Returns::default());
+        let returns = Arc::new(RemoteFrees::default());
         let producer = {
             let returns = Arc::clone(&returns);
             thread::spawn(move || push_all(&returns, &[1, 2, 3, 4, 5]))
@@ -92,7 +92,7 @@ fn slots_are_filled_again_lap_after_lap() {
 #[test]
 fn a_queue_is_full_until_something_is_taken_out_and_not_longer() {
     model(3, || {
-        let returns = Arc::new(Returns::default());
+        let returns = Arc::new(RemoteFrees::default());
         assert!(push_all(&returns, &[1, 2]).is_empty());
         let taken = Arc::new(AtomicBool::new(false));
         let producer = {
@@ -116,7 +116,7 @@ fn a_queue_is_full_until_something_is_taken_out_and_not_longer() {
 #[test]
 fn whoever_knows_that_something_was_added_does_not_find_it_empty() {
     model(3, || {
-        let returns = Arc::new(Returns::default());
+        let returns = Arc::new(RemoteFrees::default());
         let is_added = Arc::new(AtomicBool::new(false));
         let knowing = {
             let (returns, is_added) = (Arc::clone(&returns), Arc::clone(&is_added));

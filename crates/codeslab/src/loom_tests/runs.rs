@@ -1,9 +1,9 @@
 //! Looking for spans in use while their neighbours change.
 
 use super::model;
-use crate::runs::Runs;
 use crate::slab::Slab;
-use crate::span::Span;
+use crate::slab::runs::Runs;
+use crate::slab::span::Span;
 use loom::thread;
 use std::sync::Arc;
 
@@ -124,13 +124,15 @@ fn a_span_in_use_is_found_while_the_slab_grows_and_what_is_beside_it_shrinks() {
 }
 
 #[test]
-fn a_span_in_use_is_found_while_its_neighbours_rest_and_are_used_again() {
+fn a_span_in_use_is_found_while_its_neighbours_are_freed_and_used_again() {
     holds_while(
         |scene| {
-            for is_resting in [true, false] {
-                for neighbour in [scene.before, scene.behind] {
-                    scene.slab.runs().set_resting(neighbour.offset, is_resting);
-                }
+            let runs = scene.slab.runs();
+            for neighbour in [scene.before, scene.behind] {
+                runs.mark_freed(neighbour.offset);
+            }
+            for neighbour in [scene.before, scene.behind] {
+                runs.unmark_freed(neighbour.offset);
             }
         },
         [11, 162],
@@ -204,16 +206,16 @@ fn what_another_thread_gives_back_is_not_found_from_then_on() {
         let (sent, received) = loom::sync::mpsc::channel::<Span>();
         let behind = scene.behind;
         let giver = thread::spawn(move || {
-            runs.set_returned(behind.offset, true);
+            runs.mark_freed_remotely(behind.offset);
             sent.send(behind).unwrap();
             assert_eq!(runs.used_at(behind.offset), None);
         });
         let mut slab = scene.slab;
         let taken = received.recv().unwrap();
-        slab.runs().set_resting(taken.offset, true);
-        slab.runs().set_returned(taken.offset, false);
+        slab.runs().mark_freed(taken.offset);
+        slab.runs().unmark_freed_remotely(taken.offset);
         slab.free(taken);
-        slab.runs().set_resting(taken.offset, false);
+        slab.runs().unmark_freed(taken.offset);
         giver.join().unwrap();
     });
 }

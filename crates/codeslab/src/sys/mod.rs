@@ -28,18 +28,18 @@
     reason = "it declares what ports implement; it calls nothing"
 )]
 
-use crate::address::{Address, Window};
-use crate::code_model::Architecture;
-use crate::error::{Error, Limit, Refusal, Result};
-use crate::page::PageSize;
-use crate::protection::Protection;
-use crate::writer::Writer;
+use crate::model::address::{Address, Window};
+use crate::model::architecture::Architecture;
+use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::model::page::PageSize;
+use crate::model::protection::Protection;
+use crate::model::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
-pub(crate) mod gaps;
+pub(crate) mod address_map;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -101,7 +101,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
 
     /// What is mapped in this process, for looking for gaps. The answer may be old when it is used: claim with
     /// [`Platform::reserve_at`] and look again if somebody else was faster.
-    fn address_map(&self) -> Result<Box<dyn gaps::AddressMap + '_>, Refusal>;
+    fn address_map(&self) -> Result<Box<dyn address_map::AddressMap + '_>, Refusal>;
 
     /// Reserves `size` bytes wherever the system likes, at a multiple of `align`.
     fn reserve(&self, size: u64, align: u64) -> Result<Address, Refusal>;

@@ -1,7 +1,7 @@
 //! Systems without a port: everything above compiles, and opening a code memory says so.
 
 use super::Platform;
-use crate::error::Result;
+use crate::model::error::Result;
 use std::sync::Arc;
 
 pub(super) fn platform() -> Result<Arc<dyn Platform>> {

@@ -21,7 +21,7 @@ pub(super) struct State {
     pub(super) pinned: Vec<Window>,
     pub(super) pinned_views: Vec<usize>,
     pub(super) refused: Vec<&'static str>,
-    // Claims that somebody else will be faster with.
+    // Search that somebody else will be faster with.
     pub(super) races: usize,
     pub(super) random: u64,
 }

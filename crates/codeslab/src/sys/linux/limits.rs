@@ -1,7 +1,7 @@
 //! The limits of a process, and which of them a refusal is about. Asked on the failing path, but for the one that kills.
 
 use super::maps::{address_space_bytes, count, data_bytes, most};
-use crate::error::Limit;
+use crate::model::error::Limit;
 
 /// Which limit an error number means, as far as the system lets one find out.
 pub(super) fn limit_behind(errno: i32, size: u64) -> Limit {

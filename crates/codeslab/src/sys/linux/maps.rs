@@ -1,8 +1,8 @@
 //! The process's mappings, by question or by reading all of them.
 
 use super::{AddressMap, AsRawFd, File, IntoRawFd, RawFd, Snapshot, Window, io_refusal};
-use crate::address::Address;
-use crate::error::Refusal;
+use crate::model::address::Address;
+use crate::model::error::Refusal;
 use std::cell::Cell;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -192,8 +192,8 @@ pub(super) fn room_for_heap() -> Option<Window> {
 #[cfg(test)]
 mod tests {
     use super::{KeptMaps, parse, read};
-    use crate::address::Address;
-    use crate::sys::gaps::AddressMap;
+    use crate::model::address::Address;
+    use crate::sys::address_map::AddressMap;
 
     #[test]
     fn a_line_of_maps_gives_its_range() {

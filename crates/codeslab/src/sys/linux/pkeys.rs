@@ -15,7 +15,7 @@
 //! - Without keys in the processor, or with `nopku`, `WRPKRU` is an invalid instruction. A value of [`Key`] means that it is not.
 
 use super::{Limit, Refusal, last_refusal, pointer};
-use crate::address::Address;
+use crate::model::address::Address;
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::ptr::NonNull;

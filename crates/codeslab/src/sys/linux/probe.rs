@@ -1,7 +1,7 @@
 //! Whether a writer works here: write a function that returns 42, call it.
 
 use super::{Limit, Linux, MemoryFile, Platform, Protection, Refusal, Seal, Writer, pointer, seal};
-use crate::address::Address;
+use crate::model::address::Address;
 
 /// mov eax, 42; ret
 const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];

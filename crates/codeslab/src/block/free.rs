@@ -1,0 +1,295 @@
+//! How spans come back to their block, and memory to the system.
+//!
+//! A span that is no longer used is first *retracted*: its code traps, its data is zero. Until the slab has it back it may be
+//! *marked* as freed, so that a lookup does not take it for live. *Freeing* gives it to its slab. When much of a slab is free, its
+//! memory is *purged*; when nothing is carved at all, the block is *decommitted*.
+
+use super::{Block, STEP};
+use crate::model::error::{Limit, Refusal};
+use crate::model::layout::Layout;
+use crate::model::protection::Protection;
+use crate::slab::Slab;
+use crate::slab::purge::Chunks;
+use crate::slab::span::Span;
+use crate::slab::spans::{GRANULE, Granules, Spans};
+use std::ptr::NonNull;
+
+impl Block {
+    /// The spans of a request, each with its protection and its slab.
+    #[inline]
+    fn spans<'b>(
+        &'b self,
+        spans: &'b Spans,
+    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'b {
+        self.page_map.spans(spans, &self.geometry)
+    }
+
+    /// How many granules the spans have that begin at `starts`, unless one has too many for a word.
+    #[inline]
+    pub(crate) fn granules_at(&self, starts: Granules) -> Option<Granules> {
+        let granules = Protection::ALL.map(|protection| {
+            let offset = starts.offset(protection);
+            offset.map_or(0, |offset| {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).run_at(offset).size / GRANULE
+            })
+        });
+        let are_small = granules[0] | granules[1] | granules[2];
+        (are_small < Granules::LIMIT).then(|| Granules::new(granules))
+    }
+
+    /// Bytes of all spans.
+    pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
+        self.spans(spans).map(|(_, _, span)| span.size).sum()
+    }
+
+    /// Makes spans safe to lie around that are no longer used. A span that the system does not let us retract is not among what
+    /// comes back: it stays carved and is never given out again.
+    ///
+    /// # Safety
+    /// The spans are carved from this block.
+    pub(crate) unsafe fn retract(&self, mut spans: Spans) -> Spans {
+        let backing = self.pages.backing();
+        for protection in Protection::ALL {
+            let Some(offset) = spans.offset(protection) else {
+                continue;
+            };
+            let slab = self.geometry.slab_of(protection);
+            let span = self.page_map.runs(slab).run_at(offset);
+            // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other
+            // thread uses it; and the view stays open, because its owner is in here.
+            if unsafe { backing.retract(span, slab, backing.view()) }.is_err() {
+                spans.remove(protection);
+            }
+        }
+        spans
+    }
+
+    /// Retracts spans where there is a view, which the system cannot refuse.
+    ///
+    /// # Safety
+    /// The spans that begin at `starts` are carved from this block, have so many granules, and belong to the caller. `view` is the
+    /// writable view of this block.
+    #[inline]
+    pub(crate) unsafe fn retract_in_view(
+        &self,
+        starts: Granules,
+        granules: Granules,
+        view: NonNull<u8>,
+    ) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let size = granules.get(protection) * GRANULE;
+                let slab = self.geometry.slab_of(protection);
+                let span = Span { offset, size };
+                // SAFETY: the span is carved, so it is committed for its slab; it belongs to the caller, so no thread uses it; and the
+                // view stays open, because the block's owner is in here.
+                unsafe { self.pages.backing().retract_in_view(span, slab, view) };
+            }
+        }
+    }
+
+    /// Marks the spans that begin at `starts` as freed although they are still carved.
+    #[inline]
+    pub(crate) fn mark_freed_at(&self, starts: Granules) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).mark_freed(offset);
+            }
+        }
+    }
+
+    /// Takes that mark from them: they are in use again.
+    #[inline]
+    pub(crate) fn unmark_freed_at(&self, starts: Granules) {
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).unmark_freed(offset);
+            }
+        }
+    }
+
+    /// Marks spans as freed although they are still carved.
+    pub(crate) fn mark_freed(&self, spans: &Spans) {
+        for (_, slab, span) in self.spans(spans) {
+            self.page_map.runs(slab).mark_freed(span.offset);
+        }
+    }
+
+    /// Turns the mark of another thread that freed spans into the owner's.
+    pub(crate) fn take_remote_marks(&self, spans: &Spans) {
+        self.mark_freed(spans);
+        for (_, slab, span) in self.spans(spans) {
+            self.page_map.runs(slab).unmark_freed_remotely(span.offset);
+        }
+    }
+
+    /// Gives the retracted spans of a request to their slabs.
+    ///
+    /// # Safety
+    /// The spans are carved from this block and retracted.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "giving them back ends that they are owned"
+    )]
+    pub(crate) unsafe fn free(&mut self, spans: Spans) {
+        self.free_carved(&self.carved(&spans));
+    }
+
+    /// The same for the spans that begin at `starts` and have so many granules.
+    ///
+    /// # Safety
+    /// They are carved from this block and retracted, have so many granules, and belong to the caller.
+    pub(crate) unsafe fn free_at(&mut self, starts: Granules, granules: Granules) {
+        let carved = Protection::ALL.map(|protection| {
+            let offset = starts.offset(protection)?;
+            let size = granules.get(protection) * GRANULE;
+            Some(Span { offset, size })
+        });
+        self.free_carved(&carved);
+    }
+
+    fn free_carved(&mut self, carved: &[Option<Span>; 3]) {
+        self.uncarve(carved);
+        self.unmark_freed(carved);
+        self.requests -= 1;
+    }
+
+    /// The spans of a request by protection.
+    fn carved(&self, spans: &Spans) -> [Option<Span>; 3] {
+        let mut carved = [None; 3];
+        for (protection, _, span) in self.spans(spans) {
+            carved[protection.index()] = Some(span);
+        }
+        carved
+    }
+
+    /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
+    /// they are retracted and freed.
+    ///
+    /// # Safety
+    /// The spans are carved from this block.
+    pub(crate) unsafe fn free_last(&mut self, spans: Spans) {
+        let carved = self.carved(&spans);
+        self.requests -= 1;
+        if self.reset().is_ok() {
+            self.unmark_freed(&carved);
+        } else {
+            self.requests += 1;
+            // SAFETY: the spans are carved from this block.
+            let retracted = unsafe { self.retract(spans) };
+            // SAFETY: they are carved from this block, and retracted now.
+            unsafe { self.free(retracted) };
+        }
+    }
+
+    /// Takes the mark from spans that are free now.
+    fn unmark_freed(&self, carved: &[Option<Span>; 3]) {
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            if let Some(span) = span {
+                let slab = self.geometry.slab_of(protection);
+                self.page_map.runs(slab).unmark_freed(span.offset);
+            }
+        }
+    }
+
+    /// Gives spans to their slabs: what was carved and never written, or is retracted.
+    pub(super) fn uncarve(&mut self, carved: &[Option<Span>; 3]) {
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            if let Some(span) = *span {
+                let slab = self.geometry.slab_of(protection);
+                let run = self.slabs[slab.index()].free(span);
+                self.note_free(slab, span, run);
+            }
+        }
+    }
+
+    /// Gives back the end of one of the spans, all but the first `size` bytes. What the system does not let us retract stays.
+    ///
+    /// # Safety
+    /// The spans are carved from this block, and no thread uses the end.
+    pub(crate) unsafe fn shrink(&mut self, spans: &Spans, protection: Protection, size: u64) {
+        // A span keeps a granule, so that it is somewhere.
+        let kept = self.geometry.granules_of(protection, size.max(1)) * GRANULE;
+        let slab = self.geometry.slab_of(protection);
+        let Some(offset) = spans.offset(protection) else {
+            return;
+        };
+        let span = self.page_map.runs(slab).run_at(offset);
+        if kept >= span.size {
+            return;
+        }
+        let tail = Span {
+            offset: span.offset + kept,
+            size: span.size - kept,
+        };
+        let backing = self.pages.backing();
+        // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,
+        // because its owner is in here.
+        if unsafe { backing.retract(tail, slab, backing.view()) }.is_ok() {
+            let run = self.slabs[slab.index()].free_tail(span, kept);
+            self.note_free(slab, tail, run);
+        }
+    }
+
+    /// Notes that something is free in a slab, as a part of a `run`, and purges the slab if much of it is.
+    fn note_free(&mut self, slab: Protection, freed: Span, run: Span) {
+        self.too_large[slab.index()] = u64::MAX;
+        if self.chunks.note_freed(slab.index(), freed, run) {
+            self.purge(slab);
+        }
+    }
+
+    /// Gives back the memory of all chunks in free runs of a slab.
+    pub(crate) fn purge(&mut self, slab: Protection) {
+        let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
+        let idle: Vec<Span> = runs
+            .into_iter()
+            .flat_map(|run| self.chunks.present_in(run))
+            .collect();
+        for range in idle {
+            // SAFETY: the range lies in a free run of the slab, so it is committed for it and no thread uses it; it is present, so it
+            // is not purged. What the system does not take back stays.
+            if unsafe { self.pages.purge(range, slab) }.is_ok() {
+                self.chunks.note_purged(range);
+            }
+        }
+        self.chunks.note_swept(slab.index());
+    }
+
+    /// Whether much was freed in the slabs that a request needs: an eighth of each is more than what is left over at their ends.
+    pub(crate) fn has_holes(&self, layout: &Layout) -> bool {
+        layout.segments().all(|(protection, _)| {
+            let slab = self.slab(self.geometry.slab_of(protection));
+            let committed = slab.extents().bytes();
+            committed - slab.used_bytes() > (committed / 8).max(2 * STEP)
+        })
+    }
+
+    /// Gives all pages back. Nothing is carved, and nothing will be before [`Block::reset`].
+    pub(crate) fn decommit(&mut self) -> Result<(), Refusal> {
+        assert!(
+            self.requests == 0,
+            "a block with {} requests is decommitted",
+            self.requests
+        );
+        // SAFETY: nothing is carved, so no thread uses any page, nor the view.
+        unsafe { self.pages.decommit() }
+    }
+
+    /// Gives all pages back if nothing is carved. The block is as good as new afterwards, or as it was if that is refused.
+    fn reset(&mut self) -> Result<(), Refusal> {
+        let chunks = Chunks::new(self.size(), self.geometry.granularity);
+        let chunks = chunks.ok_or(Refusal::foreseen("malloc", self.size(), Limit::Memory))?;
+        self.decommit()?;
+        self.slabs.iter_mut().for_each(Slab::clear);
+        self.page_map.clear();
+        self.chunks = chunks;
+        self.too_large = [u64::MAX; 3];
+        self.grow_in_steps(self.code_share);
+        self.count_mappings();
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Which slab has which page of a block, and what is carved from it, for threads that do not own the block: they take no lock and
+//! wait for nothing.
+//!
+//! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
+//! the while (see `slab::runs`). Block headers and the address index hold it.
+
+use super::geometry::Geometry;
+use crate::model::address::{Address, Window};
+use crate::model::protection::Protection;
+use crate::slab::runs::Runs;
+use crate::slab::span::Span;
+use crate::slab::spans::Spans;
+use crate::sync::{AtomicU64, Ordering, zeroed_words};
+use std::sync::Arc;
+
+/// Two bits say which slab has a page: `Protection::index` + 1, or 0 for none.
+const PAGES_PER_WORD: u64 = 32;
+
+/// The pages and the runs of one block.
+#[derive(Debug)]
+pub(crate) struct PageMap {
+    range: Window,
+    page_bytes: u64,
+    owners: Box<[AtomicU64]>,
+    runs: [Arc<Runs>; 3],
+}
+
+impl PageMap {
+    /// Of a block whose slabs have no pages yet. `None` if there is no memory for it.
+    pub(crate) fn new(range: Window, page_bytes: u64, runs: [Arc<Runs>; 3]) -> Option<Self> {
+        let pages = (range.last().distance(range.first()) + 1) / page_bytes;
+        let words = pages.div_ceil(PAGES_PER_WORD) as usize;
+        Some(Self {
+            range,
+            page_bytes,
+            owners: zeroed_words(words)?,
+            runs,
+        })
+    }
+
+    pub(crate) const fn range(&self) -> Window {
+        self.range
+    }
+
+    pub(crate) fn runs(&self, slab: Protection) -> &Runs {
+        &self.runs[slab.index()]
+    }
+
+    /// The spans of a request, each with its protection and its slab.
+    #[inline]
+    pub(crate) fn spans<'m>(
+        &'m self,
+        spans: &'m Spans,
+        geometry: &'m Geometry,
+    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'm {
+        Protection::ALL.into_iter().filter_map(|protection| {
+            let offset = spans.offset(protection)?;
+            let slab = geometry.slab_of(protection);
+            Some((protection, slab, self.runs(slab).run_at(offset)))
+        })
+    }
+
+    /// Notes that a slab has pages now.
+    pub(crate) fn note_pages(&self, pages: Span, slab: Protection) {
+        for page in pages.offset / self.page_bytes..pages.end() / self.page_bytes {
+            let word = &self.owners[(page / PAGES_PER_WORD) as usize];
+            let owner = (slab.index() as u64 + 1) << (page % PAGES_PER_WORD * 2);
+            word.store(word.load(Ordering::Relaxed) | owner, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that no slab has pages.
+    pub(crate) fn clear(&self) {
+        for word in &self.owners {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The slab whose page `offset` lies on.
+    fn owner(&self, offset: u64) -> Option<Protection> {
+        let page = offset / self.page_bytes;
+        let word = self.owners.get((page / PAGES_PER_WORD) as usize)?;
+        let owner = word.load(Ordering::Relaxed) >> (page % PAGES_PER_WORD * 2) & 3;
+        let index = (owner as usize).checked_sub(1)?;
+        Protection::ALL.get(index).copied()
+    }
+
+    /// The span in use that an address lies in, and its slab. Exact for spans that are in use all the while.
+    pub(crate) fn used_at(&self, address: Address) -> Option<(Span, Protection)> {
+        let offset = address.value().checked_sub(self.range.first().value())?;
+        let slab = self.owner(offset)?;
+        let span = self.runs(slab).used_at(offset)?;
+        Some((span, slab))
+    }
+}

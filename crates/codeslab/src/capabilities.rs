@@ -1,0 +1,147 @@
+//! What this process can do, and which of it a memory is opened with.
+
+use crate::model::address::Address;
+use crate::model::architecture::CodeModel;
+use crate::model::error::{Error, Refusal, Result};
+use crate::model::options::{Options, Sealing};
+use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
+use crate::model::writer::Writer;
+use crate::sys::{self, Platform, Seal};
+use crate::write::can_be_sealed;
+
+/// Bytes of a block where nobody says otherwise.
+const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
+
+/// What this process can do, with the reason for everything that it cannot.
+///
+/// # Errors
+/// [`Error::UnsupportedPlatform`] where there is no port.
+pub fn capabilities() -> Result<Capabilities> {
+    let platform = sys::current()?;
+    let facts = platform.facts();
+    let status = |writer| WriterStatus {
+        writer,
+        unavailable: platform
+            .probe(writer, DEFAULT_BLOCK_BYTES)
+            .err()
+            .map(|refusal| refusal.to_string()),
+    };
+    let why_not = |seal| {
+        let refused = platform.probe_seal(seal).err();
+        refused.map(|refusal| refusal.to_string())
+    };
+    let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
+    Ok(Capabilities {
+        architecture: facts.architecture,
+        operating_system: std::env::consts::OS,
+        page_size: facts.page_size,
+        granularity: facts.granularity,
+        writers: Writer::ALL.map(status).into(),
+        sealing: SealingStatus {
+            writes_unavailable: why_not(Seal::Writes),
+            mappings_unavailable: why_not(Seal::Mappings),
+        },
+        code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
+    })
+}
+
+/// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.
+#[must_use]
+pub fn process_symbol(name: &str) -> Option<Address> {
+    let name = std::ffi::CString::new(name).ok()?;
+    sys::current().ok()?.process_symbol(&name)
+}
+
+pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {
+    let facts = platform.facts();
+    let model = options.code_model;
+    let reach = model.reach(facts.architecture);
+    let reach = reach.ok_or(Error::UnsupportedCodeModel {
+        architecture: facts.architecture,
+        model,
+    })?;
+    let (minimum, maximum) = (4 * facts.granularity, reach.largest_block());
+    let size = options
+        .block_size
+        .unwrap_or(DEFAULT_BLOCK_BYTES.clamp(minimum, maximum));
+    if !size.is_power_of_two() || size < minimum || size > maximum {
+        return Err(Error::InvalidBlockSize {
+            size,
+            minimum,
+            maximum,
+        });
+    }
+    let (writer, sealing) = choose_writer(platform, options, size)?;
+    Ok(Configuration {
+        block_size: size,
+        code_model: model,
+        reach,
+        writer,
+        constants: options.constants,
+        quarantine: options.quarantine,
+        max_committed: options.max_committed,
+        max_mappings: options.max_mappings,
+        sealing,
+    })
+}
+
+/// The writer, and what is sealed with it.
+fn choose_writer(
+    platform: &dyn Platform,
+    options: &Options,
+    block_size: u64,
+) -> Result<(Writer, Option<Sealing>)> {
+    let probe = |writer| {
+        platform.probe(writer, block_size)?;
+        let sealing = options.sealed.then(|| probe_sealing(platform, writer));
+        Ok((writer, sealing.transpose()?))
+    };
+    if let Some(writer) = options.writer {
+        if let Some(reason) = unsuitable(options, writer) {
+            return Err(Error::WriterUnavailable {
+                writer,
+                reason: reason.to_owned(),
+            });
+        }
+        return probe(writer).map_err(|refusal| unavailable(writer, vec![refusal]));
+    }
+    let mut refusals = Vec::new();
+    let suits = |writer: &Writer| unsuitable(options, *writer).is_none();
+    for writer in Writer::ALL.into_iter().filter(suits) {
+        match probe(writer) {
+            Ok(chosen) => return Ok(chosen),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(unavailable(Writer::ALL[0], refusals))
+}
+
+/// Why a writer cannot do what the options ask for, on any system.
+fn unsuitable(options: &Options, writer: Writer) -> Option<&'static str> {
+    if !options.constants.can_be_read(writer) {
+        return Some("not every thread could read constants between its code; keep them separate");
+    }
+    (options.sealed && !can_be_sealed(writer))
+        .then_some("it writes to private memory, and only memory files can be sealed")
+}
+
+/// What can be sealed with a writer that can be sealed. Mappings need not be: that is told.
+fn probe_sealing(platform: &dyn Platform, writer: Writer) -> Result<Sealing, Refusal> {
+    let writes = writer == Writer::DualMapping;
+    platform.probe_seal(if writes { Seal::Writes } else { Seal::Size })?;
+    let mappings = platform.probe_seal(Seal::Mappings).is_ok();
+    Ok(Sealing { writes, mappings })
+}
+
+/// A writer that is unavailable, or the resource that its probe lacked: that is not the writer's fault.
+fn unavailable(writer: Writer, refusals: Vec<Refusal>) -> Error {
+    let reason = refusals
+        .iter()
+        .map(Refusal::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    match refusals.into_iter().find(Refusal::is_lack_of_resources) {
+        Some(refusal) => Error::Refused(refusal),
+        None => Error::WriterUnavailable { writer, reason },
+    }
+}

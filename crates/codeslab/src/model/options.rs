@@ -1,0 +1,144 @@
+//! What the embedder chooses, and what the environment may choose for it.
+
+use crate::model::architecture::CodeModel;
+use crate::model::error::{Error, Result};
+use crate::model::writer::Writer;
+
+/// Where constants go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Constants {
+    /// In pages of their own, which are not executable.
+    #[default]
+    Separate,
+    /// Between the code, on executable pages: fewer pages, and constants can be executed. Not with [`Writer::Pkeys`], whose
+    /// code not every thread can read.
+    WithCode,
+}
+
+impl Constants {
+    /// Whether every thread can read constants that lie there if `writer` writes them.
+    pub(crate) const fn can_be_read(self, writer: Writer) -> bool {
+        !matches!((self, writer), (Self::WithCode, Writer::Pkeys))
+    }
+}
+
+/// What becomes of freed memory before it is used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Quarantine {
+    /// It may be used again at once.
+    #[default]
+    Off,
+    /// Code traps at once, but its place is not used again before the embedder ends the grace
+    /// ([`CodeMemory::end_grace`](crate::CodeMemory::end_grace)): whoever still calls it does not end up in other code.
+    Trapping,
+    /// It stays as it is until the embedder ends the grace: threads may still be in it.
+    Intact,
+}
+
+impl Quarantine {
+    /// `off`, `trapping` or `intact`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Trapping => "trapping",
+            Self::Intact => "intact",
+        }
+    }
+}
+
+/// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model.
+    /// Else 2 to the power of `CODESLAB_BLOCK_SIZE`, else 16 MiB.
+    pub block_size: Option<u64>,
+    /// What the code assumes about distances.
+    pub code_model: CodeModel,
+    /// How code is written. Else `CODESLAB_WRITER`, else the first that works.
+    pub writer: Option<Writer>,
+    /// Where constants go.
+    pub constants: Constants,
+    /// What becomes of freed memory before it is used again. What is abandoned waits as well.
+    pub quarantine: Quarantine,
+    /// Bytes that the memory has committed at most, as [`Stats::committed_bytes`](crate::Stats::committed_bytes) counts them. A
+    /// request that would need more is refused before the system is asked.
+    pub max_committed: Option<u64>,
+    /// Mappings that the memory has at most, as [`Stats::mappings`](crate::Stats::mappings) counts them. A process may have as
+    /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too. While a request is carved, the most
+    /// that it may take counts, and pages with rights of their own (`protect`) count as if none were neighbours.
+    pub max_mappings: Option<u64>,
+    /// Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
+    /// which somebody might get hold of system calls. What is sealed is used again and not given back before the process ends.
+    /// [`Configuration::sealing`](crate::Configuration::sealing) tells what came of it.
+    ///
+    /// With [`Writer::DualMapping`] no further writable mapping of code can be made, by no call and from no thread, and no
+    /// call writes to it; with [`Writer::FileWrite`] calls that write go on working, for everybody. Mappings of code cannot
+    /// be unmapped, replaced, or given other rights. The other writers use private memory, which cannot be sealed.
+    pub sealed: bool,
+}
+
+/// What [`Options::sealed`] has made impossible.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Sealing {
+    /// That anybody writes to code otherwise than through the one view that exists. Otherwise the memory files merely keep
+    /// their sizes.
+    pub writes: bool,
+    /// That anybody unmaps or replaces code, or changes what it may be used for. Linux 6.10.
+    pub mappings: bool,
+}
+
+/// log2 of the bytes that one block reserves.
+pub const BLOCK_SIZE_VARIABLE: &str = "CODESLAB_BLOCK_SIZE";
+/// The name of a writer, or `auto`.
+pub const WRITER_VARIABLE: &str = "CODESLAB_WRITER";
+
+impl Options {
+    /// These options with what they leave open taken from `variable`, which looks up environment variables.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEnvironment`] if a variable that is needed holds something it may not.
+    pub fn or_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        if self.block_size.is_none() {
+            self.block_size = variable(BLOCK_SIZE_VARIABLE)
+                .map(|value| parse_block_size(&value))
+                .transpose()?;
+        }
+        if self.writer.is_none() {
+            self.writer = variable(WRITER_VARIABLE)
+                .map(|value| parse_writer(&value))
+                .transpose()?
+                .flatten();
+        }
+        Ok(self)
+    }
+}
+
+fn parse_block_size(value: &str) -> Result<u64> {
+    let log2 = value
+        .parse::<u32>()
+        .ok()
+        .filter(|log2| (12..63).contains(log2));
+    log2.map(|log2| 1 << log2)
+        .ok_or_else(|| Error::InvalidEnvironment {
+            variable: BLOCK_SIZE_VARIABLE,
+            value: value.to_owned(),
+            expected: "the base-2 logarithm of a number of bytes, 14 for 16 KiB to 30 for 1 GiB"
+                .to_owned(),
+        })
+}
+
+fn parse_writer(value: &str) -> Result<Option<Writer>> {
+    if value == "auto" {
+        return Ok(None);
+    }
+    Writer::from_name(value)
+        .map(Some)
+        .ok_or_else(|| Error::InvalidEnvironment {
+            variable: WRITER_VARIABLE,
+            value: value.to_owned(),
+            expected: format!("auto, {}", Writer::ALL.map(Writer::name).join(", ")),
+        })
+}

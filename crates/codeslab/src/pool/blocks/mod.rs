@@ -1,0 +1,436 @@
+//! The blocks that the threads of one shard carve from, behind the shard's lock.
+//!
+//! There are two routes to meet a request. [`Blocks::recycle`] hands out what was freed lately, if it is of the same shape;
+//! [`Blocks::carve`] looks for room, first in what the blocks have and then in what they grow by. And two ways back:
+//! [`Blocks::keep`] puts a request into the thread cache, and [`Blocks::free`] does everything else. `H` is what the shard keeps beside a
+//! block.
+#![allow(unsafe_code, reason = "what is freed has to be carved from its block")]
+
+mod layout;
+mod quarantine;
+pub(crate) mod thread_cache;
+mod views;
+
+use crate::block::{Block, Growth, TYPICAL_CODE_SHARE};
+use crate::model::address::Window;
+use crate::model::error::Refusal;
+use crate::model::layout::Layout;
+use crate::model::protection::Protection;
+use crate::slab::spans::{Granules, Spans};
+pub(crate) use layout::count;
+use quarantine::Quarantined;
+use std::collections::VecDeque;
+use thread_cache::{Kept, Shape, ThreadCache};
+
+/// An empty block with at most this many bytes committed is kept as it is for the next request.
+const SPARE_BYTES: u64 = 1 << 20;
+
+/// Whether spans that come back still hold what was written to them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Contents {
+    /// They do.
+    Dirty,
+    /// Code traps and data is zero: they are retracted.
+    Clean,
+}
+
+/// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
+#[derive(Debug)]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer is cheaper to look at than a vector"
+)]
+pub(crate) struct Blocks<H> {
+    all: Vec<Option<Held<H>>>,
+    // The block that was carved from last.
+    current: usize,
+    // What was freed in the current block lately.
+    cache: ThreadCache,
+    // The block in which something was freed last.
+    freed_last: usize,
+    // How often something was freed lately by a call to the system, where there is no view.
+    freed_by_call: u32,
+    // Invariant: the blocks that have a writable view, and maybe others, each once; what was opened last is behind.
+    viewed: Vec<usize>,
+    // Allocations that there are, and that there ever were.
+    allocations: u64,
+    begun: u64,
+    // The most bytes of a block that may be kept for the next request when it is empty. 0 when no request will come. Sizes that
+    // are no power of two are those of blocks that were made to measure for one request.
+    usual_bytes: u64,
+    // The block that is: the only empty one but for emptied ones.
+    spare: Option<usize>,
+    // `None` where there is nothing, so that looking costs nothing.
+    emptied: Option<Box<Vec<Held<H>>>>,
+    quarantined: VecDeque<Quarantined>,
+}
+
+/// A block and what the shard keeps beside it.
+#[derive(Debug)]
+pub(crate) struct Held<H> {
+    pub(crate) block: Box<Block>,
+    pub(crate) header: H,
+}
+
+impl<H> Blocks<H> {
+    /// None yet; one of at most `usual_bytes` may be kept when it is empty.
+    pub(crate) fn new(usual_bytes: u64) -> Self {
+        Self {
+            all: Vec::new(),
+            current: 0,
+            cache: ThreadCache::default(),
+            freed_last: 0,
+            freed_by_call: 0,
+            viewed: Vec::new(),
+            allocations: 0,
+            begun: 0,
+            usual_bytes,
+            spare: None,
+            emptied: None,
+            quarantined: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn block(&self, index: usize) -> &Block {
+        let held = self.all[index].as_ref();
+        &held
+            .expect("a block lives as long as something is carved from it")
+            .block
+    }
+
+    pub(crate) fn block_mut(&mut self, index: usize) -> &mut Block {
+        let held = self.all[index].as_mut();
+        &mut held
+            .expect("a block lives as long as something is carved from it")
+            .block
+    }
+
+    fn live_blocks(&self) -> impl Iterator<Item = &Block> {
+        self.all.iter().flatten().map(|held| &*held.block)
+    }
+
+    /// How many allocations there ever were.
+    pub(crate) const fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    #[inline]
+    fn note_allocation(&mut self, index: usize) {
+        self.allocations += 1;
+        self.begun += 1;
+        if self.spare == Some(index) {
+            self.spare = None;
+        }
+    }
+
+    /// Hands out again what was freed lately in the block that was carved from last, if it is of just this shape and lies in
+    /// `window`: a few words are looked at, and nothing is asked of the system.
+    #[inline]
+    pub(crate) fn recycle(&mut self, shape: &Shape, window: Window) -> Option<(&H, Spans)> {
+        let index = self.current;
+        let Held { block, header } = self.all.get(index)?.as_ref()?;
+        let range = block.range();
+        if !window.contains(range) || !block.is_open() {
+            return None;
+        }
+        let starts = self.cache.take(shape, range.first())?;
+        block.unmark_freed_at(starts);
+        self.allocations += 1;
+        self.begun += 1;
+        if self.spare == Some(index) {
+            self.spare = None;
+        }
+        Some((header, Spans::near(starts)))
+    }
+
+    /// Carves a request from one of the blocks that lie in `window`. `None` if none has room.
+    pub(crate) fn carve(
+        &mut self,
+        layout: &Layout,
+        window: Window,
+    ) -> Result<Option<(&H, Spans)>, Refusal> {
+        let found = self.carve_without_growth(layout, window);
+        let found = match found {
+            Some(found) => Some(found),
+            None => self.carve_with_growth(layout, window)?,
+        };
+        let Some((index, spans)) = found else {
+            return Ok(None);
+        };
+        self.make_current(index);
+        self.note_allocation(index);
+        let held = self.all[index].as_ref();
+        Ok(held.map(|held| (&held.header, spans)))
+    }
+
+    /// Carves from the block that was carved from last, or else from one of which much was freed, before any block grows. It goes on
+    /// with that one, which has more holes.
+    fn carve_without_growth(&mut self, layout: &Layout, window: Window) -> Option<(usize, Spans)> {
+        let current = std::iter::once(self.current);
+        current.chain((0..self.all.len()).rev()).find_map(|index| {
+            let suits =
+                |block: &Block| index == self.current && block.is_open() || block.has_holes(layout);
+            let block = self.all.get(index)?.as_ref().map(|held| &*held.block)?;
+            if !window.contains(block.range()) || !suits(block) {
+                return None;
+            }
+            // What the system refuses here it may grant elsewhere.
+            let carved = self.carve_in(index, layout, Growth::Never);
+            Some((index, carved.ok().flatten()?))
+        })
+    }
+
+    fn carve_with_growth(
+        &mut self,
+        layout: &Layout,
+        window: Window,
+    ) -> Result<Option<(usize, Spans)>, Refusal> {
+        let mut over_budget = None;
+        for index in std::iter::once(self.current).chain((0..self.all.len()).rev()) {
+            let held = self.all.get(index).and_then(Option::as_ref);
+            if !held.is_some_and(|held| window.contains(held.block.range())) {
+                continue;
+            }
+            match self.carve_in(index, layout, Growth::Allowed) {
+                Ok(Some(spans)) => return Ok(Some((index, spans))),
+                Ok(None) => {}
+                // No block may grow then, but another may have a hole.
+                Err(refusal) if refusal.is_budget() => over_budget = Some(refusal),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        over_budget.map_or(Ok(None), Err)
+    }
+
+    /// Carves from one block, and notes whether that opened a view.
+    fn carve_in(
+        &mut self,
+        index: usize,
+        layout: &Layout,
+        growth: Growth,
+    ) -> Result<Option<Spans>, Refusal> {
+        let block = self.block_mut(index);
+        let had_view = block.pages().has_view();
+        let carved = block.carve(layout, growth);
+        if !had_view && block.pages().has_view() {
+            self.note_view(index);
+        }
+        carved
+    }
+
+    fn make_current(&mut self, index: usize) {
+        if index != self.current {
+            self.empty_cache();
+            self.current = index;
+        }
+    }
+
+    /// Makes free what was freed lately.
+    fn empty_cache(&mut self) {
+        let current = self.current;
+        while let Some(Kept { starts, granules }) = self.cache.take_oldest() {
+            // SAFETY: what is in the cache is carved from the current block, retracted, and the cache's own.
+            unsafe { self.block_mut(current).free_at(starts, granules) };
+        }
+    }
+
+    /// 256ths of what it holds that are code.
+    pub(crate) fn code_share(&self) -> u64 {
+        let used = |protection| {
+            let blocks = self.live_blocks();
+            let used = blocks.map(|block| block.slab(protection).used_bytes());
+            used.sum::<u64>()
+        };
+        let all: u64 = Protection::ALL.into_iter().map(used).sum();
+        (used(Protection::ReadExecute) * 256)
+            .checked_div(all)
+            .unwrap_or(TYPICAL_CODE_SHARE)
+    }
+
+    /// Takes a block from which one request was carved already.
+    pub(crate) fn adopt(
+        &mut self,
+        block: Box<Block>,
+        header: impl FnOnce(usize, &Block) -> H,
+    ) -> &H {
+        let vacant = self.all.iter().position(Option::is_none);
+        let index = vacant.unwrap_or(self.all.len());
+        if index == self.all.len() {
+            self.all.push(None);
+        }
+        self.note_view(index);
+        self.make_current(index);
+        self.note_allocation(index);
+        let header = header(index, &block);
+        let held = self.all[index].insert(Held { block, header });
+        &held.header
+    }
+
+    /// Keeps a request in the thread cache, if it was carved from the block that is carved from, it is small, and nothing has to
+    /// be asked of the system to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
+    ///
+    /// # Safety
+    /// The spans that begin at `starts` are carved from the block with this index, belong to the caller, and are as `contents`
+    /// says. If they are kept they belong to the cache.
+    #[inline]
+    pub(crate) unsafe fn keep(
+        &mut self,
+        index: usize,
+        starts: Granules,
+        contents: Contents,
+    ) -> bool {
+        let Some(Some(Held { block, .. })) = self.all.get(index) else {
+            return false;
+        };
+        let view = block.pages().backing().view();
+        if index != self.current || contents == Contents::Dirty && view.is_none() {
+            return false;
+        }
+        let granules = block.granules_at(starts);
+        let Some(granules) = granules.filter(|granules| ThreadCache::keeps(*granules)) else {
+            return false;
+        };
+        if block.requests() == self.cache.len() as u64 + 1 {
+            if !self.is_kept_as_it_is(index) {
+                return false;
+            }
+            self.spare = Some(index);
+        }
+        if let (Contents::Dirty, Some(view)) = (contents, view) {
+            // SAFETY: the spans are carved from this block, so large, and the caller's; that is its view.
+            unsafe { block.retract_in_view(starts, granules, view) };
+        }
+        block.mark_freed_at(starts);
+        self.allocations -= 1;
+        self.freed_last = index;
+        if let Some(oldest) = self.cache.put(Kept { starts, granules }) {
+            self.free_oldest(oldest);
+        }
+        true
+    }
+
+    #[cold]
+    fn free_oldest(&mut self, oldest: Kept) {
+        let Kept { starts, granules } = oldest;
+        let current = self.current;
+        // SAFETY: they come out of the cache, so they are carved from the current block, retracted, and belong to no request.
+        unsafe { self.block_mut(current).free_at(starts, granules) };
+    }
+
+    /// Takes a request back. A block that is empty then is kept if it is the only one made for more than one request; otherwise it is
+    /// among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
+    ///
+    /// # Safety
+    /// The spans are carved from the block with this index, and they are as `contents` says.
+    pub(crate) unsafe fn free(
+        &mut self,
+        index: usize,
+        spans: Spans,
+        contents: Contents,
+        is_idle: impl FnOnce(&Self) -> bool,
+    ) {
+        // SAFETY: as the caller says; `spans` are owned, and forgotten if they are kept.
+        let keep =
+            |blocks: &mut Self, starts, contents| unsafe { blocks.keep(index, starts, contents) };
+        let is_kept = |blocks: &mut Self, spans: &Spans, contents| {
+            spans
+                .starts()
+                .is_some_and(|starts| keep(blocks, starts, contents))
+        };
+        if is_kept(self, &spans, contents) {
+            return;
+        }
+        if self.requests(index) == 1 && !self.is_kept_as_it_is(index) {
+            self.allocations -= 1;
+            // SAFETY: as the caller says.
+            return unsafe { self.free_last(index, spans) };
+        }
+        let spans = match contents {
+            Contents::Clean => spans,
+            Contents::Dirty => {
+                if !self.block(index).pages().has_view() {
+                    self.open_view_to_free(index, is_idle);
+                }
+                // SAFETY: as the caller says.
+                unsafe { self.block(index).retract(spans) }
+            }
+        };
+        // A writer without views has retracted them now, so that they can be kept.
+        if !is_kept(self, &spans, Contents::Clean) {
+            if self.requests(index) == 1 {
+                self.spare = Some(index);
+            }
+            self.allocations -= 1;
+            self.freed_last = index;
+            // SAFETY: the spans are carved from this block, and retracted.
+            unsafe { self.block_mut(index).free(spans) };
+        }
+    }
+
+    /// Takes the last request of a block back, and all of its pages.
+    ///
+    /// # Safety
+    /// The spans are carved from the block with this index.
+    #[cold]
+    unsafe fn free_last(&mut self, index: usize, spans: Spans) {
+        let is_kept = self.is_kept(index);
+        if index == self.current {
+            self.empty_cache();
+        }
+        // SAFETY: as the caller says.
+        unsafe { self.block_mut(index).free_last(spans) };
+        if is_kept {
+            self.spare = Some(index);
+        } else {
+            let emptied = self.emptied.get_or_insert_default();
+            emptied.extend(self.all[index].take());
+        }
+    }
+
+    /// Allocations in a block.
+    #[inline]
+    fn requests(&self, index: usize) -> u64 {
+        let kept = if index == self.current {
+            self.cache.len()
+        } else {
+            0
+        };
+        self.block(index).requests() - kept as u64
+    }
+
+    /// Whether a block is kept with its pages when the last allocation in it is freed.
+    #[inline]
+    fn is_kept_as_it_is(&self, index: usize) -> bool {
+        self.is_kept(index) && self.block(index).pages().committed_bytes() <= SPARE_BYTES
+    }
+
+    #[inline]
+    fn is_kept(&self, index: usize) -> bool {
+        let size = self.block(index).size();
+        self.spare.is_none() && size.is_power_of_two() && size <= self.usual_bytes
+    }
+
+    /// The blocks of which nothing is used and that are not kept.
+    #[inline]
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer is cheaper to look at than a vector"
+    )]
+    pub(crate) fn take_emptied(&mut self) -> Option<Box<Vec<Held<H>>>> {
+        self.emptied.take()
+    }
+
+    /// No request will come any more: nothing is kept for the next.
+    pub(crate) fn keep_no_spare(&mut self) {
+        self.usual_bytes = 0;
+    }
+
+    /// Takes all blocks of which nothing is used for emptied.
+    pub(crate) fn drain(&mut self) {
+        self.empty_cache();
+        self.spare = None;
+        let slots = self.all.iter_mut();
+        let empty = slots.filter_map(|slot| slot.take_if(|held| held.block.requests() == 0));
+        self.emptied.get_or_insert_default().extend(empty);
+    }
+}

@@ -1,0 +1,286 @@
+//! Who has which block. A memory has one [`Pool`], which all of its threads share, and a shard for each thread, which has blocks of
+//! its own.
+//!
+//! The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
+//! which block an address lies in (`address_index`). It knows whether the process is a forked child and which epoch it is. Shards
+//! and allocations hold it.
+
+pub(crate) mod address_index;
+pub(crate) mod blocks;
+pub(crate) mod retained;
+pub(crate) mod shard;
+
+use crate::block::geometry::Geometry;
+use crate::block::page_map::PageMap;
+use crate::block::{Block, Growth};
+use crate::model::address::{Address, Window};
+use crate::model::error::{Error, Result};
+use crate::model::layout::{Layout, MAXIMUM_ALIGN};
+use crate::model::protection::Protection;
+use crate::model::stats::{Configuration, Stats};
+use crate::slab::spans::Spans;
+use crate::space::Space;
+use crate::space::budget::Budget;
+use crate::space::clusters::Site;
+use crate::sync::biased_lock::ProcessBarrier;
+use crate::sys::Platform;
+use crate::write;
+use crate::write::backing::Backing;
+use address_index::AddressIndex;
+use retained::Retained;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
+
+/// What all shards of a memory share.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    platform: Arc<dyn Platform>,
+    configuration: Configuration,
+    geometry: Geometry,
+    generation: u32,
+    // What says without a call whether this is still that generation.
+    mark: Option<&'static AtomicU32>,
+    publishes_by_writing: bool,
+    space: Space,
+    retained: Retained,
+    addresses: AddressIndex,
+    barrier: Barrier,
+    budget: Arc<Budget>,
+    // The epoch in which something is freed now.
+    epoch: AtomicU64,
+}
+
+/// The system's barrier for all threads of this process.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    platform: Arc<dyn Platform>,
+    is_available: bool,
+}
+
+impl ProcessBarrier for Barrier {
+    #[inline]
+    fn is_available(&self) -> bool {
+        self.is_available
+    }
+
+    fn execute(&self) {
+        self.platform.process_barrier();
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
+        let facts = platform.facts();
+        let geometry = Geometry::new(configuration.constants, configuration.writer, facts);
+        let memory = write::by(configuration.writer).memory(configuration.sealing);
+        let space = Space::new(
+            Arc::clone(&platform),
+            configuration.reach,
+            configuration.block_size,
+            memory,
+        );
+        let budget = Budget::new(configuration.max_committed, configuration.max_mappings);
+        Self {
+            configuration,
+            geometry,
+            generation: platform.generation(),
+            mark: platform.generation_mark(),
+            publishes_by_writing: !geometry.publishes && facts.fetches_are_coherent,
+            space,
+            retained: Retained::default(),
+            addresses: AddressIndex::default(),
+            barrier: Barrier {
+                platform: Arc::clone(&platform),
+                is_available: facts.has_process_barrier,
+            },
+            platform,
+            budget: Arc::new(budget),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) const fn configuration(&self) -> Configuration {
+        self.configuration
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
+    #[inline]
+    pub(crate) const fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    #[inline]
+    pub(crate) const fn barrier(&self) -> &Barrier {
+        &self.barrier
+    }
+
+    /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        match self.mark {
+            Some(mark) => mark.load(Ordering::Relaxed) != self.generation,
+            None => self.is_of_another_generation(),
+        }
+    }
+
+    #[cold]
+    fn is_of_another_generation(&self) -> bool {
+        self.platform.generation() != self.generation
+    }
+
+    #[inline]
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.is_forked() {
+            Err(Error::Forked)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether what is written is published when it is written, and nothing is left to do. The compiler does not move the stores
+    /// behind this.
+    #[inline]
+    pub(crate) fn publishes_by_writing(&self) -> bool {
+        compiler_fence(Ordering::SeqCst);
+        self.publishes_by_writing
+    }
+
+    /// Refuses what no block of this memory could hold.
+    pub(crate) fn check_layout(&self, layout: &Layout) -> Result<()> {
+        if layout.size() == 0 {
+            return Err(Error::EmptyRequest);
+        }
+        let maximum = self.configuration.block_size.min(MAXIMUM_ALIGN);
+        let aligns = Protection::ALL.map(|protection| layout.segment(protection).align);
+        match aligns.into_iter().find(|align| *align > maximum) {
+            Some(align) => Err(Error::InvalidAlignment { align, maximum }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a request is too large for blocks of the usual size.
+    pub(crate) fn is_oversize(&self, layout: &Layout) -> bool {
+        layout.size() > self.configuration.block_size
+    }
+
+    /// A block in `window` with what is carved from it: one that is retained, or else a fresh one. `code_share` is what other blocks
+    /// are like, see [`Block::grow_in_steps`].
+    pub(crate) fn new_block(
+        &self,
+        layout: &Layout,
+        window: Window,
+        code_share: u64,
+    ) -> Result<(Block, Spans)> {
+        let limit = self.configuration.reach.largest_block();
+        let needed = self.geometry.bytes_for_all(layout);
+        let needed = needed.filter(|needed| *needed <= limit);
+        let too_large = |size| Error::TooLarge { size, limit };
+        let needed = needed.ok_or_else(|| too_large(layout.size()))?;
+        if let Some(found) = self.retained.carve(layout, window)? {
+            return Ok(found);
+        }
+        let aligns = layout.segments().map(|(_, segment)| segment.align);
+        let site = self
+            .space
+            .take_site(needed, aligns.max().unwrap_or(1), window)?;
+        let mut block = self.block_at(&site)?;
+        // A request that needs much of the block comes before all thought for others.
+        if needed <= block.size() / 4 {
+            block.grow_in_steps(code_share);
+        }
+        match block.carve(layout, Growth::Allowed) {
+            Ok(Some(spans)) => {
+                block.grow_in_steps(code_share);
+                Ok((block, spans))
+            }
+            refused => {
+                self.retire(block);
+                let refusal = refused.err().map(Error::Refused);
+                Err(refusal.unwrap_or_else(|| too_large(needed)))
+            }
+        }
+    }
+
+    fn block_at(&self, site: &Site) -> Result<Block> {
+        let (writer, budget) = (self.configuration.writer, Arc::clone(&self.budget));
+        let backing = Backing::new(site.clone(), writer, budget);
+        Block::new(backing, self.geometry).map_err(|refusal| {
+            self.space.release_site(site);
+            refusal.into()
+        })
+    }
+
+    /// Gives an empty block back. If the system does not let go of its pages, it is retained for requests to come.
+    pub(crate) fn retire(&self, mut block: Block) {
+        self.addresses.remove(block.page_map());
+        let site = block.pages().backing().site().clone();
+        if block.decommit().is_ok() {
+            drop(block);
+            self.space.release_site(&site);
+        } else {
+            self.retained.retain(block);
+        }
+    }
+
+    /// Sees to it that there is room for a block in a window, without opening one.
+    pub(crate) fn reserve(&self, window: Window) -> Result<()> {
+        self.check_process()?;
+        self.space.reserve(window)
+    }
+
+    /// Gives back address space in which there is no block.
+    pub(crate) fn trim(&self) {
+        // What was refused once may be granted now.
+        for block in self.retained.drain() {
+            self.retire(block);
+        }
+        self.space.trim();
+    }
+
+    /// Has lookups by address find a block.
+    pub(crate) fn index(&self, page_map: &Arc<PageMap>) {
+        self.addresses.insert(page_map);
+    }
+
+    /// The span in use that an address lies in: where it begins, how long it is, and its slab.
+    pub(crate) fn find(&self, address: Address) -> Option<(Address, u64, Protection)> {
+        let page_map = self.addresses.find(address)?;
+        let (span, slab) = page_map.used_at(address)?;
+        let start = page_map.range().first().checked_add(span.offset)?;
+        Some((start, span.size, slab))
+    }
+
+    /// The epoch in which something is freed now.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Ends the epoch, and says which it was.
+    pub(crate) fn end_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// Adds what it holds.
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        self.space.count(stats);
+        self.retained.count(stats);
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn space(&self) -> &Space {
+        &self.space
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // In a child, address space may be given back only by exec or exit: its parent runs what is there.
+        if self.is_forked() {
+            self.space.forget();
+            self.retained.forget();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is carved for one request: what an allocation is made of, in flight and published.
+#![allow(
+    unsafe_code,
+    reason = "it refers to its block, which lives as long as something is carved from it"
+)]
+
+use super::BlockHeader;
+use crate::model::address::Address;
+use crate::model::error::{Limit, Refusal, Result};
+use crate::model::layout::Layout;
+use crate::model::protection::Protection;
+use crate::pool::Pool;
+use crate::slab::spans::Spans;
+use crate::write::WriteTarget;
+use crate::write::staging::Staging;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// What is carved out of a block for one request. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Carved {
+    // Invariant: the header of the block that `spans` are carved from. The block keeps it.
+    header: NonNull<BlockHeader>,
+    spans: Spans,
+}
+
+// SAFETY: headers are shared between threads by reference, and the spans are its own.
+unsafe impl Send for Carved {}
+// SAFETY: a shared reference only reads the header, which is shared between threads, and the numbers in the spans.
+unsafe impl Sync for Carved {}
+
+impl Carved {
+    /// Of the spans that the block of `header` just carved.
+    #[inline]
+    pub(super) fn new(header: &Arc<BlockHeader>, spans: Spans) -> Self {
+        let header = NonNull::from(&**header);
+        Self { header, spans }
+    }
+
+    #[inline]
+    fn header(&self) -> &BlockHeader {
+        // SAFETY: the invariant; a block lives as long as something is carved from it, and keeps its header.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.header().shard.pool
+    }
+
+    /// Where the segment of this protection is.
+    #[inline]
+    pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
+        let offset = self.spans.offset(protection)?;
+        self.header().page_map.range().first().checked_add(offset)
+    }
+
+    /// Buffers for what cannot be written in its place, for a request with this layout.
+    #[inline]
+    pub(crate) fn stage(&self, layout: &Layout) -> Result<Staging> {
+        if self.pool().geometry().stages {
+            self.stage_all(layout)
+        } else {
+            Ok(Staging::default())
+        }
+    }
+
+    #[cold]
+    fn stage_all(&self, layout: &Layout) -> Result<Staging> {
+        let is_staged = |one: Protection| self.target(one) == WriteTarget::Staged;
+        let segments = || layout.segments().filter(|(one, _)| is_staged(*one));
+        let mut buffers = Vec::new();
+        let reserved = buffers.try_reserve_exact(segments().count());
+        reserved.map_err(|_| Refusal::foreseen("malloc", layout.size(), Limit::Memory))?;
+        for (protection, segment) in segments() {
+            let bytes = self.header().backing.stage(segment.size)?;
+            buffers.push((protection, bytes));
+        }
+        Ok(Staging::new(buffers))
+    }
+
+    fn slab_of(&self, protection: Protection) -> Protection {
+        self.pool().geometry().slab_of(protection)
+    }
+
+    fn target(&self, protection: Protection) -> WriteTarget {
+        self.header().backing.target(self.slab_of(protection))
+    }
+
+    /// The bytes of a segment of `size` bytes, to be written before it is published. Data reads as zero.
+    ///
+    /// # Safety
+    /// It is not published yet. `size` is at most that of the segment in the layout that it was carved for, and `staging` are
+    /// the buffers that [`Carved::stage`] made for it.
+    pub(crate) unsafe fn bytes_mut<'a>(
+        &'a mut self,
+        staging: &'a mut Staging,
+        protection: Protection,
+        size: u64,
+    ) -> &'a mut [u8] {
+        let target = self.target(protection);
+        if target == WriteTarget::Staged {
+            return staging.bytes_mut(protection);
+        }
+        let offset = self.spans.offset(protection);
+        let (Some(offset), Some(base)) = (offset, self.header().backing.base(target)) else {
+            return &mut [];
+        };
+        let start = base.as_ptr().wrapping_add(offset as usize);
+        // SAFETY: the span is carved for this request, so it is committed, at least `size` bytes long and used by no other thread;
+        // what is not published is written at its target. A view is opened when something is carved and not closed while
+        // anything of the block is in flight. The slice borrows `self`, so there is no other.
+        unsafe { std::slice::from_raw_parts_mut(start, size as usize) }
+    }
+
+    /// Makes what was written executable, readable, writable, each as it should be.
+    ///
+    /// # Safety
+    /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
+    pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
+        self.pool().check_process()?;
+        if self.pool().geometry().publishes {
+            // SAFETY: as the caller says.
+            unsafe { self.publish_all(staging) }?;
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// Those of [`Carved::publish`].
+    #[cold]
+    unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
+        let BlockHeader {
+            backing, page_map, ..
+        } = self.header();
+        let geometry = self.pool().geometry();
+        for (protection, slab, span) in page_map.spans(&self.spans, geometry) {
+            if slab == Protection::ReadWrite {
+                continue;
+            }
+            let staged = staging.bytes(protection);
+            // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
+            // target says is staged is among the buffers.
+            unsafe { backing.writer().publish(backing, span, slab, staged) }?;
+        }
+        Ok(())
+    }
+
+    /// What is executed of it: where, and how many bytes.
+    pub(crate) fn executed(&self, layout: &Layout) -> impl Iterator<Item = (Address, u64)> {
+        layout.segments().filter_map(|(protection, segment)| {
+            let is_code = self.slab_of(protection) == Protection::ReadExecute;
+            let at = self.address(protection).filter(|_| is_code)?;
+            Some((at, segment.size))
+        })
+    }
+
+    /// Gives back the end of a segment, all but the first `size` bytes.
+    ///
+    /// # Safety
+    /// It is not published yet, and no slice of its bytes is in use.
+    pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
+        let (header, spans) = (self.header(), &self.spans);
+        let emptied = header.shard.with(|blocks| {
+            let block = blocks.block_mut(header.index as usize);
+            // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
+            unsafe { block.shrink(spans, protection, size) };
+        });
+        emptied.1.retire();
+    }
+
+    /// It is published, or about to be freed.
+    #[inline]
+    pub(crate) fn note_landed(&self) {
+        self.header().shard.note_landed();
+    }
+
+    /// Takes everything back the long way.
+    #[cold]
+    fn free(&mut self) {
+        let spans = std::mem::take(&mut self.spans);
+        let emptied = {
+            let header = self.header();
+            // SAFETY: the invariant: they are carved from that block.
+            unsafe { header.shard.free(header, spans) }
+        };
+        emptied.retire();
+    }
+}
+
+impl Drop for Carved {
+    #[inline(never)]
+    fn drop(&mut self) {
+        let header = self.header();
+        // SAFETY: the invariant: they are carved from that block; near ones are forgotten when they are kept.
+        let keep = |starts| unsafe { header.shard.keep(header, starts) };
+        if !self.spans.starts().is_some_and(keep) {
+            self.free();
+        }
+    }
+}

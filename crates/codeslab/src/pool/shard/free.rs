@@ -1,0 +1,174 @@
+//! How an allocation comes back to the shard that it was carved from, from the owner thread or from any other.
+
+use super::{BlockHeader, Emptied, Shard};
+use crate::model::options::Quarantine;
+use crate::model::protection::Protection;
+use crate::pool::blocks::{Blocks, Contents};
+use crate::slab::spans::{Granules, Spans};
+use crate::sync::biased_lock::Guard;
+use crate::sync::remote_frees::Taker;
+use crate::sync::thread_id;
+use std::sync::Arc;
+
+impl Shard {
+    /// Takes spans back the short way, if the owner thread frees them and will find them when it makes the same request again.
+    /// Otherwise nothing is done, and [`Shard::free`] takes them.
+    ///
+    /// # Safety
+    /// The spans that begin at `starts` are carved from the block of `header` and belong to the caller. If they are kept, they
+    /// belong to the shard.
+    #[inline]
+    pub(super) unsafe fn keep(&self, header: &BlockHeader, starts: Granules) -> bool {
+        if self.quarantine != Quarantine::Off {
+            return false;
+        }
+        let Some(mut blocks) = self.enter() else {
+            return false;
+        };
+        // SAFETY: as the caller says; an allocation holds what was written to it.
+        unsafe { blocks.keep(header.index as usize, starts, Contents::Dirty) }
+    }
+
+    /// Takes spans back, whichever thread frees them.
+    ///
+    /// # Safety
+    /// The spans are carved from the block of `header`.
+    #[cold]
+    pub(super) unsafe fn free(&self, header: &BlockHeader, spans: Spans) -> Emptied {
+        // In a child, what is freed stays as it is: its parent runs it.
+        if self.pool.is_forked() {
+            return Emptied(None);
+        }
+        if !self.is_owned() {
+            // SAFETY: as the caller says.
+            return unsafe { Self::free_remotely(header, spans) };
+        }
+        // SAFETY: as the caller says; an allocation holds what was written to it.
+        let free = |blocks: &mut _| unsafe {
+            self.take_back(blocks, header.index, spans, Contents::Dirty);
+        };
+        self.with(free).1
+    }
+
+    /// # Safety
+    /// The spans are carved from the block of `header`.
+    unsafe fn free_remotely(header: &BlockHeader, spans: Spans) -> Emptied {
+        // The owner may take the spans, retire the block and, with it, this shard, while this thread is still in here.
+        let (shard, index) = (Arc::clone(&header.shard), header.index);
+        if shard.quarantine == Quarantine::Intact {
+            // SAFETY: as the caller says; an allocation holds what was written to it.
+            let free =
+                |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Dirty) };
+            return shard.with(free).1;
+        }
+        // SAFETY: as the caller says.
+        let spans = unsafe { header.retract(spans) };
+        if !thread_id::is_taken(shard.owner) {
+            // SAFETY: the spans are carved from that block, and retracted.
+            let free =
+                |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Clean) };
+            return shard.with(free).1;
+        }
+        header.mark_freed_remotely(&spans);
+        match shard.remote_frees.hand_in((index, spans)) {
+            Ok(Taker::Next) => Emptied(None),
+            Ok(Taker::Giver) => shard.with(|_| ()).1,
+            Err((index, spans)) => {
+                // SAFETY: the spans are carved from that block, retracted, and marked.
+                let take = |blocks: &mut _| unsafe { shard.take_remote_free(blocks, index, spans) };
+                shard.with(take).1
+            }
+        }
+    }
+
+    /// Takes what other threads freed.
+    #[cold]
+    pub(super) fn take_remote_frees(&self, blocks: &mut Guard<'_, Blocks<Arc<BlockHeader>>>) {
+        // SAFETY: the thread that has the lock is the only one that takes out, and knows what the one before did.
+        while let Some((index, spans)) = unsafe { self.remote_frees.pop() } {
+            // SAFETY: what other threads hand in is carved from that block, retracted, and marked.
+            unsafe { self.take_remote_free(blocks, index, spans) };
+        }
+    }
+
+    /// # Safety
+    /// The spans are carved from the block with this index, retracted, and marked as freed by another thread.
+    unsafe fn take_remote_free(
+        &self,
+        blocks: &mut Blocks<Arc<BlockHeader>>,
+        index: u32,
+        spans: Spans,
+    ) {
+        blocks.block(index as usize).take_remote_marks(&spans);
+        // SAFETY: as the caller says.
+        unsafe { self.take_back(blocks, index, spans, Contents::Clean) };
+    }
+
+    /// Frees spans, or puts them into quarantine.
+    ///
+    /// # Safety
+    /// The spans are carved from the block with this index, and they are as `contents` says.
+    #[inline]
+    unsafe fn take_back(
+        &self,
+        blocks: &mut Blocks<Arc<BlockHeader>>,
+        index: u32,
+        spans: Spans,
+        contents: Contents,
+    ) {
+        let index = index as usize;
+        if self.quarantine == Quarantine::Off || self.remote_frees.is_closed() {
+            // SAFETY: as the caller says.
+            return unsafe { blocks.free(index, spans, contents, |blocks| self.is_idle(blocks)) };
+        }
+        let (spans, contents) = match (self.quarantine, contents) {
+            (Quarantine::Trapping, Contents::Dirty) => {
+                // SAFETY: as the caller says.
+                let retracted = unsafe { blocks.block(index).retract(spans) };
+                (retracted, Contents::Clean)
+            }
+            _ => (spans, contents),
+        };
+        // SAFETY: as the caller says, and retracted if `contents` says so.
+        unsafe { blocks.quarantine(index, spans, contents, self.pool.epoch()) };
+    }
+
+    /// Frees what was freed in this epoch or before.
+    pub(crate) fn end_grace_period(&self, epoch: u64) {
+        let ((), emptied) =
+            self.with(|blocks| blocks.end_grace_period(epoch, |blocks| self.is_idle(blocks)));
+        emptied.retire();
+    }
+}
+
+impl BlockHeader {
+    /// Notes that spans are freed although their owner does not know yet.
+    fn mark_freed_remotely(&self, spans: &Spans) {
+        let geometry = self.shard.pool.geometry();
+        for (_, slab, span) in self.page_map.spans(spans, geometry) {
+            self.page_map.runs(slab).mark_freed_remotely(span.offset);
+        }
+    }
+
+    /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
+    /// us retract is not among what comes back, and is never given out again.
+    ///
+    /// # Safety
+    /// The spans are carved from this block.
+    unsafe fn retract(&self, mut spans: Spans) -> Spans {
+        let geometry = self.shard.pool.geometry();
+        for protection in Protection::ALL {
+            let Some(offset) = spans.offset(protection) else {
+                continue;
+            };
+            let slab = geometry.slab_of(protection);
+            let span = self.page_map.runs(slab).run_at(offset);
+            // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
+            // uses it.
+            if unsafe { self.backing.retract(span, slab, None) }.is_err() {
+                spans.remove(protection);
+            }
+        }
+        spans
+    }
+}

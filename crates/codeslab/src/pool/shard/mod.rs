@@ -1,0 +1,259 @@
+//! A shard: blocks that one thread carves from, so that threads do not wait for each other.
+//!
+//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a
+//! queue; what that thread allocates comes from its own shard. So they meet where there are more threads than shards, and when
+//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the address
+//! space. Bytes are written and published under no lock.
+#![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
+
+mod carved;
+mod free;
+
+pub(crate) use carved::Carved;
+
+use super::Pool;
+use super::blocks::thread_cache::Shape;
+use super::blocks::{Blocks, Held};
+use crate::block::Block;
+use crate::block::page_map::PageMap;
+use crate::model::address::Window;
+use crate::model::error::Result;
+use crate::model::layout::Layout;
+use crate::model::options::Quarantine;
+use crate::model::stats::{BlockPicture, Stats};
+use crate::slab::spans::Spans;
+use crate::sync::biased_lock::{BiasedLock, Guard};
+use crate::sync::remote_frees::RemoteFrees;
+use crate::sync::thread_id;
+use crate::write::backing::Backing;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A shard, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Shard {
+    pool: Arc<Pool>,
+    // The number of the thread that it belongs to, while there is one.
+    owner: usize,
+    blocks: BiasedLock<Blocks<Arc<BlockHeader>>>,
+    // Allocations that were published or given up, of all there ever were, by the owner and by others: see `Blocks::begun`.
+    landed_here: AtomicU64,
+    landed_elsewhere: AtomicU64,
+    // Closed when no request will come any more. Each with the index of its block, retracted.
+    remote_frees: RemoteFrees<(u32, Spans)>,
+    quarantine: Quarantine,
+}
+
+/// What an allocation needs to know of its block without a lock. It holds the shard; so a shard lives as long as it has blocks.
+#[derive(Debug)]
+pub(crate) struct BlockHeader {
+    shard: Arc<Shard>,
+    index: u32,
+    page_map: Arc<PageMap>,
+    backing: Arc<Backing>,
+}
+
+/// Blocks of which nothing is used, on their way back to the system.
+#[must_use]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer is cheaper to look at than a vector"
+)]
+pub(crate) struct Emptied(Option<Box<Vec<Held<Arc<BlockHeader>>>>>);
+
+impl Emptied {
+    /// Gives them back. With its last block a shard whose memory is gone goes, too: the caller has no reference into it.
+    #[inline]
+    pub(crate) fn retire(self) {
+        if let Some(all) = self.0 {
+            all.into_iter().for_each(retire);
+        }
+    }
+}
+
+#[cold]
+fn retire(held: Held<Arc<BlockHeader>>) {
+    let shard = Arc::clone(&held.header.shard);
+    drop(held.header);
+    shard.pool.retire(*held.block);
+}
+
+impl Shard {
+    pub(crate) fn new(pool: Arc<Pool>, owner: usize) -> Self {
+        let configuration = pool.configuration();
+        Self {
+            pool,
+            owner,
+            blocks: BiasedLock::new(Blocks::new(configuration.block_size)),
+            landed_here: AtomicU64::new(0),
+            landed_elsewhere: AtomicU64::new(0),
+            remote_frees: RemoteFrees::default(),
+            quarantine: configuration.quarantine,
+        }
+    }
+
+    /// Whether the calling thread is its owner.
+    #[inline]
+    fn is_owned(&self) -> bool {
+        thread_id::is_own(self.owner)
+    }
+
+    /// Does something with its blocks, and afterwards, under no lock, hands out those that are empty.
+    #[inline]
+    fn with<R>(&self, act: impl FnOnce(&mut Blocks<Arc<BlockHeader>>) -> R) -> (R, Emptied) {
+        let is_owner = self.is_owned();
+        // SAFETY: a number belongs to one living thread, and passes to another in a way that orders what both do; `act` gets no
+        // shard, so this thread holds no guard yet.
+        let mut blocks = unsafe { self.blocks.lock(is_owner, self.pool.barrier()) };
+        if !self.remote_frees.is_empty() {
+            self.take_remote_frees(&mut blocks);
+        }
+        let result = act(&mut blocks);
+        let emptied = Emptied(blocks.take_emptied());
+        (result, emptied)
+    }
+
+    /// Its blocks, if the calling thread owns them, and nothing else is to be done first.
+    #[inline]
+    fn enter(&self) -> Option<Guard<'_, Blocks<Arc<BlockHeader>>>> {
+        if !self.is_owned() || self.pool.is_forked() {
+            return None;
+        }
+        // SAFETY: this thread is the owner, as in `with`, and holds no guard.
+        let blocks = unsafe { self.blocks.lock_as_owner(self.pool.barrier()) }?;
+        self.remote_frees.is_empty().then_some(blocks)
+    }
+
+    /// Carves a request out of a block in `window`. One more allocation is in flight then.
+    #[inline]
+    pub(crate) fn allocate(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
+        match self.recycle(layout, window) {
+            Some(carved) => Ok(carved),
+            None => self.carve(layout, window),
+        }
+    }
+
+    /// The short route, and most often the whole: the owner thread finds a request of just this shape that it freed lately.
+    #[inline(never)]
+    fn recycle(&self, layout: &Layout, window: Window) -> Option<Carved> {
+        let shape = Shape::of(layout, self.pool.geometry())?;
+        let mut blocks = self.enter()?;
+        let (header, spans) = blocks.recycle(&shape, window)?;
+        Some(Carved::new(header, spans))
+    }
+
+    /// The long route: from a block that the shard has, or from another that the pool gives it.
+    #[cold]
+    fn carve(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
+        self.pool.check_process()?;
+        self.pool.check_layout(layout)?;
+        let (carved, emptied) = self.with(|blocks| {
+            // A thread that comes here because the shard is another's, or because others freed something, may still find something.
+            let shape = Shape::of(layout, self.pool.geometry());
+            if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
+                return Ok(Carved::new(header, spans));
+            }
+            // Oversize requests get blocks of their own.
+            if !self.pool.is_oversize(layout)
+                && let Some((header, spans)) = self.carve_here(blocks, layout, window)?
+            {
+                return Ok(Carved::new(header, spans));
+            }
+            let (block, spans) = self.pool.new_block(layout, window, blocks.code_share())?;
+            let header = blocks.adopt(Box::new(block), |index, block| self.header(index, block));
+            Ok(Carved::new(header, spans))
+        });
+        emptied.retire();
+        carved
+    }
+
+    /// Carves from a block that the shard has.
+    fn carve_here<'b>(
+        &self,
+        blocks: &'b mut Blocks<Arc<BlockHeader>>,
+        layout: &Layout,
+        window: Window,
+    ) -> Result<Option<(&'b Arc<BlockHeader>, Spans)>> {
+        // Only here it is known what is written to, so this is where views that are not needed any more are noticed.
+        if blocks.has_many_views() && self.is_idle(blocks) {
+            // SAFETY: nothing of the shard is in flight.
+            unsafe { blocks.close_first_views() };
+        }
+        Ok(blocks.carve(layout, window)?)
+    }
+
+    fn header(self: &Arc<Self>, index: usize, block: &Block) -> Arc<BlockHeader> {
+        self.pool.index(block.page_map());
+        Arc::new(BlockHeader {
+            shard: Arc::clone(self),
+            index: index as u32,
+            page_map: Arc::clone(block.page_map()),
+            backing: Arc::clone(block.pages().backing()),
+        })
+    }
+
+    /// Whether nothing is in flight.
+    fn is_idle(&self, blocks: &Blocks<Arc<BlockHeader>>) -> bool {
+        blocks.begun() == self.landed()
+    }
+
+    fn landed(&self) -> u64 {
+        self.landed_here.load(Ordering::Acquire) + self.landed_elsewhere.load(Ordering::Acquire)
+    }
+
+    /// One allocation less is in flight: it is published, or about to be freed.
+    #[inline]
+    fn note_landed(&self) {
+        if self.is_owned() {
+            // Only the owner changes it.
+            let landed = self.landed_here.load(Ordering::Relaxed);
+            self.landed_here.store(landed + 1, Ordering::Release);
+        } else {
+            self.note_landed_elsewhere();
+        }
+    }
+
+    #[cold]
+    fn note_landed_elsewhere(&self) {
+        self.landed_elsewhere.fetch_add(1, Ordering::Release);
+    }
+
+    /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
+    pub(crate) fn trim(&self) {
+        let ((), emptied) = self.with(|blocks| {
+            if self.is_idle(blocks) {
+                // SAFETY: nothing of the shard is in flight.
+                unsafe { blocks.close_views() };
+            }
+            blocks.drain();
+        });
+        emptied.retire();
+    }
+
+    /// No request will come any more: what is empty goes back, and so does what becomes empty.
+    pub(crate) fn close(&self) -> Emptied {
+        self.remote_frees.close();
+        let ((), emptied) = self.with(|blocks| {
+            blocks.keep_no_spare();
+            blocks.end_grace_period(u64::MAX, |blocks| self.is_idle(blocks));
+            blocks.drain();
+        });
+        emptied
+    }
+
+    /// Adds what it holds.
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        let ((), emptied) = self.with(|blocks| {
+            blocks.count(stats);
+            stats.in_flight += blocks.begun() - self.landed();
+        });
+        emptied.retire();
+    }
+
+    pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
+        let (pictures, emptied) = self.with(|blocks| blocks.pictures());
+        emptied.retire();
+        pictures
+    }
+}

@@ -1,0 +1,92 @@
+//! Memory files, and who has which part of one.
+
+use crate::model::error::Refusal;
+use crate::sys::{MemoryFile, Platform};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A memory file of which reservations have parts. It is closed with the last of them.
+#[derive(Debug)]
+pub(crate) struct SharedFile {
+    platform: Arc<dyn Platform>,
+    file: MemoryFile,
+    size: u64,
+    // Bytes that are somebody's, or were: they are not given out again, since nothing is lost but numbers.
+    taken: AtomicU64,
+}
+
+impl SharedFile {
+    /// Makes a file of at least `size` bytes; no larger if the system does not like that.
+    fn new(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
+        let large = platform.facts().file_bytes.max(size);
+        let created = match platform.create_file(large) {
+            Err(_) if large > size => platform.create_file(size).map(|file| (file, size)),
+            created => created.map(|file| (file, large)),
+        };
+        let (file, size) = created?;
+        Ok(Self {
+            platform: Arc::clone(platform),
+            file,
+            size,
+            taken: AtomicU64::new(0),
+        })
+    }
+
+    /// The offset of `size` bytes that nobody else has, if there are so many left.
+    fn take(&self, size: u64) -> Option<u64> {
+        let end = |taken: u64| taken.checked_add(size).filter(|end| *end <= self.size);
+        let order = Ordering::Relaxed;
+        self.taken.fetch_update(order, order, end).ok()
+    }
+}
+
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        self.platform.close_file(self.file);
+    }
+}
+
+/// Part of a memory file.
+#[derive(Debug)]
+pub(crate) struct FilePart {
+    file: Arc<SharedFile>,
+    offset: u64,
+}
+
+impl FilePart {
+    /// All of a file of `size` bytes that nobody else gets a part of.
+    pub(crate) fn alone(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
+        let file = Arc::new(SharedFile {
+            platform: Arc::clone(platform),
+            file: platform.create_file(size)?,
+            size,
+            taken: AtomicU64::new(size),
+        });
+        Ok(Self { file, offset: 0 })
+    }
+
+    /// The file, and where in it the byte at `offset` of the part is.
+    pub(crate) fn at(&self, offset: u64) -> (MemoryFile, u64) {
+        (self.file.file, self.offset + offset)
+    }
+
+    /// The file, for others to have parts of.
+    pub(crate) const fn file(&self) -> &Arc<SharedFile> {
+        &self.file
+    }
+
+    /// `size` bytes of `file`, or of a new one.
+    pub(crate) fn new(
+        platform: &Arc<dyn Platform>,
+        size: u64,
+        file: Option<&Arc<SharedFile>>,
+    ) -> Result<Self, Refusal> {
+        if let Some((file, offset)) = file.and_then(|file| Some((file, file.take(size)?))) {
+            let file = Arc::clone(file);
+            return Ok(Self { file, offset });
+        }
+        let file = Arc::new(SharedFile::new(platform, size)?);
+        let offset = file.take(size).unwrap_or_default();
+        Ok(Self { file, offset })
+    }
+}

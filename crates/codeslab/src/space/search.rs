@@ -1,0 +1,305 @@
+//! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
+//! which clusters there are, and the caller looks again, under the lock, before it uses the answer.
+//!
+//! It relies on `sys` for the address map and for reservations at exact addresses, and on `gaps` for where to try; only
+//! [`Space`](super::Space) uses it. A place that another thread or library takes first is searched for again, a bounded
+//! number of times.
+
+use crate::model::address::{Address, Window};
+use crate::model::architecture::Reach;
+use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::space::gaps::{Remembered, nearest_gap};
+use crate::space::memory_file::SharedFile;
+use crate::space::reservation::{MemoryKind, Reservation};
+use crate::sys::Platform;
+use std::sync::Arc;
+
+/// Bytes that are reserved at once, where there is room.
+const ARENA_BYTES: u64 = 256 << 20;
+/// Bytes below the system's choice within which the first reservation is put.
+const SCATTER: u64 = 1 << 30;
+/// The first block in a window is by this much smaller than the usual one: many windows hold one request.
+const FIRST_SHARE: u64 = 256;
+/// How often a place is searched for again after another thread or library took it.
+const ATTEMPTS: usize = 16;
+/// How many places are tried on each side where the system does not tell what is mapped.
+const PROBES: u64 = 64;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'f> {
+    /// Bytes for which there must be room.
+    pub(crate) size: u64,
+    /// Bytes that are taken at least, see `Clusters::take`; at most as many as there must be room for.
+    pub(crate) least: u64,
+    // Invariant: a power of two, at least the granularity of the system.
+    pub(crate) align: u64,
+    /// Where all of it has to lie.
+    pub(crate) window: Window,
+    /// The memory file that it may be part of.
+    pub(crate) file: Option<&'f Arc<SharedFile>>,
+}
+
+/// A cluster that a further reservation may join.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neighbourhood {
+    /// From the first to the last byte of the cluster.
+    pub(crate) hull: Window,
+    /// Where another reservation reaches, and is reached by, all of it.
+    pub(crate) room: Window,
+}
+
+/// What became of an attempt to reserve a place.
+#[derive(Debug)]
+enum Attempt {
+    Reserved(Reservation),
+    /// Another mapping is in the way.
+    Occupied,
+    /// The system does not give as much.
+    TooLarge,
+}
+
+/// How address space is searched for on behalf of one memory.
+#[derive(Debug)]
+pub(crate) struct Search {
+    platform: Arc<dyn Platform>,
+    reach: Reach,
+    backing: MemoryKind,
+}
+
+impl Search {
+    pub(crate) const fn new(
+        platform: Arc<dyn Platform>,
+        reach: Reach,
+        backing: MemoryKind,
+    ) -> Self {
+        Self {
+            platform,
+            reach,
+            backing,
+        }
+    }
+
+    /// What is looked for if a block of `size` bytes, of which `needed` are known to be needed, is wanted in a window; `None` if
+    /// no program may have memory there.
+    pub(crate) fn wanted(
+        &self,
+        size: u64,
+        needed: u64,
+        align: u64,
+        window: Window,
+    ) -> Option<Wanted<'static>> {
+        let facts = self.platform.facts();
+        let window = window.intersect(facts.addresses)?;
+        let least = if window == facts.addresses {
+            size
+        } else {
+            // Four times what is needed, so that its slabs can grow.
+            let least = (size / FIRST_SHARE).max(4 * needed.max(facts.granularity));
+            least.next_power_of_two().min(size)
+        };
+        Some(Wanted {
+            size,
+            least,
+            align: align.max(facts.granularity),
+            window,
+            file: None,
+        })
+    }
+
+    /// A reservation with room for what is wanted: near one of the clusters, in their order, or else wherever it may lie.
+    /// `None` if there is no gap.
+    pub(crate) fn reserve(
+        &self,
+        wanted: Wanted<'_>,
+        neighbourhoods: &[Neighbourhood],
+    ) -> Result<Option<Reservation>> {
+        for Neighbourhood { hull, room } in neighbourhoods {
+            let Some(window) = room.intersect(wanted.window) else {
+                continue;
+            };
+            let found = self.reserve_beside(*hull, Wanted { window, ..wanted })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        if wanted.window == self.platform.facts().addresses {
+            return self.reserve_anywhere(wanted).map(Some);
+        }
+        self.reserve_near(wanted.window.center(), wanted)
+    }
+
+    /// That there is no room in a window, with the nearest gap outside of it.
+    pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
+        let facts = self.platform.facts();
+        let nearest = self.platform.address_map().ok().and_then(|map| {
+            nearest_gap(
+                &*map,
+                facts.addresses,
+                window.center(),
+                size,
+                align.max(facts.granularity),
+            )
+        });
+        Error::OutOfReach {
+            size,
+            window,
+            nearest,
+        }
+    }
+
+    /// Sizes to try: as much as blocks will need for a while, and less where that is refused.
+    fn sizes(&self, size: u64, room: u64) -> impl Iterator<Item = u64> + use<> {
+        let most = ARENA_BYTES.min(self.reach.bytes() / 4).min(room).max(size);
+        // Whole blocks, so that nothing is left over.
+        std::iter::successors(Some(most / size * size), move |tried| {
+            (*tried > size).then(|| tried / 2 / size * size)
+        })
+        .map(move |tried| tried.max(size))
+    }
+
+    fn reserve_anywhere(&self, wanted: Wanted<'_>) -> Result<Reservation> {
+        let mut refused = None;
+        for size in self.sizes(wanted.size, u64::MAX) {
+            let (platform, backing) = (&self.platform, self.backing);
+            match Reservation::anywhere(platform, size, wanted.align, backing, wanted.file) {
+                Ok(reservation) => return Ok(self.scatter(reservation, wanted)),
+                Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        Err(refused.map_or(Error::EmptyRequest, Error::Refused))
+    }
+
+    /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
+    /// address would tell all others. Near enough still for short calls into the libraries above.
+    fn scatter(&self, reservation: Reservation, wanted: Wanted<'_>) -> Reservation {
+        let most = SCATTER.min(self.reach.largest_block());
+        let shift = (self.platform.random() % most) & !(wanted.align - 1);
+        let file = reservation.shared_file();
+        let at = reservation
+            .address()
+            .checked_sub(shift)
+            .filter(|_| shift >= reservation.size());
+        let range = at.and_then(|at| Window::of_range(at, reservation.size()));
+        let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
+        let scattered = range.map(|range| {
+            let wanted = Wanted { file, ..wanted };
+            self.reserve_at(range.first(), reservation.size(), wanted)
+        });
+        match scattered {
+            Some(Ok(Attempt::Reserved(scattered))) => scattered,
+            _ => reservation,
+        }
+    }
+
+    /// A reservation beside a cluster, or as near to it as there is a gap.
+    fn reserve_beside(&self, hull: Window, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
+        for size in self.sizes(wanted.size, wanted.extent()) {
+            let below = hull
+                .first()
+                .checked_sub(size)
+                .map(|at| at.align_down(wanted.align));
+            let above = hull
+                .last()
+                .checked_add(1)
+                .and_then(|at| at.align_up(wanted.align));
+            for at in [below, above].into_iter().flatten() {
+                let range = Window::of_range(at, size);
+                let fits = range.is_some_and(|range| wanted.window.contains(range));
+                if fits && let Attempt::Reserved(reservation) = self.reserve_at(at, size, wanted)? {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        self.reserve_near(hull.first(), wanted)
+    }
+
+    /// A reservation as near to `near` as there is a gap. `None` if there is none.
+    fn reserve_near(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
+        for _ in 0..ATTEMPTS {
+            // Asked again each time: what was faster is in it now.
+            let Ok(map) = self.platform.address_map() else {
+                return self.probe(near, wanted);
+            };
+            let map = Remembered::new(&*map);
+            let gap = |size| nearest_gap(&map, wanted.window, near, size, wanted.align);
+            let sizes = self.sizes(wanted.size, wanted.extent());
+            let gaps = sizes.filter_map(|size| Some((gap(size)?, size)));
+            match self.reserve_first(gaps, wanted)? {
+                Attempt::Reserved(reservation) => return Ok(Some(reservation)),
+                Attempt::Occupied => {}
+                Attempt::TooLarge => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reserves the first of these places and sizes that the system gives; after one that is occupied the caller searches again.
+    fn reserve_first(
+        &self,
+        gaps: impl Iterator<Item = (Address, u64)>,
+        wanted: Wanted<'_>,
+    ) -> Result<Attempt> {
+        for (at, size) in gaps {
+            match self.reserve_at(at, size, wanted)? {
+                Attempt::TooLarge => {}
+                attempt => return Ok(attempt),
+            }
+        }
+        Ok(Attempt::TooLarge)
+    }
+
+    /// Where the system does not tell what is mapped: tries a number of places, outwards from `near`.
+    fn probe(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
+        let Some(starts) = wanted.window.starts_for(wanted.size) else {
+            return Ok(None);
+        };
+        let stride = (starts.last().distance(starts.first()) / PROBES).max(wanted.size);
+        for step in 0..PROBES {
+            let away = stride.saturating_mul(step);
+            for at in [near.checked_sub(away), near.checked_add(away)]
+                .into_iter()
+                .flatten()
+            {
+                let at = at.align_down(wanted.align);
+                let range = Window::of_range(at, wanted.size);
+                let fits = range.is_some_and(|range| wanted.window.contains(range));
+                if fits
+                    && let Attempt::Reserved(reservation) =
+                        self.reserve_at(at, wanted.size, wanted)?
+                {
+                    return Ok(Some(reservation));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reserves a place. That the system does not give as much is an error only if nothing smaller will do.
+    fn reserve_at(&self, at: Address, size: u64, wanted: Wanted<'_>) -> Result<Attempt> {
+        let is_least = size == wanted.size;
+        match Reservation::at(&self.platform, at, size, self.backing, wanted.file) {
+            Ok(reservation) => Ok(Attempt::Reserved(reservation)),
+            Err(refusal) if refusal.is_occupied() => Ok(Attempt::Occupied),
+            Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Attempt::TooLarge),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// Bytes in the window.
+    fn extent(&self) -> u64 {
+        let between = self.window.last().distance(self.window.first());
+        between.saturating_add(1)
+    }
+}
+
+/// Whether a smaller reservation might do.
+const fn is_about_size(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.limit,
+        Limit::AddressSpace | Limit::Data | Limit::FileSize | Limit::Memory
+    )
+}

@@ -1,0 +1,126 @@
+//! How bytes get into pages that are executable, and what becomes of the pages.
+//!
+//! Each way to write is one file here that implements [`CodeWriter`]. What they share is in `backing` (where a block is, what
+//! is behind it), `pages` (what of it is committed) and `staging` (bytes that wait elsewhere until they are published). The room
+//! relies on `space` for reservations and on `sys` for what the system does with them; blocks use it.
+//!
+//! Data is the same with every writer, private memory that is written in place, so no writer is asked about it.
+#![allow(unsafe_code, reason = "writing to memory by address is what it is for")]
+
+pub(crate) mod backing;
+mod dual_mapping;
+mod file_write;
+pub(crate) mod pages;
+mod pkeys;
+mod protect;
+mod self_mem;
+pub(crate) mod staging;
+
+use crate::model::error::Refusal;
+use crate::model::options::Sealing;
+use crate::model::protection::Protection;
+use crate::model::writer::Writer;
+use crate::slab::span::Span;
+use crate::space::reservation::MemoryKind;
+use backing::Backing;
+use std::fmt;
+use std::ptr::NonNull;
+
+/// Where the bytes of a slab are written until they are published.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WriteTarget {
+    /// In the writable view of the block.
+    View,
+    /// In their place, which is writable until then. Rights change by the page, so every span has pages of its own.
+    InPlace,
+    /// In a buffer elsewhere, which publishing copies.
+    Staged,
+}
+
+/// One way to write code and constants.
+///
+/// What the unsafe functions have in common: `span` or `pages` lies in the block of `backing`, which has this writer; it is
+/// committed for `slab`, a slab of code or of constants; and the caller has it to itself, so no thread reads, writes or executes
+/// it until the call returns.
+pub(crate) trait CodeWriter: fmt::Debug + Sync {
+    /// What reservations consist of that it writes to.
+    fn memory(&self, sealing: Option<Sealing>) -> MemoryKind;
+
+    /// Where bytes of a slab of code or of constants are written until they are published.
+    fn target(&self, slab: Protection) -> WriteTarget;
+
+    /// Makes the writable view of a block, if it writes through one and there is none.
+    fn open_view(&self, _backing: &Backing) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Maps pages for a slab. Code in them traps. A refusal leaves them unmapped.
+    ///
+    /// # Safety
+    /// `pages` are whole granules of the system in the block of `backing`, and not mapped.
+    unsafe fn commit(
+        &self,
+        backing: &Backing,
+        pages: Span,
+        slab: Protection,
+    ) -> Result<(), Refusal>;
+
+    /// Writes the fill pattern over code, past all views.
+    ///
+    /// # Safety
+    /// What they have in common: see [`CodeWriter`].
+    unsafe fn fill(&self, backing: &Backing, span: Span) -> Result<(), Refusal>;
+
+    /// Makes what was written for a span, and is `staged` or in its place, what is read and executed there.
+    ///
+    /// # Safety
+    /// What they have in common: see [`CodeWriter`]. `staged` is there if the target of the slab is [`WriteTarget::Staged`].
+    unsafe fn publish(
+        &self,
+        backing: &Backing,
+        span: Span,
+        slab: Protection,
+        staged: Option<&[u8]>,
+    ) -> Result<(), Refusal>;
+
+    /// Makes a span that was published or abandoned safe to lie around: code traps.
+    ///
+    /// # Safety
+    /// What they have in common: see [`CodeWriter`]. `view` is the writable view of the block, and stays open until the call
+    /// returns.
+    unsafe fn retract(
+        &self,
+        backing: &Backing,
+        span: Span,
+        slab: Protection,
+        view: Option<NonNull<u8>>,
+    ) -> Result<(), Refusal> {
+        match (slab, view) {
+            (Protection::ReadExecute, Some(view)) => {
+                // SAFETY: the view is of the whole block, so it covers the span, which the caller has to itself.
+                unsafe { backing.fill_at(view, span) };
+                Ok(())
+            }
+            // SAFETY: the span is committed code of the block, and the caller has it to itself.
+            (Protection::ReadExecute, None) => unsafe { self.fill(backing, span) },
+            // Constants that are read after they are freed harm nobody but their reader.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The way to write that an embedder or a probe chose.
+pub(crate) fn by(writer: Writer) -> &'static dyn CodeWriter {
+    match writer {
+        Writer::DualMapping => &dual_mapping::DualMapping,
+        Writer::FileWrite => &file_write::FileWrite,
+        Writer::Protect => &protect::Protect,
+        Writer::SelfMem => &self_mem::SelfMem,
+        Writer::Pkeys => &pkeys::Pkeys,
+    }
+}
+
+/// Whether what a writer writes to can be sealed: private memory cannot.
+pub(crate) fn can_be_sealed(writer: Writer) -> bool {
+    matches!(by(writer).memory(None), MemoryKind::File(_))
+}

@@ -1,0 +1,176 @@
+//! The pages of one block: which are committed, and the four things that become of them. They are committed for a slab; their
+//! memory is purged and recommitted while they stay mapped; all of them are decommitted together.
+//!
+//! A block owns them. What is mapped how is the writer's business; what is counted, the budget's.
+#![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
+
+use super::backing::Backing;
+use crate::model::error::Refusal;
+use crate::model::protection::Protection;
+use crate::slab::span::{Span, SpanSet};
+use std::sync::Arc;
+
+/// The pages of a block.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    backing: Arc<Backing>,
+    // Invariant: what is reserved and not mapped.
+    uncommitted: SpanSet,
+    // Bytes that have memory: what is mapped and not purged. As many were taken from the budget.
+    committed_bytes: u64,
+}
+
+impl Pages {
+    /// Of a block of which nothing is committed.
+    pub(crate) fn new(backing: Backing) -> Self {
+        let uncommitted = whole(&backing);
+        Self {
+            backing: Arc::new(backing),
+            uncommitted,
+            committed_bytes: 0,
+        }
+    }
+
+    pub(crate) const fn backing(&self) -> &Arc<Backing> {
+        &self.backing
+    }
+
+    /// What is reserved and not committed.
+    pub(crate) const fn uncommitted(&self) -> &SpanSet {
+        &self.uncommitted
+    }
+
+    pub(crate) const fn committed_bytes(&self) -> u64 {
+        self.committed_bytes
+    }
+
+    #[inline]
+    pub(crate) fn has_view(&self) -> bool {
+        self.backing.view().is_some()
+    }
+
+    /// Commits pages for a slab: whole granules of the system that are uncommitted.
+    pub(crate) fn commit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
+        let is_free = self.uncommitted.iter().any(|gap| gap.contains(pages));
+        assert!(is_free, "{pages:?} is committed already");
+        self.take(pages.size, |backing| {
+            if slab == Protection::ReadWrite {
+                // SAFETY: uncommitted pages are the block's and not mapped.
+                unsafe { backing.map_private(pages, slab) }
+            } else {
+                // SAFETY: uncommitted pages are the block's and not mapped.
+                unsafe { backing.writer().commit(backing, pages, slab) }
+            }
+        })?;
+        self.uncommitted.remove(pages);
+        Ok(())
+    }
+
+    /// Takes bytes from the budget for what `act` does, or gives them back if that is refused.
+    fn take(
+        &mut self,
+        bytes: u64,
+        act: impl FnOnce(&Backing) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        self.backing.budget().commit(bytes)?;
+        let done = act(&self.backing);
+        match done {
+            Ok(()) => self.committed_bytes += bytes,
+            Err(_) => self.backing.budget().uncommit(bytes),
+        }
+        done
+    }
+
+    /// Gives the memory behind pages back to the system; they stay mapped.
+    ///
+    /// # Safety
+    /// The pages are committed for `slab` and not purged, and no thread uses them until they are recommitted.
+    pub(crate) unsafe fn purge(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
+        let backing = &self.backing;
+        if backing.is_in_file(slab) {
+            let offset = backing.site().place.offset + pages.offset;
+            // SAFETY: the block's reservation has a file, and no thread uses that part of it.
+            unsafe { backing.site().reservation.discard(offset, pages.size) }?;
+        } else {
+            let at = backing.at(pages.offset);
+            // SAFETY: the pages are private memory that no thread uses.
+            unsafe { backing.platform().discard_private(at, pages.size) }?;
+        }
+        self.committed_bytes -= pages.size;
+        self.backing.budget().uncommit(pages.size);
+        Ok(())
+    }
+
+    /// Makes purged pages as they were when they were committed.
+    ///
+    /// # Safety
+    /// The pages were committed for `slab` and are purged.
+    pub(crate) unsafe fn recommit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
+        self.take(pages.size, |backing| {
+            if slab != Protection::ReadExecute && !backing.is_in_file(slab) {
+                // Private memory reads as zero and takes memory when it is touched.
+                return Ok(());
+            }
+            // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
+            let filled = unsafe { backing.writer().fill(backing, pages) };
+            match filled {
+                // As when private code is committed: what is refused here is refused when it is published.
+                Err(_) if !backing.is_in_file(slab) => Ok(()),
+                filled => filled,
+            }
+        })
+    }
+
+    /// Makes the writable view, if the writer has one.
+    pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
+        self.backing.writer().open_view(&self.backing)
+    }
+
+    /// Drops the writable view.
+    ///
+    /// # Safety
+    /// No thread uses it: nothing of the block is in flight.
+    pub(crate) unsafe fn close_view(&mut self) {
+        // SAFETY: nothing of the block is in flight, and its owner is in here.
+        unsafe { self.backing.close_view() };
+    }
+
+    /// Gives all pages back to the system. The block stays reserved. If the system refuses, everything stays as it is.
+    ///
+    /// # Safety
+    /// No thread uses any of them, nor the view.
+    pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
+        let place = self.backing.site().place;
+        let reservation = &self.backing.site().reservation;
+        if self.uncommitted.bytes() < place.size {
+            // SAFETY: the range is the whole block, so it cuts no mapping, and no thread uses it.
+            unsafe { reservation.decommit(place.offset, place.size) }?;
+            if reservation.file_at(0).is_some() {
+                // Should the system refuse, the pages are written anew before they are published again; they only cost
+                // memory until then.
+                // SAFETY: nothing maps that part of the file any more but the view, which no thread uses.
+                let _ = unsafe { reservation.discard(place.offset, place.size) };
+            }
+        }
+        // SAFETY: the caller says that no thread uses the view.
+        unsafe { self.backing.close_view() };
+        self.backing.budget().uncommit(self.committed_bytes);
+        self.committed_bytes = 0;
+        self.uncommitted = whole(&self.backing);
+        Ok(())
+    }
+}
+
+/// All of a block.
+fn whole(backing: &Backing) -> SpanSet {
+    let size = backing.size();
+    SpanSet::from_iter([Span { offset: 0, size }])
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
+        unsafe { self.backing.close_view() };
+        self.backing.budget().uncommit(self.committed_bytes);
+    }
+}
