@@ -35,7 +35,7 @@ fn open(fake: &Arc<Fake>, options: &Options) -> CodeMemory {
     let mut options = options.clone();
     // Miri looks at every word of a block's bitmaps whenever a reference to them is made.
     if cfg!(miri) {
-        options.block_size.get_or_insert(MIB);
+        options.block_size.get_or_insert(MIB / 4);
     }
     CodeMemory::on(Arc::clone(fake) as Arc<dyn Platform>, &options).expect("valid options")
 }
