@@ -7,8 +7,17 @@ import { ask, Failure, main, root, run } from './process.mjs'
 
 const setup = 'rustup toolchain install nightly --profile minimal --component miri --component rust-src'
 
-/** Carving, values, and what threads share: everything but the fake platform's tests, and what asks the real system. */
-const pure = ['--skip', 'fake_tests::', '--skip', 'sys::linux::']
+/**
+ * Carving, values, and what threads share: everything but the fake platform's tests, what asks the real system, and what
+ * repeats something tens of thousands of times.
+ */
+const pure = [
+  'fake_tests::',
+  'sys::linux::',
+  'slab::tests::',
+  'tens_of_thousands_of_small_mappings_take_a_few_questions',
+  'what_many_threads_add_at_once_comes_out_once_each',
+].flatMap(name => ['--skip', name])
 /**
  * Of the fake platform's tests, those that end within seconds. The others repeat for each writer and system, until something
  * is full or for each call that can fail, which takes minutes here; `npm test` runs all of them.
@@ -30,7 +39,8 @@ const onTheFake = [
 ]
 
 await main(() => {
-  if (ask('rustc', ['+nightly', '--version']) === undefined) throw new Failure(`there is no nightly toolchain: ${setup}`)
+  if (ask('rustc', ['+nightly', '--version']) === undefined)
+    throw new Failure(`there is no nightly toolchain: ${setup}`)
   if (ask('cargo', ['+nightly', 'miri', '--version']) === undefined) throw new Failure(`there is no Miri: ${setup}`)
   miri('', pure)
   // The model of borrows looks at every word of a block's bitmaps whenever a reference to them is made: five times the time.
