@@ -2,11 +2,11 @@ import test from 'ava'
 import { createHash } from 'node:crypto'
 import { crc32, deflateSync, inflateSync } from 'node:zlib'
 import { CodeMemory } from '../index.ts'
-import { systemLibrary } from './helpers/compile.ts'
+import { builtLibrary } from './helpers/compile.ts'
 import { generator } from './helpers/random.ts'
 
 const memory = new CodeMemory()
-const libz = { name: 'libz.a', bytes: systemLibrary('libz.a', 'zlib1g-dev') }
+const libz = { name: 'libz.a', bytes: builtLibrary('libz.a') }
 const image = memory.link(libz)
 
 /** One mebibyte that compresses, but not too well. */

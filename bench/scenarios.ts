@@ -12,7 +12,7 @@ export interface Settings {
   rust: string
   /** The build of bench/llvm_peer.cpp, where LLVM is installed. */
   llvm: string | undefined
-  /** `libz.a`, where it is installed. */
+  /** `libz.a`, built from source. */
   libz: string | undefined
   /** Whether the release build has the peers from crates.io. */
   peers: boolean
@@ -219,14 +219,14 @@ export const scenarios: Scenario[] = [
   {
     name: 'link-libz',
     title: 'link libz.a, in Rust',
-    command: ({ rust, libz }) => (libz ? [rust, 'link', libz, String(LINKS)] : 'libz.a is not installed'),
+    command: ({ rust, libz }) => (libz ? [rust, 'link', libz, String(LINKS)] : 'no libz.a was given'),
     bars: [noFailure, atMost(40, 'µs per object')],
   },
   {
     name: 'link-libz-node',
     title: 'link libz.a, through Node',
     command: ({ node, root, libz }) =>
-      libz ? [node, join(root, 'bench/link.ts'), libz, String(LINKS)] : 'libz.a is not installed',
+      libz ? [node, join(root, 'bench/link.ts'), libz, String(LINKS)] : 'no libz.a was given',
     bars: [noFailure, atMost(40, 'µs per object')],
   },
   {

@@ -1,17 +1,21 @@
 /**
- * What codeslab does, on real input: a C file through a real compiler, then the system's zlib.
+ * What codeslab does, on real input: a C file through a real compiler, then zlib, as its authors wrote it.
  *
  *     npm run demo
  */
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 as nodeCrc32, deflateSync, inflateSync } from 'node:zlib'
 import { CodeMemory, type Image } from 'codeslab'
 import { bytes, draw } from './draw.ts'
+
+/** `libz.a`, which `npm run demo` builds from zlib's source and names here. */
+const libz = process.argv[2]
+assert(libz, 'the path of a libz.a is missing: npm run demo gives one')
 
 const memory = new CodeMemory()
 console.log(memory)
@@ -20,8 +24,9 @@ title('A C file, compiled by cc, linked and called')
 const c = link('demo.c', compile(join(import.meta.dirname, 'demo.c')))
 callDemo(c)
 
-const zlib = linkZlib()
-if (zlib) compareWithNode(zlib)
+title('zlib, compiled by cc as well, against the one in Node')
+const zlib = link('libz.a', readFileSync(libz))
+compareWithNode(zlib)
 
 title('Where it all is')
 console.log(draw(memory.layout()))
@@ -29,7 +34,7 @@ printStats()
 
 title('And gone again')
 c.free()
-zlib?.free()
+zlib.free()
 printStats()
 assert.equal(memory.stats().live, 0)
 assert.equal(memory.stats().usedBytes, 0)
@@ -92,17 +97,6 @@ function callWithManyArguments(image: Image): void {
   })
   const result = weigh(1, 1, 1n, 1, 1, 1, 1, 1, 1, 1, 1n, 1, 1, 1, 1n, 1, 1, 1)
   show('weigh(1, … 18 arguments)', result, (18 * 19) / 2)
-}
-
-function linkZlib(): Image | undefined {
-  title('zlib, as the system has it')
-  const path = execFileSync('cc', ['-print-file-name=libz.a'], { encoding: 'utf8' }).trim()
-  if (path === 'libz.a') {
-    console.log('libz.a is not installed, so this part is left out. It comes with zlib1g-dev (Debian, Ubuntu: apt-get')
-    console.log('install zlib1g-dev) or zlib-static (Fedora, Alpine).')
-    return undefined
-  }
-  return link(realpathSync(path), readFileSync(path))
 }
 
 /** Compresses with the linked zlib and with the one in Node, and reads each other's results. */

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { archives } from './inputs.mjs'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
 
@@ -9,7 +10,7 @@ await main(() => {
   prepare()
   const peers = buildRust()
   const llvm = llvmPeer()
-  const libz = systemArchive('libz.a')
+  const [libz] = archives('libz.a')
   const found = [
     '--rust',
     rustProgram(),
@@ -65,14 +66,4 @@ function llvmPeer() {
 /** @param {string} text */
 function words(text) {
   return text.split(/\s+/).filter(word => word !== '')
-}
-
-/**
- * The path of a library's archive, if the C compiler knows one.
- *
- * @param {string} name
- */
-function systemArchive(name) {
-  const path = ask('cc', [`-print-file-name=${name}`])
-  return path !== undefined && path !== name ? path : undefined
 }

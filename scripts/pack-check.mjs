@@ -17,6 +17,9 @@ const expectedFiles =
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|native\.cjs|native\.d\.cts|dist\/(src\/)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
 await main(() => {
+  if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {
+    throw new Failure("the README's example links the system's zlib: apt-get install zlib1g-dev")
+  }
   prepare()
   const tarballs = pack()
   for (const tarball of tarballs) checkContents(tarball)

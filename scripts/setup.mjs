@@ -1,7 +1,8 @@
 // Brings a checkout to the point where everything in it runs, and does nothing where nothing has changed.
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ask, Failure, root, run } from './process.mjs'
 
@@ -10,37 +11,64 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 /** The Node that tests and examples run on: the pinned one, which runs TypeScript as it is. */
 export const pinnedNode = join(root, 'node_modules', 'node', 'bin', 'node')
 
+/** The packages that bring a C compiler with all that belongs to it: headers of the C library, linker, archiver. */
+const compilerPackages =
+  'Debian and Ubuntu: apt-get install gcc libc6-dev   Fedora: dnf install gcc   Alpine: apk add build-base'
 const missing = {
-  cargo: `Rust is missing: there is no \`cargo\` on the PATH.
+  cargo: `Rust is missing: there is no \`cargo\` on the PATH, or it does not work.
   Install it with rustup (https://rustup.rs), or with your system's packages if those have Rust 1.90 or newer.`,
   cc: `A C compiler is missing: there is no \`cc\` on the PATH.
-  Debian and Ubuntu: apt-get install build-essential   Fedora: dnf install gcc   Alpine: apk add build-base`,
+  ${compilerPackages}`,
+  linking: `The C compiler, \`cc\`, makes no programs: headers of the C library, or the linker, are missing.
+  ${compilerPackages}`,
+  ar: `The archiver that belongs to a C compiler is missing: there is no \`ar\` on the PATH.
+  Debian and Ubuntu: apt-get install binutils   Fedora: dnf install binutils   Alpine: apk add binutils`,
+  network: `  If the network is the reason: everything comes from the npm registry and from crates.io, and is kept; after the first
+  time nothing is fetched. Behind a proxy, set HTTPS_PROXY; for a mirror, see npm's setting \`registry\` and cargo's
+  \`source\`.`,
 }
 
 /** Dependencies, native module and compiled TypeScript: all that a user of the package would have. */
 export function prepare() {
   checkTools()
   installDependencies()
+  fetchCrates()
   buildNative()
   buildTypeScript()
 }
 
 /** Says what has to be installed by hand, all at once. */
 export function checkTools() {
-  const problems = []
-  if (!isAtLeast(process.versions.node, 20, 19)) {
-    problems.push(`Node ${process.versions.node} is too old: 20.19 or newer is needed (https://nodejs.org).`)
-  }
-  for (const [tool, help] of Object.entries(missing)) {
-    const version = ask(tool, ['--version'])
-    if (version === undefined) problems.push(help)
-    else if (tool === 'cargo') problems.push(...rustProblems(version))
-  }
+  const problems = [...nodeProblems(), ...rustProblems(), ...compilerProblems()]
   if (problems.length > 0) throw new Failure(problems.join('\n'))
 }
 
-/** @param {string} version what `cargo --version` says */
-function rustProblems(version) {
+function nodeProblems() {
+  const { node } = process.versions
+  return isAtLeast(node, 20, 19) ? [] : [`Node ${node} is too old: 20.19 or newer is needed (https://nodejs.org).`]
+}
+
+/** A compiler is there, and so is what it needs to make a program and an archive: some systems package them separately. */
+function compilerProblems() {
+  if (ask('cc', ['--version']) === undefined) return [missing.cc]
+  const problems = ask('ar', ['--version']) === undefined ? [missing.ar] : []
+  return makesPrograms() ? problems : [missing.linking, ...problems]
+}
+
+function makesPrograms() {
+  const folder = mkdtempSync(join(tmpdir(), 'codeslab-cc-'))
+  try {
+    const source = join(folder, 'program.c')
+    writeFileSync(source, '#include <stdlib.h>\nint main(void) { return abs(0); }\n')
+    return ask('cc', [source, '-o', join(folder, 'program')]) !== undefined
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function rustProblems() {
+  const version = ask('cargo', ['--version'])
+  if (version === undefined) return [missing.cargo]
   const number = version.split(' ')[1] ?? ''
   // `rust-version` in Cargo.toml; an older cargo does not even understand that file.
   return isAtLeast(number, 1, 90) ? [] : [`Rust ${number} is too old: 1.90 or newer is needed (rustup update).`]
@@ -64,9 +92,34 @@ export function installDependencies() {
     [join('node_modules', '.package-lock.json')],
     () => {
       console.log('Installing the dependencies (npm ci)…')
-      run(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+      const install = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+      fetching('the dependencies', () => run(npm, install))
     },
   )
+}
+
+/** Downloads the crates that anything here is built from, as the lock file has them. */
+export function fetchCrates() {
+  unlessFresh('crates', ['Cargo.lock'], [], () => {
+    // Unlike `cargo fetch`, this leaves alone what only the benchmarks are compared with.
+    const ask = ['metadata', '--locked', '--format-version=1']
+    fetching('the crates', () => run('cargo', ask, { stdio: ['ignore', 'ignore', 'inherit'] }))
+  })
+}
+
+/**
+ * Runs what needs the network, and says so if it fails.
+ *
+ * @param {string} what
+ * @param {() => void} action
+ */
+function fetching(what, action) {
+  try {
+    action()
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(`${what} cannot be installed: ${error.message}\n${missing.network}`)
+  }
 }
 
 /** Builds the module that Node loads, its loader and its typings. */

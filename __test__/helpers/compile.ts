@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { archives } from '../../scripts/inputs.mjs'
 
 const fixtures = join(import.meta.dirname, '..', 'fixtures')
 
@@ -31,10 +32,9 @@ export function archive(members: Readonly<Record<string, Buffer>>, options = 'rc
   })
 }
 
-/** A library of the system, as the compiler finds it. */
-export function systemLibrary(name: string, debianPackage: string): Buffer {
-  const path = execFileSync('cc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
-  if (path === name) throw new Error(`${name} is not installed; on Debian: apt-get install ${debianPackage}`)
+/** A real library, built from its source: the one that the Rust tests link, too. */
+export function builtLibrary(name: 'libz.a' | 'libzstd.a'): Buffer {
+  const [path = ''] = archives(name)
   return readFileSync(path)
 }
 

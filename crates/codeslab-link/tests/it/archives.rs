@@ -1,25 +1,23 @@
 //! Archives: whole, by need, in each format.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, function, link_error, link_files, memory, peek_u64,
-    system_archive,
+    Workshop, address, built, debian_archive, externals, fact, file, function, link_error,
+    link_files, memory, peek_u64, zlib,
 };
 use codeslab_link::{Image, LinkOptions, link};
+use codeslab_testing::{Compiler, Library};
 
 type Checksum = extern "C" fn(u64, *const u8, u32) -> u64;
 
-fn check_zlib(image: &Image) {
+fn check_crc32(image: &Image) {
     let crc32 = function!(image, "crc32", Checksum);
     assert_eq!(crc32(0, b"123456789".as_ptr(), 9), 0xcbf4_3926);
 }
 
-#[test]
-fn zlib_is_linked_whole_and_round_trips() {
+/// Checksums, and a mebibyte through `compress` and back.
+fn use_zlib(image: &Image) {
     type Transform = extern "C" fn(*mut u8, *mut u64, *const u8, u64) -> i32;
-    let bytes = system_archive("libz.a", "zlib1g-dev");
-    let memory = memory();
-    let image = link_files(&memory, &[("libz.a", &bytes)]);
-    check_zlib(&image);
+    check_crc32(image);
     let adler32 = function!(image, "adler32", Checksum);
     assert_eq!(adler32(1, b"Wikipedia".as_ptr(), 9), 0x11e6_0398);
     let original: Vec<u8> = (0..1 << 20)
@@ -49,48 +47,8 @@ fn zlib_is_linked_whole_and_round_trips() {
     assert!(unpacked == original);
 }
 
-#[test]
-fn roots_take_only_the_members_that_they_need() {
-    let bytes = system_archive("libz.a", "zlib1g-dev");
-    let memory = memory();
-    let inputs = [file("libz.a", &bytes)];
-    let options = LinkOptions {
-        roots: vec!["crc32".to_owned()],
-        ..LinkOptions::default()
-    };
-    let image = link(&memory, &inputs, &options).expect("it links");
-    check_zlib(&image);
-    assert_eq!(image.address("deflate"), None);
-    let objects = image.symbols().map(|symbol| &*symbol.object);
-    assert!(
-        objects
-            .into_iter()
-            .all(|object| object == "libz.a(crc32.o)")
-    );
-}
-
-#[test]
-fn gmp_is_linked_whole_and_multiplies() {
-    type Multiply = extern "C" fn(*mut u64, *const u64, *const u64, i64);
-    let bytes = system_archive("libgmp.a", "libgmp-dev");
-    let memory = memory();
-    let image = link_files(&memory, &[("libgmp.a", &bytes)]);
-    let multiply = function!(image, "__gmpn_mul_n", Multiply);
-    let mut product = [0; 4];
-    multiply(
-        product.as_mut_ptr(),
-        [u64::MAX, 1].as_ptr(),
-        [3, 0].as_ptr(),
-        2,
-    );
-    assert_eq!(product, [u64::MAX - 2, 5, 0, 0]);
-}
-
-#[test]
-fn zstd_is_linked_whole_and_round_trips() {
-    let bytes = system_archive("libzstd.a", "libzstd-dev");
-    let memory = memory();
-    let image = link_files(&memory, &[("libzstd.a", &bytes)]);
+/// A hundred kilobytes through `ZSTD_compress` and back.
+fn use_zstd(image: &Image) {
     let compress = function!(
         image,
         "ZSTD_compress",
@@ -114,6 +72,81 @@ fn zstd_is_linked_whole_and_round_trips() {
     let mut unpacked = vec![0; original.len()];
     let count = decompress(unpacked.as_mut_ptr(), unpacked.len(), packed.as_ptr(), size);
     assert!(count == original.len() && unpacked == original);
+}
+
+#[test]
+fn zlib_is_linked_whole_and_round_trips() {
+    use_zlib(&link_files(&memory(), &[("libz.a", &zlib())]));
+}
+
+#[test]
+fn zlib_computes_the_same_whichever_executable_it_was_compiled_for() {
+    for flags in [["-O1", "-fPIC"], ["-O1", "-fno-pic"]] {
+        let bytes = built(Library::Zlib, &Compiler::new("cc", &flags));
+        use_zlib(&link_files(&memory(), &[("libz.a", &bytes)]));
+    }
+}
+
+#[test]
+fn zlib_as_debian_builds_it_is_linked_whole_and_round_trips() {
+    const NAME: &str = "archives::zlib_as_debian_builds_it_is_linked_whole_and_round_trips";
+    if let Some(bytes) = debian_archive(NAME, "libz.a", "zlib1g-dev") {
+        use_zlib(&link_files(&memory(), &[("libz.a", &bytes)]));
+    }
+}
+
+#[test]
+fn roots_take_only_the_members_that_they_need() {
+    let bytes = zlib();
+    let memory = memory();
+    let inputs = [file("libz.a", &bytes)];
+    let options = LinkOptions {
+        roots: vec!["crc32".to_owned()],
+        ..LinkOptions::default()
+    };
+    let image = link(&memory, &inputs, &options).expect("it links");
+    check_crc32(&image);
+    assert_eq!(image.address("deflate"), None);
+    let objects = image.symbols().map(|symbol| &*symbol.object);
+    assert!(
+        objects
+            .into_iter()
+            .all(|object| object == "libz.a(crc32.o)")
+    );
+}
+
+#[test]
+fn gmp_is_linked_whole_and_multiplies() {
+    type Multiply = extern "C" fn(*mut u64, *const u64, *const u64, i64);
+    const NAME: &str = "archives::gmp_is_linked_whole_and_multiplies";
+    // Most of it is written in assembler, and its build takes more than a C compiler.
+    let Some(bytes) = debian_archive(NAME, "libgmp.a", "libgmp-dev") else {
+        return;
+    };
+    let image = link_files(&memory(), &[("libgmp.a", &bytes)]);
+    let multiply = function!(image, "__gmpn_mul_n", Multiply);
+    let mut product = [0; 4];
+    multiply(
+        product.as_mut_ptr(),
+        [u64::MAX, 1].as_ptr(),
+        [3, 0].as_ptr(),
+        2,
+    );
+    assert_eq!(product, [u64::MAX - 2, 5, 0, 0]);
+}
+
+#[test]
+fn zstd_is_linked_whole_and_round_trips() {
+    let bytes = built(Library::Zstd, &Compiler::host());
+    use_zstd(&link_files(&memory(), &[("libzstd.a", &bytes)]));
+}
+
+#[test]
+fn zstd_as_debian_builds_it_is_linked_whole_and_round_trips() {
+    const NAME: &str = "archives::zstd_as_debian_builds_it_is_linked_whole_and_round_trips";
+    if let Some(bytes) = debian_archive(NAME, "libzstd.a", "libzstd-dev") {
+        use_zstd(&link_files(&memory(), &[("libzstd.a", &bytes)]));
+    }
 }
 
 /// `top` needs `middle`, which needs `bottom`; `unused` needs something that does not exist.

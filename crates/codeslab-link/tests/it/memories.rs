@@ -1,6 +1,6 @@
 //! The same objects in every kind of memory: whatever writer, block size and thread, the code computes the same.
 
-use crate::support::{Workshop, file, function, link_files, system_archive};
+use crate::support::{Workshop, file, function, link_files, zlib};
 use codeslab::{CodeMemory, Options};
 use codeslab_link::{LinkOptions, link};
 
@@ -8,7 +8,7 @@ type Checksum = extern "C" fn(u64, *const u8, u32) -> u64;
 
 #[test]
 fn every_writer_that_works_here_links_zlib() {
-    let bytes = system_archive("libz.a", "zlib1g-dev");
+    let bytes = zlib();
     let capabilities = codeslab::capabilities().expect("this platform is supported");
     let writers = capabilities.writers.iter();
     let working: Vec<_> = writers
@@ -37,7 +37,7 @@ fn every_writer_that_works_here_links_zlib() {
 
 #[test]
 fn an_archive_larger_than_a_block_is_linked() {
-    let bytes = system_archive("libz.a", "zlib1g-dev");
+    let bytes = zlib();
     let options = Options {
         block_size: Some(16 << 10),
         ..Options::default()

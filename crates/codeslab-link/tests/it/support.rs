@@ -2,6 +2,7 @@
 
 use codeslab::{Address, CodeMemory, Fact, Options};
 use codeslab_link::{Error, Image, Input, LinkOptions, link};
+use codeslab_testing::{Compiler, Library, archive, package_skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +33,7 @@ impl Workshop {
             .current_dir(&self.directory)
             .output()
             .unwrap_or_else(|error| {
-                panic!("{tool}: {error}; Debian's package build-essential has it")
+                panic!("{tool}: {error}; Debian's package gcc brings it along")
             });
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -46,7 +47,7 @@ impl Workshop {
         self.translate("cc", name, "c", source, flags)
     }
 
-    /// The same for C++.
+    /// The same for C++, where [`has_cpp`].
     pub(crate) fn compile_cpp(&self, name: &str, source: &str, flags: &[&str]) -> Vec<u8> {
         self.translate("g++", name, "cpp", source, flags)
     }
@@ -87,19 +88,33 @@ pub(crate) fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// An archive of the system, found as the compiler finds it.
-pub(crate) fn system_archive(name: &str, package: &str) -> Vec<u8> {
-    let output = Command::new("cc")
-        .arg(format!("-print-file-name={name}"))
-        .output()
-        .expect("cc is installed");
-    let path = String::from_utf8(output.stdout).expect("a path");
-    let path = Path::new(path.trim());
-    assert!(
-        path.is_absolute(),
-        "{name} is not installed; it comes with the package {package}"
-    );
-    read(path)
+/// A real library, built from source by this compiler.
+pub(crate) fn built(library: Library, compiler: &Compiler) -> Vec<u8> {
+    let path = archive(library, compiler).unwrap_or_else(|error| panic!("{library:?}: {error}"));
+    read(&path)
+}
+
+/// zlib as `npm run demo` links it, too.
+pub(crate) fn zlib() -> Vec<u8> {
+    built(Library::Zlib, &Compiler::host())
+}
+
+/// An archive that a package of Debian's adds. Where it is not installed, `test` counts as skipped.
+pub(crate) fn debian_archive(test: &str, name: &str, package: &str) -> Option<Vec<u8>> {
+    let path = codeslab_testing::system_archive(name).unwrap_or_else(|error| panic!("{error}"));
+    if path.is_none() {
+        package_skip(test, name, package);
+    }
+    path.as_deref().map(read)
+}
+
+/// Whether there is a C++ compiler, which the README does not ask for. Without one, `test` counts as skipped.
+pub(crate) fn has_cpp(test: &str) -> bool {
+    let found = Command::new("g++").arg("--version").output().is_ok();
+    if !found {
+        package_skip(test, "g++", "g++");
+    }
+    found
 }
 
 pub(crate) fn memory() -> CodeMemory {

@@ -26,10 +26,19 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Every kind of system: page size and mapping granularity.
+#[cfg(not(miri))]
 const SYSTEMS: [(u64, u64); 4] = [(4096, 4096), (4096, 65536), (16384, 16384), (65536, 65536)];
+/// Miri is slow, and these two take every way through the code.
+#[cfg(miri)]
+const SYSTEMS: [(u64, u64); 2] = [(4096, 4096), (4096, 65536)];
 
 fn open(fake: &Arc<Fake>, options: &Options) -> CodeMemory {
-    CodeMemory::on(Arc::clone(fake) as Arc<dyn Platform>, options).expect("valid options")
+    let mut options = options.clone();
+    // Miri looks at every word of a block's bitmaps whenever a reference to them is made.
+    if cfg!(miri) {
+        options.block_size.get_or_insert(MIB / 4);
+    }
+    CodeMemory::on(Arc::clone(fake) as Arc<dyn Platform>, &options).expect("valid options")
 }
 
 fn writer(writer: Writer) -> Options {

@@ -52,7 +52,7 @@ impl Oracle {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 64 }, ..ProptestConfig::default() })]
 
     #[test]
     fn spans_never_overlap_and_everything_freed_can_be_carved_again(actions in prop::collection::vec(action(), 1..120), granule_log2 in 4_u32..13) {

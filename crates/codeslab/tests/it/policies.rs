@@ -5,9 +5,10 @@
 use crate::filter::{Only, Rule, refuse};
 use crate::support::{
     assert_passed, call, call_all, function, functions, is_child, layout, memories, memory_of,
-    not_tested, run_child,
+    run_child,
 };
 use codeslab::{CodeMemory, Error, Limit, Options, Request, Window, Writer, capabilities};
+use codeslab_testing::skip;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -159,7 +160,7 @@ fn a_process_that_refuses_to_gain_executable_memory_has_the_same_choice() {
     let gain = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
     let probe = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
     if probe < 0 {
-        return not_tested(NAME, "Linux before 6.3 has no such policy");
+        return skip(NAME, "Linux before 6.3 has no such policy");
     }
     let policy = || {
         let refused = unsafe { libc::prctl(libc::PR_SET_MDWE, gain, 0, 0, 0) };
@@ -272,14 +273,14 @@ fn run_with_memfd_noexec(test: &str, scope: &str) -> Option<std::process::Output
          'echo {scope} > /proc/sys/vm/memfd_noexec || exit {CANNOT}; exec \"$@\"' sh \"$@\""
     );
     if !Path::new("/proc/sys/vm/memfd_noexec").exists() {
-        not_tested(test, "Linux before 6.3 has no vm.memfd_noexec");
+        skip(test, "Linux before 6.3 has no vm.memfd_noexec");
         return None;
     }
     let output = run_child(test, &shell, &[("CODESLAB_TEST_NOEXEC", scope)]);
     let is_root = unsafe { libc::geteuid() } == 0;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     if !is_root || output.status.code() == Some(CANNOT) || complaint.contains("unshare failed") {
-        not_tested(test, &format!("no right to set it: {complaint}"));
+        skip(test, &format!("no right to set it: {complaint}"));
         return None;
     }
     Some(output)
@@ -361,7 +362,7 @@ fn folders_for_temporary_files_are_not_used() {
     if !is_child(NAME) {
         let output = run_child(NAME, "exec \"$@\"", &[]);
         if output.status.code() == Some(77) {
-            return not_tested(NAME, "no right to mount file systems");
+            return skip(NAME, "no right to mount file systems");
         }
         return assert_passed(&output);
     }

@@ -1,12 +1,13 @@
 //! Sealed memory on the real system: in a child process, somebody who can make any system call tries to get at code.
 
 use crate::support::{
-    Function, assert_passed, byte_at, call, call_all, functions, is_child, layout, not_tested,
-    return_constant, run_child,
+    Function, assert_passed, byte_at, call, call_all, functions, is_child, layout, return_constant,
+    run_child,
 };
 use codeslab::{
     Address, CodeMemory, Error, Options, Protection, Request, Sealing, Writer, capabilities,
 };
+use codeslab_testing::skip;
 use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt;
 
@@ -27,7 +28,7 @@ fn available(test: &str) -> (Vec<Writer>, bool) {
     let status = capabilities().expect("a supported platform").sealing;
     let missing = [&status.writes_unavailable, &status.mappings_unavailable];
     for reason in missing.into_iter().flatten() {
-        not_tested(test, reason);
+        skip(test, reason);
     }
     let writes = status.writes_unavailable.is_none();
     let writers = [Writer::DualMapping, Writer::FileWrite];

@@ -104,14 +104,6 @@ pub(crate) fn call_all(functions: &[Function], writer: Writer) {
     }
 }
 
-/// Says that something could not be tested here, where the harness does not swallow it.
-pub(crate) fn not_tested(test: &str, reason: &str) {
-    use std::io::Write;
-    let message = format!("\nNOT TESTED: {test}: {}\n", reason.trim());
-    // Not `eprintln`, which is captured while a test passes.
-    let _ = std::io::stderr().write_all(message.as_bytes());
-}
-
 const CHILD: &str = "CODESLAB_TEST_CHILD";
 
 /// Whether this process is the child that [`run_child`] started for `test`.
