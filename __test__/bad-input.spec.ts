@@ -264,9 +264,9 @@ test('a grace that was never given does not end', t => {
   const memory = new CodeMemory({ quarantine: 'trapping' })
   const end = (grace: unknown) =>
     codeOf(() => {
-      memory.endGrace(grace as bigint)
+      memory.endGracePeriod(grace as bigint)
     })
-  const given = memory.grace()
+  const given = memory.beginGracePeriod()
   for (const grace of [undefined, null, 0, '0', {}]) t.is(end(grace), 'ERR_INVALID_ARG_TYPE')
   for (const grace of [-1n, given + 1000n, 2n ** 64n]) t.is(end(grace), 'ERR_OUT_OF_RANGE')
   t.is(end(given), 'nothing')
