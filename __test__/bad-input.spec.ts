@@ -260,7 +260,19 @@ test('a batch of anything but allocations in flight, or of one twice, is refused
   assertUnharmed(t, memory)
 })
 
-test('a grace that was never given does not end', t => {
+test('a grace period that has not begun cannot be ended, and trying begins none', t => {
+  const memory = new CodeMemory({ quarantine: 'trapping' })
+  const period = memory.beginGracePeriod()
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const code = codeOf(() => {
+      memory.endGracePeriod(period + 1n)
+    })
+    t.is(code, 'ERR_OUT_OF_RANGE')
+  }
+  t.is(memory.beginGracePeriod(), period + 1n)
+})
+
+test('what is no number of a grace period ends none', t => {
   const memory = new CodeMemory({ quarantine: 'trapping' })
   const end = (grace: unknown) =>
     codeOf(() => {

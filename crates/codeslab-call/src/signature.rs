@@ -107,6 +107,7 @@ impl Signature {
     ///   values that the code accepts: what it does with them, above all with addresses, is sound.
     /// - It returns, and does not unwind into its caller.
     #[inline]
+    #[must_use]
     pub unsafe fn call(&self, target: *const (), frame: &Frame) -> u64 {
         if self.result.class() == Some(Class::Float) {
             // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that

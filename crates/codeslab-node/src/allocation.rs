@@ -208,6 +208,6 @@ mod tests {
         let words = |protection: f64| [protection, 16.0, 16.0].map(f64::to_bits);
         assert!(layout(&words(2.0), 1).is_ok());
         let error = layout(&words(3.0), 1).unwrap_err();
-        assert_eq!(error.code(), "INVALID_PROTECTION");
+        assert_eq!(error.code(), "INVALID_INDEX");
     }
 }

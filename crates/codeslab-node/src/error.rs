@@ -81,7 +81,7 @@ impl Error {
                 "UNSUPPORTED_PLATFORM"
             }
             Self::Call(_) => "INVALID_SIGNATURE",
-            Self::UnknownProtection { .. } => "INVALID_PROTECTION",
+            Self::UnknownProtection { .. } => "INVALID_INDEX",
             Self::EmptyWindow { .. } => "CONFLICTING_WINDOWS",
             Self::UnknownCodeModel { .. } => "UNSUPPORTED_CODE_MODEL",
             Self::UnknownWriter { .. } => "WRITER_UNAVAILABLE",

@@ -47,6 +47,7 @@ pub struct NativeMemoryOptions {
 
 /// Where constants go.
 #[napi(string_enum = "kebab-case")]
+#[derive(Debug)]
 pub enum NativeConstants {
     Separate,
     WithCode,
@@ -63,6 +64,7 @@ impl From<NativeConstants> for Constants {
 
 /// What becomes of freed memory.
 #[napi(string_enum = "kebab-case")]
+#[derive(Debug)]
 pub enum NativeQuarantine {
     Off,
     Trapping,
