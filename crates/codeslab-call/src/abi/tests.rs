@@ -89,7 +89,7 @@ macro_rules! echoes {
                     let signature = compile($kind, &[$kind]);
                     // SAFETY: `echo` takes and returns that.
                     let result = unsafe {
-                        call_words(&signature, echo as *const (), &[end as i128 as u64])
+                        call_words(&signature, echo as *const (), &[i128::from(end).cast_unsigned() as u64])
                     };
                     assert_eq!(signature.result().value(result), Value::$value(<$as>::from(end)), $kind);
                 }
