@@ -52,7 +52,7 @@ export type {
   CodeModelReach,
   Constants,
   Found,
-  Grace,
+  GracePeriod,
   MemoryLayout,
   MemoryStats,
   Quarantine,

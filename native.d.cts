@@ -31,6 +31,9 @@ export declare function allocate(handle: ExternalObject<MemoryHandle>, contents:
 /** A JavaScript function that calls an address of an allocation, which the caller has checked. */
 export declare function allocationFunction(handle: ExternalObject<CodeHandle>, name: string, address: bigint, types: Array<string>): unknown
 
+/** Begins a grace period for what was freed until now. */
+export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
+
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
 
@@ -40,8 +43,11 @@ export declare function closeMemory(handle: ExternalObject<MemoryHandle>): boole
 /** What a memory was opened with, after defaults, environment and probes. */
 export declare function configuration(handle: ExternalObject<MemoryHandle>): NativeConfiguration
 
-/** Has what was freed before `grace` was taken used again. */
-export declare function endGrace(handle: ExternalObject<MemoryHandle>, grace: bigint): void
+/**
+ * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
+ * number has begun.
+ */
+export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
 /** Publishes an allocation. */
 export declare function finalize(handle: ExternalObject<CodeHandle>): void
@@ -58,9 +64,6 @@ export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUin
 
 /** Frees an allocation or image: no call begins any more, and the memory goes when no call is running. */
 export declare function free(handle: ExternalObject<CodeHandle>): void
-
-/** Names what was freed until now. */
-export declare function grace(handle: ExternalObject<MemoryHandle>): bigint
 
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
@@ -118,6 +121,12 @@ export interface NativeConfiguration {
   sealing?: NativeSealing
 }
 
+/** Where constants go. */
+export declare const enum NativeConstants {
+  Separate = 'separate',
+  WithCode = 'with-code',
+}
+
 /** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */
 export interface NativeInputs {
   names: Array<string>
@@ -139,11 +148,18 @@ export interface NativeMemoryOptions {
   blockSize?: number | undefined
   codeModel?: string | undefined
   writer?: string | undefined
-  constantsWithCode: boolean
-  quarantine: number
+  constants: NativeConstants
+  quarantine: NativeQuarantine
   maxCommitted?: number | undefined
   maxMappings?: number | undefined
   sealed: boolean
+}
+
+/** What becomes of freed memory. */
+export declare const enum NativeQuarantine {
+  Off = 'off',
+  Trapping = 'trapping',
+  Intact = 'intact',
 }
 
 /** What is closed to everybody else for good. */

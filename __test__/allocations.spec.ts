@@ -202,9 +202,9 @@ test('a closed handle refuses everything, and what was made through it stays', t
     () => memory.stats(),
     () => memory.layout(),
     () => memory.find(0n),
-    () => memory.grace(),
+    () => memory.beginGracePeriod(),
     () => {
-      memory.endGrace(0n)
+      memory.endGracePeriod(0n)
     },
     () => memory.finalizeAll([inFlight]),
     () => memory.share(),

@@ -260,13 +260,25 @@ test('a batch of anything but allocations in flight, or of one twice, is refused
   assertUnharmed(t, memory)
 })
 
-test('a grace that was never given does not end', t => {
+test('a grace period that has not begun cannot be ended, and trying begins none', t => {
+  const memory = new CodeMemory({ quarantine: 'trapping' })
+  const period = memory.beginGracePeriod()
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const code = codeOf(() => {
+      memory.endGracePeriod(period + 1n)
+    })
+    t.is(code, 'ERR_OUT_OF_RANGE')
+  }
+  t.is(memory.beginGracePeriod(), period + 1n)
+})
+
+test('what is no number of a grace period ends none', t => {
   const memory = new CodeMemory({ quarantine: 'trapping' })
   const end = (grace: unknown) =>
     codeOf(() => {
-      memory.endGrace(grace as bigint)
+      memory.endGracePeriod(grace as bigint)
     })
-  const given = memory.grace()
+  const given = memory.beginGracePeriod()
   for (const grace of [undefined, null, 0, '0', {}]) t.is(end(grace), 'ERR_INVALID_ARG_TYPE')
   for (const grace of [-1n, given + 1000n, 2n ** 64n]) t.is(end(grace), 'ERR_OUT_OF_RANGE')
   t.is(end(given), 'nothing')

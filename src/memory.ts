@@ -16,7 +16,7 @@ import type {
   CodeModel,
   Constants,
   Found,
-  Grace,
+  GracePeriod,
   MemoryLayout,
   MemoryStats,
   Quarantine,
@@ -136,7 +136,12 @@ export class CodeMemory {
    */
   static open(token: string): CodeMemory {
     checkString(token, 'token')
-    return new CodeMemory(new Opened(native.openSharedMemory(token)) as CodeMemoryOptions)
+    return CodeMemory[construct](native.openSharedMemory(token))
+  }
+
+  /** @internal */
+  static [construct](handle: MemoryHandle): CodeMemory {
+    return Reflect.construct(CodeMemory, [new Opened(handle)]) as CodeMemory
   }
 
   /**
@@ -311,7 +316,7 @@ export class CodeMemory {
    * What an address lies in: whose code a program counter or a return address is in, say.
    *
    * Any address of an allocation or image will do that is neither freed nor given up, in whichever thread it was made; with the
-   * option `quarantine: 'intact'`, of what is freed as well until its grace ends, because somebody may be in it. It takes no lock,
+   * option `quarantine: 'intact'`, of what is freed as well until its grace period ends, because somebody may be in it. It takes no lock,
    * so it waits for nobody. While that very allocation is made or freed, either answer may come.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` or `RangeError` with
@@ -333,8 +338,8 @@ export class CodeMemory {
   }
 
   /**
-   * Names everything that was freed until now. With the option `quarantine`, none of it is used again before
-   * {@link CodeMemory.endGrace}.
+   * Begins a grace period for everything that was freed until now. With the option `quarantine`, none of it is used again before
+   * {@link CodeMemory.endGracePeriod}.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
    * @example
@@ -344,21 +349,22 @@ export class CodeMemory {
    * const memory = new CodeMemory({ quarantine: 'intact' })
    * const allocation = memory.allocate({ text: { protection: 'rx', size: 64 } }).finalize()
    * allocation.free() // No JavaScript calls it any more, but native code may still be in it.
-   * const grace = memory.grace()
+   * const period = memory.beginGracePeriod()
    * memory.stats().quarantinedBytes // 64
    * // … once all native code has been where it is in no such code …
-   * memory.endGrace(grace)
+   * memory.endGracePeriod(period)
    * memory.stats().quarantinedBytes // 0
    * ```
    */
-  grace(): Grace {
-    return native.grace(this.#handle)
+  beginGracePeriod(): GracePeriod {
+    return native.beginGracePeriod(this.#handle)
   }
 
   /**
-   * Says that nobody uses any more what was freed before `grace` was taken, or before an earlier one. Its space is used again.
+   * Ends a grace period, and all that began before it: every thread that may have been in what was freed by then has left it
+   * since. Its space is used again.
    *
-   * @param grace - What {@link CodeMemory.grace} gave, in any thread that has this memory open.
+   * @param period - What {@link CodeMemory.beginGracePeriod} gave, in any thread that has this memory open.
    * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` for what is no bigint,
    * `RangeError` with `ERR_OUT_OF_RANGE` for one that this memory has not given yet.
    * @example
@@ -366,14 +372,12 @@ export class CodeMemory {
    * import { CodeMemory } from 'codeslab'
    *
    * const memory = new CodeMemory({ quarantine: 'trapping' })
-   * memory.endGrace(memory.grace())
+   * memory.endGracePeriod(memory.beginGracePeriod())
    * ```
    */
-  endGrace(grace: Grace): void {
-    if (typeof (grace as unknown) !== 'bigint') throw invalidType('grace', 'a bigint', grace)
-    // The next one is beyond all that were given.
-    if (grace < 0n || grace >= native.grace(this.#handle)) throw outOfRange('grace', 'what grace() gave', grace)
-    native.endGrace(this.#handle, grace)
+  endGracePeriod(period: GracePeriod): void {
+    if (typeof (period as unknown) !== 'bigint') throw invalidType('period', 'a bigint', period)
+    if (!native.endGracePeriod(this.#handle, period)) throw outOfRange('period', 'what beginGracePeriod() gave', period)
   }
 
   /**

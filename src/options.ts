@@ -64,19 +64,17 @@ const optionNames = names<CodeMemoryOptions>({
   sealed: true,
 })
 
-/** Whether constants go with the code. */
-const placements = new Map<unknown, boolean>([
-  [undefined, false],
-  ['separate', false],
-  ['with-code', true],
+const placements = new Map<unknown, Constants>([
+  [undefined, 'separate'],
+  ['separate', 'separate'],
+  ['with-code', 'with-code'],
 ])
 
-/** As `memory.rs` numbers them. */
-const quarantines = new Map<unknown, number>([
-  [undefined, 0],
-  ['off', 0],
-  ['trapping', 1],
-  ['intact', 2],
+const quarantines = new Map<unknown, Quarantine>([
+  [undefined, 'off'],
+  ['off', 'off'],
+  ['trapping', 'trapping'],
+  ['intact', 'intact'],
 ])
 
 /**
@@ -94,8 +92,8 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     blockSize: toBlockSize(blockSize),
     codeModel,
     writer: writer === 'auto' ? undefined : writer,
-    constantsWithCode: choose(constants, 'constants', placements),
-    quarantine: choose(quarantine, 'quarantine', quarantines),
+    constants: choose(constants, 'constants', placements) as NativeMemoryOptions['constants'],
+    quarantine: choose(quarantine, 'quarantine', quarantines) as NativeMemoryOptions['quarantine'],
     maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
     maxMappings: toLimit(maxMappings, 'maxMappings'),
     sealed,

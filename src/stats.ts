@@ -64,7 +64,7 @@ export type Constants = 'separate' | 'with-code'
  * code, or runs in threads of its own.
  *
  * - `'off'`: it may be used again at once.
- * - `'trapping'`: code traps at once, and its place is not used again before {@link CodeMemory.endGrace}: who still calls it does
+ * - `'trapping'`: code traps at once, and its place is not used again before {@link CodeMemory.endGracePeriod}: who still calls it does
  *   not end up in other code.
  * - `'intact'`: it stays as it is until then: threads may still be in it.
  *
@@ -103,20 +103,20 @@ export interface Sealing {
 }
 
 /**
- * A moment in the life of a memory: what {@link CodeMemory.grace} gives. It is a number, so it can be sent to another thread,
+ * A moment in the life of a memory: what {@link CodeMemory.beginGracePeriod} gives. It is a number, so it can be sent to another thread,
  * and a later one is greater.
  *
  * @example
  * ```ts
- * import { CodeMemory, type Grace } from 'codeslab'
+ * import { CodeMemory, type GracePeriod } from 'codeslab'
  *
  * const memory = new CodeMemory({ quarantine: 'trapping' })
- * const grace: Grace = memory.grace()
+ * const period: GracePeriod = memory.beginGracePeriod()
  * ```
  *
  * @category Memory
  */
-export type Grace = bigint
+export type GracePeriod = bigint
 
 /**
  * What an address lies in: all sections of one allocation or image that have one protection.
@@ -164,7 +164,7 @@ export interface MemoryStats {
   readonly committedBytes: number
   /** Bytes of it that in-flight and published allocations occupy, alignment included. */
   readonly usedBytes: number
-  /** Bytes that are freed and wait for the end of their grace: see {@link CodeMemory.endGrace}. */
+  /** Bytes that are freed and wait for the end of their grace period: see {@link CodeMemory.endGracePeriod}. */
   readonly quarantinedBytes: number
   /** Mappings that the system keeps for this memory, writable views included. */
   readonly mappings: number

@@ -8,4 +8,4 @@ memory
   .allocate({ text: { protection: 'rx', size: 1024 } })
   .finalize()
   .free()
-parentPort?.postMessage({ quarantinedBytes: memory.stats().quarantinedBytes, grace: memory.grace() })
+parentPort?.postMessage({ quarantinedBytes: memory.stats().quarantinedBytes, grace: memory.beginGracePeriod() })

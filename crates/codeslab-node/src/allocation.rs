@@ -31,7 +31,7 @@ pub fn allocate(
     // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
     let words = unsafe { words.as_mut() };
     let (layout, sections) = layout(words, contents.len()).or_throw(env)?;
-    let windows = self::windows(windows);
+    let windows = self::windows(windows).or_throw(env)?;
     let request = Request::new(&layout).within(&windows);
     let mut allocation = opened.memory.allocate(&request).or_throw(env)?;
     for (section, bytes) in sections.iter().zip(&contents) {
@@ -57,17 +57,22 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
         .take(count)
         .map(|request| {
             let [protection, size, align] = request.map(|word| f64::from_bits(word) as u64);
-            let protection = Protection::ALL[protection as usize % Protection::ALL.len()];
-            layout.add(protection, size, align)
+            let known = Protection::ALL.get(protection as usize);
+            let known = known.ok_or(Error::UnknownProtection { number: protection })?;
+            Ok::<_, Error>(layout.add(*known, size, align)?)
         })
         .collect::<Result<_, _>>()?;
     Ok((layout, sections))
 }
 
-fn windows(ends: &[u64]) -> Vec<Window> {
+/// Windows from their ends. One that holds no address is refused: leaving it out would let the request lie anywhere.
+fn windows(ends: &[u64]) -> Result<Vec<Window>> {
     let (pairs, _) = ends.as_chunks::<2>();
-    let window = |&[first, last]: &[u64; 2]| Window::new(Address::new(first), Address::new(last));
-    pairs.iter().filter_map(window).collect()
+    let window = |&[first, last]: &[u64; 2]| {
+        Window::new(Address::new(first), Address::new(last))
+            .ok_or(Error::EmptyWindow { first, last })
+    };
+    pairs.iter().map(window).collect()
 }
 
 /// Copies bytes into a section.
@@ -185,4 +190,24 @@ pub fn find(
         .zip(answer)
         .for_each(|(word, fact)| *word = fact);
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_without_addresses_is_refused_and_does_not_widen_a_request() {
+        let error = windows(&[0, 1 << 20, 2, 1]).unwrap_err();
+        assert_eq!(error.code(), "CONFLICTING_WINDOWS");
+        assert_eq!(windows(&[1, 1]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_protection_that_there_is_not_is_refused_and_not_taken_for_another() {
+        let words = |protection: f64| [protection, 16.0, 16.0].map(f64::to_bits);
+        assert!(layout(&words(2.0), 1).is_ok());
+        let error = layout(&words(3.0), 1).unwrap_err();
+        assert_eq!(error.code(), "INVALID_INDEX");
+    }
 }

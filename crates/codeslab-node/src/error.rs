@@ -1,9 +1,16 @@
-//! Why something was refused, whoever refused it: the memory manager, the linker, or this module.
+//! Why something was refused: by the memory manager, the linker, the caller of code, or this module.
+//!
+//! Each crate below has an error of its own; here they become one, with a code for programs, a message for people and facts
+//! by field. `throw` makes JavaScript errors of them. What this module itself refuses is about handles and tokens, which
+//! only it knows.
 
 use codeslab::Fact;
 
 /// The result of everything that can fail here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The numbers and names of an error, by field.
+pub(crate) type Facts = Vec<(&'static str, Fact)>;
 
 /// What becomes a `CodeslabError` in JavaScript.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +21,9 @@ pub(crate) enum Error {
     /// The linker refused.
     #[error(transparent)]
     Link(#[from] codeslab_link::Error),
+    /// The signature of a function cannot be called.
+    #[error(transparent)]
+    Call(#[from] codeslab_call::Error),
     /// A handle to a memory that was disposed of.
     #[error("this handle to the code memory is closed")]
     Closed,
@@ -38,21 +48,12 @@ pub(crate) enum Error {
         symbol: String,
         protection: &'static str,
     },
-    /// A type that does not exist, or `void` as an argument.
-    #[error(
-        "{} is of unknown type {name:?}; the types are those of node:ffi, such as int32, uint64, double, pointer",
-        position(*argument)
-    )]
-    UnknownType {
-        name: String,
-        argument: Option<usize>,
-    },
-    /// More arguments than a call can pass.
-    #[error(
-        "argument {} does not fit: beyond the registers a call passes at most {limit} words on the stack",
-        argument + 1
-    )]
-    TooManyArguments { argument: usize, limit: u8 },
+    /// A number that stands for no protection.
+    #[error("there is no protection {number}")]
+    UnknownProtection { number: u64 },
+    /// A window whose end lies before its start.
+    #[error("a window ends at {last:#x}, before it begins at {first:#x}")]
+    EmptyWindow { first: u64, last: u64 },
     /// A code model that no architecture has.
     #[error("there is no code model {name:?}; choose tiny, small, medium or large")]
     UnknownCodeModel { name: String },
@@ -64,14 +65,6 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A type that does not exist: of the result, or of the argument of that index.
-    pub(crate) fn unknown_type(name: &str, argument: Option<usize>) -> Self {
-        Self::UnknownType {
-            name: name.to_owned(),
-            argument,
-        }
-    }
-
     /// A name for programs, such as `OUT_OF_REACH`.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
@@ -84,7 +77,12 @@ impl Error {
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
             Self::NotExecutable { .. } => "NOT_EXECUTABLE",
-            Self::UnknownType { .. } | Self::TooManyArguments { .. } => "INVALID_SIGNATURE",
+            Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
+                "UNSUPPORTED_PLATFORM"
+            }
+            Self::Call(_) => "INVALID_SIGNATURE",
+            Self::UnknownProtection { .. } => "INVALID_INDEX",
+            Self::EmptyWindow { .. } => "CONFLICTING_WINDOWS",
             Self::UnknownCodeModel { .. } => "UNSUPPORTED_CODE_MODEL",
             Self::UnknownWriter { .. } => "WRITER_UNAVAILABLE",
         }
@@ -101,7 +99,7 @@ impl Error {
     }
 
     /// The error's numbers and names, by field.
-    pub(crate) fn facts(&self) -> Vec<(&'static str, Fact)> {
+    pub(crate) fn facts(&self) -> Facts {
         match self {
             Self::Memory(error) => error.facts(),
             Self::Link(error) => error.facts(),
@@ -111,26 +109,38 @@ impl Error {
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]
             }
-            Self::UnknownType { name, argument } => {
-                let mut facts = vec![text("type", name)];
-                facts.extend(argument.map(|index| number("argument", index as u64)));
-                facts
+            Self::Call(error) => call_facts(error),
+            Self::UnknownProtection { number: value } => vec![number("protection", *value)],
+            Self::EmptyWindow { first, last } => {
+                vec![number("first", *first), number("last", *last)]
             }
-            Self::TooManyArguments { argument, limit } => vec![
-                number("argument", *argument as u64),
-                number("limit", u64::from(*limit)),
-            ],
             Self::UnknownCodeModel { name } => vec![text("codeModel", name)],
             Self::UnknownWriter { name } => vec![text("writer", name)],
         }
     }
 }
 
-fn position(argument: Option<usize>) -> String {
-    argument.map_or_else(
-        || "the result".to_owned(),
-        |index| format!("argument {}", index + 1),
-    )
+fn call_facts(error: &codeslab_call::Error) -> Facts {
+    use codeslab_call::Error::{TooManyArguments, UnknownType, UnsupportedConvention};
+    match error {
+        UnknownType { name, argument } => {
+            let mut facts = vec![text("type", name)];
+            facts.extend(argument.map(|index| number("argument", index as u64)));
+            facts
+        }
+        TooManyArguments { argument, limit } => vec![
+            number("argument", *argument as u64),
+            number("limit", u64::from(*limit)),
+        ],
+        UnsupportedConvention {
+            architecture,
+            operating_system,
+        } => vec![
+            text("architecture", architecture),
+            text("operatingSystem", operating_system),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn number(name: &'static str, value: u64) -> (&'static str, Fact) {

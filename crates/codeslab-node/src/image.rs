@@ -1,7 +1,7 @@
 //! Linking, and what it yields.
 
-use crate::call::{self, Signature};
 use crate::error::{Error, Result};
+use crate::function;
 use crate::graph;
 use crate::handle::CodeHandle;
 use crate::memory::{MemoryHandle, count};
@@ -10,6 +10,7 @@ use crate::published::{Content, Published};
 use crate::registry::{self, Shared, Token};
 use crate::throw::OrThrow;
 use codeslab::{Address, Protection};
+use codeslab_call::Signature;
 use codeslab_link::{Graph, ImageSymbol, Input, LinkOptions};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, External, Uint8ArraySlice, Unknown};
@@ -184,8 +185,13 @@ fn function(
     target: Address,
     types: &[String],
 ) -> napi::Result<Unknown<'static>> {
-    let signature = Signature::compile(types).or_throw(env)?;
-    call::create(Scope::of(&env), name, target, signature, Arc::clone(code))
+    let (result, arguments) = types
+        .split_first()
+        .map_or(("", &[][..]), |(result, arguments)| {
+            (result.as_str(), arguments)
+        });
+    let signature = Signature::compile(result, arguments).or_throw(env)?;
+    function::create(Scope::of(&env), name, target, signature, Arc::clone(code))
         .map(|function| function.into_unknown(&env))
         .ok_or_else(|| napi::Error::from_reason("Node could not create a function"))
 }

@@ -2,8 +2,8 @@
 //!
 //! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `error` and `throw` (what
 //! JavaScript sees when something is refused) · `registry`, `published` and `handle` (who holds what, across threads) ·
-//! `memory`, `allocation`, `graph`, `image` (one function each for what `index.ts` needs) · `call` (calling
-//! native code). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
+//! `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `memory`, `allocation`,
+//! `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 
 // `#[napi]` wants `pub`, and nothing can reach into a cdylib.
@@ -16,8 +16,9 @@
 #![allow(clippy::cast_sign_loss)]
 
 mod allocation;
-mod call;
+mod argument;
 mod error;
+mod function;
 mod graph;
 mod handle;
 mod image;

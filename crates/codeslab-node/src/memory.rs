@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::registry::{self, Opened, Shared, Token};
 use crate::throw::OrThrow;
 use codeslab::{
-    CodeMemory, CodeModel, Constants, Grace, Options, Quarantine, Reach, Sealing, SealingStatus,
-    Writer,
+    CodeMemory, CodeModel, Constants, GracePeriod, Options, Quarantine, Reach, Sealing,
+    SealingStatus, Writer,
 };
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, External};
@@ -36,8 +36,8 @@ pub struct NativeMemoryOptions {
     pub code_model: Option<String>,
     #[napi(ts_type = "string | undefined")]
     pub writer: Option<String>,
-    pub constants_with_code: bool,
-    pub quarantine: u32,
+    pub constants: NativeConstants,
+    pub quarantine: NativeQuarantine,
     #[napi(ts_type = "number | undefined")]
     pub max_committed: Option<f64>,
     #[napi(ts_type = "number | undefined")]
@@ -45,8 +45,41 @@ pub struct NativeMemoryOptions {
     pub sealed: bool,
 }
 
-/// In the order in which TypeScript numbers them.
-const QUARANTINES: [Quarantine; 3] = [Quarantine::Off, Quarantine::Trapping, Quarantine::Intact];
+/// Where constants go.
+#[napi(string_enum = "kebab-case")]
+#[derive(Debug)]
+pub enum NativeConstants {
+    Separate,
+    WithCode,
+}
+
+impl From<NativeConstants> for Constants {
+    fn from(constants: NativeConstants) -> Self {
+        match constants {
+            NativeConstants::Separate => Self::Separate,
+            NativeConstants::WithCode => Self::WithCode,
+        }
+    }
+}
+
+/// What becomes of freed memory.
+#[napi(string_enum = "kebab-case")]
+#[derive(Debug)]
+pub enum NativeQuarantine {
+    Off,
+    Trapping,
+    Intact,
+}
+
+impl From<NativeQuarantine> for Quarantine {
+    fn from(quarantine: NativeQuarantine) -> Self {
+        match quarantine {
+            NativeQuarantine::Off => Self::Off,
+            NativeQuarantine::Trapping => Self::Trapping,
+            NativeQuarantine::Intact => Self::Intact,
+        }
+    }
+}
 
 impl NativeMemoryOptions {
     fn resolve(self) -> Result<Options> {
@@ -57,12 +90,8 @@ impl NativeMemoryOptions {
                 .code_model
                 .map_or(Ok(CodeModel::default()), code_model_named)?,
             writer: self.writer.map(writer_named).transpose()?,
-            constants: if self.constants_with_code {
-                Constants::WithCode
-            } else {
-                Constants::Separate
-            },
-            quarantine: QUARANTINES[self.quarantine as usize % QUARANTINES.len()],
+            constants: self.constants.into(),
+            quarantine: self.quarantine.into(),
             max_committed: self.max_committed.map(bytes),
             max_mappings: self.max_mappings.map(bytes),
             sealed: self.sealed,
@@ -196,21 +225,29 @@ pub fn trim(env: Env, handle: &External<MemoryHandle>) -> napi::Result<()> {
     Ok(())
 }
 
-/// Names what was freed until now.
+/// Begins a grace period for what was freed until now.
 #[napi]
-pub fn grace(env: Env, handle: &External<MemoryHandle>) -> napi::Result<BigInt> {
-    let grace = handle.open().or_throw(env)?.memory.grace();
-    Ok(grace.value().into())
+pub fn begin_grace_period(env: Env, handle: &External<MemoryHandle>) -> napi::Result<BigInt> {
+    let period = handle.open().or_throw(env)?.memory.begin_grace_period();
+    Ok(period.value().into())
 }
 
-/// Has what was freed before `grace` was taken used again.
+/// Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
+/// number has begun.
 #[napi]
-pub fn end_grace(env: Env, handle: &External<MemoryHandle>, grace: BigInt) -> napi::Result<()> {
+pub fn end_grace_period(
+    env: Env,
+    handle: &External<MemoryHandle>,
+    period: BigInt,
+) -> napi::Result<bool> {
     let opened = handle.open().or_throw(env)?;
-    opened
-        .memory
-        .end_grace(Grace::from_value(grace.get_u64().1));
-    Ok(())
+    let (negative, value, lossless) = period.get_u64();
+    let period = GracePeriod::from_value(value);
+    let has_begun = !negative && lossless && opened.memory.has_begun(period);
+    if has_begun {
+        opened.memory.end_grace_period(period);
+    }
+    Ok(has_begun)
 }
 
 /// What a memory holds.

@@ -117,7 +117,8 @@ impl<'a> Scope<'a> {
         call: &mut CallInfo<'a, CAPACITY>,
     ) -> Option<()> {
         call.count = CAPACITY;
-        // SAFETY: the caller vouches for `info`; Node writes at most `count` handles, which `Value` is, to `values`.
+        // SAFETY: the environment is live by its invariant and `info` is of the running callback, by the obligation. Node
+        // writes at most `count` handles to `values`, which has room for `CAPACITY` and whose `Value` is a handle.
         let status = unsafe {
             sys::napi_get_cb_info(
                 self.env,
@@ -234,7 +235,7 @@ impl<'a> Scope<'a> {
             )
         };
         let mut bytes = vec![0_u8; ok(status, length)? + 1];
-        // SAFETY: as above; Node writes at most `bytes.len()` bytes, the NUL included.
+        // SAFETY: environment and handle are live by their invariants; Node writes at most `bytes.len()` bytes, the NUL included.
         let status = unsafe {
             sys::napi_get_value_string_utf8(
                 self.env,
@@ -341,7 +342,8 @@ impl<'a> Scope<'a> {
     ) -> Option<Value<'a>> {
         let mut raw = ptr::null_mut();
         let data = Box::into_raw(data);
-        // SAFETY: the environment is live by its invariant; `name` is `name.len()` bytes; the caller vouches for `callback`.
+        // SAFETY: the environment is live by its invariant; `name` is `name.len()` bytes; `callback` treats `data` as a `&T`, by
+        // the obligation, which it is until the finalizer below drops it.
         let status = unsafe {
             sys::napi_create_function(
                 self.env,
@@ -393,9 +395,9 @@ impl<'a> Scope<'a> {
 /// A finalizer that drops what a `Box<T>` held.
 ///
 /// # Safety
-/// `data` comes from `Box::<T>::into_raw`, and nobody else owns it.
+/// `data` comes from `Box::<T>::into_raw`, and nothing else owns it.
 unsafe extern "C" fn drop_box<T>(_env: napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: the caller vouches for `data`.
+    // SAFETY: `data` comes from `Box::<T>::into_raw` and nothing else owns it, by the obligation.
     drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 

@@ -1,15 +1,17 @@
-//! Functions that JavaScript can call.
+//! JavaScript functions that call published code.
+//!
+//! Each is a function of Node-API with a [`Function`] as its data: the address, the signature, and the code that it keeps
+//! from being collected. A call reads its arguments into a frame, enters the code so that freeing waits for it, and has
+//! `codeslab-call` do the rest. `image` makes them. A native class or a napi-rs function would cost several times a call.
 #![allow(unsafe_code)] // It calls native code.
 
-use super::abi::{self, Words};
-use super::argument::{self, Reject, Strings};
-use super::kind::{Class, Kind};
-use super::signature::{MAXIMUM_ARGUMENTS, Signature};
+use crate::argument::{self, Strings};
 use crate::error::Error;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
 use crate::published::Published;
 use crate::throw;
 use codeslab::Address;
+use codeslab_call::{Frame, Kind, MAXIMUM_ARGUMENTS, Reject, Signature};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +45,7 @@ pub(crate) fn create(
     signature: Signature,
     code: Arc<Published>,
 ) -> Option<Value<'_>> {
-    let callback = callback_for(signature.parameters.len());
+    let callback = callback_for(signature.parameters().len());
     let pointer = scope.make_u64(target.value())?;
     let function = Box::new(Function {
         name: name.clone(),
@@ -78,11 +80,12 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
 ) -> napi_value {
     let run = || {
         let mut call = CallInfo::<CAPACITY>::unread();
-        // SAFETY: Node calls callbacks in their environment, which is current until they return.
+        // SAFETY: `env` is what Node passed to the running callback: the current environment until the callback returns.
         let scope = unsafe { Scope::new(env) };
-        // SAFETY: the caller vouches for `info`.
+        // SAFETY: `info` is what Node passed to the running callback, by the first obligation.
         unsafe { scope.read_call(info, &mut call) }?;
-        // SAFETY: the data is a `Function`, which lives as long as the JavaScript function that is being called.
+        // SAFETY: the data is a `Function`, by the second obligation, and its finalizer drops it when the JavaScript function
+        // has been collected, which cannot be while that function is being called.
         let function = unsafe { &*call.data.cast::<Function>() };
         match function.call(scope, &call) {
             Ok(value) => value,
@@ -104,36 +107,32 @@ impl Function {
         scope: Scope<'a>,
         info: &CallInfo<'a, CAPACITY>,
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let parameters = &self.signature.parameters;
+        let parameters = self.signature.parameters();
         let values = info
             .exactly(parameters.len())
             .ok_or(Refusal::Count(info.count))?;
-        let mut words: Words = [0; _];
+        let mut frame = Frame::new();
         let mut strings = Strings::new();
         for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
-            words[usize::from(parameter.word)] =
-                argument::read(scope, *value, parameter.kind, &mut strings)
-                    .map_err(|reject| Refusal::Argument(index, reject))?;
+            let word = argument::read(scope, *value, parameter.kind(), &mut strings)
+                .map_err(|reject| Refusal::Argument(index, reject))?;
+            frame.put(*parameter, word);
         }
         let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let word = self.invoke(&words);
+        let word = self.invoke(&frame);
         drop(running);
-        Ok(argument::write(scope, word, self.signature.result))
+        Ok(argument::write(scope, self.signature.result().value(word)))
     }
 
-    /// Calls the code, which must be kept from being freed meanwhile.
+    /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
     #[inline]
-    fn invoke(&self, words: &Words) -> u64 {
+    fn invoke(&self, frame: &Frame) -> u64 {
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
-        let stack = self.signature.stack_words;
-        if self.signature.result.class() == Some(Class::Float) {
-            // SAFETY: the target is published code, the words were placed by its signature, and what the embedder declared
-            // and what the code does are the embedder's word: that is the contract of every foreign function interface.
-            unsafe { abi::call_float(target, words, stack) }.to_bits()
-        } else {
-            // SAFETY: as above.
-            unsafe { abi::call_integer(target, words, stack) }
-        }
+        // SAFETY: `target` lies in published code, which `call` has entered and which therefore stays until this returns.
+        // The frame was filled by the parameters of this very signature, with words that fit their types; strings and
+        // buffers behind addresses live until the call has returned. That the code is what the signature says, that it is
+        // sound with these values, and that it returns, is what the embedder says by declaring it.
+        unsafe { self.signature.call(target, frame) }
     }
 
     #[cold]
@@ -141,7 +140,7 @@ impl Function {
         match refusal {
             Refusal::Freed => throw::throw(scope, &Error::Freed(self.code.noun())),
             Refusal::Count(count) => {
-                let expected = self.signature.parameters.len();
+                let expected = self.signature.parameters().len();
                 let plural = if expected == 1 { "" } else { "s" };
                 let message = format!(
                     "{} takes {expected} argument{plural}, not {count}",
@@ -156,9 +155,9 @@ impl Function {
     fn throw_rejected(&self, scope: Scope<'_>, index: usize, reject: Reject) {
         let kind = self
             .signature
-            .parameters
+            .parameters()
             .get(index)
-            .map_or(Kind::Void, |parameter| parameter.kind);
+            .map_or(Kind::Void, |parameter| parameter.kind());
         let message = text(format!(
             "argument {} of {} must be {}",
             index + 1,

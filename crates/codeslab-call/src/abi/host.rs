@@ -1,0 +1,59 @@
+//! The host's convention where none is known: signatures are refused by name, so there is nothing to call.
+//!
+//! A value of [`Host`] would be the placement of some arguments, and there is none: that no call happens is a matter of
+//! types. Windows on x86-64 passes its first four arguments in rcx, rdx, r8, r9 or xmm0 to xmm3 *by position*; Apple packs
+//! small stack arguments and passes variadic ones on the stack. Each becomes a file beside this one.
+#![allow(unsafe_code)] // The methods are as unsafe as where there is a convention.
+
+use super::Convention;
+use crate::error::{Error, Result};
+use crate::kind::Class;
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Host {}
+
+impl Convention for Host {
+    type Words = [u64; 0];
+
+    const ZEROS: Self::Words = [];
+
+    const STACK_WORDS: u8 = 0;
+
+    fn begin() -> Result<Self> {
+        Err(Error::UnsupportedConvention {
+            architecture: std::env::consts::ARCH,
+            operating_system: std::env::consts::OS,
+        })
+    }
+
+    fn place(&mut self, _class: Class) -> Option<u8> {
+        match *self {}
+    }
+
+    unsafe fn call_integer(&self, _target: *const (), _words: &Self::Words) -> u64 {
+        match *self {}
+    }
+
+    unsafe fn call_float(&self, _target: *const (), _words: &Self::Words) -> u64 {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_known_convention_is_refused_by_name() {
+        let refusal = Host::begin().unwrap_err();
+        let Error::UnsupportedConvention { architecture, .. } = &refusal else {
+            panic!("{refusal}");
+        };
+        assert_eq!(*architecture, std::env::consts::ARCH);
+        assert!(
+            refusal.to_string().contains(std::env::consts::OS),
+            "{refusal}"
+        );
+    }
+}

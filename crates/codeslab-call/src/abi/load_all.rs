@@ -1,0 +1,96 @@
+//! Calls that load every argument register, for conventions with separate registers for integers and for floats.
+//!
+//! Targets are called as if they were variadic, because such a call puts its arguments into the same places as any other and
+//! does besides what a variadic callee relies on, so that `printf` can be called like anything else. (That is true of the
+//! conventions in this folder that use it, each of which says so.) The compiler makes the call: there is no assembly here.
+#![allow(unused_macros, unused_imports)] // Where no convention is known, nothing is called.
+
+/// The floating-point registers that pass arguments, in every convention that uses this file.
+#[allow(dead_code, reason = "where no convention is known, nothing is called")]
+pub(super) const FLOAT_REGISTERS: u8 = 8;
+
+/// The most words that a call passes on the stack. More would be a longer macro invocation, no more.
+#[allow(dead_code, reason = "where no convention is known, nothing is called")]
+pub(super) const STACK_WORDS: u8 = 16;
+
+/// Defines `Host`, given the number of integer registers and the words that they are loaded from.
+macro_rules! convention {
+    ($integers:literal integer registers: $($integer:literal)*) => {
+        use super::Convention;
+        use super::load_all::{FLOAT_REGISTERS, STACK_WORDS, call_by_stack_words};
+        use crate::error::Result;
+        use crate::kind::Class;
+        use crate::registers::Registers;
+
+        const FIRST_FLOAT: usize = $integers;
+        const FIRST_STACK: usize = FIRST_FLOAT + FLOAT_REGISTERS as usize;
+
+        /// The convention of this file.
+        pub(crate) type Host = Registers<$integers, FLOAT_REGISTERS, STACK_WORDS>;
+
+        impl Convention for Host {
+            type Words = [u64; FIRST_STACK + STACK_WORDS as usize];
+
+            const ZEROS: Self::Words = [0; _];
+
+            const STACK_WORDS: u8 = STACK_WORDS;
+
+            fn begin() -> Result<Self> {
+                Ok(Self::default())
+            }
+
+            fn place(&mut self, class: Class) -> Option<u8> {
+                self.next(class)
+            }
+
+            #[inline]
+            unsafe fn call_integer(&self, target: *const (), words: &Self::Words) -> u64 {
+                call_by_stack_words!(target, words, self.on_stack(), u64, [$($integer)*])
+            }
+
+            #[inline]
+            unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64 {
+                let result: f64 =
+                    call_by_stack_words!(target, words, self.on_stack(), f64, [$($integer)*]);
+                result.to_bits()
+            }
+        }
+    };
+}
+
+/// Calls with the fewest stack words that suffice. Passing more is harmless; loading none is what makes common calls quick.
+macro_rules! call_by_stack_words {
+    ($target:ident, $words:ident, $stack:expr, $result:ty, $integers:tt) => {{
+        use super::load_all::call;
+        match $stack {
+            0 => call!($target, $words, $result, $integers, []),
+            1..=2 => call!($target, $words, $result, $integers, [0 1]),
+            3..=4 => call!($target, $words, $result, $integers, [0 1 2 3]),
+            5..=8 => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7]),
+            _ => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]),
+        }
+    }};
+}
+
+macro_rules! call {
+    ($target:ident, $words:ident, $result:ty, [$($integer:literal)*], [$($stack:literal)*]) => {{
+        // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
+        // the entry of code, so it is not null.
+        let function = unsafe {
+            std::mem::transmute::<*const (), unsafe extern "C" fn(u64, ...) -> $result>($target)
+        };
+        let float = |index: usize| f64::from_bits($words[FIRST_FLOAT + index]);
+        // SAFETY: `target` is the entry of code that follows the host's C convention and may be executed now. It finds its
+        // arguments because every register of the convention is loaded from its word, and as many stack words as
+        // `self` has placed at least; it ignores the others. What it does with them is sound, and it does not unwind.
+        unsafe {
+            function(
+                $($words[$integer],)*
+                float(0), float(1), float(2), float(3), float(4), float(5), float(6), float(7),
+                $($words[FIRST_STACK + $stack],)*
+            )
+        }
+    }};
+}
+
+pub(super) use {call, call_by_stack_words, convention};

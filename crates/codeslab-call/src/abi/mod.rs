@@ -1,0 +1,72 @@
+//! Calling conventions, one file each, and the choice of the one that the host's C compiler uses.
+//!
+//! A convention is a type that implements [`Convention`]: it gives each argument a word and calls a function with those
+//! words. A new one is a file with a type named `Host` and one line on `mod host` below; nothing outside of this folder
+//! knows which convention is in use or asks for the target. Where no line applies, `host.rs` itself is compiled, which
+//! refuses every signature with a typed error.
+#![allow(unsafe_code)] // It says what calling at an address asks for.
+
+use crate::error::Result;
+use crate::kind::Class;
+use std::fmt;
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("an argument is a word of 64 bits");
+
+#[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "sysv_x86_64.rs")]
+#[cfg_attr(
+    all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
+    path = "aapcs64.rs"
+)]
+mod host;
+mod load_all;
+
+#[cfg(test)]
+mod tests;
+
+// `mod host` is another file on every machine that the tests run on; this keeps the refusal compiled and tested there.
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "host.rs"]
+mod no_convention;
+
+pub(crate) use host::Host;
+
+/// The words of arguments as one convention places them, and the call that loads them. A value is the placement of the
+/// arguments of one signature.
+pub(crate) trait Convention: Sized + Clone + fmt::Debug {
+    /// Everything that a call can pass, in registers and on the stack: an array of `u64`.
+    type Words: Copy + fmt::Debug + AsMut<[u64]>;
+
+    /// All of them zero.
+    const ZEROS: Self::Words;
+
+    /// The most words that a call passes on the stack.
+    const STACK_WORDS: u8;
+
+    /// Before the first argument.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnsupportedConvention`] if functions cannot be called on this machine.
+    fn begin() -> Result<Self>;
+
+    /// The index in [`Convention::Words`] of the next argument; `None` when there is no place left for its class.
+    fn place(&mut self, class: Class) -> Option<u8>;
+
+    /// Calls `target` and returns the word that it leaves where integers and pointers are returned.
+    ///
+    /// # Safety
+    /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
+    /// - The code takes at most the arguments that `self` has placed, of the same classes and in the same order, and `words`
+    ///   holds them where `self` has placed them.
+    /// - Given these arguments, what the code does is sound, and it returns without unwinding.
+    unsafe fn call_integer(&self, target: *const (), words: &Self::Words) -> u64;
+
+    /// Calls `target` and returns the bits that it leaves where floats are returned.
+    ///
+    /// # Safety
+    /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
+    /// - The code takes at most the arguments that `self` has placed, of the same classes and in the same order, and `words`
+    ///   holds them where `self` has placed them.
+    /// - Given these arguments, what the code does is sound, and it returns without unwinding.
+    unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64;
+}

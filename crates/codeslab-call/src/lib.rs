@@ -1,0 +1,25 @@
+//! Calls machine code at an address, with a signature that is known at run time only.
+//!
+//! No code is generated and no libffi is involved. Where a convention has registers of their own for integers and for
+//! floats, a caller can load *all* argument registers and pass a few words on the stack, whatever the callee takes: the
+//! callee reads those that it knows of, and the caller cleans the stack up. One call instruction for each number of stack
+//! words therefore serves every signature. Results come back as one word.
+//!
+//! The crate knows no code memory and no JavaScript: a binding turns its values into words with [`Kind`], places them in a
+//! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
+//! value, vectors, `long double` and callbacks are not passed.
+//!
+//! In order, each file using only those before it: `error`, `kind`, `registers`, `abi` (one file for each calling
+//! convention), `signature`, `running`.
+
+mod abi;
+mod error;
+mod kind;
+mod registers;
+mod running;
+mod signature;
+
+pub use error::{Error, Result};
+pub use kind::{Class, Kind, Reject, Value};
+pub use running::{Callable, Running};
+pub use signature::{Frame, MAXIMUM_ARGUMENTS, Parameter, Signature};

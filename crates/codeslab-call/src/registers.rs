@@ -1,0 +1,64 @@
+//! Which register or stack word each argument goes to, in conventions that count integers and floats apart.
+//!
+//! Arguments are classified one by one. Integers and pointers take the next integer register, floats the next
+//! floating-point register; once a class has run out of registers its arguments go to the stack in order, eight bytes each.
+//! A convention says how many registers of each it has. Where registers are counted by position, as on Windows, a
+//! convention brings an assignment of its own.
+
+use crate::kind::Class;
+
+/// Gives each argument its word: integer registers come first, then floating-point registers, then the stack.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registers<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> {
+    // Invariant: at most `INTEGERS`, `FLOATS` and `STACK`.
+    integers: u8,
+    floats: u8,
+    stack: u8,
+}
+
+impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, FLOATS, STACK> {
+    /// The word of the next argument; `None` when its registers and the stack words are used up.
+    pub(crate) fn next(&mut self, class: Class) -> Option<u8> {
+        let (used, registers, first) = match class {
+            Class::Integer => (&mut self.integers, INTEGERS, 0),
+            Class::Float => (&mut self.floats, FLOATS, INTEGERS),
+        };
+        if *used < registers {
+            return Some(first + take(used));
+        }
+        (self.stack < STACK).then(|| INTEGERS + FLOATS + take(&mut self.stack))
+    }
+
+    /// How many words of the stack are in use so far.
+    #[inline]
+    pub(crate) fn on_stack(&self) -> u8 {
+        self.stack
+    }
+}
+
+fn take(used: &mut u8) -> u8 {
+    *used += 1;
+    *used - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_registers_of_its_own_and_they_share_the_stack() {
+        let mut registers = Registers::<2, 1, 2>::default();
+        let classes = [
+            (Class::Integer, Some(0)),
+            (Class::Float, Some(2)),
+            (Class::Float, Some(3)),
+            (Class::Integer, Some(1)),
+            (Class::Integer, Some(4)),
+            (Class::Float, None),
+        ];
+        for (class, word) in classes {
+            assert_eq!(registers.next(class), word);
+        }
+        assert_eq!(registers.on_stack(), 2);
+    }
+}

@@ -1,0 +1,110 @@
+//! Turns JavaScript values into the words of a call, and its result into a JavaScript value.
+//!
+//! Which numbers a type has, `codeslab-call` says; this file tells numbers, bigints, buffers, strings and functions apart.
+//! Nothing is coerced: what does not fit is refused. `function` uses it for each argument of each call.
+
+use crate::node_api::{Scope, Value};
+use codeslab_call::{Kind, Reject};
+use napi::sys::ValueType;
+
+/// Strings that were copied for the duration of one call.
+pub(crate) type Strings = Vec<Vec<u8>>;
+
+/// The word that `value` becomes. It may be the address of bytes that `value` or `strings` owns.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "it is most of a call, and small but for what is not inlined"
+)]
+pub(crate) fn read<'a>(
+    scope: Scope<'a>,
+    value: Value<'a>,
+    kind: Kind,
+    strings: &mut Strings,
+) -> Result<u64, Reject> {
+    match kind {
+        Kind::Float64 => number(scope, value).map(f64::to_bits),
+        Kind::Float32 => number(scope, value).and_then(Kind::float_word),
+        Kind::Int64 => signed(scope, value),
+        Kind::Uint64 => unsigned(scope, value),
+        Kind::Pointer => pointer(scope, value, strings),
+        _ => number(scope, value).and_then(|number| kind.integer_word(number)),
+    }
+}
+
+/// The JavaScript value of a result; `None` if Node refused to make one.
+#[inline]
+pub(crate) fn write(scope: Scope<'_>, result: codeslab_call::Value) -> Option<Value<'_>> {
+    match result {
+        codeslab_call::Value::Void => scope.undefined(),
+        codeslab_call::Value::Int32(number) => scope.make_i32(number),
+        codeslab_call::Value::Uint32(number) => scope.make_u32(number),
+        codeslab_call::Value::Int64(number) => scope.make_i64(number),
+        codeslab_call::Value::Uint64(number) => scope.make_u64(number),
+        codeslab_call::Value::Float(number) => scope.make_f64(number),
+    }
+}
+
+#[inline]
+fn number<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<f64, Reject> {
+    scope.number(value).ok_or(Reject::Type)
+}
+
+#[inline(never)]
+fn signed<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
+    match scope.signed_bigint(value) {
+        Some((word, true)) => Ok(word.cast_unsigned()),
+        Some((_, false)) => Err(Reject::Range),
+        None => number(scope, value).and_then(|number| Kind::Int64.integer_word(number)),
+    }
+}
+
+#[inline(never)]
+fn unsigned<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
+    match scope.unsigned_bigint(value) {
+        Some((word, true)) => Ok(word),
+        Some((_, false)) => Err(Reject::Range),
+        None => number(scope, value).and_then(|number| Kind::Uint64.integer_word(number)),
+    }
+}
+
+#[inline(never)]
+fn pointer<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Result<u64, Reject> {
+    match scope.type_of(value) {
+        ValueType::napi_bigint => bigint_address(scope, value),
+        ValueType::napi_null | ValueType::napi_undefined => Ok(0),
+        ValueType::napi_object => scope
+            .bytes(value)
+            .map(|bytes| bytes.addr() as u64)
+            .ok_or(Reject::Type),
+        ValueType::napi_string => string(scope, value, strings),
+        ValueType::napi_function => function(scope, value),
+        _ => Err(Reject::Type),
+    }
+}
+
+fn bigint_address<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
+    match scope.unsigned_bigint(value) {
+        Some((word, true)) => Ok(word),
+        Some((_, false)) => Err(Reject::Range),
+        None => Err(Reject::Type),
+    }
+}
+
+/// A NUL inside of a string would end it early for the callee, which would be a silent change.
+fn string<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Result<u64, Reject> {
+    let bytes = scope.c_string(value).ok_or(Reject::Type)?;
+    let text = bytes.split_last().map_or(&[][..], |(_, text)| text);
+    if text.contains(&0) {
+        return Err(Reject::Range);
+    }
+    let address = bytes.as_ptr().addr() as u64;
+    strings.push(bytes);
+    Ok(address)
+}
+
+/// A function that was made here, or by `node:ffi`, says in `pointer` where its code is.
+fn function<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
+    let pointer = scope.property(value, c"pointer").ok_or(Reject::Type)?;
+    bigint_address(scope, pointer)
+}
