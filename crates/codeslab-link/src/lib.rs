@@ -35,7 +35,7 @@
 //! # Order
 //!
 //! A file imports only from those before it: `error`, `relocation`, `graph`, `elf`, `archive`, `input`, `resolve`,
-//! `x86_64`, `process`, `plan`, `apply`, `image`, `link`.
+//! `x86_64`, `plan`, `apply`, `image`, `link`.
 
 mod apply;
 mod archive;
@@ -46,7 +46,6 @@ mod image;
 mod input;
 mod link;
 mod plan;
-mod process;
 mod relocation;
 mod resolve;
 mod x86_64;

@@ -1,7 +1,7 @@
 //! What this process can do, and which of it a memory is opened with.
 
 use crate::model::address::Address;
-use crate::model::architecture::CodeModel;
+use crate::model::architecture::{Architecture, CodeModel};
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
 use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
@@ -50,6 +50,26 @@ pub fn capabilities() -> Result<Capabilities> {
 pub fn process_symbol(name: &str) -> Option<Address> {
     let name = std::ffi::CString::new(name).ok()?;
     sys::current().ok()?.process_symbol(&name)
+}
+
+/// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
+///
+/// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every
+/// doubt is answered with no. The answer may take a few milliseconds, because files are read for it.
+#[must_use]
+pub fn are_process_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
+    match sys::current() {
+        Ok(platform) => platform.are_process_functions(symbols),
+        Err(_) => vec![false; symbols.len()],
+    }
+}
+
+/// The instruction set of this process.
+///
+/// # Errors
+/// [`Error::UnsupportedPlatform`] where there is no port.
+pub fn architecture() -> Result<Architecture> {
+    Ok(sys::current()?.facts().architecture)
 }
 
 pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {

@@ -11,9 +11,9 @@
 
 use super::Needs;
 use super::bounds::Bounds;
-use crate::process;
 use crate::relocation::{Formula, Row};
 use crate::resolve::{Place, Resolution, TargetId};
+use codeslab::{Address, are_process_functions};
 
 /// A direct 32-bit reference to something that is fixed elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -100,11 +100,15 @@ impl Needs {
         if unknown.is_empty() {
             return;
         }
-        let name = |direct: &Direct| resolution.name_of(direct.symbol);
-        let named = unknown.iter().map(|direct| (name(direct), direct.value));
-        let functions = process::functions(named);
-        for direct in unknown {
-            if functions.contains(&name(direct)) {
+        let name = |direct: &&Direct| resolution.name_of(direct.symbol);
+        let names: Vec<String> = unknown.iter().map(name).collect();
+        let address = |direct: &&Direct| Address::new(direct.value);
+        let addresses = unknown.iter().map(address);
+        let symbols: Vec<(&str, Address)> =
+            names.iter().map(String::as_str).zip(addresses).collect();
+        let answers = are_process_functions(&symbols);
+        for (direct, is_function) in unknown.into_iter().zip(answers) {
+            if is_function {
                 self.need_canonical(direct.symbol);
             }
         }
