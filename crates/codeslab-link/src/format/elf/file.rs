@@ -1,95 +1,82 @@
-//! ELF objects become graphs.
+//! An ELF file whose tables are found: the checks before anything in it is believed, and its names.
 //!
-//! Everything in an object is a claim: sizes, offsets and indices are believed only as far as the bytes go. What the object
-//! asks for and this linker cannot do is noted in the graph as a refusal, because it matters only if the object takes part.
-//!
-//! Source: System V ABI, "Object Files" (<https://gabi.xinuos.com>), and the psABI of the machine.
+//! It is opened only if it is a relocatable object of a machine that is linked for; what that machine's objects have of their own
+//! (relocation types, kinds of common symbols) comes with its [`Types`]. The other files of this folder read the tables and
+//! turn them into a graph.
 
-mod relocations;
-mod sections;
-mod symbols;
-
+use crate::arch::machine::Machine;
+use crate::arch::{Types, by_number, foreign_name, native};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, SectionIndex};
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
-use object::{LittleEndian, SymbolIndex};
-use std::borrow::Cow;
+use object::{BinaryFormat, LittleEndian, SymbolIndex};
 
-const EXPECTED: &str = "x86-64 (64-bit, little-endian ELF)";
-const ENDIAN: LittleEndian = LittleEndian;
+pub(super) const ENDIAN: LittleEndian = LittleEndian;
 
-type Header = FileHeader64<LittleEndian>;
+pub(super) type Header = FileHeader64<LittleEndian>;
 
 /// An object whose tables are found, on its way to a graph.
-struct Object<'a> {
-    bytes: &'a [u8],
-    sections: SectionTable<'a, Header>,
-    symbols: SymbolTable<'a, Header>,
+pub(super) struct ElfObject<'a> {
+    pub(super) bytes: &'a [u8],
+    /// What it is made for.
+    pub(super) types: Types,
+    pub(super) sections: SectionTable<'a, Header>,
+    pub(super) symbols: SymbolTable<'a, Header>,
 }
 
 /// Which section of the graph a section of the object became; `None` for those that are not loaded.
-type Loaded = Vec<Option<SectionIndex>>;
+pub(super) type Loaded = Vec<Option<SectionIndex>>;
 
-/// Whether `bytes` begin like an ELF file.
-pub(crate) fn is_elf(bytes: &[u8]) -> bool {
-    bytes.starts_with(&elf::ELFMAG)
-}
-
-/// The graph of the object in `bytes`; `name` is what errors call it.
-pub(crate) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>> {
-    let mut graph = Graph::new(name);
-    let object = open(&graph, bytes)?;
-    graph.reserve(object.sections.len(), object.symbols.len());
-    let loaded = sections::add(&mut graph, &object)?;
-    symbols::add(&mut graph, &object, &loaded)?;
-    relocations::add(&mut graph, &object, &loaded)?;
-    sections::add_groups(&mut graph, &object, &loaded)?;
-    Ok(graph)
-}
-
-fn open<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Object<'a>> {
-    check_identity(graph, bytes)?;
-    let malformed = |error: object::read::Error| graph.malformed(error.to_string());
+/// Opens the object in `bytes`; `name` is what errors call it.
+pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<ElfObject<'a>> {
+    check_identity(name, bytes)?;
+    let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let header = Header::parse(bytes).map_err(malformed)?;
-    check_header(graph, header)?;
+    let types = types_of(name, header)?;
+    check_type(name, header)?;
     let sections = header.sections(ENDIAN, bytes).map_err(malformed)?;
     let symbols = sections
         .symbols(ENDIAN, bytes, elf::SHT_SYMTAB)
         .map_err(malformed)?;
-    let object = Object {
+    let object = ElfObject {
         bytes,
+        types,
         sections,
         symbols,
     };
-    check_overlap(graph, &object)?;
+    check_overlap(name, &object)?;
     Ok(object)
 }
 
 /// Looks at the class and byte order first: a 32-bit or big-endian file has another header altogether.
-fn check_identity(graph: &Graph<'_>, bytes: &[u8]) -> Result<()> {
+fn check_identity(name: &str, bytes: &[u8]) -> Result<()> {
     let Some(&[class, data]) = bytes.get(4..6) else {
-        return Err(graph.malformed("it ends inside its identification"));
+        let reason = "it ends inside its identification";
+        return Err(Error::malformed(name, reason));
     };
     let wrong = match (class, data) {
         (2, 1) => return Ok(()),
         (1, 1) => "a 32-bit machine",
         (1 | 2, 2) => "a big-endian machine",
-        _ => return Err(graph.malformed("its class or byte order does not exist")),
+        _ => {
+            let reason = "its class or byte order does not exist";
+            return Err(Error::malformed(name, reason));
+        }
     };
-    Err(wrong_architecture(graph, wrong.to_owned()))
+    Err(wrong_architecture(name, wrong.to_owned()))
 }
 
-fn check_header(graph: &Graph<'_>, header: &Header) -> Result<()> {
-    let machine = header.e_machine(ENDIAN);
-    if machine != elf::EM_X86_64 {
-        let found = match machine {
-            elf::EM_AARCH64 => "AArch64".to_owned(),
-            elf::EM_RISCV => "RISC-V".to_owned(),
-            other => format!("ELF machine {}", other.0),
-        };
-        return Err(wrong_architecture(graph, found));
-    }
+fn types_of(name: &str, header: &Header) -> Result<Types> {
+    let number = header.e_machine(ENDIAN).0;
+    by_number(BinaryFormat::Elf, number.into()).ok_or_else(|| {
+        let known = foreign_name(BinaryFormat::Elf, number.into());
+        let found = known.map_or_else(|| format!("ELF machine {number}"), str::to_owned);
+        wrong_architecture(name, found)
+    })
+}
+
+fn check_type(name: &str, header: &Header) -> Result<()> {
     let found = match header.e_type(ENDIAN) {
         elf::ET_REL => return Ok(()),
         elf::ET_EXEC => "executable".to_owned(),
@@ -98,21 +85,23 @@ fn check_header(graph: &Graph<'_>, header: &Header) -> Result<()> {
         other => other.0.to_string(),
     };
     Err(Error::NotRelocatable {
-        object: graph.name().to_owned(),
+        object: name.to_owned(),
+        format: "ELF",
         found,
     })
 }
 
-fn wrong_architecture(graph: &Graph<'_>, found: String) -> Error {
+fn wrong_architecture(name: &str, found: String) -> Error {
+    let machine = native().map_or("the machine of this process", Machine::name);
     Error::WrongArchitecture {
-        object: graph.name().to_owned(),
+        object: name.to_owned(),
         found,
-        expected: EXPECTED,
+        expected: format!("{machine} (64-bit, little-endian ELF)"),
     }
 }
 
 /// Sections that share their bytes would let a small file ask for a large graph and a large image.
-fn check_overlap(graph: &Graph<'_>, object: &Object<'_>) -> Result<()> {
+fn check_overlap(name: &str, object: &ElfObject<'_>) -> Result<()> {
     let has_bytes = |kind| !matches!(kind, elf::SHT_NULL | elf::SHT_NOBITS);
     let stored = object
         .sections
@@ -122,14 +111,17 @@ fn check_overlap(graph: &Graph<'_>, object: &Object<'_>) -> Result<()> {
         sum.saturating_add(header.sh_size(ENDIAN))
     });
     if total > object.bytes.len() as u64 {
-        return Err(graph.malformed("its sections are longer than the file"));
+        return Err(Error::malformed(
+            name,
+            "its sections are longer than the file",
+        ));
     }
     Ok(())
 }
 
-impl<'a> Object<'a> {
+impl<'a> ElfObject<'a> {
     /// The name of a section, for graphs and errors alike.
-    fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<&'a str> {
+    pub(super) fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<&'a str> {
         let index = object::SectionIndex(index);
         let name = self
             .sections
@@ -140,7 +132,11 @@ impl<'a> Object<'a> {
     }
 
     /// The name of a symbol.
-    fn symbol_name(&self, graph: &Graph<'_>, symbol: &elf::Sym64<LittleEndian>) -> Result<&'a str> {
+    pub(super) fn symbol_name(
+        &self,
+        graph: &Graph<'_>,
+        symbol: &elf::Sym64<LittleEndian>,
+    ) -> Result<&'a str> {
         let name = self
             .symbols
             .symbol_name(ENDIAN, symbol)
@@ -149,7 +145,7 @@ impl<'a> Object<'a> {
     }
 
     /// The index of the section that a symbol lies in, which may be kept in a table of its own.
-    fn symbol_section(
+    pub(super) fn symbol_section(
         &self,
         graph: &Graph<'_>,
         symbol: &elf::Sym64<LittleEndian>,
@@ -162,7 +158,7 @@ impl<'a> Object<'a> {
     }
 }
 
-fn text<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<&'a str> {
+pub(super) fn text<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|_| {
         let lossy = String::from_utf8_lossy(bytes);
         graph.malformed(format!("the name {lossy:?} is not UTF-8"))
