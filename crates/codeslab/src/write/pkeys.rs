@@ -10,7 +10,6 @@ use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
-use std::ptr::NonNull;
 
 #[derive(Debug)]
 pub(super) struct Pkeys;
@@ -78,13 +77,12 @@ impl CodeWriter for Pkeys {
         backing: &Backing,
         span: Span,
         slab: Protection,
-        view: Option<NonNull<u8>>,
     ) -> Result<(), Refusal> {
         if slab == Protection::ReadExecute {
             // SAFETY: the span is committed code of the block, and the caller has it to itself.
             return unsafe { self.fill(backing, span) };
         }
         // SAFETY: constants have pages of their own, which the caller has to itself.
-        unsafe { Protect.retract(backing, span, slab, view) }
+        unsafe { Protect.retract(backing, span, slab) }
     }
 }

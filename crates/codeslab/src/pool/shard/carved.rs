@@ -134,7 +134,11 @@ impl Carved {
             backing, page_map, ..
         } = self.header();
         let geometry = self.pool().geometry();
-        for (protection, slab, span) in page_map.spans(&self.spans, geometry) {
+        let located = page_map.locate(&self.spans, geometry);
+        for (protection, span) in Protection::ALL.into_iter().zip(located) {
+            let (slab, Some(span)) = (geometry.slab_of(protection), span) else {
+                continue;
+            };
             if slab == Protection::ReadWrite {
                 continue;
             }

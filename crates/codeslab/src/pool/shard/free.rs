@@ -4,6 +4,8 @@ use super::{BlockHeader, Emptied, Shard};
 use crate::model::options::Quarantine;
 use crate::model::protection::Protection;
 use crate::pool::blocks::{Blocks, Contents};
+use crate::slab::runs::Runs;
+use crate::slab::span::Span;
 use crate::slab::spans::{Granules, Spans};
 use crate::sync::biased_lock::Guard;
 use crate::sync::remote_frees::Taker;
@@ -123,9 +125,11 @@ impl Shard {
         }
         let (spans, contents) = match (self.quarantine, contents) {
             (Quarantine::Trapping, Contents::Dirty) => {
-                // SAFETY: as the caller says.
-                let retracted = unsafe { blocks.block(index).retract(spans) };
-                (retracted, Contents::Clean)
+                let block = blocks.block(index);
+                let mut carved = block.locate(&spans);
+                // SAFETY: the caller says that they are carved from this block, and gives them away.
+                unsafe { block.retract(&mut carved) };
+                (leave_out_refused(spans, &carved), Contents::Clean)
             }
             _ => (spans, contents),
         };
@@ -145,9 +149,8 @@ impl BlockHeader {
     /// Notes that spans are freed although their owner does not know yet.
     fn mark_freed_remotely(&self, spans: &Spans) {
         let geometry = self.shard.pool.geometry();
-        for (_, slab, span) in self.page_map.spans(spans, geometry) {
-            self.page_map.runs(slab).mark_freed_remotely(span.offset);
-        }
+        self.page_map
+            .for_each(spans, geometry, Runs::mark_freed_remotely);
     }
 
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
@@ -155,20 +158,26 @@ impl BlockHeader {
     ///
     /// # Safety
     /// The spans are carved from this block.
-    unsafe fn retract(&self, mut spans: Spans) -> Spans {
+    unsafe fn retract(&self, spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
-        for protection in Protection::ALL {
-            let Some(offset) = spans.offset(protection) else {
-                continue;
-            };
+        let mut carved = self.page_map.locate(&spans, geometry);
+        for (protection, span) in Protection::ALL.into_iter().zip(&mut carved) {
             let slab = geometry.slab_of(protection);
-            let span = self.page_map.runs(slab).run_at(offset);
             // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
             // uses it.
-            if unsafe { self.backing.retract(span, slab, None) }.is_err() {
-                spans.remove(protection);
-            }
+            let retracts = |one| unsafe { self.backing.retract(one, slab, None) }.is_ok();
+            *span = span.filter(|one| retracts(*one));
         }
-        spans
+        leave_out_refused(spans, &carved)
     }
+}
+
+/// Spans without those that are not among what was retracted.
+fn leave_out_refused(mut spans: Spans, retracted: &[Option<Span>; 3]) -> Spans {
+    for (protection, span) in Protection::ALL.into_iter().zip(retracted) {
+        if span.is_none() && spans.offset(protection).is_some() {
+            spans.remove(protection);
+        }
+    }
+    spans
 }
