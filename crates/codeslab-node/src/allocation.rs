@@ -28,7 +28,7 @@ pub fn allocate(
     mut words: BigUint64ArraySlice<'_>,
 ) -> napi::Result<External<CodeHandle>> {
     let opened = handle.open().or_throw(env)?;
-    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
     let words = unsafe { words.as_mut() };
     let (layout, sections) = layout(words, contents.len()).or_throw(env)?;
     let windows = self::windows(windows).or_throw(env)?;
@@ -177,7 +177,7 @@ pub fn find(
     mut words: BigUint64ArraySlice<'_>,
 ) -> napi::Result<bool> {
     let opened = handle.open().or_throw(env)?;
-    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
     let words = unsafe { words.as_mut() };
     let address = words.first().copied().map(Address::new);
     let Some(found) = address.and_then(|address| opened.memory.find(address)) else {

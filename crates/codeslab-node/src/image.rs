@@ -124,7 +124,7 @@ pub fn image_address(
     Ok(symbol.address.value().into())
 }
 
-/// A token by which every thread of the process can open the same image while somebody holds it.
+/// A token by which every thread of the process can open the same image while a thread holds it.
 #[napi]
 pub fn share_image(env: Env, handle: &External<CodeHandle>) -> napi::Result<String> {
     let image = handle.published().or_throw(env)?;

@@ -126,7 +126,7 @@ pub fn close_memory(handle: &External<MemoryHandle>) -> bool {
     handle.0.take().is_some()
 }
 
-/// A token by which every thread of the process can open the same memory while somebody holds it.
+/// A token by which every thread of the process can open the same memory while a thread holds it.
 #[napi]
 pub fn share_memory(env: Env, handle: &External<MemoryHandle>) -> napi::Result<String> {
     let opened = handle.open().or_throw(env)?;

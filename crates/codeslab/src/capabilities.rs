@@ -9,7 +9,7 @@ use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
 
-/// Bytes of a block where nobody says otherwise.
+/// Bytes of a block where neither options nor environment say otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
 
 /// What this process can do, with the reason for everything that it cannot.

@@ -140,7 +140,7 @@ impl Block {
             let size = granules.get(protection) * GRANULE;
             Some(Span { offset, size })
         });
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from this block, retracted, and the caller gives them away.
         unsafe { self.free(&carved) };
     }
 

@@ -326,7 +326,7 @@ impl Backing {
     /// The span is committed data, and the caller has it to itself.
     unsafe fn clear(&self, span: Span) {
         if span.size < DISCARD_BYTES {
-            // SAFETY: as the caller says.
+            // SAFETY: all of the span is committed data that the caller has to itself.
             return unsafe { self.zero(span.offset, span.end()) };
         }
         let platform = self.platform();

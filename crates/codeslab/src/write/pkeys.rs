@@ -37,7 +37,7 @@ impl CodeWriter for Pkeys {
             return unsafe { Protect.commit(backing, pages, slab) };
         }
         let at = backing.at(pages.offset);
-        // SAFETY: likewise; the block's range is reserved.
+        // SAFETY: the caller says that the pages are the block's, whose range is reserved, and not mapped.
         unsafe { backing.platform().map_keyed(at, pages.size) }?;
         // A system that refuses this refuses to publish as well, and that is where it is told.
         // SAFETY: the pages are new, and under the key.

@@ -174,16 +174,90 @@ fn the_linker_and_the_edge_stay_in_their_places() {
     );
 }
 
+/// Every Rust source of every crate, tests included, by its path from the root of the repository.
+fn all_crates() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the root of the repository");
+    let folders = ["crates", "bench", "testing"].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|folder| source_files(folder));
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(root).expect("it is in there");
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        (name.to_string_lossy().into_owned(), text)
+    };
+    files.map(read).collect()
+}
+
+/// What may stand before `fn`.
+const QUALIFIERS: [&str; 5] = ["pub", "unsafe", "const", "async", "extern"];
+
 #[test]
-fn no_file_is_longer_than_500_lines() {
-    for (file, _) in sources() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("src")
-            .join(&file);
-        let lines = std::fs::read_to_string(path)
-            .expect("a source file")
+fn no_file_is_longer_than_500_lines_and_no_function_than_70() {
+    for (file, text) in all_crates() {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() <= 500, "{file} has {} lines", lines.len());
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function = code.starts_with("fn ")
+                || code.contains(" fn ") && QUALIFIERS.iter().any(|word| code.starts_with(word));
+            // As rustfmt has it, a function ends with the first brace that stands as far right as the function does.
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[start..].iter().position(|line| **line == end);
+            // A declaration ends with a semicolon before anything opens.
+            let opening = lines[start..]
+                .iter()
+                .find(|line| line.ends_with(['{', ';', '}']));
+            let is_body = is_function && opening.is_some_and(|line| line.ends_with('{'));
+            assert!(
+                !is_body || length.is_none_or(|length| length < 70),
+                "{file}:{}: {length:?} lines",
+                start + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn every_safety_comment_says_what_it_relies_on() {
+    // Words that only point elsewhere.
+    const VAGUE: [&str; 5] = [
+        "SAFETY: the caller's obligations",
+        "SAFETY: as the caller says",
+        "SAFETY: likewise.",
+        "SAFETY: as above.",
+        "SAFETY: see above",
+    ];
+    for (file, text) in all_crates() {
+        let is_vague = |line: &str| VAGUE.iter().any(|vague| line.contains(vague));
+        // This file has the words in a list.
+        let lines = text
             .lines()
-            .count();
-        assert!(lines <= 500, "{file} has {lines} lines");
+            .filter(|line| line.trim_start().starts_with("//"));
+        let vague: Vec<&str> = lines.filter(|line| is_vague(line)).collect();
+        assert!(vague.is_empty(), "{file}: {vague:?}");
+    }
+}
+
+#[test]
+fn few_rooms_lead_off_the_entrance() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let entries = std::fs::read_dir(root).expect("a folder of sources");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let is_test = |name: &String| name.ends_with("_tests");
+    let rooms: BTreeSet<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| !is_test(name))
+        .collect();
+    assert!(rooms.len() <= 14, "{rooms:?}");
+    // Each is in the picture that ARCHITECTURE.md draws.
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md"),
+    )
+    .expect("the document");
+    for room in rooms.iter().filter(|room| *room != "lib.rs") {
+        let name = format!("`{}`", room.trim_end_matches(".rs"));
+        assert!(text.contains(&name), "ARCHITECTURE.md does not know {name}");
     }
 }

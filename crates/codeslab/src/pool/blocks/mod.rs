@@ -322,10 +322,11 @@ impl<H> Blocks<H> {
     /// The same for spans, which only near ones are kept of.
     ///
     /// # Safety
-    /// Those of [`Blocks::keep`].
+    /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
+    /// belong to the cache.
     #[inline(never)]
     unsafe fn keep_spans(&mut self, index: usize, spans: &Spans, contents: Contents) -> bool {
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from that block, the caller's, and as `contents` says.
         let keep = |starts| unsafe { self.keep(index, starts, contents) };
         spans.starts().is_some_and(keep)
     }
@@ -354,7 +355,7 @@ impl<H> Blocks<H> {
         contents: Contents,
         is_idle: impl FnOnce(&Self) -> bool,
     ) {
-        // SAFETY: as the caller says; near spans are forgotten when they are kept.
+        // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
         if unsafe { self.keep_spans(index, &spans, contents) } {
             return;
         }
@@ -373,7 +374,7 @@ impl<H> Blocks<H> {
             is_whole = unsafe { !self.block(index).retract(&mut carved) };
         }
         // A writer without views has retracted them now, so that they can be kept.
-        // SAFETY: as the caller says, and retracted; near spans are forgotten when they are kept.
+        // SAFETY: they are carved from that block, and retracted; near spans are forgotten when they are kept.
         if is_whole && unsafe { self.keep_spans(index, &spans, Contents::Clean) } {
             return;
         }

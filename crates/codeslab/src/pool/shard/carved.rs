@@ -120,14 +120,14 @@ impl Carved {
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
         self.pool().check_process()?;
         if self.pool().geometry().publishes {
-            // SAFETY: as the caller says.
+            // SAFETY: the buffers were made for it, and it is not published yet.
             unsafe { self.publish_all(staging) }?;
         }
         Ok(())
     }
 
     /// # Safety
-    /// Those of [`Carved::publish`].
+    /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     #[cold]
     unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
         let BlockHeader {

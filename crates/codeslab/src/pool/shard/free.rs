@@ -27,7 +27,7 @@ impl Shard {
         let Some(mut blocks) = self.enter() else {
             return false;
         };
-        // SAFETY: as the caller says; an allocation holds what was written to it.
+        // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
         unsafe { blocks.keep(header.index as usize, starts, Contents::Dirty) }
     }
 
@@ -42,10 +42,10 @@ impl Shard {
             return Emptied(None);
         }
         if !self.is_owned() {
-            // SAFETY: as the caller says.
+            // SAFETY: they are carved from the block of `header`.
             return unsafe { Self::free_remotely(header, spans) };
         }
-        // SAFETY: as the caller says; an allocation holds what was written to it.
+        // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
         let free = |blocks: &mut _| unsafe {
             self.take_back(blocks, header.index, spans, Contents::Dirty);
         };
@@ -58,12 +58,12 @@ impl Shard {
         // The owner may take the spans, retire the block and, with it, this shard, while this thread is still in here.
         let (shard, index) = (Arc::clone(&header.shard), header.index);
         if shard.quarantine == Quarantine::Intact {
-            // SAFETY: as the caller says; an allocation holds what was written to it.
+            // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
             let free =
                 |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Dirty) };
             return shard.with(free).1;
         }
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from the block of `header`.
         let spans = unsafe { header.retract(spans) };
         if !thread_id::is_taken(shard.owner) {
             // SAFETY: the spans are carved from that block, and retracted.
@@ -102,7 +102,7 @@ impl Shard {
         spans: Spans,
     ) {
         blocks.block(index as usize).take_remote_marks(&spans);
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from the block with this index, and retracted.
         unsafe { self.take_back(blocks, index, spans, Contents::Clean) };
     }
 
@@ -120,7 +120,7 @@ impl Shard {
     ) {
         let index = index as usize;
         if self.quarantine == Quarantine::Off || self.remote_frees.is_closed() {
-            // SAFETY: as the caller says.
+            // SAFETY: they are carved from the block with this index, and are as `contents` says.
             return unsafe { blocks.free(index, spans, contents, |blocks| self.is_idle(blocks)) };
         }
         let (spans, contents) = match (self.quarantine, contents) {
@@ -133,7 +133,7 @@ impl Shard {
             }
             _ => (spans, contents),
         };
-        // SAFETY: as the caller says, and retracted if `contents` says so.
+        // SAFETY: they are carved from the block with this index, and are as `contents` says: retracted if that changed.
         unsafe { blocks.quarantine(index, spans, contents, self.pool.epoch()) };
     }
 
