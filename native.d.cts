@@ -122,10 +122,7 @@ export interface NativeConfiguration {
 }
 
 /** Where constants go. */
-export declare const enum NativeConstants {
-  Separate = 'separate',
-  WithCode = 'with-code',
-}
+export type NativeConstants = 'separate' | 'with-code'
 
 /** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */
 export interface NativeInputs {
@@ -156,11 +153,7 @@ export interface NativeMemoryOptions {
 }
 
 /** What becomes of freed memory. */
-export declare const enum NativeQuarantine {
-  Off = 'off',
-  Trapping = 'trapping',
-  Intact = 'intact',
-}
+export type NativeQuarantine = 'off' | 'trapping' | 'intact'
 
 /** What is closed to everybody else for good. */
 export interface NativeSealing {

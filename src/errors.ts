@@ -2,7 +2,8 @@
 
 import { inspect, type InspectOptions } from 'node:util'
 import { install } from '#native'
-import { hexadecimal } from './inspect.ts'
+import { hexadecimal } from './internal/inspect.ts'
+import { installRefusal } from './internal/refusal.ts'
 
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
@@ -224,3 +225,4 @@ function fromNative(
 }
 
 install(fromNative)
+installRefusal((code, message, facts) => new CodeslabError(code, message, facts))

@@ -2,11 +2,12 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkString } from './checks.ts'
-import { checkConstruct, construct } from './construct.ts'
-import { describe, region } from './inspect.ts'
+import { checkString } from './internal/checks.ts'
+import { checkConstruct, construct } from './internal/construct.ts'
+import { describe, region } from './internal/inspect.ts'
 import type { Protection } from './protection.ts'
-import { typeNames, type NativeFunction, type Signature } from './signature.ts'
+import { typeNames } from './internal/signature.ts'
+import type { NativeFunction, Signature } from './signature.ts'
 
 type CodeHandle = ReturnType<typeof native.link>
 
