@@ -8,9 +8,8 @@ import { installRefusal } from './internal/refusal.ts'
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
- * Three of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port,
- * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run, and
- * `ERR_CODESLAB_STALE_HANDLE` where allocations are named by numbers, as they can be in Rust.
+ * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
+ * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
  *
  * @example
  * ```ts
@@ -83,8 +82,6 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_OUT_OF_REACH'
   /** A value does not fit the field that a relocation fills. */
   | 'ERR_CODESLAB_OVERFLOW'
-  /** A number stands for no allocation any more. */
-  | 'ERR_CODESLAB_STALE_HANDLE'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
   /** An archive names its members but does not hold them. */
