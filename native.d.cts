@@ -23,7 +23,7 @@ export declare function abandon(handle: ExternalObject<CodeHandle>): void
  * Places sections, writes what is known of their content, and tells their addresses.
  *
  * `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
- * three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+ * three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
  * section back.
  */
 export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined | null>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>

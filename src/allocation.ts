@@ -254,7 +254,7 @@ export class Allocation {
   }
 
   /**
-   * Gives the memory back. Functions made from it throw from now on; a call that is running, in whichever thread, finishes
+   * Gives the memory back. Functions made from it throw from now on; a call that is running, in any thread, finishes
    * first. Nothing else may execute it or refer to it any more.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED` if it was freed before.

@@ -137,7 +137,7 @@ export type Fact = string | number | bigint | readonly string[]
  * JavaScript type are not this error but a `TypeError` with the code `ERR_INVALID_ARG_TYPE`, as everywhere in Node, and
  * numbers that the type does not have a `RangeError` with the code `ERR_OUT_OF_RANGE`.
  *
- * Whatever was refused, nothing of it is left behind, and the memory goes on working.
+ * Nothing of what was refused is left behind, and the memory goes on working.
  *
  * @example
  * ```ts

@@ -36,13 +36,13 @@ export interface CodeMemoryOptions {
   readonly maxCommitted?: number | undefined
   /**
    * Mappings that there may be at most, as {@link MemoryStats.mappings} counts them. What would need more is refused with
-   * `ERR_CODESLAB_MAPPING_BUDGET`. A process has only so many (`vm.max_map_count`), and whatever else it does fails when they
+   * `ERR_CODESLAB_MAPPING_BUDGET`. A process has only so many (`vm.max_map_count`), and all else that it does fails when they
    * are used up. Default: as many as the system gives.
    */
   readonly maxMappings?: number | undefined
   /**
-   * Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
-   * which somebody might get hold of system calls. {@link CodeMemory.sealing} tells what came of it.
+   * Whether only the memory itself can write and map its code from now on, as far as the system can enforce that: for programs
+   * in which an attacker might get to make system calls. {@link CodeMemory.sealing} tells what came of it.
    *
    * The writers `'dual-mapping'` and `'file-write'` can be sealed, the others cannot. What is sealed is used again, but stays
    * until the process ends, with its address space. Default: false.
