@@ -280,7 +280,8 @@ export class CodeMemory {
   }
 
   /**
-   * A token with which any thread of this process can {@link CodeMemory.open} the same memory, while any handle to it is open, or any of its allocations lives.
+   * A token with which any thread of this process can {@link CodeMemory.open} the same memory, while any handle to it is
+   * open.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
    * @example

@@ -94,8 +94,8 @@ export type Quarantine = 'off' | 'trapping' | 'intact'
  */
 export interface Sealing {
   /**
-   * That any code of the process writes to published code otherwise than through the one view that there is. With the writer `'file-write'` it is false:
-   * there is no view, and calls that write go on working.
+   * That any code of the process writes to published code otherwise than through the one view that there is. With the
+   * writer `'file-write'` it is false: there is no view, and calls that write go on working.
    */
   readonly writes: boolean
   /** That any code of the process unmaps or replaces published code, or changes what it may be used for. Linux 6.10. */
