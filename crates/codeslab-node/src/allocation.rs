@@ -17,7 +17,7 @@ const NUMBERS: usize = 3;
 /// Places sections, writes what is known of their content, and tells their addresses.
 ///
 /// `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
-/// three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+/// three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
 /// section back.
 #[napi]
 pub fn allocate(
@@ -56,8 +56,10 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
         .iter()
         .take(count)
         .map(|request| {
-            let [protection, size, align] = request.map(|word| f64::from_bits(word) as u64);
-            let known = Protection::ALL.get(protection as usize);
+            let [protection, size, align] = *request;
+            let known = usize::try_from(protection)
+                .ok()
+                .and_then(|index| Protection::ALL.get(index));
             let known = known.ok_or(Error::UnknownProtection { number: protection })?;
             Ok::<_, Error>(layout.add(*known, size, align)?)
         })
@@ -205,9 +207,8 @@ mod tests {
 
     #[test]
     fn a_protection_that_there_is_not_is_refused_and_not_taken_for_another() {
-        let words = |protection: f64| [protection, 16.0, 16.0].map(f64::to_bits);
-        assert!(layout(&words(2.0), 1).is_ok());
-        let error = layout(&words(3.0), 1).unwrap_err();
+        assert!(layout(&[2, 16, 16], 1).is_ok());
+        let error = layout(&[3, 16, 16], 1).unwrap_err();
         assert_eq!(error.code(), "INVALID_INDEX");
     }
 }
