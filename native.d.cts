@@ -222,10 +222,10 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
-/** A token by which every thread of the process can open the same image while somebody holds it. */
+/** A token by which every thread of the process can open the same image while a thread holds it. */
 export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 
-/** A token by which every thread of the process can open the same memory while somebody holds it. */
+/** A token by which every thread of the process can open the same memory while a thread holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
 
 /** Makes a section smaller. */
