@@ -1,11 +1,11 @@
 //! Contents and relocations, written once, straight to where they are published from. After this no byte changes.
 
+use crate::arch::formula::{DoesNotFit, Formula, Row, Terms};
+use crate::arch::x86_64::{self, Operand};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, Relocation, Section};
 use crate::plan::Plan;
-use crate::relocation::{DoesNotFit, Formula, Row, Terms};
 use crate::resolve::{Object, Place, Resolution, TargetId};
-use crate::x86_64::{self, Operand};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
 
 /// Where everything is.

@@ -3,8 +3,8 @@
 //! A [`Graph`] can only be built in a valid state: every index names something, every offset lies inside its section,
 //! every alignment is a power of two. What reads a graph relies on that.
 
+use crate::arch::formula::RelocationKind;
 use crate::error::{Error, Reference, Result};
-use crate::relocation::RelocationKind;
 use codeslab::{MAXIMUM_ALIGN, Protection};
 use std::borrow::Cow;
 

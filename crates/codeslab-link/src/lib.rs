@@ -34,29 +34,26 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `relocation`, `graph`, `elf`, `archive`, `input`, `resolve`,
-//! `x86_64`, `process`, `plan`, `apply`, `image`, `link`.
+//! A room imports only from those before it: `error`, `arch`, `graph`, `format`, `resolve`, `process`, `plan`, `apply`,
+//! `image`, `link`.
 
 mod apply;
-mod archive;
-mod elf;
+mod arch;
 mod error;
+mod format;
 mod graph;
 mod image;
-mod input;
 mod link;
 mod plan;
 mod process;
-mod relocation;
 mod resolve;
-mod x86_64;
 
+pub use arch::formula::RelocationKind;
 pub use error::{Error, Feature, Reference, Result};
+pub use format::Input;
 pub use graph::{
     Binding, Content, Definition, Graph, Relocation, Section, SectionIndex, Symbol, SymbolIndex,
     SymbolKind,
 };
 pub use image::{Image, ImageSymbol};
-pub use input::Input;
 pub use link::{LinkOptions, link};
-pub use relocation::RelocationKind;

@@ -2,8 +2,8 @@
 
 use crate::apply::{self, Addresses};
 use crate::error::{Error, Result};
+use crate::format::Input;
 use crate::image::{Image, ImageSymbol};
-use crate::input::Input;
 use crate::plan::{self, Plan};
 use crate::resolve::{self, Externals, Place, Request, Resolution};
 use codeslab::{Address, CodeMemory, InFlightAllocation, Protection, Window};

@@ -4,8 +4,8 @@
 //! 32-bit addresses of things in the image. Both say that some address of the image lies in an interval; it is asked for
 //! of every byte, since what lies where is not known yet.
 
+use crate::arch::formula::{Formula, Row, Values};
 use crate::error::{Error, Result};
-use crate::relocation::{Formula, Row, Values};
 use crate::resolve::{Resolution, TargetId};
 use codeslab::{Address, Window};
 

@@ -11,8 +11,8 @@
 
 use super::Needs;
 use super::bounds::Bounds;
+use crate::arch::formula::{Formula, Row};
 use crate::process;
-use crate::relocation::{Formula, Row};
 use crate::resolve::{Place, Resolution, TargetId};
 
 /// A direct 32-bit reference to something that is fixed elsewhere.

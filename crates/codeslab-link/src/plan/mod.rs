@@ -6,11 +6,11 @@
 mod bounds;
 mod canonical;
 
+use crate::arch::formula::{Formula, Row};
+use crate::arch::x86_64::{GOT_ENTRY_SIZE, STUB_SIZE};
 use crate::error::{Error, Result};
 use crate::graph::{Content, Relocation, Section};
-use crate::relocation::{Formula, Row};
 use crate::resolve::{Object, Place, Resolution, TargetId};
-use crate::x86_64::{GOT_ENTRY_SIZE, STUB_SIZE};
 use bounds::Bounds;
 use canonical::Direct;
 use codeslab::{Layout, Protection, SectionId, Window};

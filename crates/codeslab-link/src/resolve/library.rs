@@ -1,9 +1,9 @@
 //! What is there to be pulled in: archives and graphs, looked up by the symbols that they define.
 
-use crate::archive::{Archive, Offset};
 use crate::error::Result;
+use crate::format::archive::{Archive, Offset};
+use crate::format::{self, Opened};
 use crate::graph::{Binding, Definition, Graph};
-use crate::input::{self, Opened};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -43,7 +43,7 @@ impl<'a> Library<'a> {
             Some(&Offer::Graph(index)) => Ok(self.graphs[index].take()),
             Some(&Offer::Member(archive, offset)) if self.taken.insert((archive, offset)) => {
                 let member = self.archives[archive].member(offset)?;
-                input::object(member.name, member.bytes).map(Some)
+                format::object(member.name, member.bytes).map(Some)
             }
             Some(Offer::Member(..)) | None => Ok(None),
         }
@@ -63,7 +63,7 @@ impl<'a> Library<'a> {
     fn offer_members(&mut self, archive: Archive<'a>) -> Result<()> {
         for member in archive.members() {
             let member = member?;
-            self.offer_graph(input::object(member.name, member.bytes)?);
+            self.offer_graph(format::object(member.name, member.bytes)?);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ mod globals;
 mod library;
 
 use crate::error::Result;
+use crate::format::{self, Input, Opened};
 use crate::graph::{Graph, Relocation, Section};
-use crate::input::{self, Input, Opened};
 use codeslab::Address;
 use globals::Globals;
 use library::Library;
@@ -121,19 +121,19 @@ pub(crate) fn resolve<'a>(request: &Request<'_, 'a>) -> Result<Resolution<'a>> {
         resolution.add_root(root);
     }
     for &input in request.inputs {
-        match input::open(input)? {
+        match format::open(input)? {
             Opened::Graph(graph) => resolution.add(graph)?,
             Opened::Archive(archive) if request.roots.is_empty() => {
                 for member in archive.members() {
                     let member = member?;
-                    resolution.add(input::object(member.name, member.bytes)?)?;
+                    resolution.add(format::object(member.name, member.bytes)?)?;
                 }
             }
             archive @ Opened::Archive(_) => library.offer(archive)?,
         }
     }
     for &input in request.libraries {
-        library.offer(input::open(input)?)?;
+        library.offer(format::open(input)?)?;
     }
     resolution.pull(&mut library, request.externals)?;
     externals::settle(&mut resolution, request)?;

@@ -1,9 +1,14 @@
-//! What can be linked, told apart.
+//! Formats: what files can be linked, told apart by their first bytes, and made into graphs.
+//!
+//! A format is a folder here and a line in `object`. What it reads are claims of a file; what it hands on is a graph that is
+//! valid, or an error with the name of the file. `resolve` asks for graphs and archives and knows no format.
 
-use crate::archive::{self, Archive};
-use crate::elf;
+pub(crate) mod archive;
+mod elf;
+
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use archive::Archive;
 use std::borrow::Cow;
 
 /// One thing to link.

@@ -9,7 +9,7 @@
 //!
 //! Source: psABI §B.2 "Optimize GOTPCRELX Relocations"; Intel SDM volume 2 for the encodings.
 
-use crate::relocation::RelocationKind;
+use crate::arch::formula::RelocationKind;
 
 /// Bytes of a GOT entry.
 pub(crate) const GOT_ENTRY_SIZE: u64 = 8;

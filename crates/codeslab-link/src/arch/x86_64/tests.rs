@@ -1,7 +1,7 @@
 //! Rewritten instructions as data: what the compiler emits, and what is to become of it.
 
 use super::{Operand, relax, stub};
-use crate::relocation::RelocationKind::{self, GotPcRel, GotPcRelX, RexGotPcRelX};
+use crate::arch::formula::RelocationKind::{self, GotPcRel, GotPcRelX, RexGotPcRelX};
 
 /// P of every case.
 const PLACE: u64 = 0x10_0000_1000;

@@ -1,9 +1,9 @@
 //! The relocation tables of the sections that are loaded.
 
 use super::{ENDIAN, Header, Loaded, Object};
+use crate::arch::formula::RelocationKind;
 use crate::error::{Error, Feature, Reference, Result};
 use crate::graph::{Graph, Relocation, SectionIndex, SymbolIndex};
-use crate::relocation::RelocationKind;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader};
 
