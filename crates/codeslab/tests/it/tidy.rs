@@ -1,6 +1,6 @@
 //! The order of the layers, and what may stand where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and files of `crates/codeslab/src` in order: each imports only from those before it.
@@ -48,6 +48,17 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+fn is_test(file: &str) -> bool {
+    file.contains("_tests") || file.ends_with("tests.rs")
+}
+
+fn without_comments_and_tests(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next();
+    let lines = code.unwrap_or_default().lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Every source file of the memory manager, by its path in `src`, without comments and test modules.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -59,16 +70,9 @@ fn sources() -> Vec<(String, String)> {
     };
     let code = |path: &Path| {
         let text = std::fs::read_to_string(path).expect("a source file");
-        let text = text
-            .split("#[cfg(test)]\nmod tests {")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let is_code = |line: &&str| !line.trim_start().starts_with("//");
-        text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+        without_comments_and_tests(&text)
     };
     let files = source_files(&root);
-    let is_test = |name: &str| name.contains("_tests") || name.ends_with("tests.rs");
     files
         .iter()
         .map(|path| (name(path), code(path)))
@@ -104,6 +108,68 @@ fn every_module_imports_only_from_the_layers_below_it() {
             );
         }
         layer_of(own);
+    }
+}
+
+/// The rooms directly in `src` of a crate, each with those that it imports from.
+fn imports_of(krate: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
+    let root = format!("crates/{krate}/src/");
+    for (file, text) in all_crates() {
+        let Some(file) = file.strip_prefix(&root).filter(|file| !is_test(file)) else {
+            continue;
+        };
+        let room = module_of(file).to_owned();
+        let code = without_comments_and_tests(&text);
+        let imported = code.split("crate::").skip(1).map(|path| {
+            let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+            let end = path.find(|letter| !is_name(letter)).unwrap_or(path.len());
+            path[..end].to_owned()
+        });
+        let others: Vec<String> = imported.filter(|other| *other != room).collect();
+        imports.entry(room).or_default().extend(others);
+    }
+    imports
+}
+
+/// A way from a room back to itself.
+fn circle_through(
+    room: &str,
+    way: &mut Vec<String>,
+    imports: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
+    let next = imports.get(way.last().map_or(room, |last| last));
+    for other in next.into_iter().flatten() {
+        if other == room {
+            return true;
+        }
+        if !way.contains(other) && imports.contains_key(other) {
+            way.push(other.clone());
+            if circle_through(room, way, imports) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn no_crate_has_a_circle_of_rooms() {
+    for krate in [
+        "codeslab",
+        "codeslab-link",
+        "codeslab-call",
+        "codeslab-node",
+    ] {
+        let imports = imports_of(krate);
+        assert!(imports.len() > 3, "{krate} has rooms");
+        for room in imports.keys().filter(|room| *room != "lib") {
+            let mut way = vec![room.clone()];
+            assert!(
+                !circle_through(room, &mut way, &imports),
+                "{krate}: a circle through {way:?}"
+            );
+        }
     }
 }
 
