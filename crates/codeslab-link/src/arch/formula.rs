@@ -5,6 +5,7 @@
 //! A the addend, P the address of the field, GOT the address of the global offset table, G the offset of the symbol's
 //! entry in it, L the address of the symbol's stub or of the symbol itself, Z the size of the symbol.
 
+use codeslab::Architecture;
 use std::fmt;
 
 /// The types of relocation that are applied.
@@ -296,6 +297,12 @@ impl RelocationKind {
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         KINDS.get(number as usize).copied().flatten()
+    }
+
+    /// The machine whose code it is for.
+    #[must_use]
+    pub const fn architecture(self) -> Architecture {
+        Architecture::X86_64
     }
 
     /// Its psABI name.
