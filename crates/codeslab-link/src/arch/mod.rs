@@ -7,6 +7,9 @@ pub(crate) mod encoding;
 pub(crate) mod formula;
 pub(crate) mod x86_64;
 
+/// The machine whose stubs, GOT entries and relaxations are used; the only one so far.
+pub(crate) use x86_64 as linked;
+
 use codeslab::Architecture;
 use object::elf;
 

@@ -7,7 +7,7 @@ mod bounds;
 mod canonical;
 
 use crate::arch::formula::{Beyond, Formula, Row};
-use crate::arch::x86_64::{GOT_ENTRY_SIZE, STUB_SIZE};
+use crate::arch::linked::{GOT_ENTRY_SIZE, STUB_SIZE};
 use crate::error::{Error, Result};
 use crate::graph::{Content, Relocation, Section};
 use crate::resolve::{Object, Place, Resolution, TargetId};
