@@ -54,7 +54,7 @@ impl Encoding {
 fn fill(word: u64, runs: &[Bits], value: i128) -> u64 {
     runs.iter().fold(word, |word, run| {
         let ones = u64::MAX >> (64 - run.count);
-        let part = (value >> run.value) as u64 & ones;
+        let part = (value >> run.value).cast_unsigned() as u64 & ones;
         word & !(ones << run.word) | part << run.word
     })
 }
