@@ -1,7 +1,7 @@
 //! Contents and relocations, written once, straight to where they are published from. After this no byte changes.
 
 use crate::arch::formula::{DoesNotFit, Formula, Row, Terms};
-use crate::arch::x86_64::{self, Operand};
+use crate::arch::linked::{self, Operand};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, Relocation, Section};
 use crate::plan::Plan;
@@ -133,7 +133,7 @@ fn write_stubs(
         if let (Some(stub), Some(entry)) = (slots.stub_offset(), slots.stub_entry_offset()) {
             let at = addresses.stubs + stub;
             let entry = addresses.got + entry;
-            let code = x86_64::stub(at, entry)
+            let code = linked::stub(at, entry)
                 .ok_or_else(|| stub_out_of_reach(resolution, TargetId(target), at, entry))?;
             store(bytes, stub, &code);
         }
@@ -202,7 +202,7 @@ impl SectionWriter<'_, '_> {
         // With another addend it is not the entry itself that is used.
         row.formula == Formula::GotRelative
             && relocation.addend == -4
-            && x86_64::relax(
+            && linked::relax(
                 bytes,
                 relocation.kind,
                 Operand {

@@ -5,7 +5,7 @@
 
 use crate::arch::formula::RelocationKind;
 use crate::error::{Error, Reference, Result};
-use codeslab::{MAXIMUM_ALIGN, Protection};
+use codeslab::{Architecture, MAXIMUM_ALIGN, Protection};
 use std::borrow::Cow;
 
 /// Names a section of a [`Graph`], in the order in which sections were added.
@@ -212,9 +212,9 @@ pub struct Relocation {
 /// One object: see the module.
 ///
 /// ```
-/// use codeslab::Protection;
+/// use codeslab::{Architecture, Protection};
 /// use codeslab_link::{Content, Definition, Graph, Relocation, RelocationKind, Section, Symbol};
-/// let mut graph = Graph::new("answer");
+/// let mut graph = Graph::new("answer", Architecture::X86_64);
 /// // call there; ret
 /// let code = Content::Bytes(vec![0xe8, 0, 0, 0, 0, 0xc3].into());
 /// let text = graph.add_section(Section::new(".text", Protection::ReadExecute, 16, code))?;
@@ -224,9 +224,10 @@ pub struct Relocation {
 /// graph.add_relocation(text, Relocation { offset: 1, kind, symbol: there, addend: -4 })?;
 /// # Ok::<(), codeslab_link::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Graph<'a> {
     name: Cow<'a, str>,
+    architecture: Architecture,
     sections: Vec<Section<'a>>,
     symbols: Vec<Symbol<'a>>,
     groups: Vec<Cow<'a, str>>,
@@ -235,13 +236,23 @@ pub struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// An empty graph; `name` is what errors call it.
+    /// An empty graph of code for `architecture`; `name` is what errors call it.
     #[must_use]
-    pub fn new(name: impl Into<Cow<'a, str>>) -> Self {
+    pub fn new(name: impl Into<Cow<'a, str>>, architecture: Architecture) -> Self {
         Self {
             name: name.into(),
-            ..Self::default()
+            architecture,
+            sections: Vec::new(),
+            symbols: Vec::new(),
+            groups: Vec::new(),
+            refusal: None,
         }
+    }
+
+    /// The machine that its code is made for.
+    #[must_use]
+    pub const fn architecture(&self) -> Architecture {
+        self.architecture
     }
 
     /// What errors call it.
@@ -310,7 +321,7 @@ impl<'a> Graph<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidIndex`] if the section or the symbol does not exist, [`Error::OutOfBounds`] if the field does not lie
-    /// inside the section's bytes.
+    /// inside the section's bytes, [`Error::UnknownRelocation`] if it is another machine's than the graph's.
     pub fn add_relocation(&mut self, section: SectionIndex, relocation: Relocation) -> Result<()> {
         let within = self.section(section)?;
         self.check_relocation(within, relocation)?;
@@ -420,6 +431,11 @@ impl<'a> Graph<'a> {
     }
 
     fn check_relocation(&self, section: &Section<'_>, relocation: Relocation) -> Result<()> {
+        if relocation.kind.architecture() != self.architecture {
+            return Err(Error::UnknownRelocation {
+                reference: Box::new(self.reference(section, &relocation)),
+            });
+        }
         let length = relocation.kind.width();
         // Nothing is written into zero-filled sections, so only fields of no bytes fit there.
         let size = match &section.content {

@@ -46,6 +46,7 @@ pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>
         process_symbols: options.process_symbols,
     };
     let resolution = resolve::resolve(&Request {
+        architecture: codeslab::architecture()?,
         inputs,
         libraries: &options.libraries,
         roots: &options.roots,

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 /// The graph that `bytes` hold.
 pub(crate) fn read(bytes: &[u8]) -> Result<Graph<'_>> {
     let mut reader = Reader { rest: bytes };
-    let mut graph = Graph::new(reader.text()?);
+    let mut graph = Graph::new(reader.text()?, codeslab::architecture()?);
     for _ in 0..reader.count()? {
         graph.add_section(reader.section()?)?;
     }

@@ -1,7 +1,7 @@
 //! What this process can do, and which of it a memory is opened with.
 
 use crate::model::address::Address;
-use crate::model::architecture::CodeModel;
+use crate::model::architecture::{Architecture, CodeModel};
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
 use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
@@ -43,6 +43,14 @@ pub fn capabilities() -> Result<Capabilities> {
         },
         code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
     })
+}
+
+/// The instruction set that this process executes. Cheap: nothing is probed.
+///
+/// # Errors
+/// [`Error::UnsupportedPlatform`] where there is no port.
+pub fn architecture() -> Result<Architecture> {
+    Ok(sys::current()?.facts().architecture)
 }
 
 /// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.

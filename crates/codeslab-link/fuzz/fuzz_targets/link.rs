@@ -46,7 +46,7 @@ fn try_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
 
 /// Refers to names that the objects of the corpus define, so that members are pulled in.
 fn caller() -> Graph<'static> {
-    let mut graph = Graph::new("caller");
+    let mut graph = Graph::new("caller", codeslab::Architecture::X86_64);
     let text = Content::Bytes(vec![0xc3].into());
     let section = Section::new(".text", codeslab::Protection::ReadExecute, 16, text);
     let section = graph.add_section(section).expect("a valid section");

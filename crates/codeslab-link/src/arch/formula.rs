@@ -5,6 +5,8 @@
 //! A the addend, P the address of the field, GOT the address of the global offset table, G the offset of the symbol's
 //! entry in it, L the address of the symbol's stub or of the symbol itself, Z the size of the symbol.
 
+use super::encoding::Encoding;
+use codeslab::Architecture;
 use std::fmt;
 
 /// The types of relocation that are applied.
@@ -171,6 +173,17 @@ impl Values {
     }
 }
 
+/// What is done about a value that its field may not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Beyond {
+    /// The image is placed so that the field holds it.
+    Placement,
+    /// The code goes through a stub.
+    Stub,
+    /// Nothing: it is an error when it is written. The field holds everything, or so little that no placement helps.
+    Refusal,
+}
+
 /// One type of relocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -178,9 +191,9 @@ pub(crate) struct Row {
     pub(crate) number: u32,
     pub(crate) name: &'static str,
     pub(crate) formula: Formula,
-    /// Bytes of the field.
-    pub(crate) width: u8,
+    pub(crate) encoding: Encoding,
     pub(crate) values: Values,
+    pub(crate) beyond: Beyond,
 }
 
 impl Row {
@@ -197,10 +210,8 @@ impl Row {
                 limit: self.values.limit(value),
             });
         }
-        // Little-endian, so the low bytes are the field. Graphs keep every field inside its section.
-        let field = &value.to_le_bytes()[..usize::from(self.width)];
-        let start = offset as usize;
-        bytes[start..start + field.len()].copy_from_slice(field);
+        let stored = self.encoding.store(&mut bytes[offset as usize..], value);
+        debug_assert!(stored.is_some(), "graphs keep every field in its section");
         Ok(())
     }
 }
@@ -218,19 +229,22 @@ const fn row(
     number: u32,
     name: &'static str,
     formula: Formula,
-    width: u8,
+    bytes: u8,
     values: Values,
+    beyond: Beyond,
 ) -> Row {
     Row {
         kind,
         number,
         name,
         formula,
-        width,
+        encoding: Encoding::Whole(bytes),
         values,
+        beyond,
     }
 }
 
+use Beyond::{Placement, Refusal, Stub};
 use Formula::{
     Absolute, Branch, BranchFromGot, FromGot, GotBase, GotOffset, GotRelative, Nothing, Relative,
     Size,
@@ -248,30 +262,30 @@ const E64: Values = Values::either(64);
 /// Every row, in the order of [`RelocationKind`].
 #[rustfmt::skip] // A table is read by columns.
 pub(crate) const ROWS: [Row; 24] = [
-    row(K::None,         0, "R_X86_64_NONE",          Nothing,       0, E64),
-    row(K::Abs64,        1, "R_X86_64_64",            Absolute,      8, E64),
-    row(K::Pc32,         2, "R_X86_64_PC32",          Relative,      4, I32),
-    row(K::Got32,        3, "R_X86_64_GOT32",         GotOffset,     4, I32),
-    row(K::Plt32,        4, "R_X86_64_PLT32",         Branch,        4, I32),
-    row(K::GotPcRel,     9, "R_X86_64_GOTPCREL",      GotRelative,   4, I32),
-    row(K::Abs32,       10, "R_X86_64_32",            Absolute,      4, U32),
-    row(K::Abs32S,      11, "R_X86_64_32S",           Absolute,      4, I32),
-    row(K::Abs16,       12, "R_X86_64_16",            Absolute,      2, E16),
-    row(K::Pc16,        13, "R_X86_64_PC16",          Relative,      2, I16),
-    row(K::Abs8,        14, "R_X86_64_8",             Absolute,      1, E8),
-    row(K::Pc8,         15, "R_X86_64_PC8",           Relative,      1, I8),
-    row(K::Pc64,        24, "R_X86_64_PC64",          Relative,      8, E64),
-    row(K::GotOff64,    25, "R_X86_64_GOTOFF64",      FromGot,       8, E64),
-    row(K::GotPc32,     26, "R_X86_64_GOTPC32",       GotBase,       4, I32),
-    row(K::Got64,       27, "R_X86_64_GOT64",         GotOffset,     8, E64),
-    row(K::GotPcRel64,  28, "R_X86_64_GOTPCREL64",    GotRelative,   8, E64),
-    row(K::GotPc64,     29, "R_X86_64_GOTPC64",       GotBase,       8, E64),
-    row(K::GotPlt64,    30, "R_X86_64_GOTPLT64",      GotOffset,     8, E64),
-    row(K::PltOff64,    31, "R_X86_64_PLTOFF64",      BranchFromGot, 8, E64),
-    row(K::Size32,      32, "R_X86_64_SIZE32",        Size,          4, U32),
-    row(K::Size64,      33, "R_X86_64_SIZE64",        Size,          8, E64),
-    row(K::GotPcRelX,   41, "R_X86_64_GOTPCRELX",     GotRelative,   4, I32),
-    row(K::RexGotPcRelX,42, "R_X86_64_REX_GOTPCRELX", GotRelative,   4, I32),
+    row(K::None,         0, "R_X86_64_NONE",          Nothing,       0, E64, Refusal),
+    row(K::Abs64,        1, "R_X86_64_64",            Absolute,      8, E64, Refusal),
+    row(K::Pc32,         2, "R_X86_64_PC32",          Relative,      4, I32, Placement),
+    row(K::Got32,        3, "R_X86_64_GOT32",         GotOffset,     4, I32, Refusal),
+    row(K::Plt32,        4, "R_X86_64_PLT32",         Branch,        4, I32, Stub),
+    row(K::GotPcRel,     9, "R_X86_64_GOTPCREL",      GotRelative,   4, I32, Refusal),
+    row(K::Abs32,       10, "R_X86_64_32",            Absolute,      4, U32, Placement),
+    row(K::Abs32S,      11, "R_X86_64_32S",           Absolute,      4, I32, Placement),
+    row(K::Abs16,       12, "R_X86_64_16",            Absolute,      2, E16, Refusal),
+    row(K::Pc16,        13, "R_X86_64_PC16",          Relative,      2, I16, Refusal),
+    row(K::Abs8,        14, "R_X86_64_8",             Absolute,      1, E8, Refusal),
+    row(K::Pc8,         15, "R_X86_64_PC8",           Relative,      1, I8, Refusal),
+    row(K::Pc64,        24, "R_X86_64_PC64",          Relative,      8, E64, Refusal),
+    row(K::GotOff64,    25, "R_X86_64_GOTOFF64",      FromGot,       8, E64, Refusal),
+    row(K::GotPc32,     26, "R_X86_64_GOTPC32",       GotBase,       4, I32, Refusal),
+    row(K::Got64,       27, "R_X86_64_GOT64",         GotOffset,     8, E64, Refusal),
+    row(K::GotPcRel64,  28, "R_X86_64_GOTPCREL64",    GotRelative,   8, E64, Refusal),
+    row(K::GotPc64,     29, "R_X86_64_GOTPC64",       GotBase,       8, E64, Refusal),
+    row(K::GotPlt64,    30, "R_X86_64_GOTPLT64",      GotOffset,     8, E64, Refusal),
+    row(K::PltOff64,    31, "R_X86_64_PLTOFF64",      BranchFromGot, 8, E64, Refusal),
+    row(K::Size32,      32, "R_X86_64_SIZE32",        Size,          4, U32, Refusal),
+    row(K::Size64,      33, "R_X86_64_SIZE64",        Size,          8, E64, Refusal),
+    row(K::GotPcRelX,   41, "R_X86_64_GOTPCRELX",     GotRelative,   4, I32, Refusal),
+    row(K::RexGotPcRelX,42, "R_X86_64_REX_GOTPCRELX", GotRelative,   4, I32, Refusal),
 ];
 
 /// psABI numbers to kinds. A table, because every relocation of every object is looked up.
@@ -298,6 +312,12 @@ impl RelocationKind {
         KINDS.get(number as usize).copied().flatten()
     }
 
+    /// The machine whose code it is for.
+    #[must_use]
+    pub const fn architecture(self) -> Architecture {
+        Architecture::X86_64
+    }
+
     /// Its psABI name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -313,7 +333,7 @@ impl RelocationKind {
     /// The bytes of its field.
     #[must_use]
     pub const fn width(self) -> u64 {
-        self.row().width as u64
+        self.row().encoding.bytes() as u64
     }
 
     /// Every kind there is.

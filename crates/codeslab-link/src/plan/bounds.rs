@@ -4,7 +4,7 @@
 //! 32-bit addresses of things in the image. Both say that some address of the image lies in an interval; it is asked for
 //! of every byte, since what lies where is not known yet.
 
-use crate::arch::formula::{Formula, Row, Values};
+use crate::arch::formula::{Beyond, Formula, Row, Values};
 use crate::error::{Error, Result};
 use crate::resolve::{Resolution, TargetId};
 use codeslab::{Address, Window};
@@ -26,9 +26,7 @@ impl Bounds {
     /// Takes one reference to something in the image into account.
     #[inline]
     pub(super) fn note_inside(&mut self, row: &Row, addend: i64, symbol: TargetId) {
-        // Wider fields reach everything; narrower ones reach so little that no placement helps: that is reported when
-        // they are applied.
-        if row.width == 4 && row.formula == Formula::Absolute {
+        if row.beyond == Beyond::Placement && row.formula == Formula::Absolute {
             // least <= S + A <= greatest
             let addend = i128::from(addend);
             let Values { least, greatest } = row.values;
@@ -38,7 +36,7 @@ impl Bounds {
 
     /// Takes one reference to something that is fixed at `value` into account.
     pub(super) fn note_outside(&mut self, row: &Row, addend: i64, symbol: TargetId, value: u64) {
-        if row.width == 4 && row.formula == Formula::Relative {
+        if row.beyond == Beyond::Placement && row.formula == Formula::Relative {
             // least <= S + A - P <= greatest
             let target = i128::from(value) + i128::from(addend);
             let Values { least, greatest } = row.values;

@@ -11,7 +11,7 @@
 
 use super::Needs;
 use super::bounds::Bounds;
-use crate::arch::formula::{Formula, Row};
+use crate::arch::formula::{Beyond, Formula, Row};
 use crate::process;
 use crate::resolve::{Place, Resolution, TargetId};
 
@@ -34,8 +34,8 @@ impl Direct {
         symbol: TargetId,
         place: Place,
     ) -> Option<Self> {
-        let is_direct =
-            row.width == 4 && matches!(row.formula, Formula::Absolute | Formula::Relative);
+        let is_direct = row.beyond == Beyond::Placement
+            && matches!(row.formula, Formula::Absolute | Formula::Relative);
         match place {
             Place::Absolute(value) if is_direct => Some(Self {
                 row,

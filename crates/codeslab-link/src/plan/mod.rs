@@ -6,8 +6,8 @@
 mod bounds;
 mod canonical;
 
-use crate::arch::formula::{Formula, Row};
-use crate::arch::x86_64::{GOT_ENTRY_SIZE, STUB_SIZE};
+use crate::arch::formula::{Beyond, Formula, Row};
+use crate::arch::linked::{GOT_ENTRY_SIZE, STUB_SIZE};
 use crate::error::{Error, Result};
 use crate::graph::{Content, Relocation, Section};
 use crate::resolve::{Object, Place, Resolution, TargetId};
@@ -216,7 +216,7 @@ impl Needs {
         }
         if row.formula.needs_got_entry() {
             self.need_entry(id);
-        } else if row.formula == Formula::Branch && !place.is_in_image() {
+        } else if row.beyond == Beyond::Stub && !place.is_in_image() {
             self.need_entry(id);
             self.need_stub(id);
         } else if let Some(direct) = Direct::new(row, relocation.addend, id, place) {

@@ -7,10 +7,10 @@ mod externals;
 mod globals;
 mod library;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{self, Input, Opened};
 use crate::graph::{Graph, Relocation, Section};
-use codeslab::Address;
+use codeslab::{Address, Architecture};
 use globals::Globals;
 use library::Library;
 use std::borrow::Cow;
@@ -88,8 +88,10 @@ pub(crate) struct Object<'a> {
 }
 
 /// Everything that takes part, with every symbol's target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Resolution<'a> {
+    /// The machine that executes what is linked.
+    pub(crate) architecture: Architecture,
     pub(crate) objects: Vec<Object<'a>>,
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
@@ -104,6 +106,8 @@ pub(crate) struct Resolution<'a> {
 /// What to resolve.
 #[derive(Debug)]
 pub(crate) struct Request<'r, 'a> {
+    /// The machine that is to execute the inputs.
+    pub(crate) architecture: Architecture,
     pub(crate) inputs: &'r [Input<'a>],
     pub(crate) libraries: &'r [Input<'a>],
     pub(crate) roots: &'r [String],
@@ -115,7 +119,7 @@ pub(crate) struct Request<'r, 'a> {
 /// # Errors
 /// What cannot be read, cannot take part, is defined twice or nowhere.
 pub(crate) fn resolve<'a>(request: &Request<'_, 'a>) -> Result<Resolution<'a>> {
-    let mut resolution = Resolution::default();
+    let mut resolution = Resolution::new(request.architecture);
     let mut library = Library::default();
     for root in request.roots {
         resolution.add_root(root);
@@ -184,8 +188,27 @@ impl<'a> Resolution<'a> {
         self.globals.iter()
     }
 
+    fn new(architecture: Architecture) -> Self {
+        Self {
+            architecture,
+            objects: Vec::new(),
+            targets: Vec::new(),
+            is_live: Vec::new(),
+            runs: Vec::new(),
+            symbol_targets: Vec::new(),
+            globals: Globals::default(),
+        }
+    }
+
     /// Takes a graph in.
     fn add(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
+        if graph.architecture() != self.architecture {
+            return Err(Error::WrongArchitecture {
+                object: graph.name().to_owned(),
+                found: graph.architecture().name().to_owned(),
+                expected: self.architecture.name(),
+            });
+        }
         if let Some(refusal) = graph.refusal() {
             return Err(refusal.clone());
         }
@@ -232,5 +255,28 @@ fn counted(count: usize) -> u32 {
 impl From<Address> for Place {
     fn from(address: Address) -> Self {
         Self::Absolute(address.value())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_another_machine_than_the_process_is_refused_whichever_the_two_are() {
+        let machines = [Architecture::X86_64, Architecture::Aarch64];
+        for (here, there) in
+            [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| (machines[a], machines[b]))
+        {
+            let graph = Graph::new("mine", there);
+            let added = Resolution::new(here).add(Cow::Owned(graph));
+            let refused = Error::WrongArchitecture {
+                object: "mine".to_owned(),
+                found: there.name().to_owned(),
+                expected: here.name(),
+            };
+            let expected = if here == there { Ok(()) } else { Err(refused) };
+            assert_eq!(added, expected);
+        }
     }
 }

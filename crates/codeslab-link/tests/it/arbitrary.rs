@@ -110,7 +110,7 @@ fn graph() -> impl Strategy<Value = Graph<'static>> {
         prop::collection::vec(0..4_u32, 0..2),
     );
     parts.prop_map(|(sections, symbols, relocations, group)| {
-        let mut graph = Graph::new("graph");
+        let mut graph = Graph::new("graph", codeslab::Architecture::X86_64);
         for section in sections {
             let _ = graph.add_section(section);
         }

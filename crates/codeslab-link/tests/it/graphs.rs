@@ -1,6 +1,7 @@
 //! Graphs built by hand, as an assembler would.
 
 use crate::support::{externals, fact, function, memory, peek_u64};
+use codeslab::Architecture;
 use codeslab::Protection::{ReadExecute, ReadOnly, ReadWrite};
 use codeslab_link::{
     Binding, Content, Definition, Error, Graph, Input, LinkOptions, Relocation, RelocationKind,
@@ -22,7 +23,7 @@ fn relocation(offset: u64, kind: &str, symbol: SymbolIndex, addend: i64) -> Relo
 
 /// A function that adds what lies in `state` to its argument.
 fn adder() -> Result<Graph<'static>, Error> {
-    let mut graph = Graph::new("adder");
+    let mut graph = Graph::new("adder", Architecture::X86_64);
     // mov %edi, %eax; add state(%rip), %eax; ret
     let code = bytes(&[0x89, 0xf8, 0x03, 0x05, 0, 0, 0, 0, 0xc3]);
     let text = graph.add_section(Section::new("text", ReadExecute, 16, code))?;
@@ -50,7 +51,7 @@ fn a_graph_is_linked_and_called() {
 #[test]
 fn graphs_are_libraries_too() {
     let library = adder().expect("a valid graph");
-    let mut user = Graph::new("user");
+    let mut user = Graph::new("user", Architecture::X86_64);
     let data = Section::new("data", ReadOnly, 8, bytes(&[0; 8]));
     let data = user.add_section(data).expect("a section");
     let definition = Definition::Section {
@@ -81,7 +82,7 @@ fn graphs_are_libraries_too() {
 fn zero_filled_sections_are_zero_whatever_their_protection() {
     let memory = memory();
     for protection in [ReadOnly, ReadWrite, ReadExecute] {
-        let mut graph = Graph::new("zeros");
+        let mut graph = Graph::new("zeros", Architecture::X86_64);
         let zeros = Section::new("zeros", protection, 8, Content::Zeros(64));
         let section = graph.add_section(zeros).expect("a section");
         let definition = Definition::Section {
@@ -103,7 +104,7 @@ fn zero_filled_sections_are_zero_whatever_their_protection() {
 
 #[test]
 fn an_invalid_graph_cannot_be_built() {
-    let mut graph = Graph::new("mine");
+    let mut graph = Graph::new("mine", Architecture::X86_64);
     for (align, text) in [(0, "0"), (3, "3"), (1 << 21, "2097152")] {
         let section = Section::new("odd", ReadOnly, align, bytes(&[]));
         let error = graph.add_section(section).expect_err(text);
@@ -171,4 +172,27 @@ fn relocations_have_the_names_and_numbers_of_the_psabi() {
     );
     assert_eq!(RelocationKind::from_name("R_X86_64_TPOFF32"), None);
     assert_eq!(RelocationKind::from_number(u32::MAX), None);
+}
+
+#[test]
+fn a_graph_of_another_machine_is_refused_by_name() {
+    let foreign = Architecture::Aarch64;
+    let mut graph = Graph::new("foreign", foreign);
+    let content = bytes(&[0; 8]);
+    let data = Section::new("data", ReadOnly, 8, content);
+    let data = graph.add_section(data).expect("a section");
+    let symbol = graph
+        .add_symbol(Symbol::new("number", Definition::Absolute(1)))
+        .expect("a symbol");
+    let error = graph
+        .add_relocation(data, relocation(0, "R_X86_64_64", symbol, 0))
+        .expect_err("a relocation of another machine than the graph");
+    assert_eq!(error.code(), "UNKNOWN_RELOCATION");
+    let error = link(&memory(), &[Input::Graph(&graph)], &LinkOptions::default())
+        .expect_err("code that this process cannot execute");
+    assert_eq!(
+        error.to_string(),
+        "foreign: made for aarch64, not for x86_64"
+    );
+    assert_eq!(error.code(), "WRONG_ARCHITECTURE");
 }

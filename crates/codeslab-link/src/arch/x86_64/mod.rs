@@ -10,6 +10,7 @@
 //! Source: psABI §B.2 "Optimize GOTPCRELX Relocations"; Intel SDM volume 2 for the encodings.
 
 use crate::arch::formula::RelocationKind;
+use object::elf;
 
 /// Bytes of a GOT entry.
 pub(crate) const GOT_ENTRY_SIZE: u64 = 8;
@@ -128,6 +129,24 @@ fn distance(symbol: u64, place: u64, past: u64) -> Option<[u8; 4]> {
 fn immediate(symbol: u64) -> Option<[u8; 4]> {
     // Both readings of what fits agree for non-negative values.
     i32::try_from(symbol).ok().map(i32::to_le_bytes)
+}
+
+/// The psABI name of a type of relocation that is for thread-local storage.
+pub(crate) fn elf_thread_local_name(number: elf::RelocationType) -> Option<&'static str> {
+    Some(match number {
+        elf::R_X86_64_DTPMOD64 => "R_X86_64_DTPMOD64",
+        elf::R_X86_64_DTPOFF64 => "R_X86_64_DTPOFF64",
+        elf::R_X86_64_TPOFF64 => "R_X86_64_TPOFF64",
+        elf::R_X86_64_TLSGD => "R_X86_64_TLSGD",
+        elf::R_X86_64_TLSLD => "R_X86_64_TLSLD",
+        elf::R_X86_64_DTPOFF32 => "R_X86_64_DTPOFF32",
+        elf::R_X86_64_GOTTPOFF => "R_X86_64_GOTTPOFF",
+        elf::R_X86_64_TPOFF32 => "R_X86_64_TPOFF32",
+        elf::R_X86_64_GOTPC32_TLSDESC => "R_X86_64_GOTPC32_TLSDESC",
+        elf::R_X86_64_TLSDESC_CALL => "R_X86_64_TLSDESC_CALL",
+        elf::R_X86_64_TLSDESC => "R_X86_64_TLSDESC",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

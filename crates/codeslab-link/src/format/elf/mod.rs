@@ -9,14 +9,15 @@ mod relocations;
 mod sections;
 mod symbols;
 
+use crate::arch;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, SectionIndex};
+use codeslab::Architecture;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
 use object::{LittleEndian, SymbolIndex};
 use std::borrow::Cow;
 
-const EXPECTED: &str = "x86-64 (64-bit, little-endian ELF)";
 const ENDIAN: LittleEndian = LittleEndian;
 
 type Header = FileHeader64<LittleEndian>;
@@ -38,8 +39,9 @@ pub(crate) fn is_elf(bytes: &[u8]) -> bool {
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
 pub(crate) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>> {
-    let mut graph = Graph::new(name);
-    let object = open(&graph, bytes)?;
+    let (header, machine) = open(&name, bytes)?;
+    let mut graph = Graph::new(name, machine);
+    let object = tables(&graph, header, bytes)?;
     graph.reserve(object.sections.len(), object.symbols.len());
     let loaded = sections::add(&mut graph, &object)?;
     symbols::add(&mut graph, &object, &loaded)?;
@@ -48,11 +50,18 @@ pub(crate) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>
     Ok(graph)
 }
 
-fn open<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Object<'a>> {
-    check_identity(graph, bytes)?;
+/// The header of an object that can be linked, and the machine that it is for.
+fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<(&'a Header, Architecture)> {
+    check_identity(name, bytes)?;
+    let header = Header::parse(bytes).map_err(|error| malformed(name, error.to_string()))?;
+    let machine =
+        arch::of_elf(header.e_machine(ENDIAN)).map_err(|found| wrong_architecture(name, found))?;
+    check_type(name, header)?;
+    Ok((header, machine))
+}
+
+fn tables<'a>(graph: &Graph<'_>, header: &Header, bytes: &'a [u8]) -> Result<Object<'a>> {
     let malformed = |error: object::read::Error| graph.malformed(error.to_string());
-    let header = Header::parse(bytes).map_err(malformed)?;
-    check_header(graph, header)?;
     let sections = header.sections(ENDIAN, bytes).map_err(malformed)?;
     let symbols = sections
         .symbols(ENDIAN, bytes, elf::SHT_SYMTAB)
@@ -67,29 +76,20 @@ fn open<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Object<'a>> {
 }
 
 /// Looks at the class and byte order first: a 32-bit or big-endian file has another header altogether.
-fn check_identity(graph: &Graph<'_>, bytes: &[u8]) -> Result<()> {
+fn check_identity(name: &str, bytes: &[u8]) -> Result<()> {
     let Some(&[class, data]) = bytes.get(4..6) else {
-        return Err(graph.malformed("it ends inside its identification"));
+        return Err(malformed(name, "it ends inside its identification"));
     };
     let wrong = match (class, data) {
         (2, 1) => return Ok(()),
         (1, 1) => "a 32-bit machine",
         (1 | 2, 2) => "a big-endian machine",
-        _ => return Err(graph.malformed("its class or byte order does not exist")),
+        _ => return Err(malformed(name, "its class or byte order does not exist")),
     };
-    Err(wrong_architecture(graph, wrong.to_owned()))
+    Err(wrong_architecture(name, wrong.to_owned()))
 }
 
-fn check_header(graph: &Graph<'_>, header: &Header) -> Result<()> {
-    let machine = header.e_machine(ENDIAN);
-    if machine != elf::EM_X86_64 {
-        let found = match machine {
-            elf::EM_AARCH64 => "AArch64".to_owned(),
-            elf::EM_RISCV => "RISC-V".to_owned(),
-            other => format!("ELF machine {}", other.0),
-        };
-        return Err(wrong_architecture(graph, found));
-    }
+fn check_type(name: &str, header: &Header) -> Result<()> {
     let found = match header.e_type(ENDIAN) {
         elf::ET_REL => return Ok(()),
         elf::ET_EXEC => "executable".to_owned(),
@@ -98,16 +98,23 @@ fn check_header(graph: &Graph<'_>, header: &Header) -> Result<()> {
         other => other.0.to_string(),
     };
     Err(Error::NotRelocatable {
-        object: graph.name().to_owned(),
+        object: name.to_owned(),
         found,
     })
 }
 
-fn wrong_architecture(graph: &Graph<'_>, found: String) -> Error {
+fn malformed(name: &str, reason: impl Into<String>) -> Error {
+    Error::Malformed {
+        object: name.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+fn wrong_architecture(name: &str, found: String) -> Error {
     Error::WrongArchitecture {
-        object: graph.name().to_owned(),
+        object: name.to_owned(),
         found,
-        expected: EXPECTED,
+        expected: arch::ELF_EXPECTED,
     }
 }
 

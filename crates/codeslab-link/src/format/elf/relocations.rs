@@ -2,6 +2,7 @@
 
 use super::{ENDIAN, Header, Loaded, Object};
 use crate::arch::formula::RelocationKind;
+use crate::arch::linked;
 use crate::error::{Error, Feature, Reference, Result};
 use crate::graph::{Graph, Relocation, SectionIndex, SymbolIndex};
 use object::elf;
@@ -58,7 +59,7 @@ fn add_table<'a>(
 
 fn refuse_type(graph: &mut Graph<'_>, section: SectionIndex, entry: &ElfRela) {
     let number = entry.r_type(ENDIAN, false);
-    let thread_local = thread_local_name(number);
+    let thread_local = linked::elf_thread_local_name(number);
     let reference = Box::new(Reference {
         object: graph.name().to_owned(),
         section: graph.sections()[section.0 as usize].name().to_owned(),
@@ -73,23 +74,6 @@ fn refuse_type(graph: &mut Graph<'_>, section: SectionIndex, entry: &ElfRela) {
         },
         None => Error::UnknownRelocation { reference },
     });
-}
-
-fn thread_local_name(number: elf::RelocationType) -> Option<&'static str> {
-    Some(match number {
-        elf::R_X86_64_DTPMOD64 => "R_X86_64_DTPMOD64",
-        elf::R_X86_64_DTPOFF64 => "R_X86_64_DTPOFF64",
-        elf::R_X86_64_TPOFF64 => "R_X86_64_TPOFF64",
-        elf::R_X86_64_TLSGD => "R_X86_64_TLSGD",
-        elf::R_X86_64_TLSLD => "R_X86_64_TLSLD",
-        elf::R_X86_64_DTPOFF32 => "R_X86_64_DTPOFF32",
-        elf::R_X86_64_GOTTPOFF => "R_X86_64_GOTTPOFF",
-        elf::R_X86_64_TPOFF32 => "R_X86_64_TPOFF32",
-        elf::R_X86_64_GOTPC32_TLSDESC => "R_X86_64_GOTPC32_TLSDESC",
-        elf::R_X86_64_TLSDESC_CALL => "R_X86_64_TLSDESC_CALL",
-        elf::R_X86_64_TLSDESC => "R_X86_64_TLSDESC",
-        _ => return None,
-    })
 }
 
 fn refuse_format(graph: &mut Graph<'_>, section: SectionIndex) {
