@@ -23,7 +23,7 @@ export declare function abandon(handle: ExternalObject<CodeHandle>): void
  * Places sections, writes what is known of their content, and tells their addresses.
  *
  * `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
- * three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+ * three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
  * section back.
  */
 export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined | null>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>
@@ -122,10 +122,7 @@ export interface NativeConfiguration {
 }
 
 /** Where constants go. */
-export declare const enum NativeConstants {
-  Separate = 'separate',
-  WithCode = 'with-code',
-}
+export type NativeConstants = 'separate' | 'with-code'
 
 /** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */
 export interface NativeInputs {
@@ -156,11 +153,7 @@ export interface NativeMemoryOptions {
 }
 
 /** What becomes of freed memory. */
-export declare const enum NativeQuarantine {
-  Off = 'off',
-  Trapping = 'trapping',
-  Intact = 'intact',
-}
+export type NativeQuarantine = 'off' | 'trapping' | 'intact'
 
 /** What is closed to everybody else for good. */
 export interface NativeSealing {
@@ -229,10 +222,10 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
-/** A token by which every thread of the process can open the same image while somebody holds it. */
+/** A token by which every thread of the process can open the same image while a thread holds it. */
 export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 
-/** A token by which every thread of the process can open the same memory while somebody holds it. */
+/** A token by which every thread of the process can open the same memory while a thread holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
 
 /** Makes a section smaller. */

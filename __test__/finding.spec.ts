@@ -89,7 +89,7 @@ for (const [title, options] of Object.entries(variants)) {
     Atomics.store(words, 1, 1)
     t.deepEqual((await done)[0], { wrong: 0 })
     t.true(Atomics.load(words, 2) > 0, 'it has found what comes and goes, too')
-    // What nobody refers to is collected; this also keeps it until here.
+    // Allocations without a reference are collected; this also keeps it until here.
     for (const allocation of staying) allocation.free()
     await worker.terminate()
   })

@@ -8,7 +8,7 @@ import { compile } from './helpers/compile.ts'
 
 const waiting = `
   #include <stdint.h>
-  // Counts how often it looks, until somebody sets the second word.
+  // Counts how often it looks, until another thread sets the second word.
   int32_t wait(volatile int32_t *words) {
     int32_t looks = 0;
     words[0] = 1;
@@ -103,7 +103,7 @@ test('a token of what is gone, of something else or of nothing is refused', t =>
   t.throws(() => CodeMemory.open(7 as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
-test('whoever frees a shared image frees it for all', t => {
+test('an image that one thread frees is freed for every thread that has opened it', t => {
   const memory = new CodeMemory()
   const image = memory.link({ name: 'seven.o', bytes: compile(waiting) })
   const same = Image.open(image.share())

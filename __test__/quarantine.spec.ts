@@ -8,7 +8,7 @@ import { run } from './helpers/process.ts'
 
 const waiting = compile(`
   #include <stdint.h>
-  // Says that it is there, and stays until somebody sets the second word.
+  // Says that it is there, and stays until another thread sets the second word.
   int32_t wait(volatile int32_t *words) {
     words[0] = 1;
     while (!words[1]);
@@ -54,7 +54,7 @@ async function lastWords(worker: Worker): Promise<unknown> {
 }
 
 for (const { writer } of writers) {
-  test(`freed code runs on where it is intact, until its grace ends, with the writer ${writer}`, async t => {
+  test(`freed code runs on where it is intact, until its grace period ends, with the writer ${writer}`, async t => {
     const memory = new CodeMemory({ quarantine: 'intact', writer })
     const image = memory.link(waiting)
     const address = image.address('wait')
@@ -66,7 +66,7 @@ for (const { writer } of writers) {
     const done = lastWords(worker)
     await until(() => Atomics.load(words, 0) === 1)
     image.free()
-    t.is(memory.stats().live, 0, 'nobody in JavaScript is in it')
+    t.is(memory.stats().live, 0, 'no JavaScript is in it')
     t.true(memory.stats().quarantinedBytes > 0)
     t.is(memory.find(address)?.protection, 'rx', 'whose it is can still be told')
     const grace = memory.beginGracePeriod()
@@ -108,7 +108,7 @@ test('a thread in freed code traps, unless that is left intact', t => {
 })
 
 for (const quarantine of ['trapping', 'intact'] as const) {
-  test(`a place is not used again before its grace ends, and then it is, with quarantine ${quarantine}`, t => {
+  test(`a place is not used again before its grace period ends, and then it is, with quarantine ${quarantine}`, t => {
     const memory = new CodeMemory({ quarantine })
     t.is(memory.quarantine, quarantine)
     const freed = Array.from({ length: 64 }, () => place(memory).finalize())
@@ -138,7 +138,7 @@ test('by default, a place is used again at once', t => {
   memory.endGracePeriod(memory.beginGracePeriod())
 })
 
-test('a grace covers what was freed before it, and not what was freed after it', t => {
+test('a grace period covers what was freed before it, and not what was freed after it', t => {
   const memory = new CodeMemory({ quarantine: 'trapping' })
   const free = (size: number) => {
     place(memory, size).finalize().free()
@@ -157,7 +157,7 @@ test('a grace covers what was freed before it, and not what was freed after it',
   t.is(memory.stats().quarantinedBytes, 4096)
 })
 
-test('what is freed in a worker waits as well, and any thread can end its grace', async t => {
+test('what is freed in a worker waits as well, and any thread can end its grace period', async t => {
   const memory = new CodeMemory({ quarantine: 'intact' })
   const worker = new Worker(new URL('helpers/freeing.ts', import.meta.url), { workerData: memory.share() })
   const { quarantinedBytes, grace } = (await lastWords(worker)) as { quarantinedBytes: number; grace: bigint }

@@ -25,7 +25,7 @@ test('writers to private memory cannot be sealed, and say so', t => {
 })
 
 /**
- * Seals a memory in a process of its own, because what is sealed stays, and tries to get at its code as somebody could who has
+ * Seals a memory in a process of its own, because what is sealed stays, and tries to get at its code as an attacker could who has
  * its file descriptor and can make system calls.
  */
 const attack = (writer: string) => `

@@ -18,7 +18,7 @@ for (const { writer } of writers) {
     const { text } = inFlight.finalize()
     t.is(text.size, add.length)
     t.is(text.function(binary)(40, 2), 42)
-    // Whoever comes next may lie right behind, and both still run.
+    // The next allocation may lie right behind, and both still run.
     const next = memory.allocate({ text: { protection: 'rx', size: 4096 } })
     next.text.write(answer(7))
     const { text: seven } = next.finalize()

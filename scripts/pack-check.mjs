@@ -14,7 +14,7 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
 // What may be in a tarball. Anything else is a leak from the checkout.
 const expectedFiles =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|native\.cjs|native\.d\.cts|dist\/(src\/)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|native\.cjs|native\.d\.cts|dist\/(src\/(internal\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
 await main(() => {
   if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {

@@ -2,12 +2,13 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkNumber, invalidType, invalidValue, isCount, outOfRange, toBytes, toSize } from './checks.ts'
-import { checkConstruct, construct } from './construct.ts'
+import { checkNumber, invalidType, invalidValue, isCount, outOfRange, toBytes, toSize } from './internal/checks.ts'
+import { checkConstruct, construct } from './internal/construct.ts'
 import { CodeslabError } from './errors.ts'
-import { describe, region } from './inspect.ts'
+import { describe, region } from './internal/inspect.ts'
 import type { Protection } from './protection.ts'
-import { typeNames, type NativeFunction, type Signature } from './signature.ts'
+import { typeNames } from './internal/signature.ts'
+import type { NativeFunction, Signature } from './signature.ts'
 
 /** What a section is, once it has been placed. In flight, it may become smaller. */
 interface Place {
@@ -253,7 +254,7 @@ export class Allocation {
   }
 
   /**
-   * Gives the memory back. Functions made from it throw from now on; a call that is running, in whichever thread, finishes
+   * Gives the memory back. Functions made from it throw from now on; a call that is running, in any thread, finishes
    * first. Nothing else may execute it or refer to it any more.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED` if it was freed before.
@@ -419,16 +420,6 @@ export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Al
     members.map(({ handle }) => handle),
   )
   return members.map(({ handle, places }) => Allocation[construct](handle, places))
-}
-
-/**
- * Names that a section cannot have, because the property of that name means something else. `then` would make `await` call
- * it.
- *
- * @internal
- */
-export function isReserved(name: string): boolean {
-  return name in InFlightAllocation.prototype || name in Allocation.prototype || name === 'then'
 }
 
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */

@@ -2,14 +2,14 @@
 
 import { inspect, type InspectOptions } from 'node:util'
 import { install } from '#native'
-import { hexadecimal } from './inspect.ts'
+import { hexadecimal } from './internal/inspect.ts'
+import { installRefusal } from './internal/refusal.ts'
 
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
- * Three of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port,
- * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run, and
- * `ERR_CODESLAB_STALE_HANDLE` where allocations are named by numbers, as they can be in Rust.
+ * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
+ * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
  *
  * @example
  * ```ts
@@ -82,8 +82,6 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_OUT_OF_REACH'
   /** A value does not fit the field that a relocation fills. */
   | 'ERR_CODESLAB_OVERFLOW'
-  /** A number stands for no allocation any more. */
-  | 'ERR_CODESLAB_STALE_HANDLE'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
   /** An archive names its members but does not hold them. */
@@ -139,7 +137,7 @@ export type Fact = string | number | bigint | readonly string[]
  * JavaScript type are not this error but a `TypeError` with the code `ERR_INVALID_ARG_TYPE`, as everywhere in Node, and
  * numbers that the type does not have a `RangeError` with the code `ERR_OUT_OF_RANGE`.
  *
- * Whatever was refused, nothing of it is left behind, and the memory goes on working.
+ * Nothing of what was refused is left behind, and the memory goes on working.
  *
  * @example
  * ```ts
@@ -224,3 +222,4 @@ function fromNative(
 }
 
 install(fromNative)
+installRefusal((code, message, facts) => new CodeslabError(code, message, facts))

@@ -2,11 +2,12 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkString } from './checks.ts'
-import { checkConstruct, construct } from './construct.ts'
-import { describe, region } from './inspect.ts'
+import { checkString } from './internal/checks.ts'
+import { checkConstruct, construct } from './internal/construct.ts'
+import { describe, region } from './internal/inspect.ts'
 import type { Protection } from './protection.ts'
-import { typeNames, type NativeFunction, type Signature } from './signature.ts'
+import { typeNames } from './internal/signature.ts'
+import type { NativeFunction, Signature } from './signature.ts'
 
 type CodeHandle = ReturnType<typeof native.link>
 
@@ -73,7 +74,7 @@ export class Image {
   /**
    * Opens an image that another thread of this process shared with {@link Image.share}.
    *
-   * Whoever frees it frees it for all.
+   * It is one image: a thread that frees it frees it for all threads.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_TOKEN` if the token stands for no image, or for one that is gone.
    * @example
@@ -89,7 +90,7 @@ export class Image {
     return Image[construct](native.openSharedImage(token))
   }
 
-  /** Whether it has been freed, by whichever thread. */
+  /** Whether it has been freed, by any thread. */
   get freed(): boolean {
     return native.isFreed(this.#handle)
   }
@@ -151,7 +152,7 @@ export class Image {
   }
 
   /**
-   * A token with which any thread of this process can {@link Image.open} it, while somebody holds it.
+   * A token with which any thread of this process can {@link Image.open} it, while any thread has a reference to it.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
    * @example

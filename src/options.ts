@@ -1,8 +1,5 @@
 /** What a memory is opened with. */
 
-import type { NativeMemoryOptions } from '#native'
-import { checkBoolean, checkNumber, checkShape, checkString, choose, isCount, names, toLimit } from './checks.ts'
-import { CodeslabError } from './errors.ts'
 import type { CodeModel, Constants, Quarantine, Writer } from './stats.ts'
 
 /**
@@ -39,71 +36,16 @@ export interface CodeMemoryOptions {
   readonly maxCommitted?: number | undefined
   /**
    * Mappings that there may be at most, as {@link MemoryStats.mappings} counts them. What would need more is refused with
-   * `ERR_CODESLAB_MAPPING_BUDGET`. A process has only so many (`vm.max_map_count`), and whatever else it does fails when they
+   * `ERR_CODESLAB_MAPPING_BUDGET`. A process has only so many (`vm.max_map_count`), and all else that it does fails when they
    * are used up. Default: as many as the system gives.
    */
   readonly maxMappings?: number | undefined
   /**
-   * Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
-   * which somebody might get hold of system calls. {@link CodeMemory.sealing} tells what came of it.
+   * Whether only the memory itself can write and map its code from now on, as far as the system can enforce that: for programs
+   * in which an attacker might get to make system calls. {@link CodeMemory.sealing} tells what came of it.
    *
    * The writers `'dual-mapping'` and `'file-write'` can be sealed, the others cannot. What is sealed is used again, but stays
    * until the process ends, with its address space. Default: false.
    */
   readonly sealed?: boolean | undefined
-}
-
-const optionNames = names<CodeMemoryOptions>({
-  blockSize: true,
-  codeModel: true,
-  writer: true,
-  constants: true,
-  quarantine: true,
-  maxCommitted: true,
-  maxMappings: true,
-  sealed: true,
-})
-
-const placements = new Map<unknown, Constants>([
-  [undefined, 'separate'],
-  ['separate', 'separate'],
-  ['with-code', 'with-code'],
-])
-
-const quarantines = new Map<unknown, Quarantine>([
-  [undefined, 'off'],
-  ['off', 'off'],
-  ['trapping', 'trapping'],
-  ['intact', 'intact'],
-])
-
-/**
- * Options as native code takes them. Whether there is such a writer or code model is for that to say.
- *
- * @internal
- */
-export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
-  checkShape(options, 'options', optionNames)
-  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealed = false } = options
-  if (codeModel !== undefined) checkString(codeModel, 'codeModel')
-  if (writer !== undefined) checkString(writer, 'writer')
-  checkBoolean(sealed, 'sealed')
-  return {
-    blockSize: toBlockSize(blockSize),
-    codeModel,
-    writer: writer === 'auto' ? undefined : writer,
-    constants: choose(constants, 'constants', placements) as NativeMemoryOptions['constants'],
-    quarantine: choose(quarantine, 'quarantine', quarantines) as NativeMemoryOptions['quarantine'],
-    maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
-    maxMappings: toLimit(maxMappings, 'maxMappings'),
-    sealed,
-  }
-}
-
-function toBlockSize(size: unknown): number | undefined {
-  if (size === undefined) return undefined
-  checkNumber(size, 'blockSize')
-  if (isCount(size)) return size
-  const message = `block size ${String(size)} is not a power of two`
-  throw new CodeslabError('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
 }

@@ -1,7 +1,5 @@
 /** The types of functions, with the names that `node:ffi` gives them. */
 
-import { checkShape, checkString, checkStrings, names } from './checks.ts'
-
 /**
  * An integer of at most 32 bits, or a float: a JavaScript number.
  *
@@ -229,18 +227,3 @@ export type ArgumentValues<Types extends readonly ArgumentType[] | undefined> = 
  * @category Calling
  */
 export type ResultOf<Declared> = Declared extends ResultType ? Declared : 'void'
-
-const signatureNames = names<Signature>({ return: true, arguments: true })
-
-/**
- * The type names of a signature, that of the result first. Whether they exist is for native code to say.
- *
- * @internal
- */
-export function typeNames(signature: Signature): string[] {
-  checkShape(signature, 'signature', signatureNames)
-  const { return: result = 'void', arguments: types = [] } = signature
-  checkString(result, 'signature.return')
-  checkStrings(types, 'signature.arguments')
-  return [result, ...types]
-}

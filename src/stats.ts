@@ -3,7 +3,7 @@
 import type { Protection } from './protection.ts'
 
 /**
- * How bytes get into pages that are executable. Whichever it is, no thread can write to an address at which code can be
+ * How bytes get into pages that are executable. With each of them, no thread can write to an address at which code can be
  * executed; with `'pkeys'`, except a thread that is copying code, for the time of its copy.
  *
  * - `'dual-mapping'`: two views of one memory file, an executable one and a writable one elsewhere. The fastest.
@@ -80,7 +80,7 @@ export type Constants = 'separate' | 'with-code'
 export type Quarantine = 'off' | 'trapping' | 'intact'
 
 /**
- * What the option `sealed` has made impossible, for everybody and for good.
+ * What the option `sealed` has made impossible for all code of the process, until it ends.
  *
  * @example
  * ```ts
@@ -94,11 +94,11 @@ export type Quarantine = 'off' | 'trapping' | 'intact'
  */
 export interface Sealing {
   /**
-   * That anybody writes to code otherwise than through the one view that there is. With the writer `'file-write'` it is false:
-   * there is no view, and calls that write go on working.
+   * That any code of the process writes to published code otherwise than through the one view that there is. With the
+   * writer `'file-write'` it is false: there is no view, and calls that write go on working.
    */
   readonly writes: boolean
-  /** That anybody unmaps or replaces code, or changes what it may be used for. Linux 6.10. */
+  /** That any code of the process unmaps or replaces published code, or changes what it may be used for. Linux 6.10. */
   readonly mappings: boolean
 }
 

@@ -17,7 +17,7 @@ const NUMBERS: usize = 3;
 /// Places sections, writes what is known of their content, and tells their addresses.
 ///
 /// `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
-/// three doubles for each section (the index of its protection, its size, its alignment) and takes one address for each
+/// three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
 /// section back.
 #[napi]
 pub fn allocate(
@@ -28,7 +28,7 @@ pub fn allocate(
     mut words: BigUint64ArraySlice<'_>,
 ) -> napi::Result<External<CodeHandle>> {
     let opened = handle.open().or_throw(env)?;
-    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
     let words = unsafe { words.as_mut() };
     let (layout, sections) = layout(words, contents.len()).or_throw(env)?;
     let windows = self::windows(windows).or_throw(env)?;
@@ -56,8 +56,10 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
         .iter()
         .take(count)
         .map(|request| {
-            let [protection, size, align] = request.map(|word| f64::from_bits(word) as u64);
-            let known = Protection::ALL.get(protection as usize);
+            let [protection, size, align] = *request;
+            let known = usize::try_from(protection)
+                .ok()
+                .and_then(|index| Protection::ALL.get(index));
             let known = known.ok_or(Error::UnknownProtection { number: protection })?;
             Ok::<_, Error>(layout.add(*known, size, align)?)
         })
@@ -177,7 +179,7 @@ pub fn find(
     mut words: BigUint64ArraySlice<'_>,
 ) -> napi::Result<bool> {
     let opened = handle.open().or_throw(env)?;
-    // SAFETY: nobody else reads or writes it: this thread is the only one that has it, and it is here.
+    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
     let words = unsafe { words.as_mut() };
     let address = words.first().copied().map(Address::new);
     let Some(found) = address.and_then(|address| opened.memory.find(address)) else {
@@ -205,9 +207,8 @@ mod tests {
 
     #[test]
     fn a_protection_that_there_is_not_is_refused_and_not_taken_for_another() {
-        let words = |protection: f64| [protection, 16.0, 16.0].map(f64::to_bits);
-        assert!(layout(&words(2.0), 1).is_ok());
-        let error = layout(&words(3.0), 1).unwrap_err();
+        assert!(layout(&[2, 16, 16], 1).is_ok());
+        let error = layout(&[3, 16, 16], 1).unwrap_err();
         assert_eq!(error.code(), "INVALID_INDEX");
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the graphs that `src/graph.ts` writes: one run of bytes, so that a graph of any size crosses in one piece.
+//! Reads the graphs that `src/internal/graph.ts` writes: one run of bytes, so that a graph of any size crosses in one piece.
 //!
 //! All numbers are little-endian. Counts, sizes and offsets are doubles, which is what JavaScript has; a text is its length
 //! and its UTF-8.
@@ -123,7 +123,7 @@ fn choose<T>(choices: &[T], index: u8) -> Result<&T> {
     choices.get(usize::from(index)).ok_or_else(malformed)
 }
 
-/// `src/graph.ts` wrote something else than this file reads: a mistake of ours, not of the user's.
+/// `src/internal/graph.ts` wrote something else than this file reads: a mistake of ours, not of the user's.
 #[cold]
 fn malformed() -> Error {
     Error::Link(codeslab_link::Error::Malformed {

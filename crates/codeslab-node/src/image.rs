@@ -7,7 +7,7 @@ use crate::handle::CodeHandle;
 use crate::memory::{MemoryHandle, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
-use crate::registry::{self, Shared, Token};
+use crate::registry::{self, Token};
 use crate::throw::OrThrow;
 use codeslab::{Address, Protection};
 use codeslab_call::Signature;
@@ -124,24 +124,19 @@ pub fn image_address(
     Ok(symbol.address.value().into())
 }
 
-/// A token by which every thread of the process can open the same image while somebody holds it.
+/// A token by which every thread of the process can open the same image while a thread holds it.
 #[napi]
 pub fn share_image(env: Env, handle: &External<CodeHandle>) -> napi::Result<String> {
     let image = handle.published().or_throw(env)?;
     look(&image, |_| ()).or_throw(env)?;
-    let token = image
-        .token
-        .get_or_init(|| Token::enter(Shared::Image(Arc::downgrade(&image))));
+    let token = image.token.get_or_init(|| Token::enter("image", &image));
     Ok(token.text().to_owned())
 }
 
 /// Opens the image that a token stands for.
 #[napi]
 pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<CodeHandle>> {
-    let image = match registry::find(&token) {
-        Some(Shared::Image(image)) => image.upgrade().filter(|image| !image.is_freed()),
-        _ => None,
-    };
+    let image = registry::find(&token).filter(|image: &Arc<Published>| !image.is_freed());
     let noun = "image";
     let image = image
         .ok_or(Error::UnknownToken { token, noun })

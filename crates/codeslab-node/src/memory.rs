@@ -1,7 +1,7 @@
 //! Opening memories, sharing them between threads, and looking at them.
 
 use crate::error::{Error, Result};
-use crate::registry::{self, Opened, Shared, Token};
+use crate::registry::{self, Token};
 use crate::throw::OrThrow;
 use codeslab::{
     CodeMemory, CodeModel, Constants, GracePeriod, Options, Quarantine, Reach, Sealing,
@@ -12,6 +12,13 @@ use napi::bindgen_prelude::{BigInt, External};
 use napi_derive::napi;
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
+
+/// A memory that JavaScript holds handles to.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) memory: CodeMemory,
+    token: OnceLock<Token>,
+}
 
 /// One thread's handle to a memory: empty once it is closed.
 pub struct MemoryHandle(RefCell<Option<Arc<Opened>>>);
@@ -126,23 +133,18 @@ pub fn close_memory(handle: &External<MemoryHandle>) -> bool {
     handle.0.take().is_some()
 }
 
-/// A token by which every thread of the process can open the same memory while somebody holds it.
+/// A token by which every thread of the process can open the same memory while a thread holds it.
 #[napi]
 pub fn share_memory(env: Env, handle: &External<MemoryHandle>) -> napi::Result<String> {
     let opened = handle.open().or_throw(env)?;
-    let token = opened
-        .token
-        .get_or_init(|| Token::enter(Shared::Memory(Arc::downgrade(&opened))));
+    let token = opened.token.get_or_init(|| Token::enter("memory", &opened));
     Ok(token.text().to_owned())
 }
 
 /// Opens the memory that a token stands for.
 #[napi]
 pub fn open_shared_memory(env: Env, token: String) -> napi::Result<External<MemoryHandle>> {
-    let opened = match registry::find(&token) {
-        Some(Shared::Memory(memory)) => memory.upgrade(),
-        _ => None,
-    };
+    let opened = registry::find(&token);
     let noun = "memory";
     let opened = opened
         .ok_or(Error::UnknownToken { token, noun })

@@ -2,7 +2,7 @@
 //!
 //! napi-rs has safe wrappers for all of this, but each allocates or looks something up, and a call has to take less than
 //! that. A [`Scope`] stands for "JavaScript is running in this environment on this thread", which is what all of these
-//! functions require; who makes one vouches for it, and everything after that is safe.
+//! functions require; the code that makes one vouches for it, and everything after that is safe.
 //!
 //! <https://nodejs.org/api/n-api.html>
 #![allow(unsafe_code)] // These are the wrappers.

@@ -2,27 +2,14 @@
 //!
 //! The registry holds weak references: it keeps nothing alive, and an entry goes with the thing that it stands for.
 
-use codeslab::CodeMemory;
+use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::published::Published;
-
-/// A memory that JavaScript holds handles to.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) memory: CodeMemory,
-    pub(crate) token: OnceLock<Token>,
-}
-
-/// Something that a token can stand for.
-#[derive(Clone, Debug)]
-pub(crate) enum Shared {
-    Memory(Weak<Opened>),
-    Image(Weak<Published>),
-}
+/// What a token stands for, of whichever type.
+type Entry = Weak<dyn Any + Send + Sync>;
 
 /// A name that is valid in this process while what it stands for lives.
 #[derive(Debug)]
@@ -30,22 +17,19 @@ pub(crate) struct Token {
     text: String,
 }
 
-static ENTRIES: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::default);
+static ENTRIES: LazyLock<Mutex<HashMap<String, Entry>>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Differs between processes, so that a token from another one is unknown here rather than mistaken.
 static SECRET: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 impl Token {
-    /// Enters `shared` under a new token.
-    pub(crate) fn enter(shared: Shared) -> Self {
-        let kind = match shared {
-            Shared::Memory(_) => "memory",
-            Shared::Image(_) => "image",
-        };
+    /// Enters something under a new token, whose text begins with its `kind`.
+    pub(crate) fn enter<T: Send + Sync + 'static>(kind: &str, shared: &Arc<T>) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let text = format!("codeslab-{kind}-{number}-{:016x}", *SECRET);
-        entries().insert(text.clone(), shared);
+        let entry: Entry = Arc::<T>::downgrade(shared);
+        entries().insert(text.clone(), entry);
         Self { text }
     }
 
@@ -61,12 +45,13 @@ impl Drop for Token {
     }
 }
 
-/// What a token stands for, unless nothing does (any more).
-pub(crate) fn find(token: &str) -> Option<Shared> {
-    entries().get(token).cloned()
+/// What a token stands for, if that lives and is of this type.
+pub(crate) fn find<T: Send + Sync + 'static>(token: &str) -> Option<Arc<T>> {
+    let entry = entries().get(token).and_then(Weak::upgrade);
+    entry?.downcast().ok()
 }
 
-fn entries() -> MutexGuard<'static, HashMap<String, Shared>> {
+fn entries() -> MutexGuard<'static, HashMap<String, Entry>> {
     ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -75,12 +60,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_found_until_it_is_dropped_and_is_never_reused() {
-        let first = Token::enter(Shared::Memory(Weak::new()));
+    fn a_token_is_found_as_what_it_stands_for_until_it_is_dropped_and_is_never_reused() {
+        let shared = Arc::new(7_u8);
+        let first = Token::enter("number", &shared);
         let text = first.text().to_owned();
-        assert!(matches!(find(&text), Some(Shared::Memory(_))));
+        assert_eq!(find::<u8>(&text).as_deref(), Some(&7));
+        assert_eq!(find::<u16>(&text), None, "it is of another type");
         drop(first);
-        assert!(find(&text).is_none());
-        assert_ne!(Token::enter(Shared::Memory(Weak::new())).text(), text);
+        assert_eq!(find::<u8>(&text), None);
+        let second = Token::enter("number", &shared);
+        assert_ne!(second.text(), text);
+        drop(shared);
+        assert_eq!(find::<u8>(second.text()), None, "it keeps nothing alive");
     }
 }

@@ -27,8 +27,7 @@ use crate::write::staging::Staging;
 /// ```
 #[derive(Debug)]
 pub struct InFlightAllocation {
-    // Invariant: there until it is published.
-    carved: Option<Carved>,
+    carved: Unpublished,
     staging: Staging,
     layout: Layout,
 }
@@ -36,22 +35,18 @@ pub struct InFlightAllocation {
 impl InFlightAllocation {
     #[inline]
     pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
-        match carved.stage(layout) {
-            Ok(staging) => Ok(Self {
-                carved: Some(carved),
-                staging,
-                layout: layout.clone(),
-            }),
-            Err(error) => {
-                abandon(carved);
-                Err(error)
-            }
-        }
+        let carved = Unpublished(Some(carved));
+        let staging = carved.get().stage(layout)?;
+        Ok(Self {
+            carved,
+            staging,
+            layout: layout.clone(),
+        })
     }
 
     #[inline]
     fn carved(&self) -> &Carved {
-        self.carved.as_ref().expect("publishing it consumes it")
+        self.carved.get()
     }
 
     /// The layout it was made from.
@@ -94,7 +89,7 @@ impl InFlightAllocation {
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
         let segment = self.layout.segment(section.protection).size;
-        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        let carved = self.carved.get_mut();
         // SAFETY: it is in flight, so it is not published; the segment is that of its layout, which only shrinks, together with
         // what is carved; and the buffers were made for it.
         let bytes = unsafe { carved.bytes_mut(&mut self.staging, section.protection, segment) };
@@ -162,7 +157,7 @@ impl InFlightAllocation {
         self.layout.shrink(section, size);
         let left = self.layout.segment(protection).size;
         self.staging.shrink(protection, left);
-        let carved = self.carved.as_mut().expect("publishing it consumes it");
+        let carved = self.carved.get_mut();
         // SAFETY: it is in flight, so it is not published, and `self` is borrowed, so no slice of its bytes is in use.
         unsafe { carved.shrink(protection, left) };
         Ok(())
@@ -214,11 +209,9 @@ impl InFlightAllocation {
         Ok(batch.into_iter().map(Self::land).collect())
     }
 
-    /// It is published.
     #[inline]
-    fn land(mut self) -> Allocation {
-        let carved = self.carved.take().expect("publishing it consumes it");
-        carved.note_landed();
+    fn land(self) -> Allocation {
+        let carved = self.carved.land();
         Allocation { carved }
     }
 
@@ -226,10 +219,37 @@ impl InFlightAllocation {
     pub fn abandon(self) {}
 }
 
-impl Drop for InFlightAllocation {
+/// What is carved and counts as in flight.
+#[derive(Debug)]
+struct Unpublished(
+    // Invariant: there until it lands.
+    Option<Carved>,
+);
+
+impl Unpublished {
+    #[inline]
+    fn get(&self) -> &Carved {
+        self.0.as_ref().expect("landing takes it")
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> &mut Carved {
+        self.0.as_mut().expect("landing takes it")
+    }
+
+    /// It is published.
+    #[inline]
+    fn land(mut self) -> Carved {
+        let carved = self.0.take().expect("landing takes it");
+        carved.note_landed();
+        carved
+    }
+}
+
+impl Drop for Unpublished {
     #[inline]
     fn drop(&mut self) {
-        if let Some(carved) = self.carved.take() {
+        if let Some(carved) = self.0.take() {
             abandon(carved);
         }
     }

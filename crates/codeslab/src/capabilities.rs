@@ -9,7 +9,7 @@ use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
 
-/// Bytes of a block where nobody says otherwise.
+/// Bytes of a block where neither options nor environment say otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
 
 /// What this process can do, with the reason for everything that it cannot.
@@ -45,6 +45,14 @@ pub fn capabilities() -> Result<Capabilities> {
     })
 }
 
+/// The instruction set that this process executes. Cheap: nothing is probed.
+///
+/// # Errors
+/// [`Error::UnsupportedPlatform`] where there is no port.
+pub fn architecture() -> Result<Architecture> {
+    Ok(sys::current()?.facts().architecture)
+}
+
 /// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.
 #[must_use]
 pub fn process_symbol(name: &str) -> Option<Address> {
@@ -62,14 +70,6 @@ pub fn are_process_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
         Ok(platform) => platform.are_process_functions(symbols),
         Err(_) => vec![false; symbols.len()],
     }
-}
-
-/// The instruction set of this process.
-///
-/// # Errors
-/// [`Error::UnsupportedPlatform`] where there is no port.
-pub fn architecture() -> Result<Architecture> {
-    Ok(sys::current()?.facts().architecture)
 }
 
 pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {

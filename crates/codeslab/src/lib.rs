@@ -37,7 +37,7 @@
 //! - All of it may be used from any thread.
 //!
 //! What it does not do: it parses no objects and applies no relocations (`codeslab-link` does), it moves nothing that it has
-//! placed, and it does not know whether somebody still executes what you free.
+//! placed, and it does not know whether a thread still executes what you free.
 
 mod allocation;
 mod block;

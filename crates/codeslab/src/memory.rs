@@ -3,6 +3,8 @@
 use crate::allocation::{Allocation, InFlightAllocation};
 use crate::capabilities;
 use crate::model::address::{Address, Window};
+#[cfg(doc)]
+use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::options::Options;
 use crate::model::stats::{Configuration, Found, Picture, Stats};
@@ -178,7 +180,7 @@ impl CodeMemory {
         period.0 < self.inside.pool.epoch()
     }
 
-    /// Reserves address space for a block in a window, before somebody else takes it: a library that is loaded later, for example.
+    /// Reserves address space for a block in a window, before a library that is loaded later takes it, for example.
     /// It costs no memory. Does nothing where there is room for a block already. [`CodeMemory::trim`] gives it back unless
     /// something is placed there.
     ///
@@ -234,7 +236,7 @@ impl CodeMemory {
     }
 
     /// What an address lies in: any address of an allocation that is neither freed nor given up, or that is freed and stays intact
-    /// until its grace ends ([`Quarantine::Intact`](crate::Quarantine::Intact)). Takes no lock and waits for nobody, so
+    /// until its grace period ends ([`Quarantine::Intact`](crate::Quarantine::Intact)). Takes no lock and never waits, so
     /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
     #[must_use]
     pub fn find(&self, address: Address) -> Option<Found> {

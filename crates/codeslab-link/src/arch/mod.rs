@@ -7,7 +7,7 @@
 
 pub(crate) mod encoding;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub(crate) mod formula;
 pub(crate) mod machine;
 pub(crate) mod row;

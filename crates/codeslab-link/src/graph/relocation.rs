@@ -4,7 +4,7 @@
 //! Graphs hold types and never numbers, so what reads a graph need not know which format it came from. The rows behind the types
 //! stand in `arch`.
 
-use super::symbol::SymbolIndex;
+use super::index::SymbolIndex;
 use crate::arch::{RowId, row::Row};
 use codeslab::Architecture;
 use std::fmt;

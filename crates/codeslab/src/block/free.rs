@@ -10,62 +10,57 @@ use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
+use crate::slab::runs::Runs;
 use crate::slab::span::Span;
 use crate::slab::spans::{GRANULE, Granules, Spans};
 use std::ptr::NonNull;
 
 impl Block {
-    /// The spans of a request, each with its protection and its slab.
-    #[inline]
-    fn spans<'b>(
-        &'b self,
-        spans: &'b Spans,
-    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'b {
-        self.page_map.spans(spans, &self.geometry)
-    }
-
     /// How many granules the spans have that begin at `starts`, unless one has too many for a word.
     #[inline]
     pub(crate) fn granules_at(&self, starts: Granules) -> Option<Granules> {
-        let granules = Protection::ALL.map(|protection| {
-            let offset = starts.offset(protection);
-            offset.map_or(0, |offset| {
-                let slab = self.geometry.slab_of(protection);
-                self.page_map.runs(slab).run_at(offset).size / GRANULE
-            })
-        });
+        let mut granules = [0; 3];
+        for protection in Protection::ALL {
+            if let Some(offset) = starts.offset(protection) {
+                let runs = self.page_map.runs(self.geometry.slab_of(protection));
+                granules[protection.index()] = runs.run_at(offset).size / GRANULE;
+            }
+        }
         let are_small = granules[0] | granules[1] | granules[2];
         (are_small < Granules::LIMIT).then(|| Granules::new(granules))
     }
 
     /// Bytes of all spans.
     pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
-        self.spans(spans).map(|(_, _, span)| span.size).sum()
+        self.locate(spans)
+            .iter()
+            .flatten()
+            .map(|span| span.size)
+            .sum()
     }
 
-    /// Makes spans safe to lie around that are no longer used. A span that the system does not let us retract is not among what
-    /// comes back: it stays carved and is never given out again.
+    /// Makes spans safe to lie around that are no longer used. One that the system does not let us retract is left out: it stays
+    /// carved and is never given out again. Says whether there was such a one.
     ///
     /// # Safety
-    /// The spans are carved from this block.
-    pub(crate) unsafe fn retract(&self, mut spans: Spans) -> Spans {
+    /// The spans are carved from this block and belong to the caller.
+    pub(crate) unsafe fn retract(&self, carved: &mut [Option<Span>; 3]) -> bool {
         let backing = self.pages.backing();
-        for protection in Protection::ALL {
-            let Some(offset) = spans.offset(protection) else {
-                continue;
-            };
+        let mut is_refused = false;
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            let Some(carved) = *span else { continue };
             let slab = self.geometry.slab_of(protection);
-            let span = self.page_map.runs(slab).run_at(offset);
-            // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other
+            // SAFETY: the span is carved from this block, so it is committed for its slab; it belongs to the caller, so no other
             // thread uses it; and the view stays open, because its owner is in here.
-            if unsafe { backing.retract(span, slab, backing.view()) }.is_err() {
-                spans.remove(protection);
+            if unsafe { backing.retract(carved, slab, backing.view()) }.is_err() {
+                *span = None;
+                is_refused = true;
             }
         }
-        spans
+        is_refused
     }
 
-    /// Retracts spans where there is a view, which the system cannot refuse.
+    /// Retracts spans where there is a view, which the system cannot refuse, and marks them as freed.
     ///
     /// # Safety
     /// The spans that begin at `starts` are carved from this block, have so many granules, and belong to the caller. `view` is the
@@ -85,6 +80,7 @@ impl Block {
                 // SAFETY: the span is carved, so it is committed for its slab; it belongs to the caller, so no thread uses it; and the
                 // view stays open, because the block's owner is in here.
                 unsafe { self.pages.backing().retract_in_view(span, slab, view) };
+                self.page_map.runs(slab).mark_freed(offset);
             }
         }
     }
@@ -113,76 +109,63 @@ impl Block {
 
     /// Marks spans as freed although they are still carved.
     pub(crate) fn mark_freed(&self, spans: &Spans) {
-        for (_, slab, span) in self.spans(spans) {
-            self.page_map.runs(slab).mark_freed(span.offset);
-        }
+        self.page_map
+            .for_each(spans, &self.geometry, Runs::mark_freed);
     }
 
     /// Turns the mark of another thread that freed spans into the owner's.
     pub(crate) fn take_remote_marks(&self, spans: &Spans) {
         self.mark_freed(spans);
-        for (_, slab, span) in self.spans(spans) {
-            self.page_map.runs(slab).unmark_freed_remotely(span.offset);
-        }
+        self.page_map
+            .for_each(spans, &self.geometry, Runs::unmark_freed_remotely);
     }
 
-    /// Gives the retracted spans of a request to their slabs.
+    /// Gives the spans of a request to their slabs.
     ///
     /// # Safety
-    /// The spans are carved from this block and retracted.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "giving them back ends that they are owned"
-    )]
-    pub(crate) unsafe fn free(&mut self, spans: Spans) {
-        self.free_carved(&self.carved(&spans));
+    /// They are carved from this block, retracted, and belong to the caller, who gives them away.
+    pub(crate) unsafe fn free(&mut self, carved: &[Option<Span>; 3]) {
+        self.uncarve(carved);
+        self.unmark_freed(carved);
+        self.requests -= 1;
     }
 
     /// The same for the spans that begin at `starts` and have so many granules.
     ///
     /// # Safety
-    /// They are carved from this block and retracted, have so many granules, and belong to the caller.
+    /// They are carved from this block, retracted, have so many granules, and belong to the caller, who gives them away.
     pub(crate) unsafe fn free_at(&mut self, starts: Granules, granules: Granules) {
         let carved = Protection::ALL.map(|protection| {
             let offset = starts.offset(protection)?;
             let size = granules.get(protection) * GRANULE;
             Some(Span { offset, size })
         });
-        self.free_carved(&carved);
+        // SAFETY: they are carved from this block, retracted, and the caller gives them away.
+        unsafe { self.free(&carved) };
     }
 
-    fn free_carved(&mut self, carved: &[Option<Span>; 3]) {
-        self.uncarve(carved);
-        self.unmark_freed(carved);
-        self.requests -= 1;
-    }
-
-    /// The spans of a request by protection.
-    fn carved(&self, spans: &Spans) -> [Option<Span>; 3] {
-        let mut carved = [None; 3];
-        for (protection, _, span) in self.spans(spans) {
-            carved[protection.index()] = Some(span);
-        }
-        carved
+    /// Where the spans of a request are and how long.
+    #[inline]
+    pub(crate) fn locate(&self, spans: &Spans) -> [Option<Span>; 3] {
+        self.page_map.locate(spans, &self.geometry)
     }
 
     /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
     /// they are retracted and freed.
     ///
     /// # Safety
-    /// The spans are carved from this block.
-    pub(crate) unsafe fn free_last(&mut self, spans: Spans) {
-        let carved = self.carved(&spans);
+    /// They are carved from this block and belong to the caller, who gives them away.
+    pub(crate) unsafe fn free_last(&mut self, mut carved: [Option<Span>; 3]) {
         self.requests -= 1;
         if self.reset().is_ok() {
             self.unmark_freed(&carved);
-        } else {
-            self.requests += 1;
-            // SAFETY: the spans are carved from this block.
-            let retracted = unsafe { self.retract(spans) };
-            // SAFETY: they are carved from this block, and retracted now.
-            unsafe { self.free(retracted) };
+            return;
         }
+        self.requests += 1;
+        // SAFETY: the spans are carved from this block, and the caller's.
+        unsafe { self.retract(&mut carved) };
+        // SAFETY: what is left of them is retracted now.
+        unsafe { self.free(&carved) };
     }
 
     /// Takes the mark from spans that are free now.

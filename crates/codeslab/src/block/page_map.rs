@@ -46,18 +46,26 @@ impl PageMap {
         &self.runs[slab.index()]
     }
 
-    /// The spans of a request, each with its protection and its slab.
+    /// Where the spans of a request are and how long, by protection.
     #[inline]
-    pub(crate) fn spans<'m>(
-        &'m self,
-        spans: &'m Spans,
-        geometry: &'m Geometry,
-    ) -> impl Iterator<Item = (Protection, Protection, Span)> + 'm {
-        Protection::ALL.into_iter().filter_map(|protection| {
-            let offset = spans.offset(protection)?;
-            let slab = geometry.slab_of(protection);
-            Some((protection, slab, self.runs(slab).run_at(offset)))
-        })
+    pub(crate) fn locate(&self, spans: &Spans, geometry: &Geometry) -> [Option<Span>; 3] {
+        let mut located = [None; 3];
+        for protection in Protection::ALL {
+            if let Some(offset) = spans.offset(protection) {
+                let runs = self.runs(geometry.slab_of(protection));
+                located[protection.index()] = Some(runs.run_at(offset));
+            }
+        }
+        located
+    }
+
+    /// Does something with the runs and the beginning of each span of a request.
+    pub(crate) fn for_each(&self, spans: &Spans, geometry: &Geometry, act: impl Fn(&Runs, u64)) {
+        for protection in Protection::ALL {
+            if let Some(offset) = spans.offset(protection) {
+                act(self.runs(geometry.slab_of(protection)), offset);
+            }
+        }
     }
 
     /// Notes that a slab has pages now.

@@ -90,79 +90,84 @@ fn a_budget_of_mappings_refuses_what_would_exceed_it() {
 }
 
 #[test]
-fn what_is_freed_is_not_used_again_before_its_grace_ends() {
+fn what_is_freed_is_not_used_again_before_its_grace_period_ends() {
     for kind in Writer::ALL {
         for quarantine in [Quarantine::Trapping, Quarantine::Intact] {
-            let fake = Arc::new(Fake::new(4096, 4096));
-            let memory = open(
-                &fake,
-                &Options {
-                    quarantine,
-                    ..writer(kind)
-                },
-            );
-            let (request, sections) = layout([64, 0, 32]);
-            let write = || {
-                let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
-                in_flight.bytes_mut(sections[0]).fill(0x90);
-                in_flight.bytes_mut(sections[2]).fill(7);
-                let places = [sections[0], sections[2]].map(|section| in_flight.address(section));
-                (in_flight.finalize().unwrap(), places)
-            };
-            let keep = write();
-            let (first, [code, data]) = write();
-            drop(first);
-            let expected = match quarantine {
-                Quarantine::Intact => (vec![0x90; 64], vec![7; 32]),
-                _ => (vec![0xcc; 64], vec![0; 32]),
-            };
-            assert_eq!(
-                (fake.read(code, 64), fake.read(data, 32)),
-                expected,
-                "{kind} {quarantine:?}"
-            );
-            assert_eq!(
-                memory.find(code).is_some(),
-                quarantine == Quarantine::Intact,
-                "{kind}"
-            );
-            let size = memory.stats().quarantined_bytes;
-            assert!(size >= 96, "{kind}: {size}");
-            let before = memory.begin_grace_period();
-            let (second, _) = write();
-            let places: Vec<_> = (0..20).map(|_| write()).collect();
-            assert!(
-                places.iter().all(|(_, [at, _])| *at != code),
-                "{kind} {quarantine:?}"
-            );
-            drop(second);
-            // The grace of what was freed later goes on.
-            memory.end_grace_period(before);
-            assert_eq!(
-                memory.stats().quarantined_bytes,
-                size,
-                "{kind} {quarantine:?}"
-            );
-            assert_eq!(fake.read(code, 64), vec![0xcc; 64], "{kind} {quarantine:?}");
-            assert_eq!(memory.find(code), None);
-            let (third, [again, _]) = write();
-            assert_eq!(
-                again, code,
-                "{kind} {quarantine:?}: its place is used again"
-            );
-            memory.end_grace_period(memory.begin_grace_period());
-            assert_eq!(memory.stats().quarantined_bytes, 0);
-            drop((places, keep, third));
-            let live = memory.stats();
-            assert_eq!(
-                (live.live, live.used_bytes),
-                (0, 0),
-                "{kind} {quarantine:?}"
-            );
-            drop(memory);
-            assert_eq!(fake.holdings(), (0, 0, 0), "{kind} {quarantine:?}");
+            free_and_wait(kind, quarantine);
         }
     }
+}
+
+/// Frees while a grace period is under way, and looks at what was freed before it ends and after.
+fn free_and_wait(kind: Writer, quarantine: Quarantine) {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(
+        &fake,
+        &Options {
+            quarantine,
+            ..writer(kind)
+        },
+    );
+    let (request, sections) = layout([64, 0, 32]);
+    let write = || {
+        let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+        in_flight.bytes_mut(sections[0]).fill(0x90);
+        in_flight.bytes_mut(sections[2]).fill(7);
+        let places = [sections[0], sections[2]].map(|section| in_flight.address(section));
+        (in_flight.finalize().unwrap(), places)
+    };
+    let keep = write();
+    let (first, [code, data]) = write();
+    drop(first);
+    let expected = match quarantine {
+        Quarantine::Intact => (vec![0x90; 64], vec![7; 32]),
+        _ => (vec![0xcc; 64], vec![0; 32]),
+    };
+    assert_eq!(
+        (fake.read(code, 64), fake.read(data, 32)),
+        expected,
+        "{kind} {quarantine:?}"
+    );
+    assert_eq!(
+        memory.find(code).is_some(),
+        quarantine == Quarantine::Intact,
+        "{kind}"
+    );
+    let size = memory.stats().quarantined_bytes;
+    assert!(size >= 96, "{kind}: {size}");
+    let before = memory.begin_grace_period();
+    let (second, _) = write();
+    let places: Vec<_> = (0..20).map(|_| write()).collect();
+    assert!(
+        places.iter().all(|(_, [at, _])| *at != code),
+        "{kind} {quarantine:?}"
+    );
+    drop(second);
+    // What was freed later goes on waiting.
+    memory.end_grace_period(before);
+    assert_eq!(
+        memory.stats().quarantined_bytes,
+        size,
+        "{kind} {quarantine:?}"
+    );
+    assert_eq!(fake.read(code, 64), vec![0xcc; 64], "{kind} {quarantine:?}");
+    assert_eq!(memory.find(code), None);
+    let (third, [again, _]) = write();
+    assert_eq!(
+        again, code,
+        "{kind} {quarantine:?}: its place is used again"
+    );
+    memory.end_grace_period(memory.begin_grace_period());
+    assert_eq!(memory.stats().quarantined_bytes, 0);
+    drop((places, keep, third));
+    let live = memory.stats();
+    assert_eq!(
+        (live.live, live.used_bytes),
+        (0, 0),
+        "{kind} {quarantine:?}"
+    );
+    drop(memory);
+    assert_eq!(fake.holdings(), (0, 0, 0), "{kind} {quarantine:?}");
 }
 
 #[test]

@@ -29,11 +29,11 @@ fn open_block(shared: &Pool, window: Window) -> Result<(Block, Spans), Error> {
 
 fn close_block(shared: &Pool, (mut block, spans): (Block, Spans)) {
     // SAFETY: the spans were carved from this block.
-    unsafe { block.free_last(spans) };
+    unsafe { block.free_last(block.locate(&spans)) };
     shared.retire(block);
 }
 
-/// Does `action` once, when the next call begins: what somebody else does while we are claiming.
+/// Does `action` once, when the next call begins: what another thread does while ours is searching.
 fn meanwhile(fake: &Arc<Fake>, action: impl FnOnce(&Fake) + Send + 'static) {
     let watched = Arc::downgrade(fake);
     let action = Mutex::new(Some(action));
@@ -154,7 +154,7 @@ fn a_refusal_is_no_matter_if_somebody_else_made_room_meanwhile() {
 fn whoever_finds_nothing_waits_for_those_who_are_claiming() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let shared = share(&fake, &blocks_of(MIB));
-    // Room for two blocks, which whoever comes first reserves at once.
+    // Room for two blocks, which the first thread reserves at once.
     let window = Window::of_range(Address::new(0x2222_0000_0000), 2 * MIB).unwrap();
     fake.script(Script::Nothing);
     let others = Arc::clone(&shared);
@@ -163,7 +163,7 @@ fn whoever_finds_nothing_waits_for_those_who_are_claiming() {
     fake.watch(move || {
         let fake = watched.upgrade().expect("it is calling");
         if fake.holdings().0 == 1 {
-            // It is reserved, and nobody can know.
+            // It is reserved, and no other thread can know.
             fake.unwatch();
             let (asking, finding) = (Arc::clone(&others), Arc::clone(&others));
             let other = std::thread::spawn(move || open_block(&asking, window));
@@ -210,7 +210,7 @@ fn a_cluster_that_two_extend_at_once_does_not_outgrow_the_reach() {
 fn threads_that_open_blocks_at_once_get_places_of_their_own_within_reach() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let shared = share(&fake, &blocks_of(32 * MIB));
-    // Exactly as large as what has to lie there, so nobody may lose a place to what somebody else does not need.
+    // Exactly as large as what has to lie there, so no thread may lose a place to what another does not need.
     let window = Window::of_range(Address::new(0x2222_0000_0000), 8 * 32 * MIB).unwrap();
     let open_some = || [(); 2].map(|()| open_block(&shared, window).unwrap());
     let blocks = std::thread::scope(|scope| {

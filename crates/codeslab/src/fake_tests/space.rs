@@ -71,7 +71,7 @@ fn freed_code_traps_and_freed_data_is_zero_for_the_next_tenant() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
         let memory = open(&fake, &writer(kind));
-        // Somebody else keeps the block alive.
+        // Another allocation keeps the block alive.
         let _other = memory
             .allocate(&Request::new(&layout([16, 16, 16]).0))
             .unwrap()
@@ -154,7 +154,7 @@ fn a_block_of_which_all_memory_went_back_is_still_unmapped() {
             }
             memory.trim();
             assert_eq!(memory.stats().blocks, 1, "{kind}");
-            // The fake lets nobody map what is mapped.
+            // The fake refuses to map what is mapped.
             drop(allocate([600_000, 0, 100_000]));
         }
     }

@@ -6,7 +6,7 @@ use crate::sync::thread_id::Numbers;
 use loom::sync::Arc;
 use loom::thread;
 
-/// Takes the lock and counts one. The model checker reports whoever does not know of all counts before his.
+/// Takes the lock and counts one. The model checker reports a thread that does not know of all counts before its own.
 fn count(lock: &BiasedLock<u32>, is_owner: bool) {
     // SAFETY: at most one thread says that it is the owner: see the models.
     *unsafe { lock.lock(is_owner, &NoBarrier) } += 1;

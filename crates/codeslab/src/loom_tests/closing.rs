@@ -1,4 +1,4 @@
-//! What belongs to one thread, and what others hand in for it until nobody may come any more: as `shard` has it.
+//! What belongs to one thread, and what others hand in for it until it closes: as `pool/shard` has it.
 
 use super::{NoBarrier, model};
 use crate::sync::biased_lock::{BiasedLock, Guard};
@@ -25,7 +25,7 @@ fn enter(desk: &Desk, is_owner: bool) -> Guard<'_, Vec<u32>> {
     // SAFETY: in each model only the first thread says that it is the owner.
     let mut taken = unsafe { desk.taken.lock(is_owner, &NoBarrier) };
     if !desk.returns.is_empty() {
-        // SAFETY: whoever has the lock is the only one.
+        // SAFETY: the thread that has the lock is the only one that takes out.
         while let Some(value) = unsafe { desk.returns.pop() } {
             taken.push(value);
         }
@@ -49,7 +49,7 @@ fn givers<const N: usize>(desk: &Arc<Desk>, values: [u32; N]) -> [thread::JoinHa
     })
 }
 
-/// What arrived, without looking for more: nobody will.
+/// What arrived, without looking for more: nothing will come.
 fn arrived(desk: &Desk) -> Vec<u32> {
     // SAFETY: the other threads have ended.
     let mut taken = unsafe { desk.taken.lock(true, &NoBarrier) };
@@ -115,7 +115,7 @@ fn what_a_giver_did_before_is_known_to_whoever_takes() {
         let giver = {
             let (desk, bytes) = (Arc::clone(&desk), Arc::clone(&bytes));
             thread::spawn(move || {
-                // SAFETY: nobody else touches it before it is handed in.
+                // SAFETY: no other thread touches it before it is handed in.
                 bytes.with_mut(|bytes| unsafe { *bytes = 7 });
                 give(&desk, 1);
             })

@@ -8,7 +8,7 @@ use loom::thread;
 
 /// Takes everything out that is there.
 fn drain(returns: &RemoteFrees<u32>, seen: &mut Vec<u32>) {
-    // SAFETY: whoever calls has what is seen, and so the right to take out.
+    // SAFETY: the caller holds the token, and so the right to take out.
     while let Some(value) = unsafe { returns.pop() } {
         seen.push(value);
     }

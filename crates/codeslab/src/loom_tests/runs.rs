@@ -171,7 +171,7 @@ fn what_was_handed_to_another_thread_is_found_there() {
     });
 }
 
-/// Whether a thread that looks meanwhile finds nothing at a granule that nobody uses before, while and after.
+/// Whether a thread that looks meanwhile finds nothing at a granule that is unused before, while and after.
 fn is_nobodys_while(act: impl Fn(&mut Scene) + Copy + Send + Sync + 'static, granule: u64) {
     looking_while(act, move |runs, _| {
         assert_eq!(runs.used_at(granule * GRANULE), None);

@@ -29,10 +29,11 @@ pub enum Quarantine {
     /// It may be used again at once.
     #[default]
     Off,
-    /// Code traps at once, but its place is not used again before the embedder ends the grace
-    /// ([`CodeMemory::end_grace`](crate::CodeMemory::end_grace)): whoever still calls it does not end up in other code.
+    /// Code traps at once, but its place is not used again before the embedder ends the grace period
+    /// ([`CodeMemory::end_grace_period`](crate::CodeMemory::end_grace_period)): a thread that still calls it does not end up
+    /// in other code.
     Trapping,
-    /// It stays as it is until the embedder ends the grace: threads may still be in it.
+    /// It stays as it is until the embedder ends the grace period: threads may still be in it.
     Intact,
 }
 
@@ -69,12 +70,12 @@ pub struct Options {
     /// many as `vm.max_map_count` says, and when they are used up its other parts fail, too. While a request is carved, the most
     /// that it may take counts, and pages with rights of their own (`protect`) count as if none were neighbours.
     pub max_mappings: Option<u64>,
-    /// Whether what writes and maps code is closed to everybody else for good, as far as the system can do that: for programs in
-    /// which somebody might get hold of system calls. What is sealed is used again and not given back before the process ends.
+    /// Whether what writes and maps code is closed to everything else for good, as far as the system can do that: for programs in
+    /// which an attacker might get hold of system calls. What is sealed is used again and not given back before the process ends.
     /// [`Configuration::sealing`](crate::Configuration::sealing) tells what came of it.
     ///
     /// With [`Writer::DualMapping`] no further writable mapping of code can be made, by no call and from no thread, and no
-    /// call writes to it; with [`Writer::FileWrite`] calls that write go on working, for everybody. Mappings of code cannot
+    /// call writes to it; with [`Writer::FileWrite`] calls that write go on working, from any code. Mappings of code cannot
     /// be unmapped, replaced, or given other rights. The other writers use private memory, which cannot be sealed.
     pub sealed: bool,
 }
@@ -83,10 +84,10 @@ pub struct Options {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Sealing {
-    /// That anybody writes to code otherwise than through the one view that exists. Otherwise the memory files merely keep
+    /// That code is written otherwise than through the one view that exists. Without it the memory files merely keep
     /// their sizes.
     pub writes: bool,
-    /// That anybody unmaps or replaces code, or changes what it may be used for. Linux 6.10.
+    /// That code is unmapped or replaced, or that its rights change. Linux 6.10.
     pub mappings: bool,
 }
 

@@ -21,7 +21,7 @@ pub struct Stats {
     pub committed_bytes: u64,
     /// Bytes of it that in-flight and published allocations occupy, alignment included.
     pub used_bytes: u64,
-    /// Bytes that are freed and wait for the end of their grace: see [`crate::Options::quarantine`].
+    /// Bytes that are freed and wait for the end of a grace period: see [`crate::Options::quarantine`].
     pub quarantined_bytes: u64,
     /// Mappings that the system keeps for this memory, writable views included, as far as they follow from its layout: the
     /// writer `protect` leaves more, one for each run of pages with the same rights.

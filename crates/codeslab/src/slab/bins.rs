@@ -1,6 +1,6 @@
 //! Free runs by size: where to look for one that is large enough.
 //!
-//! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind; whoever takes an entry
+//! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind; a slab that takes an entry
 //! out asks whether it is still true. That makes merging free of charge, and the slab sweeps all entries together when
 //! more of them are stale than true. An entry says how long its run was, so that only one that fits is asked about: what a
 //! slab knows of its runs is scattered over memory.

@@ -1,8 +1,8 @@
 //! Sets of small numbers that one thread changes and any thread reads.
 //!
-//! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. Whoever changes a set has
-//! it to himself, which whoever owns it sees to; so a change is a plain load and a plain store of one word. Readers see each
-//! word before or after a change, and who sees a change sees all changes before it.
+//! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. One
+//! thread at a time changes a set, which its owner sees to; so a change is a plain load and a plain store of one word. Readers see
+//! each word before or after a change, and a reader that sees a change sees all changes before it.
 
 use crate::sync::{AtomicU64, Ordering, zeroed_words};
 
@@ -187,7 +187,7 @@ impl Bits {
         None
     }
 
-    // A reader who meets a change may find nothing below. Who asks for what is there all the while does not.
+    // A reader that meets a change may find nothing below. One that asks for a member that stays in the set does not.
     fn descend_first(&self, height: usize, index: usize) -> Option<usize> {
         (0..height).rev().try_fold(index, |index, height| {
             let word = word(self.level(height), index);

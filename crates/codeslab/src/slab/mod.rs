@@ -47,7 +47,7 @@ impl Slab {
         })
     }
 
-    /// What its granules are, for whoever wants to know without owning it.
+    /// What its granules are, for threads that do not own it.
     pub(crate) const fn runs(&self) -> &Arc<Runs> {
         &self.runs
     }
@@ -103,7 +103,7 @@ impl Slab {
         let place = first_place(start, align, self.avoided)?;
         self.free_runs -= 1;
         let rest = run - (place - start) - length;
-        // The rest is free before the span is used, so that nobody who reads meanwhile takes all of it for one span.
+        // The rest is free before the span is used, so that no thread that reads meanwhile takes all of it for one span.
         if rest > 0 {
             self.note_free(place + length, rest);
         }

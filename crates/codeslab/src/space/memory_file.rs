@@ -1,4 +1,4 @@
-//! Memory files, and who has which part of one.
+//! Memory files, and which reservation has which part of one. A file is closed with the last reservation that has a part.
 
 use crate::model::error::Refusal;
 use crate::sys::{MemoryFile, Platform};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct SharedFile {
     file: Box<dyn MemoryFile>,
     size: u64,
-    // Bytes that are somebody's, or were: they are not given out again, since nothing is lost but numbers.
+    // Bytes that a reservation has, or had: they are not given out again, since nothing is lost but numbers.
     taken: AtomicU64,
 }
 
@@ -30,7 +30,7 @@ impl SharedFile {
         })
     }
 
-    /// The offset of `size` bytes that nobody else has, if there are so many left.
+    /// The offset of `size` bytes that no reservation has, if there are so many left.
     fn take(&self, size: u64) -> Option<u64> {
         let end = |taken: u64| taken.checked_add(size).filter(|end| *end <= self.size);
         let order = Ordering::Relaxed;
@@ -46,7 +46,7 @@ pub(crate) struct FilePart {
 }
 
 impl FilePart {
-    /// All of a file of `size` bytes that nobody else gets a part of.
+    /// All of a file of `size` bytes that no other reservation gets a part of.
     pub(crate) fn alone(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
         let file = Arc::new(SharedFile {
             file: platform.create_file(size)?,

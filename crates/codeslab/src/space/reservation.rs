@@ -149,7 +149,7 @@ impl Reservation {
     /// Writes to the file, past the views of blocks.
     ///
     /// # Safety
-    /// There is a file, and nobody uses these bytes.
+    /// There is a file, and the caller has these bytes to itself.
     pub(crate) unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let (file, place) = self.place_in_file(offset);
         let Some(view) = self.view_at(offset) else {
@@ -160,7 +160,7 @@ impl Reservation {
         file.provide(place, size)?;
         // SAFETY: the part lies in the view of the whole reservation, and has its memory.
         unsafe { self.platform.populate(view, size) };
-        // SAFETY: the view is of the whole file, what is written has its memory, and nobody else uses it.
+        // SAFETY: the view is of the whole file, what is written has its memory, and the caller has it to itself.
         unsafe { view.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Reservation {
         // SAFETY: the range was mapped just now. From here on it is not unmapped any more.
         let pinned = unsafe { self.pin(at, size) };
         if pinned.is_err() {
-            // SAFETY: nobody has seen the mapping yet. Should this be refused, there is code that traps.
+            // SAFETY: the mapping was made just now, so no thread uses it. Should this be refused, there is code that traps.
             let _ = unsafe { self.platform.decommit(at, size) };
         }
         pinned
@@ -202,7 +202,7 @@ impl Reservation {
             unsafe { self.platform.seal_view(view, self.size) }?;
             self.is_pinned.store(true, Ordering::Relaxed);
         }
-        // SAFETY: the caller's obligations.
+        // SAFETY: the range was mapped as it is, and reservations with sealed mappings are never unmapped.
         unsafe { self.platform.seal_mapping(at, size) }?;
         self.is_pinned.store(true, Ordering::Relaxed);
         Ok(())
@@ -211,7 +211,7 @@ impl Reservation {
     /// Gives the memory behind part of the file back, unless it is sealed.
     ///
     /// # Safety
-    /// There is a file, and nobody uses that part.
+    /// There is a file, and no thread uses that part.
     pub(crate) unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         if self.view.is_some() {
             return Err(Refusal::foreseen("discard", size, Limit::Policy));
@@ -224,12 +224,12 @@ impl Reservation {
     /// Unmaps a block. Refused as soon as anything of the reservation is sealed in its place.
     ///
     /// # Safety
-    /// The range is a block's, and nobody uses it any more.
+    /// The range is a whole block, and no thread uses it any more.
     pub(crate) unsafe fn decommit(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         if self.is_pinned.load(Ordering::Relaxed) {
             return Err(Refusal::foreseen("decommit", size, Limit::Policy));
         }
-        // SAFETY: the caller's obligations.
+        // SAFETY: the range is a whole block of this reservation, so it cuts no mapping, and no thread uses it.
         unsafe { self.platform.decommit(self.at_offset(offset), size) }
     }
 
@@ -247,7 +247,7 @@ impl Drop for Reservation {
             unsafe { self.platform.unmap_view(view, self.size) };
         }
         // SAFETY: the range was reserved as one. Blocks in it hold this reservation, so there are none.
-        // A refusal leaves it reserved, which harms nobody.
+        // A refusal leaves it reserved, which only costs address space.
         let _ = unsafe { self.platform.release(self.address(), self.size) };
     }
 }

@@ -295,13 +295,15 @@ impl Backing {
         slab: Protection,
         view: Option<NonNull<u8>>,
     ) -> Result<(), Refusal> {
-        if slab == Protection::ReadWrite {
+        match (slab, view) {
             // SAFETY: the span is committed data, and the caller has it to itself.
-            unsafe { self.clear(span) };
-            return Ok(());
+            (Protection::ReadWrite, _) => unsafe { self.clear(span) },
+            // SAFETY: the span is committed for its slab, the caller has it to itself, and the view stays open.
+            (_, Some(view)) => unsafe { self.retract_in_view(span, slab, view) },
+            // SAFETY: the span is committed code or constants, and the caller has it to itself.
+            (_, None) => unsafe { self.writer.retract(self, span, slab) }?,
         }
-        // SAFETY: the span is committed code or constants, the caller has it to itself, and the view stays.
-        unsafe { self.writer.retract(self, span, slab, view) }
+        Ok(())
     }
 
     /// The same where there is a view of code: nothing that the system could refuse.
@@ -324,7 +326,7 @@ impl Backing {
     /// The span is committed data, and the caller has it to itself.
     unsafe fn clear(&self, span: Span) {
         if span.size < DISCARD_BYTES {
-            // SAFETY: as the caller says.
+            // SAFETY: all of the span is committed data that the caller has to itself.
             return unsafe { self.zero(span.offset, span.end()) };
         }
         let platform = self.platform();

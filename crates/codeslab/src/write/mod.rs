@@ -24,7 +24,6 @@ use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
 use backing::Backing;
 use std::fmt;
-use std::ptr::NonNull;
 
 /// Where the bytes of a slab are written until they are published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,29 +82,22 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         staged: Option<&[u8]>,
     ) -> Result<(), Refusal>;
 
-    /// Makes a span that was published or abandoned safe to lie around: code traps.
+    /// Makes a span that was published or abandoned safe to lie around, past all views: code traps.
     ///
     /// # Safety
-    /// What they have in common: see [`CodeWriter`]. `view` is the writable view of the block, and stays open until the call
-    /// returns.
+    /// What they have in common: see [`CodeWriter`].
     unsafe fn retract(
         &self,
         backing: &Backing,
         span: Span,
         slab: Protection,
-        view: Option<NonNull<u8>>,
     ) -> Result<(), Refusal> {
-        match (slab, view) {
-            (Protection::ReadExecute, Some(view)) => {
-                // SAFETY: the view is of the whole block, so it covers the span, which the caller has to itself.
-                unsafe { backing.fill_at(view, span) };
-                Ok(())
-            }
-            // SAFETY: the span is committed code of the block, and the caller has it to itself.
-            (Protection::ReadExecute, None) => unsafe { self.fill(backing, span) },
-            // Constants that are read after they are freed harm nobody but their reader.
-            _ => Ok(()),
+        if slab != Protection::ReadExecute {
+            // Constants that are read after they are freed harm only their reader.
+            return Ok(());
         }
+        // SAFETY: the span is committed code of the block, and the caller has it to itself.
+        unsafe { self.fill(backing, span) }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
-use std::ptr::NonNull;
 
 #[derive(Debug)]
 pub(super) struct Pkeys;
@@ -38,7 +37,7 @@ impl CodeWriter for Pkeys {
             return unsafe { Protect.commit(backing, pages, slab) };
         }
         let at = backing.at(pages.offset);
-        // SAFETY: likewise; the block's range is reserved.
+        // SAFETY: the caller says that the pages are the block's, whose range is reserved, and not mapped.
         unsafe { backing.platform().map_keyed(at, pages.size) }?;
         // A system that refuses this refuses to publish as well, and that is where it is told.
         // SAFETY: the pages are new, and under the key.
@@ -78,13 +77,12 @@ impl CodeWriter for Pkeys {
         backing: &Backing,
         span: Span,
         slab: Protection,
-        view: Option<NonNull<u8>>,
     ) -> Result<(), Refusal> {
         if slab == Protection::ReadExecute {
             // SAFETY: the span is committed code of the block, and the caller has it to itself.
             return unsafe { self.fill(backing, span) };
         }
         // SAFETY: constants have pages of their own, which the caller has to itself.
-        unsafe { Protect.retract(backing, span, slab, view) }
+        unsafe { Protect.retract(backing, span, slab) }
     }
 }

@@ -8,7 +8,6 @@ use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
-use std::ptr::NonNull;
 
 #[derive(Debug)]
 pub(super) struct Protect;
@@ -62,7 +61,6 @@ impl CodeWriter for Protect {
         backing: &Backing,
         span: Span,
         slab: Protection,
-        _view: Option<NonNull<u8>>,
     ) -> Result<(), Refusal> {
         // SAFETY: the span has pages of its own, and the caller has them to itself. Writable pages are not executable.
         unsafe { backing.protect(span, Protection::ReadWrite) }?;

@@ -1,6 +1,6 @@
 //! The order of the layers, and what may stand where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and files of `crates/codeslab/src` in order: each imports only from those before it.
@@ -48,6 +48,17 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+fn is_test(file: &str) -> bool {
+    file.contains("_tests") || file.ends_with("tests.rs")
+}
+
+fn without_comments_and_tests(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next();
+    let lines = code.unwrap_or_default().lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Every source file of the memory manager, by its path in `src`, without comments and test modules.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -59,16 +70,9 @@ fn sources() -> Vec<(String, String)> {
     };
     let code = |path: &Path| {
         let text = std::fs::read_to_string(path).expect("a source file");
-        let text = text
-            .split("#[cfg(test)]\nmod tests {")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let is_code = |line: &&str| !line.trim_start().starts_with("//");
-        text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+        without_comments_and_tests(&text)
     };
     let files = source_files(&root);
-    let is_test = |name: &str| name.contains("_tests") || name.ends_with("tests.rs");
     files
         .iter()
         .map(|path| (name(path), code(path)))
@@ -104,6 +108,68 @@ fn every_module_imports_only_from_the_layers_below_it() {
             );
         }
         layer_of(own);
+    }
+}
+
+/// The rooms directly in `src` of a crate, each with those that it imports from.
+fn imports_of(krate: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
+    let root = format!("crates/{krate}/src/");
+    for (file, text) in all_crates() {
+        let Some(file) = file.strip_prefix(&root).filter(|file| !is_test(file)) else {
+            continue;
+        };
+        let room = module_of(file).to_owned();
+        let code = without_comments_and_tests(&text);
+        let imported = code.split("crate::").skip(1).map(|path| {
+            let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+            let end = path.find(|letter| !is_name(letter)).unwrap_or(path.len());
+            path[..end].to_owned()
+        });
+        let others: Vec<String> = imported.filter(|other| *other != room).collect();
+        imports.entry(room).or_default().extend(others);
+    }
+    imports
+}
+
+/// A way from a room back to itself.
+fn circle_through(
+    room: &str,
+    way: &mut Vec<String>,
+    imports: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
+    let next = imports.get(way.last().map_or(room, |last| last));
+    for other in next.into_iter().flatten() {
+        if other == room {
+            return true;
+        }
+        if !way.contains(other) && imports.contains_key(other) {
+            way.push(other.clone());
+            if circle_through(room, way, imports) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn no_crate_has_a_circle_of_rooms() {
+    for krate in [
+        "codeslab",
+        "codeslab-link",
+        "codeslab-call",
+        "codeslab-node",
+    ] {
+        let imports = imports_of(krate);
+        assert!(imports.len() > 3, "{krate} has rooms");
+        for room in imports.keys().filter(|room| *room != "lib") {
+            let mut way = vec![room.clone()];
+            assert!(
+                !circle_through(room, &mut way, &imports),
+                "{krate}: a circle through {way:?}"
+            );
+        }
     }
 }
 
@@ -174,16 +240,90 @@ fn the_linker_and_the_edge_stay_in_their_places() {
     );
 }
 
+/// Every Rust source of every crate, tests included, by its path from the root of the repository.
+fn all_crates() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the root of the repository");
+    let folders = ["crates", "bench", "testing"].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|folder| source_files(folder));
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(root).expect("it is in there");
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        (name.to_string_lossy().into_owned(), text)
+    };
+    files.map(read).collect()
+}
+
+/// What may stand before `fn`.
+const QUALIFIERS: [&str; 5] = ["pub", "unsafe", "const", "async", "extern"];
+
 #[test]
-fn no_file_is_longer_than_500_lines() {
-    for (file, _) in sources() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("src")
-            .join(&file);
-        let lines = std::fs::read_to_string(path)
-            .expect("a source file")
+fn no_file_is_longer_than_500_lines_and_no_function_than_70() {
+    for (file, text) in all_crates() {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() <= 500, "{file} has {} lines", lines.len());
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function = code.starts_with("fn ")
+                || code.contains(" fn ") && QUALIFIERS.iter().any(|word| code.starts_with(word));
+            // As rustfmt has it, a function ends with the first brace that stands as far right as the function does.
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[start..].iter().position(|line| **line == end);
+            // A declaration ends with a semicolon before anything opens.
+            let opening = lines[start..]
+                .iter()
+                .find(|line| line.ends_with(['{', ';', '}']));
+            let is_body = is_function && opening.is_some_and(|line| line.ends_with('{'));
+            assert!(
+                !is_body || length.is_none_or(|length| length < 70),
+                "{file}:{}: {length:?} lines",
+                start + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn every_safety_comment_says_what_it_relies_on() {
+    // Words that only point elsewhere.
+    const VAGUE: [&str; 5] = [
+        "SAFETY: the caller's obligations",
+        "SAFETY: as the caller says",
+        "SAFETY: likewise.",
+        "SAFETY: as above.",
+        "SAFETY: see above",
+    ];
+    for (file, text) in all_crates() {
+        let is_vague = |line: &str| VAGUE.iter().any(|vague| line.contains(vague));
+        // This file has the words in a list.
+        let lines = text
             .lines()
-            .count();
-        assert!(lines <= 500, "{file} has {lines} lines");
+            .filter(|line| line.trim_start().starts_with("//"));
+        let vague: Vec<&str> = lines.filter(|line| is_vague(line)).collect();
+        assert!(vague.is_empty(), "{file}: {vague:?}");
+    }
+}
+
+#[test]
+fn few_rooms_lead_off_the_entrance() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let entries = std::fs::read_dir(root).expect("a folder of sources");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let is_test = |name: &String| name.ends_with("_tests");
+    let rooms: BTreeSet<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| !is_test(name))
+        .collect();
+    assert!(rooms.len() <= 14, "{rooms:?}");
+    // Each is in the picture that ARCHITECTURE.md draws.
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md"),
+    )
+    .expect("the document");
+    for room in rooms.iter().filter(|room| *room != "lib.rs") {
+        let name = format!("`{}`", room.trim_end_matches(".rs"));
+        assert!(text.contains(&name), "ARCHITECTURE.md does not know {name}");
     }
 }

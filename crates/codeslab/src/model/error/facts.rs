@@ -1,7 +1,7 @@
 //! What an error says in numbers and names, by field: for bindings to other languages, which have no Rust enum to match on.
 
-use super::Error;
-use crate::model::address::Address;
+use super::{Error, Refusal};
+use crate::model::address::{Address, Window};
 
 /// A fact of an error, for programs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,23 +79,29 @@ impl Error {
                 size,
                 window,
                 nearest,
-            } => {
-                let mut facts = vec![
-                    number("size", *size),
-                    ("windowFirst", Fact::Address(window.first())),
-                    ("windowLast", Fact::Address(window.last())),
-                ];
-                facts.extend(nearest.map(|at| ("nearest", Fact::Address(at))));
-                facts
-            }
-            Self::Refused(refusal) => vec![
-                text("syscall", refusal.call),
-                ("errno", Fact::Signed(refusal.errno.into())),
-                number("size", refusal.size),
-                text("limit", refusal.limit.name()),
-            ],
+            } => no_gap(*size, *window, *nearest),
+            Self::Refused(refusal) => refused(refusal),
         }
     }
+}
+
+fn no_gap(size: u64, window: Window, nearest: Option<Address>) -> Vec<(&'static str, Fact)> {
+    let mut facts = vec![
+        number("size", size),
+        ("windowFirst", Fact::Address(window.first())),
+        ("windowLast", Fact::Address(window.last())),
+    ];
+    facts.extend(nearest.map(|at| ("nearest", Fact::Address(at))));
+    facts
+}
+
+fn refused(refusal: &Refusal) -> Vec<(&'static str, Fact)> {
+    vec![
+        text("syscall", refusal.call),
+        ("errno", Fact::Signed(refusal.errno.into())),
+        number("size", refusal.size),
+        text("limit", refusal.limit.name()),
+    ]
 }
 
 fn number(name: &'static str, value: u64) -> (&'static str, Fact) {

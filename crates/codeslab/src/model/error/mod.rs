@@ -169,7 +169,7 @@ pub enum Limit {
     Policy,
     /// What the system knows how to do.
     Unsupported,
-    /// The address is taken by somebody else.
+    /// Another mapping is at the address.
     Occupied,
     /// [`Options::max_mappings`](crate::Options::max_mappings).
     MaxMappings,

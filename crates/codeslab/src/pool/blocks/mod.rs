@@ -16,6 +16,7 @@ use crate::model::address::Window;
 use crate::model::error::Refusal;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
+use crate::slab::span::Span;
 use crate::slab::spans::{Granules, Spans};
 pub(crate) use layout::count;
 use quarantine::Quarantined;
@@ -125,7 +126,11 @@ impl<H> Blocks<H> {
 
     /// Hands out again what was freed lately in the block that was carved from last, if it is of just this shape and lies in
     /// `window`: a few words are looked at, and nothing is asked of the system.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a short and a long route come here; the compiler cannot know which matters"
+    )]
     pub(crate) fn recycle(&mut self, shape: &Shape, window: Window) -> Option<(&H, Spans)> {
         let index = self.current;
         let Held { block, header } = self.all.get(index)?.as_ref()?;
@@ -272,7 +277,11 @@ impl<H> Blocks<H> {
     /// # Safety
     /// The spans that begin at `starts` are carved from the block with this index, belong to the caller, and are as `contents`
     /// says. If they are kept they belong to the cache.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a short and a long way back come here; the compiler cannot know which matters"
+    )]
     pub(crate) unsafe fn keep(
         &mut self,
         index: usize,
@@ -299,14 +308,27 @@ impl<H> Blocks<H> {
         if let (Contents::Dirty, Some(view)) = (contents, view) {
             // SAFETY: the spans are carved from this block, so large, and the caller's; that is its view.
             unsafe { block.retract_in_view(starts, granules, view) };
+        } else {
+            block.mark_freed_at(starts);
         }
-        block.mark_freed_at(starts);
         self.allocations -= 1;
         self.freed_last = index;
         if let Some(oldest) = self.cache.put(Kept { starts, granules }) {
             self.free_oldest(oldest);
         }
         true
+    }
+
+    /// The same for spans, which only near ones are kept of.
+    ///
+    /// # Safety
+    /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
+    /// belong to the cache.
+    #[inline(never)]
+    unsafe fn keep_spans(&mut self, index: usize, spans: &Spans, contents: Contents) -> bool {
+        // SAFETY: they are carved from that block, the caller's, and as `contents` says.
+        let keep = |starts| unsafe { self.keep(index, starts, contents) };
+        spans.starts().is_some_and(keep)
     }
 
     #[cold]
@@ -322,6 +344,10 @@ impl<H> Blocks<H> {
     ///
     /// # Safety
     /// The spans are carved from the block with this index, and they are as `contents` says.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "giving them back ends that they are owned"
+    )]
     pub(crate) unsafe fn free(
         &mut self,
         index: usize,
@@ -329,42 +355,36 @@ impl<H> Blocks<H> {
         contents: Contents,
         is_idle: impl FnOnce(&Self) -> bool,
     ) {
-        // SAFETY: as the caller says; `spans` are owned, and forgotten if they are kept.
-        let keep =
-            |blocks: &mut Self, starts, contents| unsafe { blocks.keep(index, starts, contents) };
-        let is_kept = |blocks: &mut Self, spans: &Spans, contents| {
-            spans
-                .starts()
-                .is_some_and(|starts| keep(blocks, starts, contents))
-        };
-        if is_kept(self, &spans, contents) {
+        // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
+        if unsafe { self.keep_spans(index, &spans, contents) } {
             return;
         }
+        let mut carved = self.block(index).locate(&spans);
         if self.requests(index) == 1 && !self.is_kept_as_it_is(index) {
             self.allocations -= 1;
-            // SAFETY: as the caller says.
-            return unsafe { self.free_last(index, spans) };
+            // SAFETY: the caller says that they are carved from this block, and gives them away.
+            return unsafe { self.free_last(index, carved) };
         }
-        let spans = match contents {
-            Contents::Clean => spans,
-            Contents::Dirty => {
-                if !self.block(index).pages().has_view() {
-                    self.open_view_to_free(index, is_idle);
-                }
-                // SAFETY: as the caller says.
-                unsafe { self.block(index).retract(spans) }
+        let mut is_whole = true;
+        if contents == Contents::Dirty {
+            if !self.block(index).pages().has_view() {
+                self.open_view_to_free(index, is_idle);
             }
-        };
+            // SAFETY: the caller says that they are carved from this block, and gives them away.
+            is_whole = unsafe { !self.block(index).retract(&mut carved) };
+        }
         // A writer without views has retracted them now, so that they can be kept.
-        if !is_kept(self, &spans, Contents::Clean) {
-            if self.requests(index) == 1 {
-                self.spare = Some(index);
-            }
-            self.allocations -= 1;
-            self.freed_last = index;
-            // SAFETY: the spans are carved from this block, and retracted.
-            unsafe { self.block_mut(index).free(spans) };
+        // SAFETY: they are carved from that block, and retracted; near spans are forgotten when they are kept.
+        if is_whole && unsafe { self.keep_spans(index, &spans, Contents::Clean) } {
+            return;
         }
+        if self.requests(index) == 1 {
+            self.spare = Some(index);
+        }
+        self.allocations -= 1;
+        self.freed_last = index;
+        // SAFETY: the spans are carved from this block, retracted, and given away.
+        unsafe { self.block_mut(index).free(&carved) };
     }
 
     /// Takes the last request of a block back, and all of its pages.
@@ -372,13 +392,13 @@ impl<H> Blocks<H> {
     /// # Safety
     /// The spans are carved from the block with this index.
     #[cold]
-    unsafe fn free_last(&mut self, index: usize, spans: Spans) {
+    unsafe fn free_last(&mut self, index: usize, carved: [Option<Span>; 3]) {
         let is_kept = self.is_kept(index);
         if index == self.current {
             self.empty_cache();
         }
-        // SAFETY: as the caller says.
-        unsafe { self.block_mut(index).free_last(spans) };
+        // SAFETY: the caller says that they are carved from this block, and gives them away.
+        unsafe { self.block_mut(index).free_last(carved) };
         if is_kept {
             self.spare = Some(index);
         } else {

@@ -120,21 +120,25 @@ impl Carved {
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
         self.pool().check_process()?;
         if self.pool().geometry().publishes {
-            // SAFETY: as the caller says.
+            // SAFETY: the buffers were made for it, and it is not published yet.
             unsafe { self.publish_all(staging) }?;
         }
         Ok(())
     }
 
     /// # Safety
-    /// Those of [`Carved::publish`].
+    /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     #[cold]
     unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
         let BlockHeader {
             backing, page_map, ..
         } = self.header();
         let geometry = self.pool().geometry();
-        for (protection, slab, span) in page_map.spans(&self.spans, geometry) {
+        let located = page_map.locate(&self.spans, geometry);
+        for (protection, span) in Protection::ALL.into_iter().zip(located) {
+            let (slab, Some(span)) = (geometry.slab_of(protection), span) else {
+                continue;
+            };
             if slab == Protection::ReadWrite {
                 continue;
             }

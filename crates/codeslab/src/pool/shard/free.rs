@@ -4,6 +4,8 @@ use super::{BlockHeader, Emptied, Shard};
 use crate::model::options::Quarantine;
 use crate::model::protection::Protection;
 use crate::pool::blocks::{Blocks, Contents};
+use crate::slab::runs::Runs;
+use crate::slab::span::Span;
 use crate::slab::spans::{Granules, Spans};
 use crate::sync::biased_lock::Guard;
 use crate::sync::remote_frees::Taker;
@@ -25,7 +27,7 @@ impl Shard {
         let Some(mut blocks) = self.enter() else {
             return false;
         };
-        // SAFETY: as the caller says; an allocation holds what was written to it.
+        // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
         unsafe { blocks.keep(header.index as usize, starts, Contents::Dirty) }
     }
 
@@ -40,10 +42,10 @@ impl Shard {
             return Emptied(None);
         }
         if !self.is_owned() {
-            // SAFETY: as the caller says.
+            // SAFETY: they are carved from the block of `header`.
             return unsafe { Self::free_remotely(header, spans) };
         }
-        // SAFETY: as the caller says; an allocation holds what was written to it.
+        // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
         let free = |blocks: &mut _| unsafe {
             self.take_back(blocks, header.index, spans, Contents::Dirty);
         };
@@ -56,12 +58,12 @@ impl Shard {
         // The owner may take the spans, retire the block and, with it, this shard, while this thread is still in here.
         let (shard, index) = (Arc::clone(&header.shard), header.index);
         if shard.quarantine == Quarantine::Intact {
-            // SAFETY: as the caller says; an allocation holds what was written to it.
+            // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
             let free =
                 |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Dirty) };
             return shard.with(free).1;
         }
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from the block of `header`.
         let spans = unsafe { header.retract(spans) };
         if !thread_id::is_taken(shard.owner) {
             // SAFETY: the spans are carved from that block, and retracted.
@@ -100,7 +102,7 @@ impl Shard {
         spans: Spans,
     ) {
         blocks.block(index as usize).take_remote_marks(&spans);
-        // SAFETY: as the caller says.
+        // SAFETY: they are carved from the block with this index, and retracted.
         unsafe { self.take_back(blocks, index, spans, Contents::Clean) };
     }
 
@@ -118,18 +120,20 @@ impl Shard {
     ) {
         let index = index as usize;
         if self.quarantine == Quarantine::Off || self.remote_frees.is_closed() {
-            // SAFETY: as the caller says.
+            // SAFETY: they are carved from the block with this index, and are as `contents` says.
             return unsafe { blocks.free(index, spans, contents, |blocks| self.is_idle(blocks)) };
         }
         let (spans, contents) = match (self.quarantine, contents) {
             (Quarantine::Trapping, Contents::Dirty) => {
-                // SAFETY: as the caller says.
-                let retracted = unsafe { blocks.block(index).retract(spans) };
-                (retracted, Contents::Clean)
+                let block = blocks.block(index);
+                let mut carved = block.locate(&spans);
+                // SAFETY: the caller says that they are carved from this block, and gives them away.
+                unsafe { block.retract(&mut carved) };
+                (leave_out_refused(spans, &carved), Contents::Clean)
             }
             _ => (spans, contents),
         };
-        // SAFETY: as the caller says, and retracted if `contents` says so.
+        // SAFETY: they are carved from the block with this index, and are as `contents` says: retracted if that changed.
         unsafe { blocks.quarantine(index, spans, contents, self.pool.epoch()) };
     }
 
@@ -145,9 +149,8 @@ impl BlockHeader {
     /// Notes that spans are freed although their owner does not know yet.
     fn mark_freed_remotely(&self, spans: &Spans) {
         let geometry = self.shard.pool.geometry();
-        for (_, slab, span) in self.page_map.spans(spans, geometry) {
-            self.page_map.runs(slab).mark_freed_remotely(span.offset);
-        }
+        self.page_map
+            .for_each(spans, geometry, Runs::mark_freed_remotely);
     }
 
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
@@ -155,20 +158,26 @@ impl BlockHeader {
     ///
     /// # Safety
     /// The spans are carved from this block.
-    unsafe fn retract(&self, mut spans: Spans) -> Spans {
+    unsafe fn retract(&self, spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
-        for protection in Protection::ALL {
-            let Some(offset) = spans.offset(protection) else {
-                continue;
-            };
+        let mut carved = self.page_map.locate(&spans, geometry);
+        for (protection, span) in Protection::ALL.into_iter().zip(&mut carved) {
             let slab = geometry.slab_of(protection);
-            let span = self.page_map.runs(slab).run_at(offset);
             // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
             // uses it.
-            if unsafe { self.backing.retract(span, slab, None) }.is_err() {
-                spans.remove(protection);
-            }
+            let retracts = |one| unsafe { self.backing.retract(one, slab, None) }.is_ok();
+            *span = span.filter(|one| retracts(*one));
         }
-        spans
+        leave_out_refused(spans, &carved)
     }
+}
+
+/// Spans without those that are not among what was retracted.
+fn leave_out_refused(mut spans: Spans, retracted: &[Option<Span>; 3]) -> Spans {
+    for (protection, span) in Protection::ALL.into_iter().zip(retracted) {
+        if span.is_none() && spans.offset(protection).is_some() {
+            spans.remove(protection);
+        }
+    }
+    spans
 }

@@ -2,11 +2,12 @@
  * Checks of arguments, before native code sees them: Node-API coerces silently, which turns -1 into 4294967295.
  *
  * A wrong type is a `TypeError`, a number that the type does not have a `RangeError`. What is of the right type and still
- * makes no sense to codeslab is a `CodeslabError`, thrown by whoever knows.
+ * makes no sense to codeslab is a `CodeslabError`, thrown by the encoder or the native code that has the rule. They use these checks,
+ * and so do the public modules for their arguments.
  */
 
 import { inspect } from 'node:util'
-import { CodeslabError } from './errors.ts'
+import { refusal } from './refusal.ts'
 
 /** The greatest address. */
 const LAST_ADDRESS = 2n ** 64n - 1n
@@ -133,7 +134,7 @@ export function toSize(value: unknown, section: string): number {
   checkNumber(value, `size of section ${section}`)
   if (isCount(value) && value > 0) return value
   const message = `size of section ${section} must be a whole number of bytes above zero; received ${String(value)}`
-  throw new CodeslabError('ERR_CODESLAB_INVALID_SIZE', message, { section, size: value })
+  throw refusal('ERR_CODESLAB_INVALID_SIZE', message, { section, size: value })
 }
 
 /** An alignment; whether it is a power of two is for native code to say. */
@@ -141,5 +142,5 @@ export function toAlign(value: unknown, section: string): number {
   checkNumber(value, `align of section ${section}`)
   if (isCount(value)) return value
   const message = `align of section ${section} must be a power of two; received ${String(value)}`
-  throw new CodeslabError('ERR_CODESLAB_INVALID_ALIGNMENT', message, { section, align: value })
+  throw refusal('ERR_CODESLAB_INVALID_ALIGNMENT', message, { section, align: value })
 }
