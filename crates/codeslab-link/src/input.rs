@@ -1,10 +1,11 @@
-//! What can be linked, told apart.
+//! What an embedder hands to the linker: inputs, and how to link them.
+//!
+//! Files are bytes with a name for errors; what is in them is found out later (`format`), and only as far as the link needs it. Nothing
+//! is copied: inputs are borrowed until `link` returns.
 
-use crate::archive::{self, Archive};
-use crate::elf;
-use crate::error::{Error, Result};
 use crate::graph::Graph;
-use std::borrow::Cow;
+use codeslab::Address;
+use std::collections::HashMap;
 
 /// One thing to link.
 #[derive(Clone, Copy, Debug)]
@@ -20,30 +21,26 @@ pub enum Input<'a> {
     Graph(&'a Graph<'a>),
 }
 
-/// An input that has been looked at.
-#[derive(Debug)]
-pub(crate) enum Opened<'a> {
-    Graph(Cow<'a, Graph<'a>>),
-    Archive(Archive<'a>),
+/// How to link.
+#[derive(Clone, Debug)]
+pub struct LinkOptions<'a> {
+    /// Symbols that the embedder provides; they come before every other external.
+    pub externals: HashMap<String, Address>,
+    /// Whether the process's own symbols are looked up.
+    pub process_symbols: bool,
+    /// If not empty: archives among the inputs give only the members that these symbols need.
+    pub roots: Vec<String>,
+    /// Archives pulled in on demand.
+    pub libraries: Vec<Input<'a>>,
 }
 
-/// Opens an input.
-pub(crate) fn open(input: Input<'_>) -> Result<Opened<'_>> {
-    match input {
-        Input::Graph(graph) => Ok(Opened::Graph(Cow::Borrowed(graph))),
-        Input::File { name, bytes } if archive::is_archive(bytes) => {
-            Ok(Opened::Archive(Archive::open(name, bytes)?))
+impl Default for LinkOptions<'_> {
+    fn default() -> Self {
+        Self {
+            externals: HashMap::new(),
+            process_symbols: true,
+            roots: Vec::new(),
+            libraries: Vec::new(),
         }
-        Input::File { name, bytes } => Ok(Opened::Graph(object(name.into(), bytes)?)),
     }
-}
-
-/// The graph of an object file.
-pub(crate) fn object<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Cow<'a, Graph<'a>>> {
-    if !elf::is_elf(bytes) {
-        return Err(Error::UnknownFormat {
-            object: name.into_owned(),
-        });
-    }
-    elf::parse(name, bytes).map(Cow::Owned)
 }

@@ -34,28 +34,25 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `relocation`, `graph`, `elf`, `archive`, `input`, `resolve`,
-//! `x86_64`, `plan`, `apply`, `image`, `link`.
+//! A file imports only from those before it: `error`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `image`, `link`;
+//! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
-mod archive;
-mod elf;
+mod arch;
 mod error;
+mod format;
 mod graph;
 mod image;
 mod input;
 mod link;
 mod plan;
-mod relocation;
 mod resolve;
-mod x86_64;
 
 pub use error::{Error, Feature, Reference, Result};
 pub use graph::{
-    Binding, Content, Definition, Graph, Relocation, Section, SectionIndex, Symbol, SymbolIndex,
-    SymbolKind,
+    Binding, Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex,
+    Symbol, SymbolIndex, SymbolKind,
 };
 pub use image::{Image, ImageSymbol};
-pub use input::Input;
-pub use link::{LinkOptions, link};
-pub use relocation::RelocationKind;
+pub use input::{Input, LinkOptions};
+pub use link::link;

@@ -1,20 +1,12 @@
-//! What a linker has to know about x86-64 code.
+//! Rewriting x86-64 code that goes through GOT entries, where the symbol turns out to be near.
 //!
-//! Calls, jumps and RIP-relative operands hold a signed 32-bit distance from the *end* of the instruction, so they span
-//! ±2 GiB; that is why addends are usually -4. What may be further away is reached through 64 bits in memory: a GOT entry.
-//! A call that has no GOT entry in the code gets one through a stub. The other way round, code that was compiled to go
-//! through a GOT entry can be rewritten to do without when the symbol turns out to be near; instructions keep their length.
-//! Instructions are recognised by their bytes before they are rewritten, and left alone when they are not what the
-//! relocation says they are.
+//! Compilers mark such instructions with relocations of their own, one for those with a REX prefix and one for those without, and
+//! instructions keep their length. They are recognised by their bytes before they are rewritten, and left alone when they are not what
+//! the relocation says they are. The rows of `elf` name these functions, and `apply` calls them.
 //!
 //! Source: psABI §B.2 "Optimize GOTPCRELX Relocations"; Intel SDM volume 2 for the encodings.
 
-use crate::relocation::RelocationKind;
-
-/// Bytes of a GOT entry.
-pub(crate) const GOT_ENTRY_SIZE: u64 = 8;
-/// Bytes of a stub: six of `jmp *entry(%rip)`, rounded up so that none crosses a cache line.
-pub(crate) const STUB_SIZE: u64 = 8;
+use crate::arch::row::Operand;
 
 const REX_R: u8 = 0x04;
 /// mod and r/m of an operand at a distance from the instruction pointer.
@@ -22,38 +14,24 @@ const MODRM_RIP: u8 = 0x05;
 const MODRM_MOD_RM: u8 = 0xc7;
 /// mod of a register operand.
 const MODRM_REGISTER: u8 = 0xc0;
+/// What lies between a field and the end of its instruction: the field itself.
+const TO_END: i64 = -4;
 
-/// The stub at `stub`, which jumps to the address in the GOT entry at `entry`; `None` if that is out of reach.
-pub(crate) fn stub(stub: u64, entry: u64) -> Option<[u8; STUB_SIZE as usize]> {
-    const JUMP_SIZE: i128 = 6;
-    let distance = i128::from(entry) - (i128::from(stub) + JUMP_SIZE);
-    let [a, b, c, d] = i32::try_from(distance).ok()?.to_le_bytes();
-    // jmp *distance(%rip), and two traps that nothing reaches.
-    Some([0xff, 0x25, a, b, c, d, 0xcc, 0xcc])
+/// Rewrites an instruction without a REX prefix.
+pub(super) fn without_rex(bytes: &mut [u8], operand: Operand) -> bool {
+    relaxed(bytes, operand, 0).is_some()
 }
 
-/// Where the operand of a GOT-relative instruction lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Operand {
-    /// Bytes from the start of the section to the field.
-    pub(crate) offset: usize,
-    /// P, the address of the field.
-    pub(crate) place: u64,
-    /// S, the address of the symbol.
-    pub(crate) symbol: u64,
+/// Rewrites an instruction with one.
+pub(super) fn with_rex(bytes: &mut [u8], operand: Operand) -> bool {
+    relaxed(bytes, operand, 1).is_some()
 }
 
-/// Rewrites the instruction around `operand` to do without its GOT entry. Says whether it did; otherwise nothing changed.
-pub(crate) fn relax(bytes: &mut [u8], kind: RelocationKind, operand: Operand) -> bool {
-    relaxed(bytes, kind, operand).is_some()
-}
-
-fn relaxed(bytes: &mut [u8], kind: RelocationKind, operand: Operand) -> Option<()> {
-    let prefix_size = match kind {
-        RelocationKind::GotPcRelX => 0,
-        RelocationKind::RexGotPcRelX => 1,
-        _ => return None,
-    };
+fn relaxed(bytes: &mut [u8], operand: Operand, prefix_size: usize) -> Option<()> {
+    // With another addend it is not the entry itself that is used.
+    if operand.addend != TO_END {
+        return None;
+    }
     let start = operand.offset.checked_sub(2 + prefix_size)?;
     let end = operand.offset.checked_add(4)?;
     let instruction = bytes.get_mut(start..end)?;

@@ -1,0 +1,183 @@
+//! Formulas: what a relocated field is computed from, under the psABIs' names.
+//!
+//! Every formula that a psABI writes down is one term, plus the addend, minus where one counts from; on some machines, both in pages.
+//! So `S + A - P` is `of(S).minus(P)`, and Arm's `Page(G(GDAT(S + A))) - Page(P)` is `of(G).minus(P).in_pages(12)`. The rows of the
+//! machines are written with these; planning asks them what they need, and applying asks them for their value.
+//!
+//! Sources: System V psABI for AMD64, §4.4 "Relocation" (<https://gitlab.com/x86-psABIs/x86-64-ABI>); ELF for the Arm 64-bit
+//! Architecture, §5.7 "Relocation" (<https://github.com/ARM-software/abi-aa>).
+
+/// What a field refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Term {
+    /// The relocation only says something about the code; it has no field.
+    Nothing,
+    /// The address of the symbol.
+    S,
+    /// The address of the symbol, or of its stub where the symbol itself is out of reach.
+    L,
+    /// The address of the symbol's GOT entry: G + GOT for AMD64, where G is its offset, and GDAT(S) for Arm.
+    G,
+    /// The address of the global offset table.
+    Got,
+    /// The size of the symbol.
+    Z,
+}
+
+/// What a field counts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// 0: it holds an address or a size.
+    Zero,
+    /// The address of the field.
+    P,
+    /// The address of the global offset table.
+    Got,
+}
+
+/// The values of the terms for one relocation. Addresses are wide enough that nothing wraps.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    non_snake_case,
+    reason = "these are the psABIs' names, in which formulas are written"
+)]
+pub(crate) struct Terms {
+    pub(crate) S: i128,
+    pub(crate) A: i128,
+    pub(crate) P: i128,
+    pub(crate) L: i128,
+    pub(crate) G: i128,
+    pub(crate) GOT: i128,
+    pub(crate) Z: i128,
+}
+
+/// `term + A - origin`, where the two may be rounded down to pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Formula {
+    pub(crate) term: Term,
+    pub(crate) origin: Origin,
+    page_log2: u8,
+}
+
+/// `term + A`
+pub(crate) const fn of(term: Term) -> Formula {
+    Formula {
+        term,
+        origin: Origin::Zero,
+        page_log2: 0,
+    }
+}
+
+impl Formula {
+    /// `term + A - origin`
+    pub(crate) const fn minus(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// `Page(term + A) - Page(origin)`, for pages of this size.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "x86-64 does not count in pages")
+    )]
+    pub(crate) const fn in_pages(self, page_log2: u8) -> Self {
+        Self { page_log2, ..self }
+    }
+
+    /// What the field has to hold.
+    #[inline]
+    pub(crate) const fn value(self, terms: &Terms) -> i128 {
+        let term = match self.term {
+            Term::Nothing => return 0,
+            Term::S => terms.S,
+            Term::L => terms.L,
+            Term::G => terms.G,
+            Term::Got => terms.GOT,
+            Term::Z => terms.Z,
+        };
+        let origin = match self.origin {
+            Origin::Zero => 0,
+            Origin::P => terms.P,
+            Origin::Got => terms.GOT,
+        };
+        let target = term + terms.A;
+        if self.page_log2 == 0 {
+            return target - origin;
+        }
+        let pages = (target >> self.page_log2) - (origin >> self.page_log2);
+        pages << self.page_log2
+    }
+
+    /// By how many bytes its value may differ from the distance between the two addresses, in either direction.
+    pub(crate) const fn rounding(self) -> i128 {
+        (1 << self.page_log2) - 1
+    }
+
+    /// Whether the symbol needs a GOT entry.
+    pub(crate) const fn needs_entry(self) -> bool {
+        matches!(self.term, Term::G)
+    }
+
+    /// Whether there has to be a GOT.
+    pub(crate) const fn needs_got(self) -> bool {
+        matches!(self.term, Term::G | Term::Got) || matches!(self.origin, Origin::Got)
+    }
+
+    /// Whether the value says how far away something is.
+    pub(crate) const fn is_distance(self) -> bool {
+        matches!(self.origin, Origin::P)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Origin::{Got, P};
+    use Term::{G, L, Nothing, S, Z};
+
+    /// Terms that tell every formula apart.
+    const TERMS: Terms = Terms {
+        S: 0x1_2345,
+        A: -4,
+        P: 0x8765,
+        L: 0x9000,
+        G: 0xa018,
+        GOT: 0xa000,
+        Z: 0x55,
+    };
+
+    #[test]
+    fn a_formula_gives_the_value_that_the_psabi_writes_down() {
+        let table = [
+            (of(Nothing), 0),
+            (of(S), 0x1_2341),
+            (of(Z), 0x51),
+            (of(S).minus(P), 0x1_2341 - 0x8765),
+            (of(L).minus(P), 0x8ffc - 0x8765),
+            (of(G).minus(P), 0xa014 - 0x8765),
+            (of(Term::Got).minus(P), 0x9ffc - 0x8765),
+            (of(G).minus(Got), 0x14),
+            (of(S).minus(Got), 0x1_2341 - 0xa000),
+            (of(S).minus(P).in_pages(12), 0x1_2000 - 0x8000),
+            (of(G).minus(P).in_pages(12), 0xa000 - 0x8000),
+            (of(S).in_pages(12), 0x1_2000),
+        ];
+        for (formula, value) in table {
+            assert_eq!(formula.value(&TERMS), value, "{formula:?}");
+        }
+    }
+
+    #[test]
+    fn a_distance_in_pages_differs_from_the_distance_by_less_than_a_page() {
+        let formula = of(S).minus(P).in_pages(12);
+        for (place, symbol) in [(0, 0xfff), (0xfff, 0), (0xfff, 0x1000), (0x1000, 0xfff)] {
+            let terms = Terms {
+                S: symbol,
+                P: place,
+                ..Terms::default()
+            };
+            let difference = formula.value(&terms) - (symbol - place);
+            assert!(difference.abs() <= formula.rounding(), "{difference:#x}");
+        }
+        assert_eq!(of(S).rounding(), 0);
+    }
+}

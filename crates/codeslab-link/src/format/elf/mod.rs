@@ -1,0 +1,34 @@
+//! ELF objects become graphs.
+//!
+//! Everything in an object is a claim: sizes, offsets and indices are believed only as far as the bytes go. What the object
+//! asks for and this linker cannot do is noted in the graph as an obstacle, because it matters only if the object takes part. Which
+//! machine the object is for decides its relocation types (`arch`); nothing here depends on it otherwise.
+//!
+//! Source: System V ABI, "Object Files" (<https://gabi.xinuos.com>).
+
+mod file;
+mod relocations;
+mod sections;
+mod symbols;
+
+use crate::error::Result;
+use crate::graph::Graph;
+use object::elf::ELFMAG;
+use std::borrow::Cow;
+
+/// Whether `bytes` begin like an ELF file.
+pub(super) fn is_elf(bytes: &[u8]) -> bool {
+    bytes.starts_with(&ELFMAG)
+}
+
+/// The graph of the object in `bytes`; `name` is what errors call it.
+pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>> {
+    let object = file::open(&name, bytes)?;
+    let mut graph = Graph::new(name, object.machine.architecture());
+    graph.reserve(object.sections.len(), object.symbols.len());
+    let loaded = sections::add(&mut graph, &object)?;
+    symbols::add(&mut graph, &object, &loaded)?;
+    relocations::add(&mut graph, &object, &loaded)?;
+    sections::add_groups(&mut graph, &object, &loaded)?;
+    Ok(graph)
+}
