@@ -1,12 +1,42 @@
 //! Contents and relocations, written once, straight to where they are published from. After this no byte changes.
+//!
+//! Every address is known now. Each section is copied and its relocations are applied row by row: terms, value, field; then the GOT and the
+//! stubs are written, whose bytes the machine knows. All of it is safe code over `&mut [u8]`. What does not fit is an error that names the
+//! relocation; the caller drops the allocation then.
 
-use crate::arch::formula::{DoesNotFit, Formula, Row, Terms};
-use crate::arch::linked::{self, Operand};
+use crate::arch::formula::{Term, Terms};
+use crate::arch::row::{Far, Misfit, Operand, Row};
 use crate::error::{Error, Reference, Result};
-use crate::graph::{Content, Relocation, Section};
+use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+
+/// Memory for an image, laid out as planned.
+pub(crate) trait Destination {
+    /// Where a section will run, or be read.
+    fn address(&self, id: SectionId) -> Address;
+
+    /// Where the sections of a protection begin, if there are any.
+    fn segment_address(&self, protection: Protection) -> Option<Address>;
+
+    /// Where a section is written.
+    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8];
+}
+
+impl Destination for InFlightAllocation {
+    fn address(&self, id: SectionId) -> Address {
+        self.address(id)
+    }
+
+    fn segment_address(&self, protection: Protection) -> Option<Address> {
+        self.segment_address(protection)
+    }
+
+    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8] {
+        self.bytes_mut(id)
+    }
+}
 
 /// Where everything is.
 #[derive(Debug)]
@@ -24,9 +54,9 @@ impl Addresses {
     pub(crate) fn of(
         resolution: &Resolution<'_>,
         plan: &Plan,
-        in_flight: &InFlightAllocation,
+        destination: &impl Destination,
     ) -> Self {
-        let address = |id: SectionId| address_in(plan, in_flight, id).value();
+        let address = |id: SectionId| address_in(plan, destination, id).value();
         let optional = |id: Option<SectionId>| id.map_or(0, address);
         let sections: Vec<u64> = plan.sections.iter().map(|id| optional(*id)).collect();
         let got = optional(plan.got);
@@ -41,9 +71,9 @@ impl Addresses {
             targets[id.0 as usize] = address(section);
         }
         let stubs = optional(plan.stubs);
-        for (target, slots) in targets.iter_mut().zip(&plan.slots) {
-            if let Some(offset) = slots.stub_offset().filter(|_| slots.is_canonical()) {
-                *target = stubs + offset;
+        for (address, id) in targets.iter_mut().zip(0..) {
+            if let Some(offset) = plan.canonical_offset(TargetId(id)) {
+                *address = stubs + offset;
             }
         }
         Self {
@@ -61,14 +91,14 @@ impl Addresses {
 }
 
 /// An empty section in an otherwise empty segment is nowhere; any address within reach serves it.
-fn address_in(plan: &Plan, in_flight: &InFlightAllocation, id: SectionId) -> Address {
+fn address_in(plan: &Plan, destination: &impl Destination, id: SectionId) -> Address {
     if plan.layout.segment(plan.layout.section(id).protection).size > 0 {
-        return in_flight.address(id);
+        return destination.address(id);
     }
     let segments = Protection::ALL.into_iter();
     let mut present = segments.filter(|protection| plan.layout.segment(*protection).size > 0);
     present
-        .find_map(|protection| in_flight.segment_address(protection))
+        .find_map(|protection| destination.segment_address(protection))
         .unwrap_or_default()
 }
 
@@ -80,7 +110,7 @@ pub(crate) fn write(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
-    in_flight: &mut InFlightAllocation,
+    destination: &mut impl Destination,
 ) -> Result<()> {
     for (object, section, number) in resolution.live_sections() {
         let Some(id) = plan.sections[number as usize] else {
@@ -94,29 +124,33 @@ pub(crate) fn write(
             section,
             address: addresses.sections[number as usize],
         };
-        writer.write(in_flight, id)?;
+        writer.write(destination, id)?;
     }
-    write_got(resolution, plan, addresses, in_flight);
-    write_stubs(resolution, plan, addresses, in_flight)
+    write_got(resolution, plan, addresses, destination);
+    write_stubs(resolution, plan, addresses, destination)
 }
 
 fn write_got(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
-    in_flight: &mut InFlightAllocation,
+    destination: &mut impl Destination,
 ) {
     let Some(id) = plan.got else { return };
-    let bytes = in_flight.bytes_mut(id);
+    let machine = resolution.machine;
+    let bytes = destination.bytes_mut(id);
     bytes.fill(0);
-    for (slots, address) in plan.slots.iter().zip(&addresses.targets) {
-        if let Some(offset) = slots.got_offset() {
-            store(bytes, offset, &address.to_le_bytes());
+    let mut write = |offset: u64, address: u64| {
+        machine.write_entry(part(bytes, offset, machine.entry_size()), address);
+    };
+    let targets = resolution.targets.iter().zip(&addresses.targets);
+    for ((target, address), id) in targets.zip(0..) {
+        if let Some(offset) = plan.entry_offset(TargetId(id)) {
+            write(offset, *address);
         }
-    }
-    for (slots, target) in plan.slots.iter().zip(&resolution.targets) {
-        if let (Some(offset), Place::Absolute(function)) = (slots.function_offset(), target.place) {
-            store(bytes, offset, &function.to_le_bytes());
+        let hidden = plan.hidden_entry_offset(TargetId(id));
+        if let (Some(offset), Place::Absolute(function)) = (hidden, target.place) {
+            write(offset, function);
         }
     }
 }
@@ -125,33 +159,29 @@ fn write_stubs(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
-    in_flight: &mut InFlightAllocation,
+    destination: &mut impl Destination,
 ) -> Result<()> {
     let Some(id) = plan.stubs else { return Ok(()) };
-    let bytes = in_flight.bytes_mut(id);
-    for (slots, target) in plan.slots.iter().zip(0..) {
-        if let (Some(stub), Some(entry)) = (slots.stub_offset(), slots.stub_entry_offset()) {
-            let at = addresses.stubs + stub;
+    let machine = resolution.machine;
+    let bytes = destination.bytes_mut(id);
+    for id in (0..addresses.targets.len() as u32).map(TargetId) {
+        let offsets = (plan.stub_offset(id), plan.stub_entry_offset(id));
+        if let (Some(offset), Some(entry)) = offsets {
+            let at = addresses.stubs + offset;
             let entry = addresses.got + entry;
-            let code = linked::stub(at, entry)
-                .ok_or_else(|| stub_out_of_reach(resolution, TargetId(target), at, entry))?;
-            store(bytes, stub, &code);
+            let stub = part(bytes, offset, machine.stub_size());
+            machine.write_stub(stub, at, entry).map_err(|misfit| {
+                let reference = Reference {
+                    object: "stubs".to_owned(),
+                    offset,
+                    symbol: resolution.name_of(id),
+                    ..Reference::default()
+                };
+                does_not_fit(misfit, reference, Address::new(entry), true)
+            })?;
         }
     }
     Ok(())
-}
-
-fn stub_out_of_reach(resolution: &Resolution<'_>, id: TargetId, stub: u64, entry: u64) -> Error {
-    Error::OutOfReach {
-        reference: Box::new(Reference {
-            object: "stubs".to_owned(),
-            symbol: resolution.name_of(id),
-            ..Reference::default()
-        }),
-        address: Address::new(entry),
-        distance: i128::from(entry) - i128::from(stub),
-        limit: i32::MAX.into(),
-    }
 }
 
 /// One section on its way into memory.
@@ -160,21 +190,21 @@ struct SectionWriter<'w, 'a> {
     plan: &'w Plan,
     addresses: &'w Addresses,
     object: &'w Object<'a>,
-    section: &'w Section<'a>,
+    section: &'w GraphSection<'a>,
     address: u64,
 }
 
 impl SectionWriter<'_, '_> {
-    fn write(&self, in_flight: &mut InFlightAllocation, id: SectionId) -> Result<()> {
+    fn write(&self, destination: &mut impl Destination, id: SectionId) -> Result<()> {
         match &self.section.content {
             // Zero already, and untouched memory costs nothing.
             Content::Zeros(_) if self.section.protection == Protection::ReadWrite => Ok(()),
             Content::Zeros(_) => {
-                in_flight.bytes_mut(id).fill(0);
+                destination.bytes_mut(id).fill(0);
                 Ok(())
             }
             Content::Bytes(content) => {
-                let bytes = in_flight.bytes_mut(id);
+                let bytes = destination.bytes_mut(id);
                 bytes.copy_from_slice(content);
                 self.section
                     .relocations
@@ -188,29 +218,25 @@ impl SectionWriter<'_, '_> {
         let row = relocation.kind.row();
         let id = self.resolution.target_of(self.object, relocation);
         let value = match self.resolution.target(id).place {
-            // Only unwind entries may refer there: 0 makes them cover nothing that runs.
+            // Only what describes code may refer there: 0 makes it cover nothing that runs.
             Place::Discarded => 0,
             _ if self.relax(bytes, relocation, row, id) => return Ok(()),
             _ => row.formula.value(&self.terms(relocation, row, id)),
         };
-        row.store(bytes, relocation.offset, value)
-            .map_err(|reason| self.does_not_fit(relocation, row, id, reason))
+        row.write(bytes, relocation.offset, value)
+            .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))
     }
 
     /// Whether the instruction was rewritten to do without its GOT entry, which leaves no field to fill in.
+    #[inline]
     fn relax(&self, bytes: &mut [u8], relocation: &Relocation, row: &Row, id: TargetId) -> bool {
-        // With another addend it is not the entry itself that is used.
-        row.formula == Formula::GotRelative
-            && relocation.addend == -4
-            && linked::relax(
-                bytes,
-                relocation.kind,
-                Operand {
-                    offset: relocation.offset as usize,
-                    place: self.address + relocation.offset,
-                    symbol: self.addresses.targets[id.0 as usize],
-                },
-            )
+        let operand = || Operand {
+            offset: relocation.offset as usize,
+            place: self.address + relocation.offset,
+            symbol: self.addresses.targets[id.0 as usize],
+            addend: relocation.addend,
+        };
+        row.relax.is_some_and(|relax| relax(bytes, operand()))
     }
 
     #[inline]
@@ -224,23 +250,23 @@ impl SectionWriter<'_, '_> {
             GOT: self.addresses.got.into(),
             ..Terms::default()
         };
-        match row.formula {
+        match row.formula.term {
             // The stub is bypassed where the symbol itself is in reach.
-            Formula::Branch if !row.values.contains(row.formula.value(&terms)) => {
+            Term::L if row.far == Far::Stub && !row.range.contains(row.formula.value(&terms)) => {
                 terms.L = self.stub(id).unwrap_or(symbol);
             }
-            Formula::GotOffset | Formula::GotRelative => {
-                let offset = self.plan.slots[id.0 as usize].got_offset();
-                terms.G = offset.unwrap_or_default().into();
+            Term::G => {
+                let offset = self.plan.entry_offset(id).unwrap_or_default();
+                terms.G = (self.addresses.got + offset).into();
             }
-            Formula::Size => terms.Z = self.size_of(id).into(),
+            Term::Z => terms.Z = self.size_of(id).into(),
             _ => {}
         }
         terms
     }
 
     fn stub(&self, id: TargetId) -> Option<i128> {
-        let offset = self.plan.slots[id.0 as usize].stub_offset()?;
+        let offset = self.plan.stub_offset(id)?;
         Some((self.addresses.stubs + offset).into())
     }
 
@@ -259,30 +285,44 @@ impl SectionWriter<'_, '_> {
         relocation: &Relocation,
         row: &Row,
         id: TargetId,
-        DoesNotFit { value, limit }: DoesNotFit,
+        misfit: Misfit,
     ) -> Error {
-        let reference = Box::new(self.object.graph.reference(self.section, relocation));
+        let reference = self.object.graph.reference(self.section, relocation);
         let address = self.addresses.target(id);
-        if row.formula.is_distance() {
-            Error::OutOfReach {
-                reference,
-                address,
-                distance: value,
-                limit,
-            }
-        } else {
-            Error::Overflow {
-                reference,
-                address,
-                value,
-                limit,
-            }
-        }
+        does_not_fit(misfit, reference, address, row.formula.is_distance())
     }
 }
 
-/// Writes `field` at `offset`, which the plan keeps inside the table.
-fn store(bytes: &mut [u8], offset: u64, field: &[u8]) {
-    let start = offset as usize;
-    bytes[start..start + field.len()].copy_from_slice(field);
+fn does_not_fit(
+    misfit: Misfit,
+    reference: Reference,
+    address: Address,
+    is_distance: bool,
+) -> Error {
+    let reference = Box::new(reference);
+    match misfit {
+        Misfit::Range { value, limit } if is_distance => Error::OutOfReach {
+            reference,
+            address,
+            distance: value,
+            limit,
+        },
+        Misfit::Range { value, limit } => Error::Overflow {
+            reference,
+            address,
+            value,
+            limit,
+        },
+        Misfit::Alignment { value, align } => Error::Misaligned {
+            reference,
+            address,
+            value,
+            align: align.into(),
+        },
+    }
+}
+
+/// The entry or stub at `offset`, which the plan keeps inside the table.
+fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
+    &mut table[offset as usize..][..size as usize]
 }

@@ -34,8 +34,8 @@
 //!
 //! # Order
 //!
-//! A room imports only from those before it: `error`, `arch`, `graph`, `format`, `resolve`, `process`, `plan`, `apply`,
-//! `image`, `link`.
+//! A file imports only from those before it: `error`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `image`, `link`;
+//! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
 mod arch;
@@ -43,17 +43,16 @@ mod error;
 mod format;
 mod graph;
 mod image;
+mod input;
 mod link;
 mod plan;
-mod process;
 mod resolve;
 
-pub use arch::formula::RelocationKind;
 pub use error::{Error, Feature, Reference, Result};
-pub use format::Input;
 pub use graph::{
-    Binding, Content, Definition, Graph, Relocation, Section, SectionIndex, Symbol, SymbolIndex,
-    SymbolKind,
+    Binding, Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex,
+    Symbol, SymbolIndex, SymbolKind,
 };
 pub use image::{Image, ImageSymbol};
-pub use link::{LinkOptions, link};
+pub use input::{Input, LinkOptions};
+pub use link::link;

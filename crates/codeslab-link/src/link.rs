@@ -1,38 +1,17 @@
 //! Linking: one request, one direction.
+//!
+//! [`link`] is the list of all steps. Four lines in it mark what does not change from there on: sizes, addresses, bytes, and what may be
+//! written at all. An error at any step drops the value of that step, and dropping it gives back what it took.
 
 use crate::apply::{self, Addresses};
+use crate::arch;
 use crate::error::{Error, Result};
-use crate::format::Input;
 use crate::image::{Image, ImageSymbol};
+use crate::input::{Input, LinkOptions};
 use crate::plan::{self, Plan};
-use crate::resolve::{self, Externals, Place, Request, Resolution};
-use codeslab::{Address, CodeMemory, InFlightAllocation, Protection, Window};
-use std::collections::HashMap;
+use crate::resolve::{self, Place, Resolution};
+use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::sync::Arc;
-
-/// How to link.
-#[derive(Clone, Debug)]
-pub struct LinkOptions<'a> {
-    /// Symbols that the embedder provides; they come before every other external.
-    pub externals: HashMap<String, Address>,
-    /// Whether the process's own symbols are looked up.
-    pub process_symbols: bool,
-    /// If not empty: archives among the inputs give only the members that these symbols need.
-    pub roots: Vec<String>,
-    /// Archives pulled in on demand.
-    pub libraries: Vec<Input<'a>>,
-}
-
-impl Default for LinkOptions<'_> {
-    fn default() -> Self {
-        Self {
-            externals: HashMap::new(),
-            process_symbols: true,
-            roots: Vec::new(),
-            libraries: Vec::new(),
-        }
-    }
-}
 
 /// Links `inputs` into `memory`.
 ///
@@ -41,17 +20,8 @@ impl Default for LinkOptions<'_> {
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
 pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
-    let externals = Externals {
-        given: &options.externals,
-        process_symbols: options.process_symbols,
-    };
-    let resolution = resolve::resolve(&Request {
-        architecture: codeslab::architecture()?,
-        inputs,
-        libraries: &options.libraries,
-        roots: &options.roots,
-        externals: &externals,
-    })?;
+    let machine = arch::native()?;
+    let resolution = resolve::resolve(machine, inputs, options)?;
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;

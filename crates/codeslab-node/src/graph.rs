@@ -13,7 +13,7 @@
 use crate::error::{Error, Result};
 use codeslab::Protection;
 use codeslab_link::{
-    Binding, Content, Definition, Graph, Reference, Relocation, RelocationKind, Section,
+    Binding, Content, Definition, Graph, GraphSection, Reference, Relocation, RelocationKind,
     SectionIndex, Symbol, SymbolIndex, SymbolKind,
 };
 use std::borrow::Cow;
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.sized()?).map_err(|_| malformed())
     }
 
-    fn section(&mut self) -> Result<Section<'a>> {
+    fn section(&mut self) -> Result<GraphSection<'a>> {
         let name = self.text()?;
         let protection = *choose(&Protection::ALL, self.byte()?)?;
         let align = self.count()?;
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
             0 => Content::Zeros(self.count()?),
             _ => Content::Bytes(Cow::Borrowed(self.sized()?)),
         };
-        Ok(Section::new(name, protection, align, content))
+        Ok(GraphSection::new(name, protection, align, content))
     }
 
     fn symbol(&mut self) -> Result<Symbol<'a>> {

@@ -60,6 +60,18 @@ pub fn process_symbol(name: &str) -> Option<Address> {
     sys::current().ok()?.process_symbol(&name)
 }
 
+/// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
+///
+/// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every
+/// doubt is answered with no. The answer may take a few milliseconds, because files are read for it.
+#[must_use]
+pub fn are_process_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
+    match sys::current() {
+        Ok(platform) => platform.are_process_functions(symbols),
+        Err(_) => vec![false; symbols.len()],
+    }
+}
+
 pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {
     let facts = platform.facts();
     let model = options.code_model;

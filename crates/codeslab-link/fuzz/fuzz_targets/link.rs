@@ -4,8 +4,8 @@
 //! `cargo +nightly fuzz run link -- -max_total_time=600`.
 #![no_main]
 
-use codeslab::{CodeMemory, Options};
-use codeslab_link::{Binding, Content, Definition, Graph, Input, LinkOptions, Section, Symbol, link};
+use codeslab::{Architecture, CodeMemory, Options};
+use codeslab_link::{Binding, Content, Definition, Graph, Input, LinkOptions, GraphSection, Symbol, link};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -46,9 +46,9 @@ fn try_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
 
 /// Refers to names that the objects of the corpus define, so that members are pulled in.
 fn caller() -> Graph<'static> {
-    let mut graph = Graph::new("caller", codeslab::Architecture::X86_64);
+    let mut graph = Graph::new("caller", Architecture::X86_64);
     let text = Content::Bytes(vec![0xc3].into());
-    let section = Section::new(".text", codeslab::Protection::ReadExecute, 16, text);
+    let section = GraphSection::new(".text", codeslab::Protection::ReadExecute, 16, text);
     let section = graph.add_section(section).expect("a valid section");
     for name in ["crc32", "square", "it", "f", "variable", "shared"] {
         graph.add_symbol(Symbol::undefined(name)).expect("a valid symbol");

@@ -1,103 +1,207 @@
-//! Encodings: which bits of which bytes a relocation fills in.
+//! Encodings: where in a section's bytes the bits of a value go, and which values may go there.
 //!
-//! A field is either whole bytes, little-endian, or some runs of bits in a word; the bits between those belong to the
-//! instruction and stay. What a machine's rows say with this: the page distance of
-//! an instruction that keeps it in two parts, an offset counted in units of the operand's size, one 16-bit quarter of an
-//! address. `formula` uses it for every row; `apply` hands it bytes and values and knows no instruction.
+//! A field is either whole bytes, as in data and on machines whose operands are bytes of their own (x86-64), or some bits of an
+//! instruction, cut into as many pieces as the machine's designers found room for (`adrp` of 64-bit Arm keeps two bits of its pages at 29
+//! and nineteen at 5). All machines that are linked for are little-endian. [`Row`](super::row::Row)s hold one of each; nothing here
+//! looks at an address or knows a machine.
 
-/// A run of bits: `count` bits of the value from bit `value`, at bit `word` of the word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Bits {
-    pub(crate) word: u32,
-    pub(crate) value: u32,
-    pub(crate) count: u32,
-}
-
-/// Where a value goes.
+/// Which bytes or bits hold a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Encoding {
-    /// All of so many bytes, at most 16.
-    Whole(u8),
-    /// Some bits of a word of so many bytes, at most 8.
+    /// All bits of this many bytes; none for a relocation that only says something.
+    Bytes(u8),
+    /// These bits of an instruction of `size` bytes, at most 8; its other bits stay.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "fields of x86-64 are whole bytes")
+        expect(dead_code, reason = "operands of x86-64 are whole bytes")
     )]
-    Split(u8, &'static [Bits]),
+    Bits { size: u8, pieces: &'static [Piece] },
+}
+
+/// Neighbouring bits of a value and where they lie in the instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Piece {
+    /// The lowest of them in the value; those below it that no piece has are not kept.
+    from: u8,
+    /// The lowest of them in the instruction.
+    to: u8,
+    width: u8,
+}
+
+impl Piece {
+    /// `width` bits, at most 32: those of the value from bit `from`, kept from bit `to` of the instruction.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "operands of x86-64 are whole bytes")
+    )]
+    pub(crate) const fn new(from: u8, to: u8, width: u8) -> Self {
+        assert!(width <= 32 && to + width <= 64 && from + width <= 64);
+        Self { from, to, width }
+    }
+
+    /// The instruction with these bits of `value`.
+    const fn insert(self, instruction: u64, value: i128) -> u64 {
+        let mask = (1 << self.width) - 1;
+        let bits = (value >> self.from).cast_unsigned() as u64 & mask;
+        instruction & !(mask << self.to) | bits << self.to
+    }
 }
 
 impl Encoding {
-    /// Bytes that are read or written.
-    pub(crate) const fn bytes(&self) -> u8 {
-        match *self {
-            Self::Whole(bytes) | Self::Split(bytes, _) => bytes,
+    /// Bytes of the field, or of the instruction that it is part of.
+    pub(crate) const fn size(self) -> u64 {
+        match self {
+            Self::Bytes(size) | Self::Bits { size, .. } => size as u64,
         }
     }
 
-    /// Puts `value` into the start of `bytes`. `None`, with nothing written, if there are fewer than the field has.
+    /// Writes `value` to `field`, which has [`Encoding::size`] bytes. Bits for which it has no room are lost.
     #[inline]
-    pub(crate) fn store(&self, bytes: &mut [u8], value: i128) -> Option<()> {
-        let field = bytes.get_mut(..usize::from(self.bytes()))?;
+    pub(crate) fn write(self, field: &mut [u8], value: i128) {
         match self {
-            Self::Whole(_) => field.copy_from_slice(value.to_le_bytes().get(..field.len())?),
-            Self::Split(_, runs) => {
-                let mut word = [0; 8];
-                word.get_mut(..field.len())?.copy_from_slice(field);
-                let word = fill(u64::from_le_bytes(word), runs, value);
-                field.copy_from_slice(word.to_le_bytes().get(..field.len())?);
+            Self::Bytes(_) => put(field, value.cast_unsigned() as u64),
+            Self::Bits { pieces, .. } => {
+                let mut instruction = [0; 8];
+                instruction[..field.len()].copy_from_slice(field);
+                let instruction = u64::from_le_bytes(instruction);
+                let insert = |bits, piece: &Piece| piece.insert(bits, value);
+                put(field, pieces.iter().fold(instruction, insert));
             }
         }
-        Some(())
     }
 }
 
-fn fill(word: u64, runs: &[Bits], value: i128) -> u64 {
-    runs.iter().fold(word, |word, run| {
-        let ones = u64::MAX >> (64 - run.count);
-        let part = (value >> run.value).cast_unsigned() as u64 & ones;
-        word & !(ones << run.word) | part << run.word
-    })
+/// The low bytes of `bits`, as many as fit.
+#[inline]
+fn put(field: &mut [u8], bits: u64) {
+    match <&mut [u8; 4]>::try_from(&mut *field) {
+        // Most fields are of this size, for which there is an instruction.
+        Ok(word) => *word = (bits as u32).to_le_bytes(),
+        Err(_) => field.copy_from_slice(&bits.to_le_bytes()[..field.len()]),
+    }
+}
+
+/// The values that a field stands for, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Range {
+    pub(crate) least: i128,
+    pub(crate) greatest: i128,
+}
+
+impl Range {
+    /// Whatever the value is, only some bits of it are wanted: the low part of an address whose high part another field holds.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no operand of x86-64 is half an address")
+    )]
+    pub(crate) const ANY: Self = Self {
+        least: i128::MIN,
+        greatest: i128::MAX,
+    };
+
+    /// A signed number of so many bits.
+    pub(crate) const fn signed(bits: u32) -> Self {
+        Self {
+            least: -(1 << (bits - 1)),
+            greatest: (1 << (bits - 1)) - 1,
+        }
+    }
+
+    /// An unsigned number of so many bits.
+    pub(crate) const fn unsigned(bits: u32) -> Self {
+        Self {
+            least: 0,
+            greatest: (1 << bits) - 1,
+        }
+    }
+
+    /// Where the psABI leaves it open whether a field is signed, both readings are accepted, as linkers do.
+    pub(crate) const fn either(bits: u32) -> Self {
+        Self {
+            least: Self::signed(bits).least,
+            greatest: Self::unsigned(bits).greatest,
+        }
+    }
+
+    pub(crate) const fn contains(self, value: i128) -> bool {
+        self.least <= value && value <= self.greatest
+    }
+
+    /// The end of the range on the side of `value`.
+    pub(crate) const fn limit(self, value: i128) -> i128 {
+        if value < 0 { self.least } else { self.greatest }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const fn bits(word: u32, value: u32, count: u32) -> Bits {
-        Bits { word, value, count }
-    }
+    /// `adrp` of 64-bit Arm.
+    const PAGES: Encoding = Encoding::Bits {
+        size: 4,
+        pieces: &[Piece::new(12, 29, 2), Piece::new(14, 5, 19)],
+    };
+    /// `bl`
+    const BRANCH: Encoding = Encoding::Bits {
+        size: 4,
+        pieces: &[Piece::new(2, 0, 26)],
+    };
+    /// `ldr` of 8 bytes, with the low bits of an address.
+    const LOAD: Encoding = Encoding::Bits {
+        size: 4,
+        pieces: &[Piece::new(3, 10, 9)],
+    };
 
-    /// Runs, a word before, a value, the word after.
-    type Case = (&'static str, &'static [Bits], u32, i128, u32);
-
-    #[rustfmt::skip] // A table is read by columns.
-    const CASES: &[Case] = &[
-        ("a page distance in two parts",    &[bits(29, 12, 2), bits(5, 14, 19)], 0x9000_0000, 0x1234_5000, 0xb009_1a20),
-        ("a negative one",                  &[bits(29, 12, 2), bits(5, 14, 19)], 0x9000_0001, -0x1000,     0xf0ff_ffe1),
-        ("twelve bits of an address",       &[bits(10, 0, 12)],                  0x9100_0020, 0x7_8abc,    0x912a_f020),
-        ("an offset in units of eight",     &[bits(10, 3, 9)],                   0xf940_0041, 0x0ab8,      0xf945_5c41),
-        ("a branch in units of four",       &[bits(0, 2, 26)],                   0x9400_0000, -4,          0x97ff_ffff),
-        ("a conditional branch",            &[bits(5, 2, 19)],                   0x5400_0001, 0x100,       0x5400_0801),
-        ("the third quarter of an address", &[bits(5, 32, 16)],                  0xd2c0_0003, 0x1234_5678_9abc_def0, 0xd2ca_cf03),
-    ];
-
+    /// The instructions are those that LLVM's assembler writes for these operands.
     #[test]
-    fn only_the_bits_of_the_field_change() {
-        for &(title, runs, before, value, after) in CASES {
-            let encoding = Encoding::Split(4, runs);
-            let mut bytes = [0x11; 6];
-            bytes[..4].copy_from_slice(&before.to_le_bytes());
-            assert_eq!(encoding.store(&mut bytes, value), Some(()), "{title}");
-            let [a, b, c, d, behind @ ..] = bytes;
-            assert_eq!(u32::from_le_bytes([a, b, c, d]), after, "{title}");
-            assert_eq!(behind, [0x11; 2], "{title}");
+    fn the_bits_of_a_value_go_where_the_machine_has_them() {
+        let table: [(Encoding, u32, i128, u32); 8] = [
+            // adrp x0, #0x1000; adrp x0, #0x4000; adrp x0, #-0x1000; adrp x16, #0x12345000
+            (PAGES, 0x9000_0000, 0x1000, 0xb000_0000),
+            (PAGES, 0x9000_0000, 0x4000, 0x9000_0020),
+            (PAGES, 0x9000_0000, -0x1000, 0xf0ff_ffe0),
+            (PAGES, 0x9000_0010, 0x1234_5000, 0xb009_1a30),
+            // bl #4; bl #-4; bl #0x7fffffc
+            (BRANCH, 0x9400_0000, 4, 0x9400_0001),
+            (BRANCH, 0x9400_0000, -4, 0x97ff_ffff),
+            (BRANCH, 0x9400_0000, 0x7ff_fffc, 0x95ff_ffff),
+            // ldr x1, [x0, #0x678]
+            (LOAD, 0xf940_0001, 0x1234_5678, 0xf943_3c01),
+        ];
+        for (encoding, before, value, after) in table {
+            // What the field held before does not shine through.
+            for noise in [0, !0] {
+                let mut field = before.to_le_bytes();
+                encoding.write(&mut field, noise);
+                encoding.write(&mut field, value);
+                let written = u32::from_le_bytes(field);
+                assert_eq!(written, after, "{value:#x}: {written:#x}");
+            }
         }
     }
 
     #[test]
-    fn a_word_longer_than_its_bytes_is_refused_and_leaves_them_alone() {
-        let mut bytes = [0x11; 3];
-        assert_eq!(Encoding::Whole(4).store(&mut bytes, 0), None);
-        assert_eq!(bytes, [0x11; 3]);
+    fn whole_bytes_are_little_endian_whatever_their_number() {
+        for size in 0..=8 {
+            let mut field = vec![0x11; size];
+            let encoding = Encoding::Bytes(size as u8);
+            assert_eq!(encoding.size(), size as u64);
+            encoding.write(&mut field, -0x0102_0304_0506_0708);
+            let expected = (-0x0102_0304_0506_0708_i64).to_le_bytes();
+            assert_eq!(field, expected[..size]);
+        }
+    }
+
+    #[test]
+    fn a_range_ends_where_its_number_of_bits_does() {
+        let ends = |range: Range| (range.least, range.greatest);
+        assert_eq!(ends(Range::signed(28)), (-0x800_0000, 0x7ff_ffff));
+        assert_eq!(ends(Range::unsigned(12)), (0, 0xfff));
+        assert_eq!(ends(Range::either(8)), (-0x80, 0xff));
+        let range = Range::signed(8);
+        assert!(range.contains(-0x80) && range.contains(0x7f));
+        assert!(!range.contains(-0x81) && !range.contains(0x80));
+        assert_eq!((range.limit(-500), range.limit(500)), (-0x80, 0x7f));
     }
 }

@@ -1,4 +1,4 @@
-//! Errors for programs: a name that stays, and the facts by field.
+//! Errors for programs: a code that stays, and the facts by field. The JavaScript module makes properties of them.
 
 use super::{Error, Reference};
 use codeslab::Fact;
@@ -24,7 +24,8 @@ impl Error {
             Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
             Self::DiscardedSection { .. } => "DISCARDED_SECTION",
             Self::OutOfReach { .. } => "OUT_OF_REACH",
-            Self::Overflow { .. } => "OVERFLOW",
+            // A value that is no multiple does not fit either.
+            Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
         }
@@ -35,7 +36,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
-            Self::UnknownFormat { object } => vec![text("object", object)],
+            Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::ThinArchive { archive } => vec![text("object", archive)],
             Self::WrongArchitecture {
                 object,
@@ -46,7 +47,7 @@ impl Error {
                 text("found", found),
                 text("expected", expected),
             ],
-            Self::NotRelocatable { object, found } => {
+            Self::NotRelocatable { object, found, .. } => {
                 vec![text("object", object), text("found", found)]
             }
             Self::Malformed { object, reason } => {
@@ -67,7 +68,9 @@ impl Error {
             Self::UndefinedSymbol { .. }
             | Self::DuplicateSymbol { .. }
             | Self::ConflictingSymbols { .. } => self.symbol_facts(),
-            Self::OutOfReach { .. } | Self::Overflow { .. } => self.value_facts(),
+            Self::OutOfReach { .. } | Self::Overflow { .. } | Self::Misaligned { .. } => {
+                self.value_facts()
+            }
             Self::Unplaceable { symbols, cause } => {
                 let first = symbols.first().map_or("", String::as_str);
                 let names = Fact::Names(symbols.clone());
@@ -159,29 +162,41 @@ impl Error {
     }
 
     fn value_facts(&self) -> Vec<(&'static str, Fact)> {
-        let (reference, address, name, value, limit) = match self {
+        let (reference, address, facts) = match self {
             Self::OutOfReach {
                 reference,
                 address,
                 distance,
                 limit,
-            } => (reference, address, "distance", distance, limit),
+            } => (
+                reference,
+                address,
+                [signed("distance", *distance), signed("limit", *limit)],
+            ),
             Self::Overflow {
                 reference,
                 address,
                 value,
                 limit,
-            } => (reference, address, "value", value, limit),
+            } => (
+                reference,
+                address,
+                [signed("value", *value), signed("limit", *limit)],
+            ),
+            Self::Misaligned {
+                reference,
+                address,
+                value,
+                align,
+            } => (
+                reference,
+                address,
+                [signed("value", *value), number("align", *align)],
+            ),
             _ => return Vec::new(),
         };
-        with(
-            reference.facts(),
-            [
-                ("address", Fact::Address(*address)),
-                (name, Fact::Signed(*value)),
-                ("limit", Fact::Signed(*limit)),
-            ],
-        )
+        let address = ("address", Fact::Address(*address));
+        with(with(reference.facts(), [address]), facts)
     }
 }
 
@@ -207,6 +222,10 @@ fn with(
 
 fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
     (name, Fact::Number(value))
+}
+
+fn signed(name: &'static str, value: i128) -> (&'static str, Fact) {
+    (name, Fact::Signed(value))
 }
 
 fn text(name: &'static str, value: &str) -> (&'static str, Fact) {

@@ -1,4 +1,9 @@
 //! Why an input cannot be linked, named by what the caller sees, with the facts in fields.
+//!
+//! Everything that an object file, an embedder or the memory manager can do ends in one of these, and none of it in a panic. Messages
+//! are for people; programs have a code and facts (`facts`), which the JavaScript module passes on as they are. An error names the
+//! spot it is about as a [`Reference`]: object, section, offset, relocation, symbol. Every other file of the linker uses this one, and
+//! it uses none of them.
 
 mod facts;
 
@@ -16,10 +21,12 @@ pub enum Error {
     #[error(transparent)]
     Memory(#[from] codeslab::Error),
     /// Bytes that begin neither like an object nor like an archive.
-    #[error("{object}: neither an ELF object nor an archive")]
+    #[error("{object}: neither an object ({formats}) nor an archive")]
     UnknownFormat {
         /// What the caller named the input.
         object: String,
+        /// The formats of objects that are known.
+        formats: String,
     },
     /// An archive that only names its members.
     #[error(
@@ -29,22 +36,24 @@ pub enum Error {
         /// What the caller named the input.
         archive: String,
     },
-    /// An object for another machine.
+    /// An object, a graph or a relocation for another machine.
     #[error("{object}: made for {found}, not for {expected}")]
     WrongArchitecture {
         /// The object.
         object: String,
         /// What it is made for.
         found: String,
-        /// What is linked here.
-        expected: &'static str,
+        /// What is linked here, or what the graph is made for.
+        expected: String,
     },
-    /// An ELF file, but an executable, a shared library or a core dump.
-    #[error("{object}: an ELF file of type {found}, not a relocatable object")]
+    /// A file in the format of objects, but an executable, a shared library or a core dump.
+    #[error("{object}: {format} file of type {found}, not a relocatable object")]
     NotRelocatable {
         /// The file.
         object: String,
-        /// Its ELF type.
+        /// Its format.
+        format: &'static str,
+        /// Its type.
         found: String,
     },
     /// An object or archive that contradicts itself or ends too early.
@@ -177,6 +186,18 @@ pub enum Error {
         /// The largest value of that sign that the field holds.
         limit: i128,
     },
+    /// A value of which the field leaves out low bits that are not 0: the target of a branch that is no instruction's address, say.
+    #[error("{reference}: value {value:#x} is no multiple of {align}; symbol at {address}")]
+    Misaligned {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// Where the symbol is.
+        address: Address,
+        /// What the field would have to hold.
+        value: i128,
+        /// What the value has to be a multiple of, in bytes.
+        align: u64,
+    },
     /// Two symbols that are too far apart for code that refers to both directly.
     #[error(
         "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing"
@@ -204,6 +225,15 @@ pub enum Error {
     },
 }
 
+impl Error {
+    pub(crate) fn malformed(object: &str, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            object: object.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// A relocation, or another spot in an object, as errors name it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reference {
@@ -213,7 +243,7 @@ pub struct Reference {
     pub section: String,
     /// Bytes from the start of the section.
     pub offset: u64,
-    /// The relocation's type by its psABI name; empty where it is no relocation.
+    /// The relocation's type by name; empty where it is no relocation.
     pub relocation: String,
     /// The symbol; empty where there is none or it has no name.
     pub symbol: String,
@@ -238,7 +268,7 @@ impl fmt::Display for Reference {
 pub enum Feature {
     /// Variables of which every thread has its own.
     ThreadLocal,
-    /// Functions that are chosen by calling a resolver (`STT_GNU_IFUNC`).
+    /// Functions that are chosen by calling a resolver (IFUNC).
     IndirectFunction,
     /// Code that has to run before or after everything else.
     Constructor,

@@ -1,4 +1,8 @@
 //! Archives of `ar`: GNU and BSD. Thin ones are refused by name, they hold nothing to link.
+//!
+//! Whatever the format of its members, an archive is a list of files, and an index in which a linker looks a symbol up to find the
+//! member that defines it. Members are cut out of the archive's bytes without copying and not looked into here; `resolve` asks for those
+//! that a link needs and has them parsed. Archives without an index exist: then all members have to be parsed.
 
 use crate::error::{Error, Result};
 use object::archive::{MAGIC, THIN_MAGIC};
@@ -28,7 +32,7 @@ pub(crate) struct Member<'a> {
 
 /// Where a member begins, in bytes from the start of its archive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Offset(u64);
+pub(crate) struct MemberOffset(u64);
 
 impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
@@ -51,7 +55,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The member that begins at `offset`.
-    pub(crate) fn member(&self, offset: Offset) -> Result<Member<'a>> {
+    pub(crate) fn member(&self, offset: MemberOffset) -> Result<Member<'a>> {
         let member = self
             .file
             .member(ArchiveOffset(offset.0))
@@ -60,7 +64,7 @@ impl<'a> Archive<'a> {
     }
 
     /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
-    pub(crate) fn index(&self) -> Result<Option<Vec<(&'a str, Offset)>>> {
+    pub(crate) fn index(&self) -> Result<Option<Vec<(&'a str, MemberOffset)>>> {
         let malformed = |error| malformed(self.name, &error);
         let Some(symbols) = self.file.symbols().map_err(malformed)? else {
             return Ok(None);
@@ -70,7 +74,7 @@ impl<'a> Archive<'a> {
             let symbol = symbol.map_err(malformed)?;
             // What is not UTF-8 cannot be asked for either.
             if let Ok(name) = std::str::from_utf8(symbol.name()) {
-                index.push((name, Offset(symbol.offset().0)));
+                index.push((name, MemberOffset(symbol.offset().0)));
             }
         }
         Ok(Some(index))
@@ -89,8 +93,5 @@ impl<'a> Archive<'a> {
 }
 
 fn malformed(name: &str, error: &object::read::Error) -> Error {
-    Error::Malformed {
-        object: name.to_owned(),
-        reason: error.to_string(),
-    }
+    Error::malformed(name, error.to_string())
 }

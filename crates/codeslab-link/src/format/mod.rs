@@ -1,54 +1,56 @@
-//! Formats: what files can be linked, told apart by their first bytes, and made into graphs.
+//! Formats: what the bytes of an input are, and the graphs that they become.
 //!
-//! A format is a folder here and a line in `object`. What it reads are claims of a file; what it hands on is a graph that is
-//! valid, or an error with the name of the file. `resolve` asks for graphs and archives and knows no format.
+//! An object format is one folder here and its lines below: it recognises its files by their first bytes and parses an object to a
+//! [`Graph`]. It asks `arch` for the machine that a file names and for the rows behind the relocation types, and knows no machine
+//! itself. Archives hold objects of any format. `resolve` opens inputs through this module and never sees which format they had.
 
 pub(crate) mod archive;
 mod elf;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
 
-/// One thing to link.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// An object file or an archive, told apart by its first bytes.
-    File {
-        /// What errors call it.
-        name: &'a str,
-        /// All of it.
-        bytes: &'a [u8],
-    },
-    /// A graph that the embedder built.
-    Graph(&'a Graph<'a>),
+/// One format of object files.
+struct Format {
+    name: &'static str,
+    /// Whether these bytes begin like a file of the format.
+    recognises: fn(&[u8]) -> bool,
+    parse: for<'a> fn(Cow<'a, str>, &'a [u8]) -> Result<Graph<'a>>,
 }
+
+#[rustfmt::skip] // A line for each format.
+static FORMATS: [Format; 1] = [
+    Format { name: "ELF", recognises: elf::is_elf, parse: elf::parse },
+];
 
 /// An input that has been looked at.
 #[derive(Debug)]
-pub(crate) enum Opened<'a> {
+pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
 }
 
-/// Opens an input.
-pub(crate) fn open(input: Input<'_>) -> Result<Opened<'_>> {
+/// Tells what an input is, and parses it unless it is an archive.
+pub(crate) fn open(input: Input<'_>) -> Result<Parsed<'_>> {
     match input {
-        Input::Graph(graph) => Ok(Opened::Graph(Cow::Borrowed(graph))),
+        Input::Graph(graph) => Ok(Parsed::Graph(Cow::Borrowed(graph))),
         Input::File { name, bytes } if archive::is_archive(bytes) => {
-            Ok(Opened::Archive(Archive::open(name, bytes)?))
+            Ok(Parsed::Archive(Archive::open(name, bytes)?))
         }
-        Input::File { name, bytes } => Ok(Opened::Graph(object(name.into(), bytes)?)),
+        Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes)?)),
     }
 }
 
 /// The graph of an object file.
 pub(crate) fn object<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Cow<'a, Graph<'a>>> {
-    if !elf::is_elf(bytes) {
-        return Err(Error::UnknownFormat {
+    match FORMATS.iter().find(|format| (format.recognises)(bytes)) {
+        Some(format) => (format.parse)(name, bytes).map(Cow::Owned),
+        None => Err(Error::UnknownFormat {
             object: name.into_owned(),
-        });
+            formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
+        }),
     }
-    elf::parse(name, bytes).map(Cow::Owned)
 }

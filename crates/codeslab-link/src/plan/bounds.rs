@@ -1,10 +1,13 @@
-//! Where an image may lie so that every direct 32-bit reference arrives.
+//! Where an image may lie so that every direct reference arrives.
 //!
 //! Two kinds of reference bind it: distances from the image to something that is fixed elsewhere, such as `stderr`, and
-//! 32-bit addresses of things in the image. Both say that some address of the image lies in an interval; it is asked for
-//! of every byte, since what lies where is not known yet.
+//! addresses of things in the image that are kept in few bits. Both say that some address of the image lies in an interval; it is asked
+//! for of every byte, since what lies where is not known yet. Which references are direct, and how far each spans, their rows say; the
+//! intersection of all intervals becomes the window that the memory manager is asked for.
 
-use crate::arch::formula::{Beyond, Formula, Row, Values};
+use crate::arch::encoding::Range;
+use crate::arch::formula::Origin;
+use crate::arch::row::{Far, Row};
 use crate::error::{Error, Result};
 use crate::resolve::{Resolution, TargetId};
 use codeslab::{Address, Window};
@@ -26,20 +29,21 @@ impl Bounds {
     /// Takes one reference to something in the image into account.
     #[inline]
     pub(super) fn note_inside(&mut self, row: &Row, addend: i64, symbol: TargetId) {
-        if row.beyond == Beyond::Placement && row.formula == Formula::Absolute {
+        // A distance within the image is for the memory manager to keep.
+        if row.far == Far::Placement && row.formula.origin == Origin::Zero {
             // least <= S + A <= greatest
             let addend = i128::from(addend);
-            let Values { least, greatest } = row.values;
+            let Range { least, greatest } = reach(row);
             self.narrow(least - addend, greatest - addend, symbol);
         }
     }
 
     /// Takes one reference to something that is fixed at `value` into account.
     pub(super) fn note_outside(&mut self, row: &Row, addend: i64, symbol: TargetId, value: u64) {
-        if row.beyond == Beyond::Placement && row.formula == Formula::Relative {
+        if row.far == Far::Placement && row.formula.origin == Origin::P {
             // least <= S + A - P <= greatest
             let target = i128::from(value) + i128::from(addend);
-            let Values { least, greatest } = row.values;
+            let Range { least, greatest } = reach(row);
             self.narrow(target - greatest, target - least, symbol);
         }
     }
@@ -95,5 +99,14 @@ impl Bounds {
                 distance: lowest.distance(highest),
             }),
         }
+    }
+}
+
+/// The distances that surely fit. Each row has its own: on many machines branches span less than data.
+fn reach(row: &Row) -> Range {
+    let rounding = row.formula.rounding();
+    Range {
+        least: row.range.least + rounding,
+        greatest: row.range.greatest - rounding,
     }
 }

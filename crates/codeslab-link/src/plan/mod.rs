@@ -1,19 +1,21 @@
 //! What is needed and where it may lie: the layout and the window. After this no size changes.
 //!
 //! GOT entries and stubs are counted for every symbol that might need one, because whether it does depends on where the
-//! image lies, and that depends on how much is needed.
+//! image lies, and that depends on how much is needed. The reach of each direct reference becomes part of one window, in which all of
+//! the image has to lie. `link` asks the memory manager for both, and `apply` looks up here where everything went.
 
 mod bounds;
 mod canonical;
+mod direct;
+mod needs;
+mod slots;
 
-use crate::arch::formula::{Beyond, Formula, Row};
-use crate::arch::linked::{GOT_ENTRY_SIZE, STUB_SIZE};
-use crate::error::{Error, Result};
-use crate::graph::{Content, Relocation, Section};
-use crate::resolve::{Object, Place, Resolution, TargetId};
-use bounds::Bounds;
-use canonical::Direct;
+use crate::error::Result;
+use crate::graph::{Content, GraphSection};
+use crate::resolve::{Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
+use needs::Needs;
+use slots::Slots;
 
 /// The layout of the image, and which part of it is for what.
 #[derive(Debug)]
@@ -29,76 +31,60 @@ pub(crate) struct Plan {
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
     pub(crate) stubs: Option<SectionId>,
-    /// By target.
-    pub(crate) slots: Vec<Slots>,
+    slots: Slots,
+    entry_size: u64,
+    stub_size: u64,
 }
 
-/// The GOT entry and the stub of a target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Slots {
-    got: u32,
-    stub: u32,
-    /// Where the function is for which the stub stands, if the stub's address is the target's; then only the stub may know.
-    function: u32,
-}
-
-impl Slots {
-    const UNUSED: u32 = u32::MAX;
-    const NONE: Self = Self {
-        got: Self::UNUSED,
-        stub: Self::UNUSED,
-        function: Self::UNUSED,
-    };
-
-    /// Bytes from the start of the GOT to its entry.
-    pub(crate) fn got_offset(self) -> Option<u64> {
-        (self.got != Self::UNUSED).then(|| u64::from(self.got) * GOT_ENTRY_SIZE)
+impl Plan {
+    /// Bytes from the start of the GOT to the entry of a target.
+    pub(crate) fn entry_offset(&self, id: TargetId) -> Option<u64> {
+        let number = self.slots.entry(id)?;
+        Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that its stub alone uses.
-    pub(crate) fn function_offset(self) -> Option<u64> {
-        self.is_canonical()
-            .then(|| u64::from(self.function) * GOT_ENTRY_SIZE)
+    /// Bytes from the start of the GOT to the entry that says where a target is for which a stub stands.
+    pub(crate) fn hidden_entry_offset(&self, id: TargetId) -> Option<u64> {
+        let number = self.slots.hidden_entry(id)?;
+        Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that its stub jumps to.
-    pub(crate) fn stub_entry_offset(self) -> Option<u64> {
-        self.function_offset().or_else(|| self.got_offset())
+    /// Bytes from the start of the GOT to the entry that the stub of a target jumps to.
+    pub(crate) fn stub_entry_offset(&self, id: TargetId) -> Option<u64> {
+        self.hidden_entry_offset(id)
+            .or_else(|| self.entry_offset(id))
     }
 
-    /// Whether the address of its stub is the address of the target.
-    pub(crate) fn is_canonical(self) -> bool {
-        self.function != Self::UNUSED
+    /// Bytes from the start of the stubs to the stub of a target.
+    pub(crate) fn stub_offset(&self, id: TargetId) -> Option<u64> {
+        let number = self.slots.stub(id)?;
+        Some(u64::from(number) * self.stub_size)
     }
 
-    /// Bytes from the start of the stubs to its stub.
-    pub(crate) fn stub_offset(self) -> Option<u64> {
-        (self.stub != Self::UNUSED).then(|| u64::from(self.stub) * STUB_SIZE)
+    /// The same, if the address of the stub stands for the target wherever its address is asked for.
+    pub(crate) fn canonical_offset(&self, id: TargetId) -> Option<u64> {
+        self.stub_offset(id).filter(|_| self.slots.is_canonical(id))
     }
 }
 
 /// Lays everything out.
 ///
 /// # Errors
-/// [`Error::DiscardedSection`], [`Error::ConflictingSymbols`], and `TooLarge` of the memory manager.
+/// `DiscardedSection`, `ConflictingSymbols`, and `TooLarge` of the memory manager.
 pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
-    let needs = Needs::of(resolution)?;
+    let (mut needs, directs) = Needs::of(resolution)?;
+    canonical::bind(&mut needs, resolution, &directs);
     let (window, window_symbols) = needs.bounds.window(resolution)?;
+    let (entry_size, stub_size) = (
+        resolution.machine.entry_size(),
+        resolution.machine.stub_size(),
+    );
     let mut layout = Layout::new();
     let sections = add_sections(&mut layout, resolution)?;
     let commons = add_commons(&mut layout, resolution)?;
-    let got = add_table(
-        &mut layout,
-        Protection::ReadOnly,
-        needs.got_count(),
-        GOT_ENTRY_SIZE,
-    )?;
-    let stubs = add_table(
-        &mut layout,
-        Protection::ReadExecute,
-        needs.stub_count,
-        STUB_SIZE,
-    )?;
+    let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
+    let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
+    let stubs = add_table(&mut layout, Protection::ReadExecute, stubs, stub_size)?;
     if layout.size() == 0 {
         // Symbols in empty sections have addresses too, and an image owns memory: one byte.
         layout.add(Protection::ReadOnly, 1, 1)?;
@@ -112,6 +98,8 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         got,
         stubs,
         slots: needs.slots,
+        entry_size,
+        stub_size,
     })
 }
 
@@ -135,7 +123,7 @@ fn add_sections(
     Ok(ids)
 }
 
-fn add_section(layout: &mut Layout, section: &Section<'_>) -> Result<SectionId> {
+fn add_section(layout: &mut Layout, section: &GraphSection<'_>) -> Result<SectionId> {
     Ok(layout.add(section.protection, section.content.size(), section.align)?)
 }
 
@@ -164,107 +152,4 @@ fn add_table(
     }
     let size = u64::from(count) * entry_size;
     Ok(Some(layout.add(protection, size, entry_size)?))
-}
-
-/// What the relocations ask for.
-struct Needs {
-    slots: Vec<Slots>,
-    entry_count: u32,
-    stub_count: u32,
-    has_got: bool,
-    bounds: Bounds,
-}
-
-impl Needs {
-    fn of(resolution: &Resolution<'_>) -> Result<Self> {
-        let mut needs = Self {
-            slots: vec![Slots::NONE; resolution.targets.len()],
-            entry_count: 0,
-            stub_count: 0,
-            has_got: false,
-            bounds: Bounds::default(),
-        };
-        let mut directs = Vec::new();
-        for (object, section, _) in resolution.live_sections() {
-            for relocation in section.relocations() {
-                directs.extend(needs.note(resolution, object, section, relocation)?);
-            }
-        }
-        needs.settle_directs(resolution, &directs);
-        Ok(needs)
-    }
-
-    /// Entries of the GOT. One that is only counted from has one entry, so that it is somewhere.
-    fn got_count(&self) -> u32 {
-        self.entry_count.max(self.has_got.into())
-    }
-
-    /// Takes one relocation into account, but for what has to wait until all of them are known.
-    fn note(
-        &mut self,
-        resolution: &Resolution<'_>,
-        object: &Object<'_>,
-        section: &Section<'_>,
-        relocation: &Relocation,
-    ) -> Result<Option<Direct>> {
-        let row = relocation.kind.row();
-        let id = resolution.target_of(object, relocation);
-        let place = resolution.target(id).place;
-        self.has_got |= row.formula.needs_got() || place == Place::Got;
-        if place == Place::Discarded {
-            return check_discarded(row, object, section, relocation).map(|()| None);
-        }
-        if row.formula.needs_got_entry() {
-            self.need_entry(id);
-        } else if row.beyond == Beyond::Stub && !place.is_in_image() {
-            self.need_entry(id);
-            self.need_stub(id);
-        } else if let Some(direct) = Direct::new(row, relocation.addend, id, place) {
-            return Ok(Some(direct));
-        } else if place.is_in_image() {
-            self.bounds.note_inside(row, relocation.addend, id);
-        }
-        Ok(None)
-    }
-
-    /// Has the stub of a target stand for it.
-    fn need_canonical(&mut self, id: TargetId) {
-        self.need_stub(id);
-        let slot = &mut self.slots[id.0 as usize].function;
-        if *slot == Slots::UNUSED {
-            *slot = self.entry_count;
-            self.entry_count += 1;
-        }
-    }
-
-    fn need_entry(&mut self, id: TargetId) {
-        let slot = &mut self.slots[id.0 as usize].got;
-        if *slot == Slots::UNUSED {
-            *slot = self.entry_count;
-            self.entry_count += 1;
-        }
-    }
-
-    fn need_stub(&mut self, id: TargetId) {
-        let slot = &mut self.slots[id.0 as usize].stub;
-        if *slot == Slots::UNUSED {
-            *slot = self.stub_count;
-            self.stub_count += 1;
-        }
-    }
-}
-
-/// Unwind information covers sections that are left out, too; nobody looks those entries up. Anything else is an error.
-fn check_discarded(
-    row: &Row,
-    object: &Object<'_>,
-    section: &Section<'_>,
-    relocation: &Relocation,
-) -> Result<()> {
-    if row.formula == Formula::Nothing || section.name == ".eh_frame" {
-        return Ok(());
-    }
-    Err(Error::DiscardedSection {
-        reference: Box::new(object.graph.reference(section, relocation)),
-    })
 }

@@ -1,37 +1,23 @@
 //! Symbols that no object defines: the embedder's, the linker's own, the process's.
+//!
+//! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
+//! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
-use super::{Place, Rank, Request, Resolution, TargetId};
+use super::resolution::Resolution;
+use super::target::{Place, Rank, TargetId};
 use crate::error::{Error, Result};
-use codeslab::{Address, process_symbol};
+use crate::input::LinkOptions;
+use codeslab::process_symbol;
 use foldhash::fast::RandomState;
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// Where symbols come from that no object defines.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Externals<'a> {
-    pub(crate) given: &'a HashMap<String, Address>,
-    pub(crate) process_symbols: bool,
-}
-
-impl Externals<'_> {
-    /// Whether the embedder provides `name`, so that no library has to.
-    pub(super) fn provides(&self, name: &str) -> bool {
-        self.given.contains_key(name)
-    }
-
-    fn in_process(&self, name: &str) -> Option<Place> {
-        let found = self.process_symbols.then(|| process_symbol(name));
-        found.flatten().map(Place::from)
-    }
-}
 
 /// Gives every symbol that is still undefined its place.
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
-pub(super) fn settle(resolution: &mut Resolution<'_>, request: &Request<'_, '_>) -> Result<()> {
-    check_roots(resolution, request.roots)?;
+pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) -> Result<()> {
+    check_roots(resolution, &options.roots)?;
     let sections = LazyCell::new(|| sections_by_name(resolution));
     let mut asked = BTreeSet::new();
     let undefined = resolution
@@ -39,11 +25,11 @@ pub(super) fn settle(resolution: &mut Resolution<'_>, request: &Request<'_, '_>)
         .filter(|(_, id)| !resolution.target(*id).is_defined());
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
-            let given = request.externals.given.get(name);
+            let given = options.externals.get(name);
             let place = given
                 .map(|address| Place::from(*address))
                 .or_else(|| own_symbol(resolution, &sections, name, &mut asked))
-                .or_else(|| request.externals.in_process(name));
+                .or_else(|| in_process(options, name));
             (id, place)
         })
         .collect();
@@ -63,6 +49,11 @@ pub(super) fn settle(resolution: &mut Resolution<'_>, request: &Request<'_, '_>)
     report(resolution, &missing)
 }
 
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
+    let found = options.process_symbols.then(|| process_symbol(name));
+    found.flatten().map(Place::from)
+}
+
 /// The numbers of the sections of each name, of one protection since only those can lie in a row.
 type SectionsByName<'r> = HashMap<&'r str, Vec<u32>, RandomState>;
 
@@ -78,7 +69,7 @@ fn sections_by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
     by_name
 }
 
-/// Symbols that linkers define where somebody refers to them. Notes the sections whose ends are `asked` for.
+/// Symbols that linkers define where an object refers to them. Notes the sections whose ends are `asked` for.
 fn own_symbol<'r>(
     resolution: &Resolution<'_>,
     sections: &SectionsByName<'_>,
@@ -105,7 +96,7 @@ fn own_symbol<'r>(
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
     let is_undefined = |root: &&String| {
-        let target = resolution.globals.get(root);
+        let target = resolution.global(root);
         target.is_none_or(|id| resolution.target(id).rank < Rank::WeakDefinition)
     };
     let all: Vec<String> = roots.iter().filter(is_undefined).cloned().collect();

@@ -1,8 +1,11 @@
-//! What is there to be pulled in: archives and graphs, looked up by the symbols that they define.
+//! Libraries: archives and graphs of which a link takes what it needs, looked up by the symbols that they define.
+//!
+//! Libraries are asked in the order in which they were given; the first that defines a symbol is the one that serves it. An archive's
+//! own index says which member that is, and only members that are taken are parsed.
 
 use crate::error::Result;
-use crate::format::archive::{Archive, Offset};
-use crate::format::{self, Opened};
+use crate::format::archive::{Archive, MemberOffset};
+use crate::format::{self, Parsed};
 use crate::graph::{Binding, Definition, Graph};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
@@ -15,21 +18,21 @@ pub(super) struct Library<'a> {
     // Taken ones are None.
     graphs: Vec<Option<Cow<'a, Graph<'a>>>>,
     offers: HashMap<Cow<'a, str>, Offer, RandomState>,
-    taken: HashSet<(usize, Offset), RandomState>,
+    taken: HashSet<(usize, MemberOffset), RandomState>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Offer {
     Graph(usize),
-    Member(usize, Offset),
+    Member(usize, MemberOffset),
 }
 
 impl<'a> Library<'a> {
     /// Offers all of an input. What was offered earlier comes first.
-    pub(super) fn offer(&mut self, input: Opened<'a>) -> Result<()> {
+    pub(super) fn offer(&mut self, input: Parsed<'a>) -> Result<()> {
         match input {
-            Opened::Graph(graph) => self.offer_graph(graph),
-            Opened::Archive(archive) => match archive.index()? {
+            Parsed::Graph(graph) => self.offer_graph(graph),
+            Parsed::Archive(archive) => match archive.index()? {
                 Some(index) => self.offer_index(archive, index),
                 None => self.offer_members(archive)?,
             },
@@ -49,7 +52,7 @@ impl<'a> Library<'a> {
         }
     }
 
-    fn offer_index(&mut self, archive: Archive<'a>, index: Vec<(&'a str, Offset)>) {
+    fn offer_index(&mut self, archive: Archive<'a>, index: Vec<(&'a str, MemberOffset)>) {
         let number = self.archives.len();
         self.archives.push(archive);
         for (name, offset) in index {

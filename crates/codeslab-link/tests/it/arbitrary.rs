@@ -1,10 +1,10 @@
 //! Every graph that can be built links or says why not: all kinds of relocations against all kinds of symbols.
 
 use crate::support::memory;
-use codeslab::{CodeMemory, Protection};
+use codeslab::{Architecture, CodeMemory, Protection};
 use codeslab_link::{
-    Binding, Content, Definition, Graph, Input, LinkOptions, Relocation, RelocationKind, Section,
-    SectionIndex, Symbol, SymbolIndex, link,
+    Binding, Content, Definition, Graph, GraphSection, Input, LinkOptions, Relocation,
+    RelocationKind, SectionIndex, Symbol, SymbolIndex, link,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,7 +43,7 @@ fn content() -> impl Strategy<Value = Content<'static>> {
     ]
 }
 
-fn section() -> impl Strategy<Value = Section<'static>> {
+fn section() -> impl Strategy<Value = GraphSection<'static>> {
     let protection = select(Protection::ALL.to_vec());
     let align = (0..7_u32).prop_map(|log2| 1 << log2);
     (protection, align, content())
@@ -52,7 +52,7 @@ fn section() -> impl Strategy<Value = Section<'static>> {
             |parts| parts.0 == Protection::ReadWrite || parts.2.size() < 1 << 16,
         )
         .prop_map(|(protection, align, content)| {
-            Section::new("section", protection, align, content)
+            GraphSection::new("section", protection, align, content)
         })
 }
 
@@ -110,7 +110,7 @@ fn graph() -> impl Strategy<Value = Graph<'static>> {
         prop::collection::vec(0..4_u32, 0..2),
     );
     parts.prop_map(|(sections, symbols, relocations, group)| {
-        let mut graph = Graph::new("graph", codeslab::Architecture::X86_64);
+        let mut graph = Graph::new("graph", Architecture::X86_64);
         for section in sections {
             let _ = graph.add_section(section);
         }

@@ -14,4 +14,3 @@ mod reach;
 mod refused;
 mod support;
 mod symbols;
-mod tidy;

@@ -271,6 +271,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
+    /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
+    /// known.
+    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
+        vec![false; symbols.len()]
+    }
+
     /// A number that cannot be guessed from outside of the process; 0 if the system has none.
     fn random(&self) -> u64;
 

@@ -1,7 +1,9 @@
 //! Blocks lie where their references arrive, also in an address space that leaves little room.
 
 use crate::support::{assert_passed, call, function, is_child, layout, memories, run_child};
-use codeslab::{CodeMemory, Error, Options, Request, Window, process_symbol};
+use codeslab::{
+    Address, CodeMemory, Error, Options, Request, Window, are_process_functions, process_symbol,
+};
 
 const GIB: u64 = 1 << 30;
 
@@ -49,6 +51,13 @@ fn symbols_of_the_process_are_found_by_name_and_others_are_not() {
     assert!(process_symbol("malloc").is_some());
     assert_eq!(process_symbol("no_such_symbol_anywhere"), None);
     assert_eq!(process_symbol("nul\0inside"), None);
+}
+
+#[test]
+fn functions_of_the_process_are_told_from_its_data() {
+    let here = |name| (name, process_symbol(name).expect(name));
+    let symbols = [here("qsort"), here("stderr"), ("qsort", Address::new(0))];
+    assert_eq!(are_process_functions(&symbols), [true, false, false]);
 }
 
 /// Maps everything within `radius` of `center` that is free, in pieces, and leaves it mapped.

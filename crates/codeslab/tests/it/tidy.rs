@@ -49,7 +49,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn is_test(file: &str) -> bool {
-    file.contains("_tests") || file.ends_with("tests.rs")
+    file.contains("_tests") || file.contains("fake/") || file.ends_with("tests.rs")
 }
 
 fn without_comments_and_tests(text: &str) -> String {

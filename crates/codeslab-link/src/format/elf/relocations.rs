@@ -1,10 +1,8 @@
-//! The relocation tables of the sections that are loaded.
+//! The relocation tables of the sections that are loaded: types by the machine's table, offsets and addends as they are.
 
-use super::{ENDIAN, Header, Loaded, Object};
-use crate::arch::formula::RelocationKind;
-use crate::arch::linked;
+use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
-use crate::graph::{Graph, Relocation, SectionIndex, SymbolIndex};
+use crate::graph::{Graph, Relocation, RelocationKind, SectionIndex, SymbolIndex};
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader};
 
@@ -12,7 +10,11 @@ type ElfSection = <Header as FileHeader>::SectionHeader;
 type ElfRela = <Header as FileHeader>::Rela;
 
 /// Adds the relocations of every loaded section.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loaded) -> Result<()> {
+pub(super) fn add<'a>(
+    graph: &mut Graph<'a>,
+    object: &ElfObject<'a>,
+    loaded: &Loaded,
+) -> Result<()> {
     for header in object.sections.iter() {
         let is_table = matches!(
             header.sh_type(ENDIAN),
@@ -28,7 +30,7 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loade
 
 fn add_table<'a>(
     graph: &mut Graph<'a>,
-    object: &Object<'a>,
+    object: &ElfObject<'a>,
     header: &ElfSection,
     section: SectionIndex,
 ) -> Result<()> {
@@ -36,7 +38,7 @@ fn add_table<'a>(
         .rela(ENDIAN, object.bytes)
         .map_err(|error| graph.malformed(error.to_string()))?;
     let Some((entries, symbols)) = entries else {
-        refuse_format(graph, section);
+        obstruct_format(graph, section);
         return Ok(());
     };
     if symbols != object.symbols.section() {
@@ -44,45 +46,47 @@ fn add_table<'a>(
     }
     let mut relocations = Vec::with_capacity(entries.len());
     for entry in entries {
-        match RelocationKind::from_number(entry.r_type(ENDIAN, false).0) {
-            Some(kind) => relocations.push(Relocation {
+        match object.table.row(entry.r_type(ENDIAN, false).0) {
+            Some(row) => relocations.push(Relocation {
                 offset: entry.r_offset(ENDIAN),
-                kind,
+                kind: RelocationKind::of(row),
                 symbol: SymbolIndex(entry.r_sym(ENDIAN, false)),
                 addend: entry.r_addend(ENDIAN),
             }),
-            None => refuse_type(graph, section, entry),
+            None => obstruct(graph, object, section, entry),
         }
     }
     graph.add_relocations(section, relocations)
 }
 
-fn refuse_type(graph: &mut Graph<'_>, section: SectionIndex, entry: &ElfRela) {
-    let number = entry.r_type(ENDIAN, false);
-    let thread_local = linked::elf_thread_local_name(number);
+/// Notes a relocation of a type that cannot be applied.
+fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: &ElfRela) {
+    let number = entry.r_type(ENDIAN, false).0;
+    let known = object.table.unsupported(number);
+    let name = known.map_or_else(|| format!("type {number}"), |kind| kind.name.to_owned());
     let reference = Box::new(Reference {
         object: graph.name().to_owned(),
         section: graph.sections()[section.0 as usize].name().to_owned(),
         offset: entry.r_offset(ENDIAN),
-        relocation: thread_local.map_or_else(|| format!("type {}", number.0), str::to_owned),
+        relocation: name,
         symbol: graph.symbol_name(SymbolIndex(entry.r_sym(ENDIAN, false))),
     });
-    graph.refuse(match thread_local {
-        Some(_) => Error::Unsupported {
-            feature: Feature::ThreadLocal,
+    graph.obstruct(match known {
+        Some(kind) => Error::Unsupported {
+            feature: kind.feature,
             reference,
         },
         None => Error::UnknownRelocation { reference },
     });
 }
 
-fn refuse_format(graph: &mut Graph<'_>, section: SectionIndex) {
+fn obstruct_format(graph: &mut Graph<'_>, section: SectionIndex) {
     let reference = Reference {
         object: graph.name().to_owned(),
         section: graph.sections()[section.0 as usize].name().to_owned(),
         ..Reference::default()
     };
-    graph.refuse(Error::Unsupported {
+    graph.obstruct(Error::Unsupported {
         feature: Feature::RelocationFormat,
         reference: Box::new(reference),
     });

@@ -1,8 +1,8 @@
-//! Which sections are loaded, and as what.
+//! Which sections are loaded, and with which protection; and which of them a COMDAT group keeps together.
 
-use super::{ENDIAN, Header, Loaded, Object, text};
+use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
 use crate::error::{Error, Feature, Reference, Result};
-use crate::graph::{Content, Graph, Section, SectionIndex};
+use crate::graph::{Content, Graph, GraphSection, SectionIndex};
 use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
@@ -12,12 +12,12 @@ type ElfSection = <Header as FileHeader>::SectionHeader;
 enum Fate {
     Load(Protection),
     Drop,
-    Refuse(Feature),
-    RefuseWritableCode,
+    Obstruct(Feature),
+    ObstructWritableCode,
 }
 
 /// Adds the sections that are loaded.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>) -> Result<Loaded> {
+pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<Loaded> {
     let mut loaded = vec![None; object.sections.len()];
     for (index, header) in object.sections.iter().enumerate() {
         if !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
@@ -29,8 +29,8 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>) -> Result<Load
                 loaded[index] = Some(load(graph, object, name, header, protection)?);
             }
             Fate::Drop => {}
-            Fate::Refuse(feature) => refuse(graph, object, feature, index, name),
-            Fate::RefuseWritableCode => graph.refuse(Error::WritableCode {
+            Fate::Obstruct(feature) => obstruct(graph, object, feature, index, name),
+            Fate::ObstructWritableCode => graph.obstruct(Error::WritableCode {
                 object: graph.name().to_owned(),
                 section: name.to_owned(),
             }),
@@ -49,18 +49,18 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
         return if header.sh_size(ENDIAN) == 0 {
             Fate::Drop
         } else {
-            Fate::Refuse(feature)
+            Fate::Obstruct(feature)
         };
     }
     if flags.contains(elf::SHF_COMPRESSED) {
-        return Fate::Refuse(Feature::CompressedSection);
+        return Fate::Obstruct(Feature::CompressedSection);
     }
     let is_zeros = header.sh_type(ENDIAN) == elf::SHT_NOBITS;
     match (
         flags.contains(elf::SHF_EXECINSTR),
         flags.contains(elf::SHF_WRITE),
     ) {
-        (true, true) => Fate::RefuseWritableCode,
+        (true, true) => Fate::ObstructWritableCode,
         (true, false) => Fate::Load(Protection::ReadExecute),
         // Zeros that may be written cost nothing until then; constant ones would have to be filled in.
         (false, _) if is_zeros => Fate::Load(Protection::ReadWrite),
@@ -96,7 +96,7 @@ fn special_feature(name: &str, header: &ElfSection) -> Option<Feature> {
 
 fn load<'a>(
     graph: &mut Graph<'a>,
-    object: &Object<'a>,
+    object: &ElfObject<'a>,
     name: &'a str,
     header: &ElfSection,
     protection: Protection,
@@ -114,10 +114,20 @@ fn load<'a>(
     };
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
-    graph.add_section(Section::new(name, protection, align, content))
+    let section = GraphSection::new(name, protection, align, content);
+    graph.add_section(match name {
+        ".eh_frame" => section.describing_code(),
+        _ => section,
+    })
 }
 
-fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: usize, name: &str) {
+fn obstruct(
+    graph: &mut Graph<'_>,
+    object: &ElfObject<'_>,
+    feature: Feature,
+    index: usize,
+    name: &str,
+) {
     let (offset, symbol) = match feature {
         Feature::ThreadLocal => first_symbol_in(graph, object, index),
         _ => first_relocation_of(graph, object, index),
@@ -130,7 +140,7 @@ fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: u
         relocation: String::new(),
         symbol,
     };
-    graph.refuse(Error::Unsupported {
+    graph.obstruct(Error::Unsupported {
         feature,
         reference: Box::new(reference),
     });
@@ -139,7 +149,7 @@ fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: u
 /// The symbol that lies first in a section, to say which variable it is about.
 fn first_symbol_in(
     graph: &Graph<'_>,
-    object: &Object<'_>,
+    object: &ElfObject<'_>,
     section: usize,
 ) -> Option<(u64, String)> {
     let named = object.symbols.enumerate().filter(|(index, symbol)| {
@@ -154,7 +164,7 @@ fn first_symbol_in(
 /// The first relocation of a section, to say which function it would call.
 fn first_relocation_of(
     graph: &Graph<'_>,
-    object: &Object<'_>,
+    object: &ElfObject<'_>,
     section: usize,
 ) -> Option<(u64, String)> {
     let table = object.sections.iter().find(|header| {
@@ -175,7 +185,7 @@ fn first_relocation_of(
 /// Adds the COMDAT groups. Other groups only say that their sections belong together, which here they do anyway.
 pub(super) fn add_groups<'a>(
     graph: &mut Graph<'a>,
-    object: &Object<'a>,
+    object: &ElfObject<'a>,
     loaded: &Loaded,
 ) -> Result<()> {
     for header in object.sections.iter() {
@@ -203,7 +213,11 @@ pub(super) fn add_groups<'a>(
 }
 
 /// A group is called like a symbol, or like a section where that symbol is a section's.
-fn signature<'a>(graph: &Graph<'_>, object: &Object<'a>, header: &ElfSection) -> Result<&'a str> {
+fn signature<'a>(
+    graph: &Graph<'_>,
+    object: &ElfObject<'a>,
+    header: &ElfSection,
+) -> Result<&'a str> {
     let index = object::SymbolIndex(header.sh_info(ENDIAN) as usize);
     let symbol = object
         .symbols

@@ -1,14 +1,11 @@
-//! The symbol table, entry by entry: a symbol has the same index in the graph.
+//! The symbol table, entry by entry: a symbol has the same index in the graph, so relocations need no translation.
 
-use super::{ENDIAN, Header, Loaded, Object};
+use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
 use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind};
 use object::SymbolIndex;
 use object::elf;
 use object::read::elf::{FileHeader, Sym};
-
-/// Common symbols that may lie far away (medium code model); here everything is near.
-const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
 
 /// GCC marks objects so that hold nothing but its own intermediate code.
 const INTERMEDIATE_CODE_MARK: &str = "__gnu_lto_slim";
@@ -16,7 +13,11 @@ const INTERMEDIATE_CODE_MARK: &str = "__gnu_lto_slim";
 type ElfSymbol = <Header as FileHeader>::Sym;
 
 /// Adds every symbol.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loaded) -> Result<()> {
+pub(super) fn add<'a>(
+    graph: &mut Graph<'a>,
+    object: &ElfObject<'a>,
+    loaded: &Loaded,
+) -> Result<()> {
     // Names may share their ends, but a file in which they share much more than that only wants to be slow.
     let mut name_budget = object.bytes.len().saturating_mul(16);
     for (index, symbol) in object.symbols.iter().enumerate() {
@@ -36,7 +37,7 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &Object<'a>, loaded: &Loade
 
 fn convert<'a>(
     graph: &mut Graph<'a>,
-    object: &Object<'a>,
+    object: &ElfObject<'a>,
     loaded: &Loaded,
     symbol: &ElfSymbol,
     index: usize,
@@ -44,9 +45,9 @@ fn convert<'a>(
     let name = object.symbol_name(graph, symbol)?;
     let definition = definition(graph, object, loaded, symbol, index)?;
     if symbol.st_type() == elf::STT_GNU_IFUNC && definition != Definition::Undefined {
-        refuse(graph, object, Feature::IndirectFunction, index, name);
+        obstruct(graph, object, Feature::IndirectFunction, index, name);
     } else if name == INTERMEDIATE_CODE_MARK {
-        refuse(graph, object, Feature::IntermediateCode, index, name);
+        obstruct(graph, object, Feature::IntermediateCode, index, name);
     }
     Ok(Symbol {
         name: name.into(),
@@ -74,7 +75,7 @@ fn binding(graph: &Graph<'_>, symbol: &ElfSymbol) -> Result<Binding> {
 
 fn definition(
     graph: &Graph<'_>,
-    object: &Object<'_>,
+    object: &ElfObject<'_>,
     loaded: &Loaded,
     symbol: &ElfSymbol,
     index: usize,
@@ -83,7 +84,7 @@ fn definition(
     match symbol.st_shndx(ENDIAN) {
         elf::SHN_UNDEF => return Ok(Definition::Undefined),
         elf::SHN_ABS => return Ok(Definition::Absolute(value)),
-        elf::SHN_COMMON | SHN_X86_64_LCOMMON => {
+        common if is_common(object, common) => {
             return Ok(Definition::Common {
                 size: symbol.st_size(ENDIAN),
                 align: value.max(1),
@@ -109,7 +110,17 @@ fn definition(
     }
 }
 
-fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: usize, name: &str) {
+fn is_common(object: &ElfObject<'_>, section: elf::SymbolSection) -> bool {
+    section == elf::SHN_COMMON || object.table.common_sections.contains(&section.0)
+}
+
+fn obstruct(
+    graph: &mut Graph<'_>,
+    object: &ElfObject<'_>,
+    feature: Feature,
+    index: usize,
+    name: &str,
+) {
     let symbol = object.symbols.symbol(SymbolIndex(index)).ok();
     let section = symbol.and_then(|symbol| object.symbol_section(graph, symbol, index).ok()?);
     let section = section.and_then(|section| object.section_name(graph, section).ok());
@@ -120,7 +131,7 @@ fn refuse(graph: &mut Graph<'_>, object: &Object<'_>, feature: Feature, index: u
         relocation: String::new(),
         symbol: name.to_owned(),
     };
-    graph.refuse(Error::Unsupported {
+    graph.obstruct(Error::Unsupported {
         feature,
         reference: Box::new(reference),
     });

@@ -10,6 +10,7 @@
 //! | `barrier`     | barriers in all threads: membarrier                                                  |
 //! | `keys`        | protection keys: `pkey_alloc`, `pkey_mprotect`                                           |
 //! | `process`     | page size, addresses, symbols, random numbers, `/proc/self/mem`                      |
+//! | `symbols`     | which symbols of the process are functions                                          |
 //! | `probe`       | nothing by itself: it tries the others                                               |
 //!
 //! What a reader must know about Linux:
@@ -29,6 +30,7 @@ mod memory_file;
 mod mm;
 mod probe;
 mod process;
+mod symbols;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
@@ -218,6 +220,10 @@ impl Platform for Linux {
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         process::symbol(name)
+    }
+
+    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
+        symbols::are_functions(symbols)
     }
 
     fn random(&self) -> u64 {

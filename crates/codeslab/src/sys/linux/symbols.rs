@@ -1,44 +1,53 @@
 //! Which symbols of the process are functions.
 //!
-//! `dlsym` gives an address and says nothing of what is there, and an object that refers to a symbol of somebody else's does not
-//! know either. The file in which the symbol is defined knows: its dynamic symbol table has a type for each. The mapping in
-//! which the address lies names that file, and has to be executable: a program that was linked with a copy of a library's
-//! variable has that copy in a mapping of its own.
+//! `dlsym` gives an address and says nothing of what lies there, and an object that refers to a symbol of a library does not know
+//! either. The file in which the symbol is defined knows: its dynamic symbol table has a type for each. The mapping in which the
+//! address lies names that file, and has to be executable: a program that was linked with a copy of a library's variable has that copy
+//! in a mapping of its own.
 //!
-//! Asking takes a few milliseconds, so it is done only where a link depends on it. Every doubt is answered with no.
+//! Files are read with the `object` crate and not through the loader's own structures, so nothing here is unsafe. Answering takes a
+//! few milliseconds; the linker asks only where a link depends on it. Every doubt is answered with no.
 //!
 //! Source: `proc_pid_maps(5)`; System V ABI, "Symbol Table".
 
-use foldhash::fast::RandomState;
+use crate::model::address::Address;
 use object::elf::{self, FileHeader64};
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, Sym};
-use object::{LittleEndian, SymbolIndex};
+use object::{NativeEndian, SymbolIndex};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 
-const ENDIAN: LittleEndian = LittleEndian;
+const ENDIAN: NativeEndian = NativeEndian;
 
-type Header = FileHeader64<LittleEndian>;
-type Names = HashSet<String, RandomState>;
+type Header = FileHeader64<NativeEndian>;
 
 /// The kernel's own library has no file. What it exports is functions only, to which those of the C library resolve.
 const KERNEL_LIBRARY: &str = "[vdso]";
 
-/// Those of `symbols` that are functions of the process, by name and address.
-pub(crate) fn functions(symbols: impl IntoIterator<Item = (String, u64)>) -> Names {
+/// Whether each of `symbols`, by name and address, is a function.
+pub(super) fn are_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mut by_file: HashMap<&str, Names, RandomState> = HashMap::default();
-    for (name, address) in symbols {
-        if let Some(file) = executable_file(&maps, address) {
-            by_file.entry(file).or_default().insert(name);
+    let file_of = |address: &Address| executable_file(&maps, address.value());
+    let files: Vec<Option<&str>> = symbols.iter().map(|(_, at)| file_of(at)).collect();
+    let mut asked: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for ((name, _), file) in symbols.iter().zip(&files) {
+        if let Some(file) = file {
+            asked.entry(file).or_default().insert(name);
         }
     }
-    let found = by_file.into_iter().map(|(file, names)| match file {
-        KERNEL_LIBRARY => names,
-        _ => functions_of(file, &names).unwrap_or_default(),
+    let answers = asked.into_iter().map(|(file, names)| {
+        let functions = match file {
+            KERNEL_LIBRARY => names,
+            _ => functions_of(file, &names).unwrap_or_default(),
+        };
+        (file, functions)
     });
-    found.flatten().collect()
+    let answers: HashMap<&str, HashSet<&str>> = answers.collect();
+    let answer = |((name, _), file): (&(&str, Address), Option<&str>)| {
+        file.is_some_and(|file| answers[file].contains(name))
+    };
+    symbols.iter().zip(files).map(answer).collect()
 }
 
 /// The file that is mapped executable at `address`.
@@ -75,7 +84,7 @@ impl<'a> Mapping<'a> {
 }
 
 /// Those of `names` that the file exports as functions. Only the tables that are needed are read: programs can be large.
-fn functions_of(file: &str, names: &Names) -> Option<Names> {
+fn functions_of<'n>(file: &str, names: &HashSet<&'n str>) -> Option<HashSet<&'n str>> {
     let data = &ReadCache::new(File::open(file).ok()?);
     let header = Header::parse(data).ok()?;
     let sections = header.sections(ENDIAN, data).ok()?;
@@ -91,40 +100,48 @@ fn functions_of(file: &str, names: &Names) -> Option<Names> {
         .filter_map(|name| std::str::from_utf8(name).ok());
     Some(
         exported
-            .filter_map(|name| names.get(name).cloned())
+            .filter_map(|name| names.get(name).copied())
             .collect(),
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::process;
     use super::*;
+    use std::ffi::CString;
 
-    /// What `functions` says of symbols of this process.
-    fn are_functions(names: &[&str]) -> Vec<bool> {
+    /// What is said of symbols of this process.
+    fn are_functions_here(names: &[&str]) -> Vec<bool> {
         let symbols = names.iter().map(|name| {
-            let address = codeslab::process_symbol(name).expect(name);
-            ((*name).to_owned(), address.value())
+            let found = process::symbol(&CString::new(*name).unwrap());
+            (*name, found.expect(name))
         });
-        let found = functions(symbols);
-        names.iter().map(|name| found.contains(*name)).collect()
+        are_functions(&symbols.collect::<Vec<_>>())
     }
 
     #[test]
-    fn functions_are_told_from_data() {
+    fn functions_of_the_process_are_told_from_its_data() {
         // Of these, strcmp is chosen by processor and time may be the kernel's: neither is where the table says.
         let functions = ["free", "qsort", "strcmp", "time"];
-        assert_eq!(are_functions(&functions), [true; 4]);
+        assert_eq!(are_functions_here(&functions), [true; 4]);
         // The last one is a constant, beside the code in libraries that do not separate the two.
         let data = ["stderr", "environ", "in6addr_any"];
-        assert_eq!(are_functions(&data), [false; 3]);
+        assert_eq!(are_functions_here(&data), [false; 3]);
     }
 
     #[test]
-    fn a_name_counts_only_where_it_is_defined() {
-        let here = functions_are_told_from_data as *const () as u64;
-        let elsewhere = [("free".to_owned(), here), ("free".to_owned(), 0)];
-        assert!(functions(elsewhere).is_empty());
+    fn a_name_is_a_function_only_at_an_address_in_the_file_that_exports_it() {
+        let free = process::symbol(c"free").unwrap();
+        let here = functions_of_the_process_are_told_from_its_data as *const () as u64;
+        let symbols = [
+            ("free", Address::new(here)),
+            ("free", free),
+            ("free", Address::new(0)),
+            ("codeslab has no such symbol", free),
+        ];
+        assert_eq!(are_functions(&symbols), [false, true, false, false]);
+        assert_eq!(are_functions(&[]), []);
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! The contract of a machine: what the linker asks about the instruction set that it links for.
+//!
+//! A machine is a folder here with a value that implements [`Machine`]: it has tables of relocation types, and it writes the two things
+//! that linkers make, GOT entries and stubs. What a machine says is data or bytes; how addresses are found and which entries are
+//! needed is decided by `plan` and `apply`, for all machines alike. Formats find a machine by the number that their files have for it.
+
+use super::row::{Misfit, Row};
+use crate::error::Feature;
+use codeslab::Architecture;
+use object::BinaryFormat;
+use std::fmt;
+
+/// One instruction set.
+pub(crate) trait Machine: fmt::Debug + Sync {
+    fn architecture(&self) -> Architecture;
+
+    /// What errors call it.
+    fn name(&self) -> &'static str;
+
+    /// What object files say about it, format by format.
+    fn tables(&self) -> &'static [Table];
+
+    /// Bytes of a GOT entry, a power of two.
+    fn entry_size(&self) -> u64 {
+        8
+    }
+
+    /// Fills a GOT entry so that code that goes through it arrives at `address`.
+    fn write_entry(&self, entry: &mut [u8], address: u64) {
+        entry.copy_from_slice(&address.to_le_bytes());
+    }
+
+    /// Bytes of a stub, a power of two.
+    fn stub_size(&self) -> u64;
+
+    /// Fills a stub at the address `at`, so that it continues where the GOT entry at the address `entry` says. It changes no register
+    /// that carries an argument.
+    ///
+    /// # Errors
+    /// [`Misfit`] if the stub cannot reach the entry.
+    fn write_stub(&self, stub: &mut [u8], at: u64, entry: u64) -> Result<(), Misfit>;
+}
+
+/// What the files of one format say about one machine.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) format: BinaryFormat,
+    /// The number by which files of the format name the machine.
+    pub(crate) machine: u32,
+    pub(crate) rows: &'static [Row],
+    /// For each type's number, which row it has, counted from 1; 0 for none. See [`by_number`].
+    pub(crate) by_number: &'static [u8],
+    /// Types that are known and cannot be applied.
+    pub(crate) unsupported: &'static [Unsupported],
+    /// Numbers in the place of a symbol's section that make it a common symbol, beside the format's own.
+    pub(crate) common_sections: &'static [u16],
+}
+
+/// A type of relocation that cannot be applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsupported {
+    pub(crate) number: u32,
+    pub(crate) name: &'static str,
+    /// What it is for.
+    pub(crate) feature: Feature,
+}
+
+impl Table {
+    /// The row of the type with this number. Every relocation of every object is looked up, so it takes no search.
+    #[inline]
+    pub(crate) fn row(&self, number: u32) -> Option<&'static Row> {
+        let index = *self.by_number.get(number as usize)?;
+        self.rows.get(usize::from(index).wrapping_sub(1))
+    }
+
+    pub(crate) fn unsupported(&self, number: u32) -> Option<&'static Unsupported> {
+        self.unsupported.iter().find(|kind| kind.number == number)
+    }
+}
+
+/// The index of a table. `N` is the greatest number of a row, plus 1.
+pub(crate) const fn by_number<const N: usize>(rows: &[Row]) -> [u8; N] {
+    let mut index = [0; N];
+    let mut i = 0;
+    while i < rows.len() {
+        i += 1;
+        let number = rows[i - 1].number as usize;
+        assert!(i <= u8::MAX as usize && index[number] == 0);
+        index[number] = i as u8;
+    }
+    index
+}

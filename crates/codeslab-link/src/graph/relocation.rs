@@ -1,0 +1,100 @@
+//! Relocations of a graph: fields that depend on where things are placed.
+//!
+//! A type of relocation belongs to one machine and one object format, and goes by the name that the documents of those two give it.
+//! Graphs hold types and never numbers, so what reads a graph need not know which format it came from. The rows behind the types
+//! stand in `arch`.
+
+use super::symbol::SymbolIndex;
+use crate::arch::{self, row::Row};
+use codeslab::Architecture;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A type of relocation.
+#[derive(Clone, Copy)]
+pub struct RelocationKind(&'static Row);
+
+impl RelocationKind {
+    /// The type with this name, such as `R_X86_64_PC32`: names say which machine and which object format they are from.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        arch::rows().find(|row| row.name == name).map(Self)
+    }
+
+    /// Every type that can be applied, of every machine.
+    pub fn all() -> impl Iterator<Item = Self> {
+        arch::rows().map(Self)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The number that stands for it in object files of its format.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0.number
+    }
+
+    /// The machine that it is a type of.
+    #[must_use]
+    pub const fn architecture(self) -> Architecture {
+        self.0.architecture
+    }
+
+    /// The bytes of its field, or of the instruction that the field is part of.
+    #[must_use]
+    pub const fn size(self) -> u64 {
+        self.0.encoding.size()
+    }
+
+    pub(crate) const fn of(row: &'static Row) -> Self {
+        Self(row)
+    }
+
+    pub(crate) const fn row(self) -> &'static Row {
+        self.0
+    }
+}
+
+// No two types have one name.
+impl PartialEq for RelocationKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for RelocationKind {}
+
+impl Hash for RelocationKind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Debug for RelocationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for RelocationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A field that depends on where things are placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Bytes from the start of the section.
+    pub offset: u64,
+    /// How the field is computed and written.
+    pub kind: RelocationKind,
+    /// S.
+    pub symbol: SymbolIndex,
+    /// A.
+    pub addend: i64,
+}

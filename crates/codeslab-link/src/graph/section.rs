@@ -1,0 +1,105 @@
+//! Sections of a graph: bytes or zeros with one protection and one alignment, and the relocations that are applied to them.
+//!
+//! A section is one run of memory: it is kept or left out as a whole, and nothing moves within it. [`Graph`](crate::Graph) checks
+//! sections as they are added; what is added to one later (relocations, a group) goes through the graph as well.
+
+use super::relocation::Relocation;
+use codeslab::Protection;
+use std::borrow::Cow;
+
+/// Names a section of a [`Graph`](crate::Graph), in the order in which sections were added.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SectionIndex(pub u32);
+
+/// What a section holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content<'a> {
+    /// These bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// This many zero bytes.
+    Zeros(u64),
+}
+
+impl Content<'_> {
+    /// How many bytes there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Zeros(size) => *size,
+        }
+    }
+}
+
+/// One section of a [`Graph`](crate::Graph).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GraphSection<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) protection: Protection,
+    pub(crate) align: u64,
+    pub(crate) content: Content<'a>,
+    // Invariant: each field lies inside the content, each symbol exists.
+    pub(crate) relocations: Vec<Relocation>,
+    pub(crate) group: Option<u32>,
+    pub(crate) describes_code: bool,
+}
+
+impl<'a> GraphSection<'a> {
+    /// A section of `content` at a multiple of `align` bytes.
+    #[must_use]
+    pub fn new(
+        name: impl Into<Cow<'a, str>>,
+        protection: Protection,
+        align: u64,
+        content: Content<'a>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            protection,
+            align,
+            content,
+            relocations: Vec::new(),
+            group: None,
+            describes_code: false,
+        }
+    }
+
+    /// The same, and it describes code, as unwind tables do: where it refers to code that is left out, 0 stands for that code.
+    #[must_use]
+    pub fn describing_code(self) -> Self {
+        Self {
+            describes_code: true,
+            ..self
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it may be used for.
+    #[must_use]
+    pub const fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Its alignment in bytes, a power of two.
+    #[must_use]
+    pub const fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn content(&self) -> &Content<'a> {
+        &self.content
+    }
+
+    /// What has to be filled in.
+    #[must_use]
+    pub fn relocations(&self) -> &[Relocation] {
+        &self.relocations
+    }
+}

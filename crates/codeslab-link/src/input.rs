@@ -1,0 +1,46 @@
+//! What an embedder hands to the linker: inputs, and how to link them.
+//!
+//! Files are bytes with a name for errors; what is in them is found out later (`format`), and only as far as the link needs it. Nothing
+//! is copied: inputs are borrowed until `link` returns.
+
+use crate::graph::Graph;
+use codeslab::Address;
+use std::collections::HashMap;
+
+/// One thing to link.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// An object file or an archive, told apart by its first bytes.
+    File {
+        /// What errors call it.
+        name: &'a str,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// A graph that the embedder built.
+    Graph(&'a Graph<'a>),
+}
+
+/// How to link.
+#[derive(Clone, Debug)]
+pub struct LinkOptions<'a> {
+    /// Symbols that the embedder provides; they come before every other external.
+    pub externals: HashMap<String, Address>,
+    /// Whether the process's own symbols are looked up.
+    pub process_symbols: bool,
+    /// If not empty: archives among the inputs give only the members that these symbols need.
+    pub roots: Vec<String>,
+    /// Archives pulled in on demand.
+    pub libraries: Vec<Input<'a>>,
+}
+
+impl Default for LinkOptions<'_> {
+    fn default() -> Self {
+        Self {
+            externals: HashMap::new(),
+            process_symbols: true,
+            roots: Vec::new(),
+            libraries: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the relocations ask for: GOT entries, stubs, and a place for the image.
+//!
+//! Every relocation of every section is looked at once. What it needs follows from its row and from where its target is; whether an
+//! entry or a stub will be used is not known yet, so every one that may be is counted.
+
+use super::bounds::Bounds;
+use super::direct::Direct;
+use super::slots::Slots;
+use crate::arch::formula::Term;
+use crate::arch::row::{Far, Row};
+use crate::error::{Error, Result};
+use crate::graph::{GraphSection, Relocation};
+use crate::resolve::{Object, Place, Resolution};
+
+/// What the relocations ask for.
+pub(super) struct Needs {
+    pub(super) slots: Slots,
+    pub(super) bounds: Bounds,
+    has_got: bool,
+}
+
+impl Needs {
+    /// What all of them ask for together, but for the place that direct references to fixed things ask for: those are given back.
+    pub(super) fn of(resolution: &Resolution<'_>) -> Result<(Self, Vec<Direct>)> {
+        let mut needs = Self {
+            slots: Slots::new(resolution.targets.len()),
+            bounds: Bounds::default(),
+            has_got: false,
+        };
+        let mut directs = Vec::new();
+        for (object, section, _) in resolution.live_sections() {
+            for relocation in section.relocations() {
+                directs.extend(needs.note(resolution, object, section, relocation)?);
+            }
+        }
+        Ok((needs, directs))
+    }
+
+    /// Entries of the GOT. One that is only counted from has one entry, so that it is somewhere.
+    pub(super) fn entry_count(&self) -> u32 {
+        self.slots.entry_count().max(self.has_got.into())
+    }
+
+    /// Takes one relocation into account, but for what has to wait until all of them are known.
+    fn note(
+        &mut self,
+        resolution: &Resolution<'_>,
+        object: &Object<'_>,
+        section: &GraphSection<'_>,
+        relocation: &Relocation,
+    ) -> Result<Option<Direct>> {
+        let row = relocation.kind.row();
+        let id = resolution.target_of(object, relocation);
+        let place = resolution.target(id).place;
+        self.has_got |= row.formula.needs_got() || place == Place::Got;
+        if place == Place::Discarded {
+            return check_discarded(row, object, section, relocation).map(|()| None);
+        }
+        if row.formula.needs_entry() {
+            self.slots.need_entry(id);
+        } else if row.far == Far::Stub && !place.is_in_image() {
+            self.slots.need_entry(id);
+            self.slots.need_stub(id);
+        } else if let Some(direct) = Direct::new(row, relocation.addend, id, place) {
+            return Ok(Some(direct));
+        } else if place.is_in_image() {
+            self.bounds.note_inside(row, relocation.addend, id);
+        }
+        Ok(None)
+    }
+}
+
+/// What describes code covers sections that are left out, too, and is never looked up for them. Anything else is an error.
+fn check_discarded(
+    row: &Row,
+    object: &Object<'_>,
+    section: &GraphSection<'_>,
+    relocation: &Relocation,
+) -> Result<()> {
+    if row.formula.term == Term::Nothing || section.describes_code {
+        return Ok(());
+    }
+    Err(Error::DiscardedSection {
+        reference: Box::new(object.graph.reference(section, relocation)),
+    })
+}

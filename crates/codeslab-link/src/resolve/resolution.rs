@@ -1,0 +1,281 @@
+//! Which objects take part in a link, and which target each of their symbols has.
+//!
+//! Objects are added one after the other. Each brings its symbols, which find or make their targets, and its sections, of which those in
+//! COMDAT groups that came before are left out. Sections and symbols are counted over all objects, so that what belongs to them later
+//! (an address, an identifier in the layout) stands in plain vectors. `plan` and `apply` read this and change nothing.
+
+use super::globals::Globals;
+use super::target::{Place, Rank, Target, TargetId};
+use crate::arch::machine::Machine;
+use crate::error::{Error, Result};
+use crate::graph::{Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex};
+use std::borrow::Cow;
+
+/// The object number of a target that only a root has asked for.
+const NO_OBJECT: u32 = u32::MAX;
+
+/// A graph that takes part.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    pub(crate) graph: Cow<'a, Graph<'a>>,
+    /// The number of its first section, counted over all objects.
+    pub(crate) first_section: u32,
+    /// The number of its first symbol, counted over all objects.
+    first_symbol: u32,
+}
+
+/// Everything that takes part, with every symbol's target.
+#[derive(Debug)]
+pub(crate) struct Resolution<'a> {
+    /// What everything that takes part is made for.
+    pub(crate) machine: &'static dyn Machine,
+    pub(crate) objects: Vec<Object<'a>>,
+    pub(crate) targets: Vec<Target>,
+    /// By section, counted over all objects: whether it is loaded.
+    pub(crate) is_live: Vec<bool>,
+    /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
+    pub(crate) runs: Vec<Vec<u32>>,
+    /// By symbol, counted over all objects.
+    symbol_targets: Vec<TargetId>,
+    globals: Globals<'a>,
+}
+
+impl<'a> Resolution<'a> {
+    /// Nothing yet.
+    pub(super) fn new(machine: &'static dyn Machine) -> Self {
+        Self {
+            machine,
+            objects: Vec::new(),
+            targets: Vec::new(),
+            is_live: Vec::new(),
+            runs: Vec::new(),
+            symbol_targets: Vec::new(),
+            globals: Globals::default(),
+        }
+    }
+
+    /// The target of a relocation in `object`.
+    pub(crate) fn target_of(&self, object: &Object<'_>, relocation: &Relocation) -> TargetId {
+        self.symbol_targets[(object.first_symbol + relocation.symbol.0) as usize]
+    }
+
+    pub(crate) fn target(&self, id: TargetId) -> &Target {
+        &self.targets[id.0 as usize]
+    }
+
+    /// What to call a target.
+    pub(crate) fn name_of(&self, id: TargetId) -> String {
+        let target = self.target(id);
+        let object = &self.objects[target.object as usize];
+        object.graph.symbol_name(SymbolIndex(target.symbol))
+    }
+
+    /// The section with this number, counted over all objects.
+    pub(crate) fn section(&self, number: u32) -> &GraphSection<'a> {
+        let is_before = |object: &Object<'_>| object.first_section <= number;
+        let object = &self.objects[self.objects.partition_point(is_before) - 1];
+        &object.graph.sections()[(number - object.first_section) as usize]
+    }
+
+    /// Every section that is loaded, with its object and its number.
+    pub(crate) fn live_sections(
+        &self,
+    ) -> impl Iterator<Item = (&Object<'a>, &GraphSection<'a>, u32)> {
+        self.objects
+            .iter()
+            .flat_map(|object| {
+                let sections = object.graph.sections().iter();
+                sections
+                    .zip(object.first_section..)
+                    .map(move |(section, number)| (object, section, number))
+            })
+            .filter(|(_, _, number)| self.is_live[*number as usize])
+    }
+
+    /// The target of a global name that an object or a root mentions.
+    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+        self.globals.get(name)
+    }
+
+    /// A global name that was referred to before it was defined; each comes up once.
+    pub(super) fn next_wanted(&mut self) -> Option<(Cow<'a, str>, TargetId)> {
+        self.globals.next_wanted()
+    }
+
+    /// Every global name with its target.
+    pub(crate) fn globals(&self) -> impl Iterator<Item = (&str, TargetId)> {
+        self.globals.iter()
+    }
+
+    /// Takes a graph in.
+    pub(super) fn add(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
+        self.check_machine(&graph)?;
+        if let Some(obstacle) = graph.obstacle() {
+            return Err(obstacle.clone());
+        }
+        let object = Object {
+            first_section: counted(self.is_live.len()),
+            first_symbol: counted(self.symbol_targets.len()),
+            graph,
+        };
+        self.choose_sections(&object);
+        self.add_symbols(object)
+    }
+
+    fn check_machine(&self, graph: &Graph<'_>) -> Result<()> {
+        let expected = self.machine.architecture();
+        if graph.architecture() == expected {
+            return Ok(());
+        }
+        Err(Error::WrongArchitecture {
+            object: graph.name().to_owned(),
+            found: graph.architecture().to_string(),
+            expected: expected.to_string(),
+        })
+    }
+
+    /// Leaves out the COMDAT groups that an earlier object has brought already.
+    fn choose_sections(&mut self, object: &Object<'a>) {
+        let groups = object.graph.groups().iter();
+        let is_first: Vec<bool> = groups
+            .map(|name| self.globals.claim_group(name.clone()))
+            .collect();
+        let is_live =
+            |section: &GraphSection<'_>| section.group.is_none_or(|group| is_first[group as usize]);
+        self.is_live
+            .extend(object.graph.sections().iter().map(is_live));
+    }
+
+    /// Wants `name` as if an object referred to it.
+    pub(super) fn add_root(&mut self, name: &str) {
+        if self.globals.get(name).is_some() {
+            return;
+        }
+        let id = self.push(Target {
+            place: Place::Nowhere,
+            rank: Rank::Reference,
+            object: NO_OBJECT,
+            symbol: 0,
+        });
+        let name: Cow<'a, str> = Cow::Owned(name.to_owned());
+        self.globals.insert(name.clone(), id);
+        self.globals.want(name, id);
+    }
+
+    /// Gives every symbol of an object its target.
+    pub(super) fn add_symbols(&mut self, object: Object<'a>) -> Result<()> {
+        let number = counted(self.objects.len());
+        self.objects.push(object);
+        let count = self.objects[number as usize].graph.symbols().len();
+        self.symbol_targets.reserve(count);
+        for index in 0..count {
+            let object = &self.objects[number as usize];
+            let symbol = &object.graph.symbols()[index];
+            let target = Target {
+                place: self.place_of(object, symbol),
+                rank: Rank::Local,
+                object: number,
+                symbol: counted(index),
+            };
+            let id = if symbol.binding == Binding::Local {
+                self.push(target)
+            } else {
+                let name = symbol.name.clone();
+                let rank = rank_of(symbol, target.place);
+                self.add_global(name, Target { rank, ..target })?
+            };
+            self.symbol_targets.push(id);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, target: Target) -> TargetId {
+        let id = TargetId(counted(self.targets.len()));
+        self.targets.push(target);
+        id
+    }
+
+    fn add_global(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
+        if let Some(id) = self.globals.get(&name) {
+            self.merge(name, id, new)?;
+            return Ok(id);
+        }
+        let id = self.push(new);
+        if new.rank == Rank::Reference {
+            self.globals.want(name.clone(), id);
+        }
+        self.globals.insert(name, id);
+        Ok(id)
+    }
+
+    /// What is known about a name, after one more object has mentioned it.
+    fn merge(&mut self, name: Cow<'a, str>, id: TargetId, new: Target) -> Result<()> {
+        let known = &mut self.targets[id.0 as usize];
+        match (known.rank, new.rank) {
+            (Rank::Definition, Rank::Definition) => {
+                let (first, second) = (known.object, new.object);
+                return Err(self.duplicate(&name, first, second));
+            }
+            (Rank::Common, Rank::Common) => {
+                known.place = known.place.larger_common(new.place);
+            }
+            (Rank::WeakReference, Rank::Reference) => {
+                *known = new;
+                self.globals.want(name, id);
+            }
+            (known_rank, new_rank) if new_rank > known_rank => *known = new,
+            (Rank::Reference, _) if known.object == NO_OBJECT => {
+                // A root: still wanted as much, but now there is an object to name in errors.
+                *known = Target {
+                    rank: Rank::Reference,
+                    ..new
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn duplicate(&self, name: &str, first: u32, second: u32) -> Error {
+        let object = |number: u32| self.objects[number as usize].graph.name().to_owned();
+        Error::DuplicateSymbol {
+            symbol: name.to_owned(),
+            first: object(first),
+            second: object(second),
+        }
+    }
+
+    fn place_of(&self, object: &Object<'_>, symbol: &Symbol<'_>) -> Place {
+        match symbol.definition {
+            Definition::Undefined => Place::Nowhere,
+            Definition::Absolute(value) => Place::Absolute(value),
+            Definition::Common { size, align } => Place::Common { size, align },
+            Definition::Discarded => Place::Discarded,
+            Definition::Section { section, offset } => {
+                let section = object.first_section + section.0;
+                if self.is_live[section as usize] {
+                    Place::Section { section, offset }
+                } else {
+                    Place::Discarded
+                }
+            }
+        }
+    }
+}
+
+/// A definition in a section that is left out is a reference to the one that is taken instead.
+fn rank_of(symbol: &Symbol<'_>, place: Place) -> Rank {
+    let is_weak = symbol.binding == Binding::Weak;
+    match place {
+        Place::Nowhere if is_weak => Rank::WeakReference,
+        Place::Nowhere | Place::Discarded => Rank::Reference,
+        Place::Common { .. } => Rank::Common,
+        _ if is_weak => Rank::WeakDefinition,
+        _ => Rank::Definition,
+    }
+}
+
+/// A number of sections, symbols or targets. Each takes bytes in the input, which cannot be 100 GiB large.
+fn counted(count: usize) -> u32 {
+    u32::try_from(count).expect("fewer than 2^32 sections, symbols and targets fit into memory")
+}

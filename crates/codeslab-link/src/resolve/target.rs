@@ -1,0 +1,92 @@
+//! Targets: what symbols stand for once names are resolved.
+//!
+//! A target says where something is (a place in a section, a fixed address, memory of its own, the GOT) and how much its definition
+//! counts against others of its name. There is one for each global name and one for each local symbol. Resolving fills them in; planning
+//! and applying read them and never look at a name.
+
+use codeslab::Address;
+
+/// Names a [`Target`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TargetId(pub(crate) u32);
+
+/// The definition that a symbol stands for: what relocations refer to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Where it is.
+    pub(crate) place: Place,
+    /// How much its definition counts.
+    pub(super) rank: Rank,
+    /// The object that defines it, or else the first that refers to it.
+    pub(crate) object: u32,
+    /// Its symbol there.
+    pub(crate) symbol: u32,
+}
+
+/// Where a target is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Not known, and if it stays so, no relocation refers to it.
+    Nowhere,
+    /// In a section, counted over all objects.
+    Section { section: u32, offset: u64 },
+    /// At a fixed address in this process, or just a number.
+    Absolute(u64),
+    /// In zero-filled memory of its own.
+    Common { size: u64, align: u64 },
+    /// The global offset table.
+    Got,
+    /// In a section that is left out.
+    Discarded,
+}
+
+impl Target {
+    /// Whether an object defines it, rather than just mentioning it.
+    pub(crate) fn is_defined(&self) -> bool {
+        self.rank >= Rank::WeakDefinition
+    }
+}
+
+impl Place {
+    /// Whether the linker decides where it is.
+    pub(crate) const fn is_in_image(self) -> bool {
+        matches!(self, Self::Section { .. } | Self::Common { .. } | Self::Got)
+    }
+}
+
+/// How much a definition counts; the greatest wins. Of common symbols and weak definitions, common ones win, as in `ld`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Rank {
+    WeakReference,
+    Reference,
+    WeakDefinition,
+    Common,
+    Definition,
+    /// Seen by its own object only; never compared.
+    Local,
+}
+
+impl From<Address> for Place {
+    fn from(address: Address) -> Self {
+        Self::Absolute(address.value())
+    }
+}
+
+impl Place {
+    /// Of two common symbols with one name, memory that serves both.
+    pub(super) fn larger_common(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Common { size, align },
+                Self::Common {
+                    size: other_size,
+                    align: other_align,
+                },
+            ) => Self::Common {
+                size: size.max(other_size),
+                align: align.max(other_align),
+            },
+            _ => self,
+        }
+    }
+}
