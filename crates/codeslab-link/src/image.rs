@@ -1,4 +1,7 @@
-//! What linking yields.
+//! What linking yields: an image, which is symbols with addresses and the memory that they lie in.
+//!
+//! `link` makes it when nothing of it changes any more. It owns its allocation, so its addresses are good while it lives; the inputs that
+//! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
 
 use codeslab::{Address, Allocation, Protection};
 use std::sync::Arc;

@@ -211,7 +211,7 @@ fn an_archive_given_as_input_is_linked_whole() {
 }
 
 #[test]
-fn what_the_embedder_provides_is_not_pulled_in() {
+fn a_symbol_of_the_embedder_pulls_no_member_in() {
     let workshop = Workshop::new();
     chain(&workshop);
     workshop.run("ar", &[&["rc", "all.a"], &MEMBERS[..]].concat());
@@ -227,7 +227,7 @@ fn what_the_embedder_provides_is_not_pulled_in() {
 }
 
 #[test]
-fn a_root_that_nobody_defines_is_an_error() {
+fn a_root_without_a_definition_is_an_error() {
     let workshop = Workshop::new();
     chain(&workshop);
     workshop.run("ar", &["rc", "all.a", "bottom.o"]);

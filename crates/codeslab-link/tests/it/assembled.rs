@@ -76,7 +76,7 @@ fn sizes_are_those_of_the_definition() {
 }
 
 #[test]
-fn everything_counts_from_the_same_table() {
+fn all_relocations_that_involve_the_table_mean_the_same_one() {
     let source = "
         .data
         .globl base64, base32, offset, entry32, entry64, entry_plt, entry_distance, code_offset
@@ -115,7 +115,7 @@ fn everything_counts_from_the_same_table() {
 
 /// Loads, calls, jumps and arithmetic through GOT entries, which become shorter ways when the symbol is near or small.
 #[test]
-fn relaxed_instructions_do_what_they_did() {
+fn relaxed_instructions_compute_the_same() {
     let source = "
         .text
         .globl load, load_high, invoke, leap, compare, add_small, test_small, xor_small

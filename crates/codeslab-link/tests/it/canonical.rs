@@ -131,7 +131,7 @@ extern "C" fn hook() -> i32 {
 }
 
 #[test]
-fn what_the_embedder_provides_is_code_if_it_is_called() {
+fn an_external_of_the_embedder_counts_as_code_if_an_input_calls_it() {
     let options = externals(&[("hook", hook as *const () as u64)]);
     let source = ".text\n.globl f\nf: mov $hook, %eax\njmp *%rax\n";
     let taken = Workshop::new().assemble("taken", source);
@@ -142,7 +142,8 @@ fn what_the_embedder_provides_is_code_if_it_is_called() {
     for name in ["f", "g"] {
         assert_eq!(function!(image, name, extern "C" fn() -> i32)(), 31);
     }
-    let error = link(&memory, &inputs[..1], &options).expect_err("nobody says what it is");
+    let error = link(&memory, &inputs[..1], &options)
+        .expect_err("neither the process nor a call says that it is code");
     assert_eq!(
         (error.code(), fact(&error, "symbol")),
         ("OVERFLOW", "hook".into())

@@ -20,7 +20,7 @@ fn assert_unsupported(source: &str, feature: &str, section: &str, offset: &str, 
 }
 
 #[test]
-fn thread_local_variables() {
+fn thread_local_variables_are_refused_with_the_one_that_is_met() {
     let definition = "
         .section .tdata, \"awT\"
         .quad 0
@@ -36,13 +36,13 @@ fn thread_local_variables() {
 }
 
 #[test]
-fn indirect_functions() {
+fn indirect_functions_are_refused_by_name() {
     let source = ".text\nnop\n.globl pick\n.type pick, @gnu_indirect_function\npick: ret\n";
     assert_unsupported(source, "indirect-function", ".text", "1", "pick");
 }
 
 #[test]
-fn constructors_and_destructors() {
+fn constructors_and_destructors_are_refused_with_the_function_that_would_run() {
     for section in [
         ".init_array, \"aw\", @init_array",
         ".fini_array.5, \"aw\", @fini_array",
@@ -64,7 +64,7 @@ fn constructors_and_destructors() {
 }
 
 #[test]
-fn empty_constructor_tables_are_welcome() {
+fn an_empty_table_of_constructors_links() {
     let source = ".section .init_array, \"aw\", @init_array\n.data\n.quad 1\n";
     let object = Workshop::new().assemble("empty", source);
     link(
@@ -76,7 +76,7 @@ fn empty_constructor_tables_are_welcome() {
 }
 
 #[test]
-fn code_that_is_writable() {
+fn sections_that_are_both_writable_and_executable_are_refused() {
     let error = error_of(".section .odd, \"awx\"\nnop\n");
     assert_eq!(error.code(), "WRITABLE_CODE");
     assert_eq!(
@@ -86,7 +86,7 @@ fn code_that_is_writable() {
 }
 
 #[test]
-fn other_machines_and_other_kinds_of_elf() {
+fn files_for_other_machines_and_of_other_types_are_refused_by_name() {
     let workshop = Workshop::new();
     let object = workshop.assemble("object", ".text\nret\n");
     let with = |offset: usize, value: u8| {
@@ -121,7 +121,7 @@ fn other_machines_and_other_kinds_of_elf() {
 }
 
 #[test]
-fn what_is_neither_object_nor_archive() {
+fn bytes_that_are_neither_object_nor_archive_are_refused() {
     for bytes in [
         &b""[..],
         b"\x7fEL",
@@ -138,7 +138,7 @@ fn what_is_neither_object_nor_archive() {
 }
 
 #[test]
-fn members_that_stay_out_do_not_matter() {
+fn a_member_that_cannot_be_linked_is_no_error_until_it_is_needed() {
     let workshop = Workshop::new();
     workshop.assemble("good", ".text\n.globl good\ngood: ret\n");
     workshop.assemble(
@@ -164,7 +164,7 @@ fn members_that_stay_out_do_not_matter() {
 }
 
 #[test]
-fn an_alignment_beyond_a_block() {
+fn an_alignment_that_is_no_power_of_two_or_larger_than_a_block_is_refused() {
     let mut object = Workshop::new().assemble("wide", ".text\n.p2align 4\nret\n");
     // e_shoff; .text is section 1, its alignment the seventh word of its header.
     let table = u64::from_le_bytes(object[40..48].try_into().expect("eight bytes")) as usize;
@@ -185,7 +185,7 @@ fn an_alignment_beyond_a_block() {
 }
 
 #[test]
-fn more_than_the_code_can_span() {
+fn more_bytes_than_code_can_span_are_refused_with_their_number() {
     let error = error_of(".bss\n.zero 1 << 40\n");
     assert_eq!(
         (error.code(), fact(&error, "size")),
@@ -213,7 +213,7 @@ fn with_header_word(section: &str, offset: usize, value: u32) -> Error {
 }
 
 #[test]
-fn relocations_without_addends() {
+fn relocation_tables_without_addends_are_refused() {
     // sh_type becomes SHT_REL.
     let error = with_header_word(".rela.data", 4, 9);
     assert_eq!(
@@ -224,7 +224,7 @@ fn relocations_without_addends() {
 }
 
 #[test]
-fn compressed_sections() {
+fn compressed_sections_are_refused() {
     // sh_flags becomes writable, loaded and compressed.
     let error = with_header_word(".data", 8, 0x803);
     assert_eq!(
@@ -234,7 +234,7 @@ fn compressed_sections() {
 }
 
 #[test]
-fn headers_that_lie() {
+fn headers_that_contradict_the_file_are_malformed() {
     // A size beyond the file, a relocation table of another symbol table, one for a section that is not there.
     assert_eq!(with_header_word(".data", 32, 1 << 30).code(), "MALFORMED");
     assert_eq!(with_header_word(".rela.data", 40, 0).code(), "MALFORMED");
@@ -245,7 +245,7 @@ fn headers_that_lie() {
 }
 
 #[test]
-fn intermediate_code() {
+fn objects_of_intermediate_code_are_refused_with_the_flag_to_drop() {
     let flags = ["-O2", "-flto", "-fno-fat-lto-objects"];
     let object = Workshop::new().compile("lto", "int f(void) { return 1; }", &flags);
     let error = link_error(&[file("lto.o", &object)], &LinkOptions::default());

@@ -154,14 +154,14 @@ fn undefined_symbols_are_named_with_the_first_reference() {
 }
 
 #[test]
-fn an_undefined_symbol_that_nothing_refers_to_does_not_matter() {
+fn an_undefined_symbol_without_a_reference_is_no_error() {
     let object = Workshop::new().assemble("user", ".globl missing\n.text\n.globl f\nf: ret\n");
     let image = link_files(&memory(), &[("user.o", &object)]);
     function!(image, "f", extern "C" fn())();
 }
 
 #[test]
-fn the_process_can_be_kept_out() {
+fn symbols_of_the_process_are_not_used_if_the_options_say_so() {
     let object = Workshop::new().assemble("user", ".data\n.globl p\np: .quad strlen\n");
     let inputs = [file("user.o", &object)];
     let closed = LinkOptions {
@@ -182,7 +182,7 @@ fn the_process_can_be_kept_out() {
 }
 
 #[test]
-fn an_undefined_weak_symbol_is_null_unless_somebody_has_it() {
+fn an_undefined_weak_symbol_is_null_unless_an_input_or_the_process_has_it() {
     let object = Workshop::new().assemble("user", ".weak it\n.data\n.globl p\np: .quad it\n");
     let memory = memory();
     let inputs = [file("user.o", &object)];
@@ -193,7 +193,7 @@ fn an_undefined_weak_symbol_is_null_unless_somebody_has_it() {
 }
 
 #[test]
-fn absolute_symbols_and_local_names_stay_what_they_are() {
+fn absolute_symbols_keep_their_values_and_local_ones_are_not_exported() {
     let source = ".globl fixed\nfixed = 0x1122334455667788\nhidden = 3\n.data\n.globl p\np: .quad fixed\nlocal: .byte 0\n";
     let object = Workshop::new().assemble("absolute", source);
     let image = link_files(&memory(), &[("absolute.o", &object)]);

@@ -1,4 +1,7 @@
-//! The relocation tables of the sections that are loaded: types by the machine's table, offsets and addends as they are.
+//! Relocations: the tables of the sections that are loaded.
+//!
+//! Types are looked up by number in the machine's table (`arch`), offsets and addends are taken as they are; the graph checks that fields
+//! lie inside their sections. Only tables with explicit addends are read. Types that cannot be applied become obstacles of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};

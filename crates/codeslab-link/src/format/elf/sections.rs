@@ -1,4 +1,8 @@
-//! Which sections are loaded, and with which protection; and which of them a COMDAT group keeps together.
+//! Sections: which of an object's are loaded and with which protection, and which of them a COMDAT group keeps together.
+//!
+//! What a section is for follows from its flags, its type and, as in every linker, its name: `.init_array` means constructors whatever
+//! else the header says. Debug information is not loaded. A section that asks for something that is not supported becomes an obstacle of
+//! the graph, with the symbol that would have to be taken care of.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
 use crate::error::{Error, Feature, Reference, Result};

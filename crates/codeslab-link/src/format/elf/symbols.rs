@@ -1,4 +1,7 @@
-//! The symbol table, entry by entry: a symbol has the same index in the graph, so relocations need no translation.
+//! Symbols: the symbol table, entry by entry. A symbol has the same index in the graph, so relocations need no translation.
+//!
+//! Numbers in the place of a section say that a symbol is undefined, absolute or common; machines have further ones for common symbols.
+//! Indirect functions and the mark of intermediate code become obstacles of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
