@@ -40,6 +40,8 @@
 mod apply;
 mod arch;
 mod error;
+#[cfg(test)]
+mod fake_tests;
 mod format;
 mod graph;
 mod image;

@@ -1,6 +1,6 @@
 //! The contract of a machine: what the linker asks about the instruction set that it links for.
 //!
-//! A machine is a folder here with a value that implements [`Machine`]: it has tables of relocation types, and it writes the two things
+//! A machine is a folder here with a value that implements [`Machine`]: it has tables of relocation types beside it, and it writes the two things
 //! that linkers make, GOT entries and stubs. What a machine says is data or bytes; how addresses are found and which entries are
 //! needed is decided by `plan` and `apply`, for all machines alike. Formats find a machine by the number that their files have for it.
 
@@ -16,9 +16,6 @@ pub(crate) trait Machine: fmt::Debug + Sync {
 
     /// What errors call it.
     fn name(&self) -> &'static str;
-
-    /// What object files say about it, format by format.
-    fn tables(&self) -> &'static [Table];
 
     /// Bytes of a GOT entry, a power of two.
     fn entry_size(&self) -> u64 {
@@ -66,11 +63,10 @@ pub(crate) struct Unsupported {
 }
 
 impl Table {
-    /// The row of the type with this number. Every relocation of every object is looked up, so it takes no search.
+    /// Which row has the type with this number. Every relocation of every object is looked up, so it takes no search.
     #[inline]
-    pub(crate) fn row(&self, number: u32) -> Option<&'static Row> {
-        let index = *self.by_number.get(number as usize)?;
-        self.rows.get(usize::from(index).wrapping_sub(1))
+    pub(crate) fn row(&self, number: u32) -> Option<u8> {
+        self.by_number.get(number as usize)?.checked_sub(1)
     }
 
     pub(crate) fn unsupported(&self, number: u32) -> Option<&'static Unsupported> {

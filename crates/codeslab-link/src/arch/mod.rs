@@ -7,7 +7,7 @@
 
 pub(crate) mod encoding;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub(crate) mod formula;
 pub(crate) mod machine;
 pub(crate) mod row;
@@ -18,12 +18,75 @@ use machine::{Machine, Table};
 use object::BinaryFormat;
 use row::Row;
 
+/// A machine, and what object files say about it.
+struct Entry {
+    machine: &'static dyn Machine,
+    tables: &'static [Table],
+}
+
 /// Every machine that is linked for.
-static MACHINES: &[&dyn Machine] = &[
-    &x86_64::X86_64,
+#[rustfmt::skip] // A line for each machine.
+static MACHINES: &[Entry] = &[
+    Entry { machine: &x86_64::X86_64, tables: &x86_64::TABLES },
     #[cfg(test)]
-    &fake::Fake,
+    Entry { machine: &fake::Fake, tables: &fake::TABLES },
 ];
+
+/// Names a row of some machine: three bytes, because objects have more relocations than anything else, and going through them takes as
+/// long as memory needs to bring them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RowId {
+    machine: u8,
+    table: u8,
+    row: u8,
+}
+
+impl RowId {
+    #[inline]
+    pub(crate) fn row(self) -> &'static Row {
+        let tables = MACHINES[usize::from(self.machine)].tables;
+        &tables[usize::from(self.table)].rows[usize::from(self.row)]
+    }
+
+    /// Every row of every machine.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let machines = (0..).zip(MACHINES);
+        let tables = machines.flat_map(|(machine, entry)| {
+            let tables = (0..).zip(entry.tables);
+            tables.map(move |(table, rows)| (machine, table, rows.rows.len()))
+        });
+        tables.flat_map(|(machine, table, count)| {
+            let rows = (0..=u8::MAX).take(count);
+            rows.map(move |row| Self {
+                machine,
+                table,
+                row,
+            })
+        })
+    }
+}
+
+/// A machine as the files of one format have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Types {
+    pub(crate) machine: &'static dyn Machine,
+    pub(crate) table: &'static Table,
+    machine_index: u8,
+    table_index: u8,
+}
+
+impl Types {
+    /// The row of the relocation type with this number.
+    #[inline]
+    pub(crate) fn row(&self, number: u32) -> Option<RowId> {
+        let row = self.table.row(number)?;
+        Some(RowId {
+            machine: self.machine_index,
+            table: self.table_index,
+            row,
+        })
+    }
+}
 
 /// Machines that people have objects for and that are not linked for, by their number in a format, so that an error can name them.
 const FOREIGN: [(BinaryFormat, u32, &str); 2] = [
@@ -33,7 +96,7 @@ const FOREIGN: [(BinaryFormat, u32, &str); 2] = [
 
 /// The machine of this architecture.
 pub(crate) fn machine(architecture: Architecture) -> Option<&'static dyn Machine> {
-    let mut machines = MACHINES.iter().copied();
+    let mut machines = MACHINES.iter().map(|entry| entry.machine);
     machines.find(|machine| machine.architecture() == architecture)
 }
 
@@ -46,15 +109,18 @@ pub(crate) fn native() -> codeslab::Result<&'static dyn Machine> {
     machine(architecture).ok_or(codeslab::Error::UnsupportedPlatform(architecture.name()))
 }
 
-/// The machine that files of a format call by this number, and what they say about it.
-pub(crate) fn by_number(
-    format: BinaryFormat,
-    number: u32,
-) -> Option<(&'static dyn Machine, &'static Table)> {
-    MACHINES.iter().find_map(|machine| {
-        let mut tables = machine.tables().iter();
-        let table = tables.find(|table| table.format == format && table.machine == number)?;
-        Some((*machine, table))
+/// The machine that files of a format call by this number.
+pub(crate) fn by_number(format: BinaryFormat, number: u32) -> Option<Types> {
+    (0..).zip(MACHINES).find_map(|(machine_index, entry)| {
+        let mut tables = (0..).zip(entry.tables);
+        let is_asked = |table: &Table| table.format == format && table.machine == number;
+        let (table_index, table) = tables.find(|(_, table)| is_asked(table))?;
+        Some(Types {
+            machine: entry.machine,
+            table,
+            machine_index,
+            table_index,
+        })
     })
 }
 
@@ -65,12 +131,6 @@ pub(crate) fn foreign_name(format: BinaryFormat, number: u32) -> Option<&'static
     FOREIGN.iter().find(is_asked).map(|foreign| foreign.2)
 }
 
-/// Every row of every machine.
-pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    let tables = MACHINES.iter().flat_map(|machine| machine.tables());
-    tables.flat_map(|table| table.rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::row::Far;
@@ -78,26 +138,29 @@ mod tests {
 
     #[test]
     fn a_relocation_type_has_one_name_and_its_number_leads_to_it() {
-        let mut names: Vec<&str> = rows().map(|row| row.name).collect();
+        let mut names: Vec<&str> = RowId::all().map(|id| id.row().name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
-        for table in MACHINES.iter().flat_map(|machine| machine.tables()) {
+        let mut count = 0;
+        for table in MACHINES.iter().flat_map(|entry| entry.tables) {
+            let types = by_number(table.format, table.machine).expect("it is listed");
             for row in table.rows {
-                let found = table.row(row.number).expect(row.name);
-                assert_eq!(found.name, row.name);
+                let found = types.row(row.number).expect(row.name);
+                assert_eq!(found.row().name, row.name);
             }
-            assert!(table.row(u32::MAX).is_none());
+            assert_eq!(types.row(u32::MAX), None);
             for kind in table.unsupported {
-                assert!(table.row(kind.number).is_none(), "{}", kind.name);
+                assert_eq!(types.row(kind.number), None, "{}", kind.name);
             }
+            count += table.rows.len();
         }
+        assert_eq!(names.len(), count);
     }
 
     #[test]
-    fn rows_are_of_the_machine_that_has_them() {
-        for machine in MACHINES {
-            let rows = machine.tables().iter().flat_map(|table| table.rows);
-            for row in rows {
+    fn rows_are_of_the_machine_that_has_them_and_direct_ones_have_a_reach() {
+        for Entry { machine, tables } in MACHINES {
+            for row in tables.iter().flat_map(|table| table.rows) {
                 assert_eq!(row.architecture, machine.architecture(), "{}", row.name);
                 assert!(row.align.is_power_of_two(), "{}", row.name);
                 let is_bounded = row.range.greatest < i128::MAX;
@@ -111,13 +174,13 @@ mod tests {
 
     #[test]
     fn a_machine_is_found_by_its_architecture_and_by_what_files_call_it() {
-        for known in MACHINES {
-            let name = known.name();
-            let found = machine(known.architecture()).expect(name);
+        for entry in MACHINES {
+            let name = entry.machine.name();
+            let found = machine(entry.machine.architecture()).expect(name);
             assert_eq!(found.name(), name);
-            for table in known.tables() {
-                let (found, _) = by_number(table.format, table.machine).expect(name);
-                assert_eq!(found.name(), name);
+            for table in entry.tables {
+                let types = by_number(table.format, table.machine).expect(name);
+                assert_eq!(types.machine.name(), name);
                 assert_eq!(foreign_name(table.format, table.machine), None);
             }
         }

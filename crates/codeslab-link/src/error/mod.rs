@@ -36,14 +36,14 @@ pub enum Error {
         /// What the caller named the input.
         archive: String,
     },
-    /// An object, a graph or a relocation for another machine.
+    /// An object or a graph for another machine.
     #[error("{object}: made for {found}, not for {expected}")]
     WrongArchitecture {
         /// The object.
         object: String,
         /// What it is made for.
         found: String,
-        /// What is linked here, or what the graph is made for.
+        /// What is linked here.
         expected: String,
     },
     /// A file in the format of objects, but an executable, a shared library or a core dump.
@@ -108,7 +108,7 @@ pub enum Error {
         /// The largest possible, in bytes.
         maximum: u64,
     },
-    /// A relocation of a type that this linker does not know.
+    /// A relocation of a type that this linker does not know for the machine of the object.
     #[error("{reference}: relocation of an unknown type")]
     UnknownRelocation {
         /// The relocation.

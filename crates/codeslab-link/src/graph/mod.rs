@@ -5,6 +5,7 @@
 //! `resolve`, `plan` and `apply` index without looking. Objects of any format become graphs in `format`; an assembler that has no
 //! format builds them itself.
 
+mod index;
 mod relocation;
 mod section;
 mod symbol;
@@ -13,9 +14,10 @@ use crate::error::{Error, Reference, Result};
 use codeslab::{Architecture, MAXIMUM_ALIGN};
 use std::borrow::Cow;
 
+pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
-pub use section::{Content, GraphSection, SectionIndex};
-pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind};
+pub use section::{Content, GraphSection};
+pub use symbol::{Binding, Definition, Symbol, SymbolKind};
 
 /// One object: see the module.
 ///
@@ -129,7 +131,7 @@ impl<'a> Graph<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidIndex`] if the section or the symbol does not exist, [`Error::OutOfBounds`] if the field does not lie
-    /// inside the section's bytes, [`Error::WrongArchitecture`] if it is a type of another machine than the graph's.
+    /// inside the section's bytes, [`Error::UnknownRelocation`] if it is a type of another machine than the graph's.
     pub fn add_relocation(&mut self, section: SectionIndex, relocation: Relocation) -> Result<()> {
         let within = self.section(section)?;
         self.check_relocation(within, relocation)?;
@@ -242,7 +244,9 @@ impl<'a> Graph<'a> {
     fn check_relocation(&self, section: &GraphSection<'_>, relocation: Relocation) -> Result<()> {
         let kind = relocation.kind;
         if kind.architecture() != self.architecture {
-            return Err(self.wrong_architecture(format!("{} ({kind})", kind.architecture())));
+            return Err(Error::UnknownRelocation {
+                reference: Box::new(self.reference(section, &relocation)),
+            });
         }
         let length = kind.size();
         // Nothing is written into zero-filled sections, so only fields of no bytes fit there.
@@ -277,14 +281,6 @@ impl<'a> Graph<'a> {
             .ok()
             .filter(|index| *index < u32::MAX)
             .ok_or_else(|| self.no_such(what, u32::MAX, count))
-    }
-
-    fn wrong_architecture(&self, found: String) -> Error {
-        Error::WrongArchitecture {
-            object: self.name.to_string(),
-            found,
-            expected: self.architecture.to_string(),
-        }
     }
 
     fn no_such(&self, what: &'static str, index: u32, count: usize) -> Error {

@@ -4,73 +4,58 @@
 //! Graphs hold types and never numbers, so what reads a graph need not know which format it came from. The rows behind the types
 //! stand in `arch`.
 
-use super::symbol::SymbolIndex;
-use crate::arch::{self, row::Row};
+use super::index::SymbolIndex;
+use crate::arch::{RowId, row::Row};
 use codeslab::Architecture;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 /// A type of relocation.
-#[derive(Clone, Copy)]
-pub struct RelocationKind(&'static Row);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RelocationKind(RowId);
 
 impl RelocationKind {
     /// The type with this name, such as `R_X86_64_PC32`: names say which machine and which object format they are from.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        arch::rows().find(|row| row.name == name).map(Self)
+        Self::all().find(|kind| kind.name() == name)
     }
 
     /// Every type that can be applied, of every machine.
     pub fn all() -> impl Iterator<Item = Self> {
-        arch::rows().map(Self)
+        RowId::all().map(Self)
     }
 
     /// Its name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.0.name
+    pub fn name(self) -> &'static str {
+        self.row().name
     }
 
     /// The number that stands for it in object files of its format.
     #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0.number
+    pub fn number(self) -> u32 {
+        self.row().number
     }
 
     /// The machine that it is a type of.
     #[must_use]
-    pub const fn architecture(self) -> Architecture {
-        self.0.architecture
+    pub fn architecture(self) -> Architecture {
+        self.row().architecture
     }
 
     /// The bytes of its field, or of the instruction that the field is part of.
     #[must_use]
-    pub const fn size(self) -> u64 {
-        self.0.encoding.size()
+    pub fn size(self) -> u64 {
+        self.row().encoding.size()
     }
 
-    pub(crate) const fn of(row: &'static Row) -> Self {
+    pub(crate) const fn of(row: RowId) -> Self {
         Self(row)
     }
 
-    pub(crate) const fn row(self) -> &'static Row {
-        self.0
-    }
-}
-
-// No two types have one name.
-impl PartialEq for RelocationKind {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
-    }
-}
-
-impl Eq for RelocationKind {}
-
-impl Hash for RelocationKind {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name().hash(state);
+    #[inline]
+    pub(crate) fn row(self) -> &'static Row {
+        self.0.row()
     }
 }
 

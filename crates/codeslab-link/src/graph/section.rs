@@ -7,10 +7,6 @@ use super::relocation::Relocation;
 use codeslab::Protection;
 use std::borrow::Cow;
 
-/// Names a section of a [`Graph`](crate::Graph), in the order in which sections were added.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SectionIndex(pub u32);
-
 /// What a section holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content<'a> {

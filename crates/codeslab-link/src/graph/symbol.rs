@@ -3,12 +3,8 @@
 //! An object's symbol table becomes these one by one, so a symbol has the same index in the object and in its graph. What a name means
 //! across graphs is decided by `resolve`.
 
-use super::section::SectionIndex;
+use super::index::SectionIndex;
 use std::borrow::Cow;
-
-/// Names a symbol of a [`Graph`](crate::Graph), in the order in which symbols were added.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SymbolIndex(pub u32);
 
 /// Where a symbol is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -187,12 +187,17 @@ fn a_graph_for_another_machine_is_refused_by_name() {
         .expect("a symbol");
     let refused = graph.add_relocation(text, relocation(0, "R_X86_64_PC32", symbol, 0));
     let error = refused.expect_err("a type of another machine");
+    assert_eq!(error.code(), "UNKNOWN_RELOCATION");
     assert_eq!(
         error.to_string(),
-        "other.s: made for x86_64 (R_X86_64_PC32), not for riscv64"
+        "other.s(text+0x0): R_X86_64_PC32 there: relocation of an unknown type"
     );
     let error = link_error(&[Input::Graph(&graph)], &LinkOptions::default());
     assert_eq!(error.code(), "WRONG_ARCHITECTURE");
+    assert_eq!(
+        error.to_string(),
+        "other.s: made for riscv64, not for x86_64"
+    );
     let names = ["object", "found", "expected"].map(|name| fact(&error, name));
     assert_eq!(names, ["other.s", "riscv64", "x86_64"]);
     assert_eq!(graph.architecture(), Architecture::Riscv64);

@@ -14,3 +14,4 @@ mod reach;
 mod refused;
 mod support;
 mod symbols;
+mod tidy;

@@ -14,7 +14,7 @@ use codeslab::Architecture;
 use object::BinaryFormat;
 
 /// The number by which ELF files name it.
-pub(super) const MACHINE: u16 = 0xfa4e;
+pub(crate) const MACHINE: u16 = 0xfa4e;
 
 pub(super) const TABLE: Table = Table {
     format: BinaryFormat::Elf,

@@ -13,12 +13,9 @@
 //! | `jump`      |                                                                   | goes where the register says               |
 //!
 //! So code has two reaches: what it branches to lies within 128 MiB, or behind a stub; what it loads lies within 4 GiB. A GOT entry has
-//! sixteen bytes, the address and its complement.
+//! sixteen bytes, the address and its complement. `fake_tests` links and executes code for it.
 
-mod elf;
-mod memory;
-mod processor;
-mod tests;
+pub(crate) mod elf;
 
 use super::encoding::{Encoding, Piece, Range};
 use super::machine::{Machine, Table};
@@ -27,21 +24,23 @@ use codeslab::Architecture;
 
 /// The machine. It goes by the name of one that nothing is linked for.
 #[derive(Debug)]
-pub(super) struct Fake;
+pub(crate) struct Fake;
 
-static TABLES: [Table; 1] = [elf::TABLE];
+/// What object files say about it, format by format.
+pub(super) static TABLES: [Table; 1] = [elf::TABLE];
 
-const CALL: u32 = 1;
-const SKIP: u32 = 2;
-const PAGE: u32 = 3;
-const LOW: u32 = 4;
-const LOAD: u32 = 5;
-const JUMP: u32 = 6;
+pub(crate) const CALL: u32 = 1;
+pub(crate) const SKIP: u32 = 2;
+pub(crate) const PAGE: u32 = 3;
+pub(crate) const LOW: u32 = 4;
+pub(crate) const LOAD: u32 = 5;
+pub(crate) const JUMP: u32 = 6;
 
 /// The register that stubs may use.
 const SCRATCH: u32 = 31;
 
-const fn instruction(operation: u32, register: u32) -> u32 {
+/// An instruction whose other bits are 0.
+pub(crate) const fn instruction(operation: u32, register: u32) -> u32 {
     operation | register << 6
 }
 
@@ -65,10 +64,6 @@ impl Machine for Fake {
 
     fn name(&self) -> &'static str {
         "the fake machine"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &TABLES
     }
 
     fn entry_size(&self) -> u64 {

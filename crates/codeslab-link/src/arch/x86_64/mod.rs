@@ -23,7 +23,8 @@ const DISPLACEMENT: Range = Range::signed(32);
 #[derive(Debug)]
 pub(super) struct X86_64;
 
-static TABLES: [Table; 1] = [elf::TABLE];
+/// What object files say about it, format by format.
+pub(super) static TABLES: [Table; 1] = [elf::TABLE];
 
 impl Machine for X86_64 {
     fn architecture(&self) -> Architecture {
@@ -32,10 +33,6 @@ impl Machine for X86_64 {
 
     fn name(&self) -> &'static str {
         "x86-64"
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &TABLES
     }
 
     /// Six bytes of `jmp *entry(%rip)`, rounded up so that no stub crosses a cache line.

@@ -1,11 +1,11 @@
 //! An ELF file whose tables are found: the checks before anything in it is believed, and its names.
 //!
 //! It is opened only if it is a relocatable object of a machine that is linked for; what that machine's objects have of their own
-//! (relocation types, kinds of common symbols) stands in the machine's [`Table`]. The other files of this folder read the tables and
+//! (relocation types, kinds of common symbols) comes with its [`Types`]. The other files of this folder read the tables and
 //! turn them into a graph.
 
-use crate::arch::machine::{Machine, Table};
-use crate::arch::{by_number, foreign_name, native};
+use crate::arch::machine::Machine;
+use crate::arch::{Types, by_number, foreign_name, native};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, SectionIndex};
 use object::elf::{self, FileHeader64};
@@ -19,8 +19,8 @@ pub(super) type Header = FileHeader64<LittleEndian>;
 /// An object whose tables are found, on its way to a graph.
 pub(super) struct ElfObject<'a> {
     pub(super) bytes: &'a [u8],
-    pub(super) machine: &'static dyn Machine,
-    pub(super) table: &'static Table,
+    /// What it is made for.
+    pub(super) types: Types,
     pub(super) sections: SectionTable<'a, Header>,
     pub(super) symbols: SymbolTable<'a, Header>,
 }
@@ -33,7 +33,7 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<ElfObject<'a>> {
     check_identity(name, bytes)?;
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let header = Header::parse(bytes).map_err(malformed)?;
-    let (machine, table) = machine_of(name, header)?;
+    let types = types_of(name, header)?;
     check_type(name, header)?;
     let sections = header.sections(ENDIAN, bytes).map_err(malformed)?;
     let symbols = sections
@@ -41,8 +41,7 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<ElfObject<'a>> {
         .map_err(malformed)?;
     let object = ElfObject {
         bytes,
-        machine,
-        table,
+        types,
         sections,
         symbols,
     };
@@ -68,7 +67,7 @@ fn check_identity(name: &str, bytes: &[u8]) -> Result<()> {
     Err(wrong_architecture(name, wrong.to_owned()))
 }
 
-fn machine_of(name: &str, header: &Header) -> Result<(&'static dyn Machine, &'static Table)> {
+fn types_of(name: &str, header: &Header) -> Result<Types> {
     let number = header.e_machine(ENDIAN).0;
     by_number(BinaryFormat::Elf, number.into()).ok_or_else(|| {
         let known = foreign_name(BinaryFormat::Elf, number.into());

@@ -24,7 +24,7 @@ pub(super) fn is_elf(bytes: &[u8]) -> bool {
 /// The graph of the object in `bytes`; `name` is what errors call it.
 pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>> {
     let object = file::open(&name, bytes)?;
-    let mut graph = Graph::new(name, object.machine.architecture());
+    let mut graph = Graph::new(name, object.types.machine.architecture());
     graph.reserve(object.sections.len(), object.symbols.len());
     let loaded = sections::add(&mut graph, &object)?;
     symbols::add(&mut graph, &object, &loaded)?;

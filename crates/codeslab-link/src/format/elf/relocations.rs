@@ -46,7 +46,7 @@ fn add_table<'a>(
     }
     let mut relocations = Vec::with_capacity(entries.len());
     for entry in entries {
-        match object.table.row(entry.r_type(ENDIAN, false).0) {
+        match object.types.row(entry.r_type(ENDIAN, false).0) {
             Some(row) => relocations.push(Relocation {
                 offset: entry.r_offset(ENDIAN),
                 kind: RelocationKind::of(row),
@@ -62,7 +62,7 @@ fn add_table<'a>(
 /// Notes a relocation of a type that cannot be applied.
 fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: &ElfRela) {
     let number = entry.r_type(ENDIAN, false).0;
-    let known = object.table.unsupported(number);
+    let known = object.types.table.unsupported(number);
     let name = known.map_or_else(|| format!("type {number}"), |kind| kind.name.to_owned());
     let reference = Box::new(Reference {
         object: graph.name().to_owned(),

@@ -111,7 +111,7 @@ fn definition(
 }
 
 fn is_common(object: &ElfObject<'_>, section: elf::SymbolSection) -> bool {
-    section == elf::SHN_COMMON || object.table.common_sections.contains(&section.0)
+    section == elf::SHN_COMMON || object.types.table.common_sections.contains(&section.0)
 }
 
 fn obstruct(

@@ -1,10 +1,14 @@
 //! Graphs and objects for the fake machine, resolved, planned, written to memory of the test's own, and executed.
+//!
+//! It is a machine that shares nothing with the one that these tests run on, so what passes here rests on the contract in
+//! `arch::machine` and on rows alone.
 
-use super::elf::MACHINE;
-use super::memory::Scattered;
-use super::processor::Processor;
-use super::{CALL, Fake, JUMP, LOAD, LOW, PAGE, SKIP, instruction};
+mod memory;
+mod processor;
+
 use crate::apply::{self, Addresses, Destination as _};
+use crate::arch::fake::elf::MACHINE;
+use crate::arch::fake::{CALL, Fake, JUMP, LOAD, LOW, PAGE, SKIP, instruction};
 use crate::error::Error;
 use crate::graph::{
     Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex, Symbol,
@@ -15,6 +19,8 @@ use crate::plan::{self, Plan};
 use crate::resolve::resolve;
 use codeslab::Protection::{self, ReadExecute, ReadOnly, ReadWrite};
 use codeslab::{Address, Architecture, Window};
+use memory::Scattered;
+use processor::Processor;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

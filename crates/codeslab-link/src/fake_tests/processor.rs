@@ -1,7 +1,7 @@
 //! A processor of the fake machine. It reads instructions as the machine's description has them and knows nothing of relocations.
 
 use super::memory::Scattered;
-use super::{CALL, JUMP, LOAD, LOW, PAGE, SKIP};
+use crate::arch::fake::{CALL, JUMP, LOAD, LOW, PAGE, SKIP};
 
 /// What the processor knows.
 pub(super) struct Processor<'m> {
