@@ -1,8 +1,9 @@
 //! The contract of a machine: what the linker asks about the instruction set that it links for.
 //!
-//! A machine is a folder here with a value that implements [`Machine`]: it has tables of relocation types beside it, and it writes the two things
-//! that linkers make, GOT entries and stubs. What a machine says is data or bytes; how addresses are found and which entries are
-//! needed is decided by `plan` and `apply`, for all machines alike. Formats find a machine by the number that their files have for it.
+//! A machine is a folder here with a value that implements [`Machine`], which writes the two things that linkers make, stubs and GOT
+//! entries, and with a [`Table`] of relocation types for each object format. All of it is data or bytes; how addresses are found and
+//! which entries are needed is decided by `plan` and `apply`, for all machines alike. Formats find a machine by the number that their
+//! files have for it.
 
 use super::row::{Misfit, Row};
 use crate::error::Feature;
