@@ -37,7 +37,10 @@ static SEEDS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     [object, workshop.read("archive.a")]
 });
 
-static MEMORY: LazyLock<CodeMemory> = LazyLock::new(memory);
+thread_local! {
+    /// One for each test, because each counts what is left in it and tests may run side by side.
+    static MEMORY: CodeMemory = memory();
+}
 
 /// Links in both ways in which an input can be used, and looks at what stays.
 fn survive(bytes: &[u8]) {
@@ -46,12 +49,13 @@ fn survive(bytes: &[u8]) {
         roots: vec!["user".to_owned(), "f".to_owned()],
         ..LinkOptions::default()
     };
+    let memory = MEMORY.with(CodeMemory::clone);
     for options in [&LinkOptions::default(), &by_need] {
-        match link(&MEMORY, &inputs, options) {
+        match link(&memory, &inputs, options) {
             Ok(image) => drop(image),
             Err(error) => assert!(!error.to_string().is_empty() && error.facts().len() < 16),
         }
-        let stats = MEMORY.stats();
+        let stats = memory.stats();
         assert_eq!((stats.live, stats.in_flight, stats.used_bytes), (0, 0, 0));
     }
 }
