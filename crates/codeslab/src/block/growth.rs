@@ -5,12 +5,12 @@ use super::{Block, STEP};
 use crate::model::error::Refusal;
 use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
+use crate::slab::span::{Located, Span};
 use std::cmp::Reverse;
 
 impl Block {
     /// Whether the segments that have no span yet may fit into what is uncommitted.
-    pub(super) fn has_room(&self, layout: &Layout, carved: &[Option<Span>; 3]) -> bool {
+    pub(super) fn has_room(&self, layout: &Layout, carved: &Located) -> bool {
         let mut left = self.pages.uncommitted().bytes();
         let mut missing = layout
             .segments()

@@ -20,7 +20,7 @@ use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
-use crate::slab::span::Span;
+use crate::slab::span::Located;
 use crate::slab::spans::{GRANULE, Spans};
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
@@ -159,7 +159,8 @@ impl Block {
     }
 
     /// Carves what fits into the pages that the slabs have, and says whether that is the whole request.
-    fn carve_segments(&mut self, layout: &Layout, carved: &mut [Option<Span>; 3]) -> bool {
+    #[inline]
+    fn carve_segments(&mut self, layout: &Layout, carved: &mut Located) -> bool {
         let mut is_whole = true;
         for (protection, segment) in layout.segments() {
             is_whole &= self.carve_segment(protection, segment, carved);
@@ -167,11 +168,12 @@ impl Block {
         is_whole
     }
 
+    #[inline]
     fn carve_segment(
         &mut self,
         protection: Protection,
         segment: Segment,
-        carved: &mut [Option<Span>; 3],
+        carved: &mut Located,
     ) -> bool {
         let slab = self.geometry.slab_of(protection);
         let span = self.slabs[slab.index()].carve(segment.size, segment.align);
@@ -184,7 +186,7 @@ impl Block {
     fn complete(
         &mut self,
         layout: &Layout,
-        carved: &mut [Option<Span>; 3],
+        carved: &mut Located,
         is_whole: bool,
         growth: Growth,
     ) -> Result<Option<Spans>, Refusal> {
@@ -202,11 +204,7 @@ impl Block {
     }
 
     /// Carves the segments that have no span yet, from slabs that grow for them. False if there is no room.
-    fn grow_and_carve(
-        &mut self,
-        layout: &Layout,
-        carved: &mut [Option<Span>; 3],
-    ) -> Result<bool, Refusal> {
+    fn grow_and_carve(&mut self, layout: &Layout, carved: &mut Located) -> Result<bool, Refusal> {
         if !self.has_room(layout, carved) {
             return Ok(false);
         }
@@ -222,7 +220,7 @@ impl Block {
     }
 
     /// Brings back the memory of spans that was purged.
-    fn recommit(&mut self, carved: &[Option<Span>; 3]) -> Result<(), Refusal> {
+    fn recommit(&mut self, carved: &Located) -> Result<(), Refusal> {
         for (protection, span) in Protection::ALL.into_iter().zip(carved) {
             let Some(span) = *span else { continue };
             while let Some(chunk) = self.chunks.purged_under(span) {
@@ -244,7 +242,7 @@ impl Block {
     }
 
     /// Remembers what did not fit by itself, for the next request.
-    fn note_too_large(&mut self, layout: &Layout, carved: &[Option<Span>; 3]) {
+    fn note_too_large(&mut self, layout: &Layout, carved: &Located) {
         for (protection, segment) in layout.segments() {
             let slab = self.geometry.slab_of(protection);
             let in_slab = |(one, _): &(Protection, Segment)| self.geometry.slab_of(*one) == slab;
@@ -260,10 +258,16 @@ impl Block {
     }
 
     /// Makes the writable view, if the writer has one and there is none.
+    #[inline]
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
         if self.is_open() {
             return Ok(());
         }
+        self.map_view()
+    }
+
+    #[cold]
+    fn map_view(&mut self) -> Result<(), Refusal> {
         self.count_up_to(self.mappings_with_one_request_more() + 1)?;
         let opened = self.pages.open_view();
         self.count_mappings();

@@ -148,6 +148,7 @@ impl Slab {
         self.used_bytes -= span.size;
         let start = self.granule(span.offset);
         self.runs.set_free(start);
+        self.runs.unmark_freed(span.offset);
         self.release(start, self.granule(span.size))
     }
 

@@ -15,7 +15,8 @@ const KEPT: u64 = 16;
 /// The chunks of a block.
 #[derive(Debug)]
 pub(crate) struct Chunks {
-    chunk: u64,
+    // log2 of the bytes of a chunk, because a division takes as long as all else here.
+    log2: u32,
     // Chunks whose memory is gone.
     purged: Bits,
     purged_count: u64,
@@ -26,10 +27,10 @@ pub(crate) struct Chunks {
 impl Chunks {
     /// All of a block's chunks, present; `None` if there is no memory for the bookkeeping.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
-        let chunk = CHUNK.max(granularity);
-        let purged = Bits::new(block_bytes.div_ceil(chunk) as usize)?;
+        let log2 = CHUNK.max(granularity).ilog2();
+        let purged = Bits::new((block_bytes >> log2) as usize + 1)?;
         Some(Self {
-            chunk,
+            log2,
             purged,
             purged_count: 0,
             idle: [0; 3],
@@ -38,42 +39,52 @@ impl Chunks {
 
     /// How large a chunk is.
     pub(crate) const fn chunk_bytes(&self) -> u64 {
-        self.chunk
+        1 << self.log2
+    }
+
+    const fn index(&self, offset: u64) -> u64 {
+        offset >> self.log2
+    }
+
+    /// The first chunk that begins at `offset` or behind it.
+    const fn index_from(&self, offset: u64) -> u64 {
+        self.index(offset + self.chunk_bytes() - 1)
     }
 
     /// Notes that `freed` has become part of the free `run` of a slab. Says whether enough is idle to be worth a sweep.
     pub(crate) fn note_freed(&mut self, slab: usize, freed: Span, run: Span) -> bool {
         let (first, last) = self.inside(run);
         let idle = last
-            .min(freed.end().div_ceil(self.chunk))
-            .saturating_sub(first.max(freed.offset / self.chunk));
+            .min(self.index_from(freed.end()))
+            .saturating_sub(first.max(self.index(freed.offset)));
         self.idle[slab] += idle;
         self.idle[slab] > KEPT
     }
 
     /// The chunks that lie wholly inside a run: from the first to before the last.
     fn inside(&self, run: Span) -> (u64, u64) {
-        (run.offset.div_ceil(self.chunk), run.end() / self.chunk)
+        (self.index_from(run.offset), self.index(run.end()))
     }
 
     /// The memory of a free run that is still there, as ranges to give back.
     pub(crate) fn present_in(&self, run: Span) -> Vec<Span> {
         let (first, last) = self.inside(run);
         let mut ranges: Vec<Span> = Vec::new();
-        for index in first..last {
-            if self.purged.contains(index as usize) {
-                continue;
-            }
-            let offset = index * self.chunk;
+        for index in (first..last).filter(|index| !self.purged.contains(*index as usize)) {
+            let chunk = self.chunk_at(index);
             match ranges.last_mut() {
-                Some(range) if range.end() == offset => range.size += self.chunk,
-                _ => ranges.push(Span {
-                    offset,
-                    size: self.chunk,
-                }),
+                Some(range) if range.end() == chunk.offset => range.size += chunk.size,
+                _ => ranges.push(chunk),
             }
         }
         ranges
+    }
+
+    const fn chunk_at(&self, index: u64) -> Span {
+        Span {
+            offset: index << self.log2,
+            size: self.chunk_bytes(),
+        }
     }
 
     /// Notes that a slab was swept.
@@ -83,28 +94,26 @@ impl Chunks {
 
     /// Notes that the memory of a range is gone.
     pub(crate) fn note_purged(&mut self, range: Span) {
-        for index in range.offset / self.chunk..range.end() / self.chunk {
+        for index in self.index(range.offset)..self.index(range.end()) {
             self.purged.insert(index as usize);
             self.purged_count += 1;
         }
     }
 
     /// A chunk under `span` whose memory is gone.
+    #[inline]
     pub(crate) fn purged_under(&self, span: Span) -> Option<Span> {
         if self.purged_count == 0 {
             return None;
         }
-        let index = self.purged.next((span.offset / self.chunk) as usize)? as u64;
-        let offset = index * self.chunk;
-        (offset < span.end()).then_some(Span {
-            offset,
-            size: self.chunk,
-        })
+        let index = self.purged.next(self.index(span.offset) as usize)?;
+        let chunk = self.chunk_at(index as u64);
+        (chunk.offset < span.end()).then_some(chunk)
     }
 
     /// Notes that the memory of a chunk is there again.
     pub(crate) fn note_recommitted(&mut self, chunk: Span) {
-        self.purged.remove((chunk.offset / self.chunk) as usize);
+        self.purged.remove(self.index(chunk.offset) as usize);
         self.purged_count -= 1;
     }
 }

@@ -196,9 +196,8 @@ impl Drop for Carved {
     #[inline(never)]
     fn drop(&mut self) {
         let header = self.header();
-        // SAFETY: the invariant: they are carved from that block; near ones are forgotten when they are kept.
-        let keep = |starts| unsafe { header.shard.keep(header, starts) };
-        if !self.spans.starts().is_some_and(keep) {
+        // SAFETY: the invariant: they are carved from that block. What is kept is forgotten: only near spans are, which drop nothing.
+        if !unsafe { header.shard.keep(header, &self.spans) } {
             self.free();
         }
     }
