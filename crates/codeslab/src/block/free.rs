@@ -55,7 +55,7 @@ impl Block {
             let slab = self.geometry.slab_of(protection);
             // SAFETY: the span is carved from this block, so it is committed for its slab; it belongs to the caller, so no other
             // thread uses it; and the view stays open, because its owner is in here.
-            if unsafe { backing.retract(carved, slab, backing.view()) }.is_err() {
+            if unsafe { backing.extent(carved, slab).retract(backing.view()) }.is_err() {
                 *span = None;
                 is_refused = true;
             }
@@ -83,9 +83,10 @@ impl Block {
         for (protection, size) in Protection::ALL.into_iter().zip(sizes) {
             if let Some(offset) = starts.offset(protection) {
                 let slab = self.geometry.slab_of(protection);
+                let extent = backing.extent(Span { offset, size }, slab);
                 // SAFETY: the span is carved, so it is committed for its slab; it belongs to the caller, so no thread uses it; and the
                 // view stays open, because the block's owner is in here.
-                unsafe { backing.retract_in_view(Span { offset, size }, slab, view) };
+                unsafe { extent.retract_in_view(view) };
             }
         }
     }
@@ -177,7 +178,7 @@ impl Block {
         let backing = self.pages.backing();
         // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,
         // because its owner is in here.
-        if unsafe { backing.retract(tail, slab, backing.view()) }.is_ok() {
+        if unsafe { backing.extent(tail, slab).retract(backing.view()) }.is_ok() {
             let run = self.slabs[slab.index()].free_tail(span, kept);
             self.note_free(slab, tail, run);
         }

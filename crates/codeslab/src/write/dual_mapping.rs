@@ -2,11 +2,11 @@
 //! through the other, so publishing asks nothing of the system.
 
 use super::backing::Backing;
+use super::extent::Extent;
 use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
@@ -25,32 +25,12 @@ impl CodeWriter for DualMapping {
         backing.open_view()
     }
 
-    unsafe fn commit(
-        &self,
-        backing: &Backing,
-        pages: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        backing.open_view()?;
-        // SAFETY: the caller says that the pages are the block's and not mapped.
-        unsafe { backing.map_file(pages, slab) }?;
-        // SAFETY: the pages are the block's and were filled just now. `Pages` alone closes the view, and it is what commits.
-        unsafe { backing.populate_view(pages) };
-        Ok(())
-    }
-
-    unsafe fn fill(&self, backing: &Backing, span: Span) -> Result<(), Refusal> {
-        // SAFETY: the span is in the block, and the caller has it to itself.
-        unsafe { backing.fill_file(span) }
-    }
-
-    unsafe fn publish(
-        &self,
-        _backing: &Backing,
-        _span: Span,
-        _slab: Protection,
-        _staged: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
+    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
+        pages.backing.open_view()?;
+        // SAFETY: reservations of this writer have a file, and the caller says that the pages are not mapped.
+        unsafe { pages.map_file() }?;
+        // SAFETY: the pages were filled just now. `Pages` alone closes the view, and it is what commits.
+        unsafe { pages.populate_view() };
         Ok(())
     }
 }

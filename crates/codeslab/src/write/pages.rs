@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::backing::Backing;
+use super::extent::Extent;
 use crate::model::error::Refusal;
 use crate::model::protection::Protection;
 use crate::slab::span::{Span, SpanSet};
@@ -53,30 +54,31 @@ impl Pages {
     pub(crate) fn commit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let is_free = self.uncommitted.iter().any(|gap| gap.contains(pages));
         assert!(is_free, "{pages:?} is committed already");
-        self.take(pages.size, |backing| {
+        self.take(pages, slab, |pages| {
             if slab == Protection::ReadWrite {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { backing.map_private(pages, slab) }
+                unsafe { pages.map_private(slab) }
             } else {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { backing.writer().commit(backing, pages, slab) }
+                unsafe { pages.backing.writer().commit(pages) }
             }
         })?;
         self.uncommitted.remove(pages);
         Ok(())
     }
 
-    /// Takes bytes from the budget for what `act` does, or gives them back if that is refused.
+    /// Takes the bytes of pages from the budget for what `act` does, or gives them back if that is refused.
     fn take(
         &mut self,
-        bytes: u64,
-        act: impl FnOnce(&Backing) -> Result<(), Refusal>,
+        pages: Span,
+        slab: Protection,
+        act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().commit(bytes)?;
-        let done = act(&self.backing);
+        self.backing.budget().commit(pages.size)?;
+        let done = act(self.backing.extent(pages, slab));
         match done {
-            Ok(()) => self.committed_bytes += bytes,
-            Err(_) => self.backing.budget().uncommit(bytes),
+            Ok(()) => self.committed_bytes += pages.size,
+            Err(_) => self.backing.budget().uncommit(pages.size),
         }
         done
     }
@@ -88,7 +90,7 @@ impl Pages {
     pub(crate) unsafe fn purge(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let backing = &self.backing;
         if backing.is_in_file(slab) {
-            let offset = backing.site().place.offset + pages.offset;
+            let offset = backing.in_reservation(pages.offset);
             // SAFETY: the block's reservation has a file, and no thread uses that part of it.
             unsafe { backing.site().reservation.discard(offset, pages.size) }?;
         } else {
@@ -106,13 +108,14 @@ impl Pages {
     /// # Safety
     /// The pages were committed for `slab` and are purged.
     pub(crate) unsafe fn recommit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
-        self.take(pages.size, |backing| {
-            if slab != Protection::ReadExecute && !backing.is_in_file(slab) {
+        self.take(pages, slab, |pages| {
+            let backing = pages.backing;
+            if !pages.is_code() && !backing.is_in_file(slab) {
                 // Private memory reads as zero and takes memory when it is touched.
                 return Ok(());
             }
             // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
-            let filled = unsafe { backing.writer().fill(backing, pages) };
+            let filled = unsafe { backing.writer().fill(pages) };
             match filled {
                 // As when private code is committed: what is refused here is refused when it is published.
                 Err(_) if !backing.is_in_file(slab) => Ok(()),

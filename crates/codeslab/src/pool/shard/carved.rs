@@ -134,18 +134,15 @@ impl Carved {
             backing, page_map, ..
         } = self.header();
         let geometry = self.pool().geometry();
-        let located = page_map.locate(&self.spans, geometry);
-        for (protection, span) in Protection::ALL.into_iter().zip(located) {
-            let (slab, Some(span)) = (geometry.slab_of(protection), span) else {
+        for protection in [Protection::ReadExecute, Protection::ReadOnly] {
+            let Some(offset) = self.spans.offset(protection) else {
                 continue;
             };
-            if slab == Protection::ReadWrite {
-                continue;
-            }
-            let staged = staging.bytes(protection);
+            let slab = geometry.slab_of(protection);
+            let extent = backing.extent(page_map.runs(slab).run_at(offset), slab);
             // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
             // target says is staged is among the buffers.
-            unsafe { backing.writer().publish(backing, span, slab, staged) }?;
+            unsafe { backing.writer().publish(extent, staging.bytes(protection)) }?;
         }
         Ok(())
     }

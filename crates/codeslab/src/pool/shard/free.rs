@@ -165,7 +165,7 @@ impl BlockHeader {
             let slab = geometry.slab_of(protection);
             // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
             // uses it.
-            let retracts = |one| unsafe { self.backing.retract(one, slab, None) }.is_ok();
+            let retracts = |one| unsafe { self.backing.extent(one, slab).retract(None) }.is_ok();
             *span = span.filter(|one| retracts(*one));
         }
         leave_out_refused(spans, &carved)
