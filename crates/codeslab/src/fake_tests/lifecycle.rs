@@ -310,3 +310,24 @@ fn what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system() {
     }
     assert_eq!(calls(), before);
 }
+
+#[test]
+fn a_program_that_frees_and_allocates_the_same_in_turns_asks_the_system_for_nothing() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &writer(Writer::DualMapping));
+    // Too much for the thread cache: the slab has it, in chunks that are idle, each time it is free.
+    let sizes = [256 << 10, 16, 16];
+    let _neighbour = publish(&memory, sizes);
+    drop(publish(&memory, sizes));
+    let calls = || {
+        let calls = fake.calls().into_iter();
+        calls
+            .filter(|call| *call != "synchronize_instructions")
+            .count()
+    };
+    let before = calls();
+    for _ in 0..100 {
+        drop(publish(&memory, sizes));
+    }
+    assert_eq!(calls(), before);
+}
