@@ -213,6 +213,11 @@ fn what_is_shrunk_gives_its_end_back_and_keeps_its_place() {
         assert!(next.bytes_mut(data).iter().all(|byte| *byte == 0), "{kind}");
         let published = in_flight.finalize().unwrap();
         assert_eq!(fake.read(places[2], 50), vec![0x90; 50], "{kind}");
+        // Nor is what was written before a part of the code that stays, whichever granules the request keeps.
+        for (place, size, before) in [(places[0], 100, 20_000), (places[2], 50, 64)] {
+            let behind = fake.read(place.checked_add(size).unwrap(), before - size);
+            assert!(behind.iter().all(|byte| *byte == 0xcc), "{kind}");
+        }
         drop((published, next));
         assert_eq!(holdings(&memory.stats()), (0, 0, 0), "{kind}");
     }
