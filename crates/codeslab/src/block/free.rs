@@ -48,19 +48,10 @@ impl Block {
     /// # Safety
     /// The spans are carved from this block and belong to the caller.
     pub(crate) unsafe fn retract(&self, carved: &mut Located) -> bool {
-        let backing = self.pages.backing();
-        let mut is_refused = false;
-        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
-            let Some(carved) = *span else { continue };
-            let slab = self.geometry.slab_of(protection);
-            // SAFETY: the span is carved from this block, so it is committed for its slab; it belongs to the caller, so no other
-            // thread uses it; and the view stays open, because its owner is in here.
-            if unsafe { backing.extent(carved, slab).retract(backing.view()) }.is_err() {
-                *span = None;
-                is_refused = true;
-            }
-        }
-        is_refused
+        let (backing, slab_of) = (self.pages.backing(), |one| self.geometry.slab_of(one));
+        // SAFETY: the spans are carved, so they are committed for their slabs; they belong to the caller, so no other thread uses
+        // them; and the view stays open, because the block's owner is in here.
+        unsafe { backing.retract(carved, slab_of, backing.view()) }
     }
 
     /// Retracts spans where there is a view, which the system cannot refuse.

@@ -44,23 +44,16 @@ pub(crate) struct Pool {
     space: Space,
     retained: Retained,
     addresses: AddressIndex,
-    barrier: Barrier,
+    has_barrier: bool,
     budget: Arc<Budget>,
     // The epoch in which something is freed now.
     epoch: AtomicU64,
 }
 
-/// The system's barrier for all threads of this process.
-#[derive(Debug)]
-pub(crate) struct Barrier {
-    platform: Arc<dyn Platform>,
-    is_available: bool,
-}
-
-impl ProcessBarrier for Barrier {
+impl ProcessBarrier for Pool {
     #[inline]
     fn is_available(&self) -> bool {
-        self.is_available
+        self.has_barrier
     }
 
     fn execute(&self) {
@@ -90,10 +83,7 @@ impl Pool {
             space,
             retained: Retained::default(),
             addresses: AddressIndex::default(),
-            barrier: Barrier {
-                platform: Arc::clone(&platform),
-                is_available: facts.has_process_barrier,
-            },
+            has_barrier: facts.has_process_barrier,
             platform,
             budget: Arc::new(budget),
             epoch: AtomicU64::new(0),
@@ -111,11 +101,6 @@ impl Pool {
     #[inline]
     pub(crate) const fn geometry(&self) -> &Geometry {
         &self.geometry
-    }
-
-    #[inline]
-    pub(crate) const fn barrier(&self) -> &Barrier {
-        &self.barrier
     }
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.

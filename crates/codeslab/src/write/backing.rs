@@ -10,7 +10,7 @@ use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
 use crate::model::error::Refusal;
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
+use crate::slab::span::{Located, Span};
 use crate::space::budget::Budget;
 use crate::space::clusters::Site;
 use crate::sys::Platform;
@@ -135,6 +135,31 @@ impl Backing {
             WriteTarget::InPlace => self.private(),
             WriteTarget::Staged => None,
         }
+    }
+
+    /// Makes spans safe to lie around that are no longer used, each in the slab that `slab_of` says. One that the system does not let
+    /// us retract is left out. Says whether there was such a one.
+    ///
+    /// # Safety
+    /// The spans are committed for their slabs, and the caller has them to itself. `view` is the writable view of the block, if it
+    /// stays open until the call returns.
+    pub(crate) unsafe fn retract(
+        &self,
+        carved: &mut Located,
+        slab_of: impl Fn(Protection) -> Protection,
+        view: Option<NonNull<u8>>,
+    ) -> bool {
+        let mut is_refused = false;
+        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
+            let Some(carved) = *span else { continue };
+            let extent = self.extent(carved, slab_of(protection));
+            // SAFETY: the span is committed for its slab and the caller's, and the view stays open.
+            if unsafe { extent.retract(view) }.is_err() {
+                *span = None;
+                is_refused = true;
+            }
+        }
+        is_refused
     }
 
     /// Whether the view shows some of the block only. The view of a sealed reservation shows everything: it cannot be changed.

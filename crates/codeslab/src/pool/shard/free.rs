@@ -161,13 +161,10 @@ impl BlockHeader {
     unsafe fn retract(&self, spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
         let mut carved = self.page_map.locate(&spans, geometry);
-        for (protection, span) in Protection::ALL.into_iter().zip(&mut carved) {
-            let slab = geometry.slab_of(protection);
-            // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
-            // uses it.
-            let retracts = |one| unsafe { self.backing.extent(one, slab).retract(None) }.is_ok();
-            *span = span.filter(|one| retracts(*one));
-        }
+        let slab_of = |one| geometry.slab_of(one);
+        // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread
+        // uses them.
+        unsafe { self.backing.retract(&mut carved, slab_of, None) };
         leave_out_refused(spans, &carved)
     }
 }
