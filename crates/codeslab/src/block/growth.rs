@@ -65,7 +65,9 @@ impl Block {
     fn commit(&mut self, slab: Protection, pages: Span) -> Result<(), Refusal> {
         self.pages.commit(pages, slab)?;
         self.page_map.note_pages(pages, slab);
-        self.slabs[slab.index()].extend(pages);
+        let run = self.slabs[slab.index()].extend(pages);
+        // A request is about to be carved from them, so this is no time to purge.
+        self.chunks.note_freed(slab.index(), pages, run);
         Ok(())
     }
 

@@ -176,9 +176,12 @@ impl Block {
         carved: &mut Located,
     ) -> bool {
         let slab = self.geometry.slab_of(protection);
-        let span = self.slabs[slab.index()].carve(segment.size, segment.align);
-        carved[protection.index()] = span;
-        span.is_some()
+        let Some((span, run)) = self.slabs[slab.index()].carve(segment.size, segment.align) else {
+            return false;
+        };
+        self.chunks.note_carved(slab.index(), span, run);
+        carved[protection.index()] = Some(span);
+        true
     }
 
     /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
@@ -227,7 +230,7 @@ impl Block {
                 let slab = self.geometry.slab_of(protection);
                 // SAFETY: the chunk is the slab's and was purged.
                 unsafe { self.pages.recommit(chunk, slab) }?;
-                self.chunks.note_recommitted(chunk);
+                self.chunks.note_recommitted(slab.index(), chunk);
             }
         }
         Ok(())
@@ -286,7 +289,9 @@ impl Block {
 
     /// Bytes of bookkeeping.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        self.slabs.iter().map(Slab::metadata_bytes).sum::<u64>() + size_of::<Self>() as u64
+        let of_slabs: u64 = self.slabs.iter().map(Slab::metadata_bytes).sum();
+        let itself = size_of::<Self>() as u64;
+        of_slabs + itself + self.page_map.metadata_bytes() + self.chunks.metadata_bytes()
     }
 }
 

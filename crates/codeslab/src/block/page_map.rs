@@ -89,6 +89,11 @@ impl PageMap {
         }
     }
 
+    /// Bytes of bookkeeping, without that of the runs.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        (size_of::<Self>() + size_of_val(&*self.owners)) as u64
+    }
+
     /// The slab whose page `offset` lies on.
     fn owner(&self, offset: u64) -> Option<Protection> {
         let page = offset / self.page_bytes;

@@ -1,16 +1,16 @@
 //! Which memory of a block is free for long, so that it can go back to the system. Pure: blocks tell it what is freed, and ask it
 //! what to purge and what to bring back.
 //!
-//! Memory goes back in chunks. A chunk that lies in a free run is idle; when there are many idle ones, all of them go. That is
-//! the hysteresis: a program that frees and allocates the same megabyte again and again asks the system for nothing.
+//! Memory goes back in chunks. A chunk that lies in a free run is idle while it has its memory; when a slab has many idle ones, all of
+//! them go. That is the hysteresis: a program that frees and allocates the same megabyte again and again asks the system for nothing.
 
 use crate::slab::bits::Bits;
 use crate::slab::span::Span;
 
 /// Bytes that go back together, where the system's granularity is not larger.
 const CHUNK: u64 = 64 << 10;
-/// As many idle chunks of each slab are kept.
-const KEPT: u64 = 16;
+/// As many idle chunks of a slab are no reason to purge it.
+const KEPT: i64 = 16;
 
 /// The chunks of a block.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(crate) struct Chunks {
     // Chunks whose memory is gone.
     purged: Bits,
     purged_count: u64,
-    // How many chunks of each slab have become idle since the last sweep.
-    idle: [u64; 3],
+    // How many chunks of each slab are idle. Less than none while a request is carved from chunks that are still purged.
+    idle: [i64; 3],
 }
 
 impl Chunks {
@@ -51,14 +51,30 @@ impl Chunks {
         self.index(offset + self.chunk_bytes() - 1)
     }
 
-    /// Notes that `freed` has become part of the free `run` of a slab. Says whether enough is idle to be worth a sweep.
+    /// Notes that `freed` has become part of the free `run` of a slab. Says whether enough is idle to purge the slab.
+    #[inline]
     pub(crate) fn note_freed(&mut self, slab: usize, freed: Span, run: Span) -> bool {
-        let (first, last) = self.inside(run);
-        let idle = last
-            .min(self.index_from(freed.end()))
-            .saturating_sub(first.max(self.index(freed.offset)));
-        self.idle[slab] += idle;
+        self.idle[slab] += self.in_both(freed, run);
         self.idle[slab] > KEPT
+    }
+
+    /// Notes that `carved` was part of the free `run` of a slab.
+    #[inline]
+    pub(crate) fn note_carved(&mut self, slab: usize, carved: Span, run: Span) {
+        self.idle[slab] -= self.in_both(carved, run);
+    }
+
+    /// How many chunks lie wholly inside a run, and partly inside a part of it.
+    fn in_both(&self, part: Span, run: Span) -> i64 {
+        let (first, last) = self.inside(run);
+        let first = first.max(self.index(part.offset));
+        let last = last.min(self.index_from(part.end()));
+        last.saturating_sub(first).cast_signed()
+    }
+
+    /// Bytes of bookkeeping.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        self.purged.bytes()
     }
 
     /// The chunks that lie wholly inside a run: from the first to before the last.
@@ -87,7 +103,7 @@ impl Chunks {
         }
     }
 
-    /// Notes that a slab was swept.
+    /// Notes that the idle chunks of a slab were purged. Some may be idle still, because the system refused.
     pub(crate) fn note_swept(&mut self, slab: usize) {
         self.idle[slab] = 0;
     }
@@ -111,8 +127,9 @@ impl Chunks {
         (chunk.offset < span.end()).then_some(chunk)
     }
 
-    /// Notes that the memory of a chunk is there again.
-    pub(crate) fn note_recommitted(&mut self, chunk: Span) {
+    /// Notes that the memory of a chunk of a slab is there again.
+    pub(crate) fn note_recommitted(&mut self, slab: usize, chunk: Span) {
+        self.idle[slab] += 1;
         self.purged.remove(self.index(chunk.offset) as usize);
         self.purged_count -= 1;
     }
@@ -134,16 +151,29 @@ mod tests {
     fn many_idle_chunks_are_worth_a_sweep_and_few_are_not() {
         let mut all = Chunks::new(256 * CHUNK, 4096).unwrap();
         let run = chunks(0, 200);
-        for index in 0..KEPT {
+        let kept = KEPT.unsigned_abs();
+        for index in 0..kept {
             assert!(!all.note_freed(0, chunks(index, 1), run), "{index}");
         }
         assert!(
-            !all.note_freed(1, chunks(KEPT, 1), run),
+            !all.note_freed(1, chunks(kept, 1), run),
             "another slab counts for itself"
         );
-        assert!(all.note_freed(0, chunks(KEPT, 1), run));
+        assert!(all.note_freed(0, chunks(kept, 1), run));
         all.note_swept(0);
         assert!(!all.note_freed(0, chunks(20, 1), run));
+    }
+
+    #[test]
+    fn what_is_freed_and_allocated_in_turns_is_never_worth_a_sweep() {
+        let mut all = Chunks::new(256 * CHUNK, 4096).unwrap();
+        let (run, part) = (chunks(0, 40), chunks(3, KEPT.unsigned_abs()));
+        for _ in 0..100 {
+            assert!(!all.note_freed(0, part, run));
+            all.note_carved(0, part, run);
+        }
+        assert!(!all.note_freed(0, part, run));
+        assert!(all.note_freed(0, chunks(20, 1), run));
     }
 
     #[test]
@@ -170,7 +200,7 @@ mod tests {
             }),
             Some(chunks(1, 1))
         );
-        all.note_recommitted(chunks(1, 1));
+        all.note_recommitted(0, chunks(1, 1));
         assert_eq!(all.purged_under(run), None);
         assert!(!all.note_freed(
             0,

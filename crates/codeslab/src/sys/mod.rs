@@ -7,7 +7,7 @@
 //! What a port has to fulfil, and what everything above relies on:
 //!
 //! - **Reservations** are address space without access. They cost no memory, and the system puts no other allocation there.
-//!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`]; it never replaces a mapping.
+//!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`](crate::model::error::Limit::Occupied); it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
 //!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
 //!   and replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
@@ -20,7 +20,7 @@
 //!   do that says so when it is asked ([`Platform::probe_seal`]); nothing else depends on it.
 //! - **No access right is ever both** writable and executable at one address, in any thread that is not inside
 //!   [`Platform::write_keyed`].
-//! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.
+//! - **Refusals** name the limit that was met ([`Refusal::limit`]) and leave everything as it was.
 //! - Every function may be called from any thread, for different ranges at once.
 //!
 //! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
@@ -41,7 +41,7 @@
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::model::error::{Error, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
@@ -298,22 +298,6 @@ pub(crate) fn current() -> Result<Arc<dyn Platform>> {
     }
     let platform = native::platform()?;
     Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
-}
-
-impl Refusal {
-    /// A refusal that is not the answer of a call but was seen coming.
-    pub(crate) const fn foreseen(call: &'static str, size: u64, limit: Limit) -> Self {
-        Self {
-            call,
-            errno: 0,
-            size,
-            limit,
-        }
-    }
-
-    pub(crate) const fn is_occupied(&self) -> bool {
-        matches!(self.limit, Limit::Occupied)
-    }
 }
 
 /// What opening a code memory gives on a system without a port.

@@ -6,7 +6,7 @@
 //! block.
 #![allow(unsafe_code, reason = "what is freed has to be carved from its block")]
 
-mod layout;
+mod census;
 mod quarantine;
 pub(crate) mod thread_cache;
 mod views;
@@ -17,7 +17,7 @@ use crate::model::error::Refusal;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::slab::spans::Spans;
-pub(crate) use layout::count;
+pub(crate) use census::count;
 use quarantine::Quarantined;
 use std::collections::VecDeque;
 use thread_cache::{Kept, Shape, ThreadCache};
