@@ -1,4 +1,5 @@
 import test from 'ava'
+import { readFileSync } from 'node:fs'
 import { choose, scenarios, type Figures } from './scenarios.ts'
 
 /** What a program reports that measured nothing but the time, and a very short one. */
@@ -36,4 +37,20 @@ test('a bar on a figure that was not measured is not met', t => {
 
 test('each scenario has a name of its own', t => {
   t.is(new Set(scenarios.map(({ name }) => name)).size, scenarios.length)
+})
+
+test('each row of figures in the README names the scenarios that make it', t => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const costs = readme.slice(readme.indexOf('## What it costs'), readme.indexOf('## What it does not do'))
+  // The last cell of a row: names between backquotes, or nothing in a row that goes on with the one above it.
+  const cells = [...costs.matchAll(/^\|.*\| `([a-z0-9,-]+)` +\|$/gm)].flatMap(([, names = '']) => names.split(','))
+  const names = cells.filter(cell => cell !== '--only')
+  t.deepEqual(
+    names.filter(name => !scenarios.some(scenario => scenario.name === name)),
+    [],
+  )
+  t.deepEqual(
+    scenarios.map(({ name }) => name).filter(name => !names.includes(name)),
+    [],
+  )
 })

@@ -231,7 +231,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'alone',
-    title: '  nobody in the way',
+    title: '  nothing in the way',
     command: ({ rust }) => [rust, 'alone', '-', String(CROWDS)],
     bars: [],
   },

@@ -42,7 +42,7 @@ fn among(
     Ok(report)
 }
 
-/// The same with nobody in the way: what opening the block takes. It is not done in the same process, because the C library's
+/// The same with nothing in the way: what opening the block takes. It is not done in the same process, because the C library's
 /// heap, which holds the metadata, learns from what it is asked for.
 pub(crate) fn place_alone(_: &str, windows: u32) -> Result<Report, Box<dyn Error>> {
     place_in_windows(&reserve_windows(windows)?)

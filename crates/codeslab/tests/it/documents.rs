@@ -161,10 +161,13 @@ impl Tree {
 }
 
 #[test]
-fn what_the_architecture_names_exists() {
-    let (tree, text) = (Tree::new(), document("ARCHITECTURE.md"));
-    assert!(quoted(&text).len() > 100);
-    assert_eq!(tree.unknown_in(&text), [""; 0]);
+fn what_the_documents_name_exists() {
+    let tree = Tree::new();
+    for (name, least) in [("ARCHITECTURE.md", 150), ("PORTING.md", 40)] {
+        let text = document(name);
+        assert!(quoted(&text).len() > least, "{name} is read");
+        assert_eq!(tree.unknown_in(&text), [""; 0], "{name}");
+    }
 }
 
 #[test]
@@ -182,4 +185,15 @@ fn a_name_that_is_made_up_is_noticed() {
         "a/made/up.rs",
     ];
     assert_eq!(tree.unknown_in(text), unknown);
+}
+
+#[test]
+fn the_walk_counts_the_types_that_it_names() {
+    let text = document("ARCHITECTURE.md");
+    let walk = section(&text, "### One allocation, as a walk");
+    let (_, counted) = walk.split_once(" there and back meets ").expect("it counts");
+    let (number, names) = counted.split_once(" types: ").expect("it names them");
+    let names = quoted(names.split('.').next().unwrap_or_default());
+    assert_eq!(Ok(names.len()), number.parse());
+    assert!(names.len() <= 25, "{} are too many for a walk", names.len());
 }
