@@ -126,7 +126,7 @@ fn memory_file() -> io::Result<File> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `fd` was opened above, and nobody else knows it.
+    // SAFETY: `fd` was opened above, and nothing else has it.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 

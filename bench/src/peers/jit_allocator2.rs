@@ -38,7 +38,7 @@ impl Allocator for Unlocked {
     fn place(&mut self, &size: &usize, content: &[u8]) -> Option<Placed> {
         let (executable, writable) = self.0.alloc(size).ok()?;
         assert!(content.len() <= size, "{} bytes into {size}", content.len());
-        // SAFETY: there are `size` bytes at `writable`, at least as many as in `content`, and nobody else knows of them.
+        // SAFETY: there are `size` bytes at `writable`, at least as many as in `content`, and they are this request's alone.
         unsafe { writable.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         flush_instruction_cache(executable, content.len());
         Some(Placed(executable))

@@ -191,7 +191,9 @@ fn a_name_that_is_made_up_is_noticed() {
 fn the_walk_counts_the_types_that_it_names() {
     let text = document("ARCHITECTURE.md");
     let walk = section(&text, "### One allocation, as a walk");
-    let (_, counted) = walk.split_once(" there and back meets ").expect("it counts");
+    let (_, counted) = walk
+        .split_once(" there and back meets ")
+        .expect("it counts");
     let (number, names) = counted.split_once(" types: ").expect("it names them");
     let names = quoted(names.split('.').next().unwrap_or_default());
     assert_eq!(Ok(names.len()), number.parse());
