@@ -181,6 +181,42 @@ fn a_forked_child_runs_inherited_code_and_never_changes_its_parents() {
 }
 
 #[test]
+fn a_forked_child_has_no_descriptor_of_its_parents_code_and_cannot_make_it_writable() {
+    for (writer, memory) in memories() {
+        if !matches!(writer, Writer::DualMapping | Writer::FileWrite) {
+            // Private memory: the child has a copy of its own.
+            continue;
+        }
+        let (code, at) = function(&memory, 7);
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut target = [0_u8; 64];
+            let is_ours = |number: i32| {
+                let link = format!("/proc/self/fd/{number}\0");
+                let room = target.as_mut_ptr().cast();
+                let length = unsafe { libc::readlink(link.as_ptr().cast(), room, target.len()) };
+                let name = target
+                    .get(..length.max(0).cast_unsigned())
+                    .unwrap_or_default();
+                name.windows(8).any(|part| part == b"codeslab")
+            };
+            let inherits = (0..1024).any(is_ours);
+            let page = (at.value() & !4095) as *mut libc::c_void;
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            let is_writable = unsafe { libc::mprotect(page, 4096, rights) } == 0;
+            unsafe { libc::_exit(i32::from(inherits) | i32::from(is_writable) << 1) };
+        }
+        let mut status = 0;
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(libc::WEXITSTATUS(status), 0, "{writer}: {status:#x}");
+        // The parent has lost nothing.
+        let _more: Vec<_> = (0..100).map(|_| function(&memory, 8)).collect();
+        assert_eq!(call(at), 7);
+        drop(code);
+    }
+}
+
+#[test]
 fn a_forked_child_cannot_write_to_what_its_parent_is_writing() {
     for (writer, memory) in memories() {
         let (layout, [code, ..]) = layout([6, 0, 0]);

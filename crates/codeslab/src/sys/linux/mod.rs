@@ -4,6 +4,7 @@
 //! | ------------- | ----------------------------------------------------------------------------------- |
 //! | `mm`          | mappings: mmap, munmap, mprotect, madvise, mseal, with types instead of flags         |
 //! | `memory_file` | memory files: `memfd_create`, ftruncate, fallocate, pwrite, seals; where views go       |
+//! | `descriptors` | which descriptors of memory files are open: children do not keep them               |
 //! | `address_map` | what is mapped: `PROCMAP_QUERY`, `/proc/self/maps`, the heap                            |
 //! | `limits`      | the limits of the process, and which one a refusal means                             |
 //! | `fork`        | whether this is a forked child                                                       |
@@ -23,6 +24,7 @@
 
 mod address_map;
 mod barrier;
+mod descriptors;
 mod fork;
 mod keys;
 mod limits;
