@@ -71,8 +71,9 @@ impl ProcessBarrier for Barrier {
 impl Pool {
     pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
         let facts = platform.facts();
-        let geometry = Geometry::new(configuration.constants, configuration.writer, facts);
-        let memory = write::by(configuration.writer).memory(configuration.sealing);
+        let writer = write::by(configuration.writer, configuration.hardened);
+        let geometry = Geometry::new(configuration.constants, writer, facts);
+        let memory = writer.memory(configuration.sealing);
         let space = Space::new(
             Arc::clone(&platform),
             configuration.reach,
@@ -205,7 +206,7 @@ impl Pool {
     }
 
     fn block_at(&self, site: &Site) -> Result<Block> {
-        let (writer, budget) = (self.configuration.writer, Arc::clone(&self.budget));
+        let (writer, budget) = (self.geometry.writer, Arc::clone(&self.budget));
         let backing = Backing::new(site.clone(), writer, budget);
         Block::new(backing, self.geometry).map_err(|refusal| {
             self.space.release_site(site);

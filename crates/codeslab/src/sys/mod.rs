@@ -109,8 +109,9 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// Gives a part its memory, so that a view of it can be touched without fail. What it holds stays.
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 
-    /// Maps a part readable and writable, anywhere outside of reservations. [`Platform::unmap_view`] unmaps it.
-    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal>;
+    /// Maps a part anywhere outside of reservations: readable and writable, or, if it `is_hidden`, without access until
+    /// [`Platform::show`]. [`Platform::unmap_view`] unmaps it.
+    fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal>;
 
     /// Maps a part into a reservation, readable or executable.
     ///
@@ -183,6 +184,13 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - `view` and `size` are those of a view that is mapped.
     /// - The view is never unmapped afterwards.
     unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
+
+    /// Makes part of a hidden view readable and writable.
+    ///
+    /// # Safety
+    /// - The part is whole granules in a view that was mapped hidden, and stays mapped until the function returns.
+    /// - No other thread calls a function of the platform for that part at the same time.
+    unsafe fn show(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
 
     /// Unmaps what [`MemoryFile::map_view`] gave.
     ///

@@ -5,12 +5,11 @@
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::extent::Extent;
-use super::{CodeWriter, WriteTarget, by};
+use super::{CodeWriter, WriteTarget};
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Limit, Refusal};
+use crate::model::error::Refusal;
 use crate::model::protection::Protection;
-use crate::model::writer::Writer;
 use crate::slab::span::Span;
 use crate::space::budget::Budget;
 use crate::space::clusters::Site;
@@ -35,7 +34,7 @@ pub(crate) struct Backing {
     // allocation in flight are in use.
     view: AtomicPtr<u8>,
     /// Instructions that trap, written where no code is.
-    pub(super) fill: &'static [u8],
+    pub(crate) fill: &'static [u8],
 }
 
 fn fill_pattern(architecture: Architecture) -> &'static [u8] {
@@ -48,11 +47,11 @@ fn fill_pattern(architecture: Architecture) -> &'static [u8] {
 }
 
 impl Backing {
-    pub(crate) fn new(site: Site, writer: Writer, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(site: Site, writer: &'static dyn CodeWriter, budget: Arc<Budget>) -> Self {
         let architecture = site.reservation.platform().facts().architecture;
         Self {
             site,
-            writer: by(writer),
+            writer,
             budget,
             private: AtomicPtr::default(),
             view: AtomicPtr::default(),
@@ -138,14 +137,20 @@ impl Backing {
         }
     }
 
-    /// Makes the writable view of the block, if there is none.
+    /// Whether the view shows some of the block only. The view of a sealed reservation shows everything: it cannot be changed.
+    pub(super) fn hides(&self) -> bool {
+        let is_sealed = self.site.reservation.view_at(0).is_some();
+        !is_sealed && !self.writer.is_in_view(Protection::ReadOnly)
+    }
+
+    /// Makes the writable view of the block, if there is none. Where it does not show everything it shows nothing yet.
     pub(super) fn open_view(&self) -> Result<(), Refusal> {
         let reservation = &self.site.reservation;
         if self.view().is_none()
             && let Some((file, offset)) = reservation.file_at(self.in_reservation(0))
         {
             let sealed = reservation.view_at(self.in_reservation(0));
-            let map = || file.map_view(offset, self.size());
+            let map = || file.map_view(offset, self.size(), self.hides());
             let view = sealed.map_or_else(map, Ok)?;
             self.view.store(view.as_ptr(), Ordering::Relaxed);
         }
@@ -165,16 +170,6 @@ impl Backing {
             // SAFETY: the view is as `open_view` made it, of the whole block, and the caller says that no thread uses it.
             unsafe { self.platform().unmap_view(view, self.size()) };
         }
-    }
-
-    /// Bytes that are written elsewhere first. They begin as the fill pattern.
-    pub(crate) fn stage(&self, size: u64) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = Vec::new();
-        let reserved = bytes.try_reserve_exact(size as usize);
-        reserved.map_err(|_| Refusal::foreseen("malloc", size, Limit::Memory))?;
-        pieces(self.fill, Span { offset: 0, size })
-            .for_each(|(_, one)| bytes.extend_from_slice(one));
-        Ok(bytes)
     }
 }
 

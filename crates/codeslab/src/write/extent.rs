@@ -5,7 +5,7 @@
 
 use super::backing::{Backing, FILL_BYTES, pieces};
 use crate::model::address::Address;
-use crate::model::error::Refusal;
+use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use std::ptr::NonNull;
@@ -56,6 +56,35 @@ impl Extent<'_> {
             let _ = unsafe { reservation.discard(offset, size) };
         }
         mapped
+    }
+
+    /// Makes its part of the view accessible, where the view does not show everything.
+    ///
+    /// # Safety
+    /// The extent is whole granules of the system, its part of the view, if there is one, is hidden, and the view stays open until
+    /// the call returns.
+    pub(super) unsafe fn show(self) -> Result<(), Refusal> {
+        let Some(view) = self.backing.view().filter(|_| self.backing.hides()) else {
+            return Ok(());
+        };
+        // SAFETY: the view is of the whole block, in which the extent lies.
+        let start = unsafe { view.add(self.span.offset as usize) };
+        // SAFETY: the part lies in the view, which was mapped hidden and stays open, and the block's owner alone is in here.
+        unsafe { self.backing.platform().show(start, self.span.size) }
+    }
+
+    /// Writes through the view, from the start of the extent on.
+    ///
+    /// # Safety
+    /// There is a view, which shows the extent and stays open until the call returns; the caller has the extent to itself, and it is as
+    /// long as `bytes`, which lie elsewhere.
+    #[inline]
+    pub(super) unsafe fn write_view(self, bytes: &[u8]) -> Result<(), Refusal> {
+        let view = self.backing.view();
+        let view = view.ok_or_else(|| Refusal::foreseen("a view", 0, Limit::Unknown))?;
+        // SAFETY: the view is of the whole block and shows the extent, which has room for the bytes and is the caller's.
+        unsafe { copy_to(view, self.span.offset, bytes) };
+        Ok(())
     }
 
     /// Maps private pages.

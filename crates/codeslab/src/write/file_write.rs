@@ -20,11 +20,6 @@ impl CodeWriter for FileWrite {
         WriteTarget::Staged
     }
 
-    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
-        // SAFETY: reservations of this writer have a file, and the caller says that the pages are not mapped.
-        unsafe { pages.map_file() }
-    }
-
     unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
         // SAFETY: there is a file, the caller has the extent to itself, and no more is staged than it is long.
         unsafe { extent.write_file(staged.unwrap_or_default()) }

@@ -22,7 +22,6 @@ use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
 use crate::space::reservation::MemoryKind;
-use backing::Backing;
 use extent::Extent;
 use std::fmt;
 
@@ -48,16 +47,19 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
     /// Where bytes of a slab of code or of constants are written until they are published.
     fn target(&self, slab: Protection) -> WriteTarget;
 
-    /// Makes the writable view of a block, if it writes through one and there is none.
-    fn open_view(&self, _backing: &Backing) -> Result<(), Refusal> {
-        Ok(())
+    /// Whether a slab of code or of constants is written through the view of the block.
+    fn is_in_view(&self, _slab: Protection) -> bool {
+        false
     }
 
-    /// Maps pages for a slab. Code in them traps. A refusal leaves them unmapped.
+    /// Maps pages for a slab: those of the memory file, if there is one. Code in them traps. A refusal leaves them unmapped.
     ///
     /// # Safety
     /// The extent is whole granules of the system, and not mapped.
-    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal>;
+    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
+        // SAFETY: the caller says that the pages are not mapped, and writers to private memory do it another way.
+        unsafe { pages.map_file() }
+    }
 
     /// Writes the fill pattern over code, past all views: to the memory file, if there is one.
     ///
@@ -92,9 +94,10 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
 }
 
 /// The way to write that an embedder or a probe chose.
-pub(crate) fn by(writer: Writer) -> &'static dyn CodeWriter {
+pub(crate) fn by(writer: Writer, hardened: bool) -> &'static dyn CodeWriter {
     match writer {
-        Writer::DualMapping => &dual_mapping::DualMapping,
+        Writer::DualMapping if hardened => &dual_mapping::DualMapping { is_hardened: true },
+        Writer::DualMapping => &dual_mapping::DualMapping { is_hardened: false },
         Writer::FileWrite => &file_write::FileWrite,
         Writer::Protect => &protect::Protect,
         Writer::SelfMem => &self_mem::SelfMem,
@@ -104,5 +107,5 @@ pub(crate) fn by(writer: Writer) -> &'static dyn CodeWriter {
 
 /// Whether what a writer writes to can be sealed: private memory cannot.
 pub(crate) fn can_be_sealed(writer: Writer) -> bool {
-    matches!(by(writer).memory(None), MemoryKind::File(_))
+    matches!(by(writer, true).memory(None), MemoryKind::File(_))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Pages {
     backing: Arc<Backing>,
     // Invariant: what is reserved and not mapped.
     uncommitted: SpanSet,
+    // Invariant: what is committed of slabs that the view shows, where the view does not show everything.
+    shown: SpanSet,
     // Bytes that have memory: what is mapped and not purged. As many were taken from the budget.
     committed_bytes: u64,
 }
@@ -28,6 +30,7 @@ impl Pages {
         Self {
             backing: Arc::new(backing),
             uncommitted,
+            shown: SpanSet::default(),
             committed_bytes: 0,
         }
     }
@@ -54,6 +57,10 @@ impl Pages {
     pub(crate) fn commit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let is_free = self.uncommitted.iter().any(|gap| gap.contains(pages));
         assert!(is_free, "{pages:?} is committed already");
+        let is_in_view = self.is_in_view(slab);
+        if is_in_view {
+            self.open_view()?;
+        }
         self.take(pages, slab, |pages| {
             if slab == Protection::ReadWrite {
                 // SAFETY: uncommitted pages are the block's and not mapped.
@@ -64,7 +71,32 @@ impl Pages {
             }
         })?;
         self.uncommitted.remove(pages);
+        if is_in_view {
+            self.show(pages)?;
+        }
         Ok(())
+    }
+
+    /// Makes committed pages accessible in the view. If that is refused they stay unused until all are decommitted.
+    fn show(&mut self, pages: Span) -> Result<(), Refusal> {
+        let extent = self.backing.extent(pages, Protection::ReadExecute);
+        // SAFETY: a slab took the pages just now, so their part of the view is hidden, and this, the block's owner, alone closes it.
+        unsafe { extent.show() }?;
+        // SAFETY: the pages were filled when they were mapped, and the view stays open.
+        unsafe { extent.populate_view() };
+        if self.backing.hides() {
+            self.shown.insert(pages);
+        }
+        Ok(())
+    }
+
+    fn is_in_view(&self, slab: Protection) -> bool {
+        slab != Protection::ReadWrite && self.backing.writer().is_in_view(slab)
+    }
+
+    /// Mappings of the view at most, if it is open: parts that it shows cut it in pieces.
+    pub(crate) fn view_mappings(&self) -> u64 {
+        1 + 2 * self.shown.len() as u64
     }
 
     /// Takes the bytes of pages from the budget for what `act` does, or gives them back if that is refused.
@@ -124,9 +156,22 @@ impl Pages {
         })
     }
 
-    /// Makes the writable view, if the writer has one.
+    /// Makes the writable view, if the writer has one and there is none.
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
-        self.backing.writer().open_view(&self.backing)
+        if self.has_view() || !self.is_in_view(Protection::ReadExecute) {
+            return Ok(());
+        }
+        self.backing.open_view()?;
+        let backing = &self.backing;
+        let shown = self.shown.iter().try_for_each(|pages| {
+            // SAFETY: the view was mapped just now, so it is hidden, and this, the block's owner, alone closes it.
+            unsafe { backing.extent(pages, Protection::ReadExecute).show() }
+        });
+        if shown.is_err() {
+            // SAFETY: it was mapped just now, so no thread uses it.
+            unsafe { self.backing.close_view() };
+        }
+        shown
     }
 
     /// Drops the writable view.
@@ -159,6 +204,7 @@ impl Pages {
         unsafe { self.backing.close_view() };
         self.backing.budget().uncommit(self.committed_bytes);
         self.committed_bytes = 0;
+        self.shown = SpanSet::default();
         self.uncommitted = whole(&self.backing);
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use super::BlockHeader;
 use crate::model::address::Address;
-use crate::model::error::{Limit, Refusal, Result};
+use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
@@ -65,18 +65,23 @@ impl Carved {
         }
     }
 
-    #[cold]
     fn stage_all(&self, layout: &Layout) -> Result<Staging> {
-        let is_staged = |one: Protection| self.target(one) == WriteTarget::Staged;
-        let segments = || layout.segments().filter(|(one, _)| is_staged(*one));
-        let mut buffers = Vec::new();
-        let reserved = buffers.try_reserve_exact(segments().count());
-        reserved.map_err(|_| Refusal::foreseen("malloc", layout.size(), Limit::Memory))?;
-        for (protection, segment) in segments() {
-            let bytes = self.header().backing.stage(segment.size)?;
-            buffers.push((protection, bytes));
+        let staged = |one: Protection| {
+            let is_staged = self.target(one) == WriteTarget::Staged;
+            if is_staged {
+                layout.segment(one).size
+            } else {
+                0
+            }
+        };
+        let (code, constants) = (
+            staged(Protection::ReadExecute),
+            staged(Protection::ReadOnly),
+        );
+        if code + constants == 0 {
+            return Ok(Staging::default());
         }
-        Ok(Staging::new(buffers))
+        Ok(Staging::new(code, constants, self.header().backing.fill)?)
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {

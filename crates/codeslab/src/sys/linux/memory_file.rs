@@ -51,10 +51,15 @@ impl MemoryFile for Memfd {
         unsafe { fallocate(self.0.writing()?, 0, offset, size) }
     }
 
-    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal> {
+    fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal> {
         let hint = Some(far_away(size));
         let source = Source::File(self.0.writing()?.as_fd(), offset);
-        let view = mm::map(hint, size, Access::READ_WRITE, source)?;
+        let access = if is_hidden {
+            Access::NONE
+        } else {
+            Access::READ_WRITE
+        };
+        let view = mm::map(hint, size, access, source)?;
         // A forked child must not write what its parent executes. If the system does not know the advice, the child is
         // refused all the same, unless it writes to what its parent was writing.
         // SAFETY: the view was mapped just now, and the functions that use it ask first whether they run in a child.

@@ -148,6 +148,11 @@ impl Platform for Linux {
         unsafe { mm::seal(address(view), size) }
     }
 
+    unsafe fn show(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the range is part of a view without access, which no thread uses, and whose mappings no other thread changes.
+        unsafe { mm::protect(address(view), size, Access::READ_WRITE) }
+    }
+
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
         // SAFETY: the view is whole and mapped by `map_view`, and no thread uses it from now on. Should it be refused, the view stays mapped.
         let _ = unsafe { mm::unmap(address(view), size) };
