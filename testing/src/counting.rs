@@ -1,0 +1,94 @@
+//! An allocator that counts, so that tests can say how much memory something takes at most.
+//!
+//! Counters are those of the calling thread: tests run side by side, and a link works on one thread. The test binary of the linker and
+//! its fuzz targets make it their global allocator; it relies on the system's.
+#![allow(unsafe_code)] // An allocator is an unsafe trait.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static COUNTERS: Cell<Heap> = const { Cell::new(Heap::NONE) };
+}
+
+/// What a thread has taken from the heap since it began to count, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heap {
+    /// Taken and not given back; negative if more was given back.
+    pub live: i64,
+    /// The most that was ever live at once.
+    pub peak: i64,
+    /// All that was taken, given back or not.
+    pub total: i64,
+}
+
+impl Heap {
+    const NONE: Self = Self {
+        live: 0,
+        peak: 0,
+        total: 0,
+    };
+
+    fn take(self, size: i64) -> Self {
+        let live = self.live + size;
+        Self {
+            live,
+            peak: self.peak.max(live),
+            total: self.total + size,
+        }
+    }
+}
+
+/// What `run` yields, and what it took from the heap of this thread, as far as [`CountingAllocator`] is the program's allocator.
+pub fn count_heap<T>(run: impl FnOnce() -> T) -> (T, Heap) {
+    let before = COUNTERS.replace(Heap::NONE);
+    let value = run();
+    let counted = COUNTERS.replace(before);
+    (value, counted)
+}
+
+/// The system's allocator, counted by thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountingAllocator;
+
+fn update(change: impl FnOnce(Heap) -> Heap) {
+    // A thread that ends frees after its counters are gone; no one asks for them then.
+    let _ = COUNTERS.try_with(|counters| counters.set(change(counters.get())));
+}
+
+fn size_of(layout: Layout) -> i64 {
+    i64::try_from(layout.size()).expect("a layout is at most half the address space")
+}
+
+// SAFETY: each call goes to the system's allocator with the arguments as they are; counting allocates nothing and does not unwind.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        update(|heap| heap.take(size_of(layout)));
+        // SAFETY: the size is not 0, which the caller owes to this function too.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        update(|heap| Heap {
+            live: heap.live - size_of(layout),
+            ..heap
+        });
+        // SAFETY: the block came from `alloc` or `realloc` above, so from the system's allocator, with this layout.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // As if both blocks were there for a moment, which they are if it has to move.
+        update(|heap| {
+            let new = i64::try_from(new_size).unwrap_or(i64::MAX);
+            let both = heap.take(new);
+            Heap {
+                live: both.live - size_of(layout),
+                ..both
+            }
+        });
+        // SAFETY: the block came from the system's allocator with this layout, and the new size is not 0 and not too large: the caller
+        // owes both to this function too.
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+}
