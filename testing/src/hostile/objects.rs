@@ -46,12 +46,14 @@ fn no_names() -> Section {
     name_table(&[])
 }
 
-/// Eight bytes of code.
+/// Eight bytes of code in a section without a name.
 fn code() -> Section {
-    Section {
-        name: 1,
-        ..stored(PROGBITS, ALLOC | CODE, vec![0xc3; 8])
-    }
+    stored(PROGBITS, ALLOC | CODE, vec![0xc3; 8])
+}
+
+/// The same in a section that has the first name of its table.
+fn named_code() -> Section {
+    Section { name: 1, ..code() }
 }
 
 fn zeros(flags: u64) -> Section {
@@ -130,7 +132,7 @@ fn section_signature(n: usize) -> Vec<u8> {
     let rest = vec![
         symbol_table(symbols + 1, &[symbol(0, SECTION_SYMBOL, own as u16)]),
         no_names(),
-        code(),
+        named_code(),
         long(64 * n),
     ];
     and(group(symbols, 1), n, rest)
@@ -140,7 +142,7 @@ fn section_signature(n: usize) -> Vec<u8> {
 fn relocated(n: usize, relocations: &[[u8; 24]], symbols: &[[u8; 24]], names: Section) -> Vec<u8> {
     let table = relocation_table(3, 1, relocations);
     object(&[
-        code(),
+        named_code(),
         table,
         symbol_table(4, symbols),
         names,
@@ -194,7 +196,7 @@ fn tables_without_addends(n: usize) -> Vec<u8> {
         table,
         n,
         vec![
-            code(),
+            named_code(),
             symbol_table(n as u32 + 3, &[]),
             no_names(),
             long(100 * n),
@@ -204,7 +206,12 @@ fn tables_without_addends(n: usize) -> Vec<u8> {
 
 fn indirect_functions(n: usize) -> Vec<u8> {
     let symbols = vec![symbol(0, INDIRECT, 1); n];
-    object(&[code(), symbol_table(3, &symbols), no_names(), long(100 * n)])
+    object(&[
+        named_code(),
+        symbol_table(3, &symbols),
+        no_names(),
+        long(100 * n),
+    ])
 }
 
 fn sections_without_type(n: usize) -> Vec<u8> {
@@ -294,7 +301,10 @@ fn common_symbols(n: usize) -> Vec<u8> {
 
 fn not_text(n: usize) -> Vec<u8> {
     object(&[
-        Section { name: 1, ..code() },
+        Section {
+            name: 1,
+            ..named_code()
+        },
         name_table(&[&vec![0xff; 64 * n]]),
     ])
 }
