@@ -7,6 +7,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+/// From so many bytes on, zeroed memory comes fresh from the kernel and costs none until it is touched. It is not counted.
+const FRESH_BYTES: usize = 1 << 20;
+
 thread_local! {
     static COUNTERS: Cell<Heap> = const { Cell::new(Heap::NONE) };
 }
@@ -66,6 +69,14 @@ unsafe impl GlobalAlloc for CountingAllocator {
         update(|heap| heap.take(size_of(layout)));
         // SAFETY: the size is not 0, which the caller owes to this function too.
         unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.size() < FRESH_BYTES {
+            update(|heap| heap.take(size_of(layout)));
+        }
+        // SAFETY: the size is not 0, which the caller owes to this function too.
+        unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

@@ -3,9 +3,7 @@
 use super::archive::{
     HEADER_SIZE, MAGIC, archive, bsd_index, coff_index, gnu_index, header, member,
 };
-use super::elf::{
-    ALLOC, CODE, PROGBITS, Section, name_table, object, stored, symbol, symbol_table,
-};
+use super::elf::{Section, defining, name_table, object, symbol, symbol_table};
 use super::objects::short_name;
 use super::{Hostile, LINKED};
 
@@ -22,45 +20,36 @@ pub(super) static ALL: [Hostile; 9] = [
     Hostile { name: "an index that leads into the middle of members", outcome: "MALFORMED", make: wrong_index },
 ];
 
-/// An object that defines `name` and is as small as that can be.
-fn defining(name: &[u8]) -> Vec<u8> {
-    let code = stored(PROGBITS, ALLOC | CODE, vec![0xc3; 8]);
-    object(&[
-        code,
-        symbol_table(3, &[symbol(1, 0x12, 1)]),
-        name_table(&[name]),
-        name_table(&[]),
-    ])
-}
-
 fn long_names(n: usize) -> Vec<u8> {
     member("//", &[&vec![b'a'; 256 * n], &b"/\n"[..]].concat())
 }
 
 fn shared_name(n: usize) -> Vec<u8> {
-    let members = (0..n).map(|number| member("/0", &defining(&short_name(number))));
+    let members = (0..n).map(|number| member("/0", &defining(&short_name(number), &[])));
     let all: Vec<Vec<u8>> = std::iter::once(long_names(n)).chain(members).collect();
     archive(&all)
 }
 
+/// `f` and `n - 1` other names.
+fn names_from_f(n: usize) -> Vec<String> {
+    let others = (1..n).map(short_name);
+    std::iter::once("f".to_owned()).chain(others).collect()
+}
+
 /// Names, one behind the other, each with a zero byte.
-fn terminated(names: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
-    names.flat_map(|name| [name, vec![0]].concat()).collect()
+fn terminated(names: &[String]) -> Vec<u8> {
+    names
+        .iter()
+        .flat_map(|name| format!("{name}\0").into_bytes())
+        .collect()
 }
 
 /// Each member needs the next: `f` the first, and so on.
 fn indexed_shared_name(n: usize) -> Vec<u8> {
-    let name = |number: usize| {
-        if number == 0 {
-            b"f".to_vec()
-        } else {
-            short_name(number)
-        }
-    };
-    let members: Vec<Vec<u8>> = (0..n)
-        .map(|number| member("/0", &needing(&name(number), &name(number + 1))))
-        .collect();
-    let names = terminated((0..n).map(name));
+    let names = names_from_f(n + 1);
+    let needing = |pair: &[String]| member("/0", &defining(&pair[0], &[&pair[1]]));
+    let members: Vec<Vec<u8>> = names.windows(2).map(needing).collect();
+    let names = terminated(&names[..n]);
     let table = long_names(n);
     let first = MAGIC.len() + gnu_index(&vec![0; n], &names).len() + table.len();
     let offsets = members.iter().scan(first, |at, member| {
@@ -73,22 +62,16 @@ fn indexed_shared_name(n: usize) -> Vec<u8> {
     archive(&all)
 }
 
-/// An object that defines one name and refers to another.
-fn needing(name: &[u8], other: &[u8]) -> Vec<u8> {
-    let code = stored(PROGBITS, ALLOC | CODE, vec![0xc3; 8]);
-    let names = name_table(&[name, other]);
-    let symbols = [symbol(1, 0x12, 1), symbol(2 + name.len() as u32, 0x10, 0)];
-    object(&[code, symbol_table(3, &symbols), names, name_table(&[])])
-}
-
 /// Bytes from one of the members that lie in each other to the next: their headers, rounded up to whole symbols.
 const STEP: usize = 144;
 
 /// `f` needs `n` members, each of which is a header and reaches to the end of the archive. Behind the headers lie symbols that are all
 /// the same, so that each member finds as many as there are headers at one distance from its own start, wherever that is.
 fn overlapping(n: usize) -> Vec<u8> {
-    let names = terminated(std::iter::once(b"f".to_vec()).chain((1..=n).map(short_name)));
-    let needing = member("f.o/", &needing_all(n));
+    let names = names_from_f(n + 1);
+    let others: Vec<&str> = names[1..].iter().map(String::as_str).collect();
+    let needing = member("f.o/", &defining("f", &others));
+    let names = terminated(&names);
     let start = MAGIC.len() + gnu_index(&vec![0; n + 1], &names).len();
     let first = start + needing.len();
     let overlapping = (0..n).map(|number| (first + number * STEP) as u32);
@@ -106,28 +89,6 @@ fn overlapping(n: usize) -> Vec<u8> {
     bytes.extend(symbols);
     bytes.extend(tables);
     bytes
-}
-
-/// An object that defines `f` and refers to the names of `n` members.
-fn needing_all(n: usize) -> Vec<u8> {
-    let names: Vec<Vec<u8>> = std::iter::once(b"f".to_vec())
-        .chain((1..=n).map(short_name))
-        .collect();
-    let mut at = 1;
-    let symbols = names.iter().enumerate().map(|(number, name)| {
-        let start = at;
-        at += name.len() as u32 + 1;
-        symbol(start, 0x10, u16::from(number == 0))
-    });
-    let symbols: Vec<_> = symbols.collect();
-    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let code = stored(PROGBITS, ALLOC | CODE, vec![0xc3; 8]);
-    object(&[
-        code,
-        symbol_table(3, &symbols),
-        name_table(&names),
-        name_table(&[]),
-    ])
 }
 
 /// The ELF header of an object whose section headers lie at `tables`.
@@ -164,16 +125,16 @@ fn shared_index_name(n: usize) -> Vec<u8> {
     let offset = behind(&bsd_index(&vec![(0, 0); n], &names));
     archive(&[
         bsd_index(&vec![(0, offset); n], &names),
-        member("m.o/", &defining(b"f")),
+        member("m.o/", &defining("f", &[])),
     ])
 }
 
 fn short_index(n: usize) -> Vec<u8> {
-    let names = terminated(std::iter::once(b"f".to_vec()).chain((1..n).map(short_name)));
+    let names = terminated(&names_from_f(n));
     let offset = behind(&coff_index(0, n as u32, &names));
     archive(&[
         coff_index(offset, n as u32, &names),
-        member("m.o/", &defining(b"f")),
+        member("m.o/", &defining("f", &[])),
     ])
 }
 
@@ -182,13 +143,13 @@ fn repeated_index(n: usize) -> Vec<u8> {
     let offset = behind(&gnu_index(&vec![0; n], &names));
     archive(&[
         gnu_index(&vec![offset; n], &names),
-        member("m.o/", &defining(b"f")),
+        member("m.o/", &defining("f", &[])),
     ])
 }
 
 fn endless_names(n: usize) -> Vec<u8> {
     let table = member("//", &vec![b'a'; 256 * n]);
-    let members = (0..n).map(|_| member("/0", &defining(b"f")));
+    let members = (0..n).map(|_| member("/0", &defining("f", &[])));
     let all: Vec<Vec<u8>> = std::iter::once(table).chain(members).collect();
     archive(&all)
 }
@@ -196,7 +157,7 @@ fn endless_names(n: usize) -> Vec<u8> {
 fn endless_index(n: usize) -> Vec<u8> {
     archive(&[
         bsd_index(&vec![(0, 0); n], &vec![b'a'; 64 * n]),
-        member("m.o/", &defining(b"f")),
+        member("m.o/", &defining("f", &[])),
     ])
 }
 
@@ -205,6 +166,6 @@ fn wrong_index(n: usize) -> Vec<u8> {
     let offset = behind(&gnu_index(&vec![0; n], &names)) + 2;
     archive(&[
         gnu_index(&vec![offset; n], &names),
-        member("m.o/", &defining(b"f")),
+        member("m.o/", &defining("f", &[])),
     ])
 }

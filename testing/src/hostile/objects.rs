@@ -259,9 +259,9 @@ fn empty_sections(n: usize) -> Vec<u8> {
 }
 
 /// Names of two to four letters, all different.
-pub(super) fn short_name(number: usize) -> Vec<u8> {
-    let letters = (b'!'..=b'~').collect::<Vec<u8>>();
-    let mut name = Vec::new();
+pub(super) fn short_name(number: usize) -> String {
+    let letters: Vec<char> = ('!'..='~').collect();
+    let mut name = String::new();
     let mut rest = number;
     while rest > 0 || name.len() < 2 {
         name.push(letters[rest % letters.len()]);
@@ -272,7 +272,7 @@ pub(super) fn short_name(number: usize) -> Vec<u8> {
 
 /// `n` global symbols with the shortest names, whose `st_value` and `st_size` are as given.
 fn short_symbols(n: usize, section: u16, value: u64, size: u64) -> Vec<u8> {
-    let names: Vec<Vec<u8>> = (0..n).map(short_name).collect();
+    let names: Vec<String> = (0..n).map(short_name).collect();
     let mut at = 1;
     let symbols = names.iter().map(|name| {
         let mut symbol = symbol(at, FUNCTION, section);
@@ -282,7 +282,7 @@ fn short_symbols(n: usize, section: u16, value: u64, size: u64) -> Vec<u8> {
         symbol
     });
     let symbols: Vec<_> = symbols.collect();
-    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
     object(&[
         code(),
         symbol_table(3, &symbols),

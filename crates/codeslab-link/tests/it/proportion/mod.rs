@@ -1,11 +1,15 @@
 //! What a link takes is in proportion to what it is given, whatever that says: memory, and steps.
 //!
-//! Hostile files come from `codeslab_testing::hostile`. Memory is counted by the allocator of this binary.
+//! `graphs` does the same with graphs, `libraries` with many libraries. Hostile files come from `codeslab_testing::hostile`. Memory is counted by the allocator of this binary.
 
-use crate::support::{file, memory};
+mod graphs;
+mod libraries;
+
+use crate::support::{fact, file, link_error, link_files, memory, zlib};
 use codeslab::{Architecture, CodeMemory, Protection};
 use codeslab_link::{
-    Content, Graph, GraphSection, Image, Input, LinkOptions, Result, Work, link, link_counted,
+    Content, Error, Graph, GraphSection, Image, Input, LinkOptions, Result, Work, link,
+    link_counted,
 };
 use codeslab_testing::hostile::{self, Hostile, LINKED};
 use codeslab_testing::{CountingAllocator, Heap, count_heap};
@@ -114,4 +118,94 @@ fn a_hostile_archive_takes_memory_and_steps_in_proportion_to_its_size() {
         .iter()
         .flat_map(|kind| survive(kind, &SIZES));
     assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// What a hostile file is refused with, as an input or as a library.
+fn refusal(name: &str) -> Error {
+    let kinds = [hostile::objects(), hostile::archives()].concat();
+    let kind = kinds.iter().find(|kind| kind.name == name).expect(name);
+    let bytes = (kind.make)(1000);
+    let is_archive = bytes.starts_with(hostile::archive::MAGIC);
+    let roots = is_archive.then(|| "f".to_owned());
+    let options = LinkOptions {
+        roots: roots.into_iter().collect(),
+        process_symbols: false,
+        ..LinkOptions::default()
+    };
+    link_error(&[file("hostile", &bytes)], &options)
+}
+
+#[test]
+fn a_refusal_says_what_there_is_too_much_of_and_what_to_do() {
+    let cases = [
+        (
+            "members that lie in each other",
+            "parsed",
+            "make it again with `ar`",
+        ),
+        (
+            "sections that share a long name",
+            "steps",
+            "with shorter names",
+        ),
+        ("code at large alignments", "bytes", "lower the alignment"),
+    ];
+    for (name, resource, advice) in cases {
+        let error = refusal(name);
+        assert_eq!(error.code(), "WORK_BUDGET");
+        assert_eq!(fact(&error, "resource"), resource, "{error}");
+        let (limit, size) = (fact(&error, "limit"), fact(&error, "size"));
+        let message = error.to_string();
+        assert!(message.starts_with("hostile"), "{message}");
+        assert!(message.contains(advice), "{message}");
+        assert!(message.contains(&format!("more than {limit}, the most for {size} bytes")));
+    }
+}
+
+#[test]
+fn an_archive_with_a_long_name_costs_no_more_for_many_members() {
+    let name = "a".repeat(1 << 20);
+    let bytes = archive_of(2000);
+    let ended = measure(
+        &used_memory(),
+        &[file(&name, &bytes)],
+        &LinkOptions::default(),
+    );
+    assert_eq!(ended, ("WORK_BUDGET".to_owned(), Vec::new()));
+}
+
+#[test]
+fn a_member_with_a_long_name_links_under_the_start_of_it() {
+    let names = [&b"m".repeat(100_000)[..], b"/\n"].concat();
+    let object = hostile::elf::defining("f", &[]);
+    let bytes = hostile::archive::archive(&[
+        hostile::archive::member("//", &names),
+        hostile::archive::member("/0", &object),
+    ]);
+    let image = link_files(&memory(), &[("lib.a", &bytes)]);
+    let expected = format!("lib.a({}...)", "m".repeat(255));
+    assert_eq!(&*image.symbol("f").expect("f").object, expected);
+}
+
+/// An archive of `n` objects, each of which defines a name.
+fn archive_of(n: usize) -> Vec<u8> {
+    let members = (0..n).map(|number| {
+        let object = hostile::elf::defining(&format!("symbol{number}"), &[]);
+        hostile::archive::member(&format!("{number}.o/"), &object)
+    });
+    hostile::archive::archive(&members.collect::<Vec<_>>())
+}
+
+#[test]
+fn ordinary_inputs_take_a_small_part_of_their_budget() {
+    let zlib = zlib();
+    let inputs = [file("libz.a", &zlib)];
+    let (result, work) = link_counted(&memory(), &inputs, &LinkOptions::default());
+    result.expect("it links");
+    let limit = Work::limit(work.input);
+    assert!(work.members * 10 < limit.members, "{work:?}");
+    assert!(work.steps * 10 < limit.steps, "{work:?}");
+    assert!(work.symbols * 10 < limit.symbols, "{work:?}");
+    assert!(work.bytes * 10 < limit.bytes, "{work:?}");
+    assert!(work.parsed <= work.input && work.parsed * 2 > work.input);
 }
