@@ -63,7 +63,7 @@ impl Error {
                 text("object", object),
                 text("resource", resource.name()),
                 number("limit", *limit),
-                number("size", *input),
+                number("input", *input),
             ],
             Self::WritableCode { object, section } => {
                 vec![text("object", object), text("section", section)]

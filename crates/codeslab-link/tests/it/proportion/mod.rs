@@ -64,9 +64,11 @@ fn complaint(work: Work, heap: Heap) -> Option<String> {
 fn used_memory() -> CodeMemory {
     let memory = memory();
     let mut graph = Graph::new("first", Architecture::X86_64);
-    let content = Content::Bytes(vec![0xc3].into());
-    let section = GraphSection::new("text", Protection::ReadExecute, 1, content);
-    graph.add_section(section).expect("a section");
+    for protection in Protection::ALL {
+        let content = Content::Bytes(vec![0xc3].into());
+        let section = GraphSection::new("first", protection, 1, content);
+        graph.add_section(section).expect("a section");
+    }
     let image = link(&memory, &[Input::Graph(&graph)], &LinkOptions::default());
     image.expect("it links").free();
     memory
@@ -154,7 +156,7 @@ fn a_refusal_says_what_there_is_too_much_of_and_what_to_do() {
         let error = refusal(name);
         assert_eq!(error.code(), "WORK_BUDGET");
         assert_eq!(fact(&error, "resource"), resource, "{error}");
-        let (limit, size) = (fact(&error, "limit"), fact(&error, "size"));
+        let (limit, size) = (fact(&error, "limit"), fact(&error, "input"));
         let message = error.to_string();
         assert!(message.starts_with("hostile"), "{message}");
         assert!(message.contains(advice), "{message}");
