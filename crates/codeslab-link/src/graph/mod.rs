@@ -151,15 +151,26 @@ impl<'a> Graph<'a> {
         sections: &[SectionIndex],
     ) -> Result<()> {
         let group = self.next_index("group", self.groups.len())?;
-        for &index in sections {
-            let section = self.section(index)?;
-            if section.group.is_some() {
-                let reason = format!("section {} is in two groups", section.name);
-                return Err(self.malformed(reason));
+        for (position, &index) in sections.iter().enumerate() {
+            if let Err(error) = self.join(index, group) {
+                for index in &sections[..position] {
+                    self.sections[index.0 as usize].group = None;
+                }
+                return Err(error);
             }
-            self.sections[index.0 as usize].group = Some(group);
         }
         self.groups.push(name.into());
+        Ok(())
+    }
+
+    /// Puts a section into a group.
+    fn join(&mut self, index: SectionIndex, group: u32) -> Result<()> {
+        let section = self.section(index)?;
+        if section.group.is_some() {
+            let reason = format!("section {} is in two groups", section.name);
+            return Err(self.malformed(reason));
+        }
+        self.sections[index.0 as usize].group = Some(group);
         Ok(())
     }
 
