@@ -7,11 +7,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// From so many bytes on, zeroed memory comes fresh from the kernel and costs none until it is touched. It is not counted.
-const FRESH_BYTES: usize = 1 << 20;
+/// From so many bytes on, zeroed memory comes fresh from the kernel and costs none until it is touched: it is not counted. The memory
+/// manager keeps its bit maps there.
+const FRESH_BYTES: usize = 1 << 16;
+
+/// The blocks of that kind that are remembered, so that giving them back does not count either.
+type Fresh = [usize; 64];
 
 thread_local! {
     static COUNTERS: Cell<Heap> = const { Cell::new(Heap::NONE) };
+    static FRESH: Cell<Fresh> = const { Cell::new([0; 64]) };
 }
 
 /// What a thread has taken from the heap since it began to count, in bytes.
@@ -59,6 +64,18 @@ fn update(change: impl FnOnce(Heap) -> Heap) {
     let _ = COUNTERS.try_with(|counters| counters.set(change(counters.get())));
 }
 
+/// Puts `new` in the place of `old` in the list of fresh blocks. Whether `old` was there.
+fn replace_fresh(old: usize, new: usize) -> bool {
+    let replaced = FRESH.try_with(|fresh| {
+        let mut blocks = fresh.get();
+        let place = blocks.iter_mut().find(|block| **block == old);
+        let is_there = place.map(|place| *place = new).is_some();
+        fresh.set(blocks);
+        is_there
+    });
+    replaced.unwrap_or(false)
+}
+
 fn size_of(layout: Layout) -> i64 {
     i64::try_from(layout.size()).expect("a layout is at most half the address space")
 }
@@ -72,23 +89,29 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() < FRESH_BYTES {
+        // SAFETY: the size is not 0, which the caller owes to this function too.
+        let block = unsafe { System.alloc_zeroed(layout) };
+        if layout.size() < FRESH_BYTES || !replace_fresh(0, block as usize) {
             update(|heap| heap.take(size_of(layout)));
         }
-        // SAFETY: the size is not 0, which the caller owes to this function too.
-        unsafe { System.alloc_zeroed(layout) }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        update(|heap| Heap {
-            live: heap.live - size_of(layout),
-            ..heap
-        });
+        if layout.size() < FRESH_BYTES || !replace_fresh(block as usize, 0) {
+            update(|heap| Heap {
+                live: heap.live - size_of(layout),
+                ..heap
+            });
+        }
         // SAFETY: the block came from `alloc` or `realloc` above, so from the system's allocator, with this layout.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.size() >= FRESH_BYTES && replace_fresh(block as usize, 0) {
+            update(|heap| heap.take(size_of(layout)));
+        }
         // As if both blocks were there for a moment, which they are if it has to move.
         update(|heap| {
             let new = i64::try_from(new_size).unwrap_or(i64::MAX);

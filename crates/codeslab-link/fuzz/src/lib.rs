@@ -20,9 +20,6 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 const BYTES_PER_BYTE: u64 = 64;
 const BYTES_BESIDES: u64 = 1 << 20;
 
-/// What the code memory takes for a block that it has not had before, whatever is in it.
-const BLOCK_BYTES: u64 = 2 << 20;
-
 /// The most time that it may take. Without instrumentation it is a tenth; the second is for a machine that has other work.
 const TIME_PER_BYTE: Duration = Duration::from_micros(10);
 const TIME_BESIDES: Duration = Duration::from_secs(1);
@@ -51,7 +48,7 @@ pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
     let limit = work.input * BYTES_PER_BYTE + BYTES_BESIDES;
     let taken = u64::try_from(heap.peak).unwrap_or_default() + work.bytes;
     assert!(
-        taken <= limit + BLOCK_BYTES,
+        taken <= limit,
         "{taken} bytes: {heap:?} {work:?} {error:?}"
     );
     assert!(shown.peak.unsigned_abs() <= limit, "{shown:?} {work:?}");

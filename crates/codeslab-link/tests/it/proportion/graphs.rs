@@ -56,7 +56,7 @@ fn constants_and_code_of_zeros_are_written_only_as_far_as_the_graph_is_long() {
         assert_eq!(outcome(&large, &LinkOptions::default()), "WORK_BUDGET");
     }
     // Those that are written later cost nothing until then.
-    let data = zeros(Protection::ReadWrite, 1 << 23);
+    let data = zeros(Protection::ReadWrite, 1 << 28);
     assert_eq!(outcome(&data, &LinkOptions::default()), "LINKED");
 }
 
