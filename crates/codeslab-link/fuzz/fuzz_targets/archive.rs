@@ -99,7 +99,7 @@ struct Part {
     relocations: Vec<(u8, u8)>,
 }
 
-const MOST_REPETITIONS: u8 = 64;
+const MOST_REPETITIONS: u8 = 16;
 
 impl Part {
     fn section(&self) -> Section {
@@ -312,7 +312,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(archive) = Archive::arbitrary_take_rest(Unstructured::new(data)) {
         let bytes = archive.bytes();
         // More says no more about proportions.
-        if bytes.len() < 1 << 20 {
+        if bytes.len() < 1 << 16 {
             check_file(&bytes);
         }
     }

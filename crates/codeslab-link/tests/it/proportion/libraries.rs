@@ -14,10 +14,8 @@ fn library(objects: &[(String, String)]) -> Vec<u8> {
         .iter()
         .map(|(name, other)| member("m.o/", &defining(name, &[other])))
         .collect();
-    let names: String = objects
-        .iter()
-        .map(|(name, _)| format!("{name}\0"))
-        .collect();
+    let names: Vec<&str> = objects.iter().map(|(name, _)| name.as_str()).collect();
+    let names = names.join("\0") + "\0";
     let index = gnu_index(&vec![0; members.len()], names.as_bytes());
     let first = MAGIC.len() + index.len();
     let offsets = members.iter().scan(first, |at, member| {
@@ -37,7 +35,7 @@ fn circle(count: usize) -> Vec<(String, String)> {
         .collect()
 }
 
-fn options<'a>(libraries: &'a [Vec<u8>]) -> LinkOptions<'a> {
+fn options(libraries: &[Vec<u8>]) -> LinkOptions<'_> {
     let libraries = libraries.iter().map(|bytes| file("library", bytes));
     LinkOptions {
         roots: vec!["f0".to_owned()],
