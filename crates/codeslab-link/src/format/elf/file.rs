@@ -167,8 +167,10 @@ impl<'a> ElfObject<'a> {
 }
 
 pub(super) fn text<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<&'a str> {
+    /// As much as one reads: writing out what is no text takes long.
+    const SHOWN: usize = 100;
     std::str::from_utf8(bytes).map_err(|_| {
-        let lossy = String::from_utf8_lossy(bytes);
+        let lossy = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
         graph.malformed(format!("the name {lossy:?} is not UTF-8"))
     })
 }

@@ -122,6 +122,22 @@ fn a_hostile_archive_takes_memory_and_steps_in_proportion_to_its_size() {
     assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
 }
 
+#[test]
+fn every_seed_of_the_fuzz_targets_links_or_says_why_not_in_proportion_to_its_size() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/link");
+    let memory = used_memory();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the seeds are kept") {
+        let path = entry.expect("a seed").path();
+        let bytes = std::fs::read(&path).expect("a seed");
+        let inputs = [file("seed", &bytes)];
+        let (ended, too_much) = measure(&memory, &inputs, &LinkOptions::default());
+        assert_eq!(too_much, [""; 0], "{}: {ended}", path.display());
+        count += 1;
+    }
+    assert!(count > 100, "{count} seeds");
+}
+
 /// What a hostile file is refused with, as an input or as a library.
 fn refusal(name: &str) -> Error {
     let kinds = [hostile::objects(), hostile::archives()].concat();
