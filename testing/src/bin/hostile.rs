@@ -1,18 +1,25 @@
-//! Writes every hostile object and archive into a directory, small, as seeds for the fuzz targets of the linker.
+//! Writes every hostile object and archive into a directory: small, as seeds for the fuzz targets of the linker, or in a size that is
+//! asked for, to see what a link of it takes.
 
 use codeslab_testing::hostile::{archives, objects};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// How large they are made.
+/// How large seeds are made.
 const SIZES: [usize; 2] = [2, 12];
 
 fn main() -> ExitCode {
-    let Some(directory) = std::env::args().nth(1) else {
-        eprintln!("usage: hostile DIRECTORY");
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next();
+    let sizes: Result<Vec<usize>, _> = arguments.map(|size| size.parse()).collect();
+    let (Some(directory), Ok(mut sizes)) = (directory, sizes) else {
+        eprintln!("usage: hostile DIRECTORY [SIZE...]");
         return ExitCode::FAILURE;
     };
-    match write(Path::new(&directory)) {
+    if sizes.is_empty() {
+        sizes.extend(SIZES);
+    }
+    match write(Path::new(&directory), &sizes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{directory}: {error}");
@@ -21,10 +28,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(directory: &Path) -> std::io::Result<()> {
+fn write(directory: &Path, sizes: &[usize]) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     for kind in objects().iter().chain(archives()) {
-        for size in SIZES {
+        for &size in sizes {
             let name = format!("{}-{size}", kind.name.replace(' ', "-"));
             std::fs::write(directory.join(name), (kind.make)(size))?;
         }
