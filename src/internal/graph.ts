@@ -70,6 +70,8 @@ class Encoder {
   readonly #sections = new Map<string, number>()
   /** The index of each symbol by its name, in the order in which they are written. */
   readonly #symbols = new Map<string, number>()
+  /** The index of each type of relocation by its name: many relocations have few types, however long a name of one is. */
+  readonly #types = new Map<string, number>()
   /** What writes each symbol. */
   readonly #definitions: (() => void)[] = []
 
@@ -90,6 +92,8 @@ class Encoder {
     const relocations = (sections as readonly GraphSection[]).flatMap((section, index) => this.#collect(section, index))
     this.#output.number(this.#definitions.length)
     for (const write of this.#definitions) write()
+    this.#output.number(this.#types.size)
+    for (const type of this.#types.keys()) this.#output.text(type)
     this.#output.number(relocations.length)
     for (const write of relocations) write()
     return this.#output.take()
@@ -177,15 +181,22 @@ class Encoder {
       checkString(relocation.symbol, `symbol ${where}`)
       const offset = toCount(relocation.offset, `offset ${where}`)
       const addend = toAddend(relocation.addend ?? 0, `addend ${where}`)
+      const type = this.#typeIndex(relocation.type)
       const symbol = this.#referTo(relocation.symbol)
       return () => {
         this.#output.number(section)
         this.#output.number(offset)
-        this.#output.text(relocation.type)
+        this.#output.number(type)
         this.#output.number(symbol)
         this.#output.word(addend)
       }
     })
+  }
+
+  #typeIndex(type: string): number {
+    const index = this.#types.get(type) ?? this.#types.size
+    this.#types.set(type, index)
+    return index
   }
 
   /** The index of a symbol that a relocation names: a defined one, the start of a section, or an external. */

@@ -18,6 +18,9 @@ import { encodeGraph } from './graph.ts'
 const inputNames = names<NamedInput>({ name: true, bytes: true })
 const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
 
+/** As much of the name of an input as crosses, for errors: as long as a path can be. */
+const longestName = 4096
+
 /** Inputs as native code takes them. */
 export function encodeInputs(inputs: LinkInput | readonly LinkInput[], what: string): NativeInputs {
   const list: readonly LinkInput[] = Array.isArray(inputs) ? inputs : [inputs as LinkInput]
@@ -25,7 +28,7 @@ export function encodeInputs(inputs: LinkInput | readonly LinkInput[], what: str
     encodeInput(input, Array.isArray(inputs) ? `${what}[${String(index)}]` : what),
   )
   return {
-    names: encoded.map(({ name }) => name),
+    names: encoded.map(({ name }) => name.slice(0, longestName)),
     contents: encoded.map(({ bytes }) => bytes),
     graphs: encoded.map(({ graph }) => graph),
   }
@@ -41,7 +44,7 @@ function encodeInput(input: LinkInput, what: string): { name: string; bytes: Uin
   checkObject(input, what)
   const { name = what } = input
   checkString(name, `name of ${what}`)
-  if ('sections' in input) return { name, bytes: encodeGraph(input, name), graph: true }
+  if ('sections' in input) return { name, bytes: encodeGraph(input, name.slice(0, longestName)), graph: true }
   checkShape(input, what, inputNames)
   if (!('bytes' in input)) throw invalidType(what, 'bytes, an object with name and bytes, or a graph', input)
   return { name, bytes: toBytes(input.bytes, `bytes of ${what}`), graph: false }
@@ -63,7 +66,7 @@ export function encodeOptions(options: LinkOptions): NativeLinkOptions {
     externalNames: entries.map(([name]) => name),
     externalAddresses: entries.map(([name, address]) => toExternal(name, address)),
     processSymbols,
-    roots: [...roots],
+    roots: [...new Set(roots)],
     libraries: encodeInputs(libraries, 'libraries'),
   }
 }
