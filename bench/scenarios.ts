@@ -111,6 +111,13 @@ export const scenarios: Scenario[] = [
     ],
   },
   {
+    name: 'codeslab-hardened',
+    title: 'codeslab, hardened',
+    isReplay: true,
+    command: ({ rust, replays, root }) => [rust, 'replay-hardened', trace(root), String(replays)],
+    bars: [noFailure],
+  },
+  {
     name: 'codeslab-node',
     title: 'codeslab, through Node',
     isReplay: true,
@@ -158,6 +165,12 @@ export const scenarios: Scenario[] = [
     command: ({ rust }) => [rust, 'churn', '-', String(PAIRS)],
     bars: [],
     goals: [noFailure, atMost(0.06, 'µs per pair')],
+  },
+  {
+    name: 'churn-hardened',
+    title: '  hardened',
+    command: ({ rust }) => [rust, 'churn-hardened', '-', String(PAIRS)],
+    bars: [noFailure],
   },
   {
     name: 'churn-jit-allocator2',

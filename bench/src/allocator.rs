@@ -35,12 +35,20 @@ pub(crate) trait SharedAllocator: Allocator {
     fn handle(&self) -> Self;
 }
 
+/// A memory that is written in its place, as those of the peers are. The default is measured in rows of its own.
+pub(crate) fn unhardened() -> codeslab::Result<CodeMemory> {
+    CodeMemory::new(Options {
+        hardened: false,
+        ..Options::default()
+    })
+}
+
 impl Allocator for CodeMemory {
     type Request = (Layout, SectionId);
     type Placed = Allocation;
 
     fn open() -> Result<Self, Box<dyn Error>> {
-        Ok(Self::new(Options::default())?)
+        Ok(unhardened()?)
     }
 
     fn request(size: usize) -> Result<Self::Request, Box<dyn Error>> {
@@ -78,5 +86,33 @@ impl Allocator for CodeMemory {
 impl SharedAllocator for CodeMemory {
     fn handle(&self) -> Self {
         self.clone()
+    }
+}
+
+/// A memory as it is by default: what is in flight is staged.
+pub(crate) struct Hardened(CodeMemory);
+
+impl Allocator for Hardened {
+    type Request = (Layout, SectionId);
+    type Placed = Allocation;
+
+    fn open() -> Result<Self, Box<dyn Error>> {
+        Ok(Self(CodeMemory::new(Options::default())?))
+    }
+
+    fn request(size: usize) -> Result<Self::Request, Box<dyn Error>> {
+        CodeMemory::request(size)
+    }
+
+    fn place(&mut self, request: &Self::Request, content: &[u8]) -> Option<Allocation> {
+        self.0.place(request, content)
+    }
+
+    fn address(placed: &Allocation) -> u64 {
+        CodeMemory::address(placed)
+    }
+
+    fn free(&mut self, placed: Allocation) {
+        placed.free();
     }
 }

@@ -4,8 +4,9 @@
     reason = "the mappings of others are made with bare system calls; codeslab's wrappers are what is measured"
 )]
 
+use crate::allocator::unhardened;
 use crate::report::{Report, float};
-use codeslab::{Address, CodeMemory, Layout, Options, Protection, Request, Window};
+use codeslab::{Address, Layout, Protection, Request, Window};
 use std::error::Error;
 use std::time::Instant;
 use std::{io, ptr};
@@ -50,7 +51,7 @@ pub(crate) fn place_alone(_: &str, windows: u32) -> Result<Report, Box<dyn Error
 
 /// A request in each window.
 fn place_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
-    let memory = CodeMemory::new(Options::default())?;
+    let memory = unhardened()?;
     let mut layout = Layout::new();
     layout.add(Protection::ReadExecute, 256, 16)?;
     let mut kept = Vec::with_capacity(windows.len() + 1);
@@ -64,7 +65,7 @@ fn place_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
 
 /// Address space for a block in each window.
 fn claim_in_windows(windows: &[Window]) -> Result<Report, Box<dyn Error>> {
-    let memory = CodeMemory::new(Options::default())?;
+    let memory = unhardened()?;
     memory.reserve(Window::ANYWHERE)?;
     let before = memory.stats().reserved_bytes;
     let report = in_each(windows, |window| memory.reserve(window))?;

@@ -20,6 +20,7 @@ mod report;
 mod sizes;
 mod trace;
 
+use allocator::Hardened;
 use codeslab::CodeMemory;
 #[cfg(feature = "peers")]
 use peers::{arena, jit_allocator2};
@@ -35,8 +36,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     #[cfg(target_os = "linux")]
     ("replay-floor", floor::replay),
     ("replay", replay::replay),
+    ("replay-hardened", replay::replay_hardened),
     ("link", link::link_archive),
     ("churn", churn::one_thread::<CodeMemory>),
+    ("churn-hardened", churn::one_thread::<Hardened>),
     ("churn-2", churn::two_threads::<CodeMemory>),
     ("holes", holes::refill::<CodeMemory>),
     ("million", million::keep::<CodeMemory>),

@@ -1,5 +1,6 @@
 //! Replays a trace through codeslab: allocate, write, finalize, and keep everything.
 
+use crate::allocator::unhardened;
 use crate::measure;
 use crate::report::Report;
 use crate::trace::{self, Object};
@@ -13,11 +14,23 @@ const PROTECTIONS: [Protection; 3] = [
     Protection::ReadWrite,
 ];
 
-/// `repetitions` replays of the trace in `path`.
+/// `repetitions` replays of the trace in `path`, written in its place.
 pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
-    let memory = CodeMemory::new(Options::default())?;
+    replay_into(&unhardened()?, path, repetitions)
+}
+
+/// The same as it is by default: staged, constants written by a call.
+pub(crate) fn replay_hardened(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    replay_into(&CodeMemory::new(Options::default())?, path, repetitions)
+}
+
+fn replay_into(
+    memory: &CodeMemory,
+    path: &str,
+    repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
     let (mut report, _kept) = run(path, repetitions, |object, source| {
-        let allocation = place(&memory, object, source).ok()?;
+        let allocation = place(memory, object, source).ok()?;
         Some((allocation, object.size()))
     })?;
     report.blocks = Some(memory.stats().blocks);
