@@ -35,9 +35,9 @@ const SYMBOL_ENTRY: u64 = 3;
 /// Names may share their ends, and an image has room for alignment; no compiler or archiver comes near this.
 const FACTOR: u64 = 16;
 
-/// Small inputs may take so much besides.
+/// Small inputs may take so much besides. Of the mebibyte that a link may take, a part stays for what it always needs.
 const STEPS_BESIDES: u64 = 1 << 16;
-const BYTES_BESIDES: u64 = 1 << 20;
+const BYTES_BESIDES: u64 = (1 << 20) - (1 << 16);
 
 impl Work {
     /// What a link of so many bytes of input may take.

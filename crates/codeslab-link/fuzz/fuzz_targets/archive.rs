@@ -101,79 +101,59 @@ struct Part {
 
 const MOST_REPETITIONS: u8 = 16;
 
+const KINDS: u8 = 8;
+const GROUP: u8 = 4;
+
 impl Part {
     fn section(&self) -> Section {
-        let align = 1_u64.checked_shl(self.align_log2.into()).unwrap_or(3);
-        let flags = u64::from(self.flags);
-        let section = match self.kind % 8 {
-            0 => stored(
-                elf::PROGBITS,
-                flags | elf::ALLOC,
-                vec![0xc3; usize::from(self.size % 512)],
-            ),
-            1 => Section {
-                kind: elf::kind::NOBITS,
-                size: self.size.into(),
-                ..stored(0, flags | elf::ALLOC, Vec::new())
-            },
-            2 => symbol_table(
-                self.link.into(),
-                &self.symbols.iter().map(symbol_of).collect::<Vec<_>>(),
-            ),
-            3 => {
-                let entries = self
-                    .relocations
-                    .iter()
-                    .map(|(kind, symbol)| relocation((*kind).into(), (*symbol).into()));
-                relocation_table(
-                    self.link.into(),
-                    self.info.into(),
-                    &entries.collect::<Vec<_>>(),
-                )
-            }
-            4 => {
-                let members = self
-                    .relocations
-                    .iter()
-                    .flat_map(|(_, section)| u32::from(*section).to_le_bytes());
-                stored(
-                    elf::kind::GROUP,
-                    flags,
-                    [1, 0, 0, 0].into_iter().chain(members).collect(),
-                )
-            }
-            5 => name_table(&[
-                &vec![b'n'; usize::from(self.size % 1024)],
-                b"a",
-                b"b",
-                b".init_array",
-            ]),
-            6 => Section {
-                bytes: None,
-                offset: self.info.into(),
-                size: self.size.into(),
-                ..stored(u32::from(self.link % 12), flags, Vec::new())
-            },
-            _ => stored(
-                u32::from(self.link % 20),
-                flags,
-                vec![0; usize::from(self.size % 512)],
-            ),
-        };
-        let (link, info) = (self.link.into(), self.info.into());
-        let entry_size = if self.kind % 8 == 4 {
-            4
-        } else {
-            section.entry_size
-        };
+        let section = self.content();
+        let is_group = self.kind % KINDS == GROUP;
         Section {
             name: self.name.into(),
-            align,
-            link,
-            info,
-            entry_size,
+            align: 1_u64.checked_shl(self.align_log2.into()).unwrap_or(3),
+            link: self.link.into(),
+            info: self.info.into(),
+            entry_size: if is_group { 4 } else { section.entry_size },
             ..section
         }
+    }
+
+    fn content(&self) -> Section {
+        let flags = u64::from(self.flags);
+        let some = |byte: u8| vec![byte; usize::from(self.size % 512)];
+        let nothing = |kind: u32, flags: u64| Section {
+            bytes: None,
+            offset: self.info.into(),
+            size: self.size.into(),
+            ..stored(kind, flags, Vec::new())
+        };
+        match self.kind % KINDS {
+            0 => stored(elf::PROGBITS, flags | elf::ALLOC, some(0xc3)),
+            1 => nothing(elf::kind::NOBITS, flags | elf::ALLOC),
+            2 => symbol_table(0, &self.symbols.iter().map(symbol_of).collect::<Vec<_>>()),
+            3 => relocation_table(0, 0, &self.relocations()),
+            GROUP => stored(elf::kind::GROUP, flags, self.group()),
+            5 => {
+                let long = vec![b'n'; usize::from(self.size % 1024)];
+                name_table(&[&long, b"a", b"b", b".init_array"])
+            }
+            6 => nothing(u32::from(self.link % 12), flags),
+            _ => stored(u32::from(self.link % 20), flags, some(0)),
+        }
+    }
+
+    fn relocations(&self) -> Vec<[u8; 24]> {
+        let pairs = self.relocations.iter();
+        pairs
+            .map(|(kind, symbol)| relocation((*kind).into(), (*symbol).into()))
+            .collect()
+    }
+
+    /// A COMDAT group.
+    fn group(&self) -> Vec<u8> {
+        let members = self.relocations.iter();
+        let members = members.flat_map(|(_, section)| u32::from(*section).to_le_bytes());
+        [1, 0, 0, 0].into_iter().chain(members).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::support::fact;
 use codeslab::{Address, Architecture, Protection};
 use codeslab_link::{
     Binding, Content, Definition, Graph, GraphSection, Input, LinkOptions, Relocation,
-    RelocationKind, SectionIndex, Symbol, link,
+    RelocationKind, SectionIndex, Symbol, Work, link, link_counted,
 };
 
 const MANY: u32 = 20_000;
@@ -54,6 +54,14 @@ fn constants_and_code_of_zeros_are_written_only_as_far_as_the_graph_is_long() {
         assert_eq!(outcome(&small, &LinkOptions::default()), "LINKED");
         let large = zeros(protection, 1 << 30);
         assert_eq!(outcome(&large, &LinkOptions::default()), "WORK_BUDGET");
+    }
+    // As much as may be, and what the link itself takes, is within the proportion.
+    let inputs = [Input::Graph(&zeros(Protection::ReadOnly, 0))];
+    let (_, work) = link_counted(&used_memory(), &inputs, &LinkOptions::default());
+    let most = Work::limit(work.input).bytes;
+    for (size, expected) in [(most, "LINKED"), (most + 1, "WORK_BUDGET")] {
+        let graph = zeros(Protection::ReadOnly, size);
+        assert_eq!(outcome(&graph, &LinkOptions::default()), expected);
     }
     // Those that are written later cost nothing until then.
     let data = zeros(Protection::ReadWrite, 1 << 28);
