@@ -1,7 +1,8 @@
 /** Signatures as native code takes them. `Image.function` and `Section.function` use this. */
 
 import type { Signature } from '../signature.ts'
-import { checkShape, checkString, checkStrings, names } from './checks.ts'
+import { checkShape, checkString, names, toList } from './checks.ts'
+import { append, makeList } from './intrinsics.ts'
 
 const signatureNames = names<Signature>({ return: true, arguments: true })
 
@@ -10,6 +11,11 @@ export function typeNames(signature: Signature): string[] {
   checkShape(signature, 'signature', signatureNames)
   const { return: result = 'void', arguments: types = [] } = signature
   checkString(result, 'signature.return')
-  checkStrings(types, 'signature.arguments')
-  return [result, ...types]
+  const all = makeList<string>()
+  append(all, result)
+  toList(types, 'signature.arguments', 'an array of strings', (type, name) => {
+    checkString(type, name)
+    append(all, type)
+  })
+  return all
 }
