@@ -27,7 +27,7 @@ export default tseslint.config(
   },
   {
     // `test('…')` returns nothing to wait for.
-    files: ['__test__/**'],
+    files: ['__test__/**', 'bench/**/*.spec.ts'],
     rules: { '@typescript-eslint/no-floating-promises': 'off' },
   },
   {

@@ -320,6 +320,10 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: () => new CodeMemory({ codeModel: 'tiny' }),
     facts: { codeModel: 'tiny', architecture: 'x86_64' },
   },
+  ERR_CODESLAB_WORK_BUDGET: {
+    provoke: link({ name: 'pages.s', sections: [{ name: '.rodata', protection: 'ro', size: 2 ** 30 }] }),
+    facts: { object: 'pages.s', resource: 'bytes' },
+  },
   ERR_CODESLAB_WRITABLE_CODE: {
     provoke: link({ name: 'both.o', bytes: assemble('.section .both, "awx", @progbits\nnop\n') }),
     facts: { object: 'both.o', section: '.both' },

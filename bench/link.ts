@@ -2,28 +2,18 @@
 
 import { readFileSync } from 'node:fs'
 import { CodeMemory } from 'codeslab'
+import { objects } from './archive.ts'
 import { median, print } from './measure.ts'
 
 const [path = '', repetitions = ''] = process.argv.slice(2)
 const archive = readFileSync(path)
-const objects = objectCount(archive)
+const count = [...objects(archive, path)].length
 const memory = new CodeMemory()
 const times: number[] = []
-for (let count = 0; count < Number(repetitions); count++) {
+for (let repetition = 0; repetition < Number(repetitions); repetition++) {
   const start = performance.now()
   const image = memory.link(archive)
   times.push(performance.now() - start)
   image.free()
 }
-print({ objects: objects * times.length, failed: 0, us_per_object: (median(times) * 1000) / objects })
-
-/** ELF members of an `ar` archive. */
-function objectCount(bytes: Buffer): number {
-  let count = 0
-  for (let at = 8; at + 60 <= bytes.length;) {
-    const size = Number(bytes.toString('latin1', at + 48, at + 58))
-    if (bytes.readUInt32LE(at + 60) === 0x464c457f) count++
-    at += 60 + size + (size % 2)
-  }
-  return count
-}
+print({ objects: count * times.length, failed: 0, us_per_object: (median(times) * 1000) / count })

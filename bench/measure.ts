@@ -6,7 +6,7 @@ import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 export const particulars = {
   /** The time per allocation against that of the first of them. */
   times_first: '× the first 10,000',
-  /** Bytes of bookkeeping per byte of content. */
+  /** Bytes of the allocator's own records per byte of content: what `stats` calls metadata. */
   metadata_per_content: 'metadata/content',
   /** MiB of physical memory that the process has more than before, although all is freed. */
   mib_left: 'MiB left',

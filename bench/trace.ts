@@ -11,11 +11,8 @@
  */
 
 import { readFileSync } from 'node:fs'
-
-interface Member {
-  name: string
-  bytes: Buffer
-}
+import { basename } from 'node:path'
+import { objects, type Member } from './archive.ts'
 
 interface Segment {
   size: number
@@ -28,9 +25,6 @@ interface ObjectFile {
   relocations: number
 }
 
-const ELF_MAGIC = '\x7fELF'
-const ARCHIVE_MAGIC = '!<arch>\n'
-
 /** Offsets and values of the ELF64 format, named as in the System V gABI. */
 const ET_REL = 1
 const SHT_RELA = 4
@@ -41,7 +35,7 @@ const SHF_TLS = 0x400n
 const RELA_SIZE = 24
 
 for (const path of process.argv.slice(2)) {
-  for (const member of members(path)) {
+  for (const member of objects(readFileSync(path), basename(path))) {
     const line = traceLine(member)
     if (line !== undefined) console.log(line)
   }
@@ -52,31 +46,6 @@ function traceLine({ name, bytes }: Member): string | undefined {
   if (!object?.segments.some(segment => segment.size > 0)) return undefined
   const sizes = object.segments.flatMap(segment => [segment.size, segment.align])
   return [...sizes, object.relocations, name.replaceAll(' ', '_')].join(' ')
-}
-
-function* members(path: string): Generator<Member> {
-  const file = readFileSync(path)
-  if (startsWith(file, ELF_MAGIC)) yield { name: path.replace(/.*\//, ''), bytes: file }
-  if (startsWith(file, ARCHIVE_MAGIC)) yield* archiveMembers(file)
-}
-
-/** The ELF members of a GNU archive. Names longer than 15 characters stand in a member of their own, `//`. */
-function* archiveMembers(file: Buffer): Generator<Member> {
-  let longNames = ''
-  for (let at = ARCHIVE_MAGIC.length; at + 60 <= file.length;) {
-    const name = text(file, at, 16)
-    const size = Number(text(file, at + 48, 10))
-    const bytes = file.subarray(at + 60, at + 60 + size)
-    if (name === '//') longNames = bytes.toString('latin1')
-    if (startsWith(bytes, ELF_MAGIC)) yield { name: memberName(name, longNames), bytes }
-    at += 60 + size + (size % 2)
-  }
-}
-
-function memberName(name: string, longNames: string): string {
-  const long = /^\/(\d+)$/.exec(name)?.[1]
-  const start = long === undefined ? name : longNames.slice(Number(long))
-  return start.replace(/\/(\n[^]*)?$/, '')
 }
 
 function layOut(elf: Buffer): ObjectFile | undefined {
@@ -104,12 +73,4 @@ function addSection(object: ObjectFile, elf: Buffer, header: number): void {
 
 function emptySegment(): Segment {
   return { size: 0, align: 1 }
-}
-
-function startsWith(bytes: Buffer, magic: string): boolean {
-  return bytes.toString('latin1', 0, magic.length) === magic
-}
-
-function text(bytes: Buffer, at: number, length: number): string {
-  return bytes.toString('latin1', at, at + length).trim()
 }

@@ -109,6 +109,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNSUPPORTED_CODE_MODEL'
   /** There is no port to this system or architecture. */
   | 'ERR_CODESLAB_UNSUPPORTED_PLATFORM'
+  /** An input would take more work or memory than files of its size ever need. */
+  | 'ERR_CODESLAB_WORK_BUDGET'
   /** A section is both writable and executable. */
   | 'ERR_CODESLAB_WRITABLE_CODE'
   /** A writer does not exist or does not work here. */

@@ -279,6 +279,7 @@ export class CodeMemory {
    * @throws {@link CodeslabError} with
    * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_THIN_ARCHIVE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
    *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
+   * - `ERR_CODESLAB_WORK_BUDGET` for one that would take more work or memory than files of its size ever need;
    * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
    *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;

@@ -23,7 +23,7 @@ pub(crate) trait Allocator: Send + Sized {
 
     /// Gives back to the system what is kept for the next allocation, if it can.
     fn trim(&mut self) {}
-    /// Bytes of bookkeeping outside of the managed memory, if it says.
+    /// Bytes of metadata, outside of the managed memory, if it says.
     fn metadata_bytes(&self) -> Option<u64> {
         None
     }

@@ -1,22 +1,21 @@
 //! The floor: what any allocator with two views has to pay.
 //!
 //! Bump pointers in blocks reserved in one go, an executable and a writable view of one memory file, private pages for data,
-//! one copy per part, and nothing else: no bookkeeping, no reuse, no limits, no errors per object. Most of its time is the
+//! one copy per part, and nothing else: no metadata, no reuse, no limits, no errors per object. Most of its time is the
 //! kernel handing out pages, so the ratio to it says what an allocator adds.
 #![allow(
     unsafe_code,
     reason = "the floor is the bare system calls; codeslab's own wrappers are what is measured against it"
 )]
 
-use crate::measure;
+use crate::replay;
 use crate::report::Report;
-use crate::trace::{self, Object, Part};
+use crate::trace::{Object, Part};
 use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr;
-use std::time::Instant;
 
 /// The same block size as codeslab's default, seven eighths of it for code and constants.
 const BLOCK: usize = 16 << 20;
@@ -24,22 +23,22 @@ const CODE: usize = BLOCK / 8 * 7;
 const DATA: usize = BLOCK - CODE;
 const PAGE: usize = 4096;
 
-/// `repetitions` replays of the trace in `path`.
+/// `repetitions` replays of the trace in `path`. An object that it cannot place is an error of the whole.
 pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
-    let objects = trace::read(path)?;
-    let source = trace::source(&objects);
     let mut floor = Floor::new()?;
-    let mut report = Report::default();
-    let (bytes_before, mappings_before) = (measure::memory_bytes(), measure::mappings());
-    let start = Instant::now();
-    for object in (0..repetitions).flat_map(|_| &objects) {
-        floor.place(object, &source)?;
-        report.objects += 1;
-        report.content_bytes += object.size() as u64;
+    let mut refusal = None;
+    let (mut report, _) = replay::run(path, repetitions, |object, source| {
+        match floor.place(object, source) {
+            Ok(()) => Some(((), object.size())),
+            Err(error) => {
+                refusal.get_or_insert(error);
+                None
+            }
+        }
+    })?;
+    if let Some(error) = refusal {
+        return Err(error.into());
     }
-    report.elapsed = start.elapsed();
-    report.memory_bytes = measure::growth(bytes_before, measure::memory_bytes());
-    report.mappings = measure::growth(mappings_before, measure::mappings());
     report.blocks = Some(floor.blocks);
     Ok(report)
 }
@@ -127,7 +126,7 @@ fn memory_file() -> io::Result<File> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `fd` was opened above, and nobody else knows it.
+    // SAFETY: `fd` was opened above, and nothing else has it.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 

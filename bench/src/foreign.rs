@@ -1,4 +1,4 @@
-//! Finds places, and opens blocks, where somebody else has mapped tens of thousands of pages.
+//! Finds places, and opens blocks, where the rest of the process has mapped tens of thousands of pages.
 #![allow(
     unsafe_code,
     reason = "the mappings of others are made with bare system calls; codeslab's wrappers are what is measured"
@@ -42,8 +42,8 @@ fn among(
     Ok(report)
 }
 
-/// The same with nobody in the way: what opening the block takes. It is not done in the same process, because the C library's
-/// heap, which holds the bookkeeping, learns from what it is asked for.
+/// The same with nothing in the way: what opening the block takes. It is not done in the same process, because the C library's
+/// heap, which holds the metadata, learns from what it is asked for.
 pub(crate) fn place_alone(_: &str, windows: u32) -> Result<Report, Box<dyn Error>> {
     place_in_windows(&reserve_windows(windows)?)
 }
@@ -103,7 +103,7 @@ fn in_each(
 fn reserve_windows(count: u32) -> io::Result<Vec<Window>> {
     let size = SPACING as usize * count as usize;
     let start = map(ptr::null_mut(), size, libc::PROT_NONE)?;
-    // SAFETY: it was mapped above, and nobody has seen it.
+    // SAFETY: it was mapped above, and no other code has its address.
     if unsafe { libc::munmap(start.cast(), size) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -119,7 +119,7 @@ fn crowd(center: Address) -> io::Result<()> {
     let start = map(ptr::without_provenance_mut(start), size, libc::PROT_NONE)?;
     for page in (0..CROWD).step_by(2) {
         let page = start.wrapping_add(page * PAGE);
-        // SAFETY: it is a page that was mapped above and that nobody uses.
+        // SAFETY: it is a page that was mapped above and that nothing uses.
         if unsafe { libc::mprotect(page.cast(), PAGE, libc::PROT_READ) } != 0 {
             return Err(io::Error::last_os_error());
         }

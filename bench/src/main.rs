@@ -4,13 +4,13 @@
 //! the caller (`bench/run.ts`) interleave the samples of several programs, so that a slow minute of the machine slows all of them.
 
 mod allocator;
-mod archive;
 mod churn;
 #[cfg(target_os = "linux")]
 mod floor;
 #[cfg(target_os = "linux")]
 mod foreign;
 mod holes;
+mod link;
 mod measure;
 mod million;
 #[cfg(feature = "peers")]
@@ -22,7 +22,7 @@ mod trace;
 
 use codeslab::CodeMemory;
 #[cfg(feature = "peers")]
-use peers::{arena, asmjit};
+use peers::{arena, jit_allocator2};
 use report::Report;
 use std::error::Error;
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     #[cfg(target_os = "linux")]
     ("replay-floor", floor::replay),
     ("replay", replay::replay),
-    ("link", archive::link_archive),
+    ("link", link::link_archive),
     ("churn", churn::one_thread::<CodeMemory>),
     ("churn-2", churn::two_threads::<CodeMemory>),
     ("holes", holes::refill::<CodeMemory>),
@@ -47,19 +47,31 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     #[cfg(target_os = "linux")]
     ("alone", foreign::place_alone),
     #[cfg(feature = "peers")]
-    ("replay-asmjit", asmjit::replay),
+    ("replay-jit-allocator2", jit_allocator2::replay),
     #[cfg(feature = "peers")]
     ("replay-arena", arena::replay_one_by_one),
     #[cfg(feature = "peers")]
     ("replay-arena-at-once", arena::replay_at_once),
     #[cfg(feature = "peers")]
-    ("churn-asmjit", churn::one_thread::<asmjit::Asmjit>),
+    (
+        "churn-jit-allocator2",
+        churn::one_thread::<jit_allocator2::Unlocked>,
+    ),
     #[cfg(feature = "peers")]
-    ("churn-2-asmjit", churn::two_threads::<asmjit::SharedAsmjit>),
+    (
+        "churn-2-jit-allocator2",
+        churn::two_threads::<jit_allocator2::Locked>,
+    ),
     #[cfg(feature = "peers")]
-    ("holes-asmjit", holes::refill::<asmjit::Asmjit>),
+    (
+        "holes-jit-allocator2",
+        holes::refill::<jit_allocator2::Unlocked>,
+    ),
     #[cfg(feature = "peers")]
-    ("million-asmjit", million::keep::<asmjit::Asmjit>),
+    (
+        "million-jit-allocator2",
+        million::keep::<jit_allocator2::Unlocked>,
+    ),
     #[cfg(feature = "peers")]
     ("million-arena", arena::keep_at_once),
 ];

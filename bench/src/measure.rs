@@ -14,7 +14,7 @@ pub(crate) fn memory_bytes() -> Option<u64> {
     Some(rollup(&text, "Pss:")? - shared + shared.max(memory_file_bytes()?))
 }
 
-/// Lets the C library's heap give back what nobody uses, so that what it keeps for later is not taken for somebody's leak.
+/// Lets the C library's heap give back what is free, so that what it keeps for later is not taken for a leak of an allocator.
 #[cfg(target_env = "gnu")]
 #[allow(
     unsafe_code,

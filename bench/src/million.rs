@@ -1,4 +1,4 @@
-//! Very many live allocations: whether the last ones are as fast as the first, what the bookkeeping takes, and whether all of the
+//! Very many live allocations: whether the last ones are as fast as the first, how much metadata there is, and whether all of the
 //! memory goes back.
 
 use crate::allocator::Allocator;

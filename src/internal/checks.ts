@@ -127,16 +127,6 @@ export function toList<Item>(
   return list
 }
 
-/** The strings of an array of strings. */
-export function toStrings(value: unknown, name: string): string[] {
-  return toList(value, name, 'an array of strings', toString)
-}
-
-function toString(value: unknown, name: string): string {
-  checkString(value, name)
-  return value
-}
-
 /** Values that an argument can have, with what each stands for. */
 export interface Choices<T> {
   readonly table: ReadonlyMap<unknown, T>

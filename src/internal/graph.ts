@@ -69,7 +69,7 @@ export function encodeGraph(graph: Graph, name: string): Uint8Array {
 interface Relocation {
   readonly section: number
   readonly offset: number
-  readonly type: string
+  readonly type: number
   readonly symbol: string
   readonly addend: bigint
 }
@@ -94,6 +94,10 @@ class Encoder {
   /** The symbols in the order in which they are written. */
   readonly #definitions = makeList<Definition>()
   readonly #relocations = makeList<Relocation>()
+  /** The index of each type of relocation by its name: many relocations have few types, however long a name of one is. */
+  readonly #types = new Map<string, number>()
+  /** Those names by their index. */
+  readonly #typeNames = makeList<string>()
 
   constructor(graph: Graph, name: string) {
     this.#graph = graph
@@ -124,6 +128,8 @@ class Encoder {
     for (let index = 0; index < this.#definitions.length; index++) {
       writeDefinition(output, this.#definitions[index] as Definition)
     }
+    output.number(this.#typeNames.length)
+    for (let index = 0; index < this.#typeNames.length; index++) output.text(this.#typeNames[index] as string)
     output.number(references.length)
     for (let index = 0; index < references.length; index++) {
       writeRelocation(output, this.#relocations[index] as Relocation, references[index] as number)
@@ -156,8 +162,32 @@ class Encoder {
     }
     const { relocations = [] } = section as GraphSection
     toList(relocations, `relocations ${where}`, 'an array', relocation => {
-      append(this.#relocations, toRelocation(relocation, name, index))
+      append(this.#relocations, this.#relocation(relocation, name, index))
     })
+  }
+
+  #relocation(relocation: unknown, name: string, section: number): Relocation {
+    const where = `of a relocation of section ${name}`
+    checkShape(relocation, `relocation of section ${name}`, relocationNames)
+    const { offset, type, symbol, addend = 0 } = relocation as GraphRelocation
+    checkString(type, `type ${where}`)
+    checkString(symbol, `symbol ${where}`)
+    return {
+      section,
+      offset: toCount(offset, `offset ${where}`),
+      type: this.#typeIndex(type),
+      symbol,
+      addend: toAddend(addend, `addend ${where}`),
+    }
+  }
+
+  #typeIndex(type: string): number {
+    const known = get(this.#types, type)
+    if (known !== undefined) return known
+    const index = this.#typeNames.length
+    set(this.#types, type, index)
+    append(this.#typeNames, type)
+    return index
   }
 
   #define(symbol: unknown): void {
@@ -228,21 +258,6 @@ class Encoder {
   }
 }
 
-function toRelocation(relocation: unknown, name: string, section: number): Relocation {
-  const where = `of a relocation of section ${name}`
-  checkShape(relocation, `relocation of section ${name}`, relocationNames)
-  const { offset, type, symbol, addend = 0 } = relocation as GraphRelocation
-  checkString(type, `type ${where}`)
-  checkString(symbol, `symbol ${where}`)
-  return {
-    section,
-    offset: toCount(offset, `offset ${where}`),
-    type,
-    symbol,
-    addend: toAddend(addend, `addend ${where}`),
-  }
-}
-
 function writeDefinition(output: Output, { name, binding, size, section, offset = 0, address }: Definition): void {
   output.text(name)
   if (section !== undefined) {
@@ -262,7 +277,7 @@ function writeDefinition(output: Output, { name, binding, size, section, offset 
 function writeRelocation(output: Output, { section, offset, type, addend }: Relocation, symbol: number): void {
   output.number(section)
   output.number(offset)
-  output.text(type)
+  output.number(type)
   output.number(symbol)
   output.word(addend)
 }

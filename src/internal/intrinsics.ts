@@ -66,6 +66,8 @@ const setWord = method(DataView.prototype, 'setBigUint64') as Setter<bigint>
 const encoder = new TextEncoder()
 const encode = method(TextEncoder.prototype, 'encode') as (of: typeof encoder, text: string) => Uint8Array
 
+const sliceText = method(String.prototype, 'slice') as (text: string, from: number, to: number) => string
+
 type Visit = (value: unknown, key: unknown) => unknown
 const mapForEach = method(Map.prototype, 'forEach') as (map: object, visit: Visit) => unknown
 const mapGet = method(Map.prototype, 'get') as (map: object, key: unknown) => unknown
@@ -188,6 +190,11 @@ export function writeWord(bytes: Uint8Array, at: number, value: bigint): void {
 /** Text in UTF-8. */
 export function encodeText(text: string): Uint8Array {
   return encode(encoder, text)
+}
+
+/** As much of a text as a limit allows. */
+export function clip(text: string, limit: number): string {
+  return text.length <= limit ? text : sliceText(text, 0, limit)
 }
 
 /** So many words, all zero. */

@@ -14,13 +14,15 @@ import {
   toAddress,
   toBytes,
   toList,
-  toStrings,
 } from './checks.ts'
 import { encodeGraph } from './graph.ts'
 import {
+  add,
   append,
   byteLength,
+  clip,
   eachEntry,
+  has,
   isAnyArrayBuffer,
   isArray,
   isMap,
@@ -33,6 +35,9 @@ import {
 
 const inputNames = names<NamedInput>({ name: true, bytes: true })
 const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
+
+/** As much of the name of an input as crosses, for errors: as long as a path can be. */
+const longestName = 4096
 
 const NO_BYTES = makeBytes(0)
 
@@ -57,7 +62,7 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
   checkBoolean(processSymbols, 'processSymbols')
-  const rootNames = toStrings(roots, 'roots')
+  const rootNames = toRoots(roots)
   const readLibraries = toInputs(libraries, 'libraries')
   const { externalNames, externalAddresses } = toExternals(externals)
   return {
@@ -70,6 +75,19 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
       libraries: toNative(readLibraries),
     },
   }
+}
+
+/** Each root once: a string that is in an array again and again would cross each time. */
+function toRoots(roots: unknown): string[] {
+  const seen = new Set<string>()
+  const once = makeList<string>()
+  toList(roots, 'roots', 'an array of strings', (root, name) => {
+    checkString(root, name)
+    if (has(seen, root)) return
+    add(seen, root)
+    append(once, root)
+  })
+  return once
 }
 
 function toInputs(inputs: unknown, what: string): Input[] {
@@ -86,7 +104,7 @@ function toInput(input: unknown, what: string): Input {
   const { name = what } = input as NamedInput | Graph
   checkString(name, `name of ${what}`)
   if (isGraph) {
-    const bytes = encodeGraph(input as Graph, name)
+    const bytes = encodeGraph(input as Graph, clip(name, longestName))
     return { name, bytes, length: byteLength(bytes), isGraph }
   }
   checkShape(input, what, inputNames)
@@ -108,7 +126,7 @@ function toNative(inputs: readonly Input[]): NativeInputs {
   for (let index = 0; index < count; index++) {
     const { name, bytes, length, isGraph } = inputs[index] as Input
     checkSteady(bytes, length, `bytes of ${name}`)
-    names[index] = name
+    names[index] = clip(name, longestName)
     contents[index] = bytes
     graphs[index] = isGraph
   }
@@ -123,17 +141,17 @@ function toExternals(externals: object): Externals {
   const names = isMap(externals) ? undefined : ownKeys(externals)
   if (names?.length === 0) return { externalNames: [], externalAddresses: [] }
   const encoded: Externals = { externalNames: makeList(), externalAddresses: makeList() }
-  const add = (name: unknown, address: unknown): void => {
+  const enter = (name: unknown, address: unknown): void => {
     checkString(name, 'name of an external')
     append(encoded.externalNames, name)
     append(encoded.externalAddresses, toExternal(name, address))
   }
   if (names === undefined) {
-    eachEntry(externals as ReadonlyMap<unknown, unknown>, add)
+    eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)
   } else {
     for (let index = 0; index < names.length; index++) {
       const name = names[index] as string
-      add(name, (externals as Readonly<Record<string, unknown>>)[name])
+      enter(name, (externals as Readonly<Record<string, unknown>>)[name])
     }
   }
   return encoded

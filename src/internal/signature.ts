@@ -2,9 +2,14 @@
 
 import type { Signature } from '../signature.ts'
 import { checkShape, checkString, names, toList } from './checks.ts'
-import { append, makeList } from './intrinsics.ts'
+import { append, clip, makeList } from './intrinsics.ts'
 
 const signatureNames = names<Signature>({ return: true, arguments: true })
+
+/**
+ * As much of a name as crosses: no type has a longer one, and a string that is in an array again and again crosses each time.
+ */
+const longestName = 100
 
 /** The type names of a signature, that of the result first. Whether they exist is for native code to say. */
 export function typeNames(signature: Signature): string[] {
@@ -12,10 +17,10 @@ export function typeNames(signature: Signature): string[] {
   const { return: result = 'void', arguments: types = [] } = signature
   checkString(result, 'signature.return')
   const all = makeList<string>()
-  append(all, result)
+  append(all, clip(result, longestName))
   toList(types, 'signature.arguments', 'an array of strings', (type, name) => {
     checkString(type, name)
-    append(all, type)
+    append(all, clip(type, longestName))
   })
   return all
 }

@@ -3,20 +3,27 @@
 //! [`archive()`] makes static libraries for the linker to chew on: real ones, whose C source ships inside crates, built by the
 //! C compiler that the README asks for. So they are the same on every machine, whatever its packages, and a cross compiler
 //! makes them for another target. [`system_archive`] finds one that a package of the system adds, where it is installed.
-//! [`skip()`] is for a test that this machine lacks something for: `npm test` names and counts it.
+//! [`skip()`] is for a test that this machine lacks something for: `npm test` names and counts it. [`sources`] reads the tree
+//! itself, for tests of what may stand where. [`hostile`] makes small files that are meant to take a linker long, and [`count_heap`]
+//! says how much memory something takes.
 //!
 //! It relies on `cargo metadata` for where the sources are. The linker's tests call it; the scripts, for the JavaScript
 //! tests, the demo and the benchmarks, run the program `inputs`.
 
 mod archive;
 mod compiler;
+mod counting;
 mod error;
+pub mod hostile;
 mod library;
 mod skip;
 mod source;
+mod tree;
 
 pub use archive::{archive, system_archive};
 pub use compiler::Compiler;
+pub use counting::{CountingAllocator, Heap, count_heap};
 pub use error::Error;
 pub use library::Library;
 pub use skip::{package_skip, skip};
+pub use tree::{Source, document, repository, sources};

@@ -5,4 +5,4 @@
 )]
 
 pub(crate) mod arena;
-pub(crate) mod asmjit;
+pub(crate) mod jit_allocator2;

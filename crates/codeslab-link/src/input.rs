@@ -21,6 +21,25 @@ pub enum Input<'a> {
     Graph(&'a Graph<'a>),
 }
 
+impl Input<'_> {
+    /// How much it is, in bytes.
+    fn size(&self) -> u64 {
+        match self {
+            Self::File { name, bytes } => (name.len() + bytes.len()) as u64,
+            Self::Graph(graph) => graph.input_size(),
+        }
+    }
+}
+
+/// How much a link is given, in bytes.
+pub(crate) fn size(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> u64 {
+    /// A name that is asked for counts as much as an undefined symbol.
+    const ROOT: u64 = 24;
+    let inputs = inputs.iter().chain(&options.libraries).map(Input::size);
+    let roots = options.roots.iter().map(|root| root.len() as u64 + ROOT);
+    inputs.chain(roots).sum()
+}
+
 /// How to link.
 #[derive(Clone, Debug)]
 pub struct LinkOptions<'a> {

@@ -25,6 +25,11 @@
 //! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
+//! # What it takes
+//!
+//! Work and memory are in proportion to the bytes that a link is given, whatever they say: [`Work::limit`] has the numbers, and an input
+//! that asks for more than files of its size ever need is refused ([`Error::WorkBudget`]). [`link_counted`] tells what a link took.
+//!
 //! # What it does not do
 //!
 //! - Thread-local storage, indirect functions, and constructors are refused by name.
@@ -34,11 +39,12 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `image`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
 mod arch;
+mod budget;
 mod error;
 #[cfg(test)]
 mod fake_tests;
@@ -50,11 +56,12 @@ mod link;
 mod plan;
 mod resolve;
 
-pub use error::{Error, Feature, Reference, Result};
+pub use budget::Work;
+pub use error::{Error, Feature, Reference, Resource, Result};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex,
     Symbol, SymbolIndex, SymbolKind,
 };
 pub use image::{Image, ImageSymbol};
 pub use input::{Input, LinkOptions};
-pub use link::link;
+pub use link::{link, link_counted};

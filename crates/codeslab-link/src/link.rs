@@ -5,9 +5,10 @@
 
 use crate::apply::{self, Addresses};
 use crate::arch;
-use crate::error::{Error, Result};
+use crate::budget::{Budget, Work};
+use crate::error::{Error, Resource, Result};
 use crate::image::{Image, ImageSymbol};
-use crate::input::{Input, LinkOptions};
+use crate::input::{self, Input, LinkOptions};
 use crate::plan::{self, Plan};
 use crate::resolve::{self, Place, Resolution};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
@@ -20,8 +21,28 @@ use std::sync::Arc;
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
 pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+    link_counted(memory, inputs, options).0
+}
+
+/// The same, and how much work it took, whatever came of it: never more than [`Work::limit`].
+pub fn link_counted(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> (Result<Image>, Work) {
+    let budget = Budget::of(input::size(inputs, options));
+    let result = link_within(&budget, memory, inputs, options);
+    (result, budget.spent())
+}
+
+fn link_within(
+    budget: &Budget,
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Image> {
     let machine = arch::native()?;
-    let resolution = resolve::resolve(machine, inputs, options)?;
+    let resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;
@@ -29,12 +50,10 @@ pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>
     // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
+    let symbols = symbols(&resolution, &plan, &addresses)?;
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(
-        symbols(&resolution, &plan, &addresses),
-        allocation,
-    ))
+    Ok(Image::new(symbols, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -57,18 +76,26 @@ fn place(memory: &CodeMemory, plan: &Plan) -> Result<InFlightAllocation> {
         })
 }
 
-fn symbols(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Vec<ImageSymbol> {
+fn symbols(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+) -> Result<Vec<ImageSymbol>> {
     let objects = resolution.objects.iter();
     let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
     let defined = resolution.globals().filter_map(|(name, id)| {
         let target = resolution.target(id);
         let object = &resolution.objects.get(target.object as usize)?.graph;
-        target.is_defined().then(|| ImageSymbol {
-            name: name.to_owned(),
-            address: addresses.target(id),
-            size: object.symbols()[target.symbol as usize].size,
-            protection: protection(plan, target.place),
-            object: names[target.object as usize].clone(),
+        target.is_defined().then(|| {
+            let budget = resolution.budget;
+            budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
+            Ok(ImageSymbol {
+                name: name.to_owned(),
+                address: addresses.target(id),
+                size: object.symbols()[target.symbol as usize].size,
+                protection: protection(plan, target.place),
+                object: names[target.object as usize].clone(),
+            })
         })
     });
     defined.collect()

@@ -4,10 +4,10 @@
 //! and its UTF-8.
 //!
 //! ```text
-//! graph       name:text  count section*  count symbol*  count relocation*
+//! graph       name:text  count section*  count symbol*  count type:text*  count relocation*
 //! section     name:text  protection:u8  align:f64  (0:u8 size:f64 | 1:u8 length:f64 bytes)
 //! symbol      name:text  (0:u8 | 1:u8 section:f64 offset:f64 | 2:u8 value:u64)  binding:u8  size:f64
-//! relocation  section:f64  offset:f64  kind:text  symbol:f64  addend:i64
+//! relocation  section:f64  offset:f64  type:f64  symbol:f64  addend:i64
 //! ```
 
 use crate::error::{Error, Result};
@@ -28,8 +28,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Graph<'_>> {
     for _ in 0..reader.count()? {
         graph.add_symbol(reader.symbol()?)?;
     }
+    let mut types = Vec::new();
     for _ in 0..reader.count()? {
-        let (section, relocation) = reader.relocation(&graph)?;
+        let name = reader.text()?;
+        types.push((name, RelocationKind::from_name(name)));
+    }
+    for _ in 0..reader.count()? {
+        let (section, relocation) = reader.relocation(&graph, &types)?;
         graph.add_relocation(section, relocation)?;
     }
     Ok(graph)
@@ -101,14 +106,17 @@ impl<'a> Reader<'a> {
             .with_kind(SymbolKind::Unknown, size))
     }
 
-    fn relocation(&mut self, graph: &Graph<'_>) -> Result<(SectionIndex, Relocation)> {
+    fn relocation(
+        &mut self,
+        graph: &Graph<'_>,
+        types: &[(&str, Option<RelocationKind>)],
+    ) -> Result<(SectionIndex, Relocation)> {
         let section = SectionIndex(self.index()?);
         let offset = self.count()?;
-        let name = self.text()?;
+        let (name, kind) = *types.get(self.index()? as usize).ok_or_else(malformed)?;
         let symbol = SymbolIndex(self.index()?);
         let addend = i64::from_le_bytes(self.word()?);
-        let kind = RelocationKind::from_name(name)
-            .ok_or_else(|| unknown_relocation(graph, section, offset, name, symbol))?;
+        let kind = kind.ok_or_else(|| unknown_relocation(graph, section, offset, name, symbol))?;
         let relocation = Relocation {
             offset,
             kind,

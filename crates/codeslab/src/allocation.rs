@@ -154,6 +154,9 @@ impl InFlightAllocation {
             });
         }
         self.carved().pool().check_process()?;
+        if protection == Protection::ReadExecute {
+            self.fill_behind(section, size);
+        }
         self.layout.shrink(section, size);
         let left = self.layout.segment(protection).size;
         self.staging.shrink(protection, left);
@@ -161,6 +164,17 @@ impl InFlightAllocation {
         // SAFETY: it is in flight, so it is not published, and `self` is borrowed, so no slice of its bytes is in use.
         unsafe { carved.shrink(protection, left) };
         Ok(())
+    }
+
+    /// Writes the fill pattern behind the first `size` bytes of a section: what is not given back must not stay code.
+    fn fill_behind(&mut self, section: SectionId, size: u64) {
+        let architecture = self.carved().pool().platform().facts().architecture;
+        let pattern = architecture.fill_pattern();
+        let start = self.address(section).value() + size;
+        let behind = &mut self.bytes_mut(section)[size as usize..];
+        for (byte, at) in behind.iter_mut().zip(start..) {
+            *byte = pattern[at as usize % pattern.len()];
+        }
     }
 
     /// Publishes it: code becomes executable, constants read-only, and every processor sees the bytes.

@@ -102,6 +102,7 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
         max_committed: options.max_committed,
         max_mappings: options.max_mappings,
         sealing,
+        hardened: options.hardened || writer != Writer::DualMapping,
     })
 }
 

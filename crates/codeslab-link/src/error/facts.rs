@@ -14,6 +14,7 @@ impl Error {
             Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
             Self::NotRelocatable { .. } => "NOT_RELOCATABLE",
             Self::Malformed { .. } => "MALFORMED",
+            Self::WorkBudget { .. } => "WORK_BUDGET",
             Self::InvalidIndex { .. } => "INVALID_INDEX",
             Self::OutOfBounds { .. } => "OUT_OF_BOUNDS",
             Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
@@ -53,6 +54,17 @@ impl Error {
             Self::Malformed { object, reason } => {
                 vec![text("object", object), text("reason", reason)]
             }
+            Self::WorkBudget {
+                object,
+                resource,
+                limit,
+                input,
+            } => vec![
+                text("object", object),
+                text("resource", resource.name()),
+                number("limit", *limit),
+                number("input", *input),
+            ],
             Self::WritableCode { object, section } => {
                 vec![text("object", object), text("section", section)]
             }

@@ -9,12 +9,13 @@ mod processor;
 use crate::apply::{self, Addresses, Destination as _};
 use crate::arch::fake::elf::MACHINE;
 use crate::arch::fake::{CALL, Fake, JUMP, LOAD, LOW, PAGE, SKIP, instruction};
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::graph::{
     Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex, Symbol,
     SymbolIndex,
 };
-use crate::input::{Input, LinkOptions};
+use crate::input::{self, Input, LinkOptions};
 use crate::plan::{self, Plan};
 use crate::resolve::resolve;
 use codeslab::Protection::{self, ReadExecute, ReadOnly, ReadWrite};
@@ -93,7 +94,8 @@ impl Program<'_> {
             ..LinkOptions::default()
         };
         let inputs = [Input::Graph(&self.graph)];
-        let resolution = resolve(&Fake, &inputs, &options)?;
+        let budget = Budget::of(input::size(&inputs, &options));
+        let resolution = resolve(&Fake, &inputs, &options, &budget)?;
         let plan = plan::plan(&resolution)?;
         let mut memory = Scattered::new(&plan.layout, starts);
         let addresses = Addresses::of(&resolution, &plan, &memory);
@@ -219,7 +221,8 @@ fn window(kinds: &[&str], there: u64) -> Result<Window, Error> {
     options
         .externals
         .insert("there".to_owned(), Address::new(there));
-    plan::plan(&resolve(&Fake, &inputs, &options)?).map(|plan| plan.window)
+    let budget = Budget::of(input::size(&inputs, &options));
+    plan::plan(&resolve(&Fake, &inputs, &options, &budget)?).map(|plan| plan.window)
 }
 
 #[test]
@@ -276,7 +279,8 @@ fn an_address_in_few_bits_keeps_the_image_low_and_a_distance_to_far_data_contrad
 fn a_value_that_a_field_cannot_hold_is_an_error_with_its_numbers() {
     // Two mebibytes lie between the branch and its target.
     let mut program = Program::new(&[SKIP]);
-    let gap = program.add("gap", ReadExecute, Content::Zeros(2 * MIB));
+    let bytes = Content::Bytes(vec![0; 2 << 20].into());
+    let gap = program.add("gap", ReadExecute, bytes);
     let end = program.define("end", gap, 2 * MIB);
     program.relocate(0, "R_FAKE_SKIP", end);
     match program.link(&[], STARTS).err().expect("too far") {
@@ -380,7 +384,8 @@ fn an_object_of_a_new_machine_is_parsed_and_linked_without_a_change_to_its_forma
     let code = [PAGE, LOAD, JUMP].map(|operation| instruction(operation, 9));
     let bytes = elf_object(MACHINE, &code, &[(0, 305), (4, 306)]);
     let name = "object.o";
-    let graph = crate::format::object(name.into(), &bytes).expect("an object");
+    let budget = Budget::of(bytes.len() as u64);
+    let graph = crate::format::object(name.into(), &bytes, &budget).expect("an object");
     assert_eq!(graph.architecture(), Architecture::Riscv64);
     let kinds = graph.sections()[0].relocations().iter();
     let kinds: Vec<&str> = kinds.map(|relocation| relocation.kind.name()).collect();

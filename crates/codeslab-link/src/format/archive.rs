@@ -4,9 +4,10 @@
 //! member that defines it. Members are cut out of the archive's bytes without copying and not looked into here; `resolve` asks for those
 //! that a link needs and has them parsed. Archives without an index exist: then all members have to be parsed.
 
-use crate::error::{Error, Result};
+use crate::budget::Budget;
+use crate::error::{Error, Resource, Result};
 use object::archive::{MAGIC, THIN_MAGIC};
-use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset};
+use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset, ArchiveSymbol};
 use std::borrow::Cow;
 
 /// Whether `bytes` begin like an archive, thin or not.
@@ -20,6 +21,7 @@ pub(crate) struct Archive<'a> {
     name: &'a str,
     bytes: &'a [u8],
     file: ArchiveFile<'a>,
+    budget: &'a Budget,
 }
 
 /// One file in an archive.
@@ -36,14 +38,19 @@ pub(crate) struct MemberOffset(u64);
 
 impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
-    pub(crate) fn open(name: &'a str, bytes: &'a [u8]) -> Result<Self> {
+    pub(crate) fn open(name: &'a str, bytes: &'a [u8], budget: &'a Budget) -> Result<Self> {
         let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, &error))?;
         if file.is_thin() {
             return Err(Error::ThinArchive {
                 archive: name.to_owned(),
             });
         }
-        Ok(Self { name, bytes, file })
+        Ok(Self {
+            name,
+            bytes,
+            file,
+            budget,
+        })
     }
 
     /// Every member, in order.
@@ -64,31 +71,52 @@ impl<'a> Archive<'a> {
     }
 
     /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
-    pub(crate) fn index(&self) -> Result<Option<Vec<(&'a str, MemberOffset)>>> {
-        let malformed = |error| malformed(self.name, &error);
-        let Some(symbols) = self.file.symbols().map_err(malformed)? else {
-            return Ok(None);
-        };
-        let mut index = Vec::new();
-        for symbol in symbols {
-            let symbol = symbol.map_err(malformed)?;
-            // What is not UTF-8 cannot be asked for either.
-            if let Ok(name) = std::str::from_utf8(symbol.name()) {
-                index.push((name, MemberOffset(symbol.offset().0)));
-            }
-        }
-        Ok(Some(index))
+    pub(crate) fn index(
+        &self,
+    ) -> Result<Option<impl Iterator<Item = Result<(&'a str, MemberOffset)>>>> {
+        let archive = *self;
+        let symbols = self.file.symbols();
+        let symbols = symbols.map_err(|error| malformed(archive.name, &error))?;
+        Ok(symbols.map(|symbols| {
+            symbols.filter_map(move |symbol| match symbol {
+                Ok(symbol) => archive.entry(&symbol).transpose(),
+                Err(error) => Some(Err(malformed(archive.name, &error))),
+            })
+        }))
+    }
+
+    /// An entry of the index. A name that is not UTF-8 cannot be asked for either.
+    fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<Option<(&'a str, MemberOffset)>> {
+        self.budget.spend(Resource::Symbols, 1, self.name)?;
+        self.budget.read_name(symbol.name(), self.name)?;
+        let name = std::str::from_utf8(symbol.name()).ok();
+        Ok(name.map(|name| (name, MemberOffset(symbol.offset().0))))
     }
 
     fn load(&self, member: &ArchiveMember<'a>) -> Result<Member<'a>> {
+        self.budget.spend(Resource::Members, 1, self.name)?;
+        self.budget.read_name(member.name(), self.name)?;
         let bytes = member
             .data(self.bytes)
             .map_err(|error| malformed(self.name, &error))?;
-        let name = String::from_utf8_lossy(member.name());
+        let name = label(self.name, member.name());
+        self.budget
+            .spend(Resource::Bytes, name.len() as u64, self.name)?;
         Ok(Member {
-            name: format!("{}({name})", self.name).into(),
+            name: name.into(),
             bytes,
         })
+    }
+}
+
+/// What to call a member. Files have names of at most 255 bytes; of longer ones, which many members can share, it has the beginning.
+fn label(archive: &str, member: &[u8]) -> String {
+    const LONGEST: usize = 255;
+    match member.get(..LONGEST) {
+        Some(start) if member.len() > LONGEST => {
+            format!("{archive}({}...)", String::from_utf8_lossy(start))
+        }
+        _ => format!("{archive}({})", String::from_utf8_lossy(member)),
     }
 }
 

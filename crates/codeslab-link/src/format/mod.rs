@@ -7,7 +7,8 @@
 pub(crate) mod archive;
 mod elf;
 
-use crate::error::{Error, Result};
+use crate::budget::Budget;
+use crate::error::{Error, Resource, Result};
 use crate::graph::Graph;
 use crate::input::Input;
 use archive::Archive;
@@ -18,7 +19,7 @@ struct Format {
     name: &'static str,
     /// Whether these bytes begin like a file of the format.
     recognises: fn(&[u8]) -> bool,
-    parse: for<'a> fn(Cow<'a, str>, &'a [u8]) -> Result<Graph<'a>>,
+    parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
 }
 
 #[rustfmt::skip] // A line for each format.
@@ -34,20 +35,29 @@ pub(crate) enum Parsed<'a> {
 }
 
 /// Tells what an input is, and parses it unless it is an archive.
-pub(crate) fn open(input: Input<'_>) -> Result<Parsed<'_>> {
+pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a>> {
     match input {
-        Input::Graph(graph) => Ok(Parsed::Graph(Cow::Borrowed(graph))),
-        Input::File { name, bytes } if archive::is_archive(bytes) => {
-            Ok(Parsed::Archive(Archive::open(name, bytes)?))
+        Input::Graph(graph) => {
+            let symbols = graph.symbols().len() as u64;
+            budget.spend(Resource::Symbols, symbols, graph.name())?;
+            Ok(Parsed::Graph(Cow::Borrowed(graph)))
         }
-        Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes)?)),
+        Input::File { name, bytes } if archive::is_archive(bytes) => {
+            Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
+        }
+        Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
     }
 }
 
 /// The graph of an object file.
-pub(crate) fn object<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Cow<'a, Graph<'a>>> {
+pub(crate) fn object<'a>(
+    name: Cow<'a, str>,
+    bytes: &'a [u8],
+    budget: &'a Budget,
+) -> Result<Cow<'a, Graph<'a>>> {
+    budget.spend(Resource::Parsed, bytes.len() as u64, &name)?;
     match FORMATS.iter().find(|format| (format.recognises)(bytes)) {
-        Some(format) => (format.parse)(name, bytes).map(Cow::Owned),
+        Some(format) => (format.parse)(name, bytes, budget).map(Cow::Owned),
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),

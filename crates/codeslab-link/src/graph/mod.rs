@@ -151,16 +151,45 @@ impl<'a> Graph<'a> {
         sections: &[SectionIndex],
     ) -> Result<()> {
         let group = self.next_index("group", self.groups.len())?;
-        for &index in sections {
-            let section = self.section(index)?;
-            if section.group.is_some() {
-                let reason = format!("section {} is in two groups", section.name);
-                return Err(self.malformed(reason));
+        for (position, &index) in sections.iter().enumerate() {
+            if let Err(error) = self.join(index, group) {
+                for index in &sections[..position] {
+                    self.sections[index.0 as usize].group = None;
+                }
+                return Err(error);
             }
-            self.sections[index.0 as usize].group = Some(group);
         }
         self.groups.push(name.into());
         Ok(())
+    }
+
+    /// Puts a section into a group.
+    fn join(&mut self, index: SectionIndex, group: u32) -> Result<()> {
+        let section = self.section(index)?;
+        if section.group.is_some() {
+            let reason = format!("section {} is in two groups", section.name);
+            return Err(self.malformed(reason));
+        }
+        self.sections[index.0 as usize].group = Some(group);
+        Ok(())
+    }
+
+    /// How much of an input it is, in bytes: what an object would have that says the same.
+    pub(crate) fn input_size(&self) -> u64 {
+        const ENTRY: u64 = 24;
+        const HEADER: u64 = 64;
+        let sections = self.sections.iter().map(|section| {
+            let content = match &section.content {
+                Content::Bytes(bytes) => bytes.len() as u64,
+                Content::Zeros(_) => 0,
+            };
+            let relocations = section.relocations.len() as u64 * ENTRY;
+            HEADER + section.name.len() as u64 + content + relocations
+        });
+        let symbols = self.symbols.iter();
+        let names = symbols.map(|symbol| &symbol.name).chain(&self.groups);
+        let names = names.map(|name| name.len() as u64 + ENTRY);
+        self.name.len() as u64 + sections.sum::<u64>() + names.sum::<u64>()
     }
 
     /// The names of its COMDAT groups.
@@ -191,6 +220,11 @@ impl<'a> Graph<'a> {
             present.extend(relocations);
         }
         Ok(())
+    }
+
+    /// Whether it is known already that this graph cannot be linked. Then no further reason is looked for: a file can have any number.
+    pub(crate) fn is_obstructed(&self) -> bool {
+        self.obstacle.is_some()
     }
 
     /// Notes why this graph cannot be linked; the first reason stays.

@@ -52,13 +52,16 @@ fn make_canonical<'d>(
 ) {
     let lost = lost.filter(|direct| !resolution.target(direct.symbol).is_defined());
     let is_called = |direct: &&Direct| needs.slots.stub(direct.symbol).is_some();
-    let (called, unknown): (Vec<&Direct>, Vec<&Direct>) = lost.partition(is_called);
+    let (called, mut unknown): (Vec<&Direct>, Vec<&Direct>) = lost.partition(is_called);
     for direct in called {
         needs.slots.need_canonical(direct.symbol);
     }
     if unknown.is_empty() {
         return;
     }
+    // Many references may be to one symbol, which is asked about once.
+    unknown.sort_unstable_by_key(|direct| direct.symbol.0);
+    unknown.dedup_by_key(|direct| direct.symbol.0);
     let name = |direct: &&Direct| resolution.name_of(direct.symbol);
     let names: Vec<String> = unknown.iter().map(name).collect();
     let address = |direct: &&Direct| Address::new(direct.value);

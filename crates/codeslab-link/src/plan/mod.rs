@@ -10,9 +10,9 @@ mod direct;
 mod needs;
 mod slots;
 
-use crate::error::Result;
+use crate::error::{Resource, Result};
 use crate::graph::{Content, GraphSection};
-use crate::resolve::{Place, Resolution, TargetId};
+use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
 use needs::Needs;
 use slots::Slots;
@@ -110,21 +110,45 @@ fn add_sections(
 ) -> Result<Vec<Option<SectionId>>> {
     let mut ids = vec![None; resolution.is_live.len()];
     for &number in resolution.runs.iter().flatten() {
-        ids[number as usize] = Some(add_section(layout, resolution.section(number))?);
+        let (object, section) = resolution.section(number);
+        ids[number as usize] = Some(add_section(layout, resolution, object, section)?);
     }
     for zeros in [false, true] {
-        for (_, section, number) in resolution.live_sections() {
+        for (object, section, number) in resolution.live_sections() {
             let id = &mut ids[number as usize];
             if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
-                *id = Some(add_section(layout, section)?);
+                *id = Some(add_section(layout, resolution, object, section)?);
             }
         }
     }
     Ok(ids)
 }
 
-fn add_section(layout: &mut Layout, section: &GraphSection<'_>) -> Result<SectionId> {
-    Ok(layout.add(section.protection, section.content.size(), section.align)?)
+fn add_section(
+    layout: &mut Layout,
+    resolution: &Resolution<'_>,
+    object: &Object<'_>,
+    section: &GraphSection<'_>,
+) -> Result<SectionId> {
+    let before = layout.segment(section.protection).size;
+    let size = section.content.size();
+    let id = layout.add(section.protection, size, section.align)?;
+    let padding = layout.section(id).offset - before;
+    let bytes = written(section, size, padding);
+    let name = object.graph.name();
+    resolution.budget.spend(Resource::Bytes, bytes, name)?;
+    Ok(id)
+}
+
+/// How many bytes are written for a section that so many bytes of padding come before. Code and constants have no holes; data is zero
+/// where nothing is written, and costs memory by the page.
+fn written(section: &GraphSection<'_>, size: u64, padding: u64) -> u64 {
+    const PAGE: u64 = 1 << 12;
+    match (section.protection, &section.content) {
+        (Protection::ReadWrite, Content::Zeros(_)) => 0,
+        (Protection::ReadWrite, Content::Bytes(_)) => size + padding.min(PAGE),
+        _ => size.saturating_add(padding),
+    }
 }
 
 fn add_commons(

@@ -5,7 +5,7 @@
 
 use super::resolution::Resolution;
 use super::target::{Place, Rank, TargetId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Resource, Result};
 use crate::input::LinkOptions;
 use codeslab::process_symbol;
 use foldhash::fast::RandomState;
@@ -61,7 +61,7 @@ fn sections_by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
     let mut by_name = SectionsByName::default();
     for (_, section, number) in resolution.live_sections() {
         let run = by_name.entry(section.name()).or_default();
-        let fits = |first: &u32| resolution.section(*first).protection == section.protection;
+        let fits = |first: &u32| resolution.section(*first).1.protection == section.protection;
         if run.first().is_none_or(fits) {
             run.push(number);
         }
@@ -87,7 +87,7 @@ fn own_symbol<'r>(
     let run = sections.get(section_name)?;
     asked.insert(section_name);
     let number = *if is_start { run.first()? } else { run.last()? };
-    let size = resolution.section(number).content.size();
+    let size = resolution.section(number).1.content.size();
     Some(Place::Section {
         section: number,
         offset: if is_start { 0 } else { size },
@@ -119,9 +119,13 @@ fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
         for relocation in section.relocations() {
             let id = resolution.target_of(object, relocation);
             if unseen.remove(&id.0) {
-                let reference = object.graph.reference(section, relocation);
-                all.push(reference.symbol.clone());
-                first.get_or_insert(reference);
+                let symbol = object.graph.symbol_name(relocation.symbol);
+                let length = symbol.len() as u64;
+                resolution
+                    .budget
+                    .spend(Resource::Bytes, length, object.graph.name())?;
+                all.push(symbol);
+                first.get_or_insert_with(|| object.graph.reference(section, relocation));
             }
         }
     }

@@ -11,6 +11,7 @@ mod resolution;
 mod target;
 
 use crate::arch::machine::Machine;
+use crate::budget::Budget;
 use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
@@ -28,26 +29,27 @@ pub(crate) fn resolve<'a>(
     machine: &'static dyn Machine,
     inputs: &[Input<'a>],
     options: &LinkOptions<'a>,
+    budget: &'a Budget,
 ) -> Result<Resolution<'a>> {
-    let mut resolution = Resolution::new(machine);
-    let mut library = Library::default();
+    let mut resolution = Resolution::new(machine, budget);
+    let mut library = Library::new(budget);
     for root in &options.roots {
         resolution.add_root(root);
     }
     for &input in inputs {
-        match format::open(input)? {
+        match format::open(input, budget)? {
             Parsed::Graph(graph) => resolution.add(graph)?,
             Parsed::Archive(archive) if options.roots.is_empty() => {
                 for member in archive.members() {
                     let member = member?;
-                    resolution.add(format::object(member.name, member.bytes)?)?;
+                    resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
             archive @ Parsed::Archive(_) => library.offer(archive)?,
         }
     }
     for &input in &options.libraries {
-        library.offer(format::open(input)?)?;
+        library.offer(format::open(input, budget)?)?;
     }
     pull(&mut resolution, &mut library, options)?;
     externals::define(&mut resolution, options)?;

@@ -7,6 +7,7 @@
 use super::globals::Globals;
 use super::target::{Place, Rank, Target, TargetId};
 use crate::arch::machine::Machine;
+use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::graph::{Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex};
 use std::borrow::Cow;
@@ -29,6 +30,7 @@ pub(crate) struct Object<'a> {
 pub(crate) struct Resolution<'a> {
     /// What everything that takes part is made for.
     pub(crate) machine: &'static dyn Machine,
+    pub(crate) budget: &'a Budget,
     pub(crate) objects: Vec<Object<'a>>,
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
@@ -42,9 +44,10 @@ pub(crate) struct Resolution<'a> {
 
 impl<'a> Resolution<'a> {
     /// Nothing yet.
-    pub(super) fn new(machine: &'static dyn Machine) -> Self {
+    pub(super) fn new(machine: &'static dyn Machine, budget: &'a Budget) -> Self {
         Self {
             machine,
+            budget,
             objects: Vec::new(),
             targets: Vec::new(),
             is_live: Vec::new(),
@@ -70,11 +73,12 @@ impl<'a> Resolution<'a> {
         object.graph.symbol_name(SymbolIndex(target.symbol))
     }
 
-    /// The section with this number, counted over all objects.
-    pub(crate) fn section(&self, number: u32) -> &GraphSection<'a> {
+    /// The section with this number, counted over all objects, and its object.
+    pub(crate) fn section(&self, number: u32) -> (&Object<'a>, &GraphSection<'a>) {
         let is_before = |object: &Object<'_>| object.first_section <= number;
         let object = &self.objects[self.objects.partition_point(is_before) - 1];
-        &object.graph.sections()[(number - object.first_section) as usize]
+        let section = &object.graph.sections()[(number - object.first_section) as usize];
+        (object, section)
     }
 
     /// Every section that is loaded, with its object and its number.

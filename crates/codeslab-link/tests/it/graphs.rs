@@ -202,3 +202,17 @@ fn a_graph_for_another_machine_is_refused_by_name() {
     assert_eq!(names, ["other.s", "riscv64", "x86_64"]);
     assert_eq!(graph.architecture(), Architecture::Riscv64);
 }
+
+#[test]
+fn a_group_that_is_refused_leaves_the_graph_as_it_was() {
+    let mut graph = adder().expect("a valid graph");
+    let before = graph.clone();
+    let (text, missing) = (SectionIndex(0), SectionIndex(2));
+    for sections in [&[text, missing][..], &[text, text]] {
+        assert!(graph.add_group("group", sections).is_err());
+        assert_eq!(graph, before);
+    }
+    graph.add_group("group", &[text]).expect("a group");
+    assert!(graph.add_group("group", &[SectionIndex(1), text]).is_err());
+    link(&memory(), &[Input::Graph(&graph)], &LinkOptions::default()).expect("it links");
+}

@@ -10,6 +10,7 @@ mod damaged;
 mod direct;
 mod graphs;
 mod memories;
+mod proportion;
 mod reach;
 mod refused;
 mod support;

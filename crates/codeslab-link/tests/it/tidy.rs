@@ -3,12 +3,12 @@
 //! How long files and functions may be is checked for all crates at once, in `crates/codeslab/tests/it/tidy.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     "error/mod.rs",
     "error/facts.rs",
+    "budget.rs",
     "arch/formula.rs",
     "arch/encoding.rs",
     "arch/row.rs",
@@ -53,7 +53,7 @@ const ENTRANCE: [&str; 2] = ["link.rs", "lib.rs"];
 const FAKE: &str = "arch/fake/";
 
 /// Words that belong to a room, and the rooms.
-const WORDS: [(&[&str], &[&str]); 3] = [
+const WORDS: [(&[&str], &[&str]); 4] = [
     // Machines and what their documents call things.
     (
         &["x86", "amd64", "aarch64", "arm64", "riscv", "r_x86", "em_"],
@@ -78,39 +78,16 @@ const WORDS: [(&[&str], &[&str]); 3] = [
         ],
         &[],
     ),
+    // Bindings: they know the linker.
+    (&["napi", "javascript"], &[]),
 ];
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
-}
-
-fn is_test(file: &str) -> bool {
-    file.contains("_tests/") || file.ends_with("/tests.rs")
-}
 
 /// The files of the linker, by their path in `src`, without comments and unit tests.
 fn files() -> BTreeMap<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    sources(&root, &mut found);
-    let read = |path: PathBuf| {
-        let name = path.strip_prefix(&root).expect("a path in `src`");
-        let name = name.to_string_lossy().replace('\\', "/");
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        let code = text.split("#[cfg(test)]\nmod tests").next();
-        let lines = code.unwrap_or_default().lines();
-        let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
-        (name, lines.collect::<Vec<_>>().join("\n"))
-    };
-    let files = found.into_iter().map(read);
-    files.filter(|(name, _)| !is_test(name)).collect()
+    let all = codeslab_testing::sources("crates/codeslab-link/src").into_iter();
+    all.filter(|source| !source.is_test())
+        .map(|source| (source.path.clone(), source.product()))
+        .collect()
 }
 
 /// Those that the product consists of.
@@ -203,6 +180,12 @@ fn machines_formats_and_systems_are_named_in_their_rooms_only() {
             assert!(is_room || said.is_none(), "{file} says {said:?}");
         }
     }
+}
+
+#[test]
+fn the_linker_is_safe_code() {
+    let root = &product()["lib.rs"];
+    assert!(root.contains("#![forbid(unsafe_code)]"));
 }
 
 /// The files outside of `room` whose code names a module.

@@ -11,23 +11,26 @@ use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
 use crate::slab::runs::Runs;
-use crate::slab::span::Span;
+use crate::slab::span::{Located, Span};
 use crate::slab::spans::{GRANULE, Granules, Spans};
 use std::ptr::NonNull;
 
 impl Block {
-    /// How many granules the spans have that begin at `starts`, unless one has too many for a word.
-    #[inline]
-    pub(crate) fn granules_at(&self, starts: Granules) -> Option<Granules> {
-        let mut granules = [0; 3];
+    /// How many bytes the spans have that begin at `starts`.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each free of a small request comes here, from one place"
+    )]
+    pub(crate) fn sizes_at(&self, starts: Granules) -> [u64; 3] {
+        let mut sizes = [0; 3];
         for protection in Protection::ALL {
             if let Some(offset) = starts.offset(protection) {
                 let runs = self.page_map.runs(self.geometry.slab_of(protection));
-                granules[protection.index()] = runs.run_at(offset).size / GRANULE;
+                sizes[protection.index()] = runs.run_at(offset).size;
             }
         }
-        let are_small = granules[0] | granules[1] | granules[2];
-        (are_small < Granules::LIMIT).then(|| Granules::new(granules))
+        sizes
     }
 
     /// Bytes of all spans.
@@ -44,73 +47,53 @@ impl Block {
     ///
     /// # Safety
     /// The spans are carved from this block and belong to the caller.
-    pub(crate) unsafe fn retract(&self, carved: &mut [Option<Span>; 3]) -> bool {
-        let backing = self.pages.backing();
-        let mut is_refused = false;
-        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
-            let Some(carved) = *span else { continue };
-            let slab = self.geometry.slab_of(protection);
-            // SAFETY: the span is carved from this block, so it is committed for its slab; it belongs to the caller, so no other
-            // thread uses it; and the view stays open, because its owner is in here.
-            if unsafe { backing.retract(carved, slab, backing.view()) }.is_err() {
-                *span = None;
-                is_refused = true;
-            }
-        }
-        is_refused
+    pub(crate) unsafe fn retract(&self, carved: &mut Located) -> bool {
+        let (backing, slab_of) = (self.pages.backing(), |one| self.geometry.slab_of(one));
+        // SAFETY: the spans are carved, so they are committed for their slabs; they belong to the caller, so no other thread uses
+        // them; and the view stays open, because the block's owner is in here.
+        unsafe { backing.retract(carved, slab_of, backing.view()) }
     }
 
-    /// Retracts spans where there is a view, which the system cannot refuse, and marks them as freed.
+    /// Retracts spans where there is a view, which the system cannot refuse.
     ///
     /// # Safety
-    /// The spans that begin at `starts` are carved from this block, have so many granules, and belong to the caller. `view` is the
+    /// The spans that begin at `starts` are carved from this block, have so many bytes, and belong to the caller. `view` is the
     /// writable view of this block.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each free of a small request comes here, from one place"
+    )]
     pub(crate) unsafe fn retract_in_view(
         &self,
         starts: Granules,
-        granules: Granules,
+        sizes: [u64; 3],
         view: NonNull<u8>,
     ) {
-        for protection in Protection::ALL {
+        let backing = self.pages.backing();
+        for (protection, size) in Protection::ALL.into_iter().zip(sizes) {
             if let Some(offset) = starts.offset(protection) {
-                let size = granules.get(protection) * GRANULE;
                 let slab = self.geometry.slab_of(protection);
-                let span = Span { offset, size };
+                let extent = backing.extent(Span { offset, size }, slab);
                 // SAFETY: the span is carved, so it is committed for its slab; it belongs to the caller, so no thread uses it; and the
                 // view stays open, because the block's owner is in here.
-                unsafe { self.pages.backing().retract_in_view(span, slab, view) };
-                self.page_map.runs(slab).mark_freed(offset);
-            }
-        }
-    }
-
-    /// Marks the spans that begin at `starts` as freed although they are still carved.
-    #[inline]
-    pub(crate) fn mark_freed_at(&self, starts: Granules) {
-        for protection in Protection::ALL {
-            if let Some(offset) = starts.offset(protection) {
-                let slab = self.geometry.slab_of(protection);
-                self.page_map.runs(slab).mark_freed(offset);
-            }
-        }
-    }
-
-    /// Takes that mark from them: they are in use again.
-    #[inline]
-    pub(crate) fn unmark_freed_at(&self, starts: Granules) {
-        for protection in Protection::ALL {
-            if let Some(offset) = starts.offset(protection) {
-                let slab = self.geometry.slab_of(protection);
-                self.page_map.runs(slab).unmark_freed(offset);
+                unsafe { extent.retract_in_view(view) };
             }
         }
     }
 
     /// Marks spans as freed although they are still carved.
+    #[inline]
     pub(crate) fn mark_freed(&self, spans: &Spans) {
         self.page_map
             .for_each(spans, &self.geometry, Runs::mark_freed);
+    }
+
+    /// Takes that mark from them: they are in use again.
+    #[inline]
+    pub(crate) fn unmark_freed(&self, spans: &Spans) {
+        self.page_map
+            .for_each(spans, &self.geometry, Runs::unmark_freed);
     }
 
     /// Turns the mark of another thread that freed spans into the owner's.
@@ -124,29 +107,14 @@ impl Block {
     ///
     /// # Safety
     /// They are carved from this block, retracted, and belong to the caller, who gives them away.
-    pub(crate) unsafe fn free(&mut self, carved: &[Option<Span>; 3]) {
+    pub(crate) unsafe fn free(&mut self, carved: &Located) {
         self.uncarve(carved);
-        self.unmark_freed(carved);
         self.requests -= 1;
-    }
-
-    /// The same for the spans that begin at `starts` and have so many granules.
-    ///
-    /// # Safety
-    /// They are carved from this block, retracted, have so many granules, and belong to the caller, who gives them away.
-    pub(crate) unsafe fn free_at(&mut self, starts: Granules, granules: Granules) {
-        let carved = Protection::ALL.map(|protection| {
-            let offset = starts.offset(protection)?;
-            let size = granules.get(protection) * GRANULE;
-            Some(Span { offset, size })
-        });
-        // SAFETY: they are carved from this block, retracted, and the caller gives them away.
-        unsafe { self.free(&carved) };
     }
 
     /// Where the spans of a request are and how long.
     #[inline]
-    pub(crate) fn locate(&self, spans: &Spans) -> [Option<Span>; 3] {
+    pub(crate) fn locate(&self, spans: &Spans) -> Located {
         self.page_map.locate(spans, &self.geometry)
     }
 
@@ -155,33 +123,23 @@ impl Block {
     ///
     /// # Safety
     /// They are carved from this block and belong to the caller, who gives them away.
-    pub(crate) unsafe fn free_last(&mut self, mut carved: [Option<Span>; 3]) {
+    pub(crate) unsafe fn free_last(&mut self, spans: &Spans) {
         self.requests -= 1;
         if self.reset().is_ok() {
-            self.unmark_freed(&carved);
-            return;
+            return self.unmark_freed(spans);
         }
         self.requests += 1;
+        let mut carved = self.locate(spans);
         // SAFETY: the spans are carved from this block, and the caller's.
         unsafe { self.retract(&mut carved) };
         // SAFETY: what is left of them is retracted now.
         unsafe { self.free(&carved) };
     }
 
-    /// Takes the mark from spans that are free now.
-    fn unmark_freed(&self, carved: &[Option<Span>; 3]) {
-        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
-            if let Some(span) = span {
-                let slab = self.geometry.slab_of(protection);
-                self.page_map.runs(slab).unmark_freed(span.offset);
-            }
-        }
-    }
-
     /// Gives spans to their slabs: what was carved and never written, or is retracted.
-    pub(super) fn uncarve(&mut self, carved: &[Option<Span>; 3]) {
-        for (protection, span) in Protection::ALL.into_iter().zip(carved) {
-            if let Some(span) = *span {
+    pub(super) fn uncarve(&mut self, carved: &Located) {
+        for protection in Protection::ALL {
+            if let Some(span) = carved[protection.index()] {
                 let slab = self.geometry.slab_of(protection);
                 let run = self.slabs[slab.index()].free(span);
                 self.note_free(slab, span, run);
@@ -211,7 +169,7 @@ impl Block {
         let backing = self.pages.backing();
         // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,
         // because its owner is in here.
-        if unsafe { backing.retract(tail, slab, backing.view()) }.is_ok() {
+        if unsafe { backing.extent(tail, slab).retract(backing.view()) }.is_ok() {
             let run = self.slabs[slab.index()].free_tail(span, kept);
             self.note_free(slab, tail, run);
         }

@@ -5,16 +5,16 @@
 use crate::model::layout::{Layout, Segment};
 use crate::model::options::Constants;
 use crate::model::protection::Protection;
-use crate::model::writer::Writer;
 use crate::slab::spans::GRANULE;
 use crate::sys::Facts;
-use crate::write::{self, CodeWriter, WriteTarget};
+use crate::write::{CodeWriter, WriteTarget};
 
 /// How a block is divided and written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     constants: Constants,
-    writer: &'static dyn CodeWriter,
+    /// How code and constants are written.
+    pub(crate) writer: &'static dyn CodeWriter,
     page_bytes: u64,
     /// What the system maps at least.
     pub(crate) granularity: u64,
@@ -29,8 +29,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    pub(crate) fn new(constants: Constants, writer: Writer, facts: Facts) -> Self {
-        let writer = write::by(writer);
+    pub(crate) fn new(constants: Constants, writer: &'static dyn CodeWriter, facts: Facts) -> Self {
         let code = writer.target(Protection::ReadExecute);
         let mut geometry = Self {
             constants,
@@ -40,7 +39,7 @@ impl Geometry {
             masks: [0; 3],
             stages: code == WriteTarget::Staged,
             publishes: code != WriteTarget::View,
-            needs_view: code == WriteTarget::View,
+            needs_view: writer.is_in_view(Protection::ReadExecute),
         };
         let mask = |protection| geometry.granule(geometry.slab_of(protection)) - 1;
         geometry.masks = Protection::ALL.map(mask);

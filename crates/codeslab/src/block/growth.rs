@@ -5,12 +5,12 @@ use super::{Block, STEP};
 use crate::model::error::Refusal;
 use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
+use crate::slab::span::{Located, Span};
 use std::cmp::Reverse;
 
 impl Block {
     /// Whether the segments that have no span yet may fit into what is uncommitted.
-    pub(super) fn has_room(&self, layout: &Layout, carved: &[Option<Span>; 3]) -> bool {
+    pub(super) fn has_room(&self, layout: &Layout, carved: &Located) -> bool {
         let mut left = self.pages.uncommitted().bytes();
         let mut missing = layout
             .segments()
@@ -47,8 +47,9 @@ impl Block {
         let (Some(needed), Some(pages)) = (needed, pages) else {
             return Ok(false);
         };
-        // An extent of its own cuts a gap in two.
-        self.count_up_to(self.mappings_with_one_request_more() + 2)?;
+        // An extent of its own cuts a gap in two, and the view if that is to show it.
+        let most = self.mappings_with_one_request_more() + 2;
+        self.count_up_to(most + 2 * u64::from(self.geometry.needs_view))?;
         match self.commit(slab, pages) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {
@@ -65,7 +66,9 @@ impl Block {
     fn commit(&mut self, slab: Protection, pages: Span) -> Result<(), Refusal> {
         self.pages.commit(pages, slab)?;
         self.page_map.note_pages(pages, slab);
-        self.slabs[slab.index()].extend(pages);
+        let run = self.slabs[slab.index()].extend(pages);
+        // A request is about to be carved from them, so this is no time to purge.
+        self.chunks.note_freed(slab.index(), pages, run);
         Ok(())
     }
 

@@ -10,7 +10,12 @@ impl Block {
     /// share some.
     pub(crate) fn mappings(&self) -> u64 {
         let slabs: usize = self.slabs.iter().map(|slab| slab.extents().len()).sum();
-        (slabs + self.pages.uncommitted().len()) as u64 + u64::from(self.pages.has_view())
+        let view = if self.pages.has_view() {
+            self.pages.view_mappings()
+        } else {
+            0
+        };
+        (slabs + self.pages.uncommitted().len()) as u64 + view
     }
 
     /// Pages with rights of their own cut what is around them in two.

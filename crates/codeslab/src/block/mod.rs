@@ -20,7 +20,7 @@ use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
-use crate::slab::span::Span;
+use crate::slab::span::Located;
 use crate::slab::spans::{GRANULE, Spans};
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
@@ -159,7 +159,8 @@ impl Block {
     }
 
     /// Carves what fits into the pages that the slabs have, and says whether that is the whole request.
-    fn carve_segments(&mut self, layout: &Layout, carved: &mut [Option<Span>; 3]) -> bool {
+    #[inline]
+    fn carve_segments(&mut self, layout: &Layout, carved: &mut Located) -> bool {
         let mut is_whole = true;
         for (protection, segment) in layout.segments() {
             is_whole &= self.carve_segment(protection, segment, carved);
@@ -167,16 +168,20 @@ impl Block {
         is_whole
     }
 
+    #[inline]
     fn carve_segment(
         &mut self,
         protection: Protection,
         segment: Segment,
-        carved: &mut [Option<Span>; 3],
+        carved: &mut Located,
     ) -> bool {
         let slab = self.geometry.slab_of(protection);
-        let span = self.slabs[slab.index()].carve(segment.size, segment.align);
-        carved[protection.index()] = span;
-        span.is_some()
+        let Some((span, run)) = self.slabs[slab.index()].carve(segment.size, segment.align) else {
+            return false;
+        };
+        self.chunks.note_carved(slab.index(), span, run);
+        carved[protection.index()] = Some(span);
+        true
     }
 
     /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
@@ -184,7 +189,7 @@ impl Block {
     fn complete(
         &mut self,
         layout: &Layout,
-        carved: &mut [Option<Span>; 3],
+        carved: &mut Located,
         is_whole: bool,
         growth: Growth,
     ) -> Result<Option<Spans>, Refusal> {
@@ -202,11 +207,7 @@ impl Block {
     }
 
     /// Carves the segments that have no span yet, from slabs that grow for them. False if there is no room.
-    fn grow_and_carve(
-        &mut self,
-        layout: &Layout,
-        carved: &mut [Option<Span>; 3],
-    ) -> Result<bool, Refusal> {
+    fn grow_and_carve(&mut self, layout: &Layout, carved: &mut Located) -> Result<bool, Refusal> {
         if !self.has_room(layout, carved) {
             return Ok(false);
         }
@@ -222,14 +223,14 @@ impl Block {
     }
 
     /// Brings back the memory of spans that was purged.
-    fn recommit(&mut self, carved: &[Option<Span>; 3]) -> Result<(), Refusal> {
+    fn recommit(&mut self, carved: &Located) -> Result<(), Refusal> {
         for (protection, span) in Protection::ALL.into_iter().zip(carved) {
             let Some(span) = *span else { continue };
             while let Some(chunk) = self.chunks.purged_under(span) {
                 let slab = self.geometry.slab_of(protection);
                 // SAFETY: the chunk is the slab's and was purged.
                 unsafe { self.pages.recommit(chunk, slab) }?;
-                self.chunks.note_recommitted(chunk);
+                self.chunks.note_recommitted(slab.index(), chunk);
             }
         }
         Ok(())
@@ -244,7 +245,7 @@ impl Block {
     }
 
     /// Remembers what did not fit by itself, for the next request.
-    fn note_too_large(&mut self, layout: &Layout, carved: &[Option<Span>; 3]) {
+    fn note_too_large(&mut self, layout: &Layout, carved: &Located) {
         for (protection, segment) in layout.segments() {
             let slab = self.geometry.slab_of(protection);
             let in_slab = |(one, _): &(Protection, Segment)| self.geometry.slab_of(*one) == slab;
@@ -260,11 +261,17 @@ impl Block {
     }
 
     /// Makes the writable view, if the writer has one and there is none.
+    #[inline]
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
         if self.is_open() {
             return Ok(());
         }
-        self.count_up_to(self.mappings_with_one_request_more() + 1)?;
+        self.map_view()
+    }
+
+    #[cold]
+    fn map_view(&mut self) -> Result<(), Refusal> {
+        self.count_up_to(self.mappings_with_one_request_more() + self.pages.view_mappings())?;
         let opened = self.pages.open_view();
         self.count_mappings();
         opened
@@ -282,7 +289,9 @@ impl Block {
 
     /// Bytes of bookkeeping.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        self.slabs.iter().map(Slab::metadata_bytes).sum::<u64>() + size_of::<Self>() as u64
+        let of_slabs: u64 = self.slabs.iter().map(Slab::metadata_bytes).sum();
+        let itself = size_of::<Self>() as u64;
+        of_slabs + itself + self.page_map.metadata_bytes() + self.chunks.metadata_bytes()
     }
 }
 

@@ -8,7 +8,7 @@ use super::geometry::Geometry;
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
 use crate::slab::runs::Runs;
-use crate::slab::span::Span;
+use crate::slab::span::{Located, Span};
 use crate::slab::spans::Spans;
 use crate::sync::{AtomicU64, Ordering, zeroed_words};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl PageMap {
 
     /// Where the spans of a request are and how long, by protection.
     #[inline]
-    pub(crate) fn locate(&self, spans: &Spans, geometry: &Geometry) -> [Option<Span>; 3] {
+    pub(crate) fn locate(&self, spans: &Spans, geometry: &Geometry) -> Located {
         let mut located = [None; 3];
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
@@ -60,6 +60,11 @@ impl PageMap {
     }
 
     /// Does something with the runs and the beginning of each span of a request.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each request that is kept or handed out again comes here, with what to do known"
+    )]
     pub(crate) fn for_each(&self, spans: &Spans, geometry: &Geometry, act: impl Fn(&Runs, u64)) {
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
@@ -82,6 +87,11 @@ impl PageMap {
         for word in &self.owners {
             word.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Bytes of bookkeeping, without that of the runs.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        (size_of::<Self>() + size_of_val(&*self.owners)) as u64
     }
 
     /// The slab whose page `offset` lies on.

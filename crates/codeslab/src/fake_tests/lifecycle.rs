@@ -213,6 +213,11 @@ fn what_is_shrunk_gives_its_end_back_and_keeps_its_place() {
         assert!(next.bytes_mut(data).iter().all(|byte| *byte == 0), "{kind}");
         let published = in_flight.finalize().unwrap();
         assert_eq!(fake.read(places[2], 50), vec![0x90; 50], "{kind}");
+        // Nor is what was written before a part of the code that stays, whichever granules the request keeps.
+        for (place, size, before) in [(places[0], 100, 20_000), (places[2], 50, 64)] {
+            let behind = fake.read(place.checked_add(size).unwrap(), before - size);
+            assert!(behind.iter().all(|byte| *byte == 0xcc), "{kind}");
+        }
         drop((published, next));
         assert_eq!(holdings(&memory.stats()), (0, 0, 0), "{kind}");
     }
@@ -269,7 +274,7 @@ fn a_batch_is_published_with_one_pass_over_what_was_written_or_not_at_all() {
 #[test]
 fn what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system() {
     let fake = Arc::new(Fake::new(4096, 4096));
-    let memory = open(&fake, &writer(Writer::DualMapping));
+    let memory = open(&fake, &unhardened());
     let (request, sections) = layout([256, 48, 32]);
     let publish = |value: u8| {
         let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
@@ -309,4 +314,80 @@ fn what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system() {
         again.free();
     }
     assert_eq!(calls(), before);
+}
+
+#[test]
+fn a_program_that_frees_and_allocates_the_same_in_turns_asks_the_system_for_nothing() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &unhardened());
+    // Too much for the thread cache: the slab has it, in chunks that are idle, each time it is free.
+    let sizes = [256 << 10, 16, 16];
+    let _neighbour = publish(&memory, sizes);
+    drop(publish(&memory, sizes));
+    let calls = || {
+        let calls = fake.calls().into_iter();
+        calls
+            .filter(|call| *call != "synchronize_instructions")
+            .count()
+    };
+    let before = calls();
+    for _ in 0..100 {
+        drop(publish(&memory, sizes));
+    }
+    assert_eq!(calls(), before);
+}
+
+#[test]
+fn nothing_in_flight_is_where_it_could_run_and_no_view_shows_constants() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::DualMapping));
+    let (request, sections) = layout([300, 200, 100]);
+    let publish = |value: u8| {
+        let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+        let places = sections.map(|section| in_flight.address(section));
+        for section in sections {
+            in_flight.bytes_mut(section).fill(value);
+        }
+        assert_eq!(fake.read(places[0], 300), [0xcc; 300], "in flight");
+        let published = in_flight.finalize().unwrap();
+        for (place, size) in places.into_iter().zip([300, 200, 100]) {
+            assert_eq!(fake.read(place, size), vec![value; size as usize]);
+        }
+        let shown = places.map(|place| fake.is_shown(place));
+        assert_eq!(shown, [true, false, false], "the view shows code");
+        published
+    };
+    let first = publish(1);
+    // A view that is opened again shows as much, and slabs that go on are shown, too.
+    for value in 2..60 {
+        memory.trim();
+        assert!(!fake.is_shown(first.segment_address(Protection::ReadExecute).unwrap()));
+        let (more, _) = layout([50_000, 20_000, 10]);
+        let grown = memory.allocate(&Request::new(&more)).unwrap();
+        let published = publish(value);
+        drop(grown.finalize().unwrap());
+        if value % 3 > 0 {
+            std::mem::forget(published);
+        }
+    }
+}
+
+#[test]
+fn written_in_its_place_everything_is_in_the_view_and_publishing_asks_for_nothing() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &unhardened());
+    assert!(!memory.configuration().hardened);
+    let (request, sections) = layout([300, 200, 0]);
+    let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+    in_flight.bytes_mut(sections[0]).fill(7);
+    let places = [sections[0], sections[1]].map(|section| in_flight.address(section));
+    assert_eq!(fake.read(places[0], 300), [7; 300]);
+    assert_eq!(places.map(|place| fake.is_shown(place)), [true; 2]);
+    let calls = fake.calls().len();
+    let _published = in_flight.finalize().unwrap();
+    assert!(
+        fake.calls()[calls..]
+            .iter()
+            .all(|call| *call == "synchronize_instructions")
+    );
 }

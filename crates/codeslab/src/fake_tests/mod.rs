@@ -48,6 +48,20 @@ fn writer(writer: Writer) -> Options {
     }
 }
 
+/// The writer of two views that writes everything in its place.
+fn unhardened() -> Options {
+    Options {
+        hardened: false,
+        ..writer(Writer::DualMapping)
+    }
+}
+
+/// Every way to write.
+fn ways_to_write() -> Vec<Options> {
+    let hardened = Writer::ALL.into_iter().map(writer);
+    hardened.chain([unhardened()]).collect()
+}
+
 /// Blocks that are soon full.
 fn small_blocks(kind: Writer) -> Options {
     Options {

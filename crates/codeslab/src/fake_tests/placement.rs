@@ -142,7 +142,8 @@ fn no_span_begins_where_the_low_half_of_the_address_is_zero() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
         let memory = open(&fake, &writer(kind));
-        fake.place_next_at(Address::new(0x5001_0000_0000 + 256 * MIB));
+        // The first reservation begins its own size below where the system puts it, or further.
+        fake.place_next_at(Address::new(0x5001_0000_0000 + 512 * MIB));
         let (layout, sections) = layout([4096, 0, 0]);
         let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
         // The next place at which anything may begin.
@@ -296,13 +297,21 @@ fn the_first_reservation_is_put_at_a_random_place_if_there_is_room() {
             assert_eq!(fake.holdings(), (0, 0, 0));
             at
         };
-        let usual = place(0, None);
-        assert_eq!(place(300 * MIB + 12_345, None).distance(usual), 300 * MIB);
+        // Its own size, 256 MiB, below where the system puts it, which is 256 MiB below what is taken there.
+        let nearest = place(0, None);
         assert_eq!(
-            place(0xdead_beef_0000_0000 + 777 * MIB, None).distance(usual),
-            0xdead_beef_0000_0000_u64.wrapping_add(777 * MIB) % GIB
+            nearest,
+            Address::new(0x6000_3000_0000 - 512 * MIB),
+            "{kind}"
         );
-        let taken = Window::around(Address::new(usual.value() - 300 * MIB), 10 * MIB);
+        assert_eq!(nearest.distance(place(300 * MIB + 12_345, None)), 300 * MIB);
+        let random = 0xdead_beef_0000_0000 + 777 * MIB;
+        assert_eq!(
+            nearest.distance(place(random, None)),
+            random % (GIB - 256 * MIB) / MIB * MIB
+        );
+        let taken = Window::around(Address::new(nearest.value() - 300 * MIB), 10 * MIB);
+        let usual = Address::new(nearest.value() + 256 * MIB);
         assert_eq!(place(300 * MIB, Some(taken)), usual, "no room there");
     }
 }

@@ -17,12 +17,13 @@ fn round(memory: &CodeMemory) -> Result<(), Error> {
 
 #[test]
 fn a_failure_of_any_call_leaves_nothing_behind_and_the_memory_goes_on_working() {
-    for kind in Writer::ALL {
+    for mut kind in ways_to_write() {
+        kind.block_size = Some(MIB);
         for limit in [Limit::Memory, Limit::MapCount, Limit::Policy] {
             let mut failing = 0;
             loop {
                 let fake = Arc::new(Fake::new(4096, 4096));
-                let memory = open(&fake, &small_blocks(kind));
+                let memory = open(&fake, &kind);
                 fake.script(Script::Call(failing, limit));
                 let result = round(&memory);
                 let reached = fake.calls().len() > failing;
@@ -30,42 +31,43 @@ fn a_failure_of_any_call_leaves_nothing_behind_and_the_memory_goes_on_working() 
                 assert_eq!(
                     (stats.live, stats.in_flight),
                     (0, 0),
-                    "{kind} {limit:?} call {failing}"
+                    "{kind:?} {limit:?} call {failing}"
                 );
                 if let Err(error) = &result {
                     assert!(
                         matches!(error, Error::Refused(_)),
-                        "{kind} {limit:?} call {failing}: {error}"
+                        "{kind:?} {limit:?} call {failing}: {error}"
                     );
                 }
                 fake.script(Script::Nothing);
                 round(&memory).unwrap_or_else(|error| {
-                    panic!("{kind} {limit:?} after call {failing}: {error}")
+                    panic!("{kind:?} {limit:?} after call {failing}: {error}")
                 });
                 drop(memory);
                 let (reservations, files, views) = fake.holdings();
                 // A refused release or unmap leaves address space reserved, but no memory in use.
-                assert_eq!((files, views), (0, 0), "{kind} {limit:?} call {failing}");
+                assert_eq!((files, views), (0, 0), "{kind:?} {limit:?} call {failing}");
                 assert!(
                     reservations <= 1,
-                    "{kind} {limit:?} call {failing}: {reservations} reservations"
+                    "{kind:?} {limit:?} call {failing}: {reservations} reservations"
                 );
                 if !reached {
                     break;
                 }
                 failing += 1;
             }
-            assert!(failing > 6, "{kind}: only {failing} calls were tried");
+            assert!(failing > 6, "{kind:?}: only {failing} calls were tried");
         }
     }
 }
 
 #[test]
 fn failures_without_end_are_errors_and_not_panics() {
-    for kind in Writer::ALL {
+    for mut kind in ways_to_write() {
+        kind.block_size = Some(MIB);
         for failing in 0..12 {
             let fake = Arc::new(Fake::new(4096, 4096));
-            let memory = open(&fake, &small_blocks(kind));
+            let memory = open(&fake, &kind);
             fake.script(Script::From(failing, Limit::Memory));
             let _ = round(&memory);
             assert_eq!((memory.stats().live, memory.stats().in_flight), (0, 0));

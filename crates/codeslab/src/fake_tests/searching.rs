@@ -29,7 +29,7 @@ fn open_block(shared: &Pool, window: Window) -> Result<(Block, Spans), Error> {
 
 fn close_block(shared: &Pool, (mut block, spans): (Block, Spans)) {
     // SAFETY: the spans were carved from this block.
-    unsafe { block.free_last(block.locate(&spans)) };
+    unsafe { block.free_last(&spans) };
     shared.retire(block);
 }
 

@@ -221,7 +221,7 @@ fn constants_and_data_do_not_take_turns_in_a_gap() {
             live.push(memory.allocate(&Request::new(&request)).unwrap());
         }
         let stats = memory.stats();
-        assert!(stats.mappings <= 16 * stats.blocks, "{sizes:?}: {stats:?}");
+        assert!(stats.mappings <= 20 * stats.blocks, "{sizes:?}: {stats:?}");
         let full = (stats.blocks - 1) * 16 * MIB;
         assert!(stats.used_bytes > full / 100 * 85, "{sizes:?}: {stats:?}");
     }

@@ -50,7 +50,7 @@ impl Quarantine {
 }
 
 /// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model.
     /// Else 2 to the power of `CODESLAB_BLOCK_SIZE`, else 16 MiB.
@@ -78,6 +78,29 @@ pub struct Options {
     /// call writes to it; with [`Writer::FileWrite`] calls that write go on working, from any code. Mappings of code cannot
     /// be unmapped, replaced, or given other rights. The other writers use private memory, which cannot be sealed.
     pub sealed: bool,
+    /// Whether the writable view of [`Writer::DualMapping`] shows code only, and only what is published, which is the default. What is in
+    /// flight is written elsewhere and copied when it is published; constants are written by a call.
+    ///
+    /// Without it everything is written in its place, through a view of the whole block: that saves a copy, and a call for each
+    /// request with constants, and means that code in flight runs if something jumps there, and that a stray store into the view
+    /// changes constants. The other writers are always as hardened as they can be.
+    pub hardened: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            block_size: None,
+            code_model: CodeModel::default(),
+            writer: None,
+            constants: Constants::default(),
+            quarantine: Quarantine::default(),
+            max_committed: None,
+            max_mappings: None,
+            sealed: false,
+            hardened: true,
+        }
+    }
 }
 
 /// What [`Options::sealed`] has made impossible.

@@ -154,4 +154,7 @@ pub struct Configuration {
     pub max_mappings: Option<u64>,
     /// What is sealed; `None` if that was not asked for.
     pub sealing: Option<Sealing>,
+    /// Whether nothing in flight can be executed, and no view shows constants: always, but for [`Writer::DualMapping`] without
+    /// [`Options::hardened`](crate::Options::hardened).
+    pub hardened: bool,
 }

@@ -44,23 +44,16 @@ pub(crate) struct Pool {
     space: Space,
     retained: Retained,
     addresses: AddressIndex,
-    barrier: Barrier,
+    has_barrier: bool,
     budget: Arc<Budget>,
     // The epoch in which something is freed now.
     epoch: AtomicU64,
 }
 
-/// The system's barrier for all threads of this process.
-#[derive(Debug)]
-pub(crate) struct Barrier {
-    platform: Arc<dyn Platform>,
-    is_available: bool,
-}
-
-impl ProcessBarrier for Barrier {
+impl ProcessBarrier for Pool {
     #[inline]
     fn is_available(&self) -> bool {
-        self.is_available
+        self.has_barrier
     }
 
     fn execute(&self) {
@@ -71,8 +64,9 @@ impl ProcessBarrier for Barrier {
 impl Pool {
     pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
         let facts = platform.facts();
-        let geometry = Geometry::new(configuration.constants, configuration.writer, facts);
-        let memory = write::by(configuration.writer).memory(configuration.sealing);
+        let writer = write::by(configuration.writer, configuration.hardened);
+        let geometry = Geometry::new(configuration.constants, writer, facts);
+        let memory = writer.memory(configuration.sealing);
         let space = Space::new(
             Arc::clone(&platform),
             configuration.reach,
@@ -89,10 +83,7 @@ impl Pool {
             space,
             retained: Retained::default(),
             addresses: AddressIndex::default(),
-            barrier: Barrier {
-                platform: Arc::clone(&platform),
-                is_available: facts.has_process_barrier,
-            },
+            has_barrier: facts.has_process_barrier,
             platform,
             budget: Arc::new(budget),
             epoch: AtomicU64::new(0),
@@ -110,11 +101,6 @@ impl Pool {
     #[inline]
     pub(crate) const fn geometry(&self) -> &Geometry {
         &self.geometry
-    }
-
-    #[inline]
-    pub(crate) const fn barrier(&self) -> &Barrier {
-        &self.barrier
     }
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
@@ -205,7 +191,7 @@ impl Pool {
     }
 
     fn block_at(&self, site: &Site) -> Result<Block> {
-        let (writer, budget) = (self.configuration.writer, Arc::clone(&self.budget));
+        let (writer, budget) = (self.geometry.writer, Arc::clone(&self.budget));
         let backing = Backing::new(site.clone(), writer, budget);
         Block::new(backing, self.geometry).map_err(|refusal| {
             self.space.release_site(site);

@@ -94,6 +94,11 @@ impl Bits {
         Some(Self { words, levels })
     }
 
+    /// Bytes of its words.
+    pub(crate) fn bytes(&self) -> u64 {
+        size_of_val(&*self.words) as u64
+    }
+
     pub(crate) fn contains(&self, index: usize) -> bool {
         word(&self.words, index / 64) >> (index % 64) & 1 == 1
     }

@@ -79,23 +79,25 @@ impl Slab {
         self.used_bytes
     }
 
-    /// Bytes of bookkeeping: two bits a granule of its pages, and the bins.
+    /// Bytes of bookkeeping at most: the sets of its runs, of which a word is touched when it is needed, and the bins.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        (self.extents.bytes() >> self.granule_log2() >> 2) + self.bins.heap_bytes() as u64
+        let granules = self.extents.bytes() >> self.granule_log2();
+        (granules * Runs::BITS_PER_GRANULE / 8) + self.bins.heap_bytes() as u64
     }
 
-    /// Adds pages, all of them free.
-    pub(crate) fn extend(&mut self, pages: Span) {
+    /// Adds pages, all of them free: the free run that they are a part of then.
+    pub(crate) fn extend(&mut self, pages: Span) -> Span {
         self.extents.insert(pages);
         let (start, end) = (self.granule(pages.offset), self.granule(pages.end()));
         self.runs.begin(end);
         self.runs.set_free(start);
         self.runs.begin(start);
-        self.release(start, end - start);
+        self.release(start, end - start)
     }
 
-    /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block).
-    pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<Span> {
+    /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block), and tells which free run they
+    /// were a part of.
+    pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<(Span, Span)> {
         let size = self.round_up(size);
         let length = u32::try_from(size >> self.granule_log2()).ok()?;
         let align = u32::try_from((align >> self.granule_log2()).max(1)).ok()?;
@@ -114,10 +116,7 @@ impl Slab {
             self.runs.set_used(start);
         }
         self.used_bytes += size;
-        Some(Span {
-            offset: u64::from(place) << self.granule_log2(),
-            size,
-        })
+        Some((self.run(place, length), self.run(start, run)))
     }
 
     /// A free run in which `length` granules fit at a multiple of `align`.
@@ -148,6 +147,7 @@ impl Slab {
         self.used_bytes -= span.size;
         let start = self.granule(span.offset);
         self.runs.set_free(start);
+        self.runs.unmark_freed(span.offset);
         self.release(start, self.granule(span.size))
     }
 

@@ -1,4 +1,5 @@
-//! What the granules of a slab are, in two bits each: where runs begin and whether they are free. Nothing is stored for a
+//! What the granules of a slab are, in two bits each: where runs begin and whether they are free; and two marks of spans that are freed
+//! while they still count as carved. Nothing is stored for a
 //! span that is in use; how long it is follows from where the next run begins.
 //!
 //! The slab's owner changes it; any thread may read at any time, without a lock. A span that is in use before, while and after
@@ -23,6 +24,9 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
+    /// One in each set.
+    pub(crate) const BITS_PER_GRANULE: u64 = 4;
+
     /// Of a slab without pages, in a block of `granules` granules. `None` if there is no memory for it.
     pub(crate) fn new(granules: u32, granule_log2: u32) -> Option<Self> {
         let length = granules as usize + 1;

@@ -18,6 +18,9 @@ impl Span {
     }
 }
 
+/// The spans of one request by protection, in bytes from the start of their block.
+pub(crate) type Located = [Option<Span>; 3];
+
 /// Bytes that belong to something, as the fewest ranges.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SpanSet {

@@ -7,7 +7,7 @@
 //! registers where three would go through memory (measured: 147 instead of 83 ns for a pair). How long its spans are, the slabs know.
 #![allow(unsafe_code, reason = "the word is either three numbers or a box")]
 
-use super::span::Span;
+use super::span::{Located, Span};
 use crate::model::protection::Protection;
 use std::num::NonZero;
 use std::ptr::NonNull;
@@ -81,7 +81,7 @@ impl Default for Spans {
 impl Spans {
     /// Of what was carved for each protection. `None` if there is no memory for it, in a block of more than 32 MiB.
     #[inline]
-    pub(crate) fn new(carved: &[Option<Span>; 3]) -> Option<Self> {
+    pub(crate) fn new(carved: &Located) -> Option<Self> {
         let starts = carved.map(|span| span.map_or(NOWHERE, |span| span.offset / GRANULE));
         let is_near = carved
             .iter()
@@ -104,7 +104,7 @@ impl Spans {
     }
 
     #[cold]
-    fn far(carved: &[Option<Span>; 3]) -> Option<Self> {
+    fn far(carved: &Located) -> Option<Self> {
         let start =
             |span: Option<Span>| span.map_or(u32::MAX, |span| (span.offset / GRANULE) as u32);
         let mut room = Vec::new();

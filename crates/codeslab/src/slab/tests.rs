@@ -72,7 +72,9 @@ proptest! {
                 Action::Carve { size, align_log2 } => {
                     let align = 1 << align_log2;
                     match slab.carve(size, align) {
-                        Some(span) => {
+                        Some((span, run)) => {
+                            prop_assert!(run.contains(span));
+                            prop_assert!(oracle.is_free(run.offset, run.end()), "{:?} is not free", run);
                             prop_assert_eq!(span.offset % align, 0);
                             prop_assert!(span.offset != avoided);
                             prop_assert!(span.size >= size && span.size < size + granule);
@@ -147,8 +149,8 @@ fn churn_does_not_grow_the_bookkeeping() {
     });
     let before = slab.metadata_bytes();
     for round in 0..100_000_u64 {
-        let first = slab.carve(16 + round % 700, 16).unwrap();
-        let second = slab.carve(32, 16).unwrap();
+        let (first, _) = slab.carve(16 + round % 700, 16).unwrap();
+        let (second, _) = slab.carve(32, 16).unwrap();
         slab.free(first);
         slab.free(second);
     }

@@ -27,7 +27,7 @@ pub(crate) fn nearest_gap(
     let last = starts.last().align_down(align);
     Window::new(first, last)?;
     let near = near.align_down(align).clamp(first, last);
-    let mut search = Search {
+    let mut search = GapSearch {
         map,
         size,
         align,
@@ -46,14 +46,14 @@ pub(crate) fn nearest_gap(
 }
 
 /// A search under way. Starts of gaps are multiples of `align`, and so are the ends of the ranges that are searched.
-struct Search<'m> {
+struct GapSearch<'m> {
     map: &'m dyn AddressMap,
     size: u64,
     align: u64,
     patience: usize,
 }
 
-impl Search<'_> {
+impl GapSearch<'_> {
     /// The highest start from `first` to `last`. Each step goes down by the size or passes a mapping, so it does not matter how
     /// many small mappings there are.
     fn highest(&mut self, first: Address, last: Address) -> Option<Address> {

@@ -106,7 +106,7 @@ impl Reservation {
             return self.place_in_file(0).0.seal_size();
         }
         // Before the file is closed, because afterwards there can be no other; whole, because blocks come later.
-        self.view = Some(self.place_in_file(0).0.map_view(0, self.size)?);
+        self.view = Some(self.place_in_file(0).0.map_view(0, self.size, false)?);
         self.place_in_file(0).0.seal_writes()
     }
 

@@ -174,18 +174,20 @@ impl Search {
     /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
     /// address would tell all others. Near enough still for short calls into the libraries above.
     fn scatter(&self, reservation: Reservation, wanted: Wanted<'_>) -> Reservation {
+        let size = reservation.size();
         let most = SCATTER.min(self.reach.largest_block());
-        let shift = (self.platform.random() % most) & !(wanted.align - 1);
+        // Not by less than its size: it is in its own way there.
+        let Some(room) = most.checked_sub(size).filter(|room| *room > 0) else {
+            return reservation;
+        };
+        let shift = (size + self.platform.random() % room) & !(wanted.align - 1);
         let file = reservation.shared_file();
-        let at = reservation
-            .address()
-            .checked_sub(shift)
-            .filter(|_| shift >= reservation.size());
-        let range = at.and_then(|at| Window::of_range(at, reservation.size()));
+        let at = reservation.address().checked_sub(shift);
+        let range = at.and_then(|at| Window::of_range(at, size));
         let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
         let scattered = range.map(|range| {
             let wanted = Wanted { file, ..wanted };
-            self.reserve_at(range.first(), reservation.size(), wanted)
+            self.reserve_at(range.first(), size, wanted)
         });
         match scattered {
             Some(Ok(Attempt::Reserved(scattered))) => scattered,

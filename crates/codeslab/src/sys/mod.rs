@@ -7,7 +7,7 @@
 //! What a port has to fulfil, and what everything above relies on:
 //!
 //! - **Reservations** are address space without access. They cost no memory, and the system puts no other allocation there.
-//!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`]; it never replaces a mapping.
+//!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`](crate::model::error::Limit::Occupied); it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
 //!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
 //!   and replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
@@ -20,7 +20,7 @@
 //!   do that says so when it is asked ([`Platform::probe_seal`]); nothing else depends on it.
 //! - **No access right is ever both** writable and executable at one address, in any thread that is not inside
 //!   [`Platform::write_keyed`].
-//! - **Refusals** name the limit that was met ([`Limit`]) and leave everything as it was.
+//! - **Refusals** name the limit that was met ([`Refusal::limit`]) and leave everything as it was.
 //! - Every function may be called from any thread, for different ranges at once.
 //!
 //! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
@@ -41,7 +41,7 @@
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::model::error::{Error, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
@@ -109,8 +109,9 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// Gives a part its memory, so that a view of it can be touched without fail. What it holds stays.
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 
-    /// Maps a part readable and writable, anywhere outside of reservations. [`Platform::unmap_view`] unmaps it.
-    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal>;
+    /// Maps a part anywhere outside of reservations: readable and writable, or, if it `is_hidden`, without access until
+    /// [`Platform::show`]. [`Platform::unmap_view`] unmaps it.
+    fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal>;
 
     /// Maps a part into a reservation, readable or executable.
     ///
@@ -183,6 +184,13 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - `view` and `size` are those of a view that is mapped.
     /// - The view is never unmapped afterwards.
     unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
+
+    /// Makes part of a hidden view readable and writable.
+    ///
+    /// # Safety
+    /// - The part is whole granules in a view that was mapped hidden, and stays mapped until the function returns.
+    /// - No other thread calls a function of the platform for that part at the same time.
+    unsafe fn show(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal>;
 
     /// Unmaps what [`MemoryFile::map_view`] gave.
     ///
@@ -298,22 +306,6 @@ pub(crate) fn current() -> Result<Arc<dyn Platform>> {
     }
     let platform = native::platform()?;
     Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
-}
-
-impl Refusal {
-    /// A refusal that is not the answer of a call but was seen coming.
-    pub(crate) const fn foreseen(call: &'static str, size: u64, limit: Limit) -> Self {
-        Self {
-            call,
-            errno: 0,
-            size,
-            limit,
-        }
-    }
-
-    pub(crate) const fn is_occupied(&self) -> bool {
-        matches!(self.limit, Limit::Occupied)
-    }
 }
 
 /// What opening a code memory gives on a system without a port.

@@ -1,7 +1,7 @@
 //! How bytes get into pages that are executable, and what becomes of the pages.
 //!
 //! Each way to write is one file here that implements [`CodeWriter`]. What they share is in `backing` (where a block is, what
-//! is behind it), `pages` (what of it is committed) and `staging` (bytes that wait elsewhere until they are published). The room
+//! is behind it), `extent` (a part of it), `pages` (what of it is committed) and `staging` (bytes that wait elsewhere until they are published). The room
 //! relies on `space` for reservations and on `sys` for what the system does with them; blocks use it.
 //!
 //! Data is the same with every writer, private memory that is written in place, so no writer is asked about it.
@@ -9,6 +9,7 @@
 
 pub(crate) mod backing;
 mod dual_mapping;
+pub(crate) mod extent;
 mod file_write;
 pub(crate) mod pages;
 mod pkeys;
@@ -20,9 +21,8 @@ use crate::model::error::Refusal;
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
-use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
-use backing::Backing;
+use extent::Extent;
 use std::fmt;
 
 /// Where the bytes of a slab are written until they are published.
@@ -38,9 +38,8 @@ pub(crate) enum WriteTarget {
 
 /// One way to write code and constants.
 ///
-/// What the unsafe functions have in common: `span` or `pages` lies in the block of `backing`, which has this writer; it is
-/// committed for `slab`, a slab of code or of constants; and the caller has it to itself, so no thread reads, writes or executes
-/// it until the call returns.
+/// What the unsafe functions have in common: the extent is committed for its slab, in a block that has this writer; and the caller has
+/// it to itself, so no thread reads, writes or executes it until the call returns.
 pub(crate) trait CodeWriter: fmt::Debug + Sync {
     /// What reservations consist of that it writes to.
     fn memory(&self, sealing: Option<Sealing>) -> MemoryKind;
@@ -48,63 +47,57 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
     /// Where bytes of a slab of code or of constants are written until they are published.
     fn target(&self, slab: Protection) -> WriteTarget;
 
-    /// Makes the writable view of a block, if it writes through one and there is none.
-    fn open_view(&self, _backing: &Backing) -> Result<(), Refusal> {
-        Ok(())
+    /// Whether a slab of code or of constants is written through the view of the block.
+    fn is_in_view(&self, _slab: Protection) -> bool {
+        false
     }
 
-    /// Maps pages for a slab. Code in them traps. A refusal leaves them unmapped.
+    /// Maps pages for a slab: those of the memory file, if there is one. Code in them traps. A refusal leaves them unmapped.
     ///
     /// # Safety
-    /// `pages` are whole granules of the system in the block of `backing`, and not mapped.
-    unsafe fn commit(
-        &self,
-        backing: &Backing,
-        pages: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal>;
+    /// The extent is whole granules of the system, and not mapped.
+    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
+        // SAFETY: the caller says that the pages are not mapped, and writers to private memory do it another way.
+        unsafe { pages.map_file() }
+    }
 
-    /// Writes the fill pattern over code, past all views.
+    /// Writes the fill pattern over code, past all views: to the memory file, if there is one.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`].
-    unsafe fn fill(&self, backing: &Backing, span: Span) -> Result<(), Refusal>;
+    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
+        // SAFETY: the caller has the extent to itself, and writers to private memory do it another way.
+        unsafe { code.fill_file() }
+    }
 
-    /// Makes what was written for a span, and is `staged` or in its place, what is read and executed there.
+    /// Makes what was written, and is `staged` or in its place, what is read and executed there: nothing, for what was
+    /// written through a view.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`]. `staged` is there if the target of the slab is [`WriteTarget::Staged`].
-    unsafe fn publish(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-        staged: Option<&[u8]>,
-    ) -> Result<(), Refusal>;
+    unsafe fn publish(&self, _extent: Extent<'_>, _staged: Option<&[u8]>) -> Result<(), Refusal> {
+        Ok(())
+    }
 
-    /// Makes a span that was published or abandoned safe to lie around, past all views: code traps.
+    /// Makes what was published or abandoned safe to lie around, past all views: code traps.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`].
-    unsafe fn retract(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        if slab != Protection::ReadExecute {
+    unsafe fn retract(&self, extent: Extent<'_>) -> Result<(), Refusal> {
+        if !extent.is_code() {
             // Constants that are read after they are freed harm only their reader.
             return Ok(());
         }
-        // SAFETY: the span is committed code of the block, and the caller has it to itself.
-        unsafe { self.fill(backing, span) }
+        // SAFETY: the extent is committed code of the block, and the caller has it to itself.
+        unsafe { self.fill(extent) }
     }
 }
 
 /// The way to write that an embedder or a probe chose.
-pub(crate) fn by(writer: Writer) -> &'static dyn CodeWriter {
+pub(crate) fn by(writer: Writer, hardened: bool) -> &'static dyn CodeWriter {
     match writer {
-        Writer::DualMapping => &dual_mapping::DualMapping,
+        Writer::DualMapping if hardened => &dual_mapping::DualMapping { is_hardened: true },
+        Writer::DualMapping => &dual_mapping::DualMapping { is_hardened: false },
         Writer::FileWrite => &file_write::FileWrite,
         Writer::Protect => &protect::Protect,
         Writer::SelfMem => &self_mem::SelfMem,
@@ -114,5 +107,5 @@ pub(crate) fn by(writer: Writer) -> &'static dyn CodeWriter {
 
 /// Whether what a writer writes to can be sealed: private memory cannot.
 pub(crate) fn can_be_sealed(writer: Writer) -> bool {
-    matches!(by(writer).memory(None), MemoryKind::File(_))
+    matches!(by(writer, true).memory(None), MemoryKind::File(_))
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::backing::Backing;
+use super::extent::Extent;
 use crate::model::error::Refusal;
 use crate::model::protection::Protection;
 use crate::slab::span::{Span, SpanSet};
@@ -16,6 +17,8 @@ pub(crate) struct Pages {
     backing: Arc<Backing>,
     // Invariant: what is reserved and not mapped.
     uncommitted: SpanSet,
+    // Invariant: what is committed of slabs that the view shows, where the view does not show everything.
+    shown: SpanSet,
     // Bytes that have memory: what is mapped and not purged. As many were taken from the budget.
     committed_bytes: u64,
 }
@@ -27,6 +30,7 @@ impl Pages {
         Self {
             backing: Arc::new(backing),
             uncommitted,
+            shown: SpanSet::default(),
             committed_bytes: 0,
         }
     }
@@ -53,30 +57,60 @@ impl Pages {
     pub(crate) fn commit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let is_free = self.uncommitted.iter().any(|gap| gap.contains(pages));
         assert!(is_free, "{pages:?} is committed already");
-        self.take(pages.size, |backing| {
+        let is_in_view = self.is_in_view(slab);
+        if is_in_view {
+            self.open_view()?;
+        }
+        self.take(pages, slab, |pages| {
             if slab == Protection::ReadWrite {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { backing.map_private(pages, slab) }
+                unsafe { pages.map_private(slab) }
             } else {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { backing.writer().commit(backing, pages, slab) }
+                unsafe { pages.backing.writer().commit(pages) }
             }
         })?;
         self.uncommitted.remove(pages);
+        if is_in_view {
+            self.show(pages)?;
+        }
         Ok(())
     }
 
-    /// Takes bytes from the budget for what `act` does, or gives them back if that is refused.
+    /// Makes committed pages accessible in the view. If that is refused they stay unused until all are decommitted.
+    fn show(&mut self, pages: Span) -> Result<(), Refusal> {
+        let extent = self.backing.extent(pages, Protection::ReadExecute);
+        // SAFETY: a slab took the pages just now, so their part of the view is hidden, and this, the block's owner, alone closes it.
+        unsafe { extent.show() }?;
+        // SAFETY: the pages were filled when they were mapped, and the view stays open.
+        unsafe { extent.populate_view() };
+        if self.backing.hides() {
+            self.shown.insert(pages);
+        }
+        Ok(())
+    }
+
+    fn is_in_view(&self, slab: Protection) -> bool {
+        slab != Protection::ReadWrite && self.backing.writer().is_in_view(slab)
+    }
+
+    /// Mappings of the view at most, if it is open: parts that it shows cut it in pieces.
+    pub(crate) fn view_mappings(&self) -> u64 {
+        1 + 2 * self.shown.len() as u64
+    }
+
+    /// Takes the bytes of pages from the budget for what `act` does, or gives them back if that is refused.
     fn take(
         &mut self,
-        bytes: u64,
-        act: impl FnOnce(&Backing) -> Result<(), Refusal>,
+        pages: Span,
+        slab: Protection,
+        act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().commit(bytes)?;
-        let done = act(&self.backing);
+        self.backing.budget().commit(pages.size)?;
+        let done = act(self.backing.extent(pages, slab));
         match done {
-            Ok(()) => self.committed_bytes += bytes,
-            Err(_) => self.backing.budget().uncommit(bytes),
+            Ok(()) => self.committed_bytes += pages.size,
+            Err(_) => self.backing.budget().uncommit(pages.size),
         }
         done
     }
@@ -88,7 +122,7 @@ impl Pages {
     pub(crate) unsafe fn purge(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         let backing = &self.backing;
         if backing.is_in_file(slab) {
-            let offset = backing.site().place.offset + pages.offset;
+            let offset = backing.in_reservation(pages.offset);
             // SAFETY: the block's reservation has a file, and no thread uses that part of it.
             unsafe { backing.site().reservation.discard(offset, pages.size) }?;
         } else {
@@ -106,13 +140,14 @@ impl Pages {
     /// # Safety
     /// The pages were committed for `slab` and are purged.
     pub(crate) unsafe fn recommit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
-        self.take(pages.size, |backing| {
-            if slab != Protection::ReadExecute && !backing.is_in_file(slab) {
+        self.take(pages, slab, |pages| {
+            let backing = pages.backing;
+            if !pages.is_code() && !backing.is_in_file(slab) {
                 // Private memory reads as zero and takes memory when it is touched.
                 return Ok(());
             }
             // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
-            let filled = unsafe { backing.writer().fill(backing, pages) };
+            let filled = unsafe { backing.writer().fill(pages) };
             match filled {
                 // As when private code is committed: what is refused here is refused when it is published.
                 Err(_) if !backing.is_in_file(slab) => Ok(()),
@@ -121,9 +156,22 @@ impl Pages {
         })
     }
 
-    /// Makes the writable view, if the writer has one.
+    /// Makes the writable view, if the writer has one and there is none.
     pub(crate) fn open_view(&mut self) -> Result<(), Refusal> {
-        self.backing.writer().open_view(&self.backing)
+        if self.has_view() || !self.is_in_view(Protection::ReadExecute) {
+            return Ok(());
+        }
+        self.backing.open_view()?;
+        let backing = &self.backing;
+        let shown = self.shown.iter().try_for_each(|pages| {
+            // SAFETY: the view was mapped just now, so it is hidden, and this, the block's owner, alone closes it.
+            unsafe { backing.extent(pages, Protection::ReadExecute).show() }
+        });
+        if shown.is_err() {
+            // SAFETY: it was mapped just now, so no thread uses it.
+            unsafe { self.backing.close_view() };
+        }
+        shown
     }
 
     /// Drops the writable view.
@@ -156,6 +204,7 @@ impl Pages {
         unsafe { self.backing.close_view() };
         self.backing.budget().uncommit(self.committed_bytes);
         self.committed_bytes = 0;
+        self.shown = SpanSet::default();
         self.uncommitted = whole(&self.backing);
         Ok(())
     }

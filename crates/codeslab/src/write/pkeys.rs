@@ -2,13 +2,12 @@
 //! the right for the time of a copy; bytes are staged until then. Constants could not be read by threads that are older than the
 //! key, so they have pages without one, written in their place as [`super::protect`] does.
 
-use super::backing::Backing;
+use super::extent::Extent;
 use super::protect::Protect;
 use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
@@ -26,63 +25,44 @@ impl CodeWriter for Pkeys {
         }
     }
 
-    unsafe fn commit(
-        &self,
-        backing: &Backing,
-        pages: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        if slab != Protection::ReadExecute {
-            // SAFETY: the caller says that the pages are the block's and not mapped.
-            return unsafe { Protect.commit(backing, pages, slab) };
+    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
+        if !pages.is_code() {
+            // SAFETY: the caller says that the pages are not mapped.
+            return unsafe { Protect.commit(pages) };
         }
-        let at = backing.at(pages.offset);
+        let platform = pages.backing.platform();
         // SAFETY: the caller says that the pages are the block's, whose range is reserved, and not mapped.
-        unsafe { backing.platform().map_keyed(at, pages.size) }?;
+        unsafe { platform.map_keyed(pages.at(), pages.span.size) }?;
         // A system that refuses this refuses to publish as well, and that is where it is told.
         // SAFETY: the pages are new, and under the key.
-        let _ = unsafe { self.fill(backing, pages) };
+        let _ = unsafe { self.fill(pages) };
         Ok(())
     }
 
-    unsafe fn fill(&self, backing: &Backing, span: Span) -> Result<(), Refusal> {
-        let platform = backing.platform();
-        backing.fill_pieces(span).try_for_each(|(at, piece)| {
-            // SAFETY: code of this writer is under the key, the caller has the span to itself, and the pattern lies elsewhere.
+    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
+        let platform = code.backing.platform();
+        code.fill_pieces().try_for_each(|(at, piece)| {
+            // SAFETY: code of this writer is under the key, the caller has the extent to itself, and the pattern lies elsewhere.
             unsafe { platform.write_keyed(at, piece) }
         })
     }
 
-    unsafe fn publish(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-        staged: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
+    unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
         let Some(bytes) = staged else {
             // SAFETY: what is not staged are constants, which have pages of their own that the caller has to itself.
-            return unsafe { Protect.publish(backing, span, slab, None) };
+            return unsafe { Protect.publish(extent, None) };
         };
-        // SAFETY: code of this writer is under the key, the caller has the span to itself, and staged bytes lie elsewhere.
-        unsafe {
-            backing
-                .platform()
-                .write_keyed(backing.at(span.offset), bytes)
-        }
+        let platform = extent.backing.platform();
+        // SAFETY: code of this writer is under the key, the caller has the extent to itself, and staged bytes lie elsewhere.
+        unsafe { platform.write_keyed(extent.at(), bytes) }
     }
 
-    unsafe fn retract(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        if slab == Protection::ReadExecute {
-            // SAFETY: the span is committed code of the block, and the caller has it to itself.
-            return unsafe { self.fill(backing, span) };
+    unsafe fn retract(&self, extent: Extent<'_>) -> Result<(), Refusal> {
+        if extent.is_code() {
+            // SAFETY: the extent is committed code of the block, and the caller has it to itself.
+            return unsafe { self.fill(extent) };
         }
         // SAFETY: constants have pages of their own, which the caller has to itself.
-        unsafe { Protect.retract(backing, span, slab) }
+        unsafe { Protect.retract(extent) }
     }
 }

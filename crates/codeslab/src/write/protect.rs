@@ -1,12 +1,11 @@
 //! Private pages that are written in their place and then made executable, or read-only, before anything on them is published. Rights
 //! change by the page, so each request has pages of its own, and the system keeps a mapping for each run of equal rights.
 
-use super::backing::Backing;
+use super::extent::Extent;
 use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
@@ -21,52 +20,36 @@ impl CodeWriter for Protect {
         WriteTarget::InPlace
     }
 
-    unsafe fn commit(
-        &self,
-        backing: &Backing,
-        pages: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        // SAFETY: the caller says that the pages are the block's and not mapped.
-        unsafe { backing.map_private(pages, Protection::ReadWrite) }?;
-        if slab == Protection::ReadExecute {
+    unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
+        // SAFETY: the caller says that the pages are not mapped.
+        unsafe { pages.map_private(Protection::ReadWrite) }?;
+        if pages.is_code() {
             // SAFETY: the pages are new, and writable until they are published.
-            unsafe { self.fill(backing, pages) }?;
+            unsafe { self.fill(pages) }?;
         }
         Ok(())
     }
 
-    unsafe fn fill(&self, backing: &Backing, span: Span) -> Result<(), Refusal> {
-        if let Some(start) = backing.private() {
-            // SAFETY: the span is committed private memory that is not published, so it is writable from `start` on; the caller
+    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
+        if let Some(start) = code.backing.private() {
+            // SAFETY: the extent is committed private memory that is not published, so it is writable from `start` on; the caller
             // has it to itself.
-            unsafe { backing.fill_at(start, span) };
+            unsafe { code.fill_at(start) };
         }
         Ok(())
     }
 
-    unsafe fn publish(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-        _staged: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        // SAFETY: the span has pages of its own, and the caller has them to itself.
-        unsafe { backing.protect(span, slab) }
+    unsafe fn publish(&self, extent: Extent<'_>, _staged: Option<&[u8]>) -> Result<(), Refusal> {
+        // SAFETY: the extent is private pages of its own, and the caller has them to itself.
+        unsafe { extent.protect(extent.slab) }
     }
 
-    unsafe fn retract(
-        &self,
-        backing: &Backing,
-        span: Span,
-        slab: Protection,
-    ) -> Result<(), Refusal> {
-        // SAFETY: the span has pages of its own, and the caller has them to itself. Writable pages are not executable.
-        unsafe { backing.protect(span, Protection::ReadWrite) }?;
-        if slab == Protection::ReadExecute {
+    unsafe fn retract(&self, extent: Extent<'_>) -> Result<(), Refusal> {
+        // SAFETY: the extent is private pages of its own, and the caller has them to itself. Writable pages are not executable.
+        unsafe { extent.protect(Protection::ReadWrite) }?;
+        if extent.is_code() {
             // SAFETY: the pages are writable now, and the caller has them to itself.
-            unsafe { self.fill(backing, span) }?;
+            unsafe { self.fill(extent) }?;
         }
         Ok(())
     }

@@ -112,15 +112,14 @@ fn constants_and_data_are_not_executable() {
     }
 }
 
-#[test]
-fn executing_freed_code_traps() {
-    let test = "faults::executing_freed_code_traps";
+/// Runs a test again as a child for every writer, where calling what `prepare` gives traps, or faults where rights change with each
+/// step of an allocation's life.
+fn calling_traps(test: &str, prepare: impl Fn(&codeslab::CodeMemory) -> Address) {
     if is_child(test) {
         let name = std::env::var("CODESLAB_TEST_WRITER").unwrap();
         let memory = memory(Writer::from_name(&name).unwrap());
         let (_keep, _) = function(&memory, 1);
-        let (freed, at) = function(&memory, 2);
-        freed.free();
+        let at = prepare(&memory);
         announce();
         call(at);
         return;
@@ -128,7 +127,6 @@ fn executing_freed_code_traps() {
     for (writer, _) in memories() {
         let variables = [("CODESLAB_TEST_WRITER", writer.name())];
         let output = run_child(test, "exec \"$@\"", &variables);
-        // Where rights change, freed code is not even executable.
         let expected = if writer == Writer::Protect {
             SEGV
         } else {
@@ -140,6 +138,83 @@ fn executing_freed_code_traps() {
             "{writer}: {output:?}"
         );
     }
+}
+
+#[test]
+fn executing_freed_code_traps() {
+    calling_traps("faults::executing_freed_code_traps", |memory| {
+        let (freed, at) = function(memory, 2);
+        freed.free();
+        at
+    });
+}
+
+#[test]
+fn executing_code_in_flight_traps() {
+    calling_traps("faults::executing_code_in_flight_traps", |memory| {
+        let (layout, [code, ..]) = layout([6, 0, 0]);
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let at = in_flight.address(code);
+        let answer = crate::support::return_constant(42);
+        in_flight.write(code, 0, &answer).unwrap();
+        std::mem::forget(in_flight);
+        at
+    });
+}
+
+/// Part of a memory file that is mapped.
+struct Mapped {
+    addresses: std::ops::Range<u64>,
+    is_writable: bool,
+    offset: u64,
+    // Other tests have files, too.
+    file: String,
+}
+
+fn mapped_files() -> Vec<Mapped> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let ours = maps.lines().filter(|line| line.contains("memfd:codeslab"));
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let parse = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (first, end) = fields[0].split_once('-').unwrap();
+        Mapped {
+            addresses: hex(first)..hex(end),
+            is_writable: fields[1].contains('w'),
+            offset: hex(fields[2]),
+            file: fields[4].to_owned(),
+        }
+    };
+    ours.map(parse).collect()
+}
+
+#[test]
+fn no_address_exists_at_which_published_constants_can_be_written() {
+    let memory = memory(Writer::DualMapping);
+    let functions = crate::support::functions(&memory, 2_000, 100);
+    let files = mapped_files();
+    let mut shows_code = 0;
+    for (allocation, ..) in &functions {
+        let is_writable = |protection| {
+            let at = allocation.segment_address(protection).unwrap().value();
+            let mut mapped = files.iter();
+            let found = mapped.find(|one| one.addresses.contains(&at));
+            let found = found.expect("it is part of a memory file");
+            let byte = found.offset + at - found.addresses.start;
+            let views = files
+                .iter()
+                .filter(|one| one.is_writable && one.file == found.file);
+            let mut shown = views.map(|view| {
+                let size = view.addresses.end - view.addresses.start;
+                view.offset..view.offset + size
+            });
+            shown.any(|shown| shown.contains(&byte))
+        };
+        assert!(!is_writable(Protection::ReadOnly));
+        shows_code += u32::from(is_writable(Protection::ReadExecute));
+    }
+    assert!(shows_code > 0, "there was a view to look at");
+    crate::support::call_all(&functions, Writer::DualMapping);
 }
 
 #[test]
@@ -177,6 +252,42 @@ fn a_forked_child_runs_inherited_code_and_never_changes_its_parents() {
         );
         assert_eq!(byte_at(doomed_at), 0xb8);
         drop(inherited);
+    }
+}
+
+#[test]
+fn a_forked_child_has_no_descriptor_of_its_parents_code_and_cannot_make_it_writable() {
+    for (writer, memory) in memories() {
+        if !matches!(writer, Writer::DualMapping | Writer::FileWrite) {
+            // Private memory: the child has a copy of its own.
+            continue;
+        }
+        let (code, at) = function(&memory, 7);
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut target = [0_u8; 64];
+            let is_ours = |number: i32| {
+                let link = format!("/proc/self/fd/{number}\0");
+                let room = target.as_mut_ptr().cast();
+                let length = unsafe { libc::readlink(link.as_ptr().cast(), room, target.len()) };
+                let name = target
+                    .get(..length.max(0).cast_unsigned())
+                    .unwrap_or_default();
+                name.windows(8).any(|part| part == b"codeslab")
+            };
+            let inherits = (0..1024).any(is_ours);
+            let page = (at.value() & !4095) as *mut libc::c_void;
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            let is_writable = unsafe { libc::mprotect(page, 4096, rights) } == 0;
+            unsafe { libc::_exit(i32::from(inherits) | i32::from(is_writable) << 1) };
+        }
+        let mut status = 0;
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(libc::WEXITSTATUS(status), 0, "{writer}: {status:#x}");
+        // The parent has lost nothing.
+        let _more: Vec<_> = (0..100).map(|_| function(&memory, 8)).collect();
+        assert_eq!(call(at), 7);
+        drop(code);
     }
 }
 

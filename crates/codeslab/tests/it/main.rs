@@ -6,6 +6,7 @@
     reason = "tests call the code that they wrote and read the memory that they own"
 )]
 
+mod documents;
 mod environment;
 mod execution;
 mod faults;

@@ -1,37 +1,15 @@
 //! What PORTING.md promises of ports: a system or a processor is its own folder or file, and two lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// Where systems are chosen, and where processors.
 const CHOICES: [&str; 2] = ["sys/mod.rs", "sys/arch/mod.rs"];
 
-fn files_in(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files_in(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
-}
-
-/// The sources of the memory manager, by their path in `src`, without comments.
+/// The sources of the memory manager with its tests, by their path in `src`, without comments.
 fn sources() -> BTreeMap<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    files_in(&root, &mut files);
-    let read = |path: PathBuf| {
-        let name = path.strip_prefix(&root).expect("a path in `src`");
-        let name = name.to_string_lossy().replace('\\', "/");
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        let code = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
-        (name, code.collect::<Vec<_>>().join("\n"))
-    };
-    files.into_iter().map(read).collect()
+    let all = codeslab_testing::sources("crates/codeslab/src").into_iter();
+    all.map(|source| (source.path.clone(), source.code()))
+        .collect()
 }
 
 fn lines_with(code: &str, word: &str) -> usize {
@@ -46,6 +24,10 @@ fn a_target_is_asked_for_where_ports_are_chosen_and_nowhere_else() {
             "target_arch",
             "target_env",
             "target_family",
+            "target_vendor",
+            "target_endian",
+            "target_feature",
+            "target_pointer_width",
             "cfg(unix",
             "cfg(windows",
         ];

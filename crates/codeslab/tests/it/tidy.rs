@@ -1,7 +1,7 @@
 //! The order of the layers, and what may stand where.
 
+use codeslab_testing::{Source, document, repository};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 /// The folders and files of `crates/codeslab/src` in order: each imports only from those before it.
 const LAYERS: [&str; 13] = [
@@ -34,49 +34,11 @@ const UNSAFE: [&str; 10] = [
     "pool/retained.rs",
 ];
 
-fn source_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(source_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
-
-fn is_test(file: &str) -> bool {
-    file.contains("_tests") || file.ends_with("tests.rs")
-}
-
-fn without_comments_and_tests(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests {").next();
-    let lines = code.unwrap_or_default().lines();
-    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Every source file of the memory manager, by its path in `src`, without comments and test modules.
+/// Every source file of the memory manager, by its path in `src`, without comments and tests.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let name = |path: &Path| {
-        path.strip_prefix(&root)
-            .expect("it is in there")
-            .to_string_lossy()
-            .into_owned()
-    };
-    let code = |path: &Path| {
-        let text = std::fs::read_to_string(path).expect("a source file");
-        without_comments_and_tests(&text)
-    };
-    let files = source_files(&root);
-    files
-        .iter()
-        .map(|path| (name(path), code(path)))
-        .filter(|(name, _)| !is_test(name))
+    let all = codeslab_testing::sources("crates/codeslab/src").into_iter();
+    all.filter(|source| !source.is_test())
+        .map(|source| (source.path.clone(), source.product()))
         .collect()
 }
 
@@ -114,13 +76,10 @@ fn every_module_imports_only_from_the_layers_below_it() {
 /// The rooms directly in `src` of a crate, each with those that it imports from.
 fn imports_of(krate: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
-    let root = format!("crates/{krate}/src/");
-    for (file, text) in all_crates() {
-        let Some(file) = file.strip_prefix(&root).filter(|file| !is_test(file)) else {
-            continue;
-        };
-        let room = module_of(file).to_owned();
-        let code = without_comments_and_tests(&text);
+    let all = codeslab_testing::sources(&format!("crates/{krate}/src"));
+    for source in all.iter().filter(|source| !source.is_test()) {
+        let room = module_of(&source.path).to_owned();
+        let code = source.product();
         let imported = code.split("crate::").skip(1).map(|path| {
             let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
             let end = path.find(|letter| !is_name(letter)).unwrap_or(path.len());
@@ -191,14 +150,8 @@ fn unsafe_code_stands_only_where_the_system_and_its_memory_are() {
 }
 
 #[test]
-fn only_the_platforms_know_an_operating_system() {
+fn locks_stand_in_few_files_and_no_system_is_asked_under_the_one_that_all_share() {
     for (file, code) in sources() {
-        let in_sys = file.starts_with("sys/");
-        assert!(in_sys || !code.contains("libc::"), "{file} calls libc");
-        assert!(
-            in_sys || !code.contains("cfg(target") && !code.contains("cfg(all(target"),
-            "{file} asks for the target"
-        );
         // It works under the lock that all shards share.
         assert!(
             file != "space/clusters.rs" || !code.contains("crate::sys"),
@@ -210,6 +163,7 @@ fn only_the_platforms_know_an_operating_system() {
             "space/mod.rs",
             "pool/retained.rs",
             "sys/fake/mod.rs",
+            "sys/linux/descriptors.rs",
         ];
         assert!(
             locks.contains(&file.as_str()) || !code.contains("Mutex<"),
@@ -218,42 +172,17 @@ fn only_the_platforms_know_an_operating_system() {
     }
 }
 
-#[test]
-fn the_linker_and_the_edge_stay_in_their_places() {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the folder of crates")
-        .to_owned();
-    for path in source_files(&crates.join("codeslab-link/src")) {
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        assert!(
-            !text.contains("libc::") && !text.contains("napi"),
-            "{}: the linker knows objects only",
-            path.display()
-        );
-    }
-    let root = std::fs::read_to_string(crates.join("codeslab-link/src/lib.rs"))
-        .expect("the linker's root");
-    assert!(
-        root.contains("#![forbid(unsafe_code)]"),
-        "the linker is safe code"
-    );
-}
-
 /// Every Rust source of every crate, tests included, by its path from the root of the repository.
-fn all_crates() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("the root of the repository");
-    let folders = ["crates", "bench", "testing"].map(|folder| root.join(folder));
-    let files = folders.iter().flat_map(|folder| source_files(folder));
-    let read = |path: PathBuf| {
-        let name = path.strip_prefix(root).expect("it is in there");
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        (name.to_string_lossy().into_owned(), text)
+fn all_crates() -> Vec<Source> {
+    let folders = ["crates", "bench", "testing"];
+    let in_folder = |folder| {
+        let all = codeslab_testing::sources(folder).into_iter();
+        all.map(move |source| Source {
+            path: format!("{folder}/{}", source.path),
+            ..source
+        })
     };
-    files.map(read).collect()
+    folders.into_iter().flat_map(in_folder).collect()
 }
 
 /// What may stand before `fn`.
@@ -261,7 +190,7 @@ const QUALIFIERS: [&str; 5] = ["pub", "unsafe", "const", "async", "extern"];
 
 #[test]
 fn no_file_is_longer_than_500_lines_and_no_function_than_70() {
-    for (file, text) in all_crates() {
+    for Source { path: file, text } in all_crates() {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.len() <= 500, "{file} has {} lines", lines.len());
         for (start, line) in lines.iter().enumerate() {
@@ -295,7 +224,7 @@ fn every_safety_comment_says_what_it_relies_on() {
         "SAFETY: as above.",
         "SAFETY: see above",
     ];
-    for (file, text) in all_crates() {
+    for Source { path: file, text } in all_crates() {
         let is_vague = |line: &str| VAGUE.iter().any(|vague| line.contains(vague));
         // This file has the words in a list.
         let lines = text
@@ -308,7 +237,7 @@ fn every_safety_comment_says_what_it_relies_on() {
 
 #[test]
 fn few_rooms_lead_off_the_entrance() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = repository().join("crates/codeslab/src");
     let entries = std::fs::read_dir(root).expect("a folder of sources");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let is_test = |name: &String| name.ends_with("_tests");
@@ -318,10 +247,7 @@ fn few_rooms_lead_off_the_entrance() {
         .collect();
     assert!(rooms.len() <= 14, "{rooms:?}");
     // Each is in the picture that ARCHITECTURE.md draws.
-    let text = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md"),
-    )
-    .expect("the document");
+    let text = document("ARCHITECTURE.md");
     for room in rooms.iter().filter(|room| *room != "lib.rs") {
         let name = format!("`{}`", room.trim_end_matches(".rs"));
         assert!(text.contains(&name), "ARCHITECTURE.md does not know {name}");

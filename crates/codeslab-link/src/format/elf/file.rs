@@ -6,7 +6,8 @@
 
 use crate::arch::machine::Machine;
 use crate::arch::{Types, by_number, foreign_name, native};
-use crate::error::{Error, Result};
+use crate::budget::Budget;
+use crate::error::{Error, Resource, Result};
 use crate::graph::{Graph, SectionIndex};
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
@@ -23,13 +24,14 @@ pub(super) struct ElfObject<'a> {
     pub(super) types: Types,
     pub(super) sections: SectionTable<'a, Header>,
     pub(super) symbols: SymbolTable<'a, Header>,
+    pub(super) budget: &'a Budget,
 }
 
 /// Which section of the graph a section of the object became; `None` for those that are not loaded.
 pub(super) type Loaded = Vec<Option<SectionIndex>>;
 
 /// Opens the object in `bytes`; `name` is what errors call it.
-pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<ElfObject<'a>> {
+pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Result<ElfObject<'a>> {
     check_identity(name, bytes)?;
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let header = Header::parse(bytes).map_err(malformed)?;
@@ -44,7 +46,11 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<ElfObject<'a>> {
         types,
         sections,
         symbols,
+        budget,
     };
+    let (sections, symbols) = (object.sections.len() as u64, object.symbols.len() as u64);
+    budget.spend(Resource::Steps, sections, name)?;
+    budget.spend(Resource::Symbols, symbols, name)?;
     check_overlap(name, &object)?;
     Ok(object)
 }
@@ -128,6 +134,7 @@ impl<'a> ElfObject<'a> {
             .section(index)
             .and_then(|header| self.sections.section_name(ENDIAN, header))
             .map_err(|error| graph.malformed(error.to_string()))?;
+        self.budget.read_name(name, graph.name())?;
         text(graph, name)
     }
 
@@ -141,6 +148,7 @@ impl<'a> ElfObject<'a> {
             .symbols
             .symbol_name(ENDIAN, symbol)
             .map_err(|error| graph.malformed(error.to_string()))?;
+        self.budget.read_name(name, graph.name())?;
         text(graph, name)
     }
 
@@ -159,8 +167,10 @@ impl<'a> ElfObject<'a> {
 }
 
 pub(super) fn text<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<&'a str> {
+    /// As much as one reads: writing out what is no text takes long.
+    const SHOWN: usize = 100;
     std::str::from_utf8(bytes).map_err(|_| {
-        let lossy = String::from_utf8_lossy(bytes);
+        let lossy = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
         graph.malformed(format!("the name {lossy:?} is not UTF-8"))
     })
 }

@@ -11,6 +11,7 @@ mod relocations;
 mod sections;
 mod symbols;
 
+use crate::budget::Budget;
 use crate::error::Result;
 use crate::graph::Graph;
 use object::elf::ELFMAG;
@@ -22,8 +23,12 @@ pub(super) fn is_elf(bytes: &[u8]) -> bool {
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
-pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8]) -> Result<Graph<'a>> {
-    let object = file::open(&name, bytes)?;
+pub(super) fn parse<'a>(
+    name: Cow<'a, str>,
+    bytes: &'a [u8],
+    budget: &'a Budget,
+) -> Result<Graph<'a>> {
+    let object = file::open(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());
     graph.reserve(object.sections.len(), object.symbols.len());
     let loaded = sections::add(&mut graph, &object)?;

@@ -4,7 +4,7 @@
 //! lie inside their sections. Only tables with explicit addends are read. Types that cannot be applied become obstacles of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
-use crate::error::{Error, Feature, Reference, Result};
+use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{Graph, Relocation, RelocationKind, SectionIndex, SymbolIndex};
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader};
@@ -47,6 +47,8 @@ fn add_table<'a>(
     if symbols != object.symbols.section() {
         return Err(graph.malformed("a relocation table refers to another symbol table"));
     }
+    let count = entries.len() as u64;
+    object.budget.spend(Resource::Steps, count, graph.name())?;
     let mut relocations = Vec::with_capacity(entries.len());
     for entry in entries {
         match object.types.row(entry.r_type(ENDIAN, false).0) {
@@ -64,6 +66,9 @@ fn add_table<'a>(
 
 /// Notes a relocation of a type that cannot be applied.
 fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: &ElfRela) {
+    if graph.is_obstructed() {
+        return;
+    }
     let number = entry.r_type(ENDIAN, false).0;
     let known = object.types.table.unsupported(number);
     let name = known.map_or_else(|| format!("type {number}"), |kind| kind.name.to_owned());
@@ -84,6 +89,9 @@ fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex
 }
 
 fn obstruct_format(graph: &mut Graph<'_>, section: SectionIndex) {
+    if graph.is_obstructed() {
+        return;
+    }
     let reference = Reference {
         object: graph.name().to_owned(),
         section: graph.sections()[section.0 as usize].name().to_owned(),

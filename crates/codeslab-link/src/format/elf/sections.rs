@@ -5,7 +5,7 @@
 //! the graph, with the symbol that would have to be taken care of.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
-use crate::error::{Error, Feature, Reference, Result};
+use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{Content, Graph, GraphSection, SectionIndex};
 use codeslab::Protection;
 use object::elf;
@@ -24,7 +24,9 @@ enum Fate {
 pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<Loaded> {
     let mut loaded = vec![None; object.sections.len()];
     for (index, header) in object.sections.iter().enumerate() {
-        if !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
+        // One without a type is a place in the table and nothing else: what it says of itself means nothing.
+        let is_section = header.sh_type(ENDIAN) != elf::SHT_NULL;
+        if !is_section || !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
             continue;
         }
         let name = object.section_name(graph, index)?;
@@ -33,7 +35,9 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
                 loaded[index] = Some(load(graph, object, name, header, protection)?);
             }
             Fate::Drop => {}
-            Fate::Obstruct(feature) => obstruct(graph, object, feature, index, name),
+            // The first reason is enough, and telling it takes a search.
+            Fate::Obstruct(_) | Fate::ObstructWritableCode if graph.is_obstructed() => {}
+            Fate::Obstruct(feature) => obstruct(graph, object, feature, index, name)?,
             Fate::ObstructWritableCode => graph.obstruct(Error::WritableCode {
                 object: graph.name().to_owned(),
                 section: name.to_owned(),
@@ -131,7 +135,11 @@ fn obstruct(
     feature: Feature,
     index: usize,
     name: &str,
-) {
+) -> Result<()> {
+    let looked_at = object.symbols.len() + object.sections.len();
+    object
+        .budget
+        .spend(Resource::Steps, looked_at as u64, graph.name())?;
     let (offset, symbol) = match feature {
         Feature::ThreadLocal => first_symbol_in(graph, object, index),
         _ => first_relocation_of(graph, object, index),
@@ -148,6 +156,7 @@ fn obstruct(
         feature,
         reference: Box::new(reference),
     });
+    Ok(())
 }
 
 /// The symbol that lies first in a section, to say which variable it is about.
@@ -203,6 +212,8 @@ pub(super) fn add_groups<'a>(
             continue;
         }
         let name = signature(graph, object, header)?;
+        let count = members.len() as u64;
+        object.budget.spend(Resource::Steps, count, graph.name())?;
         let mut sections = Vec::with_capacity(members.len());
         for member in members {
             let index = member.get(ENDIAN) as usize;

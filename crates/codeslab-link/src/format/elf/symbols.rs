@@ -21,8 +21,6 @@ pub(super) fn add<'a>(
     object: &ElfObject<'a>,
     loaded: &Loaded,
 ) -> Result<()> {
-    // Names may share their ends, but a file in which they share much more than that only wants to be slow.
-    let mut name_budget = object.bytes.len().saturating_mul(16);
     for (index, symbol) in object.symbols.iter().enumerate() {
         let symbol = if index == 0 {
             // Relocations without a symbol name this one; S is 0 for them.
@@ -30,9 +28,6 @@ pub(super) fn add<'a>(
         } else {
             convert(graph, object, loaded, symbol, index)?
         };
-        name_budget = name_budget
-            .checked_sub(symbol.name.len())
-            .ok_or_else(|| graph.malformed("its symbol names overlap"))?;
         graph.add_symbol(symbol)?;
     }
     Ok(())
@@ -124,6 +119,9 @@ fn obstruct(
     index: usize,
     name: &str,
 ) {
+    if graph.is_obstructed() {
+        return;
+    }
     let symbol = object.symbols.symbol(SymbolIndex(index)).ok();
     let section = symbol.and_then(|symbol| object.symbol_section(graph, symbol, index).ok()?);
     let section = section.and_then(|section| object.section_name(graph, section).ok());

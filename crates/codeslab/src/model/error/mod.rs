@@ -246,6 +246,20 @@ impl Error {
 }
 
 impl Refusal {
+    /// A refusal that is not the answer of a call but was seen coming.
+    pub(crate) const fn foreseen(call: &'static str, size: u64, limit: Limit) -> Self {
+        Self {
+            call,
+            errno: 0,
+            size,
+            limit,
+        }
+    }
+
+    pub(crate) const fn is_occupied(&self) -> bool {
+        matches!(self.limit, Limit::Occupied)
+    }
+
     /// Whether a limit was met that the embedder set for this memory.
     pub(crate) const fn is_budget(&self) -> bool {
         matches!(self.limit, Limit::MaxMappings | Limit::MaxCommitted)

@@ -6,7 +6,7 @@
 //! block.
 #![allow(unsafe_code, reason = "what is freed has to be carved from its block")]
 
-mod layout;
+mod census;
 mod quarantine;
 pub(crate) mod thread_cache;
 mod views;
@@ -16,9 +16,8 @@ use crate::model::address::Window;
 use crate::model::error::Refusal;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
-use crate::slab::span::Span;
-use crate::slab::spans::{Granules, Spans};
-pub(crate) use layout::count;
+use crate::slab::spans::Spans;
+pub(crate) use census::count;
 use quarantine::Quarantined;
 use std::collections::VecDeque;
 use thread_cache::{Kept, Shape, ThreadCache};
@@ -106,6 +105,11 @@ impl<H> Blocks<H> {
             .block
     }
 
+    fn at(&self, index: usize) -> Option<&Block> {
+        let held = self.all.get(index)?.as_ref()?;
+        Some(&held.block)
+    }
+
     fn live_blocks(&self) -> impl Iterator<Item = &Block> {
         self.all.iter().flatten().map(|held| &*held.block)
     }
@@ -138,14 +142,14 @@ impl<H> Blocks<H> {
         if !window.contains(range) || !block.is_open() {
             return None;
         }
-        let starts = self.cache.take(shape, range.first())?;
-        block.unmark_freed_at(starts);
+        let spans = Spans::near(self.cache.take(shape, range.first())?.starts);
+        block.unmark_freed(&spans);
         self.allocations += 1;
         self.begun += 1;
         if self.spare == Some(index) {
             self.spare = None;
         }
-        Some((header, Spans::near(starts)))
+        Some((header, spans))
     }
 
     /// Carves a request from one of the blocks that lie in `window`. `None` if none has room.
@@ -171,15 +175,19 @@ impl<H> Blocks<H> {
     /// Carves from the block that was carved from last, or else from one of which much was freed, before any block grows. It goes on
     /// with that one, which has more holes.
     fn carve_without_growth(&mut self, layout: &Layout, window: Window) -> Option<(usize, Spans)> {
-        let current = std::iter::once(self.current);
-        current.chain((0..self.all.len()).rev()).find_map(|index| {
-            let suits =
-                |block: &Block| index == self.current && block.is_open() || block.has_holes(layout);
-            let block = self.all.get(index)?.as_ref().map(|held| &*held.block)?;
-            if !window.contains(block.range()) || !suits(block) {
+        if let Some(block) = self.at(self.current)
+            && window.contains(block.range())
+            && (block.is_open() || block.has_holes(layout))
+            // What the system refuses here it may grant elsewhere.
+            && let Ok(Some(spans)) = self.carve_in(self.current, layout, Growth::Never)
+        {
+            return Some((self.current, spans));
+        }
+        (0..self.all.len()).rev().find_map(|index| {
+            let block = self.at(index).filter(|_| index != self.current)?;
+            if !window.contains(block.range()) || !block.has_holes(layout) {
                 return None;
             }
-            // What the system refuses here it may grant elsewhere.
             let carved = self.carve_in(index, layout, Growth::Never);
             Some((index, carved.ok().flatten()?))
         })
@@ -233,9 +241,9 @@ impl<H> Blocks<H> {
     /// Makes free what was freed lately.
     fn empty_cache(&mut self) {
         let current = self.current;
-        while let Some(Kept { starts, granules }) = self.cache.take_oldest() {
+        while let Some(kept) = self.cache.take_oldest() {
             // SAFETY: what is in the cache is carved from the current block, retracted, and the cache's own.
-            unsafe { self.block_mut(current).free_at(starts, granules) };
+            unsafe { self.block_mut(current).free(&kept.located()) };
         }
     }
 
@@ -275,28 +283,24 @@ impl<H> Blocks<H> {
     /// be asked of the system to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
     ///
     /// # Safety
-    /// The spans that begin at `starts` are carved from the block with this index, belong to the caller, and are as `contents`
-    /// says. If they are kept they belong to the cache.
+    /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
+    /// belong to the cache, and the caller forgets them.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "a short and a long way back come here; the compiler cannot know which matters"
     )]
-    pub(crate) unsafe fn keep(
-        &mut self,
-        index: usize,
-        starts: Granules,
-        contents: Contents,
-    ) -> bool {
-        let Some(Some(Held { block, .. })) = self.all.get(index) else {
+    pub(crate) unsafe fn keep(&mut self, index: usize, spans: &Spans, contents: Contents) -> bool {
+        let (Some(Some(held)), Some(starts)) = (self.all.get(index), spans.starts()) else {
             return false;
         };
+        let block = &held.block;
         let view = block.pages().backing().view();
         if index != self.current || contents == Contents::Dirty && view.is_none() {
             return false;
         }
-        let granules = block.granules_at(starts);
-        let Some(granules) = granules.filter(|granules| ThreadCache::keeps(*granules)) else {
+        let sizes = block.sizes_at(starts);
+        let Some(kept) = Kept::new(starts, sizes) else {
             return false;
         };
         if block.requests() == self.cache.len() as u64 + 1 {
@@ -307,36 +311,22 @@ impl<H> Blocks<H> {
         }
         if let (Contents::Dirty, Some(view)) = (contents, view) {
             // SAFETY: the spans are carved from this block, so large, and the caller's; that is its view.
-            unsafe { block.retract_in_view(starts, granules, view) };
-        } else {
-            block.mark_freed_at(starts);
+            unsafe { block.retract_in_view(starts, sizes, view) };
         }
+        block.mark_freed(spans);
         self.allocations -= 1;
         self.freed_last = index;
-        if let Some(oldest) = self.cache.put(Kept { starts, granules }) {
+        if let Some(oldest) = self.cache.put(kept) {
             self.free_oldest(oldest);
         }
         true
     }
 
-    /// The same for spans, which only near ones are kept of.
-    ///
-    /// # Safety
-    /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
-    /// belong to the cache.
     #[inline(never)]
-    unsafe fn keep_spans(&mut self, index: usize, spans: &Spans, contents: Contents) -> bool {
-        // SAFETY: they are carved from that block, the caller's, and as `contents` says.
-        let keep = |starts| unsafe { self.keep(index, starts, contents) };
-        spans.starts().is_some_and(keep)
-    }
-
-    #[cold]
     fn free_oldest(&mut self, oldest: Kept) {
-        let Kept { starts, granules } = oldest;
         let current = self.current;
-        // SAFETY: they come out of the cache, so they are carved from the current block, retracted, and belong to no request.
-        unsafe { self.block_mut(current).free_at(starts, granules) };
+        // SAFETY: it comes out of the cache, so it is carved from the current block, retracted, and belongs to no request.
+        unsafe { self.block_mut(current).free(&oldest.located()) };
     }
 
     /// Takes a request back. A block that is empty then is kept if it is the only one made for more than one request; otherwise it is
@@ -356,15 +346,15 @@ impl<H> Blocks<H> {
         is_idle: impl FnOnce(&Self) -> bool,
     ) {
         // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
-        if unsafe { self.keep_spans(index, &spans, contents) } {
+        if unsafe { self.keep(index, &spans, contents) } {
             return;
         }
-        let mut carved = self.block(index).locate(&spans);
         if self.requests(index) == 1 && !self.is_kept_as_it_is(index) {
             self.allocations -= 1;
             // SAFETY: the caller says that they are carved from this block, and gives them away.
-            return unsafe { self.free_last(index, carved) };
+            return unsafe { self.free_last(index, &spans) };
         }
+        let mut carved = self.block(index).locate(&spans);
         let mut is_whole = true;
         if contents == Contents::Dirty {
             if !self.block(index).pages().has_view() {
@@ -375,7 +365,7 @@ impl<H> Blocks<H> {
         }
         // A writer without views has retracted them now, so that they can be kept.
         // SAFETY: they are carved from that block, and retracted; near spans are forgotten when they are kept.
-        if is_whole && unsafe { self.keep_spans(index, &spans, Contents::Clean) } {
+        if is_whole && unsafe { self.keep(index, &spans, Contents::Clean) } {
             return;
         }
         if self.requests(index) == 1 {
@@ -392,13 +382,13 @@ impl<H> Blocks<H> {
     /// # Safety
     /// The spans are carved from the block with this index.
     #[cold]
-    unsafe fn free_last(&mut self, index: usize, carved: [Option<Span>; 3]) {
+    unsafe fn free_last(&mut self, index: usize, spans: &Spans) {
         let is_kept = self.is_kept(index);
         if index == self.current {
             self.empty_cache();
         }
         // SAFETY: the caller says that they are carved from this block, and gives them away.
-        unsafe { self.block_mut(index).free_last(carved) };
+        unsafe { self.block_mut(index).free_last(spans) };
         if is_kept {
             self.spare = Some(index);
         } else {

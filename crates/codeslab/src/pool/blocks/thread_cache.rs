@@ -9,6 +9,7 @@ use crate::block::geometry::Geometry;
 use crate::model::address::Address;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
+use crate::slab::span::{Located, Span};
 use crate::slab::spans::{GRANULE, Granules};
 
 /// As many are kept.
@@ -75,6 +76,27 @@ pub(crate) struct Kept {
     pub(crate) granules: Granules,
 }
 
+impl Kept {
+    /// Of spans that begin at `starts` and have so many bytes, unless they are larger than what is kept.
+    #[inline]
+    pub(crate) fn new(starts: Granules, sizes: [u64; 3]) -> Option<Self> {
+        let [code, constants, data] = sizes;
+        (code + constants + data <= MOST_BYTES).then(|| Self {
+            starts,
+            granules: Granules::new(sizes.map(|size| size / GRANULE)),
+        })
+    }
+
+    /// Where its spans are.
+    pub(crate) fn located(self) -> Located {
+        Protection::ALL.map(|protection| {
+            let offset = self.starts.offset(protection)?;
+            let size = self.granules.get(protection) * GRANULE;
+            Some(Span { offset, size })
+        })
+    }
+}
+
 /// Freed requests of one block that are ready to be used again.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadCache {
@@ -95,29 +117,23 @@ impl ThreadCache {
         kept.map(|one| one.granules.bytes()).sum()
     }
 
-    /// Whether it keeps requests of so many granules.
-    #[inline]
-    pub(crate) fn keeps(granules: Granules) -> bool {
-        granules.bytes() <= MOST_BYTES
-    }
-
     /// Takes out spans of just this shape, in a block that begins at `base`.
     #[inline]
-    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Granules> {
+    pub(crate) fn take(&mut self, shape: &Shape, base: Address) -> Option<Kept> {
         let last = self.count.checked_sub(1)?;
         let kept = self.kept.get(last)?;
         if shape.fits(kept, base) {
             self.count = last;
-            return Some(kept.starts);
+            return Some(*kept);
         }
         self.take_older(shape, base)
     }
 
     #[cold]
-    fn take_older(&mut self, shape: &Shape, base: Address) -> Option<Granules> {
+    fn take_older(&mut self, shape: &Shape, base: Address) -> Option<Kept> {
         let kept = self.kept.get(..self.count)?;
         let index = kept.iter().rposition(|kept| shape.fits(kept, base))?;
-        Some(self.take_at(index).starts)
+        Some(self.take_at(index))
     }
 
     fn take_at(&mut self, index: usize) -> Kept {
@@ -130,7 +146,6 @@ impl ThreadCache {
     /// Puts spans in, which it keeps. Those that have been there longest come out if it is full.
     #[inline]
     pub(crate) fn put(&mut self, kept: Kept) -> Option<Kept> {
-        debug_assert!(Self::keeps(kept.granules), "only small requests are kept");
         let oldest = (self.count == MOST).then(|| self.take_at(0));
         self.kept[self.count] = kept;
         self.count += 1;
@@ -150,20 +165,26 @@ mod tests {
     use crate::slab::spans::Spans;
 
     /// Code at one granule and data a thousand behind it, where there are so many granules of them.
-    fn put(cache: &mut ThreadCache, start: u64, granules: [u64; 3]) -> Option<u64> {
+    fn kept(start: u64, granules: [u64; 3]) -> Option<Kept> {
         let offsets = [start, 0, 1000 + start].map(|start| start * GRANULE);
         let span = |index: usize| {
             let (offset, size) = (offsets[index], granules[index] * GRANULE);
             (size > 0).then_some(Span { offset, size })
         };
-        let spans = Spans::new(&std::array::from_fn(span)).unwrap();
-        let (starts, granules) = (spans.starts().unwrap(), Granules::new(granules));
-        start_of(cache.put(Kept { starts, granules }).map(|kept| kept.starts))
+        let carved = std::array::from_fn(span);
+        let starts = Spans::new(&carved).unwrap().starts().unwrap();
+        let kept = Kept::new(starts, granules.map(|number| number * GRANULE))?;
+        assert_eq!(kept.located(), carved);
+        Some(kept)
     }
 
-    /// The granule at which the code of spans begins.
-    fn start_of(starts: Option<Granules>) -> Option<u64> {
-        let offset = starts?.offset(Protection::ReadExecute);
+    fn put(cache: &mut ThreadCache, start: u64, granules: [u64; 3]) -> Option<u64> {
+        start_of(cache.put(kept(start, granules).unwrap()))
+    }
+
+    /// The granule at which the code of a request begins.
+    fn start_of(kept: Option<Kept>) -> Option<u64> {
+        let offset = kept?.starts.offset(Protection::ReadExecute);
         offset.map(|offset| offset / GRANULE)
     }
 
@@ -189,10 +210,7 @@ mod tests {
             "16 granules are 256 bytes"
         );
         assert_eq!(cache.len(), 2);
-        assert_eq!(
-            start_of(cache.take_oldest().map(|kept| kept.starts)),
-            Some(16)
-        );
+        assert_eq!(start_of(cache.take_oldest()), Some(16));
         let mut take = |shape| start_of(cache.take(&shape, base));
         assert_eq!(take(shape([5, 0, 1], 1)), Some(64));
         assert_eq!(take(shape([5, 0, 1], 1)), None);
@@ -210,8 +228,8 @@ mod tests {
     fn few_and_small_requests_are_kept() {
         let mut cache = ThreadCache::default();
         let most = MOST_BYTES / GRANULE;
-        assert!(!ThreadCache::keeps(Granules::new([most, 0, 1])));
-        assert!(ThreadCache::keeps(Granules::new([most - 1, 0, 1])));
+        assert!(kept(1, [most, 0, 1]).is_none());
+        assert!(kept(1, [most - 1, 0, 1]).is_some());
         for start in 0..MOST as u64 {
             assert_eq!(put(&mut cache, start, [1, 0, 1]), None);
         }

@@ -6,7 +6,7 @@
 
 use super::BlockHeader;
 use crate::model::address::Address;
-use crate::model::error::{Limit, Refusal, Result};
+use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
@@ -65,18 +65,23 @@ impl Carved {
         }
     }
 
-    #[cold]
     fn stage_all(&self, layout: &Layout) -> Result<Staging> {
-        let is_staged = |one: Protection| self.target(one) == WriteTarget::Staged;
-        let segments = || layout.segments().filter(|(one, _)| is_staged(*one));
-        let mut buffers = Vec::new();
-        let reserved = buffers.try_reserve_exact(segments().count());
-        reserved.map_err(|_| Refusal::foreseen("malloc", layout.size(), Limit::Memory))?;
-        for (protection, segment) in segments() {
-            let bytes = self.header().backing.stage(segment.size)?;
-            buffers.push((protection, bytes));
+        let staged = |one: Protection| {
+            let is_staged = self.target(one) == WriteTarget::Staged;
+            if is_staged {
+                layout.segment(one).size
+            } else {
+                0
+            }
+        };
+        let (code, constants) = (
+            staged(Protection::ReadExecute),
+            staged(Protection::ReadOnly),
+        );
+        if code + constants == 0 {
+            return Ok(Staging::default());
         }
-        Ok(Staging::new(buffers))
+        Ok(Staging::new(code, constants, self.header().backing.fill)?)
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
@@ -134,18 +139,15 @@ impl Carved {
             backing, page_map, ..
         } = self.header();
         let geometry = self.pool().geometry();
-        let located = page_map.locate(&self.spans, geometry);
-        for (protection, span) in Protection::ALL.into_iter().zip(located) {
-            let (slab, Some(span)) = (geometry.slab_of(protection), span) else {
+        for protection in [Protection::ReadExecute, Protection::ReadOnly] {
+            let Some(offset) = self.spans.offset(protection) else {
                 continue;
             };
-            if slab == Protection::ReadWrite {
-                continue;
-            }
-            let staged = staging.bytes(protection);
+            let slab = geometry.slab_of(protection);
+            let extent = backing.extent(page_map.runs(slab).run_at(offset), slab);
             // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
             // target says is staged is among the buffers.
-            unsafe { backing.writer().publish(backing, span, slab, staged) }?;
+            unsafe { backing.writer().publish(extent, staging.bytes(protection)) }?;
         }
         Ok(())
     }
@@ -196,9 +198,8 @@ impl Drop for Carved {
     #[inline(never)]
     fn drop(&mut self) {
         let header = self.header();
-        // SAFETY: the invariant: they are carved from that block; near ones are forgotten when they are kept.
-        let keep = |starts| unsafe { header.shard.keep(header, starts) };
-        if !self.spans.starts().is_some_and(keep) {
+        // SAFETY: the invariant: they are carved from that block. What is kept is forgotten: only near spans are, which drop nothing.
+        if !unsafe { header.shard.keep(header, &self.spans) } {
             self.free();
         }
     }

@@ -5,8 +5,8 @@ use crate::model::options::Quarantine;
 use crate::model::protection::Protection;
 use crate::pool::blocks::{Blocks, Contents};
 use crate::slab::runs::Runs;
-use crate::slab::span::Span;
-use crate::slab::spans::{Granules, Spans};
+use crate::slab::span::Located;
+use crate::slab::spans::Spans;
 use crate::sync::biased_lock::Guard;
 use crate::sync::remote_frees::Taker;
 use crate::sync::thread_id;
@@ -17,10 +17,10 @@ impl Shard {
     /// Otherwise nothing is done, and [`Shard::free`] takes them.
     ///
     /// # Safety
-    /// The spans that begin at `starts` are carved from the block of `header` and belong to the caller. If they are kept, they
-    /// belong to the shard.
+    /// The spans are carved from the block of `header` and belong to the caller. If they are kept they belong to the shard, and the
+    /// caller forgets them.
     #[inline]
-    pub(super) unsafe fn keep(&self, header: &BlockHeader, starts: Granules) -> bool {
+    pub(super) unsafe fn keep(&self, header: &BlockHeader, spans: &Spans) -> bool {
         if self.quarantine != Quarantine::Off {
             return false;
         }
@@ -28,7 +28,7 @@ impl Shard {
             return false;
         };
         // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
-        unsafe { blocks.keep(header.index as usize, starts, Contents::Dirty) }
+        unsafe { blocks.keep(header.index as usize, spans, Contents::Dirty) }
     }
 
     /// Takes spans back, whichever thread frees them.
@@ -161,19 +161,16 @@ impl BlockHeader {
     unsafe fn retract(&self, spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
         let mut carved = self.page_map.locate(&spans, geometry);
-        for (protection, span) in Protection::ALL.into_iter().zip(&mut carved) {
-            let slab = geometry.slab_of(protection);
-            // SAFETY: the span is carved from this block, so it is committed for its slab; `spans` are owned, so no other thread
-            // uses it.
-            let retracts = |one| unsafe { self.backing.retract(one, slab, None) }.is_ok();
-            *span = span.filter(|one| retracts(*one));
-        }
+        let slab_of = |one| geometry.slab_of(one);
+        // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread
+        // uses them.
+        unsafe { self.backing.retract(&mut carved, slab_of, None) };
         leave_out_refused(spans, &carved)
     }
 }
 
 /// Spans without those that are not among what was retracted.
-fn leave_out_refused(mut spans: Spans, retracted: &[Option<Span>; 3]) -> Spans {
+fn leave_out_refused(mut spans: Spans, retracted: &Located) -> Spans {
     for (protection, span) in Protection::ALL.into_iter().zip(retracted) {
         if span.is_none() && spans.offset(protection).is_some() {
             spans.remove(protection);

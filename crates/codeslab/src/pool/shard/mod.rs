@@ -105,7 +105,7 @@ impl Shard {
         let is_owner = self.is_owned();
         // SAFETY: a number belongs to one living thread, and passes to another in a way that orders what both do; `act` gets no
         // shard, so this thread holds no guard yet.
-        let mut blocks = unsafe { self.blocks.lock(is_owner, self.pool.barrier()) };
+        let mut blocks = unsafe { self.blocks.lock(is_owner, &*self.pool) };
         if !self.remote_frees.is_empty() {
             self.take_remote_frees(&mut blocks);
         }
@@ -121,7 +121,7 @@ impl Shard {
             return None;
         }
         // SAFETY: this thread is the owner, as in `with`, and holds no guard.
-        let blocks = unsafe { self.blocks.lock_as_owner(self.pool.barrier()) }?;
+        let blocks = unsafe { self.blocks.lock_as_owner(&*self.pool) }?;
         self.remote_frees.is_empty().then_some(blocks)
     }
 

@@ -60,7 +60,7 @@ impl MemoryFile for OpenFile {
         Ok(())
     }
 
-    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal> {
+    fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal> {
         let mut state = self.system.call();
         state.enter("map_view", size)?;
         let file = self.part(&state, offset, size);
@@ -68,6 +68,9 @@ impl MemoryFile for OpenFile {
         let view = file.heap.at(offset);
         let same = state.views.insert(view.as_ptr() as usize, size);
         assert!(same.is_none(), "one view of a range at a time");
+        if !is_hidden {
+            state.shown.push((view.as_ptr() as usize, size));
+        }
         Ok(view)
     }
 

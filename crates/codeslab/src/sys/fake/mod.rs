@@ -207,8 +207,24 @@ impl Platform for Fake {
         Ok(())
     }
 
+    unsafe fn show(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
+        let mut state = self.call();
+        state.enter("show", size)?;
+        let at = view.as_ptr() as usize;
+        let (start, whole) = state.views.range(..=at).next_back().expect("a view");
+        let end = start + *whole as usize;
+        assert!(
+            at + size as usize <= end,
+            "{size:#x} bytes leave their view"
+        );
+        state.shown.push((at, size));
+        Ok(())
+    }
+
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {
         let at = view.as_ptr() as usize;
+        let whole = at..at + size as usize;
+        self.call().shown.retain(|(part, _)| !whole.contains(part));
         assert!(
             !self.call().pinned_views.contains(&at),
             "what is sealed stays"

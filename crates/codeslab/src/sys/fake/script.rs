@@ -160,6 +160,26 @@ impl Fake {
         unsafe { heap.read(offset, size) }
     }
 
+    /// Whether what is executed or read at `at` can be written through a view.
+    pub(crate) fn is_shown(&self, at: Address) -> bool {
+        let state = self.state();
+        let mapped = state.mapped.range(..=at).next_back();
+        let Some((
+            start,
+            Mapped {
+                file: Some((file, offset)),
+                ..
+            },
+        )) = mapped
+        else {
+            return false;
+        };
+        let byte = state.files[file].heap.at(offset + at.distance(*start));
+        let mut shown = state.shown.iter();
+        shown
+            .any(|(part, size)| (*part..*part + *size as usize).contains(&(byte.as_ptr() as usize)))
+    }
+
     /// What memory at `at` may be used for; `None` if nothing is mapped.
     pub(crate) fn protection(&self, at: Address) -> Option<Protection> {
         let state = self.state();

@@ -9,6 +9,8 @@ pub(super) struct State {
     pub(super) foreign: Vec<Window>,
     pub(super) files: BTreeMap<u64, FakeFile>,
     pub(super) views: BTreeMap<usize, u64>,
+    // The parts of views that can be written.
+    pub(super) shown: Vec<(usize, u64)>,
     pub(super) next_file: u64,
     // Where the system puts the next reservation that may lie anywhere.
     pub(super) next_place: u64,

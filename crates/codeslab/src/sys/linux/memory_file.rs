@@ -7,6 +7,7 @@
 //! `F_SEAL_FUTURE_WRITE` (Linux 5.1) no hole can be punched either, but memory can be provided.
 //! <https://man7.org/linux/man-pages/man2/F_GET_SEALS.2const.html>
 
+use super::descriptors::Descriptors;
 use super::limits::{check_file_size, last_refusal, refusal};
 use super::mm::{self, Access, Advice, Source, pointer};
 use super::process;
@@ -23,40 +24,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An open memory file.
 #[derive(Debug)]
-pub(super) struct Memfd(File);
+pub(super) struct Memfd(Descriptors);
 
 impl Memfd {
     pub(super) fn create(size: u64) -> Result<Self, Refusal> {
         check_file_size("ftruncate", size, size)?;
-        let file = File::from(memfd()?);
+        let descriptors = Descriptors::open(memfd)?;
         // <https://man7.org/linux/man-pages/man2/ftruncate.2.html>
-        file.set_len(size)
-            .map_err(|error| refusal("ftruncate", size, &error))?;
-        Ok(Self(file))
-    }
-
-    fn source(&self, offset: u64) -> Source<'_> {
-        Source::File(self.0.as_fd(), offset)
+        let made = descriptors.writing()?.set_len(size);
+        made.map_err(|error| refusal("ftruncate", size, &error))?;
+        Ok(Self(descriptors))
     }
 }
 
 impl MemoryFile for Memfd {
     fn seal_size(&self) -> Result<(), Refusal> {
-        seal(&self.0, SIZE)
+        seal(self.0.writing()?, SIZE)
     }
 
     fn seal_writes(&self) -> Result<(), Refusal> {
-        seal(&self.0, SIZE | libc::F_SEAL_FUTURE_WRITE)
+        seal(self.0.writing()?, SIZE | libc::F_SEAL_FUTURE_WRITE)
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         // SAFETY: without a mode, what the file holds stays.
-        unsafe { fallocate(&self.0, 0, offset, size) }
+        unsafe { fallocate(self.0.writing()?, 0, offset, size) }
     }
 
-    fn map_view(&self, offset: u64, size: u64) -> Result<NonNull<u8>, Refusal> {
+    fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal> {
         let hint = Some(far_away(size));
-        let view = mm::map(hint, size, Access::READ_WRITE, self.source(offset))?;
+        let source = Source::File(self.0.writing()?.as_fd(), offset);
+        let access = if is_hidden {
+            Access::NONE
+        } else {
+            Access::READ_WRITE
+        };
+        let view = mm::map(hint, size, access, source)?;
         // A forked child must not write what its parent executes. If the system does not know the advice, the child is
         // refused all the same, unless it writes to what its parent was writing.
         // SAFETY: the view was mapped just now, and the functions that use it ask first whether they run in a child.
@@ -71,9 +74,10 @@ impl MemoryFile for Memfd {
         size: u64,
         protection: Protection,
     ) -> Result<(), Refusal> {
+        let source = Source::File(self.0.reading()?.as_fd(), offset);
         // SAFETY: the range is reserved and held by the caller, so no other thread changes it, and not mapped, so that what is replaced
         // is address space without access, which no thread uses.
-        unsafe { mm::map_over(at, size, protection.into(), self.source(offset)) }
+        unsafe { mm::map_over(at, size, protection.into(), source) }
     }
 
     /// pwrite. <https://man7.org/linux/man-pages/man2/pwrite.2.html>
@@ -81,15 +85,14 @@ impl MemoryFile for Memfd {
         let size = bytes.len() as u64;
         // The file may be older than the limit.
         check_file_size("pwrite", size, offset.saturating_add(size))?;
-        self.0
-            .write_all_at(bytes, offset)
-            .map_err(|error| refusal("pwrite", size, &error))
+        let written = self.0.writing()?.write_all_at(bytes, offset);
+        written.map_err(|error| refusal("pwrite", size, &error))
     }
 
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: the part is idle by the caller's word: no code in it is executed, and no reference to it exists.
-        unsafe { fallocate(&self.0, mode, offset, size) }
+        unsafe { fallocate(self.0.writing()?, mode, offset, size) }
     }
 }
 

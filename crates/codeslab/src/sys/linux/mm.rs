@@ -137,12 +137,12 @@ pub(super) unsafe fn unmap(at: Address, size: u64) -> Result<(), Refusal> {
 /// mprotect. <https://man7.org/linux/man-pages/man2/mprotect.2.html>
 ///
 /// # Safety
-/// - The range is part of a reservation of this process that is not released, and private memory.
+/// - The range is private memory in a reservation of this process that is not released, or part of a view.
 /// - No other thread changes mappings in it at the same time.
 /// - No thread uses it in a way that `access` forbids, at the same time or later.
 pub(super) unsafe fn protect(at: Address, size: u64, access: Access) -> Result<(), Refusal> {
     let start = at.value() as *mut libc::c_void;
-    // SAFETY: the range is reserved private memory of ours, whose mappings no other thread changes, and which no thread uses otherwise
+    // SAFETY: the range is private memory or a view of ours, whose mappings no other thread changes, and which no thread uses otherwise
     // than it may afterwards.
     let answer = unsafe { libc::mprotect(start, size as usize, access.0) };
     refused_unless_zero("mprotect", size, answer.into())

@@ -4,6 +4,7 @@
 //! | ------------- | ----------------------------------------------------------------------------------- |
 //! | `mm`          | mappings: mmap, munmap, mprotect, madvise, mseal, with types instead of flags         |
 //! | `memory_file` | memory files: `memfd_create`, ftruncate, fallocate, pwrite, seals; where views go       |
+//! | `descriptors` | which descriptors of memory files are open: children do not keep them               |
 //! | `address_map` | what is mapped: `PROCMAP_QUERY`, `/proc/self/maps`, the heap                            |
 //! | `limits`      | the limits of the process, and which one a refusal means                             |
 //! | `fork`        | whether this is a forked child                                                       |
@@ -23,6 +24,7 @@
 
 mod address_map;
 mod barrier;
+mod descriptors;
 mod fork;
 mod keys;
 mod limits;
@@ -144,6 +146,11 @@ impl Platform for Linux {
     unsafe fn seal_view(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
         // SAFETY: the view is mapped, and its owner does not unmap it later.
         unsafe { mm::seal(address(view), size) }
+    }
+
+    unsafe fn show(&self, view: NonNull<u8>, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the range is part of a view without access, which no thread uses, and whose mappings no other thread changes.
+        unsafe { mm::protect(address(view), size, Access::READ_WRITE) }
     }
 
     unsafe fn unmap_view(&self, view: NonNull<u8>, size: u64) {

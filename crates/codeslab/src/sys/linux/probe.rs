@@ -84,7 +84,7 @@ fn write_through_file(page: &Page<'_>, writer: Writer, file_size: u64) -> Result
     // SAFETY: the file was made just now and is mapped nowhere.
     unsafe { file.write(0, first) }?;
     if writer == Writer::DualMapping {
-        let view = file.map_view(0, page.size)?;
+        let view = file.map_view(0, page.size, false)?;
         // SAFETY: the view is a whole page, which is longer than the code, and known to this probe alone.
         unsafe { write_answer(view) };
         // SAFETY: the view is whole and not sealed, and its pointer is not used any more.
@@ -148,7 +148,7 @@ pub(super) fn probe_seal(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
 
 /// Seals a file of which there is a view, and looks whether that view is the only way left.
 fn close_to_writers(linux: &Linux, file: &Memfd, size: u64) -> Result<(), Refusal> {
-    let view = file.map_view(0, size)?;
+    let view = file.map_view(0, size, false)?;
     let sealed = file
         .seal_writes()
         .and_then(|()| file.provide(0, size))

@@ -5,17 +5,17 @@ use crate::allocator::{Allocator, SharedAllocator};
 use crate::replay;
 use crate::report::Report;
 use crate::trace::Object;
-use jit_allocator2::allocator::{JitAllocator, JitAllocatorOptions};
-use jit_allocator2::virtual_memory::flush_instruction_cache;
+use ::jit_allocator2::allocator::{JitAllocator, JitAllocatorOptions};
+use ::jit_allocator2::virtual_memory::flush_instruction_cache;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One that a single thread uses.
-pub(crate) struct Asmjit(Box<JitAllocator>);
+pub(crate) struct Unlocked(Box<JitAllocator>);
 
 /// One that threads share: behind a lock, because it cannot be shared otherwise.
 #[derive(Clone)]
-pub(crate) struct SharedAsmjit(Arc<Mutex<Asmjit>>);
+pub(crate) struct Locked(Arc<Mutex<Unlocked>>);
 
 /// The executable address of an allocation.
 pub(crate) struct Placed(*const u8);
@@ -23,7 +23,7 @@ pub(crate) struct Placed(*const u8);
 // SAFETY: it is a number to everybody but the allocator that made it.
 unsafe impl Send for Placed {}
 
-impl Allocator for Asmjit {
+impl Allocator for Unlocked {
     type Request = usize;
     type Placed = Placed;
 
@@ -38,7 +38,7 @@ impl Allocator for Asmjit {
     fn place(&mut self, &size: &usize, content: &[u8]) -> Option<Placed> {
         let (executable, writable) = self.0.alloc(size).ok()?;
         assert!(content.len() <= size, "{} bytes into {size}", content.len());
-        // SAFETY: there are `size` bytes at `writable`, at least as many as in `content`, and nobody else knows of them.
+        // SAFETY: there are `size` bytes at `writable`, at least as many as in `content`, and they are this request's alone.
         unsafe { writable.copy_from_nonoverlapping(content.as_ptr(), content.len()) };
         flush_instruction_cache(executable, content.len());
         Some(Placed(executable))
@@ -54,22 +54,22 @@ impl Allocator for Asmjit {
     }
 }
 
-impl SharedAsmjit {
-    fn with<T>(&self, act: impl FnOnce(&mut Asmjit) -> T) -> T {
+impl Locked {
+    fn with<T>(&self, act: impl FnOnce(&mut Unlocked) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Allocator for SharedAsmjit {
+impl Allocator for Locked {
     type Request = usize;
     type Placed = Placed;
 
     fn open() -> Result<Self, Box<dyn Error>> {
-        Ok(Self(Arc::new(Mutex::new(Asmjit::open()?))))
+        Ok(Self(Arc::new(Mutex::new(Unlocked::open()?))))
     }
 
     fn request(size: usize) -> Result<usize, Box<dyn Error>> {
-        Asmjit::request(size)
+        Unlocked::request(size)
     }
 
     fn place(&mut self, request: &usize, content: &[u8]) -> Option<Placed> {
@@ -77,7 +77,7 @@ impl Allocator for SharedAsmjit {
     }
 
     fn address(placed: &Placed) -> u64 {
-        Asmjit::address(placed)
+        Unlocked::address(placed)
     }
 
     fn free(&mut self, placed: Placed) {
@@ -85,7 +85,7 @@ impl Allocator for SharedAsmjit {
     }
 }
 
-impl SharedAllocator for SharedAsmjit {
+impl SharedAllocator for Locked {
     fn handle(&self) -> Self {
         self.clone()
     }
@@ -93,7 +93,7 @@ impl SharedAllocator for SharedAsmjit {
 
 /// Replays the code and the constants of a trace, the constants right behind the code. It has no place for data.
 pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
-    let mut allocator = Asmjit::open()?;
+    let mut allocator = Unlocked::open()?;
     let (report, _kept) = replay::run(path, repetitions, |object, source| {
         place(&mut allocator, object, source)
     })?;
@@ -101,7 +101,7 @@ pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Err
 }
 
 fn place(
-    allocator: &mut Asmjit,
+    allocator: &mut Unlocked,
     object: &Object,
     source: &[u8],
 ) -> Option<(Option<Placed>, usize)> {

@@ -1,0 +1,114 @@
+//! What every fuzz target asserts of a link, whatever it is given.
+//!
+//! A link ends with an image or with an error that can be read; it leaves nothing in the code memory; and it takes no more memory, steps
+//! and time than its input is long. The targets make inputs and options, and rely on `codeslab_testing` for counting memory. The program
+//! that links this crate has the counting allocator.
+
+use codeslab::{Architecture, CodeMemory, Options, Protection};
+use codeslab_link::{
+    Binding, Content, Definition, Graph, GraphSection, Image, Input, LinkOptions, Result, Symbol,
+    Work, link_counted,
+};
+use codeslab_testing::{CountingAllocator, count_heap};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// The most memory that a link may take for each byte of its input, and besides.
+const BYTES_PER_BYTE: u64 = 64;
+const BYTES_BESIDES: u64 = 1 << 20;
+
+/// The most time that it may take. Without instrumentation it is a tenth; the second is for a machine that has other work.
+const TIME_PER_BYTE: Duration = Duration::from_micros(10);
+const TIME_BESIDES: Duration = Duration::from_secs(1);
+
+/// A memory for data of a few megabytes, because the fuzzers ask for as much as they can, and an image that keeps its block: making one
+/// for each link takes longer than all else.
+static MEMORY: LazyLock<(CodeMemory, Image)> = LazyLock::new(|| {
+    let options = Options {
+        max_committed: Some(4 << 20),
+        ..Options::default()
+    };
+    let memory = CodeMemory::new(options).expect("this machine has code memory");
+    let options = LinkOptions::default();
+    let image = link_counted(&memory, &[Input::Graph(&CALLER)], &options).0;
+    (memory, image.expect("it links"))
+});
+
+/// Links, and asserts what has to hold of every link.
+pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
+    let (memory, _) = &*MEMORY;
+    let before = in_use(memory);
+    let start = Instant::now();
+    let ((result, work), heap) = count_heap(|| link_counted(memory, inputs, options));
+    let elapsed = start.elapsed();
+    let error = result.as_ref().err();
+    let ((), shown) = count_heap(|| drop(error.map(|error| (error.to_string(), error.facts()))));
+    let limit = work.input * BYTES_PER_BYTE + BYTES_BESIDES;
+    let taken = u64::try_from(heap.peak).unwrap_or_default() + work.bytes;
+    assert!(taken <= limit, "{taken} bytes: {heap:?} {work:?} {error:?}");
+    assert!(shown.peak.unsigned_abs() <= limit, "{shown:?} {work:?}");
+    assert!(work.is_within(&Work::limit(work.input)), "{work:?}");
+    let most = TIME_PER_BYTE * u32::try_from(work.input).expect("inputs are small") + TIME_BESIDES;
+    assert!(elapsed <= most, "{elapsed:?}: {work:?} {error:?}");
+    look_at(result);
+    assert_eq!(in_use(memory), before);
+}
+
+/// What a memory holds: allocations, those in flight, and bytes.
+fn in_use(memory: &CodeMemory) -> (u64, u64, u64) {
+    let stats = memory.stats();
+    (stats.live, stats.in_flight, stats.used_bytes)
+}
+
+fn look_at(result: Result<Image>) {
+    match result {
+        Ok(image) => {
+            assert_eq!(MEMORY.0.stats().live, 2);
+            for symbol in image.symbols() {
+                assert_eq!(image.address(&symbol.name), Some(symbol.address));
+            }
+            image.free();
+        }
+        Err(error) => {
+            // Errors are for reading: they must be able to say what they know.
+            assert!(!error.code().is_empty());
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// Links a file in both ways in which one can be used: whole, and as a library of which some names are needed.
+pub fn check_file(bytes: &[u8]) {
+    let input = Input::File {
+        name: "input",
+        bytes,
+    };
+    check_link(&[input], &LinkOptions::default());
+    let options = LinkOptions {
+        libraries: vec![input],
+        process_symbols: false,
+        ..LinkOptions::default()
+    };
+    check_link(&[Input::Graph(&CALLER)], &options);
+}
+
+/// Refers to names that the objects of the corpus define, so that members are pulled in.
+static CALLER: LazyLock<Graph<'static>> = LazyLock::new(|| {
+    let mut graph = Graph::new("caller", Architecture::X86_64);
+    for protection in Protection::ALL {
+        let content = Content::Bytes(vec![0xc3].into());
+        let section = GraphSection::new("caller", protection, 16, content);
+        graph.add_section(section).expect("a valid section");
+    }
+    for name in ["crc32", "square", "it", "f", "variable", "shared", "a", "b"] {
+        let symbol = Symbol::undefined(name);
+        graph.add_symbol(symbol).expect("a valid symbol");
+    }
+    let definition = Definition::Absolute(1);
+    let symbol = Symbol::new("caller", definition).with_binding(Binding::Weak);
+    graph.add_symbol(symbol).expect("a valid symbol");
+    graph
+});
