@@ -22,14 +22,11 @@ export declare function abandon(handle: ExternalObject<CodeHandle>): void
 /**
  * Places sections, writes what is known of their content, and tells their addresses.
  *
- * `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
- * three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
+ * `contents` has the bytes of each section, or `undefined`; `windows` the first and last address of each window. `words`
+ * brings three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
  * section back.
  */
-export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined | null>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>
-
-/** A JavaScript function that calls an address of an allocation, which the caller has checked. */
-export declare function allocationFunction(handle: ExternalObject<CodeHandle>, name: string, address: bigint, types: Array<string>): unknown
+export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>
 
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
@@ -58,7 +55,8 @@ export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch:
 /**
  * What an address lies in; `false` if in nothing.
  *
- * `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection.
+ * `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection: making
+ * a name of that would take twice as long.
  */
 export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUint64Array): boolean
 
@@ -99,23 +97,26 @@ export interface NativeCapabilities {
   granularity: number
   writers: Array<NativeWriterStatus>
   sealing: NativeSealingStatus
-  codeModels: Array<NativeCodeModel>
+  codeModels: Array<NativeCodeModelReach>
 }
 
+/** What code assumes about distances. */
+export type NativeCodeModel = 'tiny' | 'small' | 'medium' | 'large'
+
 /** A code model with its reach. */
-export interface NativeCodeModel {
-  codeModel: string
+export interface NativeCodeModelReach {
+  codeModel: NativeCodeModel
   reach: number
 }
 
 /** What a memory was opened with. */
 export interface NativeConfiguration {
   blockSize: number
-  codeModel: string
+  codeModel: NativeCodeModel
   reach: number
-  writer: string
-  constants: string
-  quarantine: string
+  writer: NativeWriter
+  constants: NativeConstants
+  quarantine: NativeQuarantine
   maxCommitted?: number
   maxMappings?: number
   sealing?: NativeSealing
@@ -124,7 +125,7 @@ export interface NativeConfiguration {
 /** Where constants go. */
 export type NativeConstants = 'separate' | 'with-code'
 
-/** Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph. */
+/** Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph. */
 export interface NativeInputs {
   names: Array<string>
   contents: Array<Uint8Array>
@@ -143,14 +144,17 @@ export interface NativeLinkOptions {
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
 export interface NativeMemoryOptions {
   blockSize?: number | undefined
-  codeModel?: string | undefined
-  writer?: string | undefined
+  codeModel: NativeCodeModel
+  writer?: NativeWriter | undefined
   constants: NativeConstants
   quarantine: NativeQuarantine
   maxCommitted?: number | undefined
   maxMappings?: number | undefined
   sealed: boolean
 }
+
+/** What published bytes may be used for. */
+export type NativeProtection = 'rx' | 'ro' | 'rw'
 
 /** What becomes of freed memory. */
 export type NativeQuarantine = 'off' | 'trapping' | 'intact'
@@ -171,7 +175,7 @@ export interface NativeSealingStatus {
 export interface NativeSlab {
   address: bigint
   size: number
-  protection: string
+  protection: NativeProtection
   spans: Array<NativeSpan>
 }
 
@@ -200,13 +204,16 @@ export interface NativeSymbol {
   name: string
   address: bigint
   size: number
-  protection?: string
+  protection?: NativeProtection
   object: string
 }
 
+/** How bytes get into pages that are executable. */
+export type NativeWriter = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys'
+
 /** Whether a writer works here. */
 export interface NativeWriterStatus {
-  writer: string
+  writer: NativeWriter
   unavailable?: string
 }
 
@@ -221,6 +228,12 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
+
+/**
+ * A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section, and `types`
+ * are those of the result and of the arguments.
+ */
+export declare function sectionFunction(handle: ExternalObject<CodeHandle>, section: number, name: string, offset: number, types: Array<string>): unknown
 
 /** A token by which every thread of the process can open the same image while a thread holds it. */
 export declare function shareImage(handle: ExternalObject<CodeHandle>): string

@@ -2,16 +2,21 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkNumber, invalidType, invalidValue, isCount, outOfRange, toBytes, toSize } from './internal/checks.ts'
+import { checkNumber, invalidType, invalidValue, outOfRange, toBytes, toList, toSize } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
-import { CodeslabError } from './errors.ts'
+import './errors.ts'
 import { describe, region } from './internal/inspect.ts'
+import { add, append, has, isSafeInteger, makeList } from './internal/intrinsics.ts'
 import type { Protection } from './protection.ts'
 import { typeNames } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
 
-/** What a section is, once it has been placed. In flight, it may become smaller. */
-interface Place {
+/**
+ * What a section is, once it has been placed. In flight, it may become smaller. No user gets hold of one.
+ *
+ * @internal
+ */
+export interface Place {
   readonly name: string
   readonly address: bigint
   size: number
@@ -21,8 +26,25 @@ interface Place {
 type CodeHandle = ReturnType<typeof native.allocate>
 type MemoryHandle = ReturnType<typeof native.openMemory>
 
+/** What an allocation in flight consists of. */
+interface Inside {
+  readonly handle: CodeHandle
+  readonly places: readonly Place[]
+}
+
 /** What is inside of an allocation in flight; `undefined` for anything else. */
-let inside: (value: unknown) => { handle: CodeHandle; places: readonly Place[] } | undefined
+let inside: (value: unknown) => Inside | undefined
+
+/**
+ * The allocation in flight of a handle.
+ *
+ * @internal
+ */
+export let makeInFlight: (handle: CodeHandle, places: readonly Place[]) => InFlightAllocation
+
+let makeAllocation: (handle: CodeHandle, places: readonly Place[]) => Allocation
+let makeInFlightSection: (handle: CodeHandle, index: number, place: Place) => InFlightSection
+let makeSection: (handle: CodeHandle, index: number, place: Place) => Section
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -54,20 +76,17 @@ export class InFlightAllocation<Names extends string = string> {
       typeof value === 'object' && value !== null && #handle in value
         ? { handle: value.#handle, places: value.#places }
         : undefined
+    makeInFlight = (handle, places) => new InFlightAllocation(construct, handle, places)
   }
 
   private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
     this.#handle = handle
     this.#places = places
-    places.forEach((place, index) => {
-      assign(this, place.name, InFlightSection[construct](handle, index, place))
-    })
-  }
-
-  /** @internal */
-  static [construct](handle: CodeHandle, places: readonly Place[]): InFlightAllocation {
-    return new InFlightAllocation(construct, handle, places)
+    for (let index = 0; index < places.length; index++) {
+      const place = places[index] as Place
+      assign(this, place.name, makeInFlightSection(handle, index, place))
+    }
   }
 
   /**
@@ -87,7 +106,7 @@ export class InFlightAllocation<Names extends string = string> {
    */
   finalize(): Published<Names> {
     native.finalize(this.#handle)
-    return Allocation[construct](this.#handle, this.#places) as Published<Names>
+    return makeAllocation(this.#handle, this.#places) as Published<Names>
   }
 
   /**
@@ -135,26 +154,31 @@ export class InFlightSection {
   readonly #handle: CodeHandle
   readonly #index: number
   readonly #place: Place
-  /** Its name. */
-  readonly name: string
-  /** Where it will run or be read. */
-  readonly address: bigint
-  /** What it may be used for once it is published. */
-  readonly protection: Protection
+
+  static {
+    makeInFlightSection = (handle, index, place) => new InFlightSection(construct, handle, index, place)
+  }
 
   private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
     this.#place = place
-    this.name = place.name
-    this.address = place.address
-    this.protection = place.protection
   }
 
-  /** @internal */
-  static [construct](handle: CodeHandle, index: number, place: Place): InFlightSection {
-    return new InFlightSection(construct, handle, index, place)
+  /** Its name. */
+  get name(): string {
+    return this.#place.name
+  }
+
+  /** Where it will run or be read. */
+  get address(): bigint {
+    return this.#place.address
+  }
+
+  /** What it may be used for once it is published. */
+  get protection(): Protection {
+    return this.#place.protection
   }
 
   /** How many bytes it has. */
@@ -180,7 +204,7 @@ export class InFlightSection {
    * ```
    */
   write(bytes: ArrayBufferView | ArrayBuffer, offset = 0): void {
-    native.writeSection(this.#handle, this.#index, toOffset(offset, this), toBytes(bytes, 'bytes'))
+    native.writeSection(this.#handle, this.#index, toOffset(offset), toBytes(bytes, 'bytes'))
   }
 
   /**
@@ -204,14 +228,14 @@ export class InFlightSection {
    * ```
    */
   shrink(size: number): void {
-    const bytes = toSize(size, this.name)
+    const bytes = toSize(size, this.#place.name)
     native.shrinkSection(this.#handle, this.#index, bytes)
     this.#place.size = bytes
   }
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe('InFlightSection', { [this.name]: regionOf(this) }, depth, options)
+    return describe('InFlightSection', regions([this.#place]), depth, options)
   }
 }
 
@@ -236,16 +260,19 @@ export class InFlightSection {
 export class Allocation {
   readonly #handle: CodeHandle
   readonly #places: readonly Place[]
+
+  static {
+    makeAllocation = (handle, places) => new Allocation(construct, handle, places)
+  }
+
   private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
     this.#handle = handle
     this.#places = places
-    for (const place of places) assign(this, place.name, Section[construct](handle, place))
-  }
-
-  /** @internal */
-  static [construct](handle: CodeHandle, places: readonly Place[]): Allocation {
-    return new Allocation(construct, handle, places)
+    for (let index = 0; index < places.length; index++) {
+      const place = places[index] as Place
+      assign(this, place.name, makeSection(handle, index, place))
+    }
   }
 
   /** Whether it has been freed. */
@@ -297,27 +324,38 @@ export class Allocation {
  */
 export class Section {
   readonly #handle: CodeHandle
-  /** Its name. */
-  readonly name: string
-  /** Where it runs or is read. */
-  readonly address: bigint
-  /** How many bytes it has. */
-  readonly size: number
-  /** What it may be used for. */
-  readonly protection: Protection
+  readonly #index: number
+  readonly #place: Place
 
-  private constructor(key: typeof construct, handle: CodeHandle, place: Place) {
-    checkConstruct(key, 'Section', 'a property of an Allocation')
-    this.#handle = handle
-    this.name = place.name
-    this.address = place.address
-    this.size = place.size
-    this.protection = place.protection
+  static {
+    makeSection = (handle, index, place) => new Section(construct, handle, index, place)
   }
 
-  /** @internal */
-  static [construct](handle: CodeHandle, place: Place): Section {
-    return new Section(construct, handle, place)
+  private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
+    checkConstruct(key, 'Section', 'a property of an Allocation')
+    this.#handle = handle
+    this.#index = index
+    this.#place = place
+  }
+
+  /** Its name. */
+  get name(): string {
+    return this.#place.name
+  }
+
+  /** Where it runs or is read. */
+  get address(): bigint {
+    return this.#place.address
+  }
+
+  /** How many bytes it has. */
+  get size(): number {
+    return this.#place.size
+  }
+
+  /** What it may be used for. */
+  get protection(): Protection {
+    return this.#place.protection
   }
 
   /**
@@ -338,19 +376,14 @@ export class Section {
    * ```
    */
   function<const S extends Signature>(signature: S, offset = 0): NativeFunction<S> {
-    const { name, protection } = this
-    if (protection !== 'rx') {
-      const message = `section ${name} is not code: it lies in ${protection} memory`
-      throw new CodeslabError('ERR_CODESLAB_NOT_EXECUTABLE', message, { section: name, protection })
-    }
-    if (toOffset(offset, this) >= this.size) throw outOfBounds(offset, this)
-    const at = this.address + BigInt(offset)
-    return native.allocationFunction(this.#handle, name, at, typeNames(signature)) as NativeFunction<S>
+    const types = typeNames(signature)
+    const at = toOffset(offset)
+    return native.sectionFunction(this.#handle, this.#index, this.#place.name, at, types) as NativeFunction<S>
   }
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe('Section', { [this.name]: regionOf(this) }, depth, options)
+    return describe('Section', regions([this.#place]), depth, options)
   }
 }
 
@@ -406,20 +439,23 @@ export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> =
  * @internal
  */
 export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Allocation[] {
-  if (!Array.isArray(batch)) throw invalidType('batch', 'an array', batch)
   const seen = new Set<unknown>()
-  const members = batch.map((value: unknown, index) => {
-    const name = `batch[${String(index)}]`
+  const handles = makeList<CodeHandle>()
+  const members = toList(batch, 'batch', 'an array', (value, name) => {
     const member = inside(value)
     if (member === undefined) throw invalidType(name, 'an allocation in flight', value)
-    if (seen.size === seen.add(value).size) throw invalidValue(name, 'there once only', value)
+    if (has(seen, value)) throw invalidValue(name, 'there once only', value)
+    add(seen, value)
+    append(handles, member.handle)
     return member
   })
-  native.finalizeAll(
-    memory,
-    members.map(({ handle }) => handle),
-  )
-  return members.map(({ handle, places }) => Allocation[construct](handle, places))
+  native.finalizeAll(memory, handles)
+  const published: Allocation[] = []
+  for (let index = 0; index < members.length; index++) {
+    const { handle, places } = members[index] as Inside
+    published.push(makeAllocation(handle, places))
+  }
+  return published
 }
 
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */
@@ -427,17 +463,11 @@ function assign(target: object, name: string, value: unknown): void {
   ;(target as Record<string, unknown>)[name] = value
 }
 
-/** An offset: what is whole but outside is out of bounds; native code says so of what is beyond the end. */
-function toOffset(offset: unknown, section: Place): number {
+/** An offset: that it is whole is checked here, and that it lies in the section by native code, which knows how large that is. */
+function toOffset(offset: unknown): number {
   checkNumber(offset, 'offset')
-  if (!Number.isSafeInteger(offset)) throw outOfRange('offset', 'a whole number', offset)
-  if (!isCount(offset)) throw outOfBounds(offset, section)
+  if (!isSafeInteger(offset)) throw outOfRange('offset', 'a whole number', offset)
   return offset
-}
-
-function outOfBounds(offset: number, { name, size }: Place): CodeslabError {
-  const message = `offset ${String(offset)} is outside of section ${name} of ${String(size)} bytes`
-  return new CodeslabError('ERR_CODESLAB_OUT_OF_BOUNDS', message, { section: name, offset, size })
 }
 
 function regionOf({ address, size, protection }: Place): unknown {

@@ -3,6 +3,7 @@
 import { inspect, type InspectOptions } from 'node:util'
 import { install } from '#native'
 import { hexadecimal } from './internal/inspect.ts'
+import { assign } from './internal/intrinsics.ts'
 import { installRefusal } from './internal/refusal.ts'
 
 /**
@@ -197,7 +198,7 @@ export class CodeslabError extends Error {
   constructor(code: CodeslabErrorCode, message: string, facts: Readonly<Record<string, unknown>> = {}) {
     super(message)
     this.code = code
-    Object.assign(this, facts)
+    assign(this, facts)
   }
 
   /** @internal */
@@ -215,12 +216,22 @@ function fromNative(
   names: string[],
   values: (string | number | bigint | string[])[],
   cause: unknown,
-): CodeslabError {
-  const facts = Object.fromEntries(names.map((name, index) => [name, values[index]]))
-  const error = new CodeslabError(`ERR_CODESLAB_${code}` as CodeslabErrorCode, message, facts)
-  if (cause instanceof Error) error.cause = cause
+): Error {
+  const error = code === 'OUT_OF_RANGE' ? outOfRange(message) : refused(code, message, names, values)
+  if (cause !== null) error.cause = cause
   Error.captureStackTrace(error, fromNative)
   return error
+}
+
+/** A number that JavaScript has and the argument does not, as everywhere in Node. */
+function outOfRange(message: string): Error {
+  return assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' })
+}
+
+function refused(code: string, message: string, names: string[], values: unknown[]): CodeslabError {
+  const facts: Record<string, unknown> = {}
+  for (let index = 0; index < names.length; index++) facts[names[index] as string] = values[index]
+  return new CodeslabError(`ERR_CODESLAB_${code}` as CodeslabErrorCode, message, facts)
 }
 
 install(fromNative)

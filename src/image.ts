@@ -11,6 +11,13 @@ import type { NativeFunction, Signature } from './signature.ts'
 
 type CodeHandle = ReturnType<typeof native.link>
 
+/**
+ * The image of a handle.
+ *
+ * @internal
+ */
+export let makeImage: (handle: CodeHandle) => Image
+
 /** How many symbols `inspect` shows. */
 const SHOWN = 8
 
@@ -61,14 +68,13 @@ export interface ImageSymbol {
 export class Image {
   readonly #handle: CodeHandle
 
+  static {
+    makeImage = handle => new Image(construct, handle)
+  }
+
   private constructor(key: typeof construct, handle: CodeHandle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
     this.#handle = handle
-  }
-
-  /** @internal */
-  static [construct](handle: CodeHandle): Image {
-    return new Image(construct, handle)
   }
 
   /**
@@ -87,7 +93,7 @@ export class Image {
    */
   static open(token: string): Image {
     checkString(token, 'token')
-    return Image[construct](native.openSharedImage(token))
+    return makeImage(native.openSharedImage(token))
   }
 
   /** Whether it has been freed, by any thread. */
@@ -129,7 +135,7 @@ export class Image {
    * ```
    */
   symbols(): ImageSymbol[] {
-    return native.imageSymbols(this.#handle) as ImageSymbol[]
+    return native.imageSymbols(this.#handle)
   }
 
   /**

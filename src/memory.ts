@@ -2,15 +2,22 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { finalizeAll, InFlightAllocation, type InFlight, type PublishedBatch } from './allocation.ts'
-import { Image } from './image.ts'
+import {
+  finalizeAll,
+  makeInFlight,
+  type InFlight,
+  type InFlightAllocation,
+  type Place,
+  type PublishedBatch,
+} from './allocation.ts'
+import { makeImage, type Image } from './image.ts'
 import { checkString, invalidType, outOfRange, toAddress } from './internal/checks.ts'
-import { construct } from './internal/construct.ts'
 import { describe } from './internal/inspect.ts'
-import { encodeInputs, encodeOptions } from './internal/link.ts'
+import { freeze, makeWords, sized, toNumber } from './internal/intrinsics.ts'
+import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import { protectionAt } from './internal/protection.ts'
-import { exchange, toRequests, toWindows } from './internal/request.ts'
+import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -31,12 +38,19 @@ import type {
 
 type MemoryHandle = ReturnType<typeof native.openMemory>
 
+type Configuration = ReturnType<typeof native.configuration>
+
 /** The handle of a memory that exists, in the place of options. */
 class Opened {
-  readonly handle: MemoryHandle
+  readonly #handle: MemoryHandle
 
   constructor(handle: MemoryHandle) {
-    this.handle = handle
+    this.#handle = handle
+  }
+
+  /** The handle in it; `undefined` for anything else. */
+  static handleOf(value: unknown): MemoryHandle | undefined {
+    return typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined
   }
 }
 
@@ -74,26 +88,8 @@ class Opened {
  */
 export class CodeMemory {
   readonly #handle: MemoryHandle
+  readonly #configuration: Configuration
   #closed = false
-
-  /** Bytes of address space that one block reserves. */
-  readonly blockSize: number
-  /** What the code assumes about distances. */
-  readonly codeModel: CodeModel
-  /** How far a reference may span, in bytes; `Infinity` if it does not matter. */
-  readonly reach: number
-  /** How code is written. */
-  readonly writer: Writer
-  /** Where constants go. */
-  readonly constants: Constants
-  /** What becomes of freed memory before it is used again. */
-  readonly quarantine: Quarantine
-  /** Bytes that may be committed at most; `undefined` if only the system limits them. */
-  readonly maxCommitted: number | undefined
-  /** Mappings that there may be at most; `undefined` if only the system limits them. */
-  readonly maxMappings: number | undefined
-  /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
-  readonly sealing: Sealing | undefined
 
   /**
    * Opens a memory of its own.
@@ -111,17 +107,54 @@ export class CodeMemory {
    * ```
    */
   constructor(options: CodeMemoryOptions = {}) {
-    this.#handle = options instanceof Opened ? options.handle : native.openMemory(encodeMemoryOptions(options))
-    const resolved = native.configuration(this.#handle)
-    this.blockSize = resolved.blockSize
-    this.codeModel = resolved.codeModel as CodeModel
-    this.reach = resolved.reach
-    this.writer = resolved.writer as Writer
-    this.constants = resolved.constants as Constants
-    this.quarantine = resolved.quarantine as Quarantine
-    this.maxCommitted = resolved.maxCommitted
-    this.maxMappings = resolved.maxMappings
-    this.sealing = resolved.sealing
+    this.#handle = Opened.handleOf(options) ?? native.openMemory(encodeMemoryOptions(options))
+    this.#configuration = native.configuration(this.#handle)
+    if (this.#configuration.sealing) freeze(this.#configuration.sealing)
+  }
+
+  /** Bytes of address space that one block reserves. */
+  get blockSize(): number {
+    return this.#configuration.blockSize
+  }
+
+  /** What the code assumes about distances. */
+  get codeModel(): CodeModel {
+    return this.#configuration.codeModel
+  }
+
+  /** How far a reference may span, in bytes; `Infinity` if it does not matter. */
+  get reach(): number {
+    return this.#configuration.reach
+  }
+
+  /** How code is written. */
+  get writer(): Writer {
+    return this.#configuration.writer
+  }
+
+  /** Where constants go. */
+  get constants(): Constants {
+    return this.#configuration.constants
+  }
+
+  /** What becomes of freed memory before it is used again. */
+  get quarantine(): Quarantine {
+    return this.#configuration.quarantine
+  }
+
+  /** Bytes that may be committed at most; `undefined` if only the system limits them. */
+  get maxCommitted(): number | undefined {
+    return this.#configuration.maxCommitted
+  }
+
+  /** Mappings that there may be at most; `undefined` if only the system limits them. */
+  get maxMappings(): number | undefined {
+    return this.#configuration.maxMappings
+  }
+
+  /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
+  get sealing(): Sealing | undefined {
+    return this.#configuration.sealing
   }
 
   /**
@@ -139,12 +172,7 @@ export class CodeMemory {
    */
   static open(token: string): CodeMemory {
     checkString(token, 'token')
-    return CodeMemory[construct](native.openSharedMemory(token))
-  }
-
-  /** @internal */
-  static [construct](handle: MemoryHandle): CodeMemory {
-    return Reflect.construct(CodeMemory, [new Opened(handle)]) as CodeMemory
+    return new CodeMemory(new Opened(native.openSharedMemory(token)) as CodeMemoryOptions)
   }
 
   /**
@@ -163,10 +191,10 @@ export class CodeMemory {
     return {
       ...rest,
       writers: writers.map(({ writer, unavailable }): WriterStatus => {
-        return { writer: writer as Writer, ...toStatus(unavailable) }
+        return { writer, ...toStatus(unavailable) }
       }),
       sealing: { writes: toStatus(sealing.writesUnavailable), mappings: toStatus(sealing.mappingsUnavailable) },
-      codeModels: codeModels as Capabilities['codeModels'],
+      codeModels,
     }
   }
 
@@ -202,17 +230,12 @@ export class CodeMemory {
     placement?: Placement,
   ): InFlight<Names> {
     const requests = toRequests(sections)
-    const windows = toWindows(placement, this.reach)
-    const contents = requests.map(({ bytes }) => bytes)
+    const windows = toWindows(placement, this.#configuration.reach)
+    // From here on no code of users runs.
+    const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(this.#handle, contents, windows, words)
-    const places = requests.map(({ name, size, protection }, index) => ({
-      name,
-      address: words[index] ?? 0n,
-      size,
-      protection,
-    }))
-    return InFlightAllocation[construct](handle, places) as InFlight<Names>
+    return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 
   /**
@@ -277,7 +300,8 @@ export class CodeMemory {
    * ```
    */
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
-    return Image[construct](native.link(this.#handle, encodeInputs(inputs, 'input'), encodeOptions(options)))
+    const { inputs: read, options: known } = encodeLink(inputs, options)
+    return makeImage(native.link(this.#handle, read, known))
   }
 
   /**
@@ -339,7 +363,7 @@ export class CodeMemory {
   find(address: bigint | number): Found | undefined {
     found[0] = toAddress(address, 'address')
     if (!native.find(this.#handle, found)) return undefined
-    return { address: found[0], size: Number(found[1]), protection: protectionAt(found[2]) }
+    return { address: found[0], size: toNumber(found[1]), protection: protectionAt(found[2]) }
   }
 
   /**
@@ -412,7 +436,7 @@ export class CodeMemory {
    * ```
    */
   layout(): MemoryLayout {
-    return { blocks: native.picture(this.#handle) as MemoryLayout['blocks'] }
+    return { blocks: native.picture(this.#handle) }
   }
 
   /**
@@ -440,7 +464,8 @@ export class CodeMemory {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing } = this
+    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing } =
+      this.#configuration
     const configuration = { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
@@ -451,9 +476,19 @@ export class CodeMemory {
  * The address that {@link CodeMemory.find} looks for, then what it lies in. One buffer for all calls of this thread: with a new
  * one for each, `find` took 2.6 times as long (Node 24, Linux x86-64, median of seven alternating runs).
  */
-const found = new BigUint64Array(3)
+const found = makeWords(3)
 
 /** Whether something works, by the reason why not. */
 function toStatus(reason: string | undefined): SealStatus {
   return reason === undefined ? { available: true } : { available: false, reason }
+}
+
+/** Where the sections of requests are, by the words that native code has written. */
+function toPlaces(requests: readonly Request[], words: BigUint64Array): Place[] {
+  const places = sized<Place | undefined>(requests.length, undefined) as Place[]
+  for (let index = 0; index < requests.length; index++) {
+    const { name, size, protection } = requests[index] as Request
+    places[index] = { name, address: words[index] ?? 0n, size, protection }
+  }
+  return places
 }

@@ -7,51 +7,87 @@
  */
 
 import { inspect } from 'node:util'
+import {
+  assign,
+  byteLength,
+  get,
+  has,
+  isAnyArrayBuffer,
+  isArray,
+  isSafeInteger,
+  isView,
+  makeList,
+  ownKeys,
+  sized,
+  toBigInt,
+  toText,
+  toUint8Array,
+} from './intrinsics.ts'
 import { refusal } from './refusal.ts'
 
 /** The greatest address. */
 const LAST_ADDRESS = 2n ** 64n - 1n
 
+/** So many items are made room for before they are read. */
+const FEW = 3
+
 /** A `TypeError` as Node throws it. */
 export function invalidType(name: string, expected: string, actual: unknown): TypeError {
-  return withCode(
-    new TypeError(`${name} must be ${expected}; received ${inspect(actual, { depth: 0 })}`),
-    'ERR_INVALID_ARG_TYPE',
-  )
+  return withCode(new TypeError(`${name} must be ${expected}; received ${shown(actual)}`), 'ERR_INVALID_ARG_TYPE')
 }
 
 /** A `TypeError` for a value of the right type that is none of those possible. */
 export function invalidValue(name: string, expected: string, actual: unknown): TypeError {
-  return withCode(new TypeError(`${name} must be ${expected}; received ${inspect(actual)}`), 'ERR_INVALID_ARG_VALUE')
+  return withCode(new TypeError(`${name} must be ${expected}; received ${shown(actual)}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 /** A `RangeError` as Node throws it. */
 export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
-  return withCode(new RangeError(`${name} must be ${expected}; received ${inspect(actual)}`), 'ERR_OUT_OF_RANGE')
+  return withCode(new RangeError(`${name} must be ${expected}; received ${shown(actual)}`), 'ERR_OUT_OF_RANGE')
+}
+
+/** A value as `console.log` shows it, unless its own code keeps that from working. */
+function shown(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0, customInspect: false })
+  } catch {
+    return `a value of type ${typeof value}`
+  }
 }
 
 function withCode<E extends Error>(error: E, code: string): E {
-  return Object.assign(error, { code })
+  return assign(error, { code })
 }
 
 /** An object that is neither null nor an array. */
 export function checkObject(value: unknown, name: string): asserts value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value)
+  if (typeof value !== 'object' || value === null || isArray(value)) throw invalidType(name, 'an object', value)
+}
+
+/** The properties that an object may have. Errors list them, so that is made up beforehand. */
+export interface Names {
+  readonly known: ReadonlySet<string>
+  readonly list: string
 }
 
 /** The properties of a type. TypeScript sees to it that none is missing, and that there is no other. */
-export function names<T>(properties: Readonly<Record<keyof T, true>>): ReadonlySet<string> {
-  return new Set(Object.keys(properties))
+export function names<T>(properties: Readonly<Record<keyof T, true>>): Names {
+  const all = Object.keys(properties)
+  return { known: new Set(all), list: all.join(', ') }
 }
 
 /** An object with no properties but these: one that is misspelt would be ignored otherwise. */
-export function checkShape(value: unknown, name: string, known: ReadonlySet<string>): asserts value is object {
+export function checkShape(value: unknown, name: string, allowed: Names): asserts value is object {
   checkObject(value, name)
-  for (const key of Object.keys(value)) if (!known.has(key)) throw unknownKey(key, name, known)
+  const keys = ownKeys(value)
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index] as string
+    if (!has(allowed.known, key)) throw unknownKey(key, name, allowed)
+  }
 }
 
-function unknownKey(key: string, name: string, known: ReadonlySet<string>): TypeError {
-  const message = `${name} cannot have a property ${inspect(key)}; it can have ${[...known].join(', ')}`
+function unknownKey(key: string, name: string, { list }: Names): TypeError {
+  const message = `${name} cannot have a property ${shown(key)}; it can have ${list}`
   return withCode(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
 }
 
@@ -70,25 +106,48 @@ export function checkNumber(value: unknown, name: string): asserts value is numb
   if (typeof value !== 'number') throw invalidType(name, 'a number', value)
 }
 
-/** An array of strings. */
-export function checkStrings(value: unknown, name: string): asserts value is readonly string[] {
-  if (!Array.isArray(value)) throw invalidType(name, 'an array of strings', value)
-  value.forEach((item: unknown, index) => {
-    checkString(item, `${name}[${String(index)}]`)
-  })
+/**
+ * The items of an array, each read once and in order. The length is read before them: what is missing then, or by then, is
+ * `undefined`.
+ */
+export function toList<Item>(
+  value: unknown,
+  name: string,
+  expected: string,
+  read: (item: unknown, name: string, index: number) => Item,
+): Item[] {
+  if (!isArray(value)) throw invalidType(name, expected, value)
+  const items = value as readonly unknown[]
+  const length: unknown = items.length
+  // That of an array is a count; a proxy says what it likes.
+  if (typeof length !== 'number' || !isCount(length)) throw invalidType(`length of ${name}`, 'a whole number', length)
+  // Few may be as many as it says.
+  const list = length <= FEW ? sized<Item>(length, undefined as Item) : makeList<Item>()
+  for (let index = 0; index < length; index++) list[index] = read(items[index], `${name}[${toText(index)}]`, index)
+  return list
 }
 
-/** One of the keys of a table, and what it stands for. */
-export function choose<T>(value: unknown, name: string, choices: ReadonlyMap<unknown, T>): T {
-  const chosen = choices.get(value)
+/** Values that an argument can have, with what each stands for. */
+export interface Choices<T> {
+  readonly table: ReadonlyMap<unknown, T>
+  readonly expected: string
+}
+
+/** Choices, with the list of them for errors. */
+export function choices<T>(entries: readonly (readonly [unknown, T])[]): Choices<T> {
+  return { table: new Map(entries), expected: entries.map(([value]) => shown(value)).join(' or ') }
+}
+
+/** What a value stands for that is one of some choices. */
+export function choose<T>(value: unknown, name: string, { table, expected }: Choices<T>): T {
+  const chosen = get(table, value)
   if (chosen !== undefined) return chosen
-  const expected = [...choices.keys()].map(key => inspect(key)).join(' or ')
   throw typeof value === 'string' ? invalidValue(name, expected, value) : invalidType(name, expected, value)
 }
 
 /** Whether a number is one that counts bytes. */
 export function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
+  return isSafeInteger(value) && value >= 0
 }
 
 /** A count or an offset: a whole number, zero included. */
@@ -110,30 +169,47 @@ export function toLimit(value: unknown, name: string): number | undefined {
 export function toAddress(value: unknown, name: string): bigint {
   if (typeof value === 'number') {
     if (!isCount(value)) throw outOfRange(name, 'a safe integer that is not negative', value)
-    return BigInt(value)
+    return toBigInt(value)
   }
   if (typeof value !== 'bigint') throw invalidType(name, 'a bigint or a number', value)
   if (value < 0n || value > LAST_ADDRESS) throw outOfRange(name, 'from 0n to 2n ** 64n - 1n', value)
   return value
 }
 
-/** Bytes: any view of any buffer, or a whole buffer. What other threads can change is copied first. */
+/**
+ * Bytes: any view of any buffer, or a whole buffer, of whichever realm, as native code takes them. Nothing is copied yet: see
+ * {@link checkSteady}.
+ */
 export function toBytes(value: unknown, name: string): Uint8Array {
-  if (value instanceof Uint8Array) return steady(value)
-  if (ArrayBuffer.isView(value)) return steady(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return steady(new Uint8Array(value))
-  throw invalidType(name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value)
+  if (!isView(value) && !isAnyArrayBuffer(value)) {
+    throw invalidType(name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value)
+  }
+  try {
+    return toUint8Array(value)
+  } catch {
+    throw unsteady(name, 'lie in a buffer that is detached or has become too short for them')
+  }
 }
 
-function steady(bytes: Uint8Array): Uint8Array {
-  return bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(bytes) : bytes
+/**
+ * Refuses bytes that are not as many any more as when they were read: a getter of another argument that was read since has
+ * detached or resized their buffer.
+ */
+export function checkSteady(bytes: Uint8Array, length: number, name: string): void {
+  if (byteLength(bytes) !== length) {
+    throw unsteady(name, 'lie in a buffer that was detached or resized while the arguments were read')
+  }
+}
+
+function unsteady(name: string, reason: string): TypeError {
+  return withCode(new TypeError(`${name} ${reason}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 /** The size of a section, which has at least one byte. */
 export function toSize(value: unknown, section: string): number {
   checkNumber(value, `size of section ${section}`)
   if (isCount(value) && value > 0) return value
-  const message = `size of section ${section} must be a whole number of bytes above zero; received ${String(value)}`
+  const message = `size of section ${section} must be a whole number of bytes above zero; received ${toText(value)}`
   throw refusal('ERR_CODESLAB_INVALID_SIZE', message, { section, size: value })
 }
 
@@ -141,6 +217,6 @@ export function toSize(value: unknown, section: string): number {
 export function toAlign(value: unknown, section: string): number {
   checkNumber(value, `align of section ${section}`)
   if (isCount(value)) return value
-  const message = `align of section ${section} must be a power of two; received ${String(value)}`
+  const message = `align of section ${section} must be a power of two; received ${toText(value)}`
   throw refusal('ERR_CODESLAB_INVALID_ALIGNMENT', message, { section, align: value })
 }

@@ -1,7 +1,8 @@
 /**
  * Constructors that only codeslab calls: what users get from methods is still a class, for `instanceof` and for the docs.
  *
- * Such a class has a static method named by the symbol, which is exported from nowhere, and a constructor that asks for it.
+ * Such a class has a constructor that asks for the key, and hands a function that calls it to its own module. It is no member
+ * of the class: with one, everybody could make objects around handles that are none.
  */
 
 /** The key to those constructors: users do not have it. */

@@ -1,19 +1,37 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
 import type { NativeInputs, NativeLinkOptions } from '#native'
-import type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from '../link.ts'
+import type { Graph } from '../graph.ts'
+import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import {
   checkBoolean,
   checkObject,
   checkShape,
+  checkSteady,
   checkString,
-  checkStrings,
   invalidType,
   names,
   toAddress,
   toBytes,
+  toList,
 } from './checks.ts'
 import { encodeGraph } from './graph.ts'
+import {
+  add,
+  append,
+  byteLength,
+  clip,
+  eachEntry,
+  has,
+  isAnyArrayBuffer,
+  isArray,
+  isMap,
+  isView,
+  makeBytes,
+  makeList,
+  ownKeys,
+  sized,
+} from './intrinsics.ts'
 
 const inputNames = names<NamedInput>({ name: true, bytes: true })
 const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
@@ -21,57 +39,125 @@ const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, 
 /** As much of the name of an input as crosses, for errors: as long as a path can be. */
 const longestName = 4096
 
-/** Inputs as native code takes them. */
-export function encodeInputs(inputs: LinkInput | readonly LinkInput[], what: string): NativeInputs {
-  const list: readonly LinkInput[] = Array.isArray(inputs) ? inputs : [inputs as LinkInput]
-  const encoded = list.map((input, index) =>
-    encodeInput(input, Array.isArray(inputs) ? `${what}[${String(index)}]` : what),
-  )
+const NO_BYTES = makeBytes(0)
+
+/** An input that has been read. */
+interface Input {
+  readonly name: string
+  readonly bytes: Uint8Array
+  /** How many those were when they were read. */
+  readonly length: number
+  readonly isGraph: boolean
+}
+
+/** What native code takes for a link. */
+export interface Link {
+  readonly inputs: NativeInputs
+  readonly options: NativeLinkOptions
+}
+
+/** Reads all of it, each property once, and then sees that no bytes have changed meanwhile. */
+export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: LinkOptions): Link {
+  const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
+  checkShape(options, 'options', optionNames)
+  const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
+  checkBoolean(processSymbols, 'processSymbols')
+  const rootNames = toRoots(roots)
+  const readLibraries = toInputs(libraries, 'libraries')
+  const { externalNames, externalAddresses } = toExternals(externals)
   return {
-    names: encoded.map(({ name }) => name.slice(0, longestName)),
-    contents: encoded.map(({ bytes }) => bytes),
-    graphs: encoded.map(({ graph }) => graph),
+    inputs: toNative(read),
+    options: {
+      externalNames,
+      externalAddresses,
+      processSymbols,
+      roots: rootNames,
+      libraries: toNative(readLibraries),
+    },
   }
 }
 
-function encodeInput(input: LinkInput, what: string): { name: string; bytes: Uint8Array; graph: boolean } {
-  if (ArrayBuffer.isView(input) || input instanceof ArrayBuffer) {
-    return { name: what, bytes: toBytes(input, what), graph: false }
-  }
+/** Each root once: a string that is in an array again and again would cross each time. */
+function toRoots(roots: unknown): string[] {
+  const seen = new Set<string>()
+  const once = makeList<string>()
+  toList(roots, 'roots', 'an array of strings', (root, name) => {
+    checkString(root, name)
+    if (has(seen, root)) return
+    add(seen, root)
+    append(once, root)
+  })
+  return once
+}
+
+function toInputs(inputs: unknown, what: string): Input[] {
+  return toList(inputs, what, 'an array', toInput)
+}
+
+function toInput(input: unknown, what: string): Input {
+  if (isView(input) || isAnyArrayBuffer(input)) return toFile(what, input, what)
   // The name of a file is what people try first.
   if (typeof input === 'string')
     throw invalidType(what, 'bytes, not the name of a file: pass readFileSync(name)', input)
   checkObject(input, what)
-  const { name = what } = input
+  const isGraph = 'sections' in input
+  const { name = what } = input as NamedInput | Graph
   checkString(name, `name of ${what}`)
-  if ('sections' in input) return { name, bytes: encodeGraph(input, name.slice(0, longestName)), graph: true }
+  if (isGraph) {
+    const bytes = encodeGraph(input as Graph, clip(name, longestName))
+    return { name, bytes, length: byteLength(bytes), isGraph }
+  }
   checkShape(input, what, inputNames)
   if (!('bytes' in input)) throw invalidType(what, 'bytes, an object with name and bytes, or a graph', input)
-  return { name, bytes: toBytes(input.bytes, `bytes of ${what}`), graph: false }
+  return toFile(name, input.bytes, `bytes of ${what}`)
 }
 
-/** Options as native code takes them. */
-export function encodeOptions(options: LinkOptions): NativeLinkOptions {
-  checkShape(options, 'options', optionNames)
-  const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
-  checkBoolean(processSymbols, 'processSymbols')
-  checkStrings(roots, 'roots')
-  if (!Array.isArray(libraries)) throw invalidType('libraries', 'an array', libraries)
-  checkObject(externals, 'externals')
-  const entries: [string, ExternalAddress][] =
-    externals instanceof Map
-      ? [...(externals as Map<string, ExternalAddress>)]
-      : Object.entries<ExternalAddress>(externals as Record<string, ExternalAddress>)
-  return {
-    externalNames: entries.map(([name]) => name),
-    externalAddresses: entries.map(([name, address]) => toExternal(name, address)),
-    processSymbols,
-    roots: [...new Set(roots)],
-    libraries: encodeInputs(libraries, 'libraries'),
+function toFile(name: string, content: unknown, what: string): Input {
+  const bytes = toBytes(content, what)
+  return { name, bytes, length: byteLength(bytes), isGraph: false }
+}
+
+/** Runs no code of users. */
+function toNative(inputs: readonly Input[]): NativeInputs {
+  const count = inputs.length
+  const names = sized(count, '')
+  const contents = sized<Uint8Array>(count, NO_BYTES)
+  const graphs = sized(count, false)
+  for (let index = 0; index < count; index++) {
+    const { name, bytes, length, isGraph } = inputs[index] as Input
+    checkSteady(bytes, length, `bytes of ${name}`)
+    names[index] = clip(name, longestName)
+    contents[index] = bytes
+    graphs[index] = isGraph
   }
+  return { names, contents, graphs }
 }
 
-function toExternal(name: unknown, address: ExternalAddress): bigint {
-  checkString(name, 'name of an external')
-  return toAddress(typeof address === 'function' ? address.pointer : address, `external ${name}`)
+/** Externals by name. */
+type Externals = Pick<NativeLinkOptions, 'externalNames' | 'externalAddresses'>
+
+function toExternals(externals: object): Externals {
+  checkObject(externals, 'externals')
+  const names = isMap(externals) ? undefined : ownKeys(externals)
+  if (names?.length === 0) return { externalNames: [], externalAddresses: [] }
+  const encoded: Externals = { externalNames: makeList(), externalAddresses: makeList() }
+  const enter = (name: unknown, address: unknown): void => {
+    checkString(name, 'name of an external')
+    append(encoded.externalNames, name)
+    append(encoded.externalAddresses, toExternal(name, address))
+  }
+  if (names === undefined) {
+    eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)
+  } else {
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string
+      enter(name, (externals as Readonly<Record<string, unknown>>)[name])
+    }
+  }
+  return encoded
+}
+
+function toExternal(name: string, address: unknown): bigint {
+  const value = typeof address === 'function' ? (address as { pointer?: unknown }).pointer : address
+  return toAddress(value, `external ${name}`)
 }

@@ -1,9 +1,20 @@
 /** The options of a memory as native code takes them: shapes and types are checked here, values where their rules are. */
 
-import type { NativeMemoryOptions } from '#native'
+import type { NativeCodeModel, NativeMemoryOptions, NativeWriter } from '#native'
 import type { CodeMemoryOptions } from '../options.ts'
 import type { Constants, Quarantine } from '../stats.ts'
-import { checkBoolean, checkNumber, checkShape, checkString, choose, isCount, names, toLimit } from './checks.ts'
+import {
+  checkBoolean,
+  checkNumber,
+  checkShape,
+  checkString,
+  choices,
+  choose,
+  isCount,
+  names,
+  toLimit,
+} from './checks.ts'
+import { get, toText } from './intrinsics.ts'
 import { refusal } from './refusal.ts'
 
 const optionNames = names<CodeMemoryOptions>({
@@ -17,30 +28,49 @@ const optionNames = names<CodeMemoryOptions>({
   sealed: true,
 })
 
-const placements = new Map<unknown, Constants>([
+const placements = choices<Constants>([
   [undefined, 'separate'],
   ['separate', 'separate'],
   ['with-code', 'with-code'],
 ])
 
-const quarantines = new Map<unknown, Quarantine>([
+const quarantines = choices<Quarantine>([
   [undefined, 'off'],
   ['off', 'off'],
   ['trapping', 'trapping'],
   ['intact', 'intact'],
 ])
 
-/** Options as native code takes them. Whether there is such a writer or code model is for that to say. */
+/** TypeScript sees to it that none is missing, and that there is no other. */
+const writers: Readonly<Record<NativeWriter, true>> = {
+  'dual-mapping': true,
+  'file-write': true,
+  protect: true,
+  'self-mem': true,
+  pkeys: true,
+}
+
+const codeModels: Readonly<Record<NativeCodeModel, true>> = { tiny: true, small: true, medium: true, large: true }
+
+const writersByName = byName(writers)
+const codeModelsByName = byName(codeModels)
+
+function byName<Name extends string>(names: Readonly<Record<Name, true>>): ReadonlyMap<unknown, Name> {
+  return new Map((Object.keys(names) as Name[]).map(name => [name, name]))
+}
+
+/** What an error says that there is. */
+const writerNames = ['auto', ...Object.keys(writers)].join(', ')
+
+/** Options as native code takes them. Whether such a writer works and the architecture has such a code model is for that to say. */
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealed = false } = options
-  if (codeModel !== undefined) checkString(codeModel, 'codeModel')
-  if (writer !== undefined) checkString(writer, 'writer')
   checkBoolean(sealed, 'sealed')
   return {
     blockSize: toBlockSize(blockSize),
-    codeModel,
-    writer: writer === 'auto' ? undefined : writer,
+    codeModel: toCodeModel(codeModel),
+    writer: toWriter(writer),
     constants: choose(constants, 'constants', placements),
     quarantine: choose(quarantine, 'quarantine', quarantines),
     maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
@@ -49,10 +79,27 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
   }
 }
 
+function toCodeModel(name: unknown = 'small'): NativeCodeModel {
+  checkString(name, 'codeModel')
+  const codeModel = get(codeModelsByName, name)
+  if (codeModel !== undefined) return codeModel
+  const message = `there is no code model '${name}'; choose tiny, small, medium or large`
+  throw refusal('ERR_CODESLAB_UNSUPPORTED_CODE_MODEL', message, { codeModel: name })
+}
+
+function toWriter(name: unknown = 'auto'): NativeWriter | undefined {
+  checkString(name, 'writer')
+  if (name === 'auto') return undefined
+  const writer = get(writersByName, name)
+  if (writer !== undefined) return writer
+  const message = `there is no writer '${name}'; choose ${writerNames}`
+  throw refusal('ERR_CODESLAB_WRITER_UNAVAILABLE', message, { writer: name })
+}
+
 function toBlockSize(size: unknown): number | undefined {
   if (size === undefined) return undefined
   checkNumber(size, 'blockSize')
   if (isCount(size)) return size
-  const message = `block size ${String(size)} is not a power of two`
+  const message = `block size ${toText(size)} is not a power of two`
   throw refusal('ERR_CODESLAB_INVALID_BLOCK_SIZE', message, { size })
 }

@@ -1,53 +1,62 @@
 /** Bytes in the format that `crates/codeslab-node/src/graph.rs` reads: they grow while the graph encoder writes them. */
 
-/** Bytes that grow. */
+import { asUintN, byteLength, copyBytes, encodeText, makeBytes, prefix, writeDouble, writeWord } from './intrinsics.ts'
+
+/** Bytes that grow. What was not written is zero. */
 export class Output {
-  #bytes = Buffer.allocUnsafe(1024)
+  #bytes = makeBytes(1024)
+  #capacity = 1024
   #length = 0
 
   byte(value: number): void {
     const at = this.#reserve(1)
-    this.#bytes.writeUInt8(value, at)
+    this.#bytes[at] = value
   }
 
   /** Any count or offset. */
   number(value: number): void {
     const at = this.#reserve(8)
-    this.#bytes.writeDoubleLE(value, at)
+    writeDouble(this.#bytes, at, value)
   }
 
   /** 64 bits, of either sign. */
   word(value: bigint): void {
     const at = this.#reserve(8)
-    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at)
+    writeWord(this.#bytes, at, asUintN(64, value))
   }
 
+  /** How many bytes there are, and a copy of them as they are now. */
   sized(bytes: Uint8Array): void {
-    this.number(bytes.length)
-    const at = this.#reserve(bytes.length)
-    this.#bytes.set(bytes, at)
+    this.number(byteLength(bytes))
+    this.raw(bytes)
+  }
+
+  /** A copy of bytes as they are now. */
+  raw(bytes: Uint8Array): void {
+    const at = this.#reserve(byteLength(bytes))
+    copyBytes(bytes, this.#bytes, at)
   }
 
   text(text: string): void {
-    const length = Buffer.byteLength(text)
-    this.number(length)
-    const at = this.#reserve(length)
-    this.#bytes.write(text, at)
+    this.sized(encodeText(text))
   }
 
   take(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
+    return prefix(this.#bytes, this.#length)
   }
 
   /** The offset at which so many bytes can be written. The buffer may be another one afterwards. */
   #reserve(size: number): number {
     const start = this.#length
-    this.#length += size
-    if (this.#length > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2))
-      larger.set(this.#bytes.subarray(0, start))
+    const end = start + size
+    if (end > this.#capacity) {
+      const capacity = end > this.#capacity * 2 ? end : this.#capacity * 2
+      const larger = makeBytes(capacity)
+      copyBytes(prefix(this.#bytes, start), larger, 0)
       this.#bytes = larger
+      this.#capacity = capacity
     }
+    this.#length = end
     return start
   }
 }

@@ -1,18 +1,21 @@
 /** The protections as native code numbers them: requests and graphs are written with these numbers, answers read. */
 
-import type { Protection } from '../protection.ts'
+import type { NativeProtection } from '#native'
+import { choices } from './checks.ts'
+import { toNumber, toText } from './intrinsics.ts'
 
-/** In the order in which native code numbers them. */
-const inOrder: readonly Protection[] = ['rx', 'ro', 'rw']
+/** The number of each. TypeScript sees to it that none is missing, and that there is no other. */
+const numbers: Readonly<Record<NativeProtection, number>> = { rx: 0, ro: 1, rw: 2 }
 
-/** The number of each. */
-export const protections: ReadonlyMap<unknown, number> = new Map(
-  inOrder.map((protection, index) => [protection, index]),
-)
+/** The number of each, to be looked up with anything. */
+export const protections = choices<number>(Object.entries(numbers))
+
+/** Their names in this order. */
+const inOrder = Object.keys(numbers) as NativeProtection[]
 
 /** The one with this number. */
-export function protectionAt(index: bigint | undefined): Protection {
-  const protection = inOrder[Number(index)]
-  if (protection === undefined) throw new Error(`there is no protection ${String(index)}`)
+export function protectionAt(number: bigint | undefined): NativeProtection {
+  const protection = inOrder[toNumber(number)]
+  if (protection === undefined) throw new Error(`there is no protection ${toText(number)}`)
   return protection
 }

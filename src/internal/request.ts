@@ -7,16 +7,18 @@ import {
   checkNumber,
   checkObject,
   checkShape,
+  checkSteady,
   choose,
-  invalidType,
   isCount,
   names,
   outOfRange,
   toAddress,
   toAlign,
   toBytes,
+  toList,
   toSize,
 } from './checks.ts'
+import { append, byteLength, has, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
 import { protections } from './protection.ts'
 import { refusal } from './refusal.ts'
 
@@ -24,6 +26,8 @@ import { refusal } from './refusal.ts'
 export interface Request {
   readonly name: string
   readonly bytes: Uint8Array | undefined
+  /** How many bytes those were when they were read. */
+  readonly length: number
   readonly protection: Protection
   readonly size: number
   readonly align: number
@@ -34,10 +38,16 @@ const placementNames = names<Placement>({ within: true, near: true })
 const windowNames = names<AddressWindow>({ first: true, last: true })
 const neighbourhoodNames = names<Neighbourhood>({ address: true, reach: true })
 
-/** Sections, checked. */
-export function toRequests(sections: Readonly<Record<string, SectionRequest>>): Request[] {
+/** Sections, checked. Each property is read once. */
+export function toRequests(sections: Readonly<Record<string, SectionRequest>>): readonly Request[] {
   checkObject(sections, 'sections')
-  return Object.entries(sections).map(([name, section]) => toRequest(name, section))
+  // The list of names becomes that of requests: what is there already is assigned without asking a prototype.
+  const list: (string | Request)[] = ownKeys(sections)
+  for (let index = 0; index < list.length; index++) {
+    const name = list[index] as string
+    list[index] = toRequest(name, sections[name] as SectionRequest)
+  }
+  return list as Request[]
 }
 
 function toRequest(name: string, section: SectionRequest): Request {
@@ -46,11 +56,28 @@ function toRequest(name: string, section: SectionRequest): Request {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw refusal('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
   }
-  const { protection } = section
+  // The bytes last: no getter comes between reading them and seeing how many they are.
+  const { protection, size, align = 16, bytes: content } = section
   choose(protection, `protection of section ${name}`, protections)
-  const bytes = section.bytes === undefined ? undefined : toBytes(section.bytes, `bytes of section ${name}`)
-  const size = toSize(section.size ?? bytes?.length, name)
-  return { name, bytes, protection, size, align: toAlign(section.align ?? 16, name) }
+  const bytes = content === undefined ? undefined : toBytes(content, bytesOf(name))
+  const length = bytes === undefined ? 0 : byteLength(bytes)
+  const known = size === undefined && bytes !== undefined ? length : size
+  return { name, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
+}
+
+function bytesOf(section: string): string {
+  return `bytes of section ${section}`
+}
+
+/** The bytes of each section, if it has any. None of them has changed since it was read. */
+export function toContents(requests: readonly Request[]): (Uint8Array | undefined)[] {
+  const contents = sized<Uint8Array | undefined>(requests.length, undefined)
+  for (let index = 0; index < requests.length; index++) {
+    const { bytes, length, name } = requests[index] as Request
+    if (bytes !== undefined) checkSteady(bytes, length, bytesOf(name))
+    contents[index] = bytes
+  }
+  return contents
 }
 
 /** The properties that allocations have themselves. TypeScript sees to it that none is missing, and that there is no other. */
@@ -63,7 +90,7 @@ const ownProperties = names<Record<Extract<keyof (InFlightAllocation & Allocatio
 
 /** Whether a section cannot have this name, because that property means something else. `await` would call `then`. */
 function isReserved(name: string): boolean {
-  return ownProperties.has(name) || name in Object.prototype || name === 'then'
+  return has(ownProperties.known, name) || name in Object.prototype || name === 'then'
 }
 
 /** How many numbers tell native code what a section is. */
@@ -75,55 +102,71 @@ const NUMBERS = 3
  * of seven alternating runs). No request needs it while another one is in native code, which reads and writes it before it
  * returns.
  */
-let words = new BigUint64Array(NUMBERS * 8)
+let capacity = 8
+let words = makeWords(NUMBERS * capacity)
 
 /** Writes requests for native code, which writes one address for each over them. */
 export function exchange(requests: readonly Request[]): BigUint64Array {
-  if (requests.length * NUMBERS > words.length) words = new BigUint64Array(requests.length * NUMBERS)
-  requests.forEach(({ protection, size, align }, index) => {
-    words[index * NUMBERS] = BigInt(protections.get(protection) ?? 0)
-    words[index * NUMBERS + 1] = BigInt(size)
-    words[index * NUMBERS + 2] = BigInt(align)
-  })
+  const count = requests.length
+  if (count > capacity) {
+    capacity = count
+    words = makeWords(NUMBERS * capacity)
+  }
+  for (let index = 0; index < count; index++) {
+    const { protection, size, align } = requests[index] as Request
+    words[index * NUMBERS] = toBigInt(choose(protection, 'protection', protections))
+    words[index * NUMBERS + 1] = toBigInt(size)
+    words[index * NUMBERS + 2] = toBigInt(align)
+  }
   return words
 }
 
 /** No window: anywhere. */
-const NO_WINDOWS = new BigUint64Array(0)
+const NO_WINDOWS = makeWords(0)
 
 /** The last address that there is. */
 const LAST = 2n ** 64n - 1n
 
-/** The first and last address of each window of a placement. */
+/** The first and last address of each window of a placement. That none is empty is for native code to say. */
 export function toWindows(placement: Placement | undefined, reach: number): BigUint64Array {
   if (placement === undefined) return NO_WINDOWS
   checkShape(placement, 'placement', placementNames)
   const { within = [], near } = placement
-  if (!Array.isArray(within)) throw invalidType('within', 'an array', within)
-  const windows = within.flatMap((window: AddressWindow, index) => toWindow(window, `within[${String(index)}]`))
-  return BigUint64Array.from(near === undefined ? windows : [...windows, ...around(near, reach)])
+  const windows = toList(within, 'within', 'an array', toWindow)
+  if (near !== undefined) append(windows, around(near, reach))
+  const ends = makeWords(windows.length * 2)
+  for (let index = 0; index < windows.length; index++) {
+    const { first, last } = windows[index] as Window
+    ends[index * 2] = first
+    ends[index * 2 + 1] = last
+  }
+  return ends
 }
 
-function toWindow(window: AddressWindow, name: string): [bigint, bigint] {
+/** A window as native code takes it. */
+interface Window {
+  readonly first: bigint
+  readonly last: bigint
+}
+
+function toWindow(window: unknown, name: string): Window {
   checkShape(window, name, windowNames)
-  const first = toAddress(window.first, `${name}.first`)
-  const last = toAddress(window.last, `${name}.last`)
-  if (first > last) throw outOfRange(`${name}.last`, 'at least first', window.last)
-  return [first, last]
+  const { first, last } = window as AddressWindow
+  return { first: toAddress(first, `${name}.first`), last: toAddress(last, `${name}.last`) }
 }
 
 /** The window in which everything is near an address. */
-function around(near: bigint | number | Neighbourhood, usual: number): [bigint, bigint] {
-  const { address, reach = usual } = isNeighbourhood(near) ? near : { address: near }
+function around(near: bigint | number | Neighbourhood, usual: number): Window {
+  const { address, reach = usual } = toNeighbourhood(near)
   const center = toAddress(address, 'near')
   checkNumber(reach, 'reach')
   if (!isCount(reach) && reach !== Infinity) throw outOfRange('reach', 'a whole number that is not negative', reach)
-  const span = reach === Infinity ? LAST : BigInt(reach)
-  return [center > span ? center - span : 0n, center + span < LAST ? center + span : LAST]
+  const span = reach === Infinity ? LAST : toBigInt(reach)
+  return { first: center > span ? center - span : 0n, last: center + span < LAST ? center + span : LAST }
 }
 
-function isNeighbourhood(near: bigint | number | Neighbourhood): near is Neighbourhood {
-  if (typeof near !== 'object' || (near as unknown) === null) return false
+function toNeighbourhood(near: bigint | number | Neighbourhood): Neighbourhood {
+  if (typeof near !== 'object' || (near as unknown) === null) return { address: near as bigint | number }
   checkShape(near, 'near', neighbourhoodNames)
-  return true
+  return near
 }

@@ -1,7 +1,8 @@
 /** Signatures as native code takes them. `Image.function` and `Section.function` use this. */
 
 import type { Signature } from '../signature.ts'
-import { checkShape, checkString, checkStrings, names } from './checks.ts'
+import { checkShape, checkString, names, toList } from './checks.ts'
+import { append, clip, makeList } from './intrinsics.ts'
 
 const signatureNames = names<Signature>({ return: true, arguments: true })
 
@@ -15,6 +16,11 @@ export function typeNames(signature: Signature): string[] {
   checkShape(signature, 'signature', signatureNames)
   const { return: result = 'void', arguments: types = [] } = signature
   checkString(result, 'signature.return')
-  checkStrings(types, 'signature.arguments')
-  return [result, ...types].map(name => name.slice(0, longestName))
+  const all = makeList<string>()
+  append(all, clip(result, longestName))
+  toList(types, 'signature.arguments', 'an array of strings', (type, name) => {
+    checkString(type, name)
+    append(all, clip(type, longestName))
+  })
+  return all
 }

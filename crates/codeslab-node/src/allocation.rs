@@ -1,52 +1,94 @@
 //! Placing bytes by hand: allocate, write, finalize or abandon, find, free.
-#![allow(unsafe_code)] // It writes to an array of JavaScript's.
+#![allow(unsafe_code)] // It reads memory of JavaScript's.
 
+use crate::environment::{self, hold};
 use crate::error::{Error, Result};
-use crate::handle::{CodeHandle, Writing};
-use crate::memory::MemoryHandle;
+use crate::function;
+use crate::handle::{CodeHandle, Section};
+use crate::load::Weight;
+use crate::memory::{MemoryHandle, Opened, collecting};
+use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::throw::OrThrow;
-use codeslab::{Address, Layout, Protection, Request, SectionId, Window};
+use crate::views::{Bytes, Held, Words};
+use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
 use napi::Env;
-use napi::bindgen_prelude::{BigUint64ArraySlice, External, Uint8ArraySlice};
+use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
+use std::borrow::Cow;
+use std::cell::Cell;
 
 /// Numbers that describe one section: its protection's index, its size and its alignment.
 const NUMBERS: usize = 3;
 
+/// What a section shall hold from the start, if anything.
+type Contents<'a> = [Option<Cow<'a, [u8]>>];
+
 /// Places sections, writes what is known of their content, and tells their addresses.
 ///
-/// `contents` has the bytes of each section, or `null`; `windows` the first and last address of each window. `words` brings
-/// three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
+/// `contents` has the bytes of each section, or `undefined`; `windows` the first and last address of each window. `words`
+/// brings three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
 /// section back.
-#[napi]
+#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
 pub fn allocate(
     env: Env,
-    handle: &External<MemoryHandle>,
-    contents: Vec<Option<Uint8ArraySlice<'_>>>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "Array<Uint8Array | undefined>")] contents: Vec<Option<Bytes<'_>>>,
+    #[napi(ts_arg_type = "BigUint64Array")] windows: Words<'_>,
+    #[napi(ts_arg_type = "BigUint64Array")] words: Words<'_>,
+) -> napi::Result<Unknown<'static>> {
+    let scope = Scope::of(&env);
+    let windows = windows.read(scope, usize::MAX)?;
+    let requests = words.read_exactly(scope, contents.len() * NUMBERS)?;
+    let contents = contents.iter().map(|content| {
+        // SAFETY: `place` runs no JavaScript, and it is the last that uses the bytes.
+        let bytes = content.as_ref().map(|bytes| unsafe { bytes.get(scope) });
+        bytes.transpose()
+    });
+    let contents = contents.collect::<napi::Result<Vec<_>>>()?;
+    let placed = handle
+        .open()
+        .and_then(|opened| place(env, &opened, &requests, &contents, &windows));
+    drop(contents);
+    let (allocation, sections) = placed.or_throw(env)?;
+    let addresses: Vec<u64> = sections
+        .iter()
+        .map(|section| section.address.value())
+        .collect();
+    words.write(scope, &addresses);
+    let bytes = sections.iter().map(|section| section.size.get()).sum();
+    let weight = Weight::new(environment::handles(env)?.load(), bytes);
+    hold(env, CodeHandle::in_flight(allocation, sections, weight))
+}
+
+/// Runs no JavaScript.
+fn place(
+    env: Env,
+    opened: &Opened,
+    requests: &[u64],
+    contents: &Contents<'_>,
     windows: &[u64],
-    mut words: BigUint64ArraySlice<'_>,
-) -> napi::Result<External<CodeHandle>> {
-    let opened = handle.open().or_throw(env)?;
-    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
-    let words = unsafe { words.as_mut() };
-    let (layout, sections) = layout(words, contents.len()).or_throw(env)?;
-    let windows = self::windows(windows).or_throw(env)?;
+) -> Result<(InFlightAllocation, Box<[Section]>)> {
+    let (layout, ids) = layout(requests, contents.len())?;
+    let windows = self::windows(windows)?;
     let request = Request::new(&layout).within(&windows);
-    let mut allocation = opened.memory.allocate(&request).or_throw(env)?;
-    for (section, bytes) in sections.iter().zip(&contents) {
+    let mut allocation = collecting(env, || Ok(opened.memory.allocate(&request)?))?;
+    for (id, bytes) in ids.iter().zip(contents) {
         if let Some(bytes) = bytes {
-            allocation.write(*section, 0, bytes).or_throw(env)?;
+            allocation.write(*id, 0, bytes)?;
         }
     }
-    for (section, word) in sections.iter().zip(words) {
-        *word = allocation.address(*section).value();
-    }
-    let writing = Writing {
-        allocation,
-        sections,
+    let section = |id: &SectionId| {
+        let section = layout.section(*id);
+        Section {
+            id: *id,
+            address: allocation.address(*id),
+            protection: section.protection,
+            size: Cell::new(section.size),
+        }
     };
-    Ok(External::new(writing.into()))
+    let sections = ids.iter().map(section).collect();
+    Ok((allocation, sections))
 }
 
 fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
@@ -70,49 +112,70 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
 /// Windows from their ends. One that holds no address is refused: leaving it out would let the request lie anywhere.
 fn windows(ends: &[u64]) -> Result<Vec<Window>> {
     let (pairs, _) = ends.as_chunks::<2>();
-    let window = |&[first, last]: &[u64; 2]| {
+    let window = |(index, &[first, last]): (usize, &[u64; 2])| {
         Window::new(Address::new(first), Address::new(last))
-            .ok_or(Error::EmptyWindow { first, last })
+            .ok_or(Error::EmptyWindow { index, last })
     };
-    pairs.iter().map(window).collect()
+    pairs.iter().enumerate().map(window).collect()
 }
 
 /// Copies bytes into a section.
 #[napi]
 pub fn write_section(
     env: Env,
-    handle: &External<CodeHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
     section: u32,
     offset: f64,
-    bytes: &[u8],
+    #[napi(ts_arg_type = "Uint8Array")] bytes: Bytes<'_>,
 ) -> napi::Result<()> {
-    let write = |writing: &mut Writing| {
-        let section = writing.sections[section as usize];
-        Ok(writing.allocation.write(section, offset as u64, bytes)?)
-    };
-    handle.write(write).or_throw(env)
+    // SAFETY: `write_bytes` runs no JavaScript, and it is the last that uses the bytes.
+    let bytes = unsafe { bytes.get(Scope::of(&env)) }?;
+    let written = write_bytes(&handle, section, offset, &bytes);
+    drop(bytes);
+    written.or_throw(env)
+}
+
+/// Runs no JavaScript.
+fn write_bytes(handle: &CodeHandle, section: u32, offset: f64, bytes: &[u8]) -> Result<()> {
+    let section = handle.section(section)?;
+    if offset < 0.0 {
+        return Err(outside(section, offset));
+    }
+    handle.write(|allocation| Ok(allocation.write(section.id, offset as u64, bytes)?))
 }
 
 /// Makes a section smaller.
 #[napi]
 pub fn shrink_section(
     env: Env,
-    handle: &External<CodeHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
     section: u32,
     size: f64,
 ) -> napi::Result<()> {
-    let shrink = |writing: &mut Writing| {
-        let section = writing.sections[section as usize];
-        Ok(writing.allocation.shrink(section, size as u64)?)
+    let shrink = || {
+        let section = handle.section(section)?;
+        handle.write(|allocation| Ok(allocation.shrink(section.id, size as u64)?))?;
+        section.size.set(size as u64);
+        Ok::<_, Error>(())
     };
-    handle.write(shrink).or_throw(env)
+    shrink().or_throw(env)
 }
 
 /// Publishes an allocation.
 #[napi]
-pub fn finalize(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
-    let allocation = handle.take().or_throw(env)?;
-    let allocation = allocation.finalize().or_throw(env)?;
+pub fn finalize(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<()> {
+    let finalize = || {
+        let in_flight = handle.take()?;
+        // An error drops the allocation.
+        in_flight
+            .finalize()
+            .inspect_err(|_| handle.weight().clear())
+            .map_err(Error::from)
+    };
+    let allocation = finalize().or_throw(env)?;
     handle.publish(Published::new(Content::Allocation(allocation)));
     Ok(())
 }
@@ -121,8 +184,8 @@ pub fn finalize(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
 #[napi]
 pub fn finalize_all(
     env: Env,
-    memory: &External<MemoryHandle>,
-    batch: Vec<&External<CodeHandle>>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "Array<ExternalObject<CodeHandle>>")] batch: Vec<Held<CodeHandle>>,
 ) -> napi::Result<()> {
     let finalize = || {
         let opened = memory.open()?;
@@ -131,7 +194,11 @@ pub fn finalize_all(
             .try_for_each(|handle| handle.write(|_| Ok(())))?;
         let in_flight = batch.iter().map(|handle| handle.take());
         let in_flight = in_flight.collect::<Result<Vec<_>>>()?;
-        Ok::<_, Error>(opened.memory.finalize_all(in_flight)?)
+        // An error drops all of them.
+        let finalized = opened.memory.finalize_all(in_flight);
+        finalized
+            .inspect_err(|_| batch.iter().for_each(|handle| handle.weight().clear()))
+            .map_err(Error::from)
     };
     for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
         handle.publish(Published::new(Content::Allocation(allocation)));
@@ -141,56 +208,110 @@ pub fn finalize_all(
 
 /// `in flight`, `finalized` or `abandoned`.
 #[napi]
-pub fn stage(handle: &External<CodeHandle>) -> &'static str {
+pub fn stage(
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> &'static str {
     handle.stage()
 }
 
 /// Gives an allocation back unpublished.
 #[napi]
-pub fn abandon(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
+pub fn abandon(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<()> {
     handle.take().or_throw(env)?.abandon();
+    handle.weight().clear();
     Ok(())
 }
 
 /// Frees an allocation or image: no call begins any more, and the memory goes when no call is running.
 #[napi]
-pub fn free(env: Env, handle: &External<CodeHandle>) -> napi::Result<()> {
+pub fn free(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<()> {
     let published = handle.published().or_throw(env)?;
     published
         .free()
         .then_some(())
         .ok_or(Error::Freed(published.noun()))
-        .or_throw(env)
+        .or_throw(env)?;
+    handle.weight().clear();
+    Ok(())
 }
 
 /// Whether an allocation or image was freed, by whichever thread.
 #[napi]
-pub fn is_freed(env: Env, handle: &External<CodeHandle>) -> napi::Result<bool> {
+pub fn is_freed(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<bool> {
     Ok(handle.published().or_throw(env)?.is_freed())
+}
+
+/// A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section, and `types`
+/// are those of the result and of the arguments.
+#[napi(ts_return_type = "unknown")]
+pub fn section_function(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    section: u32,
+    name: String,
+    offset: f64,
+    types: Vec<String>,
+) -> napi::Result<Unknown<'static>> {
+    let target = callable(&handle, section, &name, offset).or_throw(env)?;
+    function::make(env, &handle, name, target, &types)
+}
+
+/// Where the code of a section is.
+fn callable(handle: &CodeHandle, section: u32, name: &str, offset: f64) -> Result<Address> {
+    let section = handle.section(section)?;
+    if section.protection != Protection::ReadExecute {
+        return Err(Error::SectionNotExecutable {
+            section: name.to_owned(),
+            protection: section.protection.name(),
+        });
+    }
+    #[expect(clippy::cast_precision_loss, reason = "no section is that large")]
+    let size = section.size.get() as f64;
+    if !(0.0 <= offset && offset < size) {
+        return Err(outside(section, offset));
+    }
+    let published = handle.published()?;
+    if published.is_freed() {
+        return Err(Error::Freed(published.noun()));
+    }
+    Ok(Address::new(section.address.value() + offset as u64))
+}
+
+fn outside(section: &Section, offset: f64) -> Error {
+    let size = section.size.get();
+    Error::OutsideSection {
+        offset: offset as i128,
+        size,
+    }
 }
 
 /// What an address lies in; `false` if in nothing.
 ///
-/// `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection.
+/// `words` brings the address, and takes back where what it lies in begins, its size, and the index of its protection: making
+/// a name of that would take twice as long.
 #[napi]
 pub fn find(
     env: Env,
-    handle: &External<MemoryHandle>,
-    mut words: BigUint64ArraySlice<'_>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "BigUint64Array")] words: Words<'_>,
 ) -> napi::Result<bool> {
     let opened = handle.open().or_throw(env)?;
-    // SAFETY: this thread is the only one that has the section, and it is here, so no other code reads or writes it.
-    let words = unsafe { words.as_mut() };
-    let address = words.first().copied().map(Address::new);
+    let scope = Scope::of(&env);
+    let address = words.read(scope, 1)?.first().copied().map(Address::new);
     let Some(found) = address.and_then(|address| opened.memory.find(address)) else {
         return Ok(false);
     };
     let protection = found.protection.index() as u64;
-    let answer = [found.address.value(), found.size, protection];
-    words
-        .iter_mut()
-        .zip(answer)
-        .for_each(|(word, fact)| *word = fact);
+    words.write(scope, &[found.address.value(), found.size, protection]);
     Ok(true)
 }
 
@@ -201,7 +322,7 @@ mod tests {
     #[test]
     fn a_window_without_addresses_is_refused_and_does_not_widen_a_request() {
         let error = windows(&[0, 1 << 20, 2, 1]).unwrap_err();
-        assert_eq!(error.code(), "CONFLICTING_WINDOWS");
+        assert_eq!(error.code(), "OUT_OF_RANGE");
         assert_eq!(windows(&[1, 1]).unwrap().len(), 1);
     }
 

@@ -2,15 +2,35 @@
 //!
 //! Which numbers a type has, `codeslab-call` says; this file tells numbers, bigints, buffers, strings and functions apart.
 //! Nothing is coerced: what does not fit is refused. `function` uses it for each argument of each call.
+//!
+//! One thing runs JavaScript: where a function says in `pointer` that its code is, a getter may answer, and detach or resize the
+//! buffer of another argument. So [`read`] refuses functions, and `function` asks them by [`pointer_of`] before it reads
+//! anything that has an address.
 
-use crate::node_api::{Scope, Value};
+use crate::node_api::{NoBytes, Scope, Value};
 use codeslab_call::{Kind, Reject};
 use napi::sys::ValueType;
 
 /// Strings that were copied for the duration of one call.
 pub(crate) type Strings = Vec<Vec<u8>>;
 
-/// The word that `value` becomes. It may be the address of bytes that `value` or `strings` owns.
+/// Why a value is no argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unfit {
+    /// The type of the parameter does not have it.
+    Reject(Reject),
+    /// Its bytes are gone.
+    Detached,
+}
+
+impl From<Reject> for Unfit {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+/// The word that `value` becomes. It may be the address of bytes that `value` or `strings` owns. Runs no JavaScript; so
+/// functions are refused here.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
@@ -30,6 +50,34 @@ pub(crate) fn read<'a>(
         Kind::Pointer => pointer(scope, value, strings),
         _ => number(scope, value).and_then(|number| kind.integer_word(number)),
     }
+}
+
+/// Why [`read`] refused a value, in full: it is most of a call and has no room for more than that it did.
+#[cold]
+pub(crate) fn unfit<'a>(scope: Scope<'a>, value: Value<'a>, kind: Kind, reject: Reject) -> Unfit {
+    if kind == Kind::Pointer && scope.address(value) == Err(NoBytes::Detached) {
+        return Unfit::Detached;
+    }
+    Unfit::Reject(reject)
+}
+
+/// Whether an argument has to be asked where its code is.
+pub(crate) fn is_function<'a>(scope: Scope<'a>, value: Value<'a>, kind: Kind) -> bool {
+    kind == Kind::Pointer && scope.type_of(value) == ValueType::napi_function
+}
+
+/// Where a function says that its code is; `None` for all other arguments. Functions that were made here, or by `node:ffi`, have
+/// it in `pointer`; any function may, with a getter.
+pub(crate) fn pointer_of<'a>(
+    scope: Scope<'a>,
+    value: Value<'a>,
+    kind: Kind,
+) -> Result<Option<u64>, Unfit> {
+    if !is_function(scope, value, kind) {
+        return Ok(None);
+    }
+    let pointer = scope.property(value, c"pointer").ok_or(Reject::Type)?;
+    Ok(Some(bigint_address(scope, pointer)?))
 }
 
 /// The JavaScript value of a result; `None` if Node refused to make one.
@@ -73,14 +121,16 @@ fn pointer<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Res
     match scope.type_of(value) {
         ValueType::napi_bigint => bigint_address(scope, value),
         ValueType::napi_null | ValueType::napi_undefined => Ok(0),
-        ValueType::napi_object => scope
-            .bytes(value)
-            .map(|bytes| bytes.addr() as u64)
-            .ok_or(Reject::Type),
+        ValueType::napi_object => bytes(scope, value),
         ValueType::napi_string => string(scope, value, strings),
-        ValueType::napi_function => function(scope, value),
         _ => Err(Reject::Type),
     }
+}
+
+/// Valid until JavaScript runs again.
+fn bytes<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
+    let address = scope.address(value).map_err(|_| Reject::Type)?;
+    Ok(address.addr() as u64)
 }
 
 fn bigint_address<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
@@ -101,10 +151,4 @@ fn string<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Resu
     let address = bytes.as_ptr().addr() as u64;
     strings.push(bytes);
     Ok(address)
-}
-
-/// A function that was made here, or by `node:ffi`, says in `pointer` where its code is.
-fn function<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
-    let pointer = scope.property(value, c"pointer").ok_or(Reject::Type)?;
-    bigint_address(scope, pointer)
 }

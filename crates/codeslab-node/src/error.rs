@@ -4,13 +4,16 @@
 //! by field. `throw` makes JavaScript errors of them. What this module itself refuses is about handles and tokens, which
 //! only it knows.
 
-use codeslab::Fact;
+use codeslab::{Fact, Limit};
 
 /// The result of everything that can fail here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The numbers and names of an error, by field.
 pub(crate) type Facts = Vec<(&'static str, Fact)>;
+
+/// The code of numbers that JavaScript has and an argument does not: TypeScript makes a `RangeError` of it.
+const OUT_OF_RANGE: &str = "OUT_OF_RANGE";
 
 /// What becomes a `CodeslabError` in JavaScript.
 #[derive(Debug, thiserror::Error)]
@@ -51,17 +54,31 @@ pub(crate) enum Error {
     /// A number that stands for no protection.
     #[error("there is no protection {number}")]
     UnknownProtection { number: u64 },
-    /// A window whose end lies before its start.
-    #[error("a window ends at {last:#x}, before it begins at {first:#x}")]
-    EmptyWindow { first: u64, last: u64 },
-    /// A code model that no architecture has.
-    #[error("there is no code model {name:?}; choose tiny, small, medium or large")]
-    UnknownCodeModel { name: String },
-    /// A writer that does not exist.
-    #[error(
-        "there is no writer {name:?}; choose auto, dual-mapping, file-write, protect, self-mem or pkeys"
-    )]
-    UnknownWriter { name: String },
+    /// A window whose end lies before its start: a number that JavaScript's type has and this place does not.
+    #[error("within[{index}].last must be at least first; received {last:#x}")]
+    EmptyWindow { index: usize, last: u64 },
+    /// A number that stands for no section.
+    #[error("there is no section {number}")]
+    UnknownSection { number: u32 },
+    /// A section to call that is no code.
+    #[error("section {section} is not code: it lies in {protection} memory")]
+    SectionNotExecutable {
+        section: String,
+        protection: &'static str,
+    },
+    /// An offset that is not in its section.
+    #[error("offset {offset} is outside of a section of {size} bytes")]
+    OutsideSection { offset: i128, size: u64 },
+}
+
+/// How garbage can be given back before something is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Remedy {
+    /// Have V8 collect.
+    Collect,
+    /// Let go of what V8 has collected. Where the system has nothing left, V8 must not collect: that takes memory, and V8 ends
+    /// the process if it gets none.
+    Sweep,
 }
 
 impl Error {
@@ -76,15 +93,14 @@ impl Error {
             Self::Abandoned => "ABANDONED",
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
-            Self::NotExecutable { .. } => "NOT_EXECUTABLE",
+            Self::NotExecutable { .. } | Self::SectionNotExecutable { .. } => "NOT_EXECUTABLE",
             Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
                 "UNSUPPORTED_PLATFORM"
             }
             Self::Call(_) => "INVALID_SIGNATURE",
-            Self::UnknownProtection { .. } => "INVALID_INDEX",
-            Self::EmptyWindow { .. } => "CONFLICTING_WINDOWS",
-            Self::UnknownCodeModel { .. } => "UNSUPPORTED_CODE_MODEL",
-            Self::UnknownWriter { .. } => "WRITER_UNAVAILABLE",
+            Self::UnknownProtection { .. } | Self::UnknownSection { .. } => "INVALID_INDEX",
+            Self::EmptyWindow { .. } => OUT_OF_RANGE,
+            Self::OutsideSection { .. } => "OUT_OF_BOUNDS",
         }
     }
 
@@ -98,12 +114,36 @@ impl Error {
         }
     }
 
+    /// What may keep it from coming again, if garbage has what was wanted.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        let (Self::Memory(error)
+        | Self::Link(
+            codeslab_link::Error::Memory(error)
+            | codeslab_link::Error::Unplaceable { cause: error, .. },
+        )) = self
+        else {
+            return None;
+        };
+        match error {
+            codeslab::Error::OutOfReach { .. } => Some(Remedy::Collect),
+            codeslab::Error::Refused(refusal) => match refusal.limit {
+                Limit::MaxMappings | Limit::MaxCommitted => Some(Remedy::Collect),
+                _ => refusal.is_lack_of_resources().then_some(Remedy::Sweep),
+            },
+            _ => None,
+        }
+    }
+
     /// The error's numbers and names, by field.
     pub(crate) fn facts(&self) -> Facts {
         match self {
             Self::Memory(error) => error.facts(),
             Self::Link(error) => error.facts(),
-            Self::Closed | Self::Freed(_) | Self::Finalized | Self::Abandoned => Vec::new(),
+            Self::Closed
+            | Self::Freed(_)
+            | Self::Finalized
+            | Self::Abandoned
+            | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
             Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
             Self::NotExecutable { symbol, protection } => {
@@ -111,11 +151,14 @@ impl Error {
             }
             Self::Call(error) => call_facts(error),
             Self::UnknownProtection { number: value } => vec![number("protection", *value)],
-            Self::EmptyWindow { first, last } => {
-                vec![number("first", *first), number("last", *last)]
+            Self::UnknownSection { number: value } => vec![number("section", (*value).into())],
+            Self::SectionNotExecutable {
+                section,
+                protection,
+            } => vec![text("section", section), text("protection", protection)],
+            Self::OutsideSection { offset, size } => {
+                vec![("offset", Fact::Signed(*offset)), number("size", *size)]
             }
-            Self::UnknownCodeModel { name } => vec![text("codeModel", name)],
-            Self::UnknownWriter { name } => vec![text("writer", name)],
         }
     }
 }

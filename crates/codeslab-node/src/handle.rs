@@ -1,55 +1,94 @@
 //! What JavaScript holds: an allocation or image, from the first byte to the last call.
 //!
 //! One handle serves all of its life. A handle for each stage would be cleaner to read, but each costs Node a finalizer,
-//! which is most of what a short-lived allocation costs.
+//! which is most of what a short-lived allocation costs. Where sections are and what they may be used for is kept here, too:
+//! what JavaScript says of that is not asked.
 
 use crate::error::{Error, Result};
+use crate::load::Weight;
 use crate::published::Published;
-use codeslab::{InFlightAllocation, SectionId};
-use std::cell::{Ref, RefCell};
+use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One thread's handle to an allocation or image.
-pub struct CodeHandle(RefCell<Stage>);
+#[derive(Debug)]
+pub struct CodeHandle {
+    stage: RefCell<Stage>,
+    /// Those of an allocation, in the order in which JavaScript counts them.
+    sections: Box<[Section]>,
+    weight: Rc<Weight>,
+}
 
+#[derive(Debug)]
 enum Stage {
-    Writing(Box<Writing>),
+    // Boxed: it is large, and short-lived.
+    Writing(Box<InFlightAllocation>),
     Published(Arc<Published>),
     Abandoned,
 }
 
-/// An allocation that is being written, with its sections in the order in which JavaScript counts them.
-pub(crate) struct Writing {
-    pub(crate) allocation: InFlightAllocation,
-    pub(crate) sections: Vec<SectionId>,
-}
-
-impl From<Writing> for CodeHandle {
-    fn from(writing: Writing) -> Self {
-        Self(RefCell::new(Stage::Writing(Box::new(writing))))
-    }
-}
-
-impl From<Arc<Published>> for CodeHandle {
-    fn from(published: Arc<Published>) -> Self {
-        Self(RefCell::new(Stage::Published(published)))
-    }
+/// A section of an allocation.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) id: SectionId,
+    pub(crate) address: Address,
+    pub(crate) protection: Protection,
+    /// It may become smaller in flight.
+    pub(crate) size: Cell<u64>,
 }
 
 impl CodeHandle {
+    /// The handle of an allocation in flight.
+    pub(crate) fn in_flight(
+        allocation: InFlightAllocation,
+        sections: Box<[Section]>,
+        weight: Weight,
+    ) -> Self {
+        Self {
+            stage: RefCell::new(Stage::Writing(Box::new(allocation))),
+            sections,
+            weight: Rc::new(weight),
+        }
+    }
+
+    /// A handle to an image.
+    pub(crate) fn image(image: Arc<Published>, weight: Weight) -> Self {
+        Self {
+            stage: RefCell::new(Stage::Published(image)),
+            sections: Box::default(),
+            weight: Rc::new(weight),
+        }
+    }
+
     /// What can be done with it.
     pub(crate) fn stage(&self) -> &'static str {
-        match *self.0.borrow() {
+        match *self.stage.borrow() {
             Stage::Writing(_) => "in flight",
             Stage::Published(_) => "finalized",
             Stage::Abandoned => "abandoned",
         }
     }
 
+    /// A section by its number.
+    pub(crate) fn section(&self, number: u32) -> Result<&Section> {
+        let unknown = Error::UnknownSection { number };
+        self.sections.get(number as usize).ok_or(unknown)
+    }
+
+    /// What V8 is told that it weighs.
+    pub(crate) fn weight(&self) -> &Rc<Weight> {
+        &self.weight
+    }
+
     /// Writes to an allocation in flight.
-    pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
-        match &mut *self.0.borrow_mut() {
-            Stage::Writing(writing) => write(writing),
+    pub(crate) fn write<T>(
+        &self,
+        write: impl FnOnce(&mut InFlightAllocation) -> Result<T>,
+    ) -> Result<T> {
+        match &mut *self.stage.borrow_mut() {
+            Stage::Writing(allocation) => write(allocation),
             Stage::Published(_) => Err(Error::Finalized),
             Stage::Abandoned => Err(Error::Abandoned),
         }
@@ -57,9 +96,9 @@ impl CodeHandle {
 
     /// Takes an allocation in flight out. What is not put back by [`CodeHandle::publish`] is abandoned.
     pub(crate) fn take(&self) -> Result<InFlightAllocation> {
-        let mut stage = self.0.borrow_mut();
+        let mut stage = self.stage.borrow_mut();
         match std::mem::replace(&mut *stage, Stage::Abandoned) {
-            Stage::Writing(writing) => Ok(writing.allocation),
+            Stage::Writing(allocation) => Ok(*allocation),
             Stage::Published(published) => {
                 *stage = Stage::Published(published);
                 Err(Error::Finalized)
@@ -70,15 +109,14 @@ impl CodeHandle {
 
     /// Puts back what was taken, published.
     pub(crate) fn publish(&self, published: Published) {
-        *self.0.borrow_mut() = Stage::Published(Arc::new(published));
+        *self.stage.borrow_mut() = Stage::Published(Arc::new(published));
     }
 
-    /// What was published.
-    pub(crate) fn published(&self) -> Result<Ref<'_, Arc<Published>>> {
-        Ref::filter_map(self.0.borrow(), |stage| match stage {
-            Stage::Published(published) => Some(published),
-            Stage::Writing(_) | Stage::Abandoned => None,
-        })
-        .map_err(|_| Error::Abandoned)
+    /// What was published. (A count and not a borrow, because throwing runs JavaScript, which may use this very handle.)
+    pub(crate) fn published(&self) -> Result<Arc<Published>> {
+        match &*self.stage.borrow() {
+            Stage::Published(published) => Ok(Arc::clone(published)),
+            Stage::Writing(_) | Stage::Abandoned => Err(Error::Abandoned),
+        }
     }
 }

@@ -1,28 +1,34 @@
 //! Linking, and what it yields.
+#![allow(unsafe_code)] // It reads memory of JavaScript's.
 
+use crate::enums::NativeProtection;
+use crate::environment::{self, hold};
 use crate::error::{Error, Result};
 use crate::function;
 use crate::graph;
 use crate::handle::CodeHandle;
-use crate::memory::{MemoryHandle, count};
+use crate::load::Weight;
+use crate::memory::{MemoryHandle, Opened, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_call::Signature;
-use codeslab_link::{Graph, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, External, Uint8ArraySlice, Unknown};
+use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Inputs as parallel arrays: what errors call each, its bytes, and 1 for each that is a graph.
+/// Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph.
 #[napi(object, object_to_js = false)]
 pub struct NativeInputs<'a> {
     pub names: Vec<String>,
-    pub contents: Vec<Uint8ArraySlice<'a>>,
+    #[napi(ts_type = "Array<Uint8Array>")]
+    pub contents: Vec<Bytes<'a>>,
     pub graphs: Vec<bool>,
 }
 
@@ -37,42 +43,83 @@ pub struct NativeLinkOptions<'a> {
 }
 
 /// Links inputs into a memory.
-#[napi]
+#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
 pub fn link(
     env: Env,
-    handle: &External<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
     inputs: NativeInputs<'_>,
     options: NativeLinkOptions<'_>,
-) -> napi::Result<External<CodeHandle>> {
-    let image = (|| {
-        let opened = handle.open()?;
-        let (graphs, libraries) = (inputs.graphs()?, options.libraries.graphs()?);
-        let addresses = options.external_addresses.iter();
-        let addresses = addresses.map(|address| Address::new(address.get_u64().1));
-        let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
-        let link_options = LinkOptions {
-            externals,
-            process_symbols: options.process_symbols,
-            roots: options.roots,
-            libraries: options.libraries.borrow(&libraries),
-        };
-        let image = codeslab_link::link(&opened.memory, &inputs.borrow(&graphs), &link_options)?;
-        Ok::<_, Error>(image)
-    })();
-    let published = Published::new(Content::Image(image.or_throw(env)?));
-    Ok(External::new(Arc::new(published).into()))
+) -> napi::Result<Unknown<'static>> {
+    let opened = handle.open().or_throw(env)?;
+    let scope = Scope::of(&env);
+    // SAFETY: `link_all` runs no JavaScript, and it is the last that uses the bytes.
+    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
+    // SAFETY: as above, and asking for the bytes of the libraries runs none either.
+    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
+    let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
+    drop((contents, libraries));
+    let image = image.or_throw(env)?;
+    let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
+    let published = Arc::new(Published::new(Content::Image(image)));
+    hold(env, CodeHandle::image(published, weight))
+}
+
+/// Links inputs and libraries with their contents. Runs no JavaScript.
+fn link_all(
+    env: Env,
+    opened: &Opened,
+    inputs: &NativeInputs<'_>,
+    contents: &[Cow<'_, [u8]>],
+    options: NativeLinkOptions<'_>,
+    library_contents: &[Cow<'_, [u8]>],
+) -> Result<Image> {
+    let (graphs, library_graphs) = (
+        inputs.graphs(contents)?,
+        options.libraries.graphs(library_contents)?,
+    );
+    let addresses = options.external_addresses.iter();
+    let addresses = addresses.map(|address| Address::new(address.get_u64().1));
+    let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
+    let link_options = LinkOptions {
+        externals,
+        process_symbols: options.process_symbols,
+        roots: options.roots,
+        libraries: options.libraries.borrow(library_contents, &library_graphs),
+    };
+    let inputs = inputs.borrow(contents, &graphs);
+    collecting(env, || {
+        let image = codeslab_link::link(&opened.memory, &inputs, &link_options)?;
+        Ok(image)
+    })
+}
+
+/// How many bytes an image takes: all that its symbols lie in.
+fn weigh(opened: &Opened, image: &Image) -> u64 {
+    let mut lie_in: [Option<Address>; Protection::ALL.len()] = [None; Protection::ALL.len()];
+    for symbol in image.symbols() {
+        if let Some(protection) = symbol.protection {
+            lie_in[protection.index()] = Some(symbol.address);
+        }
+    }
+    let found = lie_in.into_iter().flatten();
+    let found = found.filter_map(|address| opened.memory.find(address));
+    found.map(|found| found.size).sum()
 }
 
 impl NativeInputs<'_> {
-    fn graphs(&self) -> Result<Vec<Option<Graph<'_>>>> {
-        let inputs = self.contents.iter().zip(&self.graphs);
+    fn graphs<'a>(&self, contents: &'a [Cow<'_, [u8]>]) -> Result<Vec<Option<Graph<'a>>>> {
+        let inputs = contents.iter().zip(&self.graphs);
         inputs
             .map(|(bytes, is_graph)| is_graph.then(|| graph::read(bytes)).transpose())
             .collect()
     }
 
-    fn borrow<'a>(&'a self, graphs: &'a [Option<Graph<'a>>]) -> Vec<Input<'a>> {
-        let files = self.names.iter().zip(&self.contents).zip(graphs);
+    fn borrow<'a>(
+        &'a self,
+        contents: &'a [Cow<'_, [u8]>],
+        graphs: &'a [Option<Graph<'a>>],
+    ) -> Vec<Input<'a>> {
+        let files = self.names.iter().zip(contents).zip(graphs);
         files
             .map(|((name, bytes), graph)| match graph {
                 Some(graph) => Input::Graph(graph),
@@ -88,7 +135,7 @@ pub struct NativeSymbol {
     pub name: String,
     pub address: BigInt,
     pub size: f64,
-    pub protection: Option<&'static str>,
+    pub protection: Option<NativeProtection>,
     pub object: String,
 }
 
@@ -98,7 +145,7 @@ impl From<&ImageSymbol> for NativeSymbol {
             name: symbol.name.clone(),
             address: symbol.address.value().into(),
             size: count(symbol.size),
-            protection: symbol.protection.map(Protection::name),
+            protection: symbol.protection.map(NativeProtection::from),
             object: symbol.object.to_string(),
         }
     }
@@ -106,7 +153,10 @@ impl From<&ImageSymbol> for NativeSymbol {
 
 /// Global and weak definitions of an image, by name.
 #[napi]
-pub fn image_symbols(env: Env, handle: &External<CodeHandle>) -> napi::Result<Vec<NativeSymbol>> {
+pub fn image_symbols(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<Vec<NativeSymbol>> {
     let symbols = |image: &codeslab_link::Image| image.symbols().map(NativeSymbol::from).collect();
     let image = handle.published().or_throw(env)?;
     look(&image, symbols).or_throw(env)
@@ -116,7 +166,7 @@ pub fn image_symbols(env: Env, handle: &External<CodeHandle>) -> napi::Result<Ve
 #[napi]
 pub fn image_address(
     env: Env,
-    handle: &External<CodeHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
     name: String,
 ) -> napi::Result<BigInt> {
     let image = handle.published().or_throw(env)?;
@@ -126,7 +176,10 @@ pub fn image_address(
 
 /// A token by which every thread of the process can open the same image while a thread holds it.
 #[napi]
-pub fn share_image(env: Env, handle: &External<CodeHandle>) -> napi::Result<String> {
+pub fn share_image(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+) -> napi::Result<String> {
     let image = handle.published().or_throw(env)?;
     look(&image, |_| ()).or_throw(env)?;
     let token = image.token.get_or_init(|| Token::enter("image", &image));
@@ -134,61 +187,29 @@ pub fn share_image(env: Env, handle: &External<CodeHandle>) -> napi::Result<Stri
 }
 
 /// Opens the image that a token stands for.
-#[napi]
-pub fn open_shared_image(env: Env, token: String) -> napi::Result<External<CodeHandle>> {
+#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
+pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'static>> {
     let image = registry::find(&token).filter(|image: &Arc<Published>| !image.is_freed());
     let noun = "image";
     let image = image
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
-    Ok(External::new(image.into()))
+    // The thread that linked it tells V8 what it weighs.
+    let weight = Weight::new(environment::handles(env)?.load(), 0);
+    hold(env, CodeHandle::image(image, weight))
 }
 
 /// A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments.
 #[napi(ts_return_type = "unknown")]
 pub fn image_function(
     env: Env,
-    handle: &External<CodeHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
     name: String,
     types: Vec<String>,
 ) -> napi::Result<Unknown<'static>> {
     let image = handle.published().or_throw(env)?;
     let target = executable(&image, &name).or_throw(env)?;
-    function(env, &image, name, target, &types)
-}
-
-/// A JavaScript function that calls an address of an allocation, which the caller has checked.
-#[napi(ts_return_type = "unknown")]
-pub fn allocation_function(
-    env: Env,
-    handle: &External<CodeHandle>,
-    name: String,
-    address: BigInt,
-    types: Vec<String>,
-) -> napi::Result<Unknown<'static>> {
-    let target = Address::new(address.get_u64().1);
-    let allocation = handle.published().or_throw(env)?;
-    let freed = Error::Freed(allocation.noun());
-    allocation.read(|_| ()).ok_or(freed).or_throw(env)?;
-    function(env, &allocation, name, target, &types)
-}
-
-fn function(
-    env: Env,
-    code: &Arc<Published>,
-    name: String,
-    target: Address,
-    types: &[String],
-) -> napi::Result<Unknown<'static>> {
-    let (result, arguments) = types
-        .split_first()
-        .map_or(("", &[][..]), |(result, arguments)| {
-            (result.as_str(), arguments)
-        });
-    let signature = Signature::compile(result, arguments).or_throw(env)?;
-    function::create(Scope::of(&env), name, target, signature, Arc::clone(code))
-        .map(|function| function.into_unknown(&env))
-        .ok_or_else(|| napi::Error::from_reason("Node could not create a function"))
+    function::make(env, &handle, name, target, &types)
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {

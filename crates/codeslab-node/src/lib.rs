@@ -1,9 +1,10 @@
 //! Codeslab for Node: converts types and decides nothing.
 //!
-//! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `error` and `throw` (what
-//! JavaScript sees when something is refused) · `registry`, `published` and `handle` (who holds what, across threads) ·
-//! `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `memory`, `allocation`,
-//! `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
+//! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `load`, `handles` and `environment` (what
+//! the JavaScript of one thread holds, and what V8 is told of it) · `error` and `throw` (what JavaScript sees when something is
+//! refused) · `registry`, `published` and `handle` (who holds what, across threads) · `views` and `enums` (how arguments and
+//! results cross) · `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `memory`,
+//! `allocation`, `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 
 // `#[napi]` wants `pub`, and nothing can reach into a cdylib.
@@ -17,13 +18,18 @@
 
 mod allocation;
 mod argument;
+mod enums;
+mod environment;
 mod error;
 mod function;
 mod graph;
 mod handle;
+mod handles;
 mod image;
+mod load;
 mod memory;
 mod node_api;
 mod published;
 mod registry;
 mod throw;
+mod views;

@@ -1,14 +1,19 @@
 //! Opening memories, sharing them between threads, and looking at them.
 
-use crate::error::{Error, Result};
+use crate::enums::{
+    NativeCodeModel, NativeConstants, NativeProtection, NativeQuarantine, NativeWriter,
+};
+use crate::environment::{self, hold};
+use crate::error::{Error, Remedy, Result};
+use crate::node_api::Scope;
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::views::Held;
 use codeslab::{
-    CodeMemory, CodeModel, Constants, GracePeriod, Options, Quarantine, Reach, Sealing,
-    SealingStatus, Writer,
+    CodeMemory, CodeModel, GracePeriod, Options, Reach, Sealing, SealingStatus, Writer,
 };
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, External};
+use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -24,8 +29,8 @@ pub(crate) struct Opened {
 pub struct MemoryHandle(RefCell<Option<Arc<Opened>>>);
 
 impl MemoryHandle {
-    fn new(opened: Arc<Opened>) -> External<Self> {
-        External::new(Self(RefCell::new(Some(opened))))
+    fn new(opened: Arc<Opened>) -> Self {
+        Self(RefCell::new(Some(opened)))
     }
 
     /// The memory, unless the handle is closed.
@@ -36,13 +41,13 @@ impl MemoryHandle {
 
 /// What a memory is opened with. What is absent comes from the environment or has a default.
 #[napi(object, object_to_js = false)]
+#[derive(Debug)]
 pub struct NativeMemoryOptions {
     #[napi(ts_type = "number | undefined")]
     pub block_size: Option<f64>,
-    #[napi(ts_type = "string | undefined")]
-    pub code_model: Option<String>,
-    #[napi(ts_type = "string | undefined")]
-    pub writer: Option<String>,
+    pub code_model: NativeCodeModel,
+    #[napi(ts_type = "NativeWriter | undefined")]
+    pub writer: Option<NativeWriter>,
     pub constants: NativeConstants,
     pub quarantine: NativeQuarantine,
     #[napi(ts_type = "number | undefined")]
@@ -52,115 +57,92 @@ pub struct NativeMemoryOptions {
     pub sealed: bool,
 }
 
-/// Where constants go.
-#[napi(string_enum = "kebab-case")]
-#[derive(Debug)]
-pub enum NativeConstants {
-    Separate,
-    WithCode,
-}
-
-impl From<NativeConstants> for Constants {
-    fn from(constants: NativeConstants) -> Self {
-        match constants {
-            NativeConstants::Separate => Self::Separate,
-            NativeConstants::WithCode => Self::WithCode,
-        }
-    }
-}
-
-/// What becomes of freed memory.
-#[napi(string_enum = "kebab-case")]
-#[derive(Debug)]
-pub enum NativeQuarantine {
-    Off,
-    Trapping,
-    Intact,
-}
-
-impl From<NativeQuarantine> for Quarantine {
-    fn from(quarantine: NativeQuarantine) -> Self {
-        match quarantine {
-            NativeQuarantine::Off => Self::Off,
-            NativeQuarantine::Trapping => Self::Trapping,
-            NativeQuarantine::Intact => Self::Intact,
-        }
-    }
-}
-
-impl NativeMemoryOptions {
-    fn resolve(self) -> Result<Options> {
+impl From<NativeMemoryOptions> for Options {
+    fn from(options: NativeMemoryOptions) -> Self {
         let bytes = |bytes: f64| bytes as u64;
-        Ok(Options {
-            block_size: self.block_size.map(bytes),
-            code_model: self
-                .code_model
-                .map_or(Ok(CodeModel::default()), code_model_named)?,
-            writer: self.writer.map(writer_named).transpose()?,
-            constants: self.constants.into(),
-            quarantine: self.quarantine.into(),
-            max_committed: self.max_committed.map(bytes),
-            max_mappings: self.max_mappings.map(bytes),
-            sealed: self.sealed,
-        })
+        Self {
+            block_size: options.block_size.map(bytes),
+            code_model: options.code_model.into(),
+            writer: options.writer.map(Writer::from),
+            constants: options.constants.into(),
+            quarantine: options.quarantine.into(),
+            max_committed: options.max_committed.map(bytes),
+            max_mappings: options.max_mappings.map(bytes),
+            sealed: options.sealed,
+        }
     }
+}
+
+/// Tries something; if it is refused for want of what garbage may have, once more without the garbage. Runs no JavaScript.
+pub(crate) fn collecting<T>(env: Env, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    match attempt() {
+        Err(error) if error.remedy().is_some_and(|remedy| relieve(env, remedy)) => attempt(),
+        result => result,
+    }
+}
+
+/// Gives garbage back; `false` if there was none.
+#[cold]
+fn relieve(env: Env, remedy: Remedy) -> bool {
+    let scope = Scope::of(&env);
+    environment::handles(env).is_ok_and(|handles| match remedy {
+        Remedy::Collect => handles.collect(scope),
+        Remedy::Sweep => handles.sweep(scope),
+    })
 }
 
 /// Opens a memory.
-#[napi]
-pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<External<MemoryHandle>> {
+#[napi(ts_return_type = "ExternalObject<MemoryHandle>")]
+pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<Unknown<'static>> {
     let open = || {
         Ok::<_, Error>(Opened {
-            memory: CodeMemory::new(options.resolve()?)?,
+            memory: CodeMemory::new(options.into())?,
             token: OnceLock::new(),
         })
     };
     let opened = open().or_throw(env)?;
-    Ok(MemoryHandle::new(Arc::new(opened)))
-}
-
-fn code_model_named(name: String) -> Result<CodeModel> {
-    CodeModel::from_name(&name).ok_or(Error::UnknownCodeModel { name })
-}
-
-fn writer_named(name: String) -> Result<Writer> {
-    Writer::from_name(&name).ok_or(Error::UnknownWriter { name })
+    hold(env, MemoryHandle::new(Arc::new(opened)))
 }
 
 /// Closes this handle. `false` if it was closed before.
 #[napi]
-pub fn close_memory(handle: &External<MemoryHandle>) -> bool {
+pub fn close_memory(
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> bool {
     handle.0.take().is_some()
 }
 
 /// A token by which every thread of the process can open the same memory while a thread holds it.
 #[napi]
-pub fn share_memory(env: Env, handle: &External<MemoryHandle>) -> napi::Result<String> {
+pub fn share_memory(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> napi::Result<String> {
     let opened = handle.open().or_throw(env)?;
     let token = opened.token.get_or_init(|| Token::enter("memory", &opened));
     Ok(token.text().to_owned())
 }
 
 /// Opens the memory that a token stands for.
-#[napi]
-pub fn open_shared_memory(env: Env, token: String) -> napi::Result<External<MemoryHandle>> {
+#[napi(ts_return_type = "ExternalObject<MemoryHandle>")]
+pub fn open_shared_memory(env: Env, token: String) -> napi::Result<Unknown<'static>> {
     let opened = registry::find(&token);
     let noun = "memory";
     let opened = opened
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
-    Ok(MemoryHandle::new(opened))
+    hold(env, MemoryHandle::new(opened))
 }
 
 /// What a memory was opened with.
 #[napi(object, object_from_js = false)]
 pub struct NativeConfiguration {
     pub block_size: f64,
-    pub code_model: &'static str,
+    pub code_model: NativeCodeModel,
     pub reach: f64,
-    pub writer: &'static str,
-    pub constants: &'static str,
-    pub quarantine: &'static str,
+    pub writer: NativeWriter,
+    pub constants: NativeConstants,
+    pub quarantine: NativeQuarantine,
     pub max_committed: Option<f64>,
     pub max_mappings: Option<f64>,
     pub sealing: Option<NativeSealing>,
@@ -186,19 +168,16 @@ impl From<Sealing> for NativeSealing {
 #[napi]
 pub fn configuration(
     env: Env,
-    handle: &External<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
 ) -> napi::Result<NativeConfiguration> {
     let configuration = handle.open().or_throw(env)?.memory.configuration();
     Ok(NativeConfiguration {
         block_size: count(configuration.block_size),
-        code_model: configuration.code_model.name(),
+        code_model: configuration.code_model.into(),
         reach: distance(configuration.reach),
-        writer: configuration.writer.name(),
-        constants: match configuration.constants {
-            Constants::Separate => "separate",
-            Constants::WithCode => "with-code",
-        },
-        quarantine: configuration.quarantine.name(),
+        writer: configuration.writer.into(),
+        constants: configuration.constants.into(),
+        quarantine: configuration.quarantine.into(),
         max_committed: configuration.max_committed.map(count),
         max_mappings: configuration.max_mappings.map(count),
         sealing: configuration.sealing.map(NativeSealing::from),
@@ -222,14 +201,20 @@ pub struct NativeStats {
 
 /// Gives back what is kept for the next allocation.
 #[napi]
-pub fn trim(env: Env, handle: &External<MemoryHandle>) -> napi::Result<()> {
+pub fn trim(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> napi::Result<()> {
     handle.open().or_throw(env)?.memory.trim();
     Ok(())
 }
 
 /// Begins a grace period for what was freed until now.
 #[napi]
-pub fn begin_grace_period(env: Env, handle: &External<MemoryHandle>) -> napi::Result<BigInt> {
+pub fn begin_grace_period(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> napi::Result<BigInt> {
     let period = handle.open().or_throw(env)?.memory.begin_grace_period();
     Ok(period.value().into())
 }
@@ -239,7 +224,7 @@ pub fn begin_grace_period(env: Env, handle: &External<MemoryHandle>) -> napi::Re
 #[napi]
 pub fn end_grace_period(
     env: Env,
-    handle: &External<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
     period: BigInt,
 ) -> napi::Result<bool> {
     let opened = handle.open().or_throw(env)?;
@@ -254,7 +239,10 @@ pub fn end_grace_period(
 
 /// What a memory holds.
 #[napi]
-pub fn stats(env: Env, handle: &External<MemoryHandle>) -> napi::Result<NativeStats> {
+pub fn stats(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> napi::Result<NativeStats> {
     let stats = handle.open().or_throw(env)?.memory.stats();
     Ok(NativeStats {
         blocks: count(stats.blocks),
@@ -284,7 +272,7 @@ pub struct NativeBlock {
 pub struct NativeSlab {
     pub address: BigInt,
     pub size: f64,
-    pub protection: &'static str,
+    pub protection: NativeProtection,
     pub spans: Vec<NativeSpan>,
 }
 
@@ -297,7 +285,10 @@ pub struct NativeSpan {
 
 /// The blocks of a memory with their slabs and spans.
 #[napi]
-pub fn picture(env: Env, handle: &External<MemoryHandle>) -> napi::Result<Vec<NativeBlock>> {
+pub fn picture(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
+) -> napi::Result<Vec<NativeBlock>> {
     let picture = handle.open().or_throw(env)?.memory.picture();
     Ok(picture.blocks.into_iter().map(NativeBlock::from).collect())
 }
@@ -318,7 +309,7 @@ impl From<codeslab::SlabPicture> for NativeSlab {
         Self {
             address: slab.address.value().into(),
             size: count(slab.size),
-            protection: slab.protection.name(),
+            protection: slab.protection.into(),
             spans: slab.spans.into_iter().map(NativeSpan::from).collect(),
         }
     }
@@ -342,13 +333,13 @@ pub struct NativeCapabilities {
     pub granularity: f64,
     pub writers: Vec<NativeWriterStatus>,
     pub sealing: NativeSealingStatus,
-    pub code_models: Vec<NativeCodeModel>,
+    pub code_models: Vec<NativeCodeModelReach>,
 }
 
 /// Whether a writer works here.
 #[napi(object, object_from_js = false)]
 pub struct NativeWriterStatus {
-    pub writer: &'static str,
+    pub writer: NativeWriter,
     pub unavailable: Option<String>,
 }
 
@@ -361,8 +352,8 @@ pub struct NativeSealingStatus {
 
 /// A code model with its reach.
 #[napi(object, object_from_js = false)]
-pub struct NativeCodeModel {
-    pub code_model: &'static str,
+pub struct NativeCodeModelReach {
+    pub code_model: NativeCodeModel,
     pub reach: f64,
 }
 
@@ -379,14 +370,14 @@ pub fn capabilities(env: Env) -> napi::Result<NativeCapabilities> {
         granularity: count(capabilities.granularity),
         writers: writers.map(NativeWriterStatus::from).collect(),
         sealing: capabilities.sealing.into(),
-        code_models: code_models.map(NativeCodeModel::from).collect(),
+        code_models: code_models.map(NativeCodeModelReach::from).collect(),
     })
 }
 
 impl From<codeslab::WriterStatus> for NativeWriterStatus {
     fn from(status: codeslab::WriterStatus) -> Self {
         Self {
-            writer: status.writer.name(),
+            writer: status.writer.into(),
             unavailable: status.unavailable,
         }
     }
@@ -401,10 +392,10 @@ impl From<SealingStatus> for NativeSealingStatus {
     }
 }
 
-impl From<(CodeModel, Reach)> for NativeCodeModel {
+impl From<(CodeModel, Reach)> for NativeCodeModelReach {
     fn from((code_model, reach): (CodeModel, Reach)) -> Self {
         Self {
-            code_model: code_model.name(),
+            code_model: code_model.into(),
             reach: distance(reach),
         }
     }

@@ -3,28 +3,13 @@
 //! The class lives in TypeScript. Each environment hands over a function that makes one, so that what is thrown here is a
 //! real instance with its facts as properties, wherever it is thrown.
 
+use crate::environment::{self, ErrorArguments, JsFact};
 use crate::error::Error;
 use crate::node_api::Scope;
 use codeslab::Fact;
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, Either4, FnArgs, Function, FunctionRef, Unknown};
+use napi::bindgen_prelude::{BigInt, Either4, Function, Unknown};
 use napi_derive::napi;
-
-/// A fact as JavaScript sees it.
-type JsFact = Either4<f64, BigInt, String, Vec<String>>;
-
-type ErrorArguments = FnArgs<(
-    String,
-    String,
-    Vec<String>,
-    Vec<JsFact>,
-    Option<Unknown<'static>>,
-)>;
-
-/// What an environment keeps until it ends.
-struct Instance {
-    make_error: FunctionRef<ErrorArguments, Unknown<'static>>,
-}
 
 /// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`.
 #[napi]
@@ -38,8 +23,7 @@ pub fn install(
     // Code, unwind tables and vtables of this module may be in use on other threads when the environment that loaded it
     // ends, which is when Node would unload it.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let make_error = make_error.create_ref()?;
-    env.set_instance_data(Instance { make_error }, (), |_| {})
+    environment::install(env, make_error.create_ref()?)
 }
 
 /// Adapts what failed here to what napi-rs throws.
@@ -72,9 +56,6 @@ fn exception(env: Env, error: &Error) -> napi::Error {
 }
 
 fn make_error(env: Env, error: &Error) -> napi::Result<Unknown<'static>> {
-    let instance = env
-        .get_instance_data::<Instance>()?
-        .ok_or_else(|| napi::Error::from_reason("the module is not installed"))?;
     let (names, values) = error
         .facts()
         .into_iter()
@@ -84,10 +65,7 @@ fn make_error(env: Env, error: &Error) -> napi::Result<Unknown<'static>> {
     let cause = cause.map(|cause| make_error(env, &cause)).transpose()?;
     let code = error.code().to_owned();
     let arguments = (code, error.to_string(), names, values, cause);
-    instance
-        .make_error
-        .borrow_back(&env)?
-        .call(arguments.into())
+    environment::make_error(env, arguments.into())
 }
 
 /// Counts are numbers where a number holds them exactly, addresses are always bigints.

@@ -5,7 +5,14 @@
 //! functions require; the code that makes one vouches for it, and everything after that is safe.
 //!
 //! <https://nodejs.org/api/n-api.html>
+//! `bytes` and `lifetime` have those for buffers and for the garbage collector.
 #![allow(unsafe_code)] // These are the wrappers.
+
+mod bytes;
+mod lifetime;
+
+pub(crate) use bytes::NoBytes;
+pub(crate) use lifetime::{Collected, WeakReference, adjust_external_memory};
 
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
@@ -62,6 +69,14 @@ impl<'a, const CAPACITY: usize> CallInfo<'a, CAPACITY> {
 }
 
 impl Value<'_> {
+    /// A handle that Node or napi-rs gave.
+    ///
+    /// # Safety
+    /// It is live for as long as the result.
+    pub(crate) unsafe fn from_raw(raw: napi_value) -> Self {
+        value(raw)
+    }
+
     /// The handle, to be returned to Node.
     pub(crate) fn into_raw(self) -> napi_value {
         self.raw
@@ -170,55 +185,6 @@ impl<'a> Scope<'a> {
         // SAFETY: environment and handle are live by their invariants, and `kind` is ours.
         unsafe { sys::napi_typeof(self.env, value.raw, &raw mut kind) };
         kind
-    }
-
-    /// Where the bytes of a typed array, a `Buffer`, a `DataView` or an `ArrayBuffer` are.
-    pub(crate) fn bytes(self, value: Value<'a>) -> Option<*mut c_void> {
-        self.typed_array(value)
-            .or_else(|| self.data_view(value))
-            .or_else(|| self.array_buffer(value))
-    }
-
-    fn typed_array(self, value: Value<'a>) -> Option<*mut c_void> {
-        let mut data = ptr::null_mut();
-        // SAFETY: environment and handle are live by their invariants; Node writes what is not null, which is ours.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                self.env,
-                value.raw,
-                ptr::null_mut(),
-                ptr::null_mut(),
-                &raw mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        ok(status, data)
-    }
-
-    fn data_view(self, value: Value<'a>) -> Option<*mut c_void> {
-        let mut data = ptr::null_mut();
-        // SAFETY: environment and handle are live by their invariants; Node writes what is not null, which is ours.
-        let status = unsafe {
-            sys::napi_get_dataview_info(
-                self.env,
-                value.raw,
-                ptr::null_mut(),
-                &raw mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        ok(status, data)
-    }
-
-    fn array_buffer(self, value: Value<'a>) -> Option<*mut c_void> {
-        let mut data = ptr::null_mut();
-        // SAFETY: environment and handle are live by their invariants; Node writes what is not null, which is ours.
-        let status = unsafe {
-            sys::napi_get_arraybuffer_info(self.env, value.raw, &raw mut data, ptr::null_mut())
-        };
-        ok(status, data)
     }
 
     /// The string that `value` is, in UTF-8, with a NUL at its end.
@@ -330,53 +296,31 @@ impl<'a> Scope<'a> {
         ok(status, value(raw))
     }
 
-    /// A function that owns `data`: it is dropped when the function has been collected.
+    /// A function that `callback` runs, which finds `data` in its [`CallInfo`].
     ///
     /// # Safety
-    /// `callback` treats the data that it finds in its [`CallInfo`] as a `&T`.
-    pub(crate) unsafe fn function<T: 'static>(
+    /// - `callback` treats the data as a `&T`.
+    /// - `data` lives until the function has been collected.
+    pub(crate) unsafe fn function<T>(
         self,
         name: &str,
         callback: Callback,
-        data: Box<T>,
+        data: *const T,
     ) -> Option<Value<'a>> {
         let mut raw = ptr::null_mut();
-        let data = Box::into_raw(data);
-        // SAFETY: the environment is live by its invariant; `name` is `name.len()` bytes; `callback` treats `data` as a `&T`, by
-        // the obligation, which it is until the finalizer below drops it.
+        // SAFETY: the environment is live by its invariant; `name` is `name.len()` bytes; `callback` treats `data` as a `&T`,
+        // which it is for as long as JavaScript can call the function, by the obligations.
         let status = unsafe {
             sys::napi_create_function(
                 self.env,
                 name.as_ptr().cast(),
                 name.len().cast_signed(),
                 Some(callback),
-                data.cast(),
+                data.cast_mut().cast(),
                 &raw mut raw,
             )
         };
-        let function =
-            ok(status, value(raw)).filter(|function| self.finalize_with(*function, data));
-        if function.is_none() {
-            // SAFETY: `data` comes from `Box::into_raw` above, and no finalizer owns it.
-            drop(unsafe { Box::from_raw(data) });
-        }
-        function
-    }
-
-    /// Has `data` dropped once `object` has been collected. `false` if Node refused.
-    fn finalize_with<T: 'static>(self, object: Value<'a>, data: *mut T) -> bool {
-        // SAFETY: environment and handle are live by their invariants, and `drop_box` takes what `data` is.
-        let status = unsafe {
-            sys::napi_add_finalizer(
-                self.env,
-                object.raw,
-                data.cast(),
-                Some(drop_box::<T>),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        status == Status::napi_ok
+        ok(status, value(raw))
     }
 
     /// Makes JavaScript see a `TypeError` when the callback returns.
@@ -390,15 +334,6 @@ impl<'a> Scope<'a> {
         // SAFETY: the environment is live by its invariant, and both strings end with a NUL.
         unsafe { sys::napi_throw_range_error(self.env, code.as_ptr(), message.as_ptr()) };
     }
-}
-
-/// A finalizer that drops what a `Box<T>` held.
-///
-/// # Safety
-/// `data` comes from `Box::<T>::into_raw`, and nothing else owns it.
-unsafe extern "C" fn drop_box<T>(_env: napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` comes from `Box::<T>::into_raw` and nothing else owns it, by the obligation.
-    drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
 const fn value<'a>(raw: napi_value) -> Value<'a> {

@@ -1,0 +1,99 @@
+/** What becomes of allocations that are merely dropped. The collector is never called here: it has to be told what they weigh. */
+
+import test from 'ava'
+import { setImmediate } from 'node:timers/promises'
+import { CodeMemory } from '../index.ts'
+import { compile } from './helpers/compile.ts'
+import { answer, nullary } from './helpers/machine-code.ts'
+
+const SIZE = 2 ** 18
+const object = compile('static char large[1 << 20] = {1}; char *f(void) { return large; }')
+
+test('a loop that yields and drops what it made keeps little of it', async t => {
+  const memory = new CodeMemory()
+  let most = 0
+  for (let count = 0; count < 3000; count++) {
+    memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize()
+    if (count % 100 === 0) await setImmediate()
+    most = Math.max(most, memory.stats().live)
+  }
+  t.true(most < 1500, String(most))
+})
+
+test('a loop that never yields and drops what it made keeps little of it', t => {
+  const memory = new CodeMemory()
+  let most = 0
+  for (let count = 0; count < 3000; count++) {
+    memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize()
+    most = Math.max(most, memory.stats().live)
+  }
+  t.true(most < 1500, String(most))
+})
+
+test('a budget is not refused for garbage, whether it is published, in flight, an image or held by a function', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 25 })
+  const kinds: (() => unknown)[] = [
+    () => memory.allocate({ state: { protection: 'rw', size: SIZE } }),
+    () => memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize(),
+    () =>
+      memory
+        .allocate({ text: { protection: 'rx', size: SIZE } })
+        .finalize()
+        .text.function({}),
+    () => memory.link(object),
+    () => memory.link(object).function('f', { return: 'pointer' }),
+  ]
+  for (let count = 0; count < 1500; count++) t.truthy(kinds[count % kinds.length]?.())
+})
+
+test('what is still held is not collected, and a budget that it fills is refused', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 24 })
+  const kept: { call: () => number }[] = []
+  const fill = () => {
+    for (;;) {
+      const bytes = Buffer.concat([answer(kept.length), Buffer.alloc(SIZE)])
+      kept.push({
+        call: memory
+          .allocate({ text: { protection: 'rx', bytes } })
+          .finalize()
+          .text.function(nullary),
+      })
+    }
+  }
+  t.throws(fill, { code: 'ERR_CODESLAB_COMMIT_BUDGET' })
+  t.true(kept.length > 30)
+  kept.forEach(({ call }, index) => {
+    t.is(call(), index)
+  })
+})
+
+test('a program at its budget is refused again and again without spending its time on collections', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 22 })
+  const kept: unknown[] = []
+  const refuse = () => {
+    kept.push(memory.allocate({ state: { protection: 'rw', size: 2 ** 21 } }))
+  }
+  refuse()
+  const start = performance.now()
+  for (let count = 0; count < 2000; count++) t.throws(refuse, { code: 'ERR_CODESLAB_COMMIT_BUDGET' })
+  const elapsed = performance.now() - start
+  // 2000 collections of the smallest heap take longer than this.
+  t.true(elapsed < 2000, String(elapsed))
+  t.is(kept.length, 1)
+})
+
+test('what was freed is not counted twice when its handle is collected', async t => {
+  const memory = new CodeMemory()
+  for (let count = 0; count < 3000; count++) {
+    const allocation = memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize()
+    allocation.free()
+    if (count % 500 === 0) await setImmediate()
+  }
+  t.is(memory.stats().live, 0)
+  let most = 0
+  for (let count = 0; count < 2000; count++) {
+    memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize()
+    most = Math.max(most, memory.stats().live)
+  }
+  t.true(most < 1500, String(most))
+})

@@ -1,0 +1,142 @@
+/** Handles that are forged, changed or used while something else uses them; and native functions without TypeScript before them. */
+
+import test from 'ava'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { CodeMemory } from '../index.ts'
+import { compile } from './helpers/compile.ts'
+import { codeOf, detach } from './helpers/hostile.ts'
+import { add, answer } from './helpers/machine-code.ts'
+import { run } from './helpers/process.ts'
+
+const memory = new CodeMemory()
+const object = compile('int seven(void) { return 7; } extern int other(void); int eight(void) { return other() + 1; }')
+const peek = () => 0
+
+test('what a section says of itself cannot be changed, and native code does not ask it', t => {
+  const { text, state } = memory
+    .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) }, state: { protection: 'rw', size: 8 } })
+    .finalize()
+  for (const change of [{ protection: 'rx' }, { size: 2 ** 40 }, { address: 0x1234n }, { name: 'other' }]) {
+    t.throws(() => Object.assign(state, change), { instanceOf: TypeError })
+    t.throws(() => Object.assign(text, change), { instanceOf: TypeError })
+  }
+  Object.defineProperty(state, 'protection', { value: 'rx' })
+  Object.defineProperty(text, 'size', { value: 2 ** 40 })
+  Object.defineProperty(text, 'address', { value: 0x1234n })
+  t.is(
+    codeOf(() => state.function({})),
+    'ERR_CODESLAB_NOT_EXECUTABLE',
+  )
+  t.is(
+    codeOf(() => text.function({}, 2 ** 39)),
+    'ERR_CODESLAB_OUT_OF_BOUNDS',
+  )
+  t.not(text.function({}).pointer, 0x1234n)
+  const { reach } = memory
+  t.throws(() => Object.assign(memory, { reach: 0 }), { instanceOf: TypeError })
+  t.is(memory.reach, reach)
+})
+
+test('nobody makes an allocation, image or memory around a handle of their own', t => {
+  const inFlight = memory.allocate({ text: { protection: 'rx', size: 1 } })
+  const allocation = inFlight.finalize()
+  const image = memory.link(object, { externals: { other: 1n } })
+  for (const value of [inFlight, inFlight.text, allocation, allocation.text, image, memory]) {
+    const { constructor } = value as { constructor: object }
+    t.deepEqual(Object.getOwnPropertySymbols(constructor), [])
+    const methods = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(value) as object)
+    for (const [name, property] of Object.entries(methods as Record<string, { value?: unknown; get?: unknown }>)) {
+      const call = (property.value ?? property.get) as (...values: unknown[]) => unknown
+      if (name !== 'constructor') t.throws(() => call.call({}, 1, 2), { instanceOf: TypeError }, name)
+      if (name !== 'constructor') t.throws(() => call.call(new Proxy(value, {}), 1, 2), { instanceOf: TypeError }, name)
+    }
+  }
+})
+
+test('errors are made while anything may be called, and what is called finds handles that work', t => {
+  const allocation = memory.allocate({ text: { protection: 'rx', bytes: answer(3) } }).finalize()
+  const capture = Object.getOwnPropertyDescriptor(Error, 'captureStackTrace') as object
+  let entered = 0
+  Object.defineProperty(Error, 'captureStackTrace', {
+    configurable: true,
+    value: (error: Error) => {
+      void error
+      if (entered++ > 20) return
+      codeOf(() => {
+        allocation.free()
+      })
+      codeOf(() => memory.allocate({ text: { protection: 'rx', size: 16 } }).finalize())
+      codeOf(() => memory.link(Buffer.from('noise')))
+    },
+  })
+  try {
+    t.is(
+      codeOf(() => allocation.text.function({ return: 'nonsense' as never })),
+      'ERR_CODESLAB_INVALID_SIGNATURE',
+    )
+    t.is(
+      codeOf(() => {
+        allocation.free()
+      }),
+      'ERR_CODESLAB_FREED',
+    )
+    t.is(
+      codeOf(() => memory.link(Buffer.from('noise'))),
+      'ERR_CODESLAB_UNKNOWN_FORMAT',
+    )
+  } finally {
+    Object.defineProperty(Error, 'captureStackTrace', capture)
+  }
+  t.true(entered > 3)
+})
+
+test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
+  type Native = Record<string, (...values: unknown[]) => unknown>
+  const native = createRequire(import.meta.url)('../native.cjs') as Native
+  const { allocate, writeSection, shrinkSection, sectionFunction, finalize, openMemory, link } =
+    native as Required<Native>
+  const opened = openMemory?.({ codeModel: 'small', constants: 'separate', quarantine: 'off', sealed: false })
+  const words = BigUint64Array.of(0n, 16n, 16n)
+  const victim = new Uint8Array(64).fill(0xc3)
+  const contents: unknown[] = [victim]
+  Object.defineProperty(contents, 1, { enumerable: true, get: () => (detach(victim), undefined) })
+  const handle = allocate?.(opened, contents, new BigUint64Array(0), BigUint64Array.of(0n, 16n, 16n, 0n, 16n, 16n))
+  const one = allocate?.(opened, [undefined], new BigUint64Array(0), words)
+  for (const index of [1, 7, 2 ** 32 - 1]) {
+    t.throws(() => writeSection?.(one, index, 0, add), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+    t.throws(() => shrinkSection?.(one, index, 1), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+    t.throws(() => sectionFunction?.(one, index, 'text', 0, ['void']), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+  }
+  for (const offset of [-1, -Infinity, NaN, Infinity, 16, 2 ** 63]) {
+    finalize?.(allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(0n, 16n, 16n)))
+    t.throws(() => sectionFunction?.(handle, 0, 'text', offset, ['void']), { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' })
+  }
+  for (const stranger of [opened, {}, undefined, 7, peek]) {
+    t.throws(() => writeSection?.(stranger, 0, 0, add), { message: /not a handle/ })
+  }
+  for (const bytes of [add.buffer, new Float64Array(2), 'text', [1, 2], new DataView(new ArrayBuffer(8))]) {
+    t.throws(() => writeSection?.(one, 0, 0, bytes), { message: /not a Uint8Array/ })
+  }
+  for (const other of [new BigInt64Array(3), new Uint8Array(24), {}, null]) {
+    t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), other), { message: /not a BigUint64Array/ })
+  }
+  t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(9n, 16n, 16n)), {
+    code: 'ERR_CODESLAB_INVALID_INDEX',
+  })
+  const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
+  const none = { names: [], contents: [], graphs: [] }
+  const options = { externalNames: [], externalAddresses: [], processSymbols: true, roots: [], libraries: none }
+  t.throws(() => link?.(opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
+})
+
+test('where TypeScript is loaded again in one environment, as test runners do, handles stay what they are', t => {
+  const native = JSON.stringify(resolve(import.meta.dirname, '..', 'native.cjs'))
+  const program = `
+    const memory = new CodeMemory()
+    const allocation = memory.allocate({ text: { protection: 'rx', size: 1 } }).finalize()
+    process.getBuiltinModule('node:module').createRequire(import.meta.url)(${native}).install(() => new Error('made anew'))
+    allocation.free()
+    try { allocation.free() } catch (error) { console.log(error.message, memory.stats().live) }`
+  t.like(run(program), { status: 0, output: 'made anew 0\n' })
+})

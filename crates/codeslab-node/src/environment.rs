@@ -1,0 +1,74 @@
+//! What this module keeps for one environment: how errors are made, and what its JavaScript holds.
+//!
+//! An environment is the main thread or a worker. TypeScript installs it when it is loaded. Where TypeScript is loaded several
+//! times in one environment, as test runners do, the last one makes the errors, and all of them share the handles. `throw`
+//! makes errors with it, and every function that takes or gives a handle looks it up.
+
+use crate::handles::Handles;
+use crate::node_api::Scope;
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
+use std::any::Any;
+use std::rc::Rc;
+
+/// A fact as JavaScript sees it.
+pub(crate) type JsFact = Either4<f64, BigInt, String, Vec<String>>;
+
+/// The code, the message, the names and values of the facts, and the cause.
+pub(crate) type ErrorArguments = FnArgs<(
+    String,
+    String,
+    Vec<String>,
+    Vec<JsFact>,
+    Option<Unknown<'static>>,
+)>;
+
+/// How an environment makes an error.
+pub(crate) type MakeError = FunctionRef<ErrorArguments, Unknown<'static>>;
+
+/// What an environment keeps until it ends.
+struct Environment {
+    make_error: MakeError,
+    handles: Rc<Handles>,
+}
+
+/// Says how errors are made.
+pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
+    if let Some(environment) = env.get_instance_data::<Environment>()? {
+        environment.make_error = make_error;
+        return Ok(());
+    }
+    let environment = Environment {
+        make_error,
+        handles: Rc::default(),
+    };
+    env.set_instance_data(environment, (), |_| {})
+}
+
+/// The error that TypeScript makes of these.
+pub(crate) fn make_error(env: Env, arguments: ErrorArguments) -> napi::Result<Unknown<'static>> {
+    // Nothing of the environment is borrowed during the call: it may run anything.
+    let make_error = installed(env)?.make_error.borrow_back(&env)?;
+    make_error.call(arguments)
+}
+
+/// What JavaScript holds.
+pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
+    installed(env).map(|environment| Rc::clone(&environment.handles))
+}
+
+fn installed(env: Env) -> napi::Result<&'static mut Environment> {
+    env.get_instance_data::<Environment>()?
+        .ok_or_else(|| napi::Error::from_reason("the module is not installed"))
+}
+
+/// A new external that stands for `content`.
+pub(crate) fn hold<T: Any>(env: Env, content: T) -> napi::Result<Unknown<'static>> {
+    let handles = handles(env)?;
+    let scope = Scope::of(&env);
+    let external = handles
+        .hold(scope, Rc::new(content))
+        .ok_or_else(|| napi::Error::from_reason("Node could not create a handle"))?;
+    handles.settle(scope);
+    Ok(external.into_unknown(&env))
+}

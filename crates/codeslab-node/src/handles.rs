@@ -1,0 +1,211 @@
+//! What JavaScript holds of this module, in one table for each environment.
+//!
+//! JavaScript has numbers of slots, wrapped in externals that nothing can look into; here they are looked up, so an external of
+//! another module is refused and never followed. Finalizers empty slots when the event loop turns. Before a request is refused
+//! for want of something that garbage may still have, V8 is made to collect, and [`Handles::collect`] empties the slots whose
+//! objects are gone; in loops that never yield, [`Handles::settle`] does when enough was made. `load` tells V8 how much that is.
+
+use crate::load::Load;
+use crate::node_api::{Collected, Scope, Value, WeakReference, adjust_external_memory};
+use napi::sys::napi_env;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Beside the number of a slot in the word of an external: no pointer has these bits.
+const MARK: u64 = 0xc0de << 32;
+
+/// Collections in a row that find nothing before there is a pause.
+const PATIENCE: u32 = 3;
+
+/// How many times longer than such a collection the pause is.
+const PAUSE: u32 = 10;
+
+/// What the JavaScript of one environment holds.
+#[derive(Debug, Default)]
+pub(crate) struct Handles {
+    slots: RefCell<Slots>,
+    load: Rc<Load>,
+    /// Collections since the last one that found something.
+    fruitless: Cell<u32>,
+    paused_until: Cell<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    all: Vec<Slot>,
+    // Invariant: the numbers of all slots that are `Slot::Free`, and of the one that is being filled.
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Free,
+    /// An object stands for this content.
+    Held(WeakReference, Rc<dyn Any>),
+    /// The object has been collected, and its finalizer has not run yet.
+    Swept(WeakReference),
+}
+
+impl Handles {
+    /// How much lies outside of V8's heap.
+    pub(crate) fn load(&self) -> &Rc<Load> {
+        &self.load
+    }
+
+    /// A new external that stands for `content`. `None` if Node refused.
+    pub(crate) fn hold<'a, T: Any>(
+        self: &Rc<Self>,
+        scope: Scope<'a>,
+        content: Rc<T>,
+    ) -> Option<Value<'a>> {
+        self.fill(content, |word| {
+            let external = scope.external(word)?;
+            let reference = scope.observe(external, word, Rc::clone(self))?;
+            Some((reference, external))
+        })
+    }
+
+    /// Keeps `content` until `object` has been collected. `None` if Node refused.
+    pub(crate) fn keep<T: Any>(
+        self: &Rc<Self>,
+        scope: Scope<'_>,
+        object: Value<'_>,
+        content: Rc<T>,
+    ) -> Option<()> {
+        self.fill(content, |word| {
+            Some((scope.observe(object, word, Rc::clone(self))?, ()))
+        })
+    }
+
+    fn fill<R>(
+        &self,
+        content: Rc<dyn Any>,
+        refer: impl FnOnce(u64) -> Option<(WeakReference, R)>,
+    ) -> Option<R> {
+        let number = self.slots.borrow_mut().take_free()?;
+        let filled = refer(MARK | u64::from(number));
+        let mut slots = self.slots.borrow_mut();
+        if let Some((reference, object)) = filled {
+            slots.all[number as usize] = Slot::Held(reference, content);
+            return Some(object);
+        }
+        slots.free.push(number);
+        None
+    }
+
+    /// What the external with this word stands for, if that is a `T`.
+    pub(crate) fn get<T: Any>(&self, word: u64) -> Option<Rc<T>> {
+        let slots = self.slots.borrow();
+        match slots.all.get(number(word)?)? {
+            Slot::Held(_, content) => Rc::clone(content).downcast().ok(),
+            Slot::Free | Slot::Swept(_) => None,
+        }
+    }
+
+    /// Tells V8 of what was made and freed lately, and lets go of what V8 has collected when that may be much.
+    pub(crate) fn settle(&self, scope: Scope<'_>) {
+        if let Some(change) = self.load.change() {
+            scope.adjust_external_memory(change);
+            if self.load.is_sweep_due() {
+                self.sweep(scope);
+            }
+        }
+    }
+
+    /// Has V8 collect, and lets go of what turns out to be garbage. `false` if nothing did.
+    ///
+    /// A program that goes on asking although nothing is garbage would spend its time collecting, so there are pauses.
+    pub(crate) fn collect(&self, scope: Scope<'_>) -> bool {
+        let start = Instant::now();
+        if self.paused_until.get().is_some_and(|until| start < until) {
+            return false;
+        }
+        scope.collect_garbage();
+        let found = self.sweep(scope);
+        let fruitless = if found {
+            0
+        } else {
+            self.fruitless.get().saturating_add(1)
+        };
+        self.fruitless.set(fruitless);
+        let pause = (fruitless >= PATIENCE).then(|| start.elapsed().saturating_mul(PAUSE));
+        self.paused_until
+            .set(pause.map(|pause: Duration| Instant::now() + pause));
+        found
+    }
+
+    /// Lets go of what stands behind objects that have been collected. `false` if nothing did.
+    pub(crate) fn sweep(&self, scope: Scope<'_>) -> bool {
+        let swept = self.slots.borrow_mut().sweep(scope);
+        let found = !swept.is_empty();
+        drop(swept);
+        self.load.note_sweep();
+        found
+    }
+}
+
+impl Slots {
+    fn take_free(&mut self) -> Option<u32> {
+        if let Some(number) = self.free.pop() {
+            return Some(number);
+        }
+        let number = u32::try_from(self.all.len()).ok()?;
+        self.all.push(Slot::Free);
+        Some(number)
+    }
+
+    /// Takes out what is held for objects that have been collected. (Dropping it needs the slots no more.)
+    fn sweep(&mut self, scope: Scope<'_>) -> Vec<Rc<dyn Any>> {
+        /// Slots that are looked at before the handles which that makes are given back.
+        const CHUNK: usize = 1024;
+        let mut swept = Vec::new();
+        for chunk in self.all.chunks_mut(CHUNK) {
+            scope.nested(|| swept.extend(chunk.iter_mut().filter_map(|slot| slot.sweep(scope))));
+        }
+        swept
+    }
+}
+
+impl Slot {
+    fn sweep(&mut self, scope: Scope<'_>) -> Option<Rc<dyn Any>> {
+        if !matches!(self, Self::Held(reference, _) if scope.is_collected(reference)) {
+            return None;
+        }
+        match std::mem::take(self) {
+            Self::Held(reference, content) => {
+                *self = Self::Swept(reference);
+                Some(content)
+            }
+            Self::Free | Self::Swept(_) => None,
+        }
+    }
+}
+
+impl Collected for Handles {
+    fn collected(&self, environment: napi_env, word: u64) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(number) = number(word) else { return };
+        let slot = slots.all.get_mut(number).map(std::mem::take);
+        slots.free.push(number as u32);
+        drop(slots);
+        match slot.unwrap_or_default() {
+            Slot::Held(reference, content) => {
+                reference.delete(environment);
+                drop(content);
+            }
+            Slot::Swept(reference) => reference.delete(environment),
+            Slot::Free => {}
+        }
+        if let Some(change) = self.load.change() {
+            adjust_external_memory(environment, change);
+        }
+    }
+}
+
+/// The number of a slot, unless the external is that of another module.
+fn number(word: u64) -> Option<usize> {
+    (word & !u64::from(u32::MAX) == MARK).then_some(word as u32 as usize)
+}
