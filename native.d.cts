@@ -120,6 +120,7 @@ export interface NativeConfiguration {
   maxCommitted?: number
   maxMappings?: number
   sealing?: NativeSealing
+  hardened: boolean
 }
 
 /** Where constants go. */
@@ -151,6 +152,7 @@ export interface NativeMemoryOptions {
   maxCommitted?: number | undefined
   maxMappings?: number | undefined
   sealed: boolean
+  hardened: boolean
 }
 
 /** What published bytes may be used for. */

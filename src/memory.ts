@@ -152,6 +152,11 @@ export class CodeMemory {
     return this.#configuration.maxMappings
   }
 
+  /** Whether nothing in flight can be executed, and no address exists at which published constants can be written. */
+  get hardened(): boolean {
+    return this.#configuration.hardened
+  }
+
   /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
   get sealing(): Sealing | undefined {
     return this.#configuration.sealing
@@ -464,9 +469,10 @@ export class CodeMemory {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing } =
-      this.#configuration
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealing }
+    const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
+    const { maxCommitted, maxMappings, sealing, hardened } = rest
+    const limits = { maxCommitted, maxMappings }
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, sealing, hardened }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }

@@ -48,4 +48,12 @@ export interface CodeMemoryOptions {
    * until the process ends, with its address space. Default: false.
    */
   readonly sealed?: boolean | undefined
+  /**
+   * Whether the writable view of the writer `'dual-mapping'` shows code only, and only what is published. What is in flight is
+   * written elsewhere then and copied when it is published, and constants are written by a call.
+   *
+   * With `false` everything is written in its place: that saves the copy and the call, and code in flight runs if something jumps
+   * there, and a stray store into the view changes constants. The other writers are always hardened. Default: true.
+   */
+  readonly hardened?: boolean | undefined
 }

@@ -26,6 +26,7 @@ const optionNames = names<CodeMemoryOptions>({
   maxCommitted: true,
   maxMappings: true,
   sealed: true,
+  hardened: true,
 })
 
 const placements = choices<Constants>([
@@ -65,8 +66,10 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 /** Options as native code takes them. Whether such a writer works and the architecture has such a code model is for that to say. */
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
-  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings, sealed = false } = options
+  const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
+  const { sealed = false, hardened = true } = options
   checkBoolean(sealed, 'sealed')
+  checkBoolean(hardened, 'hardened')
   return {
     blockSize: toBlockSize(blockSize),
     codeModel: toCodeModel(codeModel),
@@ -76,6 +79,7 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     maxCommitted: toLimit(maxCommitted, 'maxCommitted'),
     maxMappings: toLimit(maxMappings, 'maxMappings'),
     sealed,
+    hardened,
   }
 }
 

@@ -55,6 +55,7 @@ pub struct NativeMemoryOptions {
     #[napi(ts_type = "number | undefined")]
     pub max_mappings: Option<f64>,
     pub sealed: bool,
+    pub hardened: bool,
 }
 
 impl From<NativeMemoryOptions> for Options {
@@ -69,6 +70,7 @@ impl From<NativeMemoryOptions> for Options {
             max_committed: options.max_committed.map(bytes),
             max_mappings: options.max_mappings.map(bytes),
             sealed: options.sealed,
+            hardened: options.hardened,
         }
     }
 }
@@ -146,6 +148,7 @@ pub struct NativeConfiguration {
     pub max_committed: Option<f64>,
     pub max_mappings: Option<f64>,
     pub sealing: Option<NativeSealing>,
+    pub hardened: bool,
 }
 
 /// What is closed to everybody else for good.
@@ -181,6 +184,7 @@ pub fn configuration(
         max_committed: configuration.max_committed.map(count),
         max_mappings: configuration.max_mappings.map(count),
         sealing: configuration.sealing.map(NativeSealing::from),
+        hardened: configuration.hardened,
     })
 }
 

@@ -292,6 +292,37 @@ fn a_forked_child_has_no_descriptor_of_its_parents_code_and_cannot_make_it_writa
 }
 
 #[test]
+fn no_call_by_address_makes_code_in_a_memory_file_writable_or_writes_to_it() {
+    use std::os::unix::fs::FileExt;
+    let files = [Writer::DualMapping, Writer::FileWrite];
+    for (writer, memory) in memories() {
+        if !files.contains(&writer) {
+            continue;
+        }
+        let functions = crate::support::functions(&memory, 1, 16);
+        let (allocation, code, _) = &functions[0];
+        let constants = allocation.segment_address(Protection::ReadOnly).unwrap();
+        let itself = std::fs::File::options().write(true).open("/proc/self/mem");
+        let itself = itself.unwrap();
+        for at in [*code, constants] {
+            let page = (at.value() & !4095) as *mut libc::c_void;
+            for rights in [
+                libc::PROT_WRITE,
+                libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+            ] {
+                assert_eq!(
+                    unsafe { libc::mprotect(page, 4096, rights) },
+                    -1,
+                    "{writer}"
+                );
+            }
+            assert!(itself.write_at(&[0x90], at.value()).is_err(), "{writer}");
+        }
+        crate::support::call_all(&functions, writer);
+    }
+}
+
+#[test]
 fn a_forked_child_cannot_write_to_what_its_parent_is_writing() {
     for (writer, memory) in memories() {
         let (layout, [code, ..]) = layout([6, 0, 0]);

@@ -1,0 +1,28 @@
+import test from 'ava'
+import { CodeMemory } from '../index.ts'
+import { run } from './helpers/process.ts'
+
+const writers = CodeMemory.capabilities().writers.filter(({ available }) => available)
+
+/** A program that jumps to code which it has written and not published. */
+const jumping = (options: object) => `
+  const memory = new CodeMemory(${JSON.stringify(options)})
+  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xff, 0xe7) } }).finalize() // jmp rdi
+  const inFlight = memory.allocate({ text: { protection: 'rx', size: 4096 } })
+  inFlight.text.write(Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3)) // mov eax, 42; ret
+  report(jump.text.function({ return: 'int32', arguments: ['pointer'] })(inFlight.text.address))
+`
+
+for (const { writer } of writers) {
+  test(`code in flight does not run, with the writer ${writer}`, t => {
+    const { signal, output } = run(jumping({ writer }))
+    t.deepEqual([signal, output], [writer === 'protect' ? 'SIGSEGV' : 'SIGTRAP', ''])
+  })
+}
+
+test('a memory is hardened unless it need not be, and then code runs before it is published', t => {
+  t.true(new CodeMemory().hardened)
+  t.true(new CodeMemory({ writer: 'protect', hardened: false }).hardened)
+  t.false(new CodeMemory({ writer: 'dual-mapping', hardened: false }).hardened)
+  t.is(run(jumping({ writer: 'dual-mapping', hardened: false })).output, '42')
+})
