@@ -172,7 +172,7 @@ export interface MemoryStats {
   readonly inFlight: number
   /** Allocations and images that are published. */
   readonly live: number
-  /** Bytes of bookkeeping, outside of the managed memory. */
+  /** Bytes of metadata, outside of the managed memory. */
   readonly metadataBytes: number
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! use codeslab::{CodeMemory, Layout, Options, Protection, Request};
 //!
-//! // Sizes first: from here on nothing changes its size,
+//! // Sizes first: from here on nothing grows,
 //! let mut layout = Layout::new();
 //! let text = layout.add(Protection::ReadExecute, 7, 16)?;
 //! let counter = layout.add(Protection::ReadWrite, 4, 4)?;

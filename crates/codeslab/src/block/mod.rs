@@ -287,7 +287,7 @@ impl Block {
         self.count_mappings();
     }
 
-    /// Bytes of bookkeeping.
+    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         let of_slabs: u64 = self.slabs.iter().map(Slab::metadata_bytes).sum();
         let itself = size_of::<Self>() as u64;

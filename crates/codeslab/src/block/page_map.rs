@@ -89,7 +89,7 @@ impl PageMap {
         }
     }
 
-    /// Bytes of bookkeeping, without that of the runs.
+    /// Bytes of metadata, without that of the runs.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         (size_of::<Self>() + size_of_val(&*self.owners)) as u64
     }

@@ -30,7 +30,7 @@ pub struct Stats {
     pub in_flight: u64,
     /// Allocations that are published.
     pub live: u64,
-    /// Bytes of bookkeeping, outside of the managed memory.
+    /// Bytes of metadata, outside of the managed memory.
     pub metadata_bytes: u64,
 }
 

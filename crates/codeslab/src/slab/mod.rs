@@ -32,7 +32,7 @@ pub(crate) struct Slab {
 impl Slab {
     /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
     /// the page size. No span will begin at the offset `avoided`.
-    /// `None` if there is no memory for the bookkeeping.
+    /// `None` if there is no memory for the metadata.
     pub(crate) fn new(block_bytes: u64, granule: u64, avoided: Option<u64>) -> Option<Self> {
         let granule_log2 = granule.ilog2();
         let granules = block_bytes >> granule_log2;
@@ -79,7 +79,7 @@ impl Slab {
         self.used_bytes
     }
 
-    /// Bytes of bookkeeping at most: the sets of its runs, of which a word is touched when it is needed, and the bins.
+    /// Bytes of metadata at most: the sets of its runs, of which a word is touched when it is needed, and the bins.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         let granules = self.extents.bytes() >> self.granule_log2();
         (granules * Runs::BITS_PER_GRANULE / 8) + self.bins.heap_bytes() as u64

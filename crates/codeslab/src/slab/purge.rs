@@ -25,7 +25,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// All of a block's chunks, present; `None` if there is no memory for the bookkeeping.
+    /// All of a block's chunks, present; `None` if there is no memory for the metadata.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let log2 = CHUNK.max(granularity).ilog2();
         let purged = Bits::new((block_bytes >> log2) as usize + 1)?;
@@ -72,7 +72,7 @@ impl Chunks {
         last.saturating_sub(first).cast_signed()
     }
 
-    /// Bytes of bookkeeping.
+    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         self.purged.bytes()
     }

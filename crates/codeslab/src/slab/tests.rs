@@ -141,7 +141,7 @@ fn a_run_grown_to_measure_is_found() {
 }
 
 #[test]
-fn churn_does_not_grow_the_bookkeeping() {
+fn churn_does_not_grow_the_metadata() {
     let mut slab = Slab::new(BLOCK, 16, None).unwrap();
     slab.extend(Span {
         offset: 0,

@@ -10,7 +10,7 @@
 //!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`](crate::model::error::Limit::Occupied); it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
 //!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
-//!   and replaced exactly, views of sections are unmapped whole) needs no bookkeeping beyond its own.
+//!   and replaced exactly, views of sections are unmapped whole) needs no records beyond its own.
 //! - **Pages** are what `protect` and `discard_private` are about: whole pages, never none, maybe of several neighbouring
 //!   mappings. A port whose system takes one mapping at a time goes through them.
 //! - **Addresses** outside of [`Facts::addresses`] are never asked for.

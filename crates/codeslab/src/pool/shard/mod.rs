@@ -2,8 +2,8 @@
 //!
 //! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a
 //! queue; what that thread allocates comes from its own shard. So they meet where there are more threads than shards, and when
-//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the address
-//! space. Bytes are written and published under no lock.
+//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the blocks that are
+//! retained or that of the address space, then the system's list of open memory files. Bytes are written and published under no lock.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
 mod carved;

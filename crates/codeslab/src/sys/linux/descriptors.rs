@@ -100,12 +100,12 @@ impl Drop for Descriptors {
 }
 
 /// The lock while a thread is inside `fork`.
-struct Held(UnsafeCell<Option<MutexGuard<'static, List>>>);
+struct Forking(UnsafeCell<Option<MutexGuard<'static, List>>>);
 
 // SAFETY: only the thread that has the lock uses it: the one that forks, and its copy in the child.
-unsafe impl Sync for Held {}
+unsafe impl Sync for Forking {}
 
-static HELD: Held = Held(UnsafeCell::new(None));
+static FORKING: Forking = Forking(UnsafeCell::new(None));
 
 /// Sees to it that the handlers are called, once.
 fn watch_forks() -> Result<(), Refusal> {
@@ -123,17 +123,17 @@ fn watch_forks() -> Result<(), Refusal> {
 unsafe extern "C" fn before() {
     let list = lock();
     // SAFETY: this thread has the lock.
-    unsafe { *HELD.0.get() = Some(list) };
+    unsafe { *FORKING.0.get() = Some(list) };
 }
 
 unsafe extern "C" fn in_parent() {
     // SAFETY: this thread has had the lock since `before`.
-    drop(unsafe { (*HELD.0.get()).take() });
+    drop(unsafe { (*FORKING.0.get()).take() });
 }
 
 unsafe extern "C" fn in_child() {
     // SAFETY: this thread is the copy of the one that has had the lock since `before`, and the only one.
-    let list = unsafe { (*HELD.0.get()).take() };
+    let list = unsafe { (*FORKING.0.get()).take() };
     let Some(mut list) = list else { return };
     for listed in &*list {
         listed.is_open.store(false, Ordering::Relaxed);
