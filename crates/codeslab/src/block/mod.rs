@@ -186,6 +186,7 @@ impl Block {
 
     /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
     /// no room.
+    #[inline]
     fn complete(
         &mut self,
         layout: &Layout,
@@ -200,7 +201,9 @@ impl Block {
             self.count_mappings();
         }
         self.count_request_to_come()?;
-        self.recommit(carved)?;
+        if self.chunks.are_purged() {
+            self.recommit(carved)?;
+        }
         self.open_view()?;
         let no_memory = Refusal::foreseen("malloc", 16, Limit::Memory);
         Spans::new(carved).map(Some).ok_or(no_memory)
@@ -223,6 +226,7 @@ impl Block {
     }
 
     /// Brings back the memory of spans that was purged.
+    #[cold]
     fn recommit(&mut self, carved: &Located) -> Result<(), Refusal> {
         for (protection, span) in Protection::ALL.into_iter().zip(carved) {
             let Some(span) = *span else { continue };

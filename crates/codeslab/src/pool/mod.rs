@@ -140,11 +140,12 @@ impl Pool {
             return Err(Error::EmptyRequest);
         }
         let maximum = self.configuration.block_size.min(MAXIMUM_ALIGN);
-        let aligns = Protection::ALL.map(|protection| layout.segment(protection).align);
-        match aligns.into_iter().find(|align| *align > maximum) {
-            Some(align) => Err(Error::InvalidAlignment { align, maximum }),
-            None => Ok(()),
+        let [code, constants, data] = layout.aligns_log2();
+        let align = 1 << code.max(constants).max(data);
+        if align > maximum {
+            return Err(Error::InvalidAlignment { align, maximum });
         }
+        Ok(())
     }
 
     /// Whether a request is too large for blocks of the usual size.

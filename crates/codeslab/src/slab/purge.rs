@@ -116,12 +116,13 @@ impl Chunks {
         }
     }
 
+    /// Whether the memory of any is gone.
+    pub(crate) const fn are_purged(&self) -> bool {
+        self.purged_count > 0
+    }
+
     /// A chunk under `span` whose memory is gone.
-    #[inline]
     pub(crate) fn purged_under(&self, span: Span) -> Option<Span> {
-        if self.purged_count == 0 {
-            return None;
-        }
         let index = self.purged.next(self.index(span.offset) as usize)?;
         let chunk = self.chunk_at(index as u64);
         (chunk.offset < span.end()).then_some(chunk)

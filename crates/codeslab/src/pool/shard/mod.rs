@@ -148,9 +148,11 @@ impl Shard {
     fn carve(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
         self.pool.check_process()?;
         self.pool.check_layout(layout)?;
+        // Then the short route was not taken, and what it would have found may be there.
+        let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
         let (carved, emptied) = self.with(|blocks| {
-            // A thread that comes here because the shard is another's, or because others freed something, may still find something.
-            let shape = Shape::of(layout, self.pool.geometry());
+            let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
+            let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
                 return Ok(Carved::new(header, spans));
             }
