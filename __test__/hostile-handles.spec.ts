@@ -96,7 +96,13 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   const native = createRequire(import.meta.url)('../native.cjs') as Native
   const { allocate, writeSection, shrinkSection, sectionFunction, finalize, openMemory, link } =
     native as Required<Native>
-  const opened = openMemory?.({ codeModel: 'small', constants: 'separate', quarantine: 'off', sealed: false, hardened: true })
+  const opened = openMemory?.({
+    codeModel: 'small',
+    constants: 'separate',
+    quarantine: 'off',
+    sealed: false,
+    hardened: true,
+  })
   const words = BigUint64Array.of(0n, 16n, 16n)
   const victim = new Uint8Array(64).fill(0xc3)
   const contents: unknown[] = [victim]
