@@ -35,9 +35,10 @@ const SYMBOL_ENTRY: u64 = 3;
 /// Names may share their ends, and an image has room for alignment; no compiler or archiver comes near this.
 const FACTOR: u64 = 16;
 
-/// Small inputs may take so much besides. Of the mebibyte that a link may take, a part stays for what it always needs.
+/// Small inputs may take so much besides. Of the mebibyte that a link may take, a part stays for what it always needs; the rest counts
+/// twice, because what is written is staged until it is published.
 const STEPS_BESIDES: u64 = 1 << 16;
-const BYTES_BESIDES: u64 = (1 << 20) - (1 << 16);
+const BYTES_BESIDES: u64 = ((1 << 20) - (1 << 16)) / 2;
 
 impl Work {
     /// What a link of so many bytes of input may take.

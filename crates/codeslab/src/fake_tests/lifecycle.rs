@@ -391,3 +391,23 @@ fn written_in_its_place_everything_is_in_the_view_and_publishing_asks_for_nothin
             .all(|call| *call == "synchronize_instructions")
     );
 }
+
+#[test]
+fn what_is_free_goes_back_before_a_budget_is_refused_for_it() {
+    for kind in ways_to_write() {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let options = Options {
+            max_committed: Some(2 * MIB),
+            ..kind.clone()
+        };
+        let memory = open(&fake, &options);
+        // Code, then constants, then data: each too much for the budget beside what the others have left.
+        for sizes in [[MIB + 16, 16, 16], [16, MIB + 16, 16], [16, 16, MIB + 16]] {
+            let keep = publish(&memory, [16, 16, 16]);
+            drop(publish(&memory, sizes));
+            drop(keep);
+        }
+        let stats = memory.stats();
+        assert!(stats.committed_bytes <= 2 * MIB, "{kind:?}: {stats:?}");
+    }
+}

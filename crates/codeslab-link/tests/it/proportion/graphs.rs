@@ -50,7 +50,7 @@ fn constants_and_code_of_zeros_are_written_only_as_far_as_the_graph_is_long() {
         graph_with(std::iter::once(section))
     };
     for protection in [Protection::ReadOnly, Protection::ReadExecute] {
-        let small = zeros(protection, 1 << 19);
+        let small = zeros(protection, 1 << 18);
         assert_eq!(outcome(&small, &LinkOptions::default()), "LINKED");
         let large = zeros(protection, 1 << 30);
         assert_eq!(outcome(&large, &LinkOptions::default()), "WORK_BUDGET");
@@ -70,7 +70,7 @@ fn constants_and_code_of_zeros_are_written_only_as_far_as_the_graph_is_long() {
 
 #[test]
 fn many_short_sections_at_large_alignments_are_refused_and_some_are_not() {
-    for (count, expected) in [(200, "LINKED"), (MANY, "WORK_BUDGET")] {
+    for (count, expected) in [(100, "LINKED"), (MANY, "WORK_BUDGET")] {
         let text = |_| GraphSection::new("text", Protection::ReadExecute, 4096, bytes(1));
         let graph = graph_with((0..count).map(text));
         assert_eq!(outcome(&graph, &LinkOptions::default()), expected);

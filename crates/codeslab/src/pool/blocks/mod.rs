@@ -435,6 +435,24 @@ impl<H> Blocks<H> {
         self.usual_bytes = 0;
     }
 
+    /// Gives back the memory of all chunks that are free. Says whether there was any.
+    pub(crate) fn purge(&mut self) -> bool {
+        self.empty_cache();
+        let committed = |blocks: &Self| {
+            let blocks = blocks.live_blocks();
+            blocks
+                .map(|block| block.pages().committed_bytes())
+                .sum::<u64>()
+        };
+        let before = committed(self);
+        for held in self.all.iter_mut().flatten() {
+            for slab in Protection::ALL {
+                held.block.purge(slab);
+            }
+        }
+        committed(self) < before
+    }
+
     /// Takes all blocks of which nothing is used for emptied.
     pub(crate) fn drain(&mut self) {
         self.empty_cache();

@@ -17,7 +17,7 @@ use super::blocks::{Blocks, Held};
 use crate::block::Block;
 use crate::block::page_map::PageMap;
 use crate::model::address::Window;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::layout::Layout;
 use crate::model::options::Quarantine;
 use crate::model::stats::{BlockPicture, Stats};
@@ -156,18 +156,34 @@ impl Shard {
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
                 return Ok(Carved::new(header, spans));
             }
-            // Oversize requests get blocks of their own.
-            if !self.pool.is_oversize(layout)
-                && let Some((header, spans)) = self.carve_here(blocks, layout, window)?
-            {
-                return Ok(Carved::new(header, spans));
+            match self.carve_or_open(blocks, layout, window) {
+                // What is free and has its memory counts, too: it goes back before a request is refused for it.
+                Err(Error::Refused(refusal)) if refusal.is_budget() && blocks.purge() => {
+                    self.carve_or_open(blocks, layout, window)
+                }
+                result => result,
             }
-            let (block, spans) = self.pool.new_block(layout, window, blocks.code_share())?;
-            let header = blocks.adopt(Box::new(block), |index, block| self.header(index, block));
-            Ok(Carved::new(header, spans))
         });
         emptied.retire();
         carved
+    }
+
+    /// Carves from a block that the shard has, or from a fresh one.
+    fn carve_or_open(
+        self: &Arc<Self>,
+        blocks: &mut Blocks<Arc<BlockHeader>>,
+        layout: &Layout,
+        window: Window,
+    ) -> Result<Carved> {
+        // Oversize requests get blocks of their own.
+        if !self.pool.is_oversize(layout)
+            && let Some((header, spans)) = self.carve_here(blocks, layout, window)?
+        {
+            return Ok(Carved::new(header, spans));
+        }
+        let (block, spans) = self.pool.new_block(layout, window, blocks.code_share())?;
+        let header = blocks.adopt(Box::new(block), |index, block| self.header(index, block));
+        Ok(Carved::new(header, spans))
     }
 
     /// Carves from a block that the shard has.
