@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 40] = [
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -32,8 +32,10 @@ const ORDER: [&str; 38] = [
     "format/mod.rs",
     "resolve/target.rs",
     "resolve/globals.rs",
+    "resolve/version.rs",
     "resolve/resolution.rs",
     "resolve/library.rs",
+    "resolve/provided.rs",
     "resolve/externals.rs",
     "resolve/mod.rs",
     "plan/slots.rs",
