@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The memory manager. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
