@@ -215,6 +215,10 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: allocate({ text: { protection: 'rx', size: 0 } }),
     facts: { section: 'text', size: 0 },
   },
+  ERR_CODESLAB_LIBRARY_UNAVAILABLE: {
+    provoke: link(two, { libraries: ['libcodeslab-has-none.so'] }),
+    facts: { library: 'libcodeslab-has-none.so' },
+  },
   ERR_CODESLAB_MALFORMED: {
     provoke: link({ name: 'half.o', bytes: two.subarray(0, two.length / 2) }),
     facts: { object: 'half.o' },
@@ -271,10 +275,6 @@ const scenarios: Record<Producible, Scenario> = {
     ...inStraits("limit('refuse_executable_files', 5)", place),
     facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
   },
-  ERR_CODESLAB_THIN_ARCHIVE: {
-    provoke: link({ name: 'thin.a', bytes: archive({ 'two.o': two }, 'rcsT') }),
-    facts: { object: 'thin.a' },
-  },
   ERR_CODESLAB_TOO_LARGE: {
     provoke: allocate({ text: { protection: 'rx', size: 2 ** 40 } }),
     facts: { size: 2 ** 40 },
@@ -312,6 +312,10 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_UNKNOWN_SYMBOL: { provoke: () => memory.link(two).address('three'), facts: { symbol: 'three' } },
   ERR_CODESLAB_UNKNOWN_TOKEN: { provoke: () => Image.open('nonsense'), facts: { token: 'nonsense' } },
+  ERR_CODESLAB_UNREADABLE: {
+    provoke: link({ name: 'libm.a', bytes: Buffer.from('GROUP ( /x/libm-2.36.a )') }),
+    facts: { object: 'libm.a', path: '/x/libm-2.36.a' },
+  },
   ERR_CODESLAB_UNSUPPORTED: {
     provoke: link({ name: 'tls.o', bytes: compile('_Thread_local int own; int f(void) { return own; }', '-fPIC') }),
     facts: { object: 'tls.o', feature: 'thread-local' },

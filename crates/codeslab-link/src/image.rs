@@ -3,7 +3,8 @@
 //! `link` makes it when nothing of it changes any more. It owns its allocation, so its addresses are good while it lives; the inputs that
 //! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
 
-use codeslab::{Address, Allocation, Protection};
+use crate::graph::Visibility;
+use codeslab::{Address, Allocation, Protection, SharedLibrary};
 use std::sync::Arc;
 
 /// A symbol of an image.
@@ -20,6 +21,21 @@ pub struct ImageSymbol {
     pub protection: Option<Protection>,
     /// The object that defines it.
     pub object: Arc<str>,
+    /// How far it can be seen: other images do not bind to what is hidden.
+    pub visibility: Visibility,
+}
+
+/// What an image was bound to.
+#[derive(Clone, Debug)]
+pub(crate) enum Dependency {
+    Image {
+        #[expect(dead_code, reason = "what is held stays where the image expects it")]
+        image: Arc<Image>,
+    },
+    SharedLibrary {
+        #[expect(dead_code, reason = "as above")]
+        library: Arc<SharedLibrary>,
+    },
 }
 
 /// What linking yields: symbols with addresses, owning their memory. Dropping it frees the memory.
@@ -28,14 +44,21 @@ pub struct Image {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
     allocation: Allocation,
+    // Goes after the memory that refers to it.
+    dependencies: Vec<Dependency>,
 }
 
 impl Image {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, allocation: Allocation) -> Self {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        allocation: Allocation,
+        dependencies: Vec<Dependency>,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
             allocation,
+            dependencies,
         }
     }
 
@@ -65,8 +88,10 @@ impl Image {
         &self.allocation
     }
 
-    /// Gives the memory back. Nothing may execute it or refer to it any more.
+    /// Gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any
+    /// more.
     pub fn free(self) {
         self.allocation.free();
+        drop(self.dependencies);
     }
 }

@@ -49,6 +49,7 @@ mod error;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod gather;
 mod graph;
 mod image;
 mod input;
@@ -63,5 +64,5 @@ pub use graph::{
     Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 pub use image::{Image, ImageSymbol};
-pub use input::{Input, LinkOptions};
+pub use input::{Files, Input, LinkOptions};
 pub use link::{link, link_counted};

@@ -7,11 +7,13 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
+use crate::gather;
 use crate::image::{Image, ImageSymbol};
 use crate::input::{self, Input, LinkOptions};
 use crate::plan::{self, Plan};
 use crate::resolve::{self, Place, Resolution};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
+use std::mem;
 use std::sync::Arc;
 
 /// Links `inputs` into `memory`.
@@ -30,6 +32,29 @@ pub fn link_counted(
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
 ) -> (Result<Image>, Work) {
+    if !gather::is_needed(inputs) && !gather::is_needed(&options.libraries) {
+        return link_given(memory, inputs, options);
+    }
+    let gathered = gather::gather(inputs, options.files);
+    let libraries = gather::gather(&options.libraries, options.files);
+    match (gathered, libraries) {
+        (Ok(inputs), Ok(libraries)) => {
+            let options = LinkOptions {
+                libraries: libraries.inputs(),
+                ..options.clone()
+            };
+            link_given(memory, &inputs.inputs(), &options)
+        }
+        (Err(error), _) | (_, Err(error)) => (Err(error), Work::default()),
+    }
+}
+
+/// Links inputs that hold all that they name.
+fn link_given(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> (Result<Image>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -42,7 +67,7 @@ fn link_within(
     options: &LinkOptions<'_>,
 ) -> Result<Image> {
     let machine = arch::native()?;
-    let resolution = resolve::resolve(machine, inputs, options, budget)?;
+    let mut resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;
@@ -52,8 +77,9 @@ fn link_within(
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
     let allocation = in_flight.finalize()?;
+    let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, allocation))
+    Ok(Image::new(symbols, allocation, dependencies))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -95,6 +121,7 @@ fn symbols(
                 size: object.symbols()[target.symbol as usize].size,
                 protection: protection(plan, target.place),
                 object: names[target.object as usize].clone(),
+                visibility: target.visibility,
             })
         })
     });

@@ -50,6 +50,7 @@ mod memory;
 mod model;
 mod pool;
 mod request;
+mod shared_library;
 mod slab;
 mod space;
 mod sync;
@@ -76,3 +77,4 @@ pub use model::stats::{
 };
 pub use model::writer::Writer;
 pub use request::Request;
+pub use shared_library::SharedLibrary;

@@ -3,6 +3,7 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::library::Library;
 use super::provided::{Answer, Provided, is_of_file};
 use super::resolution::Resolution;
 use super::target::{Place, Rank, Target, TargetId};
@@ -17,7 +18,11 @@ use std::collections::HashSet;
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
-pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) -> Result<()> {
+pub(super) fn define(
+    resolution: &mut Resolution<'_>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+) -> Result<()> {
     check_roots(resolution, &options.roots)?;
     let mut provided = Provided::default();
     let undefined = resolution
@@ -26,11 +31,13 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
             let target = resolution.target(id);
-            let place = given(options, name).or_else(|| match provided.answer(resolution, name) {
-                Answer::At(place) => Some(place),
-                Answer::Nowhere => None,
-                Answer::Unknown => in_process(options, name, target),
-            });
+            let place = given(options, name)
+                .or_else(|| (target.place != Place::Nowhere).then_some(target.place))
+                .or_else(|| match provided.answer(resolution, name) {
+                    Answer::At(place) => Some(place),
+                    Answer::Nowhere => None,
+                    Answer::Unknown => outside(library, options, name, target),
+                });
             (id, place)
         })
         .collect();
@@ -61,8 +68,22 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     given.copied().map(Place::from)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str, target: &Target) -> Option<Place> {
-    if !options.process_symbols || !target.may_be_outside() {
+/// What is loaded already: libraries, which were asked before for all but weak references, and the process.
+fn outside(
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+    name: &str,
+    target: &Target,
+) -> Option<Place> {
+    if !target.may_be_outside() {
+        return None;
+    }
+    let found = library.loaded(name, u32::MAX).map(Place::from);
+    found.or_else(|| in_process(options, name))
+}
+
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
+    if !options.process_symbols {
         return None;
     }
     let found = match version::split(name) {

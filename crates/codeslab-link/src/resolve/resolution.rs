@@ -13,6 +13,7 @@ use crate::error::{Error, Resource, Result};
 use crate::graph::{
     Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, Visibility,
 };
+use crate::image::Dependency;
 use codeslab::Protection;
 use std::borrow::Cow;
 
@@ -50,6 +51,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
+    /// What the image will have to keep.
+    pub(crate) dependencies: Vec<Dependency>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -65,6 +68,7 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            dependencies: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }

@@ -10,6 +10,7 @@ mod damaged;
 mod direct;
 mod elf_symbols;
 mod graphs;
+mod loaded;
 mod memories;
 mod proportion;
 mod reach;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 40] = [
+const ORDER: [&str; 43] = [
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -22,14 +22,18 @@ const ORDER: [&str; 40] = [
     "graph/relocation.rs",
     "graph/section.rs",
     "graph/mod.rs",
+    "image.rs",
     "input.rs",
     "format/archive.rs",
+    "format/script.rs",
+    "format/thin.rs",
     "format/elf/file.rs",
     "format/elf/sections.rs",
     "format/elf/symbols.rs",
     "format/elf/relocations.rs",
     "format/elf/mod.rs",
     "format/mod.rs",
+    "gather.rs",
     "resolve/target.rs",
     "resolve/globals.rs",
     "resolve/version.rs",
@@ -45,7 +49,6 @@ const ORDER: [&str; 40] = [
     "plan/canonical.rs",
     "plan/mod.rs",
     "apply.rs",
-    "image.rs",
 ];
 
 /// Those that are above all others: the request as a whole, and what the crate exports.
