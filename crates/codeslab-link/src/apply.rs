@@ -84,6 +84,11 @@ impl Addresses {
         }
     }
 
+    /// Where a section is, by its number over all objects.
+    pub(crate) fn section(&self, number: u32) -> u64 {
+        self.sections[number as usize]
+    }
+
     /// Where a target is.
     pub(crate) fn target(&self, id: TargetId) -> Address {
         Address::new(self.targets[id.0 as usize])

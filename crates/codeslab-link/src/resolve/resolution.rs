@@ -97,7 +97,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The target of a global name that an object or a root mentions.
-    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+    pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
     }
 
