@@ -51,7 +51,6 @@ impl Symbols {
 /// Most code asks for nothing to be run and is ready as it is: [`Linked::into_image`]. Code with constructors, such as most of C++,
 /// becomes ready by [`Linked::start`].
 #[derive(Debug)]
-#[must_use = "dropping it frees the memory"]
 pub struct Linked {
     symbols: Symbols,
     program: Program,
