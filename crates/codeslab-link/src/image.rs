@@ -3,6 +3,7 @@
 //! `link` makes it when nothing of it changes any more. It owns its allocation, so its addresses are good while it lives; the inputs that
 //! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
 
+use crate::placed::PlacedObject;
 use codeslab::{Address, Allocation, Protection};
 use std::sync::Arc;
 
@@ -27,14 +28,20 @@ pub struct ImageSymbol {
 pub struct Image {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
+    objects: Vec<PlacedObject>,
     allocation: Allocation,
 }
 
 impl Image {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, allocation: Allocation) -> Self {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        objects: Vec<PlacedObject>,
+        allocation: Allocation,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
+            objects,
             allocation,
         }
     }
@@ -57,6 +64,12 @@ impl Image {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.objects)
     }
 
     /// The memory that it owns.

@@ -53,6 +53,7 @@ mod graph;
 mod image;
 mod input;
 mod link;
+mod placed;
 mod plan;
 mod resolve;
 
@@ -65,3 +66,4 @@ pub use graph::{
 pub use image::{Image, ImageSymbol};
 pub use input::{Input, LinkOptions};
 pub use link::{link, link_counted};
+pub use placed::{PlacedFunction, PlacedObject};

@@ -9,6 +9,7 @@ use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
 use crate::image::{Image, ImageSymbol};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
 use crate::resolve::{self, Place, Resolution};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
@@ -51,9 +52,14 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, allocation))
+    Ok(Image::new(symbols, objects, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.

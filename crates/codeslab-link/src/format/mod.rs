@@ -9,7 +9,7 @@ mod elf;
 
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
-use crate::graph::Graph;
+use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
@@ -20,11 +20,13 @@ struct Format {
     /// Whether these bytes begin like a file of the format.
     recognises: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    /// A copy of an object in which the sections have addresses.
+    placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, parse: elf::parse },
+    Format { name: "ELF", recognises: elf::is_elf, parse: elf::parse, placed: elf::placed },
 ];
 
 /// An input that has been looked at.
@@ -63,4 +65,17 @@ pub(crate) fn object<'a>(
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
         }),
     }
+}
+
+/// The object that a graph was read from, with the address that each of its sections got; `None` for a graph that was never a file.
+/// `address_of` knows the sections of the graph by their numbers.
+pub(crate) fn placed(
+    graph: &Graph<'_>,
+    address_of: impl Fn(u32) -> Option<u64>,
+) -> Option<Vec<u8>> {
+    let origin = graph.origin()?;
+    let mut formats = FORMATS.iter();
+    let format = formats.find(|format| (format.recognises)(origin.bytes))?;
+    let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
+    Some((format.placed)(origin.bytes, &address_of))
 }

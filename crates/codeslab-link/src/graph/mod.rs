@@ -43,6 +43,18 @@ pub struct Graph<'a> {
     groups: Vec<Cow<'a, str>>,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
+    origin: Option<Origin<'a>>,
+}
+
+/// The address of a section of a file by its number there; `None` for one that is left out.
+pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
+
+/// The file that a graph was read from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// By section of the file: which of the graph it became, if any.
+    pub(crate) sections: Vec<Option<SectionIndex>>,
 }
 
 impl<'a> Graph<'a> {
@@ -56,6 +68,7 @@ impl<'a> Graph<'a> {
             symbols: Vec::new(),
             groups: Vec::new(),
             obstacle: None,
+            origin: None,
         }
     }
 
@@ -235,6 +248,16 @@ impl<'a> Graph<'a> {
     /// Why this graph cannot be linked.
     pub(crate) fn obstacle(&self) -> Option<&Error> {
         self.obstacle.as_deref()
+    }
+
+    /// Notes which file it was read from.
+    pub(crate) fn set_origin(&mut self, origin: Origin<'a>) {
+        self.origin = Some(origin);
+    }
+
+    /// The file that it was read from; `None` if an embedder built it.
+    pub(crate) const fn origin(&self) -> Option<&Origin<'a>> {
+        self.origin.as_ref()
     }
 
     /// How errors name a relocation of this graph.

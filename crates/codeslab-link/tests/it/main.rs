@@ -10,6 +10,7 @@ mod damaged;
 mod direct;
 mod graphs;
 mod memories;
+mod placed;
 mod proportion;
 mod reach;
 mod refused;

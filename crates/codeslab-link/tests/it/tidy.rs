@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 40] = [
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -28,6 +28,7 @@ const ORDER: [&str; 38] = [
     "format/elf/sections.rs",
     "format/elf/symbols.rs",
     "format/elf/relocations.rs",
+    "format/elf/placed.rs",
     "format/elf/mod.rs",
     "format/mod.rs",
     "resolve/target.rs",
@@ -43,6 +44,7 @@ const ORDER: [&str; 38] = [
     "plan/canonical.rs",
     "plan/mod.rs",
     "apply.rs",
+    "placed.rs",
     "image.rs",
 ];
 
