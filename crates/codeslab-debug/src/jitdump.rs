@@ -5,11 +5,12 @@
 //! of Linux, version 1; numbers are in the machine's byte order.
 
 use crate::code::Function;
+use crate::error::{Error, Result};
 use crate::located::Line;
 use crate::sys;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const MAGIC: u32 = 0x4a69_5444;
@@ -35,18 +36,14 @@ pub(crate) struct JitDump {
 
 impl JitDump {
     /// Makes the file, and the mapping by which perf finds it.
-    pub(crate) fn create(machine: u16) -> io::Result<Self> {
+    pub(crate) fn create(machine: u16) -> Result<Self> {
         let folder = std::env::var_os(DIRECTORY_VARIABLE).map_or_else(|| ".".into(), PathBuf::from);
-        fs::create_dir_all(&folder)?;
         let path = folder.join(format!("jit-{}.dump", std::process::id()));
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
-        file.write_all(&header(machine))?;
-        sys::map_marker(&file, MARKER)?;
+        let file = create(&folder, &path, machine).map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })?;
+        sys::map_marker(&file, MARKER).map_err(|source| Error::Marker { path, source })?;
         Ok(Self {
             file,
             next_index: AtomicU64::new(0),
@@ -74,6 +71,15 @@ impl JitDump {
         );
         (&self.file).write_all(&bytes)
     }
+}
+
+fn create(folder: &Path, path: &Path, machine: u16) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    let mut file = options.open(path)?;
+    file.write_all(&header(machine))?;
+    Ok(file)
 }
 
 fn header(machine: u16) -> Vec<u8> {

@@ -14,6 +14,7 @@
 
 mod arch;
 mod code;
+mod error;
 mod gdb;
 mod jitdump;
 mod located;
@@ -24,5 +25,6 @@ mod sys;
 mod tools;
 
 pub use code::{Code, Function};
+pub use error::{Error, Result};
 pub use settings::{GDB_VARIABLE, JITDUMP_VARIABLE, PERF_VARIABLE, Settings, perf_writer};
 pub use tools::{Registration, Tools};

@@ -5,9 +5,11 @@
 //! profiled as well.
 
 use crate::code::Function;
+use crate::error::{Error, Result};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 /// The file of this process.
 #[derive(Debug)]
@@ -17,10 +19,11 @@ pub(crate) struct PerfMap {
 
 impl PerfMap {
     /// Opens the file of this process, or makes it.
-    pub(crate) fn open() -> io::Result<Self> {
-        let path = format!("/tmp/perf-{}.map", std::process::id());
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Self { file })
+    pub(crate) fn open() -> Result<Self> {
+        let path = PathBuf::from(format!("/tmp/perf-{}.map", std::process::id()));
+        let open = OpenOptions::new().append(true).create(true).open(&path);
+        open.map(|file| Self { file })
+            .map_err(|source| Error::File { path, source })
     }
 
     /// Adds functions. One call writes all of them, so what two threads add does not mix.

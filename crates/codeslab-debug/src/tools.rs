@@ -3,12 +3,14 @@
 
 use crate::arch::elf_machine;
 use crate::code::{Code, Function};
+use crate::error::Result;
 use crate::gdb::Registered;
 use crate::jitdump::JitDump;
 use crate::located::{self, Lines};
 use crate::perf_map::PerfMap;
 use crate::settings::Settings;
 use crate::symbol_file::symbol_file;
+use crate::sys;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, ptr, slice};
 
@@ -29,27 +31,48 @@ pub struct Registration {
 }
 
 impl Tools {
-    /// Opens what `settings` ask for. What they leave open is no.
+    /// Opens what `settings` ask for, and for what they leave open looks who is there to be told.
     ///
     /// # Errors
-    /// If a file cannot be made, or not be mapped (a jitdump file on a file system that is mounted `noexec`); its path is in the message.
-    pub fn open(settings: Settings) -> io::Result<Self> {
-        let asked = |setting: Option<bool>| setting.unwrap_or_default();
+    /// [`Error`](crate::Error) if a file cannot be made. One that was not asked for is left out instead.
+    pub fn open(settings: Settings) -> Result<Self> {
         let machine = codeslab::architecture().map_or(0, elf_machine);
+        let perf_map = match settings.perf {
+            Some(is_asked) => is_asked.then(PerfMap::open).transpose()?,
+            None if sys::is_recorded_by_perf() => PerfMap::open().ok(),
+            None => None,
+        };
+        let jitdump = settings.jitdump == Some(true);
         Ok(Self {
-            perf_map: asked(settings.perf).then(PerfMap::open).transpose()?,
-            jitdump: asked(settings.jitdump)
-                .then(|| jitdump(machine))
-                .transpose()?,
-            gdb: asked(settings.gdb),
+            perf_map,
+            jitdump: jitdump.then(|| self::jitdump(machine)).transpose()?,
+            gdb: settings.gdb.unwrap_or_else(sys::is_debugged),
             machine,
         })
+    }
+
+    /// Whether perf maps are written, for which code has to lie where perf looks: see [`perf_writer`](crate::perf_writer).
+    #[must_use]
+    pub const fn writes_perf_map(&self) -> bool {
+        self.perf_map.is_some()
+    }
+
+    /// Whether a jitdump file is written.
+    #[must_use]
+    pub const fn writes_jitdump(&self) -> bool {
+        self.jitdump.is_some()
+    }
+
+    /// Whether debuggers are told.
+    #[must_use]
+    pub const fn tells_debuggers(&self) -> bool {
+        self.gdb
     }
 
     /// Whether anything is told to anyone.
     #[must_use]
     pub const fn is_on(&self) -> bool {
-        self.perf_map.is_some() || self.jitdump.is_some() || self.gdb
+        self.writes_perf_map() || self.writes_jitdump() || self.gdb
     }
 
     /// Tells of code that was published. A file that cannot be written (a full disk) is an error after which debuggers know it all the same.
@@ -108,7 +131,7 @@ impl Tools {
 }
 
 /// The one file of this process: memories share it, since perf finds it by the process's number, and it stays for later ones.
-fn jitdump(machine: u16) -> io::Result<Arc<JitDump>> {
+fn jitdump(machine: u16) -> Result<Arc<JitDump>> {
     static FILE: Mutex<Option<Arc<JitDump>>> = Mutex::new(None);
     let mut file = FILE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(open) = &*file {
