@@ -22,7 +22,7 @@
 //! # What it links
 //!
 //! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
-//! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
 //! # What it takes
@@ -35,7 +35,7 @@
 //! - Thread-local storage, indirect functions, and constructors are refused by name.
 //! - Unwind information is relocated and kept, but not registered.
 //! - Nothing is merged, collected as garbage, or optimised at link time.
-//! - Symbol versions are part of the name; visibility is not looked at.
+//! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
 //! # Order
 //!
@@ -61,7 +61,7 @@ pub use budget::Work;
 pub use error::{Error, Feature, Reference, Resource, Result};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex,
-    Symbol, SymbolIndex, SymbolKind,
+    Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 pub use image::{Image, ImageSymbol};
 pub use input::{Input, LinkOptions};

@@ -113,6 +113,8 @@ fn protection(plan: &Plan, place: Place) -> Option<Protection> {
             plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
         }
         Place::Common { .. } => Some(Protection::ReadWrite),
-        Place::Absolute(_) | Place::Got | Place::Nowhere | Place::Discarded => None,
+        Place::Absolute(_) | Place::Got | Place::Edge(_) | Place::Nowhere | Place::Discarded => {
+            None
+        }
     }
 }

@@ -7,8 +7,9 @@
 pub(crate) mod archive;
 mod elf;
 
+use crate::arch::native;
 use crate::budget::Budget;
-use crate::error::{Error, Resource, Result};
+use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
@@ -51,6 +52,25 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
     }
 }
 
+/// Whether `bytes` begin like what LLVM writes instead of objects when it shall optimise at link time, bare or in its wrapper.
+fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(&0x0b17_c0de_u32.to_le_bytes())
+}
+
+/// A graph of nothing, which cannot take part: it stands for intermediate code.
+fn intermediate(name: Cow<'_, str>) -> Result<Graph<'_>> {
+    let reference = Reference {
+        object: name.to_string(),
+        ..Reference::default()
+    };
+    let mut graph = Graph::new(name, native()?.architecture());
+    graph.obstruct(Error::Unsupported {
+        feature: Feature::IntermediateCode,
+        reference: Box::new(reference),
+    });
+    Ok(graph)
+}
+
 /// The graph of an object file.
 pub(crate) fn object<'a>(
     name: Cow<'a, str>,
@@ -60,6 +80,7 @@ pub(crate) fn object<'a>(
     budget.spend(Resource::Parsed, bytes.len() as u64, &name)?;
     match FORMATS.iter().find(|format| (format.recognises)(bytes)) {
         Some(format) => (format.parse)(name, bytes, budget).map(Cow::Owned),
+        None if is_bitcode(bytes) => intermediate(name).map(Cow::Owned),
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),

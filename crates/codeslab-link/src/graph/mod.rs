@@ -17,7 +17,7 @@ use std::borrow::Cow;
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Content, GraphSection};
-pub use symbol::{Binding, Definition, Symbol, SymbolKind};
+pub use symbol::{Binding, Definition, Symbol, SymbolKind, Visibility};
 
 /// One object: see the module.
 ///
@@ -41,6 +41,8 @@ pub struct Graph<'a> {
     sections: Vec<GraphSection<'a>>,
     symbols: Vec<Symbol<'a>>,
     groups: Vec<Cow<'a, str>>,
+    // Whether names can have versions (`name@VERSION`), which is a matter of the format.
+    has_versions: bool,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
     origin: Option<Origin<'a>>,
@@ -67,6 +69,7 @@ impl<'a> Graph<'a> {
             sections: Vec::new(),
             symbols: Vec::new(),
             groups: Vec::new(),
+            has_versions: false,
             obstacle: None,
             origin: None,
         }
@@ -208,6 +211,16 @@ impl<'a> Graph<'a> {
     /// The names of its COMDAT groups.
     pub(crate) fn groups(&self) -> &[Cow<'a, str>] {
         &self.groups
+    }
+
+    /// Says that what follows `@` in a name is a version.
+    pub(crate) fn set_versions(&mut self) {
+        self.has_versions = true;
+    }
+
+    /// Whether what follows `@` in a name is a version.
+    pub(crate) const fn has_versions(&self) -> bool {
+        self.has_versions
     }
 
     /// Sets room aside, so that a section of known size grows once.

@@ -8,6 +8,7 @@ mod compiled;
 mod cpp;
 mod damaged;
 mod direct;
+mod elf_symbols;
 mod graphs;
 mod memories;
 mod placed;
