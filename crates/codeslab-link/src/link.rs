@@ -7,8 +7,9 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{ImageSymbol, Linked, Symbols};
+use crate::image::{ImageSymbol, Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
@@ -57,9 +58,15 @@ fn link_within(
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
     let program = program(&resolution, &addresses);
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Linked::new(Symbols::new(symbols), program, allocation))
+    let parts = Parts::new(symbols, objects);
+    Ok(Linked::new(parts, program, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -113,6 +120,8 @@ fn protection(plan: &Plan, place: Place) -> Option<Protection> {
             plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
         }
         Place::Common { .. } => Some(Protection::ReadWrite),
-        Place::Absolute(_) | Place::Got | Place::Nowhere | Place::Discarded => None,
+        Place::Absolute(_) | Place::Got | Place::Edge(_) | Place::Nowhere | Place::Discarded => {
+            None
+        }
     }
 }
