@@ -50,6 +50,12 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
+    /// The address of a section, counted over all objects; `None` for those that are left out.
+    pub(crate) fn section(&self, number: u32) -> Option<u64> {
+        let address = self.sections.get(number as usize).copied();
+        address.filter(|address| *address > 0)
+    }
+
     /// Reads the addresses off the allocation.
     pub(crate) fn of(
         resolution: &Resolution<'_>,

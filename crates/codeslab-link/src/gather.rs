@@ -37,7 +37,7 @@ pub(crate) fn is_needed(inputs: &[Input<'_>]) -> bool {
     inputs.iter().any(|input| match input {
         Input::File { bytes, .. } => thin::is_thin(bytes) || script::is_script(bytes),
         Input::Path(_) => true,
-        Input::Graph(_) | Input::Image(_) | Input::SharedLibrary(_) => false,
+        Input::Graph(_) | Input::Loaded(_) => false,
     })
 }
 
@@ -70,7 +70,7 @@ impl Gathered<'_> {
         let entries = self.entries.iter().map(|entry| match entry {
             Entry::Given(input) => *input,
             Entry::Read { name, bytes } => Input::File { name, bytes },
-            Entry::Opened(library) => Input::SharedLibrary(library),
+            Entry::Opened(library) => Input::Loaded(library),
         });
         entries.collect()
     }

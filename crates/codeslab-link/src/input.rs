@@ -3,11 +3,10 @@
 //! Files are bytes with a name for errors; what is in them is found out later (`format`), and only as far as the link needs it. Nothing
 //! is copied: inputs are borrowed until `link` returns.
 
+use crate::exports::Exports;
 use crate::graph::Graph;
-use crate::image::Image;
-use codeslab::{Address, SharedLibrary};
+use codeslab::Address;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// One thing to link.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +23,8 @@ pub enum Input<'a> {
     /// The path of an object, an archive, a linker script or a shared library; or the name under which the dynamic linker finds a shared
     /// library.
     Path(&'a str),
-    /// An image that was linked before. It stays as long as the new image uses it.
-    Image(&'a Arc<Image>),
-    /// A shared library that is open. It stays open as long as the new image does.
-    SharedLibrary(&'a Arc<SharedLibrary>),
+    /// An image that was linked before, or a shared library. It stays as long as the new image, if that uses it.
+    Loaded(&'a dyn Exports),
 }
 
 /// Whether a link may read files that its inputs name: those of [`Input::Path`], of linker scripts and of thin archives.
@@ -47,7 +44,7 @@ impl Input<'_> {
             Self::File { name, bytes } => (name.len() + bytes.len()) as u64,
             Self::Graph(graph) => graph.input_size(),
             Self::Path(path) => path.len() as u64,
-            Self::Image(_) | Self::SharedLibrary(_) => 0,
+            Self::Loaded(_) => 0,
         }
     }
 }
@@ -75,6 +72,8 @@ pub struct LinkOptions<'a> {
     pub libraries: Vec<Input<'a>>,
     /// Whether files are read that inputs name.
     pub files: Files,
+    /// Whether the image keeps its objects for debuggers: see [`Image::take_objects`](crate::Image::take_objects).
+    pub keep_objects: bool,
 }
 
 impl Default for LinkOptions<'_> {
@@ -85,6 +84,7 @@ impl Default for LinkOptions<'_> {
             roots: Vec::new(),
             libraries: Vec::new(),
             files: Files::default(),
+            keep_objects: false,
         }
     }
 }

@@ -7,22 +7,29 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
+use crate::exports::ImageSymbol;
 use crate::gather;
-use crate::image::{Image, ImageSymbol};
+use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
+use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::mem;
 use std::sync::Arc;
 
-/// Links `inputs` into `memory`.
+/// Links `inputs` into `memory`, and runs nothing of them.
 ///
 /// Definitions in the inputs come first, then the embedder's externals, then the libraries, then the process's symbols.
 ///
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
-pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+pub fn link(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Linked> {
     link_counted(memory, inputs, options).0
 }
 
@@ -31,7 +38,7 @@ pub fn link_counted(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> (Result<Image>, Work) {
+) -> (Result<Linked>, Work) {
     if !gather::is_needed(inputs) && !gather::is_needed(&options.libraries) {
         return link_given(memory, inputs, options);
     }
@@ -54,7 +61,7 @@ fn link_given(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> (Result<Image>, Work) {
+) -> (Result<Linked>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -65,7 +72,7 @@ fn link_within(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> Result<Image> {
+) -> Result<Linked> {
     let machine = arch::native()?;
     let mut resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
@@ -76,10 +83,17 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
+    let program = program(&resolution, &addresses);
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, allocation, dependencies))
+    let parts = Parts::new(symbols, objects, dependencies);
+    Ok(Linked::new(parts, program, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.

@@ -29,6 +29,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
+            Self::Start(error) => error.code(),
         }
     }
 
@@ -37,6 +38,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
+            Self::Start(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::Unreadable {
                 object,

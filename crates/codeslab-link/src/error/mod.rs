@@ -243,6 +243,9 @@ pub enum Error {
         #[source]
         cause: codeslab::Error,
     },
+    /// What was linked could not be started.
+    #[error(transparent)]
+    Start(codeslab_runtime::Error),
 }
 
 impl Error {

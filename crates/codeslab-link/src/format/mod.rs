@@ -12,13 +12,11 @@ pub(crate) mod thin;
 use crate::arch::native;
 use crate::budget::Budget;
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::Graph;
-use crate::image::Image;
+use crate::exports::Exports;
+use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
-use codeslab::SharedLibrary;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// One format of object files.
 struct Format {
@@ -28,11 +26,19 @@ struct Format {
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    /// A copy of an object in which the sections have addresses.
+    placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse },
+    Format {
+        name: "ELF",
+        recognises: elf::is_elf,
+        is_shared_library: elf::is_shared_library,
+        parse: elf::parse,
+        placed: elf::placed,
+    },
 ];
 
 /// An input that has been looked at.
@@ -40,8 +46,7 @@ static FORMATS: [Format; 1] = [
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
-    Image(&'a Arc<Image>),
-    SharedLibrary(&'a Arc<SharedLibrary>),
+    Loaded(&'a dyn Exports),
 }
 
 /// Tells what an input is, and parses it unless it is an archive.
@@ -56,8 +61,7 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
         }
         Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
-        Input::Image(image) => Ok(Parsed::Image(image)),
-        Input::SharedLibrary(library) => Ok(Parsed::SharedLibrary(library)),
+        Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
         Input::Path(path) => Err(Error::Unreadable {
             object: path.to_owned(),
             path: path.to_owned(),
@@ -111,4 +115,17 @@ pub(crate) fn object<'a>(
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
         }),
     }
+}
+
+/// The object that a graph was read from, with the address that each of its sections got; `None` for a graph that was never a file.
+/// `address_of` knows the sections of the graph by their numbers.
+pub(crate) fn placed(
+    graph: &Graph<'_>,
+    address_of: impl Fn(u32) -> Option<u64>,
+) -> Option<Vec<u8>> {
+    let origin = graph.origin()?;
+    let mut formats = FORMATS.iter();
+    let format = formats.find(|format| (format.recognises)(origin.bytes))?;
+    let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
+    Some((format.placed)(origin.bytes, &address_of))
 }

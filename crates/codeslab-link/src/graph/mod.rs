@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
-pub use section::{Content, GraphSection};
+pub use section::{Content, GraphSection, Moment, Priority, Purpose};
 pub use symbol::{Binding, Definition, Symbol, SymbolKind, Visibility};
 
 /// One object: see the module.
@@ -45,6 +45,18 @@ pub struct Graph<'a> {
     has_versions: bool,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
+    origin: Option<Origin<'a>>,
+}
+
+/// The address of a section of a file by its number there; `None` for one that is left out.
+pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
+
+/// The file that a graph was read from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// By section of the file: which of the graph it became, if any.
+    pub(crate) sections: Vec<Option<SectionIndex>>,
 }
 
 impl<'a> Graph<'a> {
@@ -59,6 +71,7 @@ impl<'a> Graph<'a> {
             groups: Vec::new(),
             has_versions: false,
             obstacle: None,
+            origin: None,
         }
     }
 
@@ -248,6 +261,16 @@ impl<'a> Graph<'a> {
     /// Why this graph cannot be linked.
     pub(crate) fn obstacle(&self) -> Option<&Error> {
         self.obstacle.as_deref()
+    }
+
+    /// Notes which file it was read from.
+    pub(crate) fn set_origin(&mut self, origin: Origin<'a>) {
+        self.origin = Some(origin);
+    }
+
+    /// The file that it was read from; `None` if an embedder built it.
+    pub(crate) const fn origin(&self) -> Option<&Origin<'a>> {
+        self.origin.as_ref()
     }
 
     /// How errors name a relocation of this graph.

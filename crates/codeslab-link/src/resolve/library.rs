@@ -8,16 +8,15 @@
 use super::version;
 use crate::budget::Budget;
 use crate::error::Result;
+use crate::exports::{Exports, Keep};
 use crate::format::archive::{Archive, MemberOffset};
 use crate::format::{self, Parsed};
-use crate::graph::{Binding, Definition, Graph, Symbol, Visibility};
-use crate::image::{Dependency, Image};
-use codeslab::{Address, SharedLibrary};
+use crate::graph::{Binding, Definition, Graph, Symbol};
+use codeslab::Address;
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// Offers of members, by symbol.
 #[derive(Debug)]
@@ -41,14 +40,8 @@ pub(super) struct Library<'a> {
 struct Outside<'a> {
     /// How many were offered before.
     position: u32,
-    what: Loaded<'a>,
+    what: &'a dyn Exports,
     is_used: Cell<bool>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Loaded<'a> {
-    Image(&'a Arc<Image>),
-    SharedLibrary(&'a Arc<SharedLibrary>),
 }
 
 /// What serves a reference.
@@ -84,8 +77,11 @@ impl<'a> Library<'a> {
     pub(super) fn offer(&mut self, input: Parsed<'a>) -> Result<()> {
         self.count += 1;
         match input {
-            Parsed::Image(image) => self.offer_outside(Loaded::Image(image)),
-            Parsed::SharedLibrary(library) => self.offer_outside(Loaded::SharedLibrary(library)),
+            Parsed::Loaded(what) => self.outside.push(Outside {
+                position: self.count,
+                what,
+                is_used: Cell::new(false),
+            }),
             Parsed::Graph(graph) => self.offer_graph(graph),
             Parsed::Archive(archive) => match archive.index()? {
                 Some(index) => self.offer_index(archive, index)?,
@@ -112,27 +108,17 @@ impl<'a> Library<'a> {
     pub(super) fn loaded(&self, name: &str, position: u32) -> Option<Address> {
         let mut asked = self.outside.iter();
         asked.find_map(|outside| {
-            let address = outside.what.symbol(name);
-            let address = address.filter(|_| outside.position < position)?;
+            let is_asked = outside.position < position;
+            let address = is_asked.then(|| address_of(outside.what, name)).flatten()?;
             outside.is_used.set(true);
             Some(address)
         })
     }
 
-    /// What the image that is linked has to keep: every shared library, and the images that it uses.
-    pub(super) fn dependencies(&self) -> Vec<Dependency> {
-        let kept = self
-            .outside
-            .iter()
-            .filter_map(|outside| match outside.what {
-                Loaded::SharedLibrary(library) => Some(Dependency::SharedLibrary {
-                    library: library.clone(),
-                }),
-                Loaded::Image(image) => outside.is_used.get().then(|| Dependency::Image {
-                    image: image.clone(),
-                }),
-            });
-        kept.collect()
+    /// What the image that is linked uses, and so has to keep.
+    pub(super) fn dependencies(&self) -> Vec<Box<dyn Keep>> {
+        let used = self.outside.iter().filter(|outside| outside.is_used.get());
+        used.map(|outside| outside.what.keep()).collect()
     }
 
     /// The same, but only a graph that gives `name` a value: a definition that is not common.
@@ -206,14 +192,6 @@ impl<'a> Library<'a> {
         self.graphs.push(Some(graph));
     }
 
-    fn offer_outside(&mut self, what: Loaded<'a>) {
-        self.outside.push(Outside {
-            position: self.count,
-            what,
-            is_used: Cell::new(false),
-        });
-    }
-
     /// Enters an offer under every name that it answers to.
     fn enter(&mut self, name: Cow<'a, str>, offer: Offer) {
         let offer = (self.count, offer);
@@ -225,19 +203,10 @@ impl<'a> Library<'a> {
     }
 }
 
-impl Loaded<'_> {
-    fn symbol(self, name: &str) -> Option<Address> {
-        match self {
-            Self::Image(image) => {
-                let symbol = image.symbol(name);
-                let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
-                visible.map(|symbol| symbol.address)
-            }
-            Self::SharedLibrary(library) => match version::split(name) {
-                Some(versioned) => library.symbol_version(versioned.name, versioned.version),
-                None => library.symbol(name),
-            },
-        }
+fn address_of(what: &dyn Exports, name: &str) -> Option<Address> {
+    match version::split(name) {
+        Some(versioned) => what.version_address(versioned.name, versioned.version),
+        None => what.address(name),
     }
 }
 

@@ -10,10 +10,10 @@ use super::version;
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
+use crate::exports::Keep;
 use crate::graph::{
     Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, Visibility,
 };
-use crate::image::Dependency;
 use codeslab::Protection;
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub(crate) struct Resolution<'a> {
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
     /// What the image will have to keep.
-    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -114,7 +114,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The target of a global name that an object or a root mentions.
-    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+    pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
     }
 

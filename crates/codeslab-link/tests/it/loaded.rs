@@ -1,9 +1,9 @@
 //! What a link is bound to beside objects: images that were linked before, shared libraries, and what scripts and thin archives name.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, function, link_error, memory, peek_u64,
+    Workshop, address, externals, fact, file, function, link, link_error, memory, peek_u64,
 };
-use codeslab_link::{Files, Image, Input, LinkOptions, link};
+use codeslab_link::{Files, Image, Input, LinkOptions};
 use std::sync::Arc;
 
 fn with_libraries<'a>(libraries: Vec<Input<'a>>) -> LinkOptions<'a> {
@@ -107,7 +107,7 @@ fn an_image_serves_what_is_missing_and_stays_as_long_as_the_image_that_uses_it()
     let image = link(
         &memory,
         &inputs,
-        &with_libraries(vec![Input::Image(&first)]),
+        &with_libraries(vec![Input::Loaded(&first)]),
     );
     let image = image.expect("the image has it");
     assert_eq!(probe(&image), 142);
@@ -133,7 +133,7 @@ fn an_image_that_is_not_used_is_not_kept_and_what_is_hidden_in_it_serves_no_othe
     );
     let first = Arc::new(first.expect("it links"));
     let user = workshop.compile("user", USER, &["-fPIC"]);
-    let options = with_libraries(vec![Input::Image(&first)]);
+    let options = with_libraries(vec![Input::Loaded(&first)]);
     let error = match link(&memory, &[file("user.o", &user)], &options) {
         Ok(image) => panic!("linked: {image:?}"),
         Err(error) => error,
