@@ -32,13 +32,7 @@ struct Format {
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format {
-        name: "ELF",
-        recognises: elf::is_elf,
-        is_shared_library: elf::is_shared_library,
-        parse: elf::parse,
-        placed: elf::placed,
-    },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
 ];
 
 /// An input that has been looked at.
