@@ -10,16 +10,18 @@
 //! value, vectors, `long double` and callbacks are not passed.
 //!
 //! In order, each file using only those before it: `error`, `kind`, `registers`, `abi` (one file for each calling
-//! convention), `signature`, `running`.
+//! convention), `signature`, `fast`, `running`.
 
 mod abi;
 mod error;
+mod fast;
 mod kind;
 mod registers;
 mod running;
 mod signature;
 
 pub use error::{Error, Result};
+pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
-pub use running::{Callable, Running};
+pub use running::{Callable, Entrance, Running};
 pub use signature::{Frame, MAXIMUM_ARGUMENTS, Parameter, Signature};

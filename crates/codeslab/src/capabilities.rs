@@ -60,6 +60,19 @@ pub fn process_symbol(name: &str) -> Option<Address> {
     sys::current().ok()?.process_symbol(&name)
 }
 
+/// Makes every thread of this process execute a full memory barrier. `false`, and nothing happens, where the system has none.
+///
+/// A thread that stores and then loads needs no barrier of its own if the other side, which is in less of a hurry, calls this between
+/// its store and its load: of two such threads, one at least sees what the other stored.
+#[must_use]
+pub fn process_barrier() -> bool {
+    let Ok(platform) = sys::current() else {
+        return false;
+    };
+    platform.process_barrier();
+    platform.facts().has_process_barrier
+}
+
 /// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
 ///
 /// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every

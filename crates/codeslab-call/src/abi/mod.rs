@@ -20,6 +20,7 @@ compile_error!("an argument is a word of 64 bits");
 )]
 mod host;
 mod load_all;
+pub(crate) mod thunk;
 
 #[cfg(test)]
 mod tests;
