@@ -250,7 +250,9 @@ impl FastTable {
         let done: Vec<_> = lock(&self.waiting)
             .extract_if(.., |(number, _)| is_done(*number))
             .collect();
-        done.into_iter().for_each(|(_, done)| done());
+        for (_, done) in done {
+            done();
+        }
     }
 
     /// Refuses all calls until as many times [`FastTable::resume`] was called: while a thread has callbacks, calls take the way
@@ -312,3 +314,6 @@ impl Thunks {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

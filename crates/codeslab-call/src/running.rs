@@ -56,6 +56,7 @@ impl<T> Callable<T> {
 
     /// Begins a call; `None` once it has been freed.
     #[inline]
+    #[must_use]
     pub fn enter(&self) -> Option<Running<'_, T>> {
         let before = self.0.enter();
         let running = Running(&self.0);
@@ -63,6 +64,7 @@ impl<T> Callable<T> {
     }
 
     /// Whether it has been freed.
+    #[must_use]
     pub fn is_freed(&self) -> bool {
         self.0.state.load(Ordering::Acquire) & FREED != 0
     }
@@ -78,6 +80,10 @@ impl<T> Callable<T> {
 
 impl<T: Send + 'static> Callable<T> {
     /// Refuses new calls and drops the owner as soon as no call is running. `false` if that was done before.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most callers free what they know to be there"
+    )]
     pub fn free(&self) -> bool {
         // Counted as a call until all that are running are counted: calls that come too late must not release it before.
         self.0.enter();

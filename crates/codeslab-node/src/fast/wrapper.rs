@@ -40,13 +40,13 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
         .as_ref()
         .and_then(|_| fast_part(signed, &kinds, &names));
     let list = names.join(", ");
-    let all: String = names.iter().map(|name| format!(", {name}")).collect();
+    let all = [&[String::from("number")], &names[..]].concat().join(", ");
     let source = format!(
         "(({{ words, slow, settle, miscount, asIntN, asUintN, fround }}, call) => (number, keeper) => ({{
   call({list}) {{
     'use strict';
     if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
-    {fast}return slow(number{all})
+    {fast}return slow({all})
   }},
 }}).call)
 //# sourceURL=codeslab:{name}",
@@ -59,13 +59,13 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
 
 /// What runs if all values pass.
 fn fast_part(signed: &Signed, kinds: &[Kind], names: &[String]) -> Option<String> {
-    let mut checks = String::from("true");
-    let mut passed = String::from("number");
+    let (mut checks, mut passed) = (vec!["true".to_owned()], vec!["number".to_owned()]);
     for (kind, name) in kinds.iter().zip(names) {
         let crossing = crossing(*kind)?;
-        checks += &format!(" && {}", crossing.check.replace('$', name));
-        passed += &format!(", {}", crossing.pass.replace('$', name));
+        checks.push(crossing.check.replace('$', name));
+        passed.push(crossing.pass.replace('$', name));
     }
+    let (checks, passed) = (checks.join(" && "), passed.join(", "));
     let result = crossing(signed.signature.result())?.result;
     Some(format!(
         "if ({checks}) {{

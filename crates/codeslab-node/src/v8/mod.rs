@@ -198,7 +198,7 @@ impl Call {
             Arguments::InFrame => frame_words::COUNT,
         };
         // SAFETY: V8 passed the information of a running call, whose words are laid out like this.
-        let count = unsafe { *self.info.add(index) };
+        let count = unsafe { self.info.wrapping_add(index).read() };
         // Older versions have an `int` there.
         count as u32 as usize
     }
@@ -208,7 +208,7 @@ impl Call {
         (index < self.count()).then_some(())?;
         let values = match self.arguments {
             // SAFETY: V8 passed the information of a running call, whose words are laid out like this.
-            Arguments::Pointed => unsafe { *self.info.add(pointed_words::VALUES) },
+            Arguments::Pointed => unsafe { self.info.wrapping_add(pointed_words::VALUES).read() },
             Arguments::InFrame => self.info as usize + frame_words::VALUES * size_of::<usize>(),
         };
         let slot = values + index * size_of::<usize>();
@@ -223,7 +223,7 @@ impl Call {
         let slot = match self.arguments {
             Arguments::Pointed => {
                 // SAFETY: V8 passed the information of a running call, whose words are laid out like this.
-                let implicit = unsafe { *self.info.add(pointed_words::IMPLICIT) };
+                let implicit = unsafe { self.info.wrapping_add(pointed_words::IMPLICIT).read() };
                 implicit + pointed_words::RESULT * size_of::<usize>()
             }
             Arguments::InFrame => self.info as usize + frame_words::RESULT * size_of::<usize>(),
@@ -235,8 +235,10 @@ impl Call {
 
 impl Symbols {
     fn version(&self) -> &'static CStr {
-        // SAFETY: `V8::GetVersion` returns a string that lives as long as the process.
-        unsafe { CStr::from_ptr((self.get_version)()) }
+        // SAFETY: it has no requirements.
+        let version = unsafe { (self.get_version)() };
+        // SAFETY: it is a string that lives as long as the process.
+        unsafe { CStr::from_ptr(version) }
     }
 }
 

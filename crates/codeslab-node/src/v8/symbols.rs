@@ -26,6 +26,12 @@ type NewTemplate = unsafe extern "C" fn(
     last_receiver_type: u16,
 ) -> Local;
 
+/// The name of `FunctionTemplate::New`: all of its parameters are in it.
+const NEW_TEMPLATE: &str = concat!(
+    "_ZN2v816FunctionTemplate3NewEPNS_7IsolateEPFvRKNS_20FunctionCallbackInfoINS_5ValueEEEENS_5LocalIS4_EE",
+    "NSA_INS_9SignatureEEEiNS_19ConstructorBehaviorENS_14SideEffectTypeEPKNS_9CFunctionEttt"
+);
+
 /// `ConstructorBehavior::kThrow`
 const CANNOT_CONSTRUCT: c_int = 0;
 
@@ -46,30 +52,30 @@ pub(super) struct Symbols {
 impl Symbols {
     /// Looks all of them up. `None` if one is missing.
     pub(super) fn find() -> Option<Self> {
-        let find = |name: &str| codeslab::process_symbol(name).map(|address| address.value());
         // What imitates Node's API need not have what V8 does with it.
-        find("_ZNK2v813CFunctionInfo12ArgumentInfoEj")?;
-        let get_version = find("_ZN2v82V810GetVersionEv")?;
-        let current_isolate = find("_ZN2v87Isolate13TryGetCurrentEv")?;
-        let current_context = find("_ZN2v87Isolate17GetCurrentContextEv")?;
-        let new_template = find(concat!(
-            "_ZN2v816FunctionTemplate3NewEPNS_7IsolateEPFvRKNS_20FunctionCallbackInfoINS_5ValueEEEENS_5LocalIS4_EE",
-            "NSA_INS_9SignatureEEEiNS_19ConstructorBehaviorENS_14SideEffectTypeEPKNS_9CFunctionEttt"
-        ))?;
-        let get_function = find("_ZN2v816FunctionTemplate11GetFunctionENS_5LocalINS_7ContextEEE")?;
-        let throw = find("_ZN2v87Isolate14ThrowExceptionENS_5LocalINS_5ValueEEE")?;
-        let at = ptr::with_exposed_provenance::<()>;
-        // SAFETY: each is the address of the function of that name, whose parameters are those of the type here: the name says so.
-        unsafe {
-            Some(Self {
-                get_version: std::mem::transmute(at(get_version as usize)),
-                current_isolate: std::mem::transmute(at(current_isolate as usize)),
-                current_context: std::mem::transmute(at(current_context as usize)),
-                new_template: std::mem::transmute(at(new_template as usize)),
-                get_function: std::mem::transmute(at(get_function as usize)),
-                throw: std::mem::transmute(at(throw as usize)),
-            })
-        }
+        codeslab::process_symbol("_ZNK2v813CFunctionInfo12ArgumentInfoEj")?;
+        // SAFETY: `const char* V8::GetVersion()`.
+        let get_version = unsafe { find("_ZN2v82V810GetVersionEv") }?;
+        // SAFETY: `Isolate* Isolate::TryGetCurrent()`.
+        let current_isolate = unsafe { find("_ZN2v87Isolate13TryGetCurrentEv") }?;
+        // SAFETY: `Local<Context> Isolate::GetCurrentContext()`.
+        let current_context = unsafe { find("_ZN2v87Isolate17GetCurrentContextEv") }?;
+        // SAFETY: `NewTemplate` has the parameters that the name says.
+        let new_template = unsafe { find(NEW_TEMPLATE) }?;
+        let name = "_ZN2v816FunctionTemplate11GetFunctionENS_5LocalINS_7ContextEEE";
+        // SAFETY: `MaybeLocal<Function> FunctionTemplate::GetFunction(Local<Context>)`.
+        let get_function = unsafe { find(name) }?;
+        let name = "_ZN2v87Isolate14ThrowExceptionENS_5LocalINS_5ValueEEE";
+        // SAFETY: `Local<Value> Isolate::ThrowException(Local<Value>)`.
+        let throw = unsafe { find(name) }?;
+        Some(Self {
+            get_version,
+            current_isolate,
+            current_context,
+            new_template,
+            get_function,
+            throw,
+        })
     }
 
     /// A function of the current context.
@@ -117,4 +123,16 @@ impl Symbols {
         // SAFETY: the isolate is the one of the handle, which is live.
         unsafe { (self.throw)(isolate, exception) };
     }
+}
+
+/// A function of the process.
+///
+/// # Safety
+/// `F` is the type of a pointer to the function of that name.
+unsafe fn find<F: Copy>(name: &str) -> Option<F> {
+    const { assert!(size_of::<F>() == size_of::<*const ()>()) };
+    let address = codeslab::process_symbol(name)?.value();
+    let pointer = ptr::with_exposed_provenance::<()>(address as usize);
+    // SAFETY: a pointer to a function is its address, and `F` is the type of this one, by the obligation.
+    Some(unsafe { std::mem::transmute_copy(&pointer) })
 }
