@@ -7,12 +7,13 @@
 //!
 //! The crate knows no code memory and no JavaScript: a binding turns its values into words with [`Kind`], places them in a
 //! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
-//! value, vectors, `long double` and callbacks are not passed.
+//! value, vectors and `long double` are not passed.
 //!
 //! In order, each file using only those before it: `error`, `kind`, `registers`, `abi` (one file for each calling
-//! convention), `signature`, `fast`, `running`.
+//! convention), `signature`, `closure`, `fast`, `running`.
 
 mod abi;
+mod closure;
 mod error;
 mod fast;
 mod kind;
@@ -20,6 +21,7 @@ mod registers;
 mod running;
 mod signature;
 
+pub use closure::{Arguments, Handler, closure, closure_bytes, trampoline};
 pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};

@@ -6,6 +6,7 @@
 
 use crate::fast::FastCalls;
 use crate::handles::Handles;
+use crate::lent::LiveViews;
 use crate::node_api::Scope;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
@@ -33,6 +34,7 @@ struct Environment {
     handles: Rc<Handles>,
     /// `None` where calls by Node-API are all there is.
     fast_calls: Option<Rc<FastCalls>>,
+    views: Rc<LiveViews>,
 }
 
 /// Says how errors are made.
@@ -45,6 +47,7 @@ pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
         make_error,
         handles: Rc::default(),
         fast_calls: FastCalls::new(Scope::of(&env)),
+        views: Rc::default(),
     };
     env.set_instance_data(environment, (), |_| {})
 }
@@ -64,6 +67,11 @@ pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
 /// The calls that need no Node-API.
 pub(crate) fn fast_calls(env: Env) -> napi::Result<Option<Rc<FastCalls>>> {
     installed(env).map(|environment| environment.fast_calls.clone())
+}
+
+/// The live views of data.
+pub(crate) fn views(env: Env) -> napi::Result<Rc<LiveViews>> {
+    installed(env).map(|environment| Rc::clone(&environment.views))
 }
 
 fn installed(env: Env) -> napi::Result<&'static mut Environment> {

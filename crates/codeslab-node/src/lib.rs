@@ -18,6 +18,7 @@
 
 mod allocation;
 mod argument;
+mod data;
 mod enums;
 mod environment;
 mod error;
@@ -27,11 +28,15 @@ mod graph;
 mod handle;
 mod handles;
 mod image;
+mod lent;
+mod live;
 mod load;
 mod memory;
 mod node_api;
 mod published;
 mod registry;
+mod shared;
+mod sharing;
 mod signed;
 mod throw;
 mod v8;

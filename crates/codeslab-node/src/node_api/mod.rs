@@ -5,10 +5,11 @@
 //! functions require; the code that makes one vouches for it, and everything after that is safe.
 //!
 //! <https://nodejs.org/api/n-api.html>
-//! `bytes`, `lifetime` and `script` have those for buffers, for the garbage collector and for JavaScript of our own.
+//! `bytes` and `lending` have those for buffers, `lifetime` those for the garbage collector, `script` those for JavaScript of ours.
 #![allow(unsafe_code)] // These are the wrappers.
 
 mod bytes;
+mod lending;
 mod lifetime;
 mod script;
 
