@@ -4,6 +4,7 @@
 //! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
 
 use codeslab::{Address, Allocation, Protection};
+use codeslab_runtime::ThreadLocals;
 use std::sync::Arc;
 
 /// A symbol of an image.
@@ -27,14 +28,21 @@ pub struct ImageSymbol {
 pub struct Image {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
+    // Held for its drop: threads have copies of the image's variables until then.
+    thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
 }
 
 impl Image {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, allocation: Allocation) -> Self {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        thread_locals: Option<ThreadLocals>,
+        allocation: Allocation,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
+            thread_locals,
             allocation,
         }
     }
@@ -67,6 +75,7 @@ impl Image {
 
     /// Gives the memory back. Nothing may execute it or refer to it any more.
     pub fn free(self) {
+        drop(self.thread_locals);
         self.allocation.free();
     }
 }

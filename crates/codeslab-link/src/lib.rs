@@ -55,6 +55,7 @@ mod input;
 mod link;
 mod plan;
 mod resolve;
+mod thread_local;
 
 pub use budget::Work;
 pub use error::{Error, Feature, Reference, Resource, Result};

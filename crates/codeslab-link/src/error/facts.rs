@@ -6,9 +6,10 @@ use codeslab::Fact;
 impl Error {
     /// A name for programs, such as `UNDEFINED_SYMBOL`. Names do not change between versions.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Memory(error) => error.code(),
+            Self::Runtime(error) => error.code(),
             Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
             Self::ThinArchive { .. } => "THIN_ARCHIVE",
             Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
@@ -20,6 +21,7 @@ impl Error {
             Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
             Self::UnknownRelocation { .. } => "UNKNOWN_RELOCATION",
             Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::ThreadLocalAccess { .. } => "THREAD_LOCAL_ACCESS",
             Self::WritableCode { .. } => "WRITABLE_CODE",
             Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
             Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
@@ -37,6 +39,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
+            Self::Runtime(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::ThinArchive { archive } => vec![text("object", archive)],
             Self::WrongArchitecture {
@@ -76,6 +79,9 @@ impl Error {
             }
             Self::Unsupported { feature, reference } => {
                 with(reference.facts(), [text("feature", feature.name())])
+            }
+            Self::ThreadLocalAccess { reference, problem } => {
+                with(reference.facts(), [text("reason", problem)])
             }
             Self::UndefinedSymbol { .. }
             | Self::DuplicateSymbol { .. }

@@ -38,6 +38,7 @@ pub struct GraphSection<'a> {
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) group: Option<u32>,
     pub(crate) describes_code: bool,
+    pub(crate) is_thread_local: bool,
 }
 
 impl<'a> GraphSection<'a> {
@@ -57,6 +58,7 @@ impl<'a> GraphSection<'a> {
             relocations: Vec::new(),
             group: None,
             describes_code: false,
+            is_thread_local: false,
         }
     }
 
@@ -65,6 +67,16 @@ impl<'a> GraphSection<'a> {
     pub fn describing_code(self) -> Self {
         Self {
             describes_code: true,
+            ..self
+        }
+    }
+
+    /// The same, and every thread has a copy of its own. Code comes by it only through relocations for thread-local variables; whatever
+    /// its protection is, the copies may be written.
+    #[must_use]
+    pub fn thread_local(self) -> Self {
+        Self {
+            is_thread_local: true,
             ..self
         }
     }

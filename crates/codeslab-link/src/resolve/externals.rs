@@ -29,7 +29,7 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
             let place = given
                 .map(|address| Place::from(*address))
                 .or_else(|| own_symbol(resolution, &sections, name, &mut asked))
-                .or_else(|| in_process(options, name));
+                .or_else(|| in_process(resolution, options, name, id));
             (id, place)
         })
         .collect();
@@ -49,9 +49,21 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
     report(resolution, &missing)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
+/// What the process has. Thread-local variables have no address; that there is one in this thread says that they exist.
+fn in_process(
+    resolution: &Resolution<'_>,
+    options: &LinkOptions<'_>,
+    name: &str,
+    id: TargetId,
+) -> Option<Place> {
     let found = options.process_symbols.then(|| process_symbol(name));
-    found.flatten().map(Place::from)
+    let found = found.flatten();
+    if resolution.is_thread_local_reference(id) {
+        let is_weak = resolution.target(id).rank == Rank::WeakReference;
+        let exists = found.map(|_| Place::ProcessThreadLocal);
+        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
+    }
+    found.map(Place::from)
 }
 
 /// The numbers of the sections of each name, of one protection since only those can lie in a row.
@@ -59,7 +71,8 @@ type SectionsByName<'r> = HashMap<&'r str, Vec<u32>, RandomState>;
 
 fn sections_by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
     let mut by_name = SectionsByName::default();
-    for (_, section, number) in resolution.live_sections() {
+    let sections = resolution.live_sections();
+    for (_, section, number) in sections.filter(|(_, section, _)| !section.is_thread_local) {
         let run = by_name.entry(section.name()).or_default();
         let fits = |first: &u32| resolution.section(*first).1.protection == section.protection;
         if run.first().is_none_or(fits) {
@@ -79,6 +92,10 @@ fn own_symbol<'r>(
     // `__dso_handle` only has to differ between images, and each has a table.
     if matches!(name, "_GLOBAL_OFFSET_TABLE_" | "__dso_handle") {
         return Some(Place::Got);
+    }
+    // Local dynamic code with descriptors asks for the start of the image's variables by this name.
+    if name == "_TLS_MODULE_BASE_" {
+        return Some(Place::ThreadLocalStart);
     }
     let (section_name, is_start) = match name.strip_prefix("__start_") {
         Some(section_name) => (section_name, true),

@@ -7,7 +7,7 @@
 use codeslab::Address;
 
 /// Names a [`Target`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct TargetId(pub(crate) u32);
 
 /// The definition that a symbol stands for: what relocations refer to.
@@ -38,6 +38,18 @@ pub(crate) enum Place {
     Got,
     /// In a section that is left out.
     Discarded,
+    /// A function whose resolver lies in a section, counted over all objects.
+    Indirect { section: u32, offset: u64 },
+    /// In a section of which every thread has a copy, counted over all objects.
+    ThreadLocal { section: u32, offset: u64 },
+    /// In zero-filled memory of its own, of which every thread has some.
+    ThreadLocalCommon { size: u64, align: u64 },
+    /// The start of what every thread has a copy of.
+    ThreadLocalStart,
+    /// A thread-local variable of the process, which only the dynamic linker can say more of.
+    ProcessThreadLocal,
+    /// A thread-local variable that nobody defines and nobody has to.
+    NoThreadLocal,
 }
 
 impl Target {
@@ -50,7 +62,22 @@ impl Target {
 impl Place {
     /// Whether the linker decides where it is.
     pub(crate) const fn is_in_image(self) -> bool {
-        matches!(self, Self::Section { .. } | Self::Common { .. } | Self::Got)
+        matches!(
+            self,
+            Self::Section { .. } | Self::Common { .. } | Self::Got | Self::Indirect { .. }
+        )
+    }
+
+    /// Whether every thread has its own.
+    pub(crate) const fn is_thread_local(self) -> bool {
+        matches!(
+            self,
+            Self::ThreadLocal { .. }
+                | Self::ThreadLocalCommon { .. }
+                | Self::ThreadLocalStart
+                | Self::ProcessThreadLocal
+                | Self::NoThreadLocal
+        )
     }
 }
 
@@ -83,6 +110,16 @@ impl Place {
                     align: other_align,
                 },
             ) => Self::Common {
+                size: size.max(other_size),
+                align: align.max(other_align),
+            },
+            (
+                Self::ThreadLocalCommon { size, align },
+                Self::ThreadLocalCommon {
+                    size: other_size,
+                    align: other_align,
+                },
+            ) => Self::ThreadLocalCommon {
                 size: size.max(other_size),
                 align: align.max(other_align),
             },

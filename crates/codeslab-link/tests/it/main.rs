@@ -15,4 +15,5 @@ mod reach;
 mod refused;
 mod support;
 mod symbols;
+mod thread_local;
 mod tidy;

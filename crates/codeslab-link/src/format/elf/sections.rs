@@ -63,6 +63,9 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
     }
+    if flags.contains(elf::SHF_TLS) {
+        return Fate::Load(Protection::ReadWrite);
+    }
     let is_zeros = header.sh_type(ENDIAN) == elf::SHT_NOBITS;
     match (
         flags.contains(elf::SHF_EXECINSTR),
@@ -84,9 +87,6 @@ fn is_constant_after_relocation(name: &str) -> bool {
 }
 
 fn special_feature(name: &str, header: &ElfSection) -> Option<Feature> {
-    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
-        return Some(Feature::ThreadLocal);
-    }
     let by_type = matches!(
         header.sh_type(ENDIAN),
         elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
@@ -124,6 +124,7 @@ fn load<'a>(
     let align = header.sh_addralign(ENDIAN).max(1);
     let section = GraphSection::new(name, protection, align, content);
     graph.add_section(match name {
+        _ if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) => section.thread_local(),
         ".eh_frame" => section.describing_code(),
         _ => section,
     })
@@ -140,11 +141,7 @@ fn obstruct(
     object
         .budget
         .spend(Resource::Steps, looked_at as u64, graph.name())?;
-    let (offset, symbol) = match feature {
-        Feature::ThreadLocal => first_symbol_in(graph, object, index),
-        _ => first_relocation_of(graph, object, index),
-    }
-    .unwrap_or_default();
+    let (offset, symbol) = first_relocation_of(graph, object, index).unwrap_or_default();
     let reference = Reference {
         object: graph.name().to_owned(),
         section: name.to_owned(),
@@ -157,21 +154,6 @@ fn obstruct(
         reference: Box::new(reference),
     });
     Ok(())
-}
-
-/// The symbol that lies first in a section, to say which variable it is about.
-fn first_symbol_in(
-    graph: &Graph<'_>,
-    object: &ElfObject<'_>,
-    section: usize,
-) -> Option<(u64, String)> {
-    let named = object.symbols.enumerate().filter(|(index, symbol)| {
-        symbol.st_type() != elf::STT_SECTION
-            && matches!(object.symbol_section(graph, symbol, index.0), Ok(Some(at)) if at == section)
-    });
-    let (_, symbol) = named.min_by_key(|(_, symbol)| symbol.st_value(ENDIAN))?;
-    let name = object.symbol_name(graph, symbol).ok()?;
-    Some((symbol.st_value(ENDIAN), name.to_owned()))
 }
 
 /// The first relocation of a section, to say which function it would call.
