@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::plan::thread_local::ENTRY_SIZE;
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+use codeslab_runtime::Indirect;
 
 /// Memory for an image, laid out as planned.
 pub(crate) trait Destination {
@@ -37,13 +38,6 @@ impl Destination for InFlightAllocation {
     fn bytes_mut(&mut self, id: SectionId) -> &mut [u8] {
         self.bytes_mut(id)
     }
-}
-
-/// An indirect function, whose address is filled in when its resolver may run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Indirect {
-    pub(crate) resolver: Address,
-    pub(crate) entry: Address,
 }
 
 /// Where everything is.
@@ -127,6 +121,11 @@ impl Addresses {
             resolver: Address::new(self.sections[section as usize] + offset),
             entry: Address::new(entry),
         })
+    }
+
+    /// Where a section is, by its number over all objects.
+    pub(crate) fn section(&self, number: u32) -> u64 {
+        self.sections[number as usize]
     }
 
     /// Where a target is.

@@ -7,21 +7,26 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{Image, ImageSymbol};
+use crate::image::{ImageSymbol, Linked, Symbols};
 use crate::input::{self, Input, LinkOptions};
 use crate::plan::{self, Plan};
+use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
 use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::sync::Arc;
 
-/// Links `inputs` into `memory`.
+/// Links `inputs` into `memory`, and runs nothing of them.
 ///
 /// Definitions in the inputs come first, then the embedder's externals, then the libraries, then the process's symbols.
 ///
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
-pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+pub fn link(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Linked> {
     link_counted(memory, inputs, options).0
 }
 
@@ -30,7 +35,7 @@ pub fn link_counted(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> (Result<Image>, Work) {
+) -> (Result<Linked>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -41,7 +46,7 @@ fn link_within(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> Result<Image> {
+) -> Result<Linked> {
     let machine = arch::native()?;
     let resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
@@ -53,9 +58,15 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
+    let program = program(&resolution, &plan, &addresses);
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, thread_locals, allocation))
+    Ok(Linked::new(
+        Symbols::new(symbols),
+        program,
+        thread_locals,
+        allocation,
+    ))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.

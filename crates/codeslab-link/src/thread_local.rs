@@ -6,7 +6,7 @@
 
 use crate::apply::{self, Addresses};
 use crate::arch::formula::ThreadEntry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::resolve::{Place, Resolution, TargetId};
 use codeslab_runtime::{Question, Template, ThreadLocals, Variable};
@@ -42,7 +42,8 @@ pub(crate) fn provide(
         (variable, question(entry))
     });
     let questions: Vec<(Variable<'_>, Question)> = questions.collect();
-    let (provided, words) = ThreadLocals::provide(template, &questions)?;
+    let (provided, words) =
+        ThreadLocals::provide(template, &questions).map_err(Error::ThreadLocals)?;
     addresses.learn(words);
     Ok(Some(provided))
 }

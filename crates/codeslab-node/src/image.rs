@@ -15,7 +15,7 @@ use crate::registry::{self, Token};
 use crate::throw::OrThrow;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -58,7 +58,10 @@ pub fn link(
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
     let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let image = image.or_throw(env)?;
+    let linked = image.or_throw(env)?;
+    // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
+    // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
+    let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
     let published = Arc::new(Published::new(Content::Image(image)));
     hold(env, CodeHandle::image(published, weight))
@@ -72,7 +75,7 @@ fn link_all(
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-) -> Result<Image> {
+) -> Result<Linked> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,

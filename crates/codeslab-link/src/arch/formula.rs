@@ -193,7 +193,10 @@ mod tests {
             (of(S).minus(P).in_pages(12), 0x1_2000 - 0x8000),
             (of(G).minus(P).in_pages(12), 0xa000 - 0x8000),
             (of(S).in_pages(12), 0x1_2000),
-            (of(Term::Tls(ThreadEntry::Variable)).minus(P), 0xa014 - 0x8765),
+            (
+                of(Term::Tls(ThreadEntry::Variable)).minus(P),
+                0xa014 - 0x8765,
+            ),
             (of(Term::DtpOff), 0x1_2341),
             (of(Term::TpOff), -0x44),
         ];

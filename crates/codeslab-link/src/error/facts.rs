@@ -9,7 +9,6 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Memory(error) => error.code(),
-            Self::Runtime(error) => error.code(),
             Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
             Self::ThinArchive { .. } => "THIN_ARCHIVE",
             Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
@@ -31,6 +30,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.code(),
         }
     }
 
@@ -39,7 +39,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
-            Self::Runtime(error) => error.facts(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::ThinArchive { archive } => vec![text("object", archive)],
             Self::WrongArchitecture {

@@ -20,9 +20,9 @@ pub enum Error {
     /// The memory manager refused.
     #[error(transparent)]
     Memory(#[from] codeslab::Error),
-    /// The dynamic linker or a language's runtime refused.
+    /// Threads cannot have thread-local variables of the image, or the code cannot come by those of the process.
     #[error(transparent)]
-    Runtime(#[from] codeslab_runtime::Error),
+    ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
     #[error("{object}: neither an object ({formats}) nor an archive")]
     UnknownFormat {
@@ -246,6 +246,9 @@ pub enum Error {
         #[source]
         cause: codeslab::Error,
     },
+    /// What was linked could not be started.
+    #[error(transparent)]
+    Start(codeslab_runtime::Error),
 }
 
 impl Error {

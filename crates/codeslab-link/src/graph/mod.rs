@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
-pub use section::{Content, GraphSection};
+pub use section::{Content, GraphSection, Moment, Priority, Purpose};
 pub use symbol::{Binding, Definition, Symbol, SymbolKind};
 
 /// One object: see the module.

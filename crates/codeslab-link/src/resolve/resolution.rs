@@ -9,7 +9,9 @@ use super::target::{Place, Rank, Target, TargetId};
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::graph::{Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, SymbolKind};
+use crate::graph::{
+    Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, SymbolKind,
+};
 use std::borrow::Cow;
 
 /// The object number of a target that only a root has asked for.
@@ -106,7 +108,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The target of a global name that an object or a root mentions.
-    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+    pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
     }
 

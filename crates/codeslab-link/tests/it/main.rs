@@ -9,6 +9,7 @@ mod cpp;
 mod damaged;
 mod direct;
 mod graphs;
+mod life;
 mod memories;
 mod proportion;
 mod reach;

@@ -116,6 +116,7 @@ fn circle_through(
 fn no_crate_has_a_circle_of_rooms() {
     for krate in [
         "codeslab",
+        "codeslab-runtime",
         "codeslab-link",
         "codeslab-call",
         "codeslab-node",

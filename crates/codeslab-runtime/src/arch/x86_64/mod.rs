@@ -5,16 +5,17 @@
 //! tables, `cpuid` asks the processor.
 
 mod cpuid;
+pub(crate) mod elf;
 mod features;
 mod models;
 
-use crate::processor::ProcessorModel;
+use super::ProcessorModel;
 use features::{AES_KEY_LOCKER, FEATURES, Feature, KEY_LOCKER, LEVELS, State};
 use models::Maker;
 use std::sync::OnceLock;
 
 /// What this processor is and has.
-pub(crate) fn processor() -> Option<ProcessorModel> {
+pub(super) fn processor() -> Option<ProcessorModel> {
     static MODEL: OnceLock<ProcessorModel> = OnceLock::new();
     Some(*MODEL.get_or_init(ask))
 }

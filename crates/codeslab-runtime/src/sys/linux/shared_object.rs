@@ -8,7 +8,7 @@
 //! Sources: System V ABI, "Object Files" and "Dynamic Linking" (<https://gabi.xinuos.com>); Drepper, "ELF Handling For Thread-Local
 //! Storage" (<https://www.akkadia.org/drepper/tls.pdf>).
 
-use crate::sys::arch::elf::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
+use crate::arch::elf::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
 use crate::thread_local::{Question, Template, Variable};
 use std::collections::HashMap;
 
@@ -84,12 +84,24 @@ impl SharedObject {
         words.extend(segment(PT_LOAD, 0, size, size, PAGE));
         let dynamic_size = DYNAMIC_COUNT * DYNAMIC * WORD;
         let dynamic_at = tables.dynamic * WORD;
-        words.extend(segment(PT_DYNAMIC, dynamic_at, dynamic_size, dynamic_size, WORD));
+        words.extend(segment(
+            PT_DYNAMIC,
+            dynamic_at,
+            dynamic_size,
+            dynamic_size,
+            WORD,
+        ));
         // Without this one, glibc makes every stack of the process executable.
         words.extend(segment(PT_GNU_STACK, 0, 0, 0, 16));
         if has_template {
             let stored = template.bytes.len() as u64;
-            words.extend(segment(PT_TLS, start, stored, template.size, template.align));
+            words.extend(segment(
+                PT_TLS,
+                start,
+                stored,
+                template.size,
+                template.align,
+            ));
         }
         words.extend(symbols.table.iter().flatten());
         words.extend(hash_table(symbols.count()));
@@ -130,7 +142,15 @@ const PT_GNU_STACK: u64 = 0x6474_e551;
 /// A segment that may be read and written, and lies in memory where it lies in the file.
 fn segment(kind: u64, offset: u64, stored: u64, size: u64, align: u64) -> [u64; 7] {
     const READ_WRITE: u64 = 6 << 32;
-    [kind | READ_WRITE, offset, offset, offset, stored, size, align]
+    [
+        kind | READ_WRITE,
+        offset,
+        offset,
+        offset,
+        stored,
+        size,
+        align,
+    ]
 }
 
 /// A table in which no name is found: whatever else has a symbol, this file does not.
@@ -229,7 +249,11 @@ struct Field {
 
 impl Field {
     const fn relocation(&self, answers: u64) -> [u64; 3] {
-        [answers + self.offset, self.symbol << 32 | self.kind, self.addend]
+        [
+            answers + self.offset,
+            self.symbol << 32 | self.kind,
+            self.addend,
+        ]
     }
 }
 
@@ -244,10 +268,9 @@ fn fields(questions: &[(Variable<'_>, Question)], symbols: &Symbols<'_>) -> Vec<
             addend,
         };
         let (first, second) = match question {
-            Question::ModuleAndOffset => (
-                field(0, MODULE, 0),
-                Some(field(1, MODULE_OFFSET, addend)),
-            ),
+            Question::ModuleAndOffset => {
+                (field(0, MODULE, 0), Some(field(1, MODULE_OFFSET, addend)))
+            }
             Question::ThreadOffset => (field(0, THREAD_OFFSET, addend), None),
             Question::Descriptor => (field(0, DESCRIPTOR, addend), None),
         };

@@ -50,7 +50,9 @@ impl ThreadLocals {
             block: None,
         };
         let base = base(handle).map_err(|reason| Error::DynamicLinker { reason })?;
-        let first = base.wrapping_add(object.answers as usize).cast::<[u64; 2]>();
+        let first = base
+            .wrapping_add(object.answers as usize)
+            .cast::<[u64; 2]>();
         let answers: Vec<[u64; 2]> = (0..questions.len())
             .map(|number| {
                 let answer = first.wrapping_add(number);

@@ -1,8 +1,0 @@
-//! Processors that compilers ask in other ways.
-
-use crate::processor::ProcessorModel;
-
-/// Nothing is asked.
-pub(crate) const fn processor() -> Option<ProcessorModel> {
-    None
-}
