@@ -9,6 +9,7 @@ mod cpp;
 mod damaged;
 mod direct;
 mod graphs;
+mod indirect;
 mod life;
 mod memories;
 mod proportion;

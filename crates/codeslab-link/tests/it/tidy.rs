@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 39] = [
+const ORDER: [&str; 41] = [
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -39,10 +39,12 @@ const ORDER: [&str; 39] = [
     "plan/slots.rs",
     "plan/direct.rs",
     "plan/bounds.rs",
+    "plan/thread_local.rs",
     "plan/needs.rs",
     "plan/canonical.rs",
     "plan/mod.rs",
     "apply.rs",
+    "thread_local.rs",
     "program.rs",
     "image.rs",
 ];

@@ -193,7 +193,13 @@ fn open(file: &File) -> Result<Handle, String> {
     let path = path(file).map_err(|error| error.to_string())?;
     // SAFETY: the path is a C string. Loading the file runs nothing: it has no code, and libraries that are needed are loaded already.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    NonNull::new(handle).map(Handle).ok_or_else(last_error)
+    NonNull::new(handle).map(Handle).ok_or_else(|| {
+        let error = last_error();
+        // The name says nothing to a reader.
+        let name = path.to_string_lossy();
+        let reason = error.strip_prefix(&*name).unwrap_or(&error);
+        reason.trim_start_matches([':', ' ']).to_owned()
+    })
 }
 
 fn close(handle: Handle) {
