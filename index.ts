@@ -23,6 +23,7 @@ export {
   type PublishedBatch,
 } from './src/allocation.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
+export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'

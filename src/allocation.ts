@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Bytes that are placed by hand, in their two states: being written, and published. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What linking yields. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'

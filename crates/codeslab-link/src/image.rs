@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // Starting an image runs foreign code.
 
 use crate::error::{Error, Result};
+use crate::placed::PlacedObject;
 use codeslab::{Address, Allocation, Protection};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
@@ -26,23 +27,24 @@ pub struct ImageSymbol {
     pub object: Arc<str>,
 }
 
-/// The symbols of an image.
+/// What is known of an image, whatever runs of it.
 #[derive(Debug)]
-pub(crate) struct Symbols {
+pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
-    all: Vec<ImageSymbol>,
+    symbols: Vec<ImageSymbol>,
+    objects: Vec<PlacedObject>,
 }
 
-impl Symbols {
-    pub(crate) fn new(mut all: Vec<ImageSymbol>) -> Self {
-        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { all }
+impl Parts {
+    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, objects: Vec<PlacedObject>) -> Self {
+        symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Self { symbols, objects }
     }
 
-    fn get(&self, name: &str) -> Option<&ImageSymbol> {
+    fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
         let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
-        let index = self.all.binary_search_by(by_name).ok()?;
-        self.all.get(index)
+        let index = self.symbols.binary_search_by(by_name).ok()?;
+        self.symbols.get(index)
     }
 }
 
@@ -51,9 +53,8 @@ impl Symbols {
 /// Most code asks for nothing to be run and is ready as it is: [`Linked::into_image`]. Code with constructors, such as most of C++,
 /// becomes ready by [`Linked::start`].
 #[derive(Debug)]
-#[must_use = "dropping it frees the memory"]
 pub struct Linked {
-    symbols: Symbols,
+    parts: Parts,
     program: Program,
     thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
@@ -61,13 +62,13 @@ pub struct Linked {
 
 impl Linked {
     pub(crate) const fn new(
-        symbols: Symbols,
+        parts: Parts,
         program: Program,
         thread_locals: Option<ThreadLocals>,
         allocation: Allocation,
     ) -> Self {
         Self {
-            symbols,
+            parts,
             program,
             thread_locals,
             allocation,
@@ -77,13 +78,13 @@ impl Linked {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.symbols.all.iter()
+        self.parts.symbols.iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.symbols.get(name)
+        self.parts.symbol(name)
     }
 
     /// The address of a symbol.
@@ -111,7 +112,7 @@ impl Linked {
     pub fn into_image(self) -> Result<Image, Self> {
         if self.program.is_empty() {
             return Ok(Image {
-                symbols: self.symbols,
+                parts: self.parts,
                 memory: Memory::Still(self.allocation),
                 _thread_locals: self.thread_locals,
             });
@@ -131,7 +132,7 @@ impl Linked {
     pub unsafe fn start(self) -> Result<Image> {
         if self.program.is_empty() {
             return Ok(Image {
-                symbols: self.symbols,
+                parts: self.parts,
                 memory: Memory::Still(self.allocation),
                 _thread_locals: self.thread_locals,
             });
@@ -140,7 +141,7 @@ impl Linked {
         // runs is sound is the first obligation, and that what it refers to elsewhere is there the second.
         let running = unsafe { Running::start(self.program, self.allocation) };
         Ok(Image {
-            symbols: self.symbols,
+            parts: self.parts,
             memory: Memory::Running(running.map_err(Error::Start)?),
             _thread_locals: self.thread_locals,
         })
@@ -158,7 +159,7 @@ enum Memory {
 /// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
 #[derive(Debug)]
 pub struct Image {
-    symbols: Symbols,
+    parts: Parts,
     memory: Memory,
     // Dropped last: destructors may use thread-local variables.
     _thread_locals: Option<ThreadLocals>,
@@ -168,19 +169,25 @@ impl Image {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.symbols.all.iter()
+        self.parts.symbols.iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.symbols.get(name)
+        self.parts.symbol(name)
     }
 
     /// The address of a symbol.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
     }
 
     /// The memory that it owns.

@@ -23,7 +23,7 @@
 //! # What it links
 //!
 //! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
-//! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
 //! # What it takes
@@ -36,7 +36,7 @@
 //! - Thread-local storage and indirect functions are refused by name.
 //! - Unwind information is relocated and kept, but not registered.
 //! - Nothing is merged, collected as garbage, or optimised at link time.
-//! - Symbol versions are part of the name; visibility is not looked at.
+//! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
 //! # Order
 //!
@@ -54,6 +54,7 @@ mod graph;
 mod image;
 mod input;
 mod link;
+mod placed;
 mod plan;
 mod program;
 mod resolve;
@@ -64,8 +65,9 @@ pub use codeslab_runtime as runtime;
 pub use error::{Error, Feature, Reference, Resource, Result};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,
-    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind,
+    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 pub use image::{Image, ImageSymbol, Linked};
 pub use input::{Input, LinkOptions};
 pub use link::{link, link_counted};
+pub use placed::{PlacedFunction, PlacedObject};

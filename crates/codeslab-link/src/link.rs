@@ -7,8 +7,9 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{ImageSymbol, Linked, Symbols};
+use crate::image::{ImageSymbol, Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
@@ -59,14 +60,15 @@ fn link_within(
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
     let program = program(&resolution, &plan, &addresses);
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Linked::new(
-        Symbols::new(symbols),
-        program,
-        thread_locals,
-        allocation,
-    ))
+    let parts = Parts::new(symbols, objects);
+    Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.

@@ -71,7 +71,7 @@ fn arrays(resolution: &Resolution<'_>, addresses: &Addresses) -> impl Iterator<I
             } => Some(Array {
                 moment,
                 priority,
-                address: addresses.section(number),
+                address: addresses.section(number)?,
                 size: section.content.size(),
                 is_reversed,
             }),

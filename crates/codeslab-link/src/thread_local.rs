@@ -8,7 +8,7 @@ use crate::apply::{self, Addresses};
 use crate::arch::formula::ThreadEntry;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::resolve::{Place, Resolution, TargetId};
+use crate::resolve::{Place, Resolution, TargetId, base_name};
 use codeslab_runtime::{Question, Template, ThreadLocals, Variable};
 
 /// Has threads have copies of the image's template, and `addresses` learn what was answered.
@@ -51,7 +51,7 @@ pub(crate) fn provide(
 /// What the process calls a variable; those of the image need no name.
 fn name(resolution: &Resolution<'_>, id: TargetId) -> String {
     match resolution.target(id).place {
-        Place::ProcessThreadLocal => resolution.name_of(id),
+        Place::ProcessThreadLocal => base_name(&resolution.name_of(id)).to_owned(),
         _ => String::new(),
     }
 }

@@ -88,6 +88,7 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
+        keep_objects: false,
     };
     let inputs = inputs.borrow(contents, &graphs);
     collecting(env, || {

@@ -60,6 +60,16 @@ pub fn process_symbol(name: &str) -> Option<Address> {
     sys::current().ok()?.process_symbol(&name)
 }
 
+/// The address of one version of a symbol of the process, such as `GLIBC_2.2.5` of `memcpy`. Where the system's libraries have no
+/// versions, of the symbol.
+#[must_use]
+pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let version = std::ffi::CString::new(version).ok()?;
+    let platform = sys::current().ok()?;
+    platform.process_symbol_version(&name, &version)
+}
+
 /// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
 ///
 /// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every

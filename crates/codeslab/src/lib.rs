@@ -57,7 +57,9 @@ mod sys;
 mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
-pub use capabilities::{architecture, are_process_functions, capabilities, process_symbol};
+pub use capabilities::{
+    architecture, are_process_functions, capabilities, process_symbol, process_symbol_version,
+};
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
 pub use model::architecture::{Architecture, CodeModel, Reach};

@@ -142,7 +142,9 @@ impl Error {
 
     fn symbol_facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
-            Self::UndefinedSymbol { symbol, at, all } => {
+            Self::UndefinedSymbol {
+                symbol, at, all, ..
+            } => {
                 let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
                 let place = place.into_iter().filter(|(name, _)| *name != "symbol");
                 with(

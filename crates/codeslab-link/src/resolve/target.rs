@@ -4,6 +4,7 @@
 //! counts against others of its name. There is one for each global name and one for each local symbol. Resolving fills them in; planning
 //! and applying read them and never look at a name.
 
+use crate::graph::Visibility;
 use codeslab::Address;
 
 /// Names a [`Target`].
@@ -17,6 +18,8 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     /// How much its definition counts.
     pub(super) rank: Rank,
+    /// The narrowest that an object asks for.
+    pub(crate) visibility: Visibility,
     /// The object that defines it, or else the first that refers to it.
     pub(crate) object: u32,
     /// Its symbol there.
@@ -36,6 +39,8 @@ pub(crate) enum Place {
     Common { size: u64, align: u64 },
     /// The global offset table.
     Got,
+    /// An end of the image's memory.
+    Edge(Edge),
     /// In a section that is left out.
     Discarded,
     /// A function whose resolver lies in a section, counted over all objects.
@@ -53,6 +58,11 @@ pub(crate) enum Place {
 }
 
 impl Target {
+    /// Whether another image or the process may define it: nothing outside of the image that is linked is behind a hidden name.
+    pub(super) const fn may_be_outside(&self) -> bool {
+        !matches!(self.visibility, Visibility::Hidden)
+    }
+
     /// Whether an object defines it, rather than just mentioning it.
     pub(crate) fn is_defined(&self) -> bool {
         self.rank >= Rank::WeakDefinition
@@ -64,7 +74,11 @@ impl Place {
     pub(crate) const fn is_in_image(self) -> bool {
         matches!(
             self,
-            Self::Section { .. } | Self::Common { .. } | Self::Got | Self::Indirect { .. }
+            Self::Section { .. }
+                | Self::Common { .. }
+                | Self::Got
+                | Self::Edge(_)
+                | Self::Indirect { .. }
         )
     }
 
@@ -79,6 +93,19 @@ impl Place {
                 | Self::NoThreadLocal
         )
     }
+}
+
+/// An end of the image's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edge {
+    /// The first byte of code.
+    CodeStart,
+    /// The byte behind the last one of code.
+    CodeEnd,
+    /// The byte behind the last one of data that has a value of its own; zeros follow.
+    ValuesEnd,
+    /// The byte behind the last one of data.
+    DataEnd,
 }
 
 /// How much a definition counts; the greatest wins. Of common symbols and weak definitions, common ones win, as in `ld`.

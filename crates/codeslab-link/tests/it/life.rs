@@ -50,7 +50,7 @@ __attribute__((section(".dtors"), used)) static function j[] = { (function)-1, d
 
 #[test]
 fn constructors_run_by_priority_and_destructors_the_other_way_round() {
-    let object = Workshop::new().compile("order", ORDER, &["-O1"]);
+    let object = Workshop::new().compile("order", ORDER, &["-O1", "-fno-toplevel-reorder"]);
     let memory = memory();
     let image = link(&memory, &[file("order.o", &object)], &options()).expect("it links");
     assert_eq!(notes(), "pre early ctor_first late plain ctor ctor_last");
@@ -80,7 +80,7 @@ fn objects_are_started_in_the_order_in_which_they_were_given() {
 
 #[test]
 fn linking_runs_nothing() {
-    let object = Workshop::new().compile("order", ORDER, &["-O1"]);
+    let object = Workshop::new().compile("order", ORDER, &["-O1", "-fno-toplevel-reorder"]);
     let memory = memory();
     let linked = link_only(&memory, &[file("order.o", &object)], &options()).expect("it links");
     let linked = linked.into_image().expect_err("there is something to run");

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 41] = [
+const ORDER: &[&str] = &[
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -28,12 +28,15 @@ const ORDER: [&str; 41] = [
     "format/elf/sections.rs",
     "format/elf/symbols.rs",
     "format/elf/relocations.rs",
+    "format/elf/placed.rs",
     "format/elf/mod.rs",
     "format/mod.rs",
     "resolve/target.rs",
     "resolve/globals.rs",
+    "resolve/version.rs",
     "resolve/resolution.rs",
     "resolve/library.rs",
+    "resolve/provided.rs",
     "resolve/externals.rs",
     "resolve/mod.rs",
     "plan/slots.rs",
@@ -45,6 +48,7 @@ const ORDER: [&str; 41] = [
     "plan/mod.rs",
     "apply.rs",
     "thread_local.rs",
+    "placed.rs",
     "program.rs",
     "image.rs",
 ];

@@ -279,6 +279,15 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
+    /// The address of one version of a symbol. A system whose libraries have no versions has one of each symbol.
+    fn process_symbol_version(
+        &self,
+        name: &std::ffi::CStr,
+        _version: &std::ffi::CStr,
+    ) -> Option<Address> {
+        self.process_symbol(name)
+    }
+
     /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
     /// known.
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {

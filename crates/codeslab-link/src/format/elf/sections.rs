@@ -28,7 +28,11 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
     for (index, header) in object.sections.iter().enumerate() {
         // One without a type is a place in the table and nothing else: what it says of itself means nothing.
         let is_section = header.sh_type(ENDIAN) != elf::SHT_NULL;
-        if !is_section || !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
+        let flags = header.sh_flags(ENDIAN);
+        if !is_section || !flags.contains(elf::SHF_ALLOC) {
+            if is_section && flags.contains(elf::SHF_EXECINSTR) {
+                check_stack(graph, object, index)?;
+            }
             continue;
         }
         let name = object.section_name(graph, index)?;
@@ -55,6 +59,24 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
         }
     }
     Ok(loaded)
+}
+
+/// Refuses what says that it executes code on its stack: memory that is both writable and executable. What says nothing is assembler
+/// input whose author did not think of it, and does not.
+fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> Result<()> {
+    let name = object.section_name(graph, index)?;
+    if name == ".note.GNU-stack" && !graph.is_obstructed() {
+        let reference = Reference {
+            object: graph.name().to_owned(),
+            section: name.to_owned(),
+            ..Reference::default()
+        };
+        graph.obstruct(Error::Unsupported {
+            feature: Feature::ExecutableStack,
+            reference: Box::new(reference),
+        });
+    }
+    Ok(())
 }
 
 fn fate(name: &str, header: &ElfSection) -> Fate {
