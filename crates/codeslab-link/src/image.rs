@@ -109,6 +109,10 @@ impl Linked {
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what was passed, and as large then"
+    )]
     pub fn into_image(self) -> Result<Image, Self> {
         if self.program.is_empty() {
             return Ok(Image {

@@ -132,6 +132,8 @@ fn special_feature(name: &str) -> Option<Feature> {
 
 /// What a section is for that holds pointers to functions: by its type, or by its name as in objects of old compilers.
 fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
+    /// `ld` counts the numbers of .ctors down from this.
+    const LAST: u32 = 65535;
     let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {
         Some((stem, rest)) => (stem, Some(rest)),
         None => (name.strip_prefix('.').unwrap_or_default(), None),
@@ -144,8 +146,6 @@ fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
         (elf::SHT_FINI_ARRAY, _) | (_, "fini_array") => (Moment::End, false),
         _ => return None,
     };
-    // `ld` counts the numbers of .ctors down from this.
-    const LAST: u32 = 65535;
     let number = rest.and_then(|rest| rest.parse::<u32>().ok());
     let number = number.map(|number| {
         if is_reversed {

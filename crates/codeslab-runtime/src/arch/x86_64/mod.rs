@@ -15,6 +15,10 @@ use models::Maker;
 use std::sync::OnceLock;
 
 /// What this processor is and has.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "other processors are asked in other ways"
+)]
 pub(super) fn processor() -> Option<ProcessorModel> {
     static MODEL: OnceLock<ProcessorModel> = OnceLock::new();
     Some(*MODEL.get_or_init(ask))

@@ -26,6 +26,9 @@ pub(crate) struct ThreadLocals {
     block: Option<i64>,
 }
 
+/// What a question is answered with.
+type Answer = [u64; 2];
+
 /// What `dlopen` has returned and `dlclose` has not been called with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Handle(NonNull<c_void>);
@@ -50,17 +53,15 @@ impl ThreadLocals {
             block: None,
         };
         let base = base(handle).map_err(|reason| Error::DynamicLinker { reason })?;
-        let first = base
-            .wrapping_add(object.answers as usize)
-            .cast::<[u64; 2]>();
-        let answers: Vec<[u64; 2]> = (0..questions.len())
-            .map(|number| {
-                let answer = first.wrapping_add(number);
-                // SAFETY: the file has two words for each question at this distance from its start, all of it is loaded at the
-                // base and readable, and the dynamic linker has written to it for the last time before `dlopen` returned.
-                unsafe { ptr::read_unaligned(answer) }
-            })
-            .collect();
+        let answers = (0..questions.len()).map(|number| {
+            let answer = base.wrapping_add(object.answers as usize + number * size_of::<Answer>());
+            // SAFETY: the file has an answer for each question at this distance from its start, all of it is loaded at the base and
+            // readable, and the dynamic linker has written to it for the last time before `dlopen` returned.
+            let bytes = unsafe { ptr::read(answer.cast::<[u8; size_of::<Answer>()]>()) };
+            let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+            [word(0), word(8)]
+        });
+        let answers: Vec<Answer> = answers.collect();
         loaded.block = block(questions, &answers);
         if let Some(block) = loaded.block {
             STATIC_BLOCKS.add(block, handle);
