@@ -5,7 +5,6 @@
 //! tables, `cpuid` asks the processor.
 
 mod cpuid;
-pub(crate) mod elf;
 mod features;
 mod models;
 
