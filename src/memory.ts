@@ -1,14 +1,7 @@
 /** The memory manager. */
 
 import * as native from '#native'
-import {
-  finalizeAll,
-  makeInFlight,
-  type InFlight,
-  type InFlightAllocation,
-  type Place,
-  type PublishedBatch,
-} from './allocation.ts'
+import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
 import { handleOf, MemoryHandle } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { checkString } from './internal/checks.ts'
@@ -16,6 +9,7 @@ import { construct } from './internal/construct.ts'
 import { sized } from './internal/intrinsics.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
+import type { Place } from './internal/place.ts'
 import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
