@@ -6,7 +6,7 @@ use codeslab::Fact;
 impl Error {
     /// A name for programs, such as `UNDEFINED_SYMBOL`. Names do not change between versions.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::Memory(error) => error.code(),
             Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
