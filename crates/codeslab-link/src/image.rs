@@ -10,7 +10,7 @@ use crate::exports::{Exports, ImageSymbol, Keep};
 use crate::graph::Visibility;
 use crate::placed::PlacedObject;
 use codeslab::{Address, Allocation};
-use codeslab_runtime::{Program, Running};
+use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
 
 /// What is known of an image, whatever runs of it.
@@ -52,16 +52,23 @@ impl Parts {
 #[derive(Debug)]
 pub struct Linked {
     program: Program,
+    thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
     // Goes after the memory, with what that refers to.
     parts: Parts,
 }
 
 impl Linked {
-    pub(crate) const fn new(parts: Parts, program: Program, allocation: Allocation) -> Self {
+    pub(crate) const fn new(
+        parts: Parts,
+        program: Program,
+        thread_locals: Option<ThreadLocals>,
+        allocation: Allocation,
+    ) -> Self {
         Self {
             parts,
             program,
+            thread_locals,
             allocation,
         }
     }
@@ -100,11 +107,16 @@ impl Linked {
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what was passed, and as large then"
+    )]
     pub fn into_image(self) -> Result<Image, Self> {
         if self.program.is_empty() {
             return Ok(Image {
                 parts: self.parts,
                 memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
             });
         }
         Err(self)
@@ -124,6 +136,7 @@ impl Linked {
             return Ok(Image {
                 parts: self.parts,
                 memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
             });
         }
         // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
@@ -132,6 +145,7 @@ impl Linked {
         Ok(Image {
             parts: self.parts,
             memory: Memory::Running(running.map_err(Error::Start)?),
+            _thread_locals: self.thread_locals,
         })
     }
 }
@@ -148,7 +162,9 @@ enum Memory {
 #[derive(Debug)]
 pub struct Image {
     memory: Memory,
-    // Goes after the memory, with what that refers to.
+    // Dropped after the memory: destructors may use thread-local variables.
+    _thread_locals: Option<ThreadLocals>,
+    // Goes last, with what the memory refers to.
     parts: Parts,
 }
 

@@ -10,7 +10,7 @@ use super::target::{Place, Rank, Target, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
-use codeslab::{process_symbol, process_symbol_version};
+use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
@@ -36,7 +36,7 @@ pub(super) fn define(
                 .or_else(|| match provided.answer(resolution, name) {
                     Answer::At(place) => Some(place),
                     Answer::Nowhere => None,
-                    Answer::Unknown => outside(library, options, name, target),
+                    Answer::Unknown => outside(resolution, library, options, name, id),
                 });
             (id, place)
         })
@@ -68,29 +68,41 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     given.copied().map(Place::from)
 }
 
-/// What is loaded already: libraries, which were asked before for all but weak references, and the process.
+/// What is loaded already: libraries, which were asked before for all but weak references, and the process. Thread-local variables have no
+/// address; that there is one in this thread says that they exist.
 fn outside(
+    resolution: &Resolution<'_>,
     library: &Library<'_>,
     options: &LinkOptions<'_>,
     name: &str,
-    target: &Target,
+    id: TargetId,
 ) -> Option<Place> {
-    if !target.may_be_outside() {
-        return None;
+    let target = resolution.target(id);
+    let is_thread_local = resolution.is_thread_local_reference(id);
+    let loaded = || library.loaded(name, u32::MAX);
+    let found = if !target.may_be_outside() {
+        None
+    } else if is_thread_local {
+        in_process(options, name)
+    } else {
+        loaded().or_else(|| in_process(options, name))
+    };
+    if is_thread_local {
+        let is_weak = target.rank == Rank::WeakReference;
+        let exists = found.map(|_| Place::ProcessThreadLocal);
+        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
     }
-    let found = library.loaded(name, u32::MAX).map(Place::from);
-    found.or_else(|| in_process(options, name))
+    found.map(Place::from)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
     if !options.process_symbols {
         return None;
     }
-    let found = match version::split(name) {
+    match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),
         None => process_symbol(name),
-    };
-    found.map(Place::from)
+    }
 }
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {

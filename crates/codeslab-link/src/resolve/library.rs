@@ -91,9 +91,9 @@ impl<'a> Library<'a> {
         Ok(())
     }
 
-    /// What defines `name`, unless nothing does or it is taken already. What is loaded already is not asked for a hidden name.
-    pub(super) fn find(&mut self, name: &str, is_hidden: bool) -> Result<Option<Found<'a>>> {
-        if !self.outside.is_empty() && !is_hidden {
+    /// What defines `name`, unless nothing does or it is taken already. What is loaded already is not asked for what has to be in the image.
+    pub(super) fn find(&mut self, name: &str, is_inside: bool) -> Result<Option<Found<'a>>> {
+        if !self.outside.is_empty() && !is_inside {
             let position = self.offers.get(name).map_or(u32::MAX, |offer| offer.0);
             if let Some(address) = self.loaded(name, position) {
                 return Ok(Some(Found::At(address)));

@@ -22,6 +22,7 @@ use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
 pub(crate) use target::{Edge, Place, TargetId};
+pub(crate) use version::base_name;
 
 /// Resolves every symbol of `inputs`, and of the members of libraries that they need.
 ///
@@ -71,7 +72,11 @@ fn pull<'a>(
         }
         let target = resolution.target(id);
         let found = match target.rank {
-            Rank::Reference => library.find(&name, !target.may_be_outside())?,
+            Rank::Reference => {
+                let is_inside =
+                    !target.may_be_outside() || resolution.is_thread_local_reference(id);
+                library.find(&name, is_inside)?
+            }
             Rank::Common => library.take_value(&name)?.map(Found::Graph),
             _ => None,
         };
