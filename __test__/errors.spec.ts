@@ -192,6 +192,10 @@ const scenarios: Record<Producible, Scenario> = {
     surroundings: { environment: { CODESLAB_WRITER: 'pencil' } },
     facts: { variable: 'CODESLAB_WRITER', value: 'pencil' },
   },
+  ERR_CODESLAB_INVALID_EXPRESSION: {
+    provoke: link(two, { defsym: { three: 'two*2' } }),
+    facts: { symbol: 'three', expression: 'two*2' },
+  },
   ERR_CODESLAB_INVALID_GRAPH: {
     provoke: link({ name: 'made.s', sections: [], symbols: [{ name: 'main', section: '.text' }] }),
     facts: { object: 'made.s', symbol: 'main', section: '.text' },

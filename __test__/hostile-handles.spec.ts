@@ -130,9 +130,10 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(9n, 16n, 16n)), {
     code: 'ERR_CODESLAB_INVALID_INDEX',
   })
-  const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
-  const none = { names: [], contents: [], graphs: [] }
-  const options = { externalNames: [], externalAddresses: [], processSymbols: true, roots: [], libraries: none }
+  const inputs = { names: ['a.o'], contents: [victim], kinds: ['Graph'], images: [] }
+  const none = { names: [], contents: [], kinds: [], images: [] }
+  const flags = { processSymbols: true, roots: [], gc: false, wrap: [], defsymNames: [], defsymExpressions: [] }
+  const options = { externalNames: [], externalAddresses: [], ...flags, libraries: none }
   t.throws(() => link?.(opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
 })
 

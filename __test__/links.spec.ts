@@ -128,3 +128,50 @@ test('inputs may be any bytes, and errors call nameless ones by their place', t 
     { object: 'input[1]' },
   )
 })
+
+test('an image serves the next, and stays as long as that', t => {
+  const library = memory.link(helper)
+  const image = memory.link(main, { libraries: [library] })
+  t.is(image.function('twice_helped', unary)(16), 42)
+  t.is(image.symbols().length, 1)
+  library.free()
+  t.is(image.function('twice_helped', unary)(16), 42)
+  t.throws(() => memory.link(main, { libraries: [library] }), { code: 'ERR_CODESLAB_FREED' })
+  image.free()
+})
+
+test('shared libraries are found by name, and what paths lead to is read', t => {
+  const uses = compile('double cbrt(double); double root(double x) { return cbrt(x); }', '-fno-builtin')
+  const image = memory.link(uses, { libraries: ['libm.so.6'], processSymbols: false })
+  t.true(Math.abs(image.function('root', { return: 'float64', arguments: ['float64'] })(27) - 3) < 1e-9)
+  image.free()
+  t.throws(() => memory.link(uses, { libraries: ['/no/such/library.a'] }), { code: 'ERR_CODESLAB_UNREADABLE' })
+})
+
+test('what nothing needs can be left out, and an estimate says what is taken', t => {
+  const parts = compile('int used(void) { return 1; } int unused(void) { return 2; }', '-ffunction-sections')
+  const options = { roots: ['used'], gc: true } as const
+  const image = memory.link({ name: 'parts.o', bytes: parts }, options)
+  t.deepEqual(
+    image.symbols().map(({ name }) => name),
+    ['used'],
+  )
+  image.free()
+  const before = memory.stats()
+  const whole = memory.link({ name: 'parts.o', bytes: parts }, { dryRun: true })
+  const needed = memory.link({ name: 'parts.o', bytes: parts }, { ...options, dryRun: true })
+  t.true(needed.code < whole.code)
+  t.deepEqual(needed.objects, ['parts.o'])
+  t.deepEqual(memory.stats(), before)
+})
+
+test('names are wrapped and assigned', t => {
+  const wrapper = compile('int __real_helper(int); int __wrap_helper(int x) { return __real_helper(x) + 100; }')
+  const wrapped = memory.link([main, helper, wrapper], { wrap: ['helper'] })
+  t.is(wrapped.function('twice_helped', unary)(16), 242)
+  wrapped.free()
+  const assigned = memory.link([main, helper], { defsym: { again: 'helper', fixed: 0x1234n } })
+  t.is(assigned.address('again'), assigned.address('helper'))
+  t.is(assigned.address('fixed'), 0x1234n)
+  assigned.free()
+})

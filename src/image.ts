@@ -8,6 +8,7 @@ import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
+import { readImagesBy } from './internal/images.ts'
 import { describe, region } from './internal/inspect.ts'
 import { makeWords, toNumber } from './internal/intrinsics.ts'
 import type { Protection } from './protection.ts'
@@ -76,6 +77,9 @@ export class Image {
 
   static {
     makeImage = handle => new Image(construct, handle)
+    readImagesBy(value =>
+      typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined,
+    )
   }
 
   private constructor(key: typeof construct, handle: CodeHandle) {

@@ -11,7 +11,7 @@ import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
 import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
-import type { LinkInput, LinkOptions } from './link.ts'
+import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
@@ -204,8 +204,8 @@ export class CodeMemory extends MemoryHandle {
    * @param inputs - What to link. An archive is linked whole, unless `roots` are given.
    * @param options - Where symbols come from.
    * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_UNREADABLE`, `ERR_CODESLAB_LIBRARY_UNAVAILABLE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
-   *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
+   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_UNREADABLE`, `ERR_CODESLAB_LIBRARY_UNAVAILABLE`,
+   *   `ERR_CODESLAB_NOT_RELOCATABLE`, `ERR_CODESLAB_INVALID_EXPRESSION`, `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
    * - `ERR_CODESLAB_WORK_BUDGET` for one that would take more work or memory than files of its size ever need;
    * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
@@ -228,9 +228,23 @@ export class CodeMemory extends MemoryHandle {
    * })
    * ```
    */
-  link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
-    const { inputs: read, options: known } = encodeLink(inputs, options)
-    return makeImage(native.link(handleOf(this), read, known))
+  link(inputs: LinkInput | readonly LinkInput[], options?: LinkOptions & { readonly dryRun?: false }): Image
+  /**
+   * Says what linking would take, and links nothing: the option `dryRun`.
+   *
+   * @throws {@link CodeslabError} with what linking throws, but for what comes of finding a place.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const { code, objects } = new CodeMemory().link(readFileSync('libz.a'), { roots: ['crc32'], dryRun: true })
+   * ```
+   */
+  link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions & { readonly dryRun: true }): LinkEstimate
+  link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image | LinkEstimate {
+    const { inputs: read, options: known, isDryRun } = encodeLink(inputs, options)
+    return isDryRun ? native.estimateLink(read, known) : makeImage(native.link(handleOf(this), read, known))
   }
 
   /**

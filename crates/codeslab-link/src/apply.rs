@@ -78,7 +78,9 @@ impl Addresses {
         let targets = resolution.targets.iter().map(|target| match target.place {
             Place::Section { section, offset }
             | Place::Indirect { section, offset }
-            | Place::ThreadLocal { section, offset } => sections[section as usize] + offset,
+            | Place::ThreadLocal { section, offset } => {
+                sections[section as usize].wrapping_add(offset)
+            }
             Place::Absolute(value) => value,
             Place::Got => got,
             Place::Edge(edge) => address_of(edge, plan, destination),
@@ -125,9 +127,14 @@ impl Addresses {
         };
         let entry = self.indirects + plan.hidden_entry_offset(id)?;
         Some(Indirect {
-            resolver: Address::new(self.sections[section as usize] + offset),
+            resolver: Address::new(self.sections[section as usize].wrapping_add(offset)),
             entry: Address::new(entry),
         })
+    }
+
+    /// Where the GOT is.
+    pub(crate) const fn got(&self) -> u64 {
+        self.got
     }
 
     /// Where a target is.
@@ -189,6 +196,7 @@ pub(crate) fn write(
             addresses,
             object,
             section,
+            number,
             address: addresses.sections[number as usize],
         };
         writer.write(destination, id)?;
@@ -216,6 +224,7 @@ pub(crate) fn template(
             addresses,
             object,
             section,
+            number,
             address: offset,
         };
         if let Content::Bytes(content) = &section.content {
@@ -303,6 +312,7 @@ struct SectionWriter<'w, 'a> {
     addresses: &'w Addresses,
     object: &'w Object<'a>,
     section: &'w GraphSection<'a>,
+    number: u32,
     address: u64,
 }
 
@@ -330,6 +340,10 @@ impl SectionWriter<'_, '_> {
     }
 
     fn relocate(&self, bytes: &mut [u8], relocation: &Relocation) -> Result<()> {
+        let detours = &self.plan.detours;
+        if !detours.is_empty() && detours.contains_key(&(self.number, relocation.offset)) {
+            return Ok(());
+        }
         let row = relocation.kind.row();
         let id = self.resolution.target_of(self.object, relocation);
         let value = match self.resolution.target(id).place {

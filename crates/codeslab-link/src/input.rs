@@ -55,7 +55,10 @@ pub(crate) fn size(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> u64 {
     const ROOT: u64 = 24;
     let inputs = inputs.iter().chain(&options.libraries).map(Input::size);
     let roots = options.roots.iter().map(|root| root.len() as u64 + ROOT);
-    inputs.chain(roots).sum()
+    let wrapped = options.wrap.iter().map(|name| name.len() as u64 + ROOT);
+    let assigned = options.defsym.iter();
+    let assigned = assigned.map(|(name, other)| (name.len() + other.len()) as u64 + 2 * ROOT);
+    inputs.chain(roots).chain(wrapped).chain(assigned).sum()
 }
 
 /// How to link.
@@ -70,6 +73,13 @@ pub struct LinkOptions<'a> {
     /// What defines what is missing, asked in this order: archives and graphs, of which the link takes what it needs, images that were
     /// linked before, and shared libraries.
     pub libraries: Vec<Input<'a>>,
+    /// Whether sections that nothing needs are left out. What is needed begins with the roots, or without any with all that the inputs
+    /// define and others can see.
+    pub gc: bool,
+    /// Names for which references go to `__wrap_NAME`, and those to `__real_NAME` to the name itself.
+    pub wrap: Vec<String>,
+    /// Symbols that are defined as `OTHER`, `OTHER+8`, `OTHER-8` or a number, whatever the inputs say. Each may use those before it.
+    pub defsym: Vec<(String, String)>,
     /// Whether files are read that inputs name.
     pub files: Files,
     /// Whether the image keeps its objects for debuggers: see [`Image::take_objects`](crate::Image::take_objects).
@@ -83,6 +93,9 @@ impl Default for LinkOptions<'_> {
             process_symbols: true,
             roots: Vec::new(),
             libraries: Vec::new(),
+            gc: false,
+            wrap: Vec::new(),
+            defsym: Vec::new(),
             files: Files::default(),
             keep_objects: false,
         }

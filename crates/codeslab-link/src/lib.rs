@@ -23,7 +23,9 @@
 //! # What it links
 //!
 //! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
-//! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT
+//! entries and stubs. Libraries may also be images that were linked before and shared libraries ([`Exports`]), and paths, linker scripts
+//! and thin archives name files that are read ([`Files`]). Sections that nothing needs can be left out, names wrapped and assigned.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
 //! Thread-local variables of all models: the process's dynamic linker gives every thread its copy ([`codeslab_runtime::ThreadLocals`]).
@@ -37,17 +39,19 @@
 //! # What it does not do
 //!
 //! - Unwind information is relocated and kept, but not registered.
-//! - Nothing is merged, collected as garbage, or optimised at link time.
+//! - Nothing is merged or optimised at link time.
 //! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `program`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `input`, `format`,
+//! `gather`, `resolve`, `plan`, `apply`, `detour`, `program`, `image`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
 mod arch;
 mod budget;
+mod detour;
 mod error;
 mod exports;
 #[cfg(test)]
@@ -74,5 +78,5 @@ pub use graph::{
 };
 pub use image::{Image, Linked};
 pub use input::{Files, Input, LinkOptions};
-pub use link::{link, link_counted};
+pub use link::{Estimate, estimate, link, link_counted};
 pub use placed::{PlacedFunction, PlacedObject};

@@ -6,6 +6,7 @@
 use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
+use crate::detour;
 use crate::error::{Error, Resource, Result};
 use crate::exports::ImageSymbol;
 use crate::gather;
@@ -68,6 +69,50 @@ fn link_given(
     (result, budget.spent())
 }
 
+/// What a link would take, as far as that is known before it has a place. Nothing is placed, written or run.
+///
+/// # Errors
+/// As [`link`], but for those of finding a place and of distances that do not fit.
+pub fn estimate(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Estimate> {
+    let gathered = gather::gather(inputs, options.files)?;
+    let libraries = gather::gather(&options.libraries, options.files)?;
+    let (inputs, libraries) = (gathered.inputs(), libraries.inputs());
+    let options = LinkOptions {
+        libraries,
+        ..options.clone()
+    };
+    let budget = Budget::of(input::size(&inputs, &options));
+    let resolution = resolve::resolve(arch::native()?, &inputs, &options, &budget)?;
+    let plan = plan::plan(&resolution)?;
+    let size = |protection| plan.layout.segment(protection).size;
+    let objects = resolution.objects.iter();
+    Ok(Estimate {
+        code: size(Protection::ReadExecute),
+        constants: size(Protection::ReadOnly),
+        data: size(Protection::ReadWrite),
+        window: plan.window,
+        objects: objects
+            .map(|object| object.graph.name().to_owned())
+            .collect(),
+    })
+}
+
+/// What a link would take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// Bytes of code, stubs included.
+    pub code: u64,
+    /// Bytes of constants, GOT entries included.
+    pub constants: u64,
+    /// Bytes of data.
+    pub data: u64,
+    /// Where the image would have to lie.
+    pub window: Window,
+    /// The objects that take part, in their order.
+    pub objects: Vec<String>,
+}
+
 fn link_within(
     budget: &Budget,
     memory: &CodeMemory,
@@ -83,6 +128,7 @@ fn link_within(
     // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
     let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
+    detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
     let program = program(&resolution, &plan, &addresses);
@@ -128,19 +174,24 @@ fn symbols(
     // Variables of threads have no address.
     let globals = resolution.globals().filter(|(_, id)| {
         let target = resolution.target(*id);
-        target.is_defined() && !target.place.is_thread_local()
+        target.is_defined() && !target.place.is_thread_local() && target.place != Place::Discarded
     });
     let defined = globals.map(|(name, id)| {
         let target = resolution.target(id);
-        let object = &resolution.objects[target.object as usize].graph;
+        // Nothing mentions a symbol that the embedder assigned and no object uses.
+        let object = resolution.objects.get(target.object as usize);
+        let object = object.map(|object| &object.graph);
+        let by = object.map_or("defsym", |object| object.name());
         let budget = resolution.budget;
-        budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
+        budget.spend(Resource::Bytes, name.len() as u64, by)?;
+        let size = object.map_or(0, |object| object.symbols()[target.symbol as usize].size);
+        let object = names.get(target.object as usize).cloned();
         Ok(ImageSymbol {
             name: name.to_owned(),
             address: addresses.target(id),
-            size: object.symbols()[target.symbol as usize].size,
+            size,
             protection: protection(plan, target.place),
-            object: names[target.object as usize].clone(),
+            object: object.unwrap_or_else(|| by.into()),
             visibility: target.visibility,
         })
     });

@@ -15,7 +15,7 @@ use crate::registry::{self, Token};
 use crate::throw::OrThrow;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -29,7 +29,24 @@ pub struct NativeInputs<'a> {
     pub names: Vec<String>,
     #[napi(ts_type = "Array<Uint8Array>")]
     pub contents: Vec<Bytes<'a>>,
-    pub graphs: Vec<bool>,
+    pub kinds: Vec<NativeInputKind>,
+    /// Those of the kind `image`, in their order.
+    #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
+    pub images: Vec<Held<CodeHandle>>,
+}
+
+/// What an input is.
+#[napi(string_enum)]
+#[derive(PartialEq, Eq, Debug)]
+pub enum NativeInputKind {
+    /// An object, an archive or a linker script.
+    File,
+    /// A graph in the encoding of `graph`.
+    Graph,
+    /// A path, or the name of a shared library.
+    Path,
+    /// An image that was linked before.
+    Image,
 }
 
 /// What links need to know besides their inputs.
@@ -39,7 +56,20 @@ pub struct NativeLinkOptions<'a> {
     pub external_addresses: Vec<BigInt>,
     pub process_symbols: bool,
     pub roots: Vec<String>,
+    pub gc: bool,
+    pub wrap: Vec<String>,
+    pub defsym_names: Vec<String>,
+    pub defsym_expressions: Vec<String>,
     pub libraries: NativeInputs<'a>,
+}
+
+/// What a link would take.
+#[napi(object, object_from_js = false)]
+pub struct NativeEstimate {
+    pub code: f64,
+    pub constants: f64,
+    pub data: f64,
+    pub objects: Vec<String>,
 }
 
 /// Links inputs into a memory.
@@ -56,9 +86,20 @@ pub fn link(
     let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
     // SAFETY: as above, and asking for the bytes of the libraries runs none either.
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
-    let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
+    let linked = with_inputs(
+        &inputs,
+        &contents,
+        options,
+        &libraries,
+        |inputs, options| {
+            collecting(env, || {
+                let linked = codeslab_link::link(&opened.memory, inputs, options)?;
+                Ok(linked)
+            })
+        },
+    );
     drop((contents, libraries));
-    let linked = image.or_throw(env)?;
+    let linked = linked.or_throw(env)?;
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
@@ -67,35 +108,66 @@ pub fn link(
     hold(env, CodeHandle::image(published, weight))
 }
 
-/// Links inputs and libraries with their contents. Runs no JavaScript.
-fn link_all(
+/// Says what linking inputs would take, and links nothing.
+#[napi]
+pub fn estimate_link(
     env: Env,
-    opened: &Opened,
+    inputs: NativeInputs<'_>,
+    options: NativeLinkOptions<'_>,
+) -> napi::Result<NativeEstimate> {
+    let scope = Scope::of(&env);
+    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
+    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
+    // SAFETY: as above, and asking for the bytes of the libraries runs none either.
+    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
+    let estimate = with_inputs(
+        &inputs,
+        &contents,
+        options,
+        &libraries,
+        |inputs, options| Ok(codeslab_link::estimate(inputs, options)?),
+    );
+    drop((contents, libraries));
+    let estimate = estimate.or_throw(env)?;
+    Ok(NativeEstimate {
+        code: count(estimate.code),
+        constants: count(estimate.constants),
+        data: count(estimate.data),
+        objects: estimate.objects,
+    })
+}
+
+/// Hands inputs and options with their contents to the linker. Runs no JavaScript.
+fn with_inputs<T>(
     inputs: &NativeInputs<'_>,
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-) -> Result<Linked> {
+    link: impl FnOnce(&[Input<'_>], &LinkOptions<'_>) -> Result<T>,
+) -> Result<T> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,
     );
+    let (images, library_images) = (inputs.images()?, options.libraries.images()?);
     let addresses = options.external_addresses.iter();
     let addresses = addresses.map(|address| Address::new(address.get_u64().1));
     let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
+    let defsym = options.defsym_names.into_iter();
     let link_options = LinkOptions {
         externals,
         process_symbols: options.process_symbols,
         roots: options.roots,
-        libraries: options.libraries.borrow(library_contents, &library_graphs),
-        files: codeslab_link::Files::Read,
-        keep_objects: false,
+        libraries: options
+            .libraries
+            .borrow(library_contents, &library_graphs, &library_images),
+        gc: options.gc,
+        wrap: options.wrap,
+        defsym: defsym.zip(options.defsym_expressions).collect(),
+        ..LinkOptions::default()
     };
-    let inputs = inputs.borrow(contents, &graphs);
-    collecting(env, || {
-        let image = codeslab_link::link(&opened.memory, &inputs, &link_options)?;
-        Ok(image)
-    })
+    let inputs = inputs.borrow(contents, &graphs, &images);
+    link(&inputs, &link_options)
 }
 
 /// How many bytes an image takes: all that its symbols lie in.
@@ -113,22 +185,41 @@ fn weigh(opened: &Opened, image: &Image) -> u64 {
 
 impl NativeInputs<'_> {
     fn graphs<'a>(&self, contents: &'a [Cow<'_, [u8]>]) -> Result<Vec<Option<Graph<'a>>>> {
-        let inputs = contents.iter().zip(&self.graphs);
-        inputs
-            .map(|(bytes, is_graph)| is_graph.then(|| graph::read(bytes)).transpose())
-            .collect()
+        let inputs = contents.iter().zip(&self.kinds);
+        let graph = |(bytes, kind): (&'a Cow<'_, [u8]>, &NativeInputKind)| {
+            let is_graph = *kind == NativeInputKind::Graph;
+            is_graph.then(|| graph::read(bytes)).transpose()
+        };
+        inputs.map(graph).collect()
+    }
+
+    /// The images among them, which stay while this is held.
+    fn images(&self) -> Result<Vec<Arc<Image>>> {
+        let images = self.images.iter().map(|handle| {
+            let published = handle.published()?;
+            let freed = Error::Freed(published.noun());
+            match published.keep() {
+                Some(Content::Image(image)) => Ok(image),
+                _ => Err(freed),
+            }
+        });
+        images.collect()
     }
 
     fn borrow<'a>(
         &'a self,
         contents: &'a [Cow<'_, [u8]>],
         graphs: &'a [Option<Graph<'a>>],
+        images: &'a [Arc<Image>],
     ) -> Vec<Input<'a>> {
-        let files = self.names.iter().zip(contents).zip(graphs);
+        let mut images = images.iter();
+        let files = self.names.iter().zip(contents).zip(graphs).zip(&self.kinds);
         files
-            .map(|((name, bytes), graph)| match graph {
-                Some(graph) => Input::Graph(graph),
-                None => Input::File { name, bytes },
+            .filter_map(|(((name, bytes), graph), kind)| match (kind, graph) {
+                (NativeInputKind::Image, _) => images.next().map(|image| Input::Loaded(image)),
+                (NativeInputKind::Path, _) => Some(Input::Path(name)),
+                (_, Some(graph)) => Some(Input::Graph(graph)),
+                (_, None) => Some(Input::File { name, bytes }),
             })
             .collect()
     }

@@ -37,6 +37,60 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     /// # Errors
     /// [`Misfit`] if the stub cannot reach the entry.
     fn write_stub(&self, stub: &mut [u8], at: u64, entry: u64) -> Result<(), Misfit>;
+
+    /// Bytes of a detour, a multiple of 16; 0 if the machine has none.
+    fn detour_size(&self) -> u64 {
+        0
+    }
+
+    /// The instructions whose operands are the fields at these offsets of `code`; `None` for those that can take no detour. Functions
+    /// begin at `starts`; both lists ascend.
+    fn instructions(
+        &self,
+        _code: &[u8],
+        _starts: &[usize],
+        fields: &[usize],
+    ) -> Vec<Option<Instruction>> {
+        vec![None; fields.len()]
+    }
+
+    /// Fills a detour that does what an instruction does, with an operand that lies where a GOT entry says, and puts the way there in the
+    /// place of the instruction.
+    ///
+    /// # Errors
+    /// [`Misfit`] if one of the three cannot reach another.
+    fn write_detour(
+        &self,
+        _detour: &mut [u8],
+        _instruction: &mut [u8],
+        _places: &Detour,
+    ) -> Result<(), Misfit> {
+        Ok(())
+    }
+}
+
+/// An instruction that can take a detour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Instruction {
+    /// Bytes from the start of its section to its own, and to its end.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// The number of a register that it does not use.
+    pub(crate) scratch: u8,
+}
+
+/// Where the parts of a detour are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Detour {
+    /// The address of the detour, of the instruction and of the GOT entry.
+    pub(crate) detour: u64,
+    pub(crate) instruction: u64,
+    pub(crate) entry: u64,
+    /// Bytes from the start of the instruction to its field.
+    pub(crate) field: usize,
+    pub(crate) scratch: u8,
+    /// A.
+    pub(crate) addend: i64,
 }
 
 /// What the files of one format say about one machine.

@@ -23,6 +23,8 @@ impl Error {
             Self::ThreadLocalAccess { .. } => "THREAD_LOCAL_ACCESS",
             Self::WritableCode { .. } => "WRITABLE_CODE",
             Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
+            Self::Refused { first, .. } => first.code(),
+            Self::InvalidExpression { .. } => "INVALID_EXPRESSION",
             Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
             Self::DiscardedSection { .. } => "DISCARDED_SECTION",
             Self::OutOfReach { .. } => "OUT_OF_REACH",
@@ -76,6 +78,17 @@ impl Error {
                 number("limit", *limit),
                 number("input", *input),
             ],
+            Self::Refused { first, all, roots } => {
+                let refusals = all.iter().map(ToString::to_string).collect();
+                let more = [
+                    ("refusals", Fact::Names(refusals)),
+                    ("roots", Fact::Names(roots.clone())),
+                ];
+                with(first.facts(), more)
+            }
+            Self::InvalidExpression { symbol, expression } => {
+                vec![text("symbol", symbol), text("expression", expression)]
+            }
             Self::WritableCode { object, section } => {
                 vec![text("object", object), text("section", section)]
             }

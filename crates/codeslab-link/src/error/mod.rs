@@ -8,6 +8,7 @@
 mod facts;
 
 use codeslab::Address;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The result of everything that can fail here.
@@ -175,6 +176,26 @@ pub enum Error {
         /// What may help.
         hint: Option<String>,
     },
+    /// Several objects that cannot be linked, or one among others that can.
+    #[error("{}", refused(first, all, roots))]
+    Refused {
+        /// Why the first of them cannot be.
+        first: Box<Error>,
+        /// Why each of them cannot be.
+        all: Vec<Error>,
+        /// Symbols that need none of them: as roots, they avoid the refusals.
+        roots: Vec<String>,
+    },
+    /// What a symbol is defined as, if it is no expression.
+    #[error(
+        "{symbol} = {expression:?}: expected a symbol, a symbol and a distance such as `start+0x10`, or a number"
+    )]
+    InvalidExpression {
+        /// The symbol.
+        symbol: String,
+        /// What it is defined as.
+        expression: String,
+    },
     /// Two definitions of a symbol of which there may be one.
     #[error("duplicate symbol {symbol}, defined in {first} and in {second}")]
     DuplicateSymbol {
@@ -260,6 +281,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// What it is about, in a word: a feature where there is one.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsupported { feature, .. } => feature.name(),
+            other => other.code(),
+        }
+    }
+
+    /// The object that it is about.
+    pub(crate) fn object(&self) -> Option<&str> {
+        match self {
+            Self::Unsupported { reference, .. } | Self::UnknownRelocation { reference } => {
+                Some(&reference.object)
+            }
+            Self::WritableCode { object, .. } => Some(object),
+            _ => None,
+        }
+    }
+
     pub(crate) fn malformed(object: &str, reason: impl Into<String>) -> Self {
         Self::Malformed {
             object: object.to_owned(),
@@ -421,6 +461,34 @@ fn named(object: &str, path: &str) -> String {
         return format!("cannot read {path}");
     }
     format!("{object}: the linker script or thin archive names {path}, which cannot be read")
+}
+
+/// The first refusal, how many there are of each kind and in which objects, and how to do without them.
+fn refused(first: &Error, all: &[Error], roots: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = first.to_string();
+    if all.len() > 1 {
+        let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for error in all {
+            let object = error.object().unwrap_or_default().to_owned();
+            kinds.entry(error.kind()).or_default().push(object);
+        }
+        let kinds = kinds.into_iter().map(|(kind, objects)| {
+            let shown = objects[..objects.len().min(SHOWN)].join(", ");
+            let more = if objects.len() > SHOWN { ", ..." } else { "" };
+            format!("{} for {kind} ({shown}{more})", objects.len())
+        });
+        let kinds: Vec<String> = kinds.collect();
+        text += &format!("; {} objects are refused: {}", all.len(), kinds.join(", "));
+    }
+    if let Some(root) = roots.first() {
+        let others = match roots.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        text += &format!("; `roots` that need none of them: {root}{others}");
+    }
+    text
 }
 
 /// What to do with a file that is no object.

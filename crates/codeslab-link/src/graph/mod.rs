@@ -123,13 +123,26 @@ impl<'a> Graph<'a> {
     /// local symbol that is undefined or common, for a thread-local variable that lies elsewhere than in a thread-local section, and for
     /// an indirect function whose resolver is not in code.
     pub fn add_symbol(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
+        if let Definition::Section { section, offset } = symbol.definition {
+            let within = self.section(section)?;
+            if offset > within.content.size() {
+                return Err(self.out_of_bounds(within, &symbol.name, offset, 0));
+            }
+        }
+        self.add_symbol_anywhere(symbol)
+    }
+
+    /// The same, but the symbol may lie outside of its section: assemblers write `there + 64`, and linkers count from where that is.
+    pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
                 let within = self.section(section)?;
-                if offset > within.content.size() {
+                self.check_kind(&symbol, within)?;
+                let is_plain =
+                    !within.is_thread_local && symbol.kind != SymbolKind::IndirectFunction;
+                if !is_plain && offset > within.content.size() {
                     return Err(self.out_of_bounds(within, &symbol.name, offset, 0));
                 }
-                self.check_kind(&symbol, within)?;
             }
             Definition::Undefined | Definition::Common { .. }
                 if symbol.binding == Binding::Local =>

@@ -79,6 +79,9 @@ pub struct GraphSection<'a> {
     pub(crate) group: Option<u32>,
     pub(crate) purpose: Purpose,
     pub(crate) is_thread_local: bool,
+    pub(crate) is_retained: bool,
+    // Whether 0 stands for what it refers to and is left out.
+    pub(crate) may_lose: bool,
 }
 
 impl<'a> GraphSection<'a> {
@@ -99,6 +102,8 @@ impl<'a> GraphSection<'a> {
             group: None,
             purpose: Purpose::Plain,
             is_thread_local: false,
+            is_retained: false,
+            may_lose: false,
         }
     }
 
@@ -114,6 +119,15 @@ impl<'a> GraphSection<'a> {
     #[must_use]
     pub fn with_purpose(self, purpose: Purpose) -> Self {
         Self { purpose, ..self }
+    }
+
+    /// The same, and it stays though nothing refers to it, where a link leaves out what nothing needs.
+    #[must_use]
+    pub fn retained(self) -> Self {
+        Self {
+            is_retained: true,
+            ..self
+        }
     }
 
     /// The same, and every thread has a copy of its own. Code comes by it only through relocations for thread-local variables; whatever

@@ -10,20 +10,34 @@
 //! Source: psABI for AMD64 §3.5.4 and §5.2 "Function Addresses".
 
 use super::bounds::Bounds;
+use super::detours::{self, Detours};
 use super::direct::Direct;
 use super::needs::Needs;
+use crate::error::Result;
 use crate::resolve::Resolution;
 use codeslab::{Address, are_process_functions};
 
 /// Gives a stub's address to the functions that references cannot reach, and has the image lie where all others arrive.
-pub(super) fn bind(needs: &mut Needs, resolution: &Resolution<'_>, directs: &[Direct]) {
+///
+/// # Errors
+/// `WorkBudget` if looking for other ways takes more than the link may.
+pub(super) fn bind(
+    needs: &mut Needs,
+    resolution: &Resolution<'_>,
+    mut directs: Vec<Direct>,
+) -> Result<Detours> {
+    let mut detours = Detours::default();
     let lost = directs.iter().filter(|direct| !direct.fits_anywhere());
     make_canonical(needs, resolution, lost);
     // The stubs for those have to lie low, as may other things; that can be too far for distances.
-    if !bounds_with(needs, directs).is_possible() {
+    if !bounds_with(needs, &directs).is_possible() {
         make_canonical(needs, resolution, directs.iter());
     }
-    needs.bounds = bounds_with(needs, directs);
+    if !bounds_with(needs, &directs).is_possible() {
+        detours = detours::make(needs, resolution, &mut directs)?;
+    }
+    needs.bounds = bounds_with(needs, &directs);
+    Ok(detours)
 }
 
 fn bounds_with(needs: &Needs, directs: &[Direct]) -> Bounds {
@@ -34,6 +48,7 @@ fn bounds_with(needs: &Needs, directs: &[Direct]) -> Bounds {
             addend,
             symbol,
             value,
+            ..
         } = *direct;
         if needs.slots.is_canonical(symbol) {
             bounds.note_inside(row, addend, symbol);

@@ -5,6 +5,7 @@
 
 use crate::arch::formula::Origin;
 use crate::arch::row::{Far, Row};
+use crate::graph::Relocation;
 use crate::resolve::{Place, TargetId};
 
 /// A direct reference to something that is fixed elsewhere.
@@ -15,6 +16,9 @@ pub(super) struct Direct {
     pub(super) symbol: TargetId,
     /// Where the symbol is.
     pub(super) value: u64,
+    /// The section that refers to it, counted over all objects, and where in it.
+    pub(super) section: u32,
+    pub(super) offset: u64,
 }
 
 impl Direct {
@@ -22,16 +26,19 @@ impl Direct {
     #[inline]
     pub(super) fn new(
         row: &'static Row,
-        addend: i64,
+        relocation: &Relocation,
+        section: u32,
         symbol: TargetId,
         place: Place,
     ) -> Option<Self> {
         match place {
             Place::Absolute(value) if row.far == Far::Placement => Some(Self {
                 row,
-                addend,
+                addend: relocation.addend,
                 symbol,
                 value,
+                section,
+                offset: relocation.offset,
             }),
             _ => None,
         }

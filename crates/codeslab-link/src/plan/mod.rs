@@ -6,6 +6,7 @@
 
 mod bounds;
 mod canonical;
+mod detours;
 mod direct;
 mod needs;
 mod slots;
@@ -15,6 +16,8 @@ use crate::error::{Resource, Result};
 use crate::graph::{Content, GraphSection};
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
+use detours::Detours;
+pub(crate) use detours::PlannedDetour;
 use needs::Needs;
 use slots::Slots;
 use thread_local::{Template, ThreadEntries};
@@ -42,6 +45,10 @@ pub(crate) struct Plan {
     /// What every thread has a copy of.
     pub(crate) template: Template,
     pub(crate) stubs: Option<SectionId>,
+    pub(crate) detour_table: Option<SectionId>,
+    /// The instructions that take detours, by section and field.
+    pub(crate) detours: Detours,
+    pub(crate) detour_size: u64,
     slots: Slots,
     entry_size: u64,
     stub_size: u64,
@@ -85,7 +92,7 @@ impl Plan {
 /// `DiscardedSection`, `ConflictingSymbols`, and `TooLarge` of the memory manager.
 pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     let (mut needs, directs) = Needs::of(resolution)?;
-    canonical::bind(&mut needs, resolution, &directs);
+    let detours = canonical::bind(&mut needs, resolution, directs)?;
     let (window, window_symbols) = needs.bounds.window(resolution)?;
     let (entry_size, stub_size) = (
         resolution.machine.entry_size(),
@@ -97,6 +104,9 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
     let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
     let stubs = add_table(&mut layout, Protection::ReadExecute, stubs, stub_size)?;
+    let detour_size = resolution.machine.detour_size().max(1);
+    let detour_count = detours.len() as u32;
+    let detour_table = add_detours(&mut layout, detour_count, detour_size)?;
     let indirects = needs.slots.indirect_count();
     let indirects = add_table(&mut layout, Protection::ReadWrite, indirects, entry_size)?;
     let thread_entries = needs.thread_entries.count();
@@ -123,6 +133,9 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         thread_entries: needs.thread_entries,
         template: Template::of(resolution)?,
         stubs,
+        detour_table,
+        detours,
+        detour_size,
         slots: needs.slots,
         entry_size,
         stub_size,
@@ -204,6 +217,16 @@ fn add_commons(
     commons
         .map(|(id, size, align)| Ok((id, layout.add(Protection::ReadWrite, size, align)?)))
         .collect()
+}
+
+/// Detours are no power of two long.
+fn add_detours(layout: &mut Layout, count: u32, size: u64) -> Result<Option<SectionId>> {
+    const ALIGN: u64 = 16;
+    if count == 0 {
+        return Ok(None);
+    }
+    let size = u64::from(count) * size;
+    Ok(Some(layout.add(Protection::ReadExecute, size, ALIGN)?))
 }
 
 fn add_table(

@@ -36,9 +36,10 @@ impl Needs {
             needs.slots.need_indirect(TargetId(id));
         }
         let mut directs = Vec::new();
-        for (object, section, _) in resolution.live_sections() {
+        for (object, section, number) in resolution.live_sections() {
             for relocation in section.relocations() {
-                directs.extend(needs.note(resolution, object, section, relocation)?);
+                let direct = needs.note(resolution, object, (section, number), relocation)?;
+                directs.extend(direct);
             }
         }
         Ok((needs, directs))
@@ -54,7 +55,7 @@ impl Needs {
         &mut self,
         resolution: &Resolution<'_>,
         object: &Object<'_>,
-        section: &GraphSection<'_>,
+        (section, number): (&GraphSection<'_>, u32),
         relocation: &Relocation,
     ) -> Result<Option<Direct>> {
         let row = relocation.kind.row();
@@ -75,7 +76,7 @@ impl Needs {
         } else if row.far == Far::Stub && !place.is_in_image() {
             self.slots.need_entry(id);
             self.slots.need_stub(id);
-        } else if let Some(direct) = Direct::new(row, relocation.addend, id, place) {
+        } else if let Some(direct) = Direct::new(row, relocation, number, id, place) {
             return Ok(Some(direct));
         } else if place.is_in_image() {
             self.bounds.note_inside(row, relocation.addend, id);
@@ -91,7 +92,10 @@ fn check_discarded(
     section: &GraphSection<'_>,
     relocation: &Relocation,
 ) -> Result<()> {
-    if row.formula.term == Term::Nothing || section.purpose == Purpose::UnwindTable {
+    if row.formula.term == Term::Nothing
+        || section.purpose == Purpose::UnwindTable
+        || section.may_lose
+    {
         return Ok(());
     }
     Err(Error::DiscardedSection {

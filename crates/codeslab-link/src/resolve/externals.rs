@@ -3,10 +3,11 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::hints::hint;
 use super::library::Library;
-use super::provided::{Answer, Provided, is_of_file};
+use super::provided::{Answer, Provided};
 use super::resolution::Resolution;
-use super::target::{Place, Rank, Target, TargetId};
+use super::target::{Place, Rank, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
@@ -52,6 +53,8 @@ pub(super) fn define(
             None => missing.push(id),
         }
     }
+    resolution.fill_in_assigned();
+    resolution.check_assigned()?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -122,15 +125,6 @@ fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
     }
 }
 
-/// What may help where `name` is not defined.
-fn hint(target: &Target, name: &str) -> Option<String> {
-    if is_of_file(name) {
-        return Some("an image in memory has no file header for it".to_owned());
-    }
-    let is_hidden = !target.may_be_outside();
-    is_hidden.then(|| "it is hidden, so an input or `externals` has to define it".to_owned())
-}
-
 /// An undefined symbol is an error only if something refers to it; objects may list symbols that they do not use.
 fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
     let mut unseen: HashSet<u32, RandomState> = missing.iter().map(|id| id.0).collect();
@@ -153,7 +147,7 @@ fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
     match first {
         None => Ok(()),
         Some((id, first)) => Err(Error::UndefinedSymbol {
-            hint: hint(resolution.target(id), &first.symbol),
+            hint: hint(resolution, id, &first.symbol),
             symbol: first.symbol.clone(),
             at: Some(Box::new(first)),
             all,

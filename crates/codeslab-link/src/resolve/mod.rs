@@ -4,10 +4,15 @@
 //! names. Whatever makes a link impossible for what its inputs are is found here, before any memory is taken: an object of another
 //! machine, one that asks for something that is not supported, a symbol that is defined twice or nowhere.
 
+mod assign;
+mod assigned;
 mod externals;
+mod gc;
 mod globals;
+mod hints;
 mod library;
 mod provided;
+mod refusals;
 mod resolution;
 mod target;
 mod version;
@@ -34,8 +39,9 @@ pub(crate) fn resolve<'a>(
     options: &LinkOptions<'a>,
     budget: &'a Budget,
 ) -> Result<Resolution<'a>> {
-    let mut resolution = Resolution::new(machine, budget);
+    let mut resolution = Resolution::new(machine, budget, &options.wrap);
     let mut library = Library::new(budget);
+    resolution.assign_all(&options.defsym)?;
     for root in &options.roots {
         resolution.add_root(root);
     }
@@ -54,7 +60,13 @@ pub(crate) fn resolve<'a>(
     for &input in &options.libraries {
         library.offer(format::open(input, budget)?)?;
     }
+    let given = resolution.objects.len();
     pull(&mut resolution, &mut library, options)?;
+    refusals::check(&mut resolution)?;
+    resolution.fill_in_assigned();
+    if options.gc {
+        gc::collect(&mut resolution, &options.roots, given)?;
+    }
     externals::define(&mut resolution, &library, options)?;
     resolution.dependencies = library.dependencies();
     Ok(resolution)

@@ -4,6 +4,7 @@
 //! COMDAT groups that came before are left out. Sections and symbols are counted over all objects, so that what belongs to them later
 //! (an address, an identifier in the layout) stands in plain vectors. `plan` and `apply` read this and change nothing.
 
+use super::assign::{Assignment, Wrapped};
 use super::globals::Globals;
 use super::target::{Place, Rank, Target, TargetId};
 use super::version;
@@ -52,6 +53,11 @@ pub(crate) struct Resolution<'a> {
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
+    /// Why objects that take part cannot be linked.
+    pub(super) refusals: Vec<(u32, Error)>,
+    /// Symbols that are assigned the places of others.
+    pub(super) assignments: Vec<Assignment>,
+    wrapped: Wrapped,
     /// What the image will have to keep.
     pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// By symbol, counted over all objects.
@@ -61,7 +67,11 @@ pub(crate) struct Resolution<'a> {
 
 impl<'a> Resolution<'a> {
     /// Nothing yet.
-    pub(super) fn new(machine: &'static dyn Machine, budget: &'a Budget) -> Self {
+    pub(super) fn new(
+        machine: &'static dyn Machine,
+        budget: &'a Budget,
+        wrapped: &[String],
+    ) -> Self {
         Self {
             machine,
             budget,
@@ -69,6 +79,9 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            refusals: Vec::new(),
+            assignments: Vec::new(),
+            wrapped: Wrapped::new(wrapped),
             dependencies: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
@@ -80,6 +93,18 @@ impl<'a> Resolution<'a> {
         self.symbol_targets[(object.first_symbol + relocation.symbol.0) as usize]
     }
 
+    /// The targets of an object's symbols, in their order.
+    pub(super) fn targets_of(&self, object: &Object<'_>) -> &[TargetId] {
+        let first = object.first_symbol as usize;
+        let count = object.graph.symbols().len();
+        &self.symbol_targets[first..first + count]
+    }
+
+    /// How many symbols all objects have.
+    pub(super) fn symbol_count(&self) -> usize {
+        self.symbol_targets.len()
+    }
+
     pub(crate) fn target(&self, id: TargetId) -> &Target {
         &self.targets[id.0 as usize]
     }
@@ -87,8 +112,10 @@ impl<'a> Resolution<'a> {
     /// What to call a target.
     pub(crate) fn name_of(&self, id: TargetId) -> String {
         let target = self.target(id);
-        let object = &self.objects[target.object as usize];
-        object.graph.symbol_name(SymbolIndex(target.symbol))
+        let object = self.objects.get(target.object as usize);
+        object.map_or_else(String::new, |object| {
+            object.graph.symbol_name(SymbolIndex(target.symbol))
+        })
     }
 
     /// The section with this number, counted over all objects, and its object.
@@ -142,7 +169,9 @@ impl<'a> Resolution<'a> {
     pub(super) fn add(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
         self.check_machine(&graph)?;
         if let Some(obstacle) = graph.obstacle() {
-            return Err(obstacle.clone());
+            // All reasons are told at once, when all objects are known.
+            let number = counted(self.objects.len());
+            self.refusals.push((number, obstacle.clone()));
         }
         let object = Object {
             first_section: counted(self.is_live.len()),
@@ -178,9 +207,9 @@ impl<'a> Resolution<'a> {
     }
 
     /// Wants `name` as if an object referred to it.
-    pub(super) fn add_root(&mut self, name: &str) {
-        if self.globals.get(name).is_some() {
-            return;
+    pub(super) fn add_root(&mut self, name: &str) -> TargetId {
+        if let Some(id) = self.globals.get(name) {
+            return id;
         }
         let id = self.push(Target {
             place: Place::Nowhere,
@@ -192,6 +221,38 @@ impl<'a> Resolution<'a> {
         let name: Cow<'a, str> = Cow::Owned(name.to_owned());
         self.globals.insert(name.clone(), id);
         self.globals.want(name, id);
+        id
+    }
+
+    /// Defines `name` for the embedder, before any object does.
+    pub(super) fn add_assigned(&mut self, name: &str, place: Place) -> TargetId {
+        let target = Target {
+            place,
+            rank: Rank::Assigned,
+            visibility: Visibility::Default,
+            object: NO_OBJECT,
+            symbol: 0,
+        };
+        if let Some(id) = self.globals.get(name) {
+            self.targets[id.0 as usize] = target;
+            return id;
+        }
+        let id = self.push(target);
+        self.globals.insert(Cow::Owned(name.to_owned()), id);
+        id
+    }
+
+    /// Leaves out the sections that are not among those to keep, and with them what lies there.
+    pub(super) fn keep(&mut self, is_kept: &[bool]) {
+        for (is_live, is_kept) in self.is_live.iter_mut().zip(is_kept) {
+            *is_live &= is_kept;
+        }
+        for target in &mut self.targets {
+            let section = target.place.section();
+            if section.is_some_and(|section| !self.is_live[section as usize]) {
+                target.place = Place::Discarded;
+            }
+        }
     }
 
     /// Gives every symbol of an object its target.
@@ -216,6 +277,8 @@ impl<'a> Resolution<'a> {
                 let name = symbol.name.clone();
                 let rank = rank_of(symbol, target.place);
                 let target = Target { rank, ..target };
+                let name = self.reference_name(name, object, rank)?;
+                let object = &self.objects[number as usize];
                 if object.graph.has_versions() {
                     self.add_versioned(name, target)?
                 } else {
@@ -225,6 +288,25 @@ impl<'a> Resolution<'a> {
             self.symbol_targets.push(id);
         }
         Ok(())
+    }
+
+    /// What a reference by `name` refers to.
+    fn reference_name(
+        &self,
+        name: Cow<'a, str>,
+        object: &Object<'_>,
+        rank: Rank,
+    ) -> Result<Cow<'a, str>> {
+        if rank > Rank::Reference {
+            return Ok(name);
+        }
+        let Some(other) = self.wrapped.other_name(&name) else {
+            return Ok(name);
+        };
+        let length = other.len() as u64;
+        self.budget
+            .spend(Resource::Bytes, length, object.graph.name())?;
+        Ok(Cow::Owned(other))
     }
 
     fn push(&mut self, target: Target) -> TargetId {
@@ -271,6 +353,12 @@ impl<'a> Resolution<'a> {
         let visibility = known.visibility.max(new.visibility);
         let new = Target { visibility, ..new };
         known.visibility = visibility;
+        if known.rank == Rank::Assigned {
+            if known.object == NO_OBJECT {
+                (known.object, known.symbol) = (new.object, new.symbol);
+            }
+            return Ok(());
+        }
         match (known.rank, new.rank) {
             (Rank::Definition, Rank::Definition) => {
                 let (first, second) = (known.object, new.object);

@@ -63,6 +63,11 @@ impl Target {
         !matches!(self.visibility, Visibility::Hidden)
     }
 
+    /// Whether more than its own object sees it.
+    pub(super) fn is_global(&self) -> bool {
+        self.rank != Rank::Local
+    }
+
     /// Whether an object defines it, rather than just mentioning it.
     pub(crate) fn is_defined(&self) -> bool {
         self.rank >= Rank::WeakDefinition
@@ -116,6 +121,8 @@ pub(super) enum Rank {
     WeakDefinition,
     Common,
     Definition,
+    /// By the embedder.
+    Assigned,
     /// Seen by its own object only; never compared.
     Local,
 }
@@ -127,6 +134,29 @@ impl From<Address> for Place {
 }
 
 impl Place {
+    /// The section that it lies in, counted over all objects.
+    pub(super) const fn section(self) -> Option<u32> {
+        match self {
+            Self::Section { section, .. }
+            | Self::Indirect { section, .. }
+            | Self::ThreadLocal { section, .. } => Some(section),
+            _ => None,
+        }
+    }
+
+    /// The place so many bytes on, if there is one. Only what lies in a section or at an address can be counted from.
+    pub(super) const fn moved(self, distance: i64) -> Option<Self> {
+        match self {
+            Self::Section { section, offset } => Some(Self::Section {
+                section,
+                offset: offset.wrapping_add_signed(distance),
+            }),
+            Self::Absolute(value) => Some(Self::Absolute(value.wrapping_add_signed(distance))),
+            Self::Indirect { .. } | Self::Got | Self::Edge(_) if distance == 0 => Some(self),
+            _ => None,
+        }
+    }
+
     /// Of two common symbols with one name, memory that serves both.
     pub(super) fn larger_common(self, other: Self) -> Self {
         match (self, other) {

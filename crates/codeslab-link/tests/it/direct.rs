@@ -3,7 +3,7 @@
 use crate::support::{
     Workshop, address, externals, file, function, link, link_files, memory, peek_u64, read,
 };
-use codeslab::process_symbol;
+use codeslab::{Address, Layout, Protection, Request, Window, process_symbol};
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
@@ -101,4 +101,61 @@ fn run_once(folder: &Path) -> String {
     assert!(output.status.success(), "{text}{complaints}");
     let place = text.split_once("linked beside ").expect(test).1;
     place.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn code_that_names_data_in_two_places_too_far_apart_takes_detours() {
+    let source = "
+        .text
+        .globl probe
+        .type probe, @function
+        probe:
+            mov low(%rip), %rax
+            addl $5, high+4(%rip)
+            movss high(%rip), %xmm0
+            cmpl $1005, high+4(%rip)
+            jne 1f
+            mov %rdi, -8(%rsp)
+            add low+8(%rip), %rax
+            mov low(%rip), %rsi
+            add -8(%rsp), %rax
+            ret
+        1:  xor %eax, %eax
+            ret
+    ";
+    let object = Workshop::new().assemble("far", source);
+    let memory = memory();
+    // Data in the lowest gigabytes, and near the process's libraries.
+    let place = |first: u64, values: [u64; 2]| {
+        let mut layout = Layout::new();
+        let data = layout.add(Protection::ReadWrite, 16, 16).expect("it fits");
+        let (first, last) = (Address::new(first), Address::new(first + (1 << 30)));
+        let windows = [Window::new(first, last).expect("it is one")];
+        let request = Request::new(&layout).within(&windows);
+        let mut in_flight = memory.allocate(&request).expect("there is room");
+        let bytes = values.map(u64::to_le_bytes).concat();
+        in_flight.write(data, 0, &bytes).expect("it fits");
+        let address = in_flight.address(data).value();
+        (address, in_flight.finalize().expect("it is data"))
+    };
+    let strlen = process_symbol("strlen").expect("strlen").value();
+    let (low, _low) = place(0x1000_0000, [30, 12]);
+    let (high, _high) = place(strlen & !0xfff_ffff, [1000 << 32, 0]);
+    assert!(high - low > 1 << 32, "{low:#x} {high:#x}");
+    let options = externals(&[("low", low), ("high", high)]);
+    let image = link(&memory, &[file("far.o", &object)], &options).expect("it takes detours");
+    let probe = function!(image, "probe", extern "C" fn(u64) -> u64);
+    assert_eq!(probe(1000), 30 + 12 + 1000, "the red zone stays");
+    assert_eq!(peek_u64(high), 1005 << 32, "what is written arrives");
+    // Branches through far pointers are not rewritten: the image lies where they arrive, and the others take detours.
+    let jump = ".text\n.globl f\nf: mov low(%rip), %rax\nret\njmp *high(%rip)\n";
+    let jump = Workshop::new().assemble("jump", jump);
+    let image = link(&memory, &[file("jump.o", &jump)], &options).expect("one takes a detour");
+    assert_eq!(function!(image, "f", extern "C" fn() -> u64)(), 30);
+    let stuck = ".text\njmp *low(%rip)\njmp *high(%rip)\n";
+    let stuck = Workshop::new().assemble("stuck", stuck);
+    let error = codeslab_link::link(&memory, &[file("stuck.o", &stuck)], &options);
+    let error = error.expect_err("neither can be rewritten");
+    assert_eq!(error.code(), "CONFLICTING_SYMBOLS");
+    assert!(error.to_string().contains("-fPIC"), "{error}");
 }

@@ -4,6 +4,7 @@ mod arbitrary;
 mod archives;
 mod assembled;
 mod canonical;
+mod chosen;
 mod compiled;
 mod cpp;
 mod damaged;

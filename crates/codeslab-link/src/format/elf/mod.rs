@@ -45,6 +45,7 @@ pub(super) fn parse<'a>(
     symbols::add(&mut graph, &object, &loaded)?;
     relocations::add(&mut graph, &object, &loaded)?;
     sections::add_groups(&mut graph, &object, &loaded)?;
+    sections::add_linked_once(&mut graph)?;
     graph.set_origin(Origin {
         bytes,
         sections: loaded,

@@ -1,16 +1,15 @@
 //! Relocations: the tables of the sections that are loaded.
 //!
 //! Types are looked up by number in the machine's table (`arch`), offsets and addends are taken as they are; the graph checks that fields
-//! lie inside their sections. Only tables with explicit addends are read. Types that cannot be applied become obstacles of the graph.
+//! lie inside their sections. Tables with explicit addends are read, in the usual form and in the compact one (CREL). Types that cannot be applied become obstacles of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{Graph, Relocation, RelocationKind, SectionIndex, SymbolIndex};
 use object::elf;
-use object::read::elf::{FileHeader, Rela, SectionHeader};
+use object::read::elf::{Crel, CrelIterator, FileHeader, Rela, SectionHeader};
 
 type ElfSection = <Header as FileHeader>::SectionHeader;
-type ElfRela = <Header as FileHeader>::Rela;
 
 /// Adds the relocations of every loaded section.
 pub(super) fn add<'a>(
@@ -37,6 +36,12 @@ fn add_table<'a>(
     header: &ElfSection,
     section: SectionIndex,
 ) -> Result<()> {
+    if let Some((entries, symbols)) = header
+        .crel(ENDIAN, object.bytes)
+        .map_err(|error| graph.malformed(error.to_string()))?
+    {
+        return add_compact(graph, object, entries, symbols, section);
+    }
     let entries = header
         .rela(ENDIAN, object.bytes)
         .map_err(|error| graph.malformed(error.to_string()))?;
@@ -58,6 +63,45 @@ fn add_table<'a>(
                 symbol: SymbolIndex(entry.r_sym(ENDIAN, false)),
                 addend: entry.r_addend(ENDIAN),
             }),
+            None => obstruct(
+                graph,
+                object,
+                section,
+                Crel::from_rela(entry, ENDIAN, false),
+            ),
+        }
+    }
+    graph.add_relocations(section, relocations)
+}
+
+/// Adds a table in compact form (CREL), whose entries take a few bytes each.
+fn add_compact<'a>(
+    graph: &mut Graph<'a>,
+    object: &ElfObject<'a>,
+    entries: CrelIterator<'a>,
+    symbols: object::SectionIndex,
+    section: SectionIndex,
+) -> Result<()> {
+    /// What an entry would take in a table that is not compact, in bytes.
+    const ENTRY: u64 = 24;
+    if symbols != object.symbols.section() {
+        return Err(graph.malformed("a relocation table refers to another symbol table"));
+    }
+    if !entries.is_rela() {
+        obstruct_format(graph, section);
+        return Ok(());
+    }
+    let mut relocations = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| graph.malformed(error.to_string()))?;
+        object.budget.spend(Resource::Bytes, ENTRY, graph.name())?;
+        match object.types.row(entry.r_type.0) {
+            Some(row) => relocations.push(Relocation {
+                offset: entry.r_offset,
+                kind: RelocationKind::of(row),
+                symbol: SymbolIndex(entry.r_sym),
+                addend: entry.r_addend,
+            }),
             None => obstruct(graph, object, section, entry),
         }
     }
@@ -65,19 +109,19 @@ fn add_table<'a>(
 }
 
 /// Notes a relocation of a type that cannot be applied.
-fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: &ElfRela) {
+fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: Crel) {
     if graph.is_obstructed() {
         return;
     }
-    let number = entry.r_type(ENDIAN, false).0;
+    let number = entry.r_type.0;
     let known = object.types.table.unsupported(number);
     let name = known.map_or_else(|| format!("type {number}"), |kind| kind.name.to_owned());
     let reference = Box::new(Reference {
         object: graph.name().to_owned(),
         section: graph.sections()[section.0 as usize].name().to_owned(),
-        offset: entry.r_offset(ENDIAN),
+        offset: entry.r_offset,
         relocation: name,
-        symbol: graph.symbol_name(SymbolIndex(entry.r_sym(ENDIAN, false))),
+        symbol: graph.symbol_name(SymbolIndex(entry.r_sym)),
     });
     graph.obstruct(match known {
         Some(kind) => Error::Unsupported {

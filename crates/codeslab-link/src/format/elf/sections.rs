@@ -182,7 +182,10 @@ fn load<'a>(
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
     let section = GraphSection::new(name, protection, align, content);
-    let section = section.with_purpose(purpose);
+    let mut section = section.with_purpose(purpose);
+    section.is_retained = header.sh_flags(ENDIAN).contains(elf::SHF_GNU_RETAIN);
+    // `ld` leaves these alone as well: what they say of code that is left out is never looked up.
+    section.may_lose = name.starts_with(".gcc_except_table");
     if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
         return graph.add_section(section.thread_local());
     }
@@ -264,6 +267,19 @@ pub(super) fn add_groups<'a>(
             sections.extend(*section);
         }
         graph.add_group(name, &sections)?;
+    }
+    Ok(())
+}
+
+/// Adds groups for sections of the time before there were any: of those with one name that begins with `.gnu.linkonce.`, the first counts.
+pub(super) fn add_linked_once(graph: &mut Graph<'_>) -> Result<()> {
+    let count = graph.sections().len();
+    for index in 0..count {
+        let section = &graph.sections()[index];
+        if section.group.is_none() && section.name.starts_with(".gnu.linkonce.") {
+            let name = section.name.clone();
+            graph.add_group(name, &[SectionIndex(index as u32)])?;
+        }
     }
     Ok(())
 }

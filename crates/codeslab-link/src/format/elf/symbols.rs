@@ -32,7 +32,7 @@ pub(super) fn add<'a>(
         } else {
             convert(graph, object, loaded, symbol, index)?
         };
-        graph.add_symbol(symbol)?;
+        graph.add_symbol_anywhere(symbol)?;
     }
     Ok(())
 }

@@ -1,0 +1,141 @@
+//! What may help where a symbol is not defined: the library that usually has it, or a name that is almost the same.
+//!
+//! An error of a link is read by a person who forgot a library or mistyped a name. Libraries are told by how their symbols begin; names
+//! are compared with all that the link has defined, as far as its budget goes.
+
+use super::provided::is_of_file;
+use super::resolution::Resolution;
+use super::target::TargetId;
+use crate::error::Resource;
+
+/// How symbols begin, and the library that has them.
+#[rustfmt::skip] // A line for each library.
+const LIBRARIES: [(&[&str], &str); 12] = [
+    (&["_ZNSt", "_ZNKSt", "_ZSt", "_ZTVSt", "_ZTISt", "_ZTVN10__cxxabiv", "__cxa_", "__gxx_", "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv"], "libstdc++.so.6"),
+    (&["_Unwind_", "__mulodi", "__udivti", "__divti", "__umodti", "__modti"], "libgcc_s.so.1"),
+    (&["__atomic_"], "libatomic.so.1"),
+    (&["GOMP_", "omp_"], "libgomp.so.1"),
+    (&["_gfortran_"], "libgfortran.so.5"),
+    (&["__gmp"], "libgmp.a"),
+    (&["SSL_", "TLS_", "DTLS_"], "libssl.a"),
+    (&["EVP_", "BN_", "CRYPTO_", "ERR_", "RSA_", "SHA1_", "SHA256_", "OPENSSL_"], "libcrypto.a"),
+    (&["inflate", "deflate", "gzopen", "gzread", "adler32"], "libz.a"),
+    (&["ZSTD_", "HUF_", "FSE_"], "libzstd.a"),
+    (&["sqlite3_"], "libsqlite3.a"),
+    (&["Py_", "PyObject_", "PyErr_", "PyList_"], "libpython3.so"),
+];
+
+/// Functions of the mathematical library.
+const MATHEMATICS: [&str; 16] = [
+    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "exp", "exp2", "log", "log2", "log10",
+    "pow", "cbrt", "fmod", "hypot",
+];
+
+/// What may help where `name` is not defined.
+pub(super) fn hint(resolution: &Resolution<'_>, id: TargetId, name: &str) -> Option<String> {
+    if is_of_file(name) {
+        return Some("an image in memory has no file header for it".to_owned());
+    }
+    if !resolution.target(id).may_be_outside() {
+        return Some("it is hidden, so an input or `externals` has to define it".to_owned());
+    }
+    if let Some(other) = nearest(resolution, name) {
+        return Some(format!("did you mean {other}?"));
+    }
+    let library = likely_library(name)?;
+    Some(format!(
+        "{library} usually has it: pass it among `libraries`"
+    ))
+}
+
+fn likely_library(name: &str) -> Option<&'static str> {
+    let base = name.trim_end_matches(['f', 'l']);
+    if MATHEMATICS.contains(&name) || MATHEMATICS.contains(&base) {
+        return Some("libm.so.6");
+    }
+    let mut libraries = LIBRARIES.iter();
+    let has = |start: &&str| name.starts_with(start);
+    let found = libraries.find(|(starts, _)| starts.iter().any(|start| has(start)));
+    found.map(|(_, library)| *library)
+}
+
+/// The defined name that differs least, if that is little: two letters at most, and one in four.
+fn nearest(resolution: &Resolution<'_>, name: &str) -> Option<String> {
+    /// Longer names are made by machines.
+    const LONGEST: usize = 64;
+    let letters = name.as_bytes();
+    let most = (letters.len() / 4).min(2);
+    if most == 0 || letters.len() > LONGEST {
+        return None;
+    }
+    let mut best: Option<(usize, &str)> = None;
+    for (other, id) in resolution.globals() {
+        let is_alike = other.len().abs_diff(letters.len()) <= most;
+        if !is_alike || !resolution.target(id).is_defined() {
+            continue;
+        }
+        let steps = (letters.len() * other.len()) as u64;
+        if resolution
+            .budget
+            .spend(Resource::Steps, steps, other)
+            .is_err()
+        {
+            break;
+        }
+        let found = (distance(letters, other.as_bytes()), other);
+        if found.0 <= most && best.is_none_or(|best| found < best) {
+            best = Some(found);
+        }
+    }
+    best.map(|(_, other)| other.to_owned())
+}
+
+/// How many letters have to be put in, taken out, replaced or swapped with the next to make one name of the other.
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut before: Vec<usize> = vec![0; other.len() + 1];
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (i, letter) in one.iter().enumerate() {
+        let mut line = vec![i + 1];
+        for (j, with) in other.iter().enumerate() {
+            let replaced = last[j] + usize::from(letter != with);
+            let mut least = replaced.min(last[j + 1] + 1).min(line[j] + 1);
+            let is_swapped = i > 0 && j > 0 && *letter == other[j - 1] && one[i - 1] == *with;
+            if is_swapped {
+                least = least.min(before[j - 1] + 1);
+            }
+            line.push(least);
+        }
+        before = std::mem::replace(&mut last, line);
+    }
+    last[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_by_as_many_letters_as_have_to_change() {
+        for (one, other, expected) in [
+            ("compute", "compute", 0),
+            ("compute", "comptue", 1),
+            ("compute", "computes", 1),
+            ("compute", "conpite", 2),
+            ("", "abc", 3),
+        ] {
+            assert_eq!(
+                distance(one.as_bytes(), other.as_bytes()),
+                expected,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn libraries_are_told_by_how_their_symbols_begin() {
+        assert_eq!(likely_library("__cxa_throw"), Some("libstdc++.so.6"));
+        assert_eq!(likely_library("cosf"), Some("libm.so.6"));
+        assert_eq!(likely_library("EVP_DigestInit"), Some("libcrypto.a"));
+        assert_eq!(likely_library("my_own_function"), None);
+    }
+}
