@@ -59,6 +59,7 @@ export type {
   Quarantine,
   Sealing,
   SealingStatus,
+  Tools,
   SealStatus,
   SlabLayout,
   SpanLayout,

@@ -81,6 +81,9 @@ export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
 /** Links inputs into a memory. */
 export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
 
+/** Gives the sections of an allocation in flight names for debuggers and profilers. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
+
 /** One block. */
 export interface NativeBlock {
   address: bigint
@@ -121,6 +124,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  tools: NativeTools
 }
 
 /** Where constants go. */
@@ -153,6 +157,9 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  perf?: boolean | undefined
+  jitdump?: boolean | undefined
+  gdb?: boolean | undefined
 }
 
 /** What published bytes may be used for. */
@@ -208,6 +215,13 @@ export interface NativeSymbol {
   size: number
   protection?: NativeProtection
   object: string
+}
+
+/** Who is told of a memory's code. */
+export interface NativeTools {
+  perf: boolean
+  jitdump: boolean
+  gdb: boolean
 }
 
 /** How bytes get into pages that are executable. */

@@ -87,6 +87,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_SYSTEM'
   /** An archive names its members but does not hold them. */
   | 'ERR_CODESLAB_THIN_ARCHIVE'
+  /** A file for debuggers or profilers cannot be written (options `perf` and `jitdump`). */
+  | 'ERR_CODESLAB_TOOL_FILE'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */

@@ -66,6 +66,9 @@ pub(crate) enum Error {
         section: String,
         protection: &'static str,
     },
+    /// A file for debuggers or profilers that cannot be written.
+    #[error("{message}")]
+    Tool { path: String, message: String },
     /// An offset that is not in its section.
     #[error("offset {offset} is outside of a section of {size} bytes")]
     OutsideSection { offset: i128, size: u64 },
@@ -100,6 +103,7 @@ impl Error {
             Self::Call(_) => "INVALID_SIGNATURE",
             Self::UnknownProtection { .. } | Self::UnknownSection { .. } => "INVALID_INDEX",
             Self::EmptyWindow { .. } => OUT_OF_RANGE,
+            Self::Tool { .. } => "TOOL_FILE",
             Self::OutsideSection { .. } => "OUT_OF_BOUNDS",
         }
     }
@@ -156,6 +160,7 @@ impl Error {
                 section,
                 protection,
             } => vec![text("section", section), text("protection", protection)],
+            Self::Tool { path, .. } => vec![text("path", path)],
             Self::OutsideSection { offset, size } => {
                 vec![("offset", Fact::Signed(*offset)), number("size", *size)]
             }

@@ -13,6 +13,7 @@ use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
 use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
@@ -58,9 +59,10 @@ pub fn link(
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
     let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let image = image.or_throw(env)?;
+    let mut image = image.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let published = Arc::new(Published::new(Content::Image(image)));
+    let told = tools::tell(&opened, image.take_objects());
+    let published = Arc::new(Published::new(Content::Image(image), told));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -85,7 +87,7 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
-        keep_objects: false,
+        keep_objects: opened.tools.is_on(),
     };
     let inputs = inputs.borrow(contents, &graphs);
     collecting(env, || {
@@ -214,7 +216,7 @@ pub fn image_function(
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
-    let found = image.read(|content| match content {
+    let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
         Content::Allocation(_) => None,
     });

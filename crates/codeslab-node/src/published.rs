@@ -6,6 +6,7 @@
 
 use crate::registry::Token;
 use codeslab_call::Callable;
+use codeslab_debug::Registration;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
@@ -18,23 +19,34 @@ pub(crate) enum Content {
     Allocation(#[allow(dead_code, reason = "dropping it frees it")] codeslab::Allocation),
 }
 
+/// The memory, and what debuggers were told of it, which goes first.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// Kept for what its drop does.
+    _told: Vec<Registration>,
+    pub(crate) content: Content,
+}
+
 /// Published code and data that JavaScript holds handles to.
 #[derive(Debug)]
 pub(crate) struct Published {
-    callable: Callable<Content>,
+    callable: Callable<Owned>,
     noun: &'static str,
     pub(crate) token: OnceLock<Token>,
 }
 
 impl Published {
-    /// Takes what was published.
-    pub(crate) fn new(content: Content) -> Self {
+    /// Takes what was published, and what debuggers were told of it.
+    pub(crate) fn new(content: Content, told: Vec<Registration>) -> Self {
         let noun = match content {
             Content::Image(_) => "image",
             Content::Allocation(_) => "allocation",
         };
         Self {
-            callable: Callable::new(content),
+            callable: Callable::new(Owned {
+                _told: told,
+                content,
+            }),
             noun,
             token: OnceLock::new(),
         }
@@ -47,10 +59,10 @@ impl Published {
 }
 
 impl Deref for Published {
-    type Target = Callable<Content>;
+    type Target = Callable<Owned>;
 
     #[inline]
-    fn deref(&self) -> &Callable<Content> {
+    fn deref(&self) -> &Callable<Owned> {
         &self.callable
     }
 }
