@@ -70,7 +70,8 @@ export interface CodeMemoryOptions {
   readonly jitdump?: boolean | undefined
   /**
    * Whether debuggers that know GDB's interface for just-in-time compilers (gdb, lldb) are told of functions and, for objects, of lines,
-   * variables and frames. Default: the environment variable `CODESLAB_GDB` (`1` or `0`), else true if a debugger is attached when the memory
+   * variables and frames. They cannot put breakpoints into memory files that are closed to writing, so the writer is `'self-mem'` or
+   * `'protect'` then, unless one is chosen. Default: the environment variable `CODESLAB_GDB` (`1` or `0`), else true if a debugger is attached when the memory
    * is opened.
    */
   readonly gdb?: boolean | undefined

@@ -45,11 +45,11 @@ pub(crate) fn open(asked: &NativeMemoryOptions) -> Result<Tools> {
     Ok(Tools::open(settings.or_environment(variable))?)
 }
 
-/// Options with a writer that suits perf, where it is told and none is chosen.
+/// Options with a writer that suits the tools, unless one is chosen.
 pub(crate) fn choose_writer(tools: &Tools, mut options: Options) -> Result<Options> {
     let is_chosen = options.writer.is_some() || variable(WRITER_VARIABLE).is_some();
-    if tools.writes_perf_map() && !is_chosen {
-        options.writer = codeslab_debug::perf_writer(&codeslab::capabilities()?);
+    if tools.prefer_private_memory() && !is_chosen {
+        options.writer = codeslab_debug::writer_for_tools(&codeslab::capabilities()?);
     }
     Ok(options)
 }
