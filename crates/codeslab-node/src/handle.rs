@@ -9,7 +9,7 @@ use crate::load::Weight;
 use crate::published::{Content, Published};
 use crate::tools::Names;
 use codeslab::{Address, Allocation, InFlightAllocation, Protection, SectionId};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct CodeHandle {
     sections: Box<[Section]>,
     weight: Rc<Weight>,
     /// Of the sections, if debuggers or profilers are told of them.
-    names: OnceCell<Names>,
+    names: RefCell<Option<Box<Names>>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl CodeHandle {
             stage: RefCell::new(Stage::Writing(Box::new(allocation))),
             sections,
             weight: Rc::new(weight),
-            names: OnceCell::new(),
+            names: RefCell::default(),
         }
     }
 
@@ -63,7 +63,7 @@ impl CodeHandle {
             stage: RefCell::new(Stage::Published(image)),
             sections: Box::default(),
             weight: Rc::new(weight),
-            names: OnceCell::new(),
+            names: RefCell::default(),
         }
     }
 
@@ -112,14 +112,14 @@ impl CodeHandle {
         }
     }
 
-    /// Names the sections for debuggers and profilers; the first names stay.
+    /// Names the sections for debuggers and profilers.
     pub(crate) fn set_names(&self, names: Names) {
-        self.names.get_or_init(|| names);
+        self.names.replace(Some(Box::new(names)));
     }
 
     /// Puts back what was taken, published, and tells debuggers and profilers of it.
     pub(crate) fn publish(&self, allocation: Allocation) {
-        let names = self.names.get();
+        let names = self.names.take();
         let told = names.map(|names| names.tell(&self.sections));
         let told = told.into_iter().collect();
         let published = Published::new(Content::Allocation(allocation), told);
