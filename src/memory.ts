@@ -1,14 +1,7 @@
 /** The memory manager. */
 
 import * as native from '#native'
-import {
-  finalizeAll,
-  makeInFlight,
-  type InFlight,
-  type InFlightAllocation,
-  type Place,
-  type PublishedBatch,
-} from './allocation.ts'
+import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { checkString } from './internal/checks.ts'
@@ -16,6 +9,7 @@ import { construct } from './internal/construct.ts'
 import { sized } from './internal/intrinsics.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
+import type { Place } from './internal/place.ts'
 import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
@@ -218,6 +212,8 @@ export class CodeMemory extends MemoryHandle {
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
    *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;
    * - `ERR_CODESLAB_UNDEFINED_SYMBOL` or `ERR_CODESLAB_DUPLICATE_SYMBOL`;
+   * - `ERR_CODESLAB_THREAD_LOCAL_ACCESS`, `ERR_CODESLAB_STATIC_THREAD_LOCAL` or `ERR_CODESLAB_DYNAMIC_LINKER` for thread-local variables
+   *   that the code does not come by;
    * - `ERR_CODESLAB_OUT_OF_REACH`, `ERR_CODESLAB_OVERFLOW` or `ERR_CODESLAB_CONFLICTING_SYMBOLS` if something cannot be reached;
    * - everything that {@link CodeMemory.allocate} throws.
    *

@@ -67,6 +67,23 @@ impl CodeHandle {
         }
     }
 
+    /// A handle to an allocation with these sections, published by another thread.
+    pub(crate) fn opened(
+        allocation: Arc<Published>,
+        sections: Box<[Section]>,
+        weight: Weight,
+    ) -> Self {
+        Self {
+            sections,
+            ..Self::image(allocation, weight)
+        }
+    }
+
+    /// Those of an allocation, in the order in which JavaScript counts them.
+    pub(crate) fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
     /// What can be done with it.
     pub(crate) fn stage(&self) -> &'static str {
         match *self.stage.borrow() {
@@ -122,7 +139,7 @@ impl CodeHandle {
         let names = self.names.take();
         let told = names.map(|names| names.tell(&self.sections));
         let told = told.into_iter().collect();
-        let published = Published::new(Content::Allocation(allocation), told);
+        let published = Published::new(Content::allocation(allocation), told);
         *self.stage.borrow_mut() = Stage::Published(Arc::new(published));
     }
 

@@ -16,7 +16,7 @@ use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -59,10 +59,14 @@ pub fn link(
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
     let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let mut image = image.or_throw(env)?;
+    let mut linked = image.or_throw(env)?;
+    // Before anything runs, so that debuggers know constructors, too.
+    let told = tools::tell(&opened, linked.take_objects());
+    // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
+    // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
+    let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let told = tools::tell(&opened, image.take_objects());
-    let published = Arc::new(Published::new(Content::Image(image), told));
+    let published = Arc::new(Published::new(Content::image(image), told));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -74,7 +78,7 @@ fn link_all(
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-) -> Result<Image> {
+) -> Result<Linked> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,
@@ -192,8 +196,9 @@ pub fn share_image(
 /// Opens the image that a token stands for.
 #[napi(ts_return_type = "ExternalObject<CodeHandle>")]
 pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'static>> {
-    let image = registry::find(&token).filter(|image: &Arc<Published>| !image.is_freed());
     let noun = "image";
+    let image = registry::find(&token)
+        .filter(|image: &Arc<Published>| !image.is_freed() && image.noun() == noun);
     let image = image
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
@@ -223,7 +228,8 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
 
-fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
+/// A symbol of an image.
+pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
     look(image, |image| image.symbol(name).cloned())?.ok_or_else(|| Error::UnknownSymbol {
         symbol: name.to_owned(),
     })

@@ -51,6 +51,7 @@ mod model;
 mod pool;
 mod request;
 mod slab;
+mod slot;
 mod space;
 mod sync;
 mod sys;
@@ -58,7 +59,8 @@ mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
 pub use capabilities::{
-    architecture, are_process_functions, capabilities, process_symbol, process_symbol_version,
+    architecture, are_process_functions, capabilities, process_barrier, process_symbol,
+    process_symbol_version,
 };
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
@@ -76,3 +78,4 @@ pub use model::stats::{
 };
 pub use model::writer::Writer;
 pub use request::Request;
+pub use slot::Slot;

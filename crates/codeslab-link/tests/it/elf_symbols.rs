@@ -1,9 +1,9 @@
 //! What ELF says of symbols beyond their names: visibility, versions, common symbols of libraries, symbols that linkers make.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, link_error, link_files, memory, peek_u64,
+    Workshop, address, externals, fact, file, link, link_error, link_files, memory, peek_u64,
 };
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::LinkOptions;
 
 #[test]
 fn a_hidden_symbol_binds_to_nothing_of_the_process() {

@@ -317,6 +317,13 @@ pub(crate) fn current() -> Result<Arc<dyn Platform>> {
     Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
 }
 
+pub(crate) use arch::Branch;
+
+/// The code of a branch to wherever the word at `pointer` says, on this processor; `None` if it is out of reach.
+pub(crate) fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
+    <arch::Native as arch::Processor>::branch_through(at, pointer)
+}
+
 /// What opening a code memory gives on a system without a port.
 #[allow(dead_code, reason = "not used by every port")]
 const fn unsupported_system() -> Error {
