@@ -71,6 +71,12 @@ impl<T> Callable<T> {
         self.state.load(Ordering::Acquire) & FREED != 0
     }
 
+    /// Whether a call is running that has entered. After a barrier of all threads, one that is not seen here begins later.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & !FREED != 0
+    }
+
     /// Looks at the owner; `None` once it has been freed.
     pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
         if self.is_freed() {
