@@ -92,7 +92,7 @@ test('a target that is none is refused, and the slot stays as it is', t => {
     t.regex(
       codeOf(() => {
         slot.replace(target as never)
-      }) ?? '',
+      }),
       /^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/,
     )
     t.regex(
