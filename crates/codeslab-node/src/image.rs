@@ -91,6 +91,7 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
+        files: codeslab_link::Files::Read,
         keep_objects: opened.tools.is_on(),
     };
     let inputs = inputs.borrow(contents, &graphs);
@@ -217,13 +218,14 @@ pub fn image_function(
 ) -> napi::Result<Unknown<'static>> {
     let image = handle.published().or_throw(env)?;
     let target = executable(&image, &name).or_throw(env)?;
+    image.watch();
     function::make(env, &handle, name, target, &types)
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
     let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) => None,
+        Content::Allocation(_) | Content::Slot(_) => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
