@@ -71,10 +71,13 @@ function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 
 const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
 
 /**
- * All codes but two. No port is missing where these tests run. No JavaScript runs in a process that was forked without a
+ * All codes but three. No port is missing where these tests run. Runtimes without buffers of native memory are not Node. No JavaScript runs in a process that was forked without a
  * program of its own, because V8 keeps its heap from such processes; what such a process may still do is tested in Rust.
  */
-type Producible = Exclude<CodeslabErrorCode, 'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED'>
+type Producible = Exclude<
+  CodeslabErrorCode,
+  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS'
+>
 
 const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_ABANDONED: {
@@ -223,6 +226,19 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: () => new CodeMemory({ maxMappings: 1 }).allocate({ text: { protection: 'rx', size: 1 } }),
     facts: { limit: 'max-mappings', errno: 0 },
   },
+  ERR_CODESLAB_NOT_DATA: {
+    provoke: () => memory.link(two).data('one'),
+    facts: { data: 'symbol one', protection: 'rx' },
+  },
+  ERR_CODESLAB_NOT_WRITABLE: {
+    provoke() {
+      memory
+        .allocate({ table: { protection: 'ro', size: 8 } })
+        .finalize()
+        .table.view()
+    },
+    facts: { data: 'section table', protection: 'ro' },
+  },
   ERR_CODESLAB_NOT_EXECUTABLE: {
     provoke: () => memory.link(two).function('two', {}),
     facts: { symbol: 'two', protection: 'rw' },
@@ -364,7 +380,7 @@ test('every code of the native modules and of TypeScript is provoked here, and n
     [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
   const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE'].map(code => `ERR_CODESLAB_${code}`)
-  const elsewhere = ['ERR_CODESLAB_FORKED', 'ERR_CODESLAB_UNSUPPORTED_PLATFORM']
+  const elsewhere = ['ERR_CODESLAB_FORKED', 'ERR_CODESLAB_NO_VIEWS', 'ERR_CODESLAB_UNSUPPORTED_PLATFORM']
   t.deepEqual([...new Set([...native, ...typescript])].sort(), [...Object.keys(scenarios), ...elsewhere].sort())
 })
 

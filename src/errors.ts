@@ -9,8 +9,9 @@ import { installRefusal } from './internal/refusal.ts'
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
- * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
- * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
+ * Three of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port,
+ * `ERR_CODESLAB_NO_VIEWS` in runtimes like Electron, and `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own,
+ * in which V8 does not run.
  *
  * @example
  * ```ts
@@ -71,10 +72,16 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_MALFORMED'
   /** The memory may not have that many mappings (option `maxMappings`). */
   | 'ERR_CODESLAB_MAPPING_BUDGET'
+  /** Something to be read or written is code, or has no memory. */
+  | 'ERR_CODESLAB_NOT_DATA'
   /** Something to be called is not code. */
   | 'ERR_CODESLAB_NOT_EXECUTABLE'
   /** An ELF file is an executable, a shared library or a core dump. */
   | 'ERR_CODESLAB_NOT_RELOCATABLE'
+  /** Something to be written is constant. */
+  | 'ERR_CODESLAB_NOT_WRITABLE'
+  /** This runtime has no buffers of native memory, so there are no live views. */
+  | 'ERR_CODESLAB_NO_VIEWS'
   /** A write, symbol or relocation lies outside of its section. */
   | 'ERR_CODESLAB_OUT_OF_BOUNDS'
   /** The system has no memory left. */

@@ -9,7 +9,7 @@ use crate::arch::row::{Far, Misfit, Operand, Row};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
-use crate::resolve::{Object, Place, Resolution, TargetId};
+use crate::resolve::{Edge, Object, Place, Resolution, TargetId};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
 
 /// Memory for an image, laid out as planned.
@@ -50,6 +50,12 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
+    /// The address of a section, counted over all objects; `None` for those that are left out.
+    pub(crate) fn section(&self, number: u32) -> Option<u64> {
+        let address = self.sections.get(number as usize).copied();
+        address.filter(|address| *address > 0)
+    }
+
     /// Reads the addresses off the allocation.
     pub(crate) fn of(
         resolution: &Resolution<'_>,
@@ -64,6 +70,7 @@ impl Addresses {
             Place::Section { section, offset } => sections[section as usize] + offset,
             Place::Absolute(value) => value,
             Place::Got => got,
+            Place::Edge(edge) => address_of(edge, plan, destination),
             Place::Common { .. } | Place::Nowhere | Place::Discarded => 0,
         });
         let mut targets: Vec<u64> = targets.collect();
@@ -90,16 +97,37 @@ impl Addresses {
     }
 }
 
-/// An empty section in an otherwise empty segment is nowhere; any address within reach serves it.
-fn address_in(plan: &Plan, destination: &impl Destination, id: SectionId) -> Address {
-    if plan.layout.segment(plan.layout.section(id).protection).size > 0 {
-        return destination.address(id);
-    }
-    let segments = Protection::ALL.into_iter();
+/// Where an end of the image's memory is. What the image does not have is empty, anywhere.
+fn address_of(edge: Edge, plan: &Plan, destination: &impl Destination) -> u64 {
+    let protection = match edge {
+        Edge::CodeStart | Edge::CodeEnd => Protection::ReadExecute,
+        Edge::ValuesEnd | Edge::DataEnd => Protection::ReadWrite,
+    };
+    let size = plan.layout.segment(protection).size;
+    let offset = match edge {
+        Edge::CodeStart => 0,
+        Edge::ValuesEnd => plan.values_end,
+        Edge::CodeEnd | Edge::DataEnd => size,
+    };
+    segment(plan, destination, protection).value() + offset
+}
+
+/// Where the sections of a protection begin; any address of the image if there are none.
+fn segment(plan: &Plan, destination: &impl Destination, protection: Protection) -> Address {
+    let segments = [protection].into_iter().chain(Protection::ALL);
     let mut present = segments.filter(|protection| plan.layout.segment(*protection).size > 0);
     present
         .find_map(|protection| destination.segment_address(protection))
         .unwrap_or_default()
+}
+
+/// An empty section in an otherwise empty segment is nowhere; any address within reach serves it.
+fn address_in(plan: &Plan, destination: &impl Destination, id: SectionId) -> Address {
+    let protection = plan.layout.section(id).protection;
+    if plan.layout.segment(protection).size > 0 {
+        return destination.address(id);
+    }
+    segment(plan, destination, protection)
 }
 
 /// Writes every section, the GOT and the stubs.
@@ -198,7 +226,11 @@ impl SectionWriter<'_, '_> {
     fn write(&self, destination: &mut impl Destination, id: SectionId) -> Result<()> {
         match &self.section.content {
             // Zero already, and untouched memory costs nothing.
-            Content::Zeros(_) if self.section.protection == Protection::ReadWrite => Ok(()),
+            Content::Zeros(_)
+                if self.plan.layout.section(id).protection == Protection::ReadWrite =>
+            {
+                Ok(())
+            }
             Content::Zeros(_) => {
                 destination.bytes_mut(id).fill(0);
                 Ok(())

@@ -1,9 +1,14 @@
-//! What linking yields: an image, which is symbols with addresses and the memory that they lie in.
+//! What linking yields: first a [`Linked`], of which nothing has run, and then an [`Image`].
 //!
-//! `link` makes it when nothing of it changes any more. It owns its allocation, so its addresses are good while it lives; the inputs that
-//! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+//! `link` makes the former when no byte changes any more. Both own their memory, so addresses are good while they live; the inputs may be
+//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code. Names are
+//! sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+#![allow(unsafe_code)] // Starting an image runs foreign code.
 
+use crate::error::{Error, Result};
+use crate::placed::PlacedObject;
 use codeslab::{Address, Allocation, Protection};
+use codeslab_runtime::{Program, Running};
 use std::sync::Arc;
 
 /// A symbol of an image.
@@ -22,19 +27,43 @@ pub struct ImageSymbol {
     pub object: Arc<str>,
 }
 
-/// What linking yields: symbols with addresses, owning their memory. Dropping it frees the memory.
+/// What is known of an image, whatever runs of it.
 #[derive(Debug)]
-pub struct Image {
+pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
+    objects: Vec<PlacedObject>,
+}
+
+impl Parts {
+    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, objects: Vec<PlacedObject>) -> Self {
+        symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Self { symbols, objects }
+    }
+
+    fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
+        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
+        let index = self.symbols.binary_search_by(by_name).ok()?;
+        self.symbols.get(index)
+    }
+}
+
+/// What is linked and published, and has not been started: nothing of it has run. Dropping it frees the memory.
+///
+/// Most code asks for nothing to be run and is ready as it is: [`Linked::into_image`]. Code with constructors, such as most of C++,
+/// becomes ready by [`Linked::start`].
+#[derive(Debug)]
+pub struct Linked {
+    parts: Parts,
+    program: Program,
     allocation: Allocation,
 }
 
-impl Image {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, allocation: Allocation) -> Self {
-        symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+impl Linked {
+    pub(crate) const fn new(parts: Parts, program: Program, allocation: Allocation) -> Self {
         Self {
-            symbols,
+            parts,
+            program,
             allocation,
         }
     }
@@ -42,15 +71,13 @@ impl Image {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.symbols.iter()
+        self.parts.symbols.iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
-        let index = self.symbols.binary_search_by(by_name).ok()?;
-        self.symbols.get(index)
+        self.parts.symbol(name)
     }
 
     /// The address of a symbol.
@@ -65,8 +92,103 @@ impl Image {
         &self.allocation
     }
 
-    /// Gives the memory back. Nothing may execute it or refer to it any more.
+    /// What is run when it is started, and at its end.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The image, if there is nothing to run for it.
+    ///
+    /// # Errors
+    /// What was linked, as it was, if it has to be started.
+    pub fn into_image(self) -> Result<Image, Self> {
+        if self.program.is_empty() {
+            return Ok(Image {
+                parts: self.parts,
+                memory: Memory::Still(self.allocation),
+            });
+        }
+        Err(self)
+    }
+
+    /// Runs the constructors and gives the image. Destructors run when that is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Start`]; the image has been ended then, and its memory given back.
+    ///
+    /// # Safety
+    /// - The inputs are sound: their constructors may be executed now on this thread, their destructors and what they register to be run later
+    ///   on the thread that drops the image, on threads that end before, or when the process exits.
+    /// - The addresses among the externals are what the inputs take them for, and stay while the image lives.
+    pub unsafe fn start(self) -> Result<Image> {
+        if self.program.is_empty() {
+            return Ok(Image {
+                parts: self.parts,
+                memory: Memory::Still(self.allocation),
+            });
+        }
+        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
+        // runs is sound is the first obligation, and that what it refers to elsewhere is there the second.
+        let running = unsafe { Running::start(self.program, self.allocation) };
+        Ok(Image {
+            parts: self.parts,
+            memory: Memory::Running(running.map_err(Error::Start)?),
+        })
+    }
+}
+
+/// Who owns the memory of an image.
+#[derive(Debug)]
+enum Memory {
+    /// There was nothing to run.
+    Still(Allocation),
+    Running(Running),
+}
+
+/// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
+#[derive(Debug)]
+pub struct Image {
+    parts: Parts,
+    memory: Memory,
+}
+
+impl Image {
+    /// Global and weak definitions, by name.
+    #[must_use]
+    pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
+        self.parts.symbols.iter()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
+        self.parts.symbol(name)
+    }
+
+    /// The address of a symbol.
+    #[must_use]
+    pub fn address(&self, name: &str) -> Option<Address> {
+        self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
+    }
+
+    /// The memory that it owns.
+    #[must_use]
+    pub const fn allocation(&self) -> &Allocation {
+        match &self.memory {
+            Memory::Still(allocation) => allocation,
+            Memory::Running(running) => running.allocation(),
+        }
+    }
+
+    /// Runs its destructors and gives the memory back. Nothing may execute it or refer to it any more.
     pub fn free(self) {
-        self.allocation.free();
+        drop(self);
     }
 }

@@ -51,6 +51,8 @@ pub struct LinkOptions<'a> {
     pub roots: Vec<String>,
     /// Archives pulled in on demand.
     pub libraries: Vec<Input<'a>>,
+    /// Whether the image keeps its objects for debuggers: see [`Image::take_objects`](crate::Image::take_objects).
+    pub keep_objects: bool,
 }
 
 impl Default for LinkOptions<'_> {
@@ -60,6 +62,7 @@ impl Default for LinkOptions<'_> {
             process_symbols: true,
             roots: Vec::new(),
             libraries: Vec::new(),
+            keep_objects: false,
         }
     }
 }

@@ -7,20 +7,26 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{Image, ImageSymbol};
+use crate::image::{ImageSymbol, Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
+use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::sync::Arc;
 
-/// Links `inputs` into `memory`.
+/// Links `inputs` into `memory`, and runs nothing of them.
 ///
 /// Definitions in the inputs come first, then the embedder's externals, then the libraries, then the process's symbols.
 ///
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
-pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+pub fn link(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Linked> {
     link_counted(memory, inputs, options).0
 }
 
@@ -29,7 +35,7 @@ pub fn link_counted(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> (Result<Image>, Work) {
+) -> (Result<Linked>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -40,7 +46,7 @@ fn link_within(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> Result<Image> {
+) -> Result<Linked> {
     let machine = arch::native()?;
     let resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
@@ -51,9 +57,16 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
+    let program = program(&resolution, &addresses);
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, allocation))
+    let parts = Parts::new(symbols, objects);
+    Ok(Linked::new(parts, program, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -107,6 +120,8 @@ fn protection(plan: &Plan, place: Place) -> Option<Protection> {
             plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
         }
         Place::Common { .. } => Some(Protection::ReadWrite),
-        Place::Absolute(_) | Place::Got | Place::Nowhere | Place::Discarded => None,
+        Place::Absolute(_) | Place::Got | Place::Edge(_) | Place::Nowhere | Place::Discarded => {
+            None
+        }
     }
 }

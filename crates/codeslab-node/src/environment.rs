@@ -5,6 +5,7 @@
 //! makes errors with it, and every function that takes or gives a handle looks it up.
 
 use crate::handles::Handles;
+use crate::lent::LiveViews;
 use crate::node_api::Scope;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
@@ -30,6 +31,7 @@ pub(crate) type MakeError = FunctionRef<ErrorArguments, Unknown<'static>>;
 struct Environment {
     make_error: MakeError,
     handles: Rc<Handles>,
+    views: Rc<LiveViews>,
 }
 
 /// Says how errors are made.
@@ -41,6 +43,7 @@ pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
     let environment = Environment {
         make_error,
         handles: Rc::default(),
+        views: Rc::default(),
     };
     env.set_instance_data(environment, (), |_| {})
 }
@@ -55,6 +58,11 @@ pub(crate) fn make_error(env: Env, arguments: ErrorArguments) -> napi::Result<Un
 /// What JavaScript holds.
 pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
     installed(env).map(|environment| Rc::clone(&environment.handles))
+}
+
+/// The live views of data.
+pub(crate) fn views(env: Env) -> napi::Result<Rc<LiveViews>> {
+    installed(env).map(|environment| Rc::clone(&environment.views))
 }
 
 fn installed(env: Env) -> napi::Result<&'static mut Environment> {

@@ -18,6 +18,7 @@
 
 mod allocation;
 mod argument;
+mod data;
 mod enums;
 mod environment;
 mod error;
@@ -26,10 +27,14 @@ mod graph;
 mod handle;
 mod handles;
 mod image;
+mod lent;
+mod live;
 mod load;
 mod memory;
 mod node_api;
 mod published;
 mod registry;
+mod shared;
+mod sharing;
 mod throw;
 mod views;

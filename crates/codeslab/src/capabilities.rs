@@ -60,6 +60,29 @@ pub fn process_symbol(name: &str) -> Option<Address> {
     sys::current().ok()?.process_symbol(&name)
 }
 
+/// Has every thread of this process execute a full memory barrier, where the system can do that; this thread does in any case.
+///
+/// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
+/// which threads are running what was replaced.
+pub fn process_barrier() {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    if let Ok(platform) = sys::current()
+        && platform.facts().has_process_barrier
+    {
+        platform.process_barrier();
+    }
+}
+
+/// The address of one version of a symbol of the process, such as `GLIBC_2.2.5` of `memcpy`. Where the system's libraries have no
+/// versions, of the symbol.
+#[must_use]
+pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let version = std::ffi::CString::new(version).ok()?;
+    let platform = sys::current().ok()?;
+    platform.process_symbol_version(&name, &version)
+}
+
 /// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
 ///
 /// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every

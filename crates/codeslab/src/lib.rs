@@ -51,13 +51,17 @@ mod model;
 mod pool;
 mod request;
 mod slab;
+mod slot;
 mod space;
 mod sync;
 mod sys;
 mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
-pub use capabilities::{architecture, are_process_functions, capabilities, process_symbol};
+pub use capabilities::{
+    architecture, are_process_functions, capabilities, process_barrier, process_symbol,
+    process_symbol_version,
+};
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
 pub use model::architecture::{Architecture, CodeModel, Reach};
@@ -74,3 +78,4 @@ pub use model::stats::{
 };
 pub use model::writer::Writer;
 pub use request::Request;
+pub use slot::Slot;

@@ -10,7 +10,7 @@ use std::iter::repeat_n;
 #[rustfmt::skip] // A table is read by columns.
 pub(super) static ALL: [Hostile; 21] = [
     Hostile { name: "many thread-local sections and symbols", outcome: "UNSUPPORTED", make: thread_local },
-    Hostile { name: "many constructors", outcome: "UNSUPPORTED", make: constructors },
+    Hostile { name: "many constructors", outcome: LINKED, make: constructors },
     Hostile { name: "sections that share a long name", outcome: "WORK_BUDGET", make: shared_section_name },
     Hostile { name: "symbols that share a long name", outcome: "WORK_BUDGET", make: shared_symbol_name },
     Hostile { name: "symbols whose names end alike", outcome: "WORK_BUDGET", make: shared_ends },

@@ -29,6 +29,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
+            Self::Start(error) => error.code(),
         }
     }
 
@@ -37,6 +38,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
+            Self::Start(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::ThinArchive { archive } => vec![text("object", archive)],
             Self::WrongArchitecture {
@@ -136,7 +138,9 @@ impl Error {
 
     fn symbol_facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
-            Self::UndefinedSymbol { symbol, at, all } => {
+            Self::UndefinedSymbol {
+                symbol, at, all, ..
+            } => {
                 let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
                 let place = place.into_iter().filter(|(name, _)| *name != "symbol");
                 with(

@@ -144,9 +144,10 @@ pub enum Error {
     },
     /// A symbol that is defined nowhere.
     #[error(
-        "undefined symbol {symbol}{}{}",
+        "undefined symbol {symbol}{}{}{}",
         at.as_ref().map_or(String::new(), |at| format!(", first referenced by {at}")),
-        and_others(all)
+        and_others(all),
+        hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"))
     )]
     UndefinedSymbol {
         /// The first of them.
@@ -155,6 +156,8 @@ pub enum Error {
         at: Option<Box<Reference>>,
         /// All of them.
         all: Vec<String>,
+        /// What may help.
+        hint: Option<String>,
     },
     /// Two definitions of a symbol of which there may be one.
     #[error("duplicate symbol {symbol}, defined in {first} and in {second}")]
@@ -212,7 +215,7 @@ pub enum Error {
     },
     /// Two symbols that are too far apart for code that refers to both directly.
     #[error(
-        "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing"
+        "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing; compile with -fPIC, whose code reaches data everywhere"
     )]
     ConflictingSymbols {
         /// The symbol that keeps the image from lying lower.
@@ -235,6 +238,9 @@ pub enum Error {
         #[source]
         cause: codeslab::Error,
     },
+    /// What was linked could not be started.
+    #[error(transparent)]
+    Start(codeslab_runtime::Error),
 }
 
 impl Error {
@@ -288,6 +294,8 @@ pub enum Feature {
     CompressedSection,
     /// Relocations without addends or in packed form.
     RelocationFormat,
+    /// A stack from which code is executed, as nested functions of GNU C and internal procedures of Fortran have it.
+    ExecutableStack,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
 }
@@ -302,6 +310,7 @@ impl Feature {
             Self::Constructor => "constructor",
             Self::CompressedSection => "compressed-section",
             Self::RelocationFormat => "relocation-format",
+            Self::ExecutableStack => "executable-stack",
             Self::IntermediateCode => "intermediate-code",
         }
     }
@@ -315,6 +324,9 @@ impl fmt::Display for Feature {
             Self::Constructor => "constructors and destructors are",
             Self::CompressedSection => "compressed sections are",
             Self::RelocationFormat => "relocations without explicit addends are",
+            Self::ExecutableStack => {
+                "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
+            }
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
         })
     }

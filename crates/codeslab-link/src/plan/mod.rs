@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) window_symbols: Vec<String>,
     /// By section, counted over all objects; `None` for those that are left out.
     pub(crate) sections: Vec<Option<SectionId>>,
+    /// Bytes from the start of the data to the first zeros.
+    pub(crate) values_end: u64,
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
@@ -80,7 +82,7 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         resolution.machine.stub_size(),
     );
     let mut layout = Layout::new();
-    let sections = add_sections(&mut layout, resolution)?;
+    let (sections, values_end) = add_sections(&mut layout, resolution)?;
     let commons = add_commons(&mut layout, resolution)?;
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
     let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
@@ -94,6 +96,7 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         window,
         window_symbols,
         sections,
+        values_end,
         commons,
         got,
         stubs,
@@ -103,25 +106,35 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     })
 }
 
-/// Zero-filled sections come last, so that nothing touches their pages.
+/// Zero-filled sections come last, so that nothing touches their pages. Says too where in the data they begin.
 fn add_sections(
     layout: &mut Layout,
     resolution: &Resolution<'_>,
-) -> Result<Vec<Option<SectionId>>> {
+) -> Result<(Vec<Option<SectionId>>, u64)> {
     let mut ids = vec![None; resolution.is_live.len()];
-    for &number in resolution.runs.iter().flatten() {
-        let (object, section) = resolution.section(number);
-        ids[number as usize] = Some(add_section(layout, resolution, object, section)?);
+    for run in &resolution.runs {
+        for &number in &run.sections {
+            let (object, section) = resolution.section(number);
+            let id = add_section(layout, resolution, object, section, run.protection)?;
+            ids[number as usize] = Some(id);
+        }
     }
+    let mut values_end = 0;
     for zeros in [false, true] {
         for (object, section, number) in resolution.live_sections() {
             let id = &mut ids[number as usize];
             if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
-                *id = Some(add_section(layout, resolution, object, section)?);
+                let protection = section.protection;
+                *id = Some(add_section(
+                    layout, resolution, object, section, protection,
+                )?);
             }
         }
+        if !zeros {
+            values_end = layout.segment(Protection::ReadWrite).size;
+        }
     }
-    Ok(ids)
+    Ok((ids, values_end))
 }
 
 fn add_section(
@@ -129,12 +142,13 @@ fn add_section(
     resolution: &Resolution<'_>,
     object: &Object<'_>,
     section: &GraphSection<'_>,
+    protection: Protection,
 ) -> Result<SectionId> {
-    let before = layout.segment(section.protection).size;
+    let before = layout.segment(protection).size;
     let size = section.content.size();
-    let id = layout.add(section.protection, size, section.align)?;
+    let id = layout.add(protection, size, section.align)?;
     let padding = layout.section(id).offset - before;
-    let bytes = written(section, size, padding);
+    let bytes = written(&section.content, protection, size, padding);
     let name = object.graph.name();
     resolution.budget.spend(Resource::Bytes, bytes, name)?;
     Ok(id)
@@ -142,9 +156,9 @@ fn add_section(
 
 /// How many bytes are written for a section that so many bytes of padding come before. Code and constants have no holes; data is zero
 /// where nothing is written, and costs memory by the page.
-fn written(section: &GraphSection<'_>, size: u64, padding: u64) -> u64 {
+fn written(content: &Content<'_>, protection: Protection, size: u64, padding: u64) -> u64 {
     const PAGE: u64 = 1 << 12;
-    match (section.protection, &section.content) {
+    match (protection, content) {
         (Protection::ReadWrite, Content::Zeros(_)) => 0,
         (Protection::ReadWrite, Content::Bytes(_)) => size + padding.min(PAGE),
         _ => size.saturating_add(padding),

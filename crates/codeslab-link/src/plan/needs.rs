@@ -9,7 +9,7 @@ use super::slots::Slots;
 use crate::arch::formula::Term;
 use crate::arch::row::{Far, Row};
 use crate::error::{Error, Result};
-use crate::graph::{GraphSection, Relocation};
+use crate::graph::{GraphSection, Purpose, Relocation};
 use crate::resolve::{Object, Place, Resolution};
 
 /// What the relocations ask for.
@@ -77,7 +77,7 @@ fn check_discarded(
     section: &GraphSection<'_>,
     relocation: &Relocation,
 ) -> Result<()> {
-    if row.formula.term == Term::Nothing || section.describes_code {
+    if row.formula.term == Term::Nothing || section.purpose == Purpose::UnwindTable {
         return Ok(());
     }
     Err(Error::DiscardedSection {

@@ -1,13 +1,15 @@
 //! Libraries: archives and graphs of which a link takes what it needs, looked up by the symbols that they define.
 //!
 //! Libraries are asked in the order in which they were given; the first that defines a symbol is the one that serves it. An archive's
-//! own index says which member that is, and only members that are taken are parsed.
+//! own index says which member that is, and only members that are taken are parsed. A common symbol needs a member only if that gives it
+//! a value, which the member itself says: it is parsed then, once, and kept until it is taken.
 
+use super::version;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::format::archive::{Archive, MemberOffset};
 use crate::format::{self, Parsed};
-use crate::graph::{Binding, Definition, Graph};
+use crate::graph::{Binding, Definition, Graph, Symbol};
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +22,10 @@ pub(super) struct Library<'a> {
     // Taken ones are None.
     graphs: Vec<Option<Cow<'a, Graph<'a>>>>,
     offers: HashMap<Cow<'a, str>, Offer, RandomState>,
-    taken: HashSet<(usize, MemberOffset), RandomState>,
+    // The number of each parsed member among the graphs.
+    parsed: HashMap<(usize, MemberOffset), usize, RandomState>,
+    // What graphs that were looked into give a value.
+    values: HashMap<usize, HashSet<Cow<'a, str>, RandomState>, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +42,8 @@ impl<'a> Library<'a> {
             archives: Vec::new(),
             graphs: Vec::new(),
             offers: HashMap::default(),
-            taken: HashSet::default(),
+            parsed: HashMap::default(),
+            values: HashMap::default(),
         }
     }
 
@@ -55,14 +61,46 @@ impl<'a> Library<'a> {
 
     /// The graph that defines `name`, unless none does or it is taken already.
     pub(super) fn take(&mut self, name: &str) -> Result<Option<Cow<'a, Graph<'a>>>> {
-        match self.offers.get(name) {
-            Some(&Offer::Graph(index)) => Ok(self.graphs[index].take()),
-            Some(&Offer::Member(archive, offset)) if self.taken.insert((archive, offset)) => {
-                let member = self.archives[archive].member(offset)?;
-                format::object(member.name, member.bytes, self.budget).map(Some)
-            }
-            Some(Offer::Member(..)) | None => Ok(None),
+        let number = self.number(name)?;
+        Ok(number.and_then(|number| self.graphs[number].take()))
+    }
+
+    /// The same, but only a graph that gives `name` a value: a definition that is not common.
+    pub(super) fn take_value(&mut self, name: &str) -> Result<Option<Cow<'a, Graph<'a>>>> {
+        let Some(number) = self.number(name)? else {
+            return Ok(None);
+        };
+        let Some(graph) = &self.graphs[number] else {
+            return Ok(None);
+        };
+        let values = self.values.entry(number).or_insert_with(|| {
+            let symbols = graph.symbols().iter().filter(|symbol| {
+                is_offered(symbol) && !matches!(symbol.definition, Definition::Common { .. })
+            });
+            symbols
+                .map(|symbol| version::keys(symbol.name.clone()).0)
+                .collect()
+        });
+        let has_value = values.contains(name);
+        Ok(self.graphs[number].take_if(|_| has_value))
+    }
+
+    /// The number of the graph that offers `name`. A member is parsed when it is first asked for.
+    fn number(&mut self, name: &str) -> Result<Option<usize>> {
+        let (archive, offset) = match self.offers.get(name) {
+            Some(&Offer::Graph(number)) => return Ok(Some(number)),
+            Some(&Offer::Member(archive, offset)) => (archive, offset),
+            None => return Ok(None),
+        };
+        if let Some(&number) = self.parsed.get(&(archive, offset)) {
+            return Ok(Some(number));
         }
+        let member = self.archives[archive].member(offset)?;
+        let graph = format::object(member.name, member.bytes, self.budget)?;
+        let number = self.graphs.len();
+        self.graphs.push(Some(graph));
+        self.parsed.insert((archive, offset), number);
+        Ok(Some(number))
     }
 
     fn offer_index(
@@ -74,9 +112,7 @@ impl<'a> Library<'a> {
         self.archives.push(archive);
         for entry in index {
             let (name, offset) = entry?;
-            self.offers
-                .entry(Cow::Borrowed(name))
-                .or_insert(Offer::Member(number, offset));
+            self.enter(Cow::Borrowed(name), Offer::Member(number, offset));
         }
         Ok(())
     }
@@ -93,17 +129,28 @@ impl<'a> Library<'a> {
     fn offer_graph(&mut self, graph: Cow<'a, Graph<'a>>) {
         let number = self.graphs.len();
         for symbol in graph.symbols() {
-            let is_offered = symbol.binding != Binding::Local
-                && !matches!(
-                    symbol.definition,
-                    Definition::Undefined | Definition::Discarded
-                );
-            if is_offered {
-                self.offers
-                    .entry(symbol.name.clone())
-                    .or_insert(Offer::Graph(number));
+            if is_offered(symbol) {
+                self.enter(symbol.name.clone(), Offer::Graph(number));
             }
         }
         self.graphs.push(Some(graph));
     }
+
+    /// Enters an offer under every name that it answers to.
+    fn enter(&mut self, name: Cow<'a, str>, offer: Offer) {
+        let (name, exact) = version::keys(name);
+        if let Some(exact) = exact {
+            self.offers.entry(Cow::Owned(exact)).or_insert(offer);
+        }
+        self.offers.entry(name).or_insert(offer);
+    }
+}
+
+/// Whether others can refer to a symbol and find it defined.
+fn is_offered(symbol: &Symbol<'_>) -> bool {
+    let is_defined = !matches!(
+        symbol.definition,
+        Definition::Undefined | Definition::Discarded
+    );
+    is_defined && symbol.binding != Binding::Local
 }

@@ -7,8 +7,10 @@
 mod externals;
 mod globals;
 mod library;
+mod provided;
 mod resolution;
 mod target;
+mod version;
 
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
@@ -19,7 +21,7 @@ use library::Library;
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
-pub(crate) use target::{Place, TargetId};
+pub(crate) use target::{Edge, Place, TargetId};
 
 /// Resolves every symbol of `inputs`, and of the members of libraries that they need.
 ///
@@ -63,11 +65,15 @@ fn pull<'a>(
     options: &LinkOptions<'_>,
 ) -> Result<()> {
     while let Some((name, id)) = resolution.next_wanted() {
-        let is_wanted = resolution.target(id).rank == Rank::Reference;
-        if !is_wanted || options.externals.contains_key(name.as_ref()) {
+        if options.externals.contains_key(name.as_ref()) {
             continue;
         }
-        if let Some(graph) = library.take(&name)? {
+        let graph = match resolution.target(id).rank {
+            Rank::Reference => library.take(&name)?,
+            Rank::Common => library.take_value(&name)?,
+            _ => None,
+        };
+        if let Some(graph) = graph {
             resolution.add(graph)?;
         }
     }

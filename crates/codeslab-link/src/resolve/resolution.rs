@@ -6,10 +6,14 @@
 
 use super::globals::Globals;
 use super::target::{Place, Rank, Target, TargetId};
+use super::version;
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
-use crate::error::{Error, Result};
-use crate::graph::{Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex};
+use crate::error::{Error, Resource, Result};
+use crate::graph::{
+    Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, Visibility,
+};
+use codeslab::Protection;
 use std::borrow::Cow;
 
 /// The object number of a target that only a root has asked for.
@@ -25,6 +29,15 @@ pub(crate) struct Object<'a> {
     first_symbol: u32,
 }
 
+/// Sections that have to lie in a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    /// Their numbers, counted over all objects.
+    pub(crate) sections: Vec<u32>,
+    /// The protection that serves all of them.
+    pub(crate) protection: Protection,
+}
+
 /// Everything that takes part, with every symbol's target.
 #[derive(Debug)]
 pub(crate) struct Resolution<'a> {
@@ -36,7 +49,7 @@ pub(crate) struct Resolution<'a> {
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
-    pub(crate) runs: Vec<Vec<u32>>,
+    pub(crate) runs: Vec<Run>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -97,7 +110,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The target of a global name that an object or a root mentions.
-    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+    pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
     }
 
@@ -158,6 +171,7 @@ impl<'a> Resolution<'a> {
         let id = self.push(Target {
             place: Place::Nowhere,
             rank: Rank::Reference,
+            visibility: Visibility::Default,
             object: NO_OBJECT,
             symbol: 0,
         });
@@ -178,6 +192,7 @@ impl<'a> Resolution<'a> {
             let target = Target {
                 place: self.place_of(object, symbol),
                 rank: Rank::Local,
+                visibility: symbol.visibility,
                 object: number,
                 symbol: counted(index),
             };
@@ -186,7 +201,12 @@ impl<'a> Resolution<'a> {
             } else {
                 let name = symbol.name.clone();
                 let rank = rank_of(symbol, target.place);
-                self.add_global(name, Target { rank, ..target })?
+                let target = Target { rank, ..target };
+                if object.graph.has_versions() {
+                    self.add_versioned(name, target)?
+                } else {
+                    self.add_global(name, target)?
+                }
             };
             self.symbol_targets.push(id);
         }
@@ -199,13 +219,32 @@ impl<'a> Resolution<'a> {
         id
     }
 
+    /// Adds a global name that may have a version. A definition that is the default of its name has two names.
+    fn add_versioned(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
+        let Some(versioned) = version::split(&name) else {
+            return self.add_global(name, new);
+        };
+        let object = &self.objects[new.object as usize];
+        let length = name.len() as u64;
+        self.budget
+            .spend(Resource::Bytes, length, object.graph.name())?;
+        let exact = versioned.exact();
+        if !new.is_defined() || !versioned.is_default {
+            return self.add_global(Cow::Owned(exact), new);
+        }
+        let (base, _) = version::keys(name);
+        let id = self.add_global(base, new)?;
+        self.add_global(Cow::Owned(exact), new)?;
+        Ok(id)
+    }
+
     fn add_global(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
         if let Some(id) = self.globals.get(&name) {
             self.merge(name, id, new)?;
             return Ok(id);
         }
         let id = self.push(new);
-        if new.rank == Rank::Reference {
+        if matches!(new.rank, Rank::Reference | Rank::Common) {
             self.globals.want(name.clone(), id);
         }
         self.globals.insert(name, id);
@@ -215,15 +254,23 @@ impl<'a> Resolution<'a> {
     /// What is known about a name, after one more object has mentioned it.
     fn merge(&mut self, name: Cow<'a, str>, id: TargetId, new: Target) -> Result<()> {
         let known = &mut self.targets[id.0 as usize];
+        let visibility = known.visibility.max(new.visibility);
+        let new = Target { visibility, ..new };
+        known.visibility = visibility;
         match (known.rank, new.rank) {
             (Rank::Definition, Rank::Definition) => {
                 let (first, second) = (known.object, new.object);
+                // A default version and the name itself are two symbols of one object for one thing.
+                if first == second && known.place == new.place {
+                    return Ok(());
+                }
                 return Err(self.duplicate(&name, first, second));
             }
             (Rank::Common, Rank::Common) => {
                 known.place = known.place.larger_common(new.place);
             }
-            (Rank::WeakReference, Rank::Reference) => {
+            (Rank::WeakReference, Rank::Reference)
+            | (Rank::WeakReference | Rank::WeakDefinition, Rank::Common) => {
                 *known = new;
                 self.globals.want(name, id);
             }

@@ -4,6 +4,7 @@
 //! counts against others of its name. There is one for each global name and one for each local symbol. Resolving fills them in; planning
 //! and applying read them and never look at a name.
 
+use crate::graph::Visibility;
 use codeslab::Address;
 
 /// Names a [`Target`].
@@ -17,6 +18,8 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     /// How much its definition counts.
     pub(super) rank: Rank,
+    /// The narrowest that an object asks for.
+    pub(crate) visibility: Visibility,
     /// The object that defines it, or else the first that refers to it.
     pub(crate) object: u32,
     /// Its symbol there.
@@ -36,11 +39,18 @@ pub(crate) enum Place {
     Common { size: u64, align: u64 },
     /// The global offset table.
     Got,
+    /// An end of the image's memory.
+    Edge(Edge),
     /// In a section that is left out.
     Discarded,
 }
 
 impl Target {
+    /// Whether another image or the process may define it: nothing outside of the image that is linked is behind a hidden name.
+    pub(super) const fn may_be_outside(&self) -> bool {
+        !matches!(self.visibility, Visibility::Hidden)
+    }
+
     /// Whether an object defines it, rather than just mentioning it.
     pub(crate) fn is_defined(&self) -> bool {
         self.rank >= Rank::WeakDefinition
@@ -50,8 +60,24 @@ impl Target {
 impl Place {
     /// Whether the linker decides where it is.
     pub(crate) const fn is_in_image(self) -> bool {
-        matches!(self, Self::Section { .. } | Self::Common { .. } | Self::Got)
+        matches!(
+            self,
+            Self::Section { .. } | Self::Common { .. } | Self::Got | Self::Edge(_)
+        )
     }
+}
+
+/// An end of the image's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edge {
+    /// The first byte of code.
+    CodeStart,
+    /// The byte behind the last one of code.
+    CodeEnd,
+    /// The byte behind the last one of data that has a value of its own; zeros follow.
+    ValuesEnd,
+    /// The byte behind the last one of data.
+    DataEnd,
 }
 
 /// How much a definition counts; the greatest wins. Of common symbols and weak definitions, common ones win, as in `ld`.

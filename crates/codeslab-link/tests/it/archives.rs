@@ -1,10 +1,10 @@
 //! Archives: whole, by need, in each format.
 
 use crate::support::{
-    Workshop, address, built, debian_archive, externals, fact, file, function, link_error,
+    Workshop, address, built, debian_archive, externals, fact, file, function, link, link_error,
     link_files, memory, peek_u64, zlib,
 };
-use codeslab_link::{Image, LinkOptions, link};
+use codeslab_link::{Image, LinkOptions};
 use codeslab_testing::{Compiler, Library};
 
 type Checksum = extern "C" fn(u64, *const u8, u32) -> u64;

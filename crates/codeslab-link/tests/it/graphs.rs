@@ -1,11 +1,11 @@
 //! Graphs built by hand, as an assembler would.
 
-use crate::support::{externals, fact, function, link_error, memory, peek_u64};
+use crate::support::{externals, fact, function, link, link_error, memory, peek_u64};
 use codeslab::Architecture;
 use codeslab::Protection::{ReadExecute, ReadOnly, ReadWrite};
 use codeslab_link::{
     Binding, Content, Definition, Error, Graph, GraphSection, Input, LinkOptions, Relocation,
-    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, link,
+    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind,
 };
 
 fn bytes(bytes: &[u8]) -> Content<'_> {

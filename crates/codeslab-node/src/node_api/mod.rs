@@ -5,10 +5,11 @@
 //! functions require; the code that makes one vouches for it, and everything after that is safe.
 //!
 //! <https://nodejs.org/api/n-api.html>
-//! `bytes` and `lifetime` have those for buffers and for the garbage collector.
+//! `bytes` and `lending` have those for buffers, `lifetime` those for the garbage collector.
 #![allow(unsafe_code)] // These are the wrappers.
 
 mod bytes;
+mod lending;
 mod lifetime;
 
 pub(crate) use bytes::NoBytes;

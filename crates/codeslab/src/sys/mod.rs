@@ -309,6 +309,15 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
+    /// The address of one version of a symbol. A system whose libraries have no versions has one of each symbol.
+    fn process_symbol_version(
+        &self,
+        name: &std::ffi::CStr,
+        _version: &std::ffi::CStr,
+    ) -> Option<Address> {
+        self.process_symbol(name)
+    }
+
     /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
     /// known.
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
@@ -336,6 +345,13 @@ pub(crate) fn current() -> Result<Arc<dyn Platform>> {
     }
     let platform = native::platform()?;
     Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
+}
+
+pub(crate) use arch::Branch;
+
+/// The code of a branch to wherever the word at `pointer` says, on this processor; `None` if it is out of reach.
+pub(crate) fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
+    <arch::Native as arch::Processor>::branch_through(at, pointer)
 }
 
 /// What opening a code memory gives on a system without a port.

@@ -7,15 +7,18 @@
 //! Source: System V ABI, "Object Files" (<https://gabi.xinuos.com>).
 
 mod file;
+mod placed;
 mod relocations;
 mod sections;
 mod symbols;
 
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{Graph, Origin};
 use object::elf::ELFMAG;
 use std::borrow::Cow;
+
+pub(super) use placed::placed;
 
 /// Whether `bytes` begin like an ELF file.
 pub(super) fn is_elf(bytes: &[u8]) -> bool {
@@ -35,5 +38,9 @@ pub(super) fn parse<'a>(
     symbols::add(&mut graph, &object, &loaded)?;
     relocations::add(&mut graph, &object, &loaded)?;
     sections::add_groups(&mut graph, &object, &loaded)?;
+    graph.set_origin(Origin {
+        bytes,
+        sections: loaded,
+    });
     Ok(graph)
 }

@@ -6,7 +6,7 @@
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::{Content, Graph, GraphSection, SectionIndex};
+use crate::graph::{Content, Graph, GraphSection, Moment, Priority, Purpose, SectionIndex};
 use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
@@ -15,6 +15,8 @@ type ElfSection = <Header as FileHeader>::SectionHeader;
 
 enum Fate {
     Load(Protection),
+    /// Pointers to functions; constant once they are relocated.
+    LoadFunctions(Purpose),
     Drop,
     Obstruct(Feature),
     ObstructWritableCode,
@@ -26,13 +28,25 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
     for (index, header) in object.sections.iter().enumerate() {
         // One without a type is a place in the table and nothing else: what it says of itself means nothing.
         let is_section = header.sh_type(ENDIAN) != elf::SHT_NULL;
-        if !is_section || !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
+        let flags = header.sh_flags(ENDIAN);
+        if !is_section || !flags.contains(elf::SHF_ALLOC) {
+            if is_section && flags.contains(elf::SHF_EXECINSTR) {
+                check_stack(graph, object, index)?;
+            }
             continue;
         }
         let name = object.section_name(graph, index)?;
         match fate(name, header) {
             Fate::Load(protection) => {
-                loaded[index] = Some(load(graph, object, name, header, protection)?);
+                let purpose = match name {
+                    ".eh_frame" => Purpose::UnwindTable,
+                    _ => Purpose::Plain,
+                };
+                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
+            }
+            Fate::LoadFunctions(purpose) => {
+                let protection = Protection::ReadOnly;
+                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
             }
             Fate::Drop => {}
             // The first reason is enough, and telling it takes a search.
@@ -45,6 +59,24 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
         }
     }
     Ok(loaded)
+}
+
+/// Refuses what says that it executes code on its stack: memory that is both writable and executable. What says nothing is assembler
+/// input whose author did not think of it, and does not.
+fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> Result<()> {
+    let name = object.section_name(graph, index)?;
+    if name == ".note.GNU-stack" && !graph.is_obstructed() {
+        let reference = Reference {
+            object: graph.name().to_owned(),
+            section: name.to_owned(),
+            ..Reference::default()
+        };
+        graph.obstruct(Error::Unsupported {
+            feature: Feature::ExecutableStack,
+            reference: Box::new(reference),
+        });
+    }
+    Ok(())
 }
 
 fn fate(name: &str, header: &ElfSection) -> Fate {
@@ -62,6 +94,13 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     }
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
+    }
+    if let Some(purpose) = functions(name, header) {
+        return if header.sh_size(ENDIAN) == 0 {
+            Fate::Drop
+        } else {
+            Fate::LoadFunctions(purpose)
+        };
     }
     let is_zeros = header.sh_type(ENDIAN) == elf::SHT_NOBITS;
     match (
@@ -87,27 +126,47 @@ fn special_feature(name: &str, header: &ElfSection) -> Option<Feature> {
     if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
         return Some(Feature::ThreadLocal);
     }
-    let by_type = matches!(
-        header.sh_type(ENDIAN),
-        elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
-    );
-    let stem = name
-        .get(1..)
-        .and_then(|rest| rest.split('.').next())
-        .filter(|_| name.starts_with('.'));
-    let by_name = matches!(
-        stem,
-        Some("init_array" | "fini_array" | "preinit_array" | "ctors" | "dtors" | "init" | "fini")
-    );
-    (by_type || by_name).then_some(Feature::Constructor)
+    // Fragments of one function each.
+    matches!(name, ".init" | ".fini").then_some(Feature::Constructor)
+}
+
+/// What a section is for that holds pointers to functions: by its type, or by its name as in objects of old compilers.
+fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
+    let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {
+        Some((stem, rest)) => (stem, Some(rest)),
+        None => (name.strip_prefix('.').unwrap_or_default(), None),
+    };
+    let (moment, is_reversed) = match (header.sh_type(ENDIAN), stem) {
+        (elf::SHT_PREINIT_ARRAY, _) | (_, "preinit_array") => (Moment::BeforeAll, false),
+        (_, "ctors") => (Moment::Start, true),
+        (_, "dtors") => (Moment::End, true),
+        (elf::SHT_INIT_ARRAY, _) | (_, "init_array") => (Moment::Start, false),
+        (elf::SHT_FINI_ARRAY, _) | (_, "fini_array") => (Moment::End, false),
+        _ => return None,
+    };
+    // `ld` counts the numbers of .ctors down from this.
+    const LAST: u32 = 65535;
+    let number = rest.and_then(|rest| rest.parse::<u32>().ok());
+    let number = number.map(|number| {
+        if is_reversed {
+            LAST.saturating_sub(number)
+        } else {
+            number
+        }
+    });
+    Some(Purpose::Functions {
+        moment,
+        priority: number.map_or(Priority::NONE, Priority),
+        is_reversed,
+    })
 }
 
 fn load<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a>,
-    name: &'a str,
-    header: &ElfSection,
+    (name, header): (&'a str, &ElfSection),
     protection: Protection,
+    purpose: Purpose,
 ) -> Result<SectionIndex> {
     let content = if header.sh_type(ENDIAN) == elf::SHT_NOBITS {
         if protection == Protection::ReadExecute && header.sh_size(ENDIAN) > 0 {
@@ -123,10 +182,7 @@ fn load<'a>(
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
     let section = GraphSection::new(name, protection, align, content);
-    graph.add_section(match name {
-        ".eh_frame" => section.describing_code(),
-        _ => section,
-    })
+    graph.add_section(section.with_purpose(purpose))
 }
 
 fn obstruct(

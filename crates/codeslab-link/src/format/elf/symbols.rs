@@ -5,7 +5,7 @@
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
-use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind};
+use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind, Visibility};
 use object::SymbolIndex;
 use object::elf;
 use object::read::elf::{FileHeader, Sym};
@@ -21,6 +21,10 @@ pub(super) fn add<'a>(
     object: &ElfObject<'a>,
     loaded: &Loaded,
 ) -> Result<()> {
+    // One look at all names: hardly an object has versions.
+    if object.symbol_names().contains(&b'@') {
+        graph.set_versions();
+    }
     for (index, symbol) in object.symbols.iter().enumerate() {
         let symbol = if index == 0 {
             // Relocations without a symbol name this one; S is 0 for them.
@@ -51,6 +55,11 @@ fn convert<'a>(
         name: name.into(),
         definition,
         binding: binding(graph, symbol)?,
+        visibility: match symbol.st_visibility() {
+            elf::STV_HIDDEN | elf::STV_INTERNAL => Visibility::Hidden,
+            elf::STV_PROTECTED => Visibility::Protected,
+            _ => Visibility::Default,
+        },
         size: symbol.st_size(ENDIAN),
         kind: match symbol.st_type() {
             elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,

@@ -229,6 +229,10 @@ impl Platform for Linux {
         process::symbol(name)
     }
 
+    fn process_symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
+        process::symbol_version(name, version)
+    }
+
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
         symbols::are_functions(symbols)
     }
