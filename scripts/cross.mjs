@@ -83,7 +83,10 @@ export function buildModule(target) {
 function artifacts(args) {
   console.log(`\n> cargo ${args.join(' ')}`)
   const messages = capture(zigbuild, [...args, '--message-format=json-render-diagnostics'])
-  return messages.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line))
+  return messages
+    .split('\n')
+    .filter(line => line.startsWith('{'))
+    .map(line => JSON.parse(line))
 }
 
 /**

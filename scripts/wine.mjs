@@ -19,7 +19,8 @@ export function prepareWine() {
   }
   return kept('trixie', folder => {
     run('debootstrap', ['--variant=minbase', 'trixie', folder, mirror()])
-    const install = 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine64 wine'
+    const install =
+      'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine64 wine'
     run('unshare', ['--mount', 'sh', '-c', `${mounts(folder, [])} exec chroot ${folder} sh -c '${install}'`])
   })
 }
@@ -55,13 +56,22 @@ export function runInWine(system, command, { cwd, folders, env = {}, minutes = 2
   mkdirSync(join(system, 'root', 'wine'), { recursive: true })
   const script = `${mounts(system, [...folders, output])} cd ${system}
     exec chroot ${system} sh -c 'cd "$1"; out=$2; shift 2; exec ${wine} "$@" >"$out/stdout" 2>"$out/stderr" </dev/null' sh "$@"`
-  const variables = { HOME: '/root', PATH: process.env.PATH ?? '', WINEDEBUG: '-all', WINEPREFIX: '/root/wine', XDG_RUNTIME_DIR: '/tmp', ...env }
+  const variables = {
+    HOME: '/root',
+    PATH: process.env.PATH ?? '',
+    WINEDEBUG: '-all',
+    WINEPREFIX: '/root/wine',
+    XDG_RUNTIME_DIR: '/tmp',
+    ...env,
+  }
   const result = spawnSync('unshare', ['--mount', 'sh', '-c', script, 'sh', cwd, output, ...command], {
     env: variables,
     stdio: 'inherit',
     timeout: minutes * 60_000,
   })
-  const texts = readdirSync(output).sort().map(name => readFileSync(join(output, name), 'utf8'))
+  const texts = readdirSync(output)
+    .sort()
+    .map(name => readFileSync(join(output, name), 'utf8'))
   rmSync(output, { recursive: true, force: true })
   return { ok: result.status === 0, timedOut: result.error !== undefined, output: texts.join('') }
 }
