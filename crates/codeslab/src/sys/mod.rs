@@ -274,17 +274,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         unsafe { self.discard_private(at, size) }
     }
 
-    /// Makes purged private memory zeroed memory again, with this protection.
+    /// Makes purged private memory zeroed memory again, readable and writable if that is what it was.
     ///
     /// # Safety
-    /// - The range was purged by [`Platform::purge_private`], whole or in parts, and had this protection before.
+    /// - The range was purged by [`Platform::purge_private`], whole or in parts.
     /// - The caller holds the range.
-    unsafe fn recommit_private(
-        &self,
-        _at: Address,
-        _size: u64,
-        _protection: Protection,
-    ) -> Result<(), Refusal> {
+    unsafe fn recommit_private(&self, _at: Address, _size: u64) -> Result<(), Refusal> {
         Ok(())
     }
 

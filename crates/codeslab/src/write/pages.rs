@@ -144,12 +144,8 @@ impl Pages {
             let backing = pages.backing;
             if !backing.is_in_file(slab) {
                 let at = backing.at(pages.span.offset);
-                // SAFETY: the pages are private memory of this slab, purged, and the block's alone.
-                unsafe {
-                    backing
-                        .platform()
-                        .recommit_private(at, pages.span.size, slab)
-                }?;
+                // SAFETY: the pages are private memory, purged, and the block's alone.
+                unsafe { backing.platform().recommit_private(at, pages.span.size) }?;
                 if !pages.is_code() {
                     // It reads as zero.
                     return Ok(());

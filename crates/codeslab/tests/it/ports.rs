@@ -75,10 +75,7 @@ fn instructions_and_system_calls_stand_in_the_rooms_of_ports() {
             is_of_processor || !code.contains("std::arch::"),
             "{file} uses the processor's intrinsics"
         );
-        for (room, calls) in [
-            ("sys/linux/", "libc::"),
-            ("sys/windows/", "windows_sys::"),
-        ] {
+        for (room, calls) in [("sys/linux/", "libc::"), ("sys/windows/", "windows_sys::")] {
             assert!(
                 file.starts_with(room) || !code.contains(calls),
                 "{file} calls the system"

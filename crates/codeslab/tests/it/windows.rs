@@ -184,7 +184,7 @@ fn in_a_window_of_2_gib_with_one_granule_left_that_is_found_and_else_the_nearest
     fill_but_for(first - 8 * GIB, first + 8 * GIB, gap);
     let window = Window::of_range(Address::new(first - GIB), 2 * GIB).unwrap();
     let memory = CodeMemory::new(Options {
-        block_size: Some(GRANULE),
+        block_size: Some(4 * GRANULE),
         ..Options::default()
     })
     .unwrap();

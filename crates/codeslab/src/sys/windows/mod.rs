@@ -219,13 +219,9 @@ impl Platform for Windows {
         parts.try_for_each(|(at, size)| unsafe { mm::free(at, size, Free::Decommit) })
     }
 
-    unsafe fn recommit_private(
-        &self,
-        at: Address,
-        size: u64,
-        protection: Protection,
-    ) -> Result<(), Refusal> {
-        let access = Access::from(protection);
+    unsafe fn recommit_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // The writer `protect` is the only one to private memory here, and what it purges is not published, so it was writable.
+        let access = Access::READ_WRITE;
         let mut parts = self.private_parts(at, size).into_iter();
         // SAFETY: each part is private memory without pages, which the caller holds.
         let committed =

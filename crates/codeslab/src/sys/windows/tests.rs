@@ -10,7 +10,12 @@ const GRANULE: u64 = 64 << 10;
 
 fn with_placeholders() -> (Windows, Arc<Store>) {
     let windows = Windows::new(Placeholders::of_system()).unwrap();
-    let store = Arc::clone(windows.store.as_ref().expect("this system has placeholders"));
+    let store = Arc::clone(
+        windows
+            .store
+            .as_ref()
+            .expect("this system has placeholders"),
+    );
     (windows, store)
 }
 
@@ -53,12 +58,18 @@ fn a_part_that_is_discarded_is_back_in_its_place_when_it_is_written() {
     // SAFETY: the part is hidden, and this test's own.
     unsafe { windows.show(view, 2 * GRANULE) }.unwrap();
     let second = Address::new(at.value() + GRANULE);
-    assert_eq!((byte(Address::new(second.value() - 1)), byte(second)), (1, 2));
+    assert_eq!(
+        (byte(Address::new(second.value() - 1)), byte(second)),
+        (1, 2)
+    );
     // SAFETY: nothing uses the part.
     unsafe { file.discard(GRANULE, GRANULE) }.unwrap();
     // SAFETY: nothing uses the part.
     unsafe { file.write(GRANULE, &[7]) }.unwrap();
-    assert_eq!((byte(second), byte(Address::new(second.value() + 1))), (7, 0));
+    assert_eq!(
+        (byte(second), byte(Address::new(second.value() + 1))),
+        (7, 0)
+    );
     // SAFETY: that byte is shown, and this test's own.
     unsafe { view.add(GRANULE as usize).write(8) };
     assert_eq!(byte(second), 8);
@@ -84,7 +95,7 @@ fn private_pages_lose_their_memory_and_get_zeroed_memory_again() {
         // SAFETY: nothing uses the part.
         unsafe { windows.purge_private(second, GRANULE) }.unwrap();
         // SAFETY: the part was purged just now.
-        unsafe { windows.recommit_private(second, GRANULE, Protection::ReadWrite) }.unwrap();
+        unsafe { windows.recommit_private(second, GRANULE) }.unwrap();
         assert_eq!((byte(at), byte(second)), (5, 0));
         // SAFETY: nothing uses the reservation.
         unsafe { windows.release(at, 4 * GRANULE) }.unwrap();
