@@ -71,12 +71,12 @@ function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 
 const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
 
 /**
- * All codes but three. No port is missing where these tests run. Runtimes without buffers of native memory are not Node. No JavaScript runs in a process that was forked without a
+ * All codes but four. No port is missing where these tests run. What the dynamic linker refuses is tested in Rust. Runtimes without buffers of native memory are not Node. No JavaScript runs in a process that was forked without a
  * program of its own, because V8 keeps its heap from such processes; what such a process may still do is tested in Rust.
  */
 type Producible = Exclude<
   CodeslabErrorCode,
-  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS'
+  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS' | 'ERR_CODESLAB_DYNAMIC_LINKER'
 >
 
 const scenarios: Record<Producible, Scenario> = {
@@ -283,6 +283,16 @@ const scenarios: Record<Producible, Scenario> = {
       value: 0x1234,
     },
   },
+  ERR_CODESLAB_STATIC_THREAD_LOCAL: {
+    provoke: link({
+      name: 'static.o',
+      bytes: compile(
+        'static _Thread_local char b[1 << 20]; char *f(int n) { return b + n; }',
+        '-ftls-model=local-exec',
+      ),
+    }),
+    facts: { size: 2 ** 20 },
+  },
   ERR_CODESLAB_SYSTEM: {
     ...inStraits("limit('refuse_executable_files', 5)", place),
     facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
@@ -290,6 +300,13 @@ const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_THIN_ARCHIVE: {
     provoke: link({ name: 'thin.a', bytes: archive({ 'two.o': two }, 'rcsT') }),
     facts: { object: 'thin.a' },
+  },
+  ERR_CODESLAB_THREAD_LOCAL_ACCESS: {
+    provoke: link({
+      name: 'mixed.o',
+      bytes: assemble('.globl v\nmov v(%rip), %eax\n.section .tdata, "awT", @progbits\nv: .long 1\n'),
+    }),
+    facts: { object: 'mixed.o', section: '.text', symbol: 'v' },
   },
   ERR_CODESLAB_TOO_LARGE: {
     provoke: allocate({ text: { protection: 'rx', size: 2 ** 40 } }),
@@ -329,8 +346,8 @@ const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_UNKNOWN_SYMBOL: { provoke: () => memory.link(two).address('three'), facts: { symbol: 'three' } },
   ERR_CODESLAB_UNKNOWN_TOKEN: { provoke: () => Image.open('nonsense'), facts: { token: 'nonsense' } },
   ERR_CODESLAB_UNSUPPORTED: {
-    provoke: link({ name: 'tls.o', bytes: compile('_Thread_local int own; int f(void) { return own; }', '-fPIC') }),
-    facts: { object: 'tls.o', feature: 'thread-local' },
+    provoke: link({ name: 'lto.o', bytes: Buffer.from('BC\xc0\xde', 'latin1') }),
+    facts: { object: 'lto.o', feature: 'intermediate-code' },
   },
   ERR_CODESLAB_UNSUPPORTED_CODE_MODEL: {
     provoke: () => new CodeMemory({ codeModel: 'tiny' }),
@@ -371,7 +388,9 @@ for (const [code, { provoke, program, surroundings, facts }] of Object.entries(s
 }
 
 test('every code of the native modules and of TypeScript is provoked here, and no other is listed', t => {
-  const crates = ['codeslab', 'codeslab-link', 'codeslab-node'].map(name => join('crates', name, 'src'))
+  const crates = ['codeslab', 'codeslab-link', 'codeslab-runtime', 'codeslab-node'].map(name =>
+    join('crates', name, 'src'),
+  )
   const files = crates.flatMap(folder =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => join(folder, name)),
   )
@@ -380,7 +399,12 @@ test('every code of the native modules and of TypeScript is provoked here, and n
     [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
   const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE'].map(code => `ERR_CODESLAB_${code}`)
-  const elsewhere = ['ERR_CODESLAB_FORKED', 'ERR_CODESLAB_NO_VIEWS', 'ERR_CODESLAB_UNSUPPORTED_PLATFORM']
+  const elsewhere = [
+    'ERR_CODESLAB_DYNAMIC_LINKER',
+    'ERR_CODESLAB_FORKED',
+    'ERR_CODESLAB_NO_VIEWS',
+    'ERR_CODESLAB_UNSUPPORTED_PLATFORM',
+  ]
   t.deepEqual([...new Set([...native, ...typescript])].sort(), [...Object.keys(scenarios), ...elsewhere].sort())
 })
 

@@ -40,6 +40,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_DISCARDED_SECTION'
   /** Two inputs define the same symbol. */
   | 'ERR_CODESLAB_DUPLICATE_SYMBOL'
+  /** The dynamic linker cannot be asked about thread-local variables. */
+  | 'ERR_CODESLAB_DYNAMIC_LINKER'
   /** A request for no bytes at all. */
   | 'ERR_CODESLAB_EMPTY_REQUEST'
   /** The file size limit of the process (RLIMIT_FSIZE) is met. */
@@ -90,10 +92,14 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_OUT_OF_REACH'
   /** A value does not fit the field that a relocation fills. */
   | 'ERR_CODESLAB_OVERFLOW'
+  /** There is no more room for thread-local variables of code without `-fPIC`. */
+  | 'ERR_CODESLAB_STATIC_THREAD_LOCAL'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
   /** An archive names its members but does not hold them. */
   | 'ERR_CODESLAB_THIN_ARCHIVE'
+  /** A thread-local variable is used like any other, or something else as one. */
+  | 'ERR_CODESLAB_THREAD_LOCAL_ACCESS'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */

@@ -211,6 +211,8 @@ export class CodeMemory extends MemoryHandle {
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
    *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;
    * - `ERR_CODESLAB_UNDEFINED_SYMBOL` or `ERR_CODESLAB_DUPLICATE_SYMBOL`;
+   * - `ERR_CODESLAB_THREAD_LOCAL_ACCESS`, `ERR_CODESLAB_STATIC_THREAD_LOCAL` or `ERR_CODESLAB_DYNAMIC_LINKER` for thread-local variables
+   *   that the code does not come by;
    * - `ERR_CODESLAB_OUT_OF_REACH`, `ERR_CODESLAB_OVERFLOW` or `ERR_CODESLAB_CONFLICTING_SYMBOLS` if something cannot be reached;
    * - everything that {@link CodeMemory.allocate} throws.
    *

@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::placed::PlacedObject;
 use codeslab::{Address, Allocation, Protection};
-use codeslab_runtime::{Program, Running};
+use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
 
 /// A symbol of an image.
@@ -56,14 +56,21 @@ impl Parts {
 pub struct Linked {
     parts: Parts,
     program: Program,
+    thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
 }
 
 impl Linked {
-    pub(crate) const fn new(parts: Parts, program: Program, allocation: Allocation) -> Self {
+    pub(crate) const fn new(
+        parts: Parts,
+        program: Program,
+        thread_locals: Option<ThreadLocals>,
+        allocation: Allocation,
+    ) -> Self {
         Self {
             parts,
             program,
+            thread_locals,
             allocation,
         }
     }
@@ -102,11 +109,16 @@ impl Linked {
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what was passed, and as large then"
+    )]
     pub fn into_image(self) -> Result<Image, Self> {
         if self.program.is_empty() {
             return Ok(Image {
                 parts: self.parts,
                 memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
             });
         }
         Err(self)
@@ -126,6 +138,7 @@ impl Linked {
             return Ok(Image {
                 parts: self.parts,
                 memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
             });
         }
         // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
@@ -134,6 +147,7 @@ impl Linked {
         Ok(Image {
             parts: self.parts,
             memory: Memory::Running(running.map_err(Error::Start)?),
+            _thread_locals: self.thread_locals,
         })
     }
 }
@@ -151,6 +165,8 @@ enum Memory {
 pub struct Image {
     parts: Parts,
     memory: Memory,
+    // Dropped last: destructors may use thread-local variables.
+    _thread_locals: Option<ThreadLocals>,
 }
 
 impl Image {

@@ -13,6 +13,7 @@ use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
+use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::sync::Arc;
 
@@ -52,12 +53,13 @@ fn link_within(
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;
-    let addresses = Addresses::of(&resolution, &plan, &in_flight);
+    let mut addresses = Addresses::of(&resolution, &plan, &in_flight);
     // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
+    let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
-    let program = program(&resolution, &addresses);
+    let program = program(&resolution, &plan, &addresses);
     let objects = options
         .keep_objects
         .then(|| placed::objects(&resolution, &addresses))
@@ -66,7 +68,7 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     // ---- Nothing executable or constant is writable from here on.
     let parts = Parts::new(symbols, objects);
-    Ok(Linked::new(parts, program, allocation))
+    Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -96,19 +98,22 @@ fn symbols(
 ) -> Result<Vec<ImageSymbol>> {
     let objects = resolution.objects.iter();
     let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
-    let defined = resolution.globals().filter_map(|(name, id)| {
+    // Variables of threads have no address.
+    let globals = resolution.globals().filter(|(_, id)| {
+        let target = resolution.target(*id);
+        target.is_defined() && !target.place.is_thread_local()
+    });
+    let defined = globals.map(|(name, id)| {
         let target = resolution.target(id);
-        let object = &resolution.objects.get(target.object as usize)?.graph;
-        target.is_defined().then(|| {
-            let budget = resolution.budget;
-            budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
-            Ok(ImageSymbol {
-                name: name.to_owned(),
-                address: addresses.target(id),
-                size: object.symbols()[target.symbol as usize].size,
-                protection: protection(plan, target.place),
-                object: names[target.object as usize].clone(),
-            })
+        let object = &resolution.objects[target.object as usize].graph;
+        let budget = resolution.budget;
+        budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
+        Ok(ImageSymbol {
+            name: name.to_owned(),
+            address: addresses.target(id),
+            size: object.symbols()[target.symbol as usize].size,
+            protection: protection(plan, target.place),
+            object: names[target.object as usize].clone(),
         })
     });
     defined.collect()
@@ -116,12 +121,10 @@ fn symbols(
 
 fn protection(plan: &Plan, place: Place) -> Option<Protection> {
     match place {
-        Place::Section { section, .. } => {
+        Place::Section { section, .. } | Place::Indirect { section, .. } => {
             plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
         }
         Place::Common { .. } => Some(Protection::ReadWrite),
-        Place::Absolute(_) | Place::Got | Place::Edge(_) | Place::Nowhere | Place::Discarded => {
-            None
-        }
+        _ => None,
     }
 }

@@ -9,20 +9,22 @@
 
 use crate::apply::Addresses;
 use crate::graph::{Moment, Priority, Purpose};
-use crate::resolve::Resolution;
+use crate::plan::Plan;
+use crate::resolve::{Resolution, TargetId};
 use codeslab::Address;
-use codeslab_runtime::{Direction, Program, Step};
+use codeslab_runtime::{Direction, Indirect, Program, Step};
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
 
 /// What has to be run for an image with these addresses.
-pub(crate) fn program(resolution: &Resolution<'_>, addresses: &Addresses) -> Program {
+pub(crate) fn program(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Program {
     let mut arrays: Vec<Array> = arrays(resolution, addresses).collect();
     // Stable: those without a priority stay in the order of the inputs.
     arrays.sort_by_key(|array| (array.moment, array.priority));
     let of = |moment: Moment| arrays.iter().filter(move |array| array.moment == moment);
     let mut program = Program::default();
+    program.indirects = indirects(resolution, plan, addresses).collect();
     program.handle = handle(resolution, addresses);
     program.initializers = of(Moment::BeforeAll)
         .chain(of(Moment::Start))
@@ -37,6 +39,16 @@ pub(crate) fn program(resolution: &Resolution<'_>, addresses: &Addresses) -> Pro
         .extend(program.handle.map(|_| Step::Registered));
     program.finalizers.extend(first.iter().rev().map(backwards));
     program
+}
+
+/// The functions that have to be chosen, in the order of the inputs.
+fn indirects(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+) -> impl Iterator<Item = Indirect> {
+    let targets = resolution.targets.iter().zip(0..);
+    targets.filter_map(|(target, id)| addresses.indirect(plan, TargetId(id), target.place))
 }
 
 /// An array of pointers to functions.

@@ -8,13 +8,17 @@
 //! # Order
 //!
 //! A file imports only from those before it: `error`, `program`, `sys`, `running`. What an operating system has to do for all this is one
-//! folder in `sys`.
+//! folder in `sys`; what processors differ in, a file in `arch`.
 
+mod arch;
 mod error;
 mod program;
 mod running;
 mod sys;
+mod thread_local;
 
+pub use arch::ProcessorModel;
 pub use error::{Error, Result};
-pub use program::{Direction, Program, Step};
+pub use program::{Direction, Indirect, Program, Step};
 pub use running::Running;
+pub use thread_local::{Question, Template, ThreadLocals, Variable};

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // It runs what was linked.
 
 use crate::error::Result;
-use crate::program::{Direction, Program, Step};
+use crate::program::{Direction, Indirect, Program, Step};
 use crate::sys;
 use codeslab::{Address, Allocation};
 use std::ptr;
@@ -26,8 +26,9 @@ impl Running {
     /// What keeps the image from being started. It has been ended then, and its memory given back.
     ///
     /// # Safety
-    /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions.
-    /// - The initialisers may be executed now, and it is sound what they do.
+    /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions. The
+    ///   entries of its indirect functions are words of data there that nothing else writes to.
+    /// - The resolvers and initialisers may be executed now, and it is sound what they do.
     /// - The finalisers, and whatever the image registers to be run at its end, may be executed when this value is dropped, on the thread that
     ///   drops it, or when the process exits, and it is sound what they do.
     pub unsafe fn start(program: Program, allocation: Allocation) -> Result<Self> {
@@ -36,6 +37,10 @@ impl Running {
             program,
             allocation,
         };
+        for indirect in &running.program.indirects {
+            // SAFETY: the resolver may be executed by the second obligation, and the entry is the image's by the first.
+            unsafe { resolve(*indirect) };
+        }
         for function in functions_of(&running.program.initializers) {
             // SAFETY: it is an initialiser, which may be executed by the second obligation.
             unsafe { sys::call_initializer(function) };
@@ -69,6 +74,19 @@ impl Drop for Running {
             }
         }
     }
+}
+
+/// Has a resolver choose its function.
+///
+/// # Safety
+/// - The resolver may be executed now, and what it does is sound.
+/// - The entry is an aligned word of data of an image that lives, and nothing else writes to it.
+unsafe fn resolve(indirect: Indirect) {
+    // SAFETY: it may be executed by the first obligation.
+    let function = unsafe { sys::call_resolver(indirect.resolver) };
+    let entry: *mut usize = ptr::with_exposed_provenance_mut(indirect.entry.value() as usize);
+    // SAFETY: it is an aligned word that only this writes to, by the second obligation.
+    unsafe { entry.write(function.value() as usize) };
 }
 
 /// The functions of some steps, in their order.

@@ -20,6 +20,7 @@ impl Error {
             Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
             Self::UnknownRelocation { .. } => "UNKNOWN_RELOCATION",
             Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::ThreadLocalAccess { .. } => "THREAD_LOCAL_ACCESS",
             Self::WritableCode { .. } => "WRITABLE_CODE",
             Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
             Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
@@ -29,7 +30,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
-            Self::Start(error) => error.code(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.code(),
         }
     }
 
@@ -38,7 +39,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
-            Self::Start(error) => error.facts(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
             Self::ThinArchive { archive } => vec![text("object", archive)],
             Self::WrongArchitecture {
@@ -78,6 +79,9 @@ impl Error {
             }
             Self::Unsupported { feature, reference } => {
                 with(reference.facts(), [text("feature", feature.name())])
+            }
+            Self::ThreadLocalAccess { reference, problem } => {
+                with(reference.facts(), [text("reason", problem)])
             }
             Self::UndefinedSymbol { .. }
             | Self::DuplicateSymbol { .. }

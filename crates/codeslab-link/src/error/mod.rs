@@ -20,6 +20,9 @@ pub enum Error {
     /// The memory manager refused.
     #[error(transparent)]
     Memory(#[from] codeslab::Error),
+    /// Threads cannot have thread-local variables of the image, or the code cannot come by those of the process.
+    #[error(transparent)]
+    ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
     #[error("{object}: neither an object ({formats}) nor an archive")]
     UnknownFormat {
@@ -133,6 +136,14 @@ pub enum Error {
         feature: Feature,
         /// What asks for it.
         reference: Box<Reference>,
+    },
+    /// A reference to a thread-local variable that cannot be one, or to something else as if it was one.
+    #[error("{reference}: {problem}")]
+    ThreadLocalAccess {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// What is wrong, and what to do.
+        problem: &'static str,
     },
     /// A section that is both writable and executable.
     #[error("{object}: section {section} is both writable and executable")]

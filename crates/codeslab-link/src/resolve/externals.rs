@@ -9,7 +9,7 @@ use super::target::{Place, Rank, Target, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
-use codeslab::{process_symbol, process_symbol_version};
+use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
@@ -25,11 +25,10 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
         .filter(|(_, id)| !resolution.target(*id).is_defined());
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
-            let target = resolution.target(id);
             let place = given(options, name).or_else(|| match provided.answer(resolution, name) {
                 Answer::At(place) => Some(place),
                 Answer::Nowhere => None,
-                Answer::Unknown => in_process(options, name, target),
+                Answer::Unknown => in_process(resolution, options, name, id),
             });
             (id, place)
         })
@@ -61,15 +60,32 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     given.copied().map(Place::from)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str, target: &Target) -> Option<Place> {
-    if !options.process_symbols || !target.may_be_outside() {
-        return None;
+/// What the process has. Thread-local variables have no address; that there is one in this thread says that they exist.
+fn in_process(
+    resolution: &Resolution<'_>,
+    options: &LinkOptions<'_>,
+    name: &str,
+    id: TargetId,
+) -> Option<Place> {
+    let target = resolution.target(id);
+    let found = if options.process_symbols && target.may_be_outside() {
+        of_process(name)
+    } else {
+        None
+    };
+    if resolution.is_thread_local_reference(id) {
+        let is_weak = target.rank == Rank::WeakReference;
+        let exists = found.map(|_| Place::ProcessThreadLocal);
+        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
     }
-    let found = match version::split(name) {
+    found.map(Place::from)
+}
+
+fn of_process(name: &str) -> Option<Address> {
+    match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),
         None => process_symbol(name),
-    };
-    found.map(Place::from)
+    }
 }
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {

@@ -22,6 +22,7 @@ use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
 pub(crate) use target::{Edge, Place, TargetId};
+pub(crate) use version::base_name;
 
 /// Resolves every symbol of `inputs`, and of the members of libraries that they need.
 ///

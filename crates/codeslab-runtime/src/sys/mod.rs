@@ -8,4 +8,5 @@
 #[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
 mod native;
 
-pub(crate) use native::{call_finalizer, call_initializer, finalize_registered};
+pub(crate) use native::ThreadLocals;
+pub(crate) use native::{call_finalizer, call_initializer, call_resolver, finalize_registered};

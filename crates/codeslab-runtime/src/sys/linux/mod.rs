@@ -3,13 +3,19 @@
 //! Source: System V ABI, "Initialization and Termination Functions"; Itanium C++ ABI, §3.3.6 "DSO Object Destruction API".
 #![allow(unsafe_code)] // It calls what was linked, and the C library.
 
+mod shared_object;
+mod thread_local;
+
 use codeslab::Address;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::sync::OnceLock;
 
+pub(crate) use thread_local::ThreadLocals;
+
 type Initializer = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
+type Resolver = unsafe extern "C-unwind" fn() -> *const c_void;
 type Finalizer = unsafe extern "C-unwind" fn();
 
 unsafe extern "C" {
@@ -49,6 +55,19 @@ pub(crate) unsafe fn call_initializer(function: Address) {
     let environment = unsafe { environ };
     // SAFETY: it is the entry of sound code by the caller's obligation; arguments and environment end with null and stay.
     unsafe { function(count, arguments.as_ptr(), environment) };
+}
+
+/// Calls the resolver of an indirect function, and gives the address that it chooses.
+///
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+pub(crate) unsafe fn call_resolver(function: Address) -> Address {
+    let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
+    // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.
+    let function = unsafe { std::mem::transmute::<*const (), Resolver>(function) };
+    // SAFETY: it is the entry of sound code by the caller's obligation.
+    let chosen = unsafe { function() };
+    Address::new(chosen.expose_provenance() as u64)
 }
 
 /// Calls a finaliser.
