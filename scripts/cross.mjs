@@ -53,13 +53,13 @@ export function buildTests(target, args) {
 }
 
 /**
- * Builds the Node module.
+ * Builds the Node module as tests want it: with what was built for the other tests, and quickly.
  *
  * @param {string} target
  * @returns {string} the library
  */
 export function buildModule(target) {
-  const built = artifacts(['zigbuild', '--release', '--target', target, '--package', 'codeslab-node'])
+  const built = artifacts(['zigbuild', '--target', target, '--package', 'codeslab-node'])
   const library = built.find(artifact => artifact.target?.crate_types?.includes('cdylib'))
   const file = library?.filenames?.find(name => /\.(?:dll|so|dylib)$/.test(name))
   if (!file) throw new Failure(`the Node module was not built for ${target}`)

