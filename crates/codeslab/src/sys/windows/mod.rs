@@ -10,6 +10,7 @@
 //! | `address_map` | what is mapped: `VirtualQuery`                                                          |
 //! | `limits`      | which limit an error means                                                            |
 //! | `process`     | page size, addresses, symbols, random numbers, barriers                               |
+//! | `shared_library` | libraries that are opened by name                                                  |
 //!
 //! What a reader must know about Windows:
 //! - Mappings begin at multiples of 64 KiB, and cannot be cut: a view is unmapped whole, and what takes the place of reserved address
@@ -28,6 +29,7 @@ mod memory_file;
 mod mm;
 mod plain;
 mod process;
+mod shared_library;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -35,7 +37,7 @@ mod tiles;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, Platform, Seal, probe};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -258,6 +260,11 @@ impl Platform for Windows {
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         process::symbol(name)
+    }
+
+    fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
+        let library = shared_library::Library::open(path)?;
+        Ok(Box::new(library))
     }
 
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
