@@ -110,7 +110,7 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
 }
 
 /// Windows from their ends. One that holds no address is refused: leaving it out would let the request lie anywhere.
-fn windows(ends: &[u64]) -> Result<Vec<Window>> {
+pub(crate) fn windows(ends: &[u64]) -> Result<Vec<Window>> {
     let (pairs, _) = ends.as_chunks::<2>();
     let window = |(index, &[first, last]): (usize, &[u64; 2])| {
         Window::new(Address::new(first), Address::new(last))
@@ -288,6 +288,7 @@ fn callable(handle: &CodeHandle, section: u32, name: &str, offset: f64) -> Resul
     if published.is_freed() {
         return Err(Error::Freed(published.noun()));
     }
+    published.watch();
     Ok(Address::new(section.address.value() + offset as u64))
 }
 

@@ -215,13 +215,14 @@ pub fn image_function(
 ) -> napi::Result<Unknown<'static>> {
     let image = handle.published().or_throw(env)?;
     let target = executable(&image, &name).or_throw(env)?;
+    image.watch();
     function::make(env, &handle, name, target, &types)
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
     let found = image.read(|content| match content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) => None,
+        Content::Allocation(_) | Content::Slot(_) => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
