@@ -4,6 +4,7 @@
 //! names. Whatever makes a link impossible for what its inputs are is found here, before any memory is taken: an object of another
 //! machine, one that asks for something that is not supported, a symbol that is defined twice or nowhere.
 
+mod builtin;
 mod externals;
 mod globals;
 mod library;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
 use library::Library;
+use std::borrow::Cow;
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
@@ -70,7 +72,10 @@ fn pull<'a>(
             continue;
         }
         let graph = match resolution.target(id).rank {
-            Rank::Reference => library.take(&name)?,
+            Rank::Reference => match library.take(&name)? {
+                None => builtin::take(resolution.machine, &name)?.map(Cow::Owned),
+                graph => graph,
+            },
             Rank::Common => library.take_value(&name)?,
             _ => None,
         };
