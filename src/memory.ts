@@ -204,7 +204,7 @@ export class CodeMemory extends MemoryHandle {
    * @param inputs - What to link. An archive is linked whole, unless `roots` are given.
    * @param options - Where symbols come from.
    * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_THIN_ARCHIVE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
+   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_UNREADABLE`, `ERR_CODESLAB_LIBRARY_UNAVAILABLE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
    *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
    * - `ERR_CODESLAB_WORK_BUDGET` for one that would take more work or memory than files of its size ever need;
    * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;

@@ -88,6 +88,7 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
+        files: codeslab_link::Files::Read,
         keep_objects: false,
     };
     let inputs = inputs.borrow(contents, &graphs);

@@ -13,6 +13,7 @@ mod elf_symbols;
 mod graphs;
 mod indirect;
 mod life;
+mod loaded;
 mod memories;
 mod placed;
 mod proportion;

@@ -139,6 +139,15 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 }
 
+/// A shared library that is open. Dropping it closes it.
+pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
+    /// The address of a symbol that it, or a library that it needs, defines.
+    fn symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
+
+    /// The same for one version of a symbol.
+    fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
+}
+
 /// One operating system. See the module for what holds for all of its functions.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
@@ -286,6 +295,11 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         _version: &std::ffi::CStr,
     ) -> Option<Address> {
         self.process_symbol(name)
+    }
+
+    /// Opens a shared library by its path or name, or says why that is not possible.
+    fn open_library(&self, _path: &std::ffi::CStr) -> Result<Box<dyn OpenLibrary>, String> {
+        Err("this system opens no shared libraries".to_owned())
     }
 
     /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
