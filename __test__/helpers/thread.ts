@@ -6,8 +6,6 @@ import { Image } from '../../index.ts'
 parentPort?.on('message', (token: string) => {
   const image = Image.open(token)
   const count = image.function('count', { return: 'int32', arguments: ['int32'] })
-  const said = [count(2), count(3)]
-  image.dispose()
-  parentPort?.postMessage(said)
+  parentPort?.postMessage([count(2), count(3)])
 })
 parentPort?.postMessage('ready')
