@@ -91,6 +91,12 @@ impl Linked {
         self.symbol(name).map(|symbol| symbol.address)
     }
 
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
+    }
+
     /// The memory that it owns.
     #[must_use]
     pub const fn allocation(&self) -> &Allocation {
@@ -185,12 +191,6 @@ impl Image {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
-    }
-
-    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
-    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
-    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
-        std::mem::take(&mut self.parts.objects)
     }
 
     /// The memory that it owns.
