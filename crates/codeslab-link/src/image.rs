@@ -66,10 +66,10 @@ impl Linked {
         allocation: Allocation,
     ) -> Self {
         Self {
-            parts,
             program,
             thread_locals,
             allocation,
+            parts,
         }
     }
 
