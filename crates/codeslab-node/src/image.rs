@@ -13,6 +13,7 @@ use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
 use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
@@ -91,20 +92,23 @@ pub fn link(
         &contents,
         options,
         &libraries,
-        |inputs, options| {
+        |inputs, mut options| {
+            options.keep_objects = opened.tools.is_on();
             collecting(env, || {
-                let linked = codeslab_link::link(&opened.memory, inputs, options)?;
+                let linked = codeslab_link::link(&opened.memory, inputs, &options)?;
                 Ok(linked)
             })
         },
     );
     drop((contents, libraries));
-    let linked = linked.or_throw(env)?;
+    let mut linked = linked.or_throw(env)?;
+    // Before anything runs, so that debuggers know constructors, too.
+    let told = tools::tell(&opened, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let published = Arc::new(Published::new(Content::image(image)));
+    let published = Arc::new(Published::new(Content::image(image), told));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -125,7 +129,7 @@ pub fn estimate_link(
         &contents,
         options,
         &libraries,
-        |inputs, options| Ok(codeslab_link::estimate(inputs, options)?),
+        |inputs, options| Ok(codeslab_link::estimate(inputs, &options)?),
     );
     drop((contents, libraries));
     let estimate = estimate.or_throw(env)?;
@@ -143,7 +147,7 @@ fn with_inputs<T>(
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-    link: impl FnOnce(&[Input<'_>], &LinkOptions<'_>) -> Result<T>,
+    link: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
 ) -> Result<T> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
@@ -167,7 +171,7 @@ fn with_inputs<T>(
         ..LinkOptions::default()
     };
     let inputs = inputs.borrow(contents, &graphs, &images);
-    link(&inputs, &link_options)
+    link(&inputs, link_options)
 }
 
 /// How many bytes an image takes: all that its symbols lie in.
@@ -306,13 +310,14 @@ pub fn image_function(
 ) -> napi::Result<Unknown<'static>> {
     let image = handle.published().or_throw(env)?;
     let target = executable(&image, &name).or_throw(env)?;
+    image.watch();
     function::make(env, &handle, name, target, &types)
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
-    let found = image.read(|content| match content {
+    let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) => None,
+        Content::Allocation(_) | Content::Slot(_) => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }

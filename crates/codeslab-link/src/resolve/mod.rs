@@ -6,6 +6,7 @@
 
 mod assign;
 mod assigned;
+mod builtin;
 mod externals;
 mod gc;
 mod globals;
@@ -23,6 +24,7 @@ use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
 use library::{Found, Library};
+use std::borrow::Cow;
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
@@ -87,7 +89,11 @@ fn pull<'a>(
             Rank::Reference => {
                 let is_inside =
                     !target.may_be_outside() || resolution.is_thread_local_reference(id);
-                library.find(&name, is_inside)?
+                match library.find(&name, is_inside)? {
+                    None => builtin::take(resolution.machine, &name)?
+                        .map(|graph| Found::Graph(Cow::Owned(graph))),
+                    found => found,
+                }
             }
             Rank::Common => library.take_value(&name)?.map(Found::Graph),
             _ => None,

@@ -118,8 +118,9 @@ fn data_that_does_not_fit_is_refused_and_never_replaced() {
 }
 
 #[test]
-fn data_at_a_distance_conflicts_with_code_that_has_to_lie_low() {
-    let source = ".text\nmov $value, %eax\nlea stderr(%rip), %rax\nlea labs(%rip), %rax\n.data\nvalue: .quad 0\n";
+fn a_branch_through_far_data_conflicts_with_code_that_has_to_lie_low() {
+    let source =
+        ".text\nmov $value, %eax\njmp *stderr(%rip)\nlea labs(%rip), %rax\n.data\nvalue: .quad 0\n";
     let object = Workshop::new().assemble("conflict", source);
     let error = link_error(&[file("conflict.o", &object)], &LinkOptions::default());
     assert_eq!(error.code(), "CONFLICTING_SYMBOLS");

@@ -8,12 +8,13 @@
 //!
 //! Source: System V psABI for AMD64 (<https://gitlab.com/x86-psABIs/x86-64-ABI>); Intel SDM volume 2 for the encodings.
 
+mod builtin;
 mod detour;
 mod elf;
 mod relax;
 
 use super::encoding::Range;
-use super::machine::{Detour, Instruction, Machine, Table};
+use super::machine::{Builtin, Detour, Instruction, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
 
@@ -50,6 +51,10 @@ impl Machine for X86_64 {
         // jmp *distance(%rip), and two traps that nothing reaches.
         stub.copy_from_slice(&[0xff, 0x25, a, b, c, d, 0xcc, 0xcc]);
         Ok(())
+    }
+
+    fn builtins(&self) -> &'static [Builtin] {
+        &builtin::ALL
     }
 
     fn detour_size(&self) -> u64 {
