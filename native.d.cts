@@ -49,6 +49,9 @@ export declare function detachFreed(): void
  */
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
+/** Says what linking inputs would take, and links nothing. */
+export declare function estimateLink(inputs: NativeInputs, options: NativeLinkOptions): NativeEstimate
+
 /** Publishes an allocation. */
 export declare function finalize(handle: ExternalObject<CodeHandle>): void
 
@@ -148,11 +151,32 @@ export interface NativeConfiguration {
 /** Where constants go. */
 export type NativeConstants = 'separate' | 'with-code'
 
-/** Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph. */
+/** What a link would take. */
+export interface NativeEstimate {
+  code: number
+  constants: number
+  data: number
+  objects: Array<string>
+}
+
+/** What an input is. */
+export type NativeInputKind =
+  /** An object, an archive or a linker script. */
+  | 'File'
+  /** A graph in the encoding of `graph`. */
+  | 'Graph'
+  /** A path, or the name of a shared library. */
+  | 'Path'
+  /** An image that was linked before. */
+  | 'Image'
+
+/** Inputs as parallel arrays: what errors call each, its bytes, and what it is. */
 export interface NativeInputs {
   names: Array<string>
   contents: Array<Uint8Array>
-  graphs: Array<boolean>
+  kinds: Array<NativeInputKind>
+  /** Those of the kind `image`, in their order. */
+  images: Array<ExternalObject<CodeHandle>>
 }
 
 /** What links need to know besides their inputs. */
@@ -161,6 +185,10 @@ export interface NativeLinkOptions {
   externalAddresses: Array<bigint>
   processSymbols: boolean
   roots: Array<string>
+  gc: boolean
+  wrap: Array<string>
+  defsymNames: Array<string>
+  defsymExpressions: Array<string>
   libraries: NativeInputs
 }
 

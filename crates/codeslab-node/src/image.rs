@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph.
+/// Inputs as parallel arrays: what errors call each, its bytes, and what it is.
 #[napi(object, object_to_js = false)]
 pub struct NativeInputs<'a> {
     pub names: Vec<String>,
