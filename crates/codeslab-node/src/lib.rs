@@ -17,7 +17,9 @@
 #![allow(clippy::cast_sign_loss)]
 
 mod allocation;
+mod answer;
 mod argument;
+mod callback;
 mod data;
 mod enums;
 mod environment;
@@ -28,6 +30,7 @@ mod graph;
 mod handle;
 mod handles;
 mod image;
+mod later;
 mod lent;
 mod live;
 mod load;
