@@ -30,13 +30,13 @@ pub fn make_callback(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
     types: Vec<String>,
-    #[napi(ts_arg_type = "(...values: never[]) => unknown")] function: Unknown<'_>,
+    #[napi(ts_arg_type = "(...values: never[]) => unknown")] callee: Unknown<'_>,
 ) -> napi::Result<Unknown<'static>> {
     memory.open().or_throw(env)?;
     let signed = Signed::compile(&types).or_throw(env)?;
     let answers = environment::answers(env)?.or_throw(env)?;
     let scope = Scope::of(&env);
-    let function = Value::of_argument(&function);
+    let function = Value::of_argument(&callee);
     let opened = answers.open(scope, &Rc::new(signed), function);
     let (number, pointer) = opened.or_throw(env)?;
     hold(

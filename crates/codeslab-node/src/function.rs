@@ -250,6 +250,9 @@ impl Function {
             .get(..parameters.len())
             .filter(|_| count == parameters.len())
             .ok_or(Refusal::Count(count))?;
+        if self.signed.has_callbacks() {
+            return self.call_with_functions(scope, values);
+        }
         let mut frame = Frame::new();
         let mut strings = Strings::new();
         for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
@@ -337,8 +340,12 @@ impl Function {
         let kind = self.parameters()[index].kind();
         let asked = argument::pointer_of(scope, value, kind);
         match (asked, self.signed.callback(index)) {
+            // Nothing that holds bytes is code.
+            (Ok(None), Some(_)) if argument::is_borrowed(scope, value) => {
+                Err(Refusal::Argument(index, Reject::Type.into()))
+            }
             (Ok(pointer), _) => Ok(pointer),
-            (Err(Unfit::Reject(Reject::Type)), Some(signed)) if !scope.is_exception_pending() => {
+            (Err(Unfit::Reject(Reject::Type)), Some(signed)) if scope.is_callable(value) => {
                 let pointer = lent.lend(scope, signed, value);
                 pointer.map(Some).ok_or(Refusal::NoCallbacks)
             }

@@ -60,6 +60,12 @@ impl Signed {
         })
     }
 
+    /// Whether an argument is a function with a signature.
+    #[inline]
+    pub(crate) fn has_callbacks(&self) -> bool {
+        !self.may_be_fast && self.callbacks.iter().any(Option::is_some)
+    }
+
     /// What the function takes and returns that an argument is, if its type says so.
     pub(crate) fn callback(&self, argument: usize) -> Option<&Rc<Self>> {
         self.callbacks.get(argument)?.as_ref()

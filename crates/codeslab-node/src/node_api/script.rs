@@ -52,6 +52,11 @@ impl<'a> Scope<'a> {
         None
     }
 
+    /// Whether `value` is a function, and none has thrown yet.
+    pub(crate) fn is_callable(self, value: Value<'a>) -> bool {
+        self.type_of(value) == sys::ValueType::napi_function && !self.is_exception_pending()
+    }
+
     /// A reference that keeps `value`, if it is an object.
     pub(crate) fn refer_to_object(self, value: Value<'a>) -> Option<StrongReference> {
         (self.type_of(value) == sys::ValueType::napi_object).then(|| self.refer(value))?
