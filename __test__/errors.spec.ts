@@ -2,7 +2,7 @@ import test from 'ava'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodeMemory, CodeslabError, Image, type CodeslabErrorCode, type Graph, type LinkInput } from '../index.ts'
-import { archive, assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
+import { assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
 import { run, type Surroundings } from './helpers/process.ts'
 
 /** How a code comes about, and what the error says then. */
@@ -234,6 +234,10 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: allocate({ text: { protection: 'rx', size: 0 } }),
     facts: { section: 'text', size: 0 },
   },
+  ERR_CODESLAB_LIBRARY_UNAVAILABLE: {
+    provoke: link(two, { libraries: ['libcodeslab-has-none.so'] }),
+    facts: { library: 'libcodeslab-has-none.so' },
+  },
   ERR_CODESLAB_MALFORMED: {
     provoke: link({ name: 'half.o', bytes: two.subarray(0, two.length / 2) }),
     facts: { object: 'half.o' },
@@ -313,10 +317,6 @@ const scenarios: Record<Producible, Scenario> = {
     ...inStraits("limit('refuse_executable_files', 5)", place),
     facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
   },
-  ERR_CODESLAB_THIN_ARCHIVE: {
-    provoke: link({ name: 'thin.a', bytes: archive({ 'two.o': two }, 'rcsT') }),
-    facts: { object: 'thin.a' },
-  },
   ERR_CODESLAB_THREAD_LOCAL_ACCESS: {
     provoke: link({
       name: 'mixed.o',
@@ -361,6 +361,10 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_UNKNOWN_SYMBOL: { provoke: () => memory.link(two).address('three'), facts: { symbol: 'three' } },
   ERR_CODESLAB_UNKNOWN_TOKEN: { provoke: () => Image.open('nonsense'), facts: { token: 'nonsense' } },
+  ERR_CODESLAB_UNREADABLE: {
+    provoke: link({ name: 'libm.a', bytes: Buffer.from('GROUP ( /x/libm-2.36.a )') }),
+    facts: { object: 'libm.a', path: '/x/libm-2.36.a' },
+  },
   ERR_CODESLAB_UNSUPPORTED: {
     provoke: link({ name: 'lto.o', bytes: Buffer.from('BC\xc0\xde', 'latin1') }),
     facts: { object: 'lto.o', feature: 'intermediate-code' },

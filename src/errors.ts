@@ -74,6 +74,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_INVALID_SIGNATURE'
   /** A size is zero, negative or fractional. */
   | 'ERR_CODESLAB_INVALID_SIZE'
+  /** A shared library cannot be opened. */
+  | 'ERR_CODESLAB_LIBRARY_UNAVAILABLE'
   /** An object or archive contradicts itself or ends too early. */
   | 'ERR_CODESLAB_MALFORMED'
   /** The memory may not have that many mappings (option `maxMappings`). */
@@ -102,10 +104,10 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_STATIC_THREAD_LOCAL'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
-  /** An archive names its members but does not hold them. */
-  | 'ERR_CODESLAB_THIN_ARCHIVE'
   /** A thread-local variable is used like any other, or something else as one. */
   | 'ERR_CODESLAB_THREAD_LOCAL_ACCESS'
+  /** A file for debuggers or profilers cannot be written (options `perf` and `jitdump`). */
+  | 'ERR_CODESLAB_TOOL_FILE'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */
@@ -122,6 +124,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNKNOWN_SYMBOL'
   /** A token stands for nothing in this process, or not any more. */
   | 'ERR_CODESLAB_UNKNOWN_TOKEN'
+  /** A file that an input names cannot be read. */
+  | 'ERR_CODESLAB_UNREADABLE'
   /** An object needs something that the linker cannot do yet. */
   | 'ERR_CODESLAB_UNSUPPORTED'
   /** The architecture has no such code model. */

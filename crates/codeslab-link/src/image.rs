@@ -6,26 +6,12 @@
 #![allow(unsafe_code)] // Starting an image runs foreign code.
 
 use crate::error::{Error, Result};
+use crate::exports::{Exports, ImageSymbol, Keep};
+use crate::graph::Visibility;
 use crate::placed::PlacedObject;
-use codeslab::{Address, Allocation, Protection};
+use codeslab::{Address, Allocation};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
-
-/// A symbol of an image.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct ImageSymbol {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: Address,
-    /// Its size in bytes, 0 where the object does not say.
-    pub size: u64,
-    /// What it lies in; `None` for an absolute symbol.
-    pub protection: Option<Protection>,
-    /// The object that defines it.
-    pub object: Arc<str>,
-}
 
 /// What is known of an image, whatever runs of it.
 #[derive(Debug)]
@@ -33,12 +19,23 @@ pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
     objects: Vec<PlacedObject>,
+    // What the memory refers to; it goes after the memory.
+    #[expect(dead_code, reason = "what is held stays where the image expects it")]
+    dependencies: Vec<Box<dyn Keep>>,
 }
 
 impl Parts {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, objects: Vec<PlacedObject>) -> Self {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        objects: Vec<PlacedObject>,
+        dependencies: Vec<Box<dyn Keep>>,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { symbols, objects }
+        Self {
+            symbols,
+            objects,
+            dependencies,
+        }
     }
 
     fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
@@ -54,10 +51,11 @@ impl Parts {
 /// becomes ready by [`Linked::start`].
 #[derive(Debug)]
 pub struct Linked {
-    parts: Parts,
     program: Program,
     thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
+    // Goes after the memory, with what that refers to.
+    parts: Parts,
 }
 
 impl Linked {
@@ -68,10 +66,10 @@ impl Linked {
         allocation: Allocation,
     ) -> Self {
         Self {
-            parts,
             program,
             thread_locals,
             allocation,
+            parts,
         }
     }
 
@@ -91,6 +89,12 @@ impl Linked {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
     }
 
     /// The memory that it owns.
@@ -163,10 +167,11 @@ enum Memory {
 /// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
 #[derive(Debug)]
 pub struct Image {
-    parts: Parts,
     memory: Memory,
-    // Dropped last: destructors may use thread-local variables.
+    // Dropped after the memory: destructors may use thread-local variables.
     _thread_locals: Option<ThreadLocals>,
+    // Goes last, with what the memory refers to.
+    parts: Parts,
 }
 
 impl Image {
@@ -188,12 +193,6 @@ impl Image {
         self.symbol(name).map(|symbol| symbol.address)
     }
 
-    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
-    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
-    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
-        std::mem::take(&mut self.parts.objects)
-    }
-
     /// The memory that it owns.
     #[must_use]
     pub const fn allocation(&self) -> &Allocation {
@@ -203,8 +202,20 @@ impl Image {
         }
     }
 
-    /// Runs its destructors and gives the memory back. Nothing may execute it or refer to it any more.
+    /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.
     pub fn free(self) {
         drop(self);
+    }
+}
+
+impl Exports for Arc<Image> {
+    fn address(&self, name: &str) -> Option<Address> {
+        let symbol = self.symbol(name);
+        let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
+        visible.map(|symbol| symbol.address)
+    }
+
+    fn keep(&self) -> Box<dyn Keep> {
+        Box::new(self.clone())
     }
 }

@@ -49,9 +49,11 @@ mod apply;
 mod arch;
 mod budget;
 mod error;
+mod exports;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod gather;
 mod graph;
 mod image;
 mod input;
@@ -65,11 +67,12 @@ mod thread_local;
 pub use budget::Work;
 pub use codeslab_runtime as runtime;
 pub use error::{Error, Feature, Reference, Resource, Result};
+pub use exports::{Exports, ImageSymbol, Keep};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,
     RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
-pub use image::{Image, ImageSymbol, Linked};
-pub use input::{Input, LinkOptions};
+pub use image::{Image, Linked};
+pub use input::{Files, Input, LinkOptions};
 pub use link::{link, link_counted};
 pub use placed::{PlacedFunction, PlacedObject};

@@ -7,7 +7,9 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{ImageSymbol, Linked, Parts};
+use crate::exports::ImageSymbol;
+use crate::gather;
+use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
 use crate::placed;
 use crate::plan::{self, Plan};
@@ -15,6 +17,7 @@ use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
 use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
+use std::mem;
 use std::sync::Arc;
 
 /// Links `inputs` into `memory`, and runs nothing of them.
@@ -37,6 +40,29 @@ pub fn link_counted(
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
 ) -> (Result<Linked>, Work) {
+    if !gather::is_needed(inputs) && !gather::is_needed(&options.libraries) {
+        return link_given(memory, inputs, options);
+    }
+    let gathered = gather::gather(inputs, options.files);
+    let libraries = gather::gather(&options.libraries, options.files);
+    match (gathered, libraries) {
+        (Ok(inputs), Ok(libraries)) => {
+            let options = LinkOptions {
+                libraries: libraries.inputs(),
+                ..options.clone()
+            };
+            link_given(memory, &inputs.inputs(), &options)
+        }
+        (Err(error), _) | (_, Err(error)) => (Err(error), Work::default()),
+    }
+}
+
+/// Links inputs that hold all that they name.
+fn link_given(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> (Result<Linked>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -49,7 +75,7 @@ fn link_within(
     options: &LinkOptions<'_>,
 ) -> Result<Linked> {
     let machine = arch::native()?;
-    let resolution = resolve::resolve(machine, inputs, options, budget)?;
+    let mut resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;
@@ -66,8 +92,9 @@ fn link_within(
         .transpose()?
         .unwrap_or_default();
     let allocation = in_flight.finalize()?;
+    let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(symbols, objects);
+    let parts = Parts::new(symbols, objects, dependencies);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -114,6 +141,7 @@ fn symbols(
             size: object.symbols()[target.symbol as usize].size,
             protection: protection(plan, target.place),
             object: names[target.object as usize].clone(),
+            visibility: target.visibility,
         })
     });
     defined.collect()

@@ -50,6 +50,7 @@ mod memory;
 mod model;
 mod pool;
 mod request;
+mod shared_library;
 mod slab;
 mod slot;
 mod space;
@@ -78,4 +79,5 @@ pub use model::stats::{
 };
 pub use model::writer::Writer;
 pub use request::Request;
+pub use shared_library::SharedLibrary;
 pub use slot::Slot;

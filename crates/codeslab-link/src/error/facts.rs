@@ -10,7 +10,7 @@ impl Error {
         match self {
             Self::Memory(error) => error.code(),
             Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
-            Self::ThinArchive { .. } => "THIN_ARCHIVE",
+            Self::Unreadable { .. } => "UNREADABLE",
             Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
             Self::NotRelocatable { .. } => "NOT_RELOCATABLE",
             Self::Malformed { .. } => "MALFORMED",
@@ -41,7 +41,15 @@ impl Error {
             Self::Memory(error) => error.facts(),
             Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
-            Self::ThinArchive { archive } => vec![text("object", archive)],
+            Self::Unreadable {
+                object,
+                path,
+                reason,
+            } => vec![
+                text("object", object),
+                text("path", path),
+                text("reason", reason),
+            ],
             Self::WrongArchitecture {
                 object,
                 found,

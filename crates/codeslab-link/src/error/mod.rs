@@ -31,13 +31,15 @@ pub enum Error {
         /// The formats of objects that are known.
         formats: String,
     },
-    /// An archive that only names its members.
-    #[error(
-        "{archive}: a thin archive names its members but does not hold them; make it with `ar` without `T`"
-    )]
-    ThinArchive {
-        /// What the caller named the input.
-        archive: String,
+    /// A file that an input names, and that cannot be read.
+    #[error("{}: {reason}", named(object, path))]
+    Unreadable {
+        /// The input: a path, a linker script or a thin archive.
+        object: String,
+        /// The file.
+        path: String,
+        /// What the system says.
+        reason: String,
     },
     /// An object or a graph for another machine.
     #[error("{object}: made for {found}, not for {expected}")]
@@ -50,7 +52,10 @@ pub enum Error {
         expected: String,
     },
     /// A file in the format of objects, but an executable, a shared library or a core dump.
-    #[error("{object}: {format} file of type {found}, not a relocatable object")]
+    #[error(
+        "{object}: {format} file of type {found}, not a relocatable object{}",
+        where_to_pass(found)
+    )]
     NotRelocatable {
         /// The file.
         object: String,
@@ -407,6 +412,22 @@ impl fmt::Display for Resource {
             Self::Steps => "bytes of names and entries of tables to read",
             Self::Bytes => "bytes to write or copy",
         })
+    }
+}
+
+/// A file that cannot be read, and the script or thin archive that names it.
+fn named(object: &str, path: &str) -> String {
+    if object == path {
+        return format!("cannot read {path}");
+    }
+    format!("{object}: the linker script or thin archive names {path}, which cannot be read")
+}
+
+/// What to do with a file that is no object.
+fn where_to_pass(found: &str) -> &'static str {
+    match found {
+        "shared object" => "; pass its path among `libraries`",
+        _ => "",
     }
 }
 

@@ -3,6 +3,7 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::library::Library;
 use super::provided::{Answer, Provided, is_of_file};
 use super::resolution::Resolution;
 use super::target::{Place, Rank, Target, TargetId};
@@ -17,7 +18,11 @@ use std::collections::HashSet;
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
-pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) -> Result<()> {
+pub(super) fn define(
+    resolution: &mut Resolution<'_>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+) -> Result<()> {
     check_roots(resolution, &options.roots)?;
     let mut provided = Provided::default();
     let undefined = resolution
@@ -25,11 +30,14 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
         .filter(|(_, id)| !resolution.target(*id).is_defined());
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
-            let place = given(options, name).or_else(|| match provided.answer(resolution, name) {
-                Answer::At(place) => Some(place),
-                Answer::Nowhere => None,
-                Answer::Unknown => in_process(resolution, options, name, id),
-            });
+            let target = resolution.target(id);
+            let place = given(options, name)
+                .or_else(|| (target.place != Place::Nowhere).then_some(target.place))
+                .or_else(|| match provided.answer(resolution, name) {
+                    Answer::At(place) => Some(place),
+                    Answer::Nowhere => None,
+                    Answer::Unknown => outside(resolution, library, options, name, id),
+                });
             (id, place)
         })
         .collect();
@@ -60,20 +68,26 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     given.copied().map(Place::from)
 }
 
-/// What the process has. Thread-local variables have no address; that there is one in this thread says that they exist.
-fn in_process(
+/// What is loaded already: libraries, which were asked before for all but weak references, and the process. Thread-local variables have no
+/// address; that there is one in this thread says that they exist.
+fn outside(
     resolution: &Resolution<'_>,
+    library: &Library<'_>,
     options: &LinkOptions<'_>,
     name: &str,
     id: TargetId,
 ) -> Option<Place> {
     let target = resolution.target(id);
-    let found = if options.process_symbols && target.may_be_outside() {
-        of_process(name)
-    } else {
+    let is_thread_local = resolution.is_thread_local_reference(id);
+    let loaded = || library.loaded(name, u32::MAX);
+    let found = if !target.may_be_outside() {
         None
+    } else if is_thread_local {
+        in_process(options, name)
+    } else {
+        loaded().or_else(|| in_process(options, name))
     };
-    if resolution.is_thread_local_reference(id) {
+    if is_thread_local {
         let is_weak = target.rank == Rank::WeakReference;
         let exists = found.map(|_| Place::ProcessThreadLocal);
         return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
@@ -81,7 +95,10 @@ fn in_process(
     found.map(Place::from)
 }
 
-fn of_process(name: &str) -> Option<Address> {
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
+    if !options.process_symbols {
+        return None;
+    }
     match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),
         None => process_symbol(name),

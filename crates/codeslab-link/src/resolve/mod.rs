@@ -4,6 +4,7 @@
 //! names. Whatever makes a link impossible for what its inputs are is found here, before any memory is taken: an object of another
 //! machine, one that asks for something that is not supported, a symbol that is defined twice or nowhere.
 
+mod builtin;
 mod externals;
 mod globals;
 mod library;
@@ -17,7 +18,8 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
-use library::Library;
+use library::{Found, Library};
+use std::borrow::Cow;
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
@@ -48,14 +50,15 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
-            archive @ Parsed::Archive(_) => library.offer(archive)?,
+            other => library.offer(other)?,
         }
     }
     for &input in &options.libraries {
         library.offer(format::open(input, budget)?)?;
     }
     pull(&mut resolution, &mut library, options)?;
-    externals::define(&mut resolution, options)?;
+    externals::define(&mut resolution, &library, options)?;
+    resolution.dependencies = library.dependencies();
     Ok(resolution)
 }
 
@@ -69,13 +72,24 @@ fn pull<'a>(
         if options.externals.contains_key(name.as_ref()) {
             continue;
         }
-        let graph = match resolution.target(id).rank {
-            Rank::Reference => library.take(&name)?,
-            Rank::Common => library.take_value(&name)?,
+        let target = resolution.target(id);
+        let found = match target.rank {
+            Rank::Reference => {
+                let is_inside =
+                    !target.may_be_outside() || resolution.is_thread_local_reference(id);
+                match library.find(&name, is_inside)? {
+                    None => builtin::take(resolution.machine, &name)?
+                        .map(|graph| Found::Graph(Cow::Owned(graph))),
+                    found => found,
+                }
+            }
+            Rank::Common => library.take_value(&name)?.map(Found::Graph),
             _ => None,
         };
-        if let Some(graph) = graph {
-            resolution.add(graph)?;
+        match found {
+            Some(Found::Graph(graph)) => resolution.add(graph)?,
+            Some(Found::At(address)) => resolution.targets[id.0 as usize].place = address.into(),
+            None => {}
         }
     }
     Ok(())

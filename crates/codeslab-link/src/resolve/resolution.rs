@@ -10,6 +10,7 @@ use super::version;
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
+use crate::exports::Keep;
 use crate::graph::{
     Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, SymbolKind,
     Visibility,
@@ -51,6 +52,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
+    /// What the image will have to keep.
+    pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -66,6 +69,7 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            dependencies: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }

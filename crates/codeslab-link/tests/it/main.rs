@@ -3,6 +3,7 @@
 mod arbitrary;
 mod archives;
 mod assembled;
+mod builtin;
 mod canonical;
 mod compiled;
 mod cpp;
@@ -12,6 +13,7 @@ mod elf_symbols;
 mod graphs;
 mod indirect;
 mod life;
+mod loaded;
 mod memories;
 mod placed;
 mod proportion;

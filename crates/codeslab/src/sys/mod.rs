@@ -52,13 +52,18 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) mod address_map;
 mod arch;
+mod probe;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
 // The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform.
 #[cfg_attr(all(not(miri), target_os = "linux"), path = "linux/mod.rs")]
-#[cfg_attr(any(miri, not(any(target_os = "linux"))), path = "unsupported.rs")]
+#[cfg_attr(all(not(miri), target_os = "windows"), path = "windows/mod.rs")]
+#[cfg_attr(
+    any(miri, not(any(target_os = "linux", target_os = "windows"))),
+    path = "unsupported.rs"
+)]
 mod native;
 
 // Compiled with the tests everywhere, so that it does not rot unseen.
@@ -137,6 +142,15 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// # Safety
     /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
+}
+
+/// A shared library that is open. Dropping it closes it.
+pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
+    /// The address of a symbol that it, or a library that it needs, defines.
+    fn symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
+
+    /// The same for one version of a symbol.
+    fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
 }
 
 /// One operating system. See the module for what holds for all of its functions.
@@ -258,6 +272,26 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - It is idle.
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
+    /// Gives the memory behind whole granules of private memory back until [`Platform::recommit_private`]. Where the system does not
+    /// take it back otherwise, nothing may read them meanwhile.
+    ///
+    /// # Safety
+    /// - The range was mapped by [`Platform::map_private`] or [`Platform::map_keyed`].
+    /// - It is idle, and not used until it is recommitted.
+    unsafe fn purge_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the range is private memory, and idle, by the caller's word.
+        unsafe { self.discard_private(at, size) }
+    }
+
+    /// Makes purged private memory zeroed memory again, readable and writable if that is what it was.
+    ///
+    /// # Safety
+    /// - The range was purged by [`Platform::purge_private`], whole or in parts.
+    /// - The caller holds the range.
+    unsafe fn recommit_private(&self, _at: Address, _size: u64) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Unmaps part of a reservation, which stays reserved. Private memory in it is gone.
     ///
     /// # Safety
@@ -286,6 +320,11 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         _version: &std::ffi::CStr,
     ) -> Option<Address> {
         self.process_symbol(name)
+    }
+
+    /// Opens a shared library by its path or name, or says why that is not possible.
+    fn open_library(&self, _path: &std::ffi::CStr) -> Result<Box<dyn OpenLibrary>, String> {
+        Err("this system opens no shared libraries".to_owned())
     }
 
     /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
