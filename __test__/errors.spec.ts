@@ -76,7 +76,11 @@ const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
  */
 type Producible = Exclude<
   CodeslabErrorCode,
-  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS' | 'ERR_CODESLAB_DYNAMIC_LINKER'
+  | 'ERR_CODESLAB_UNSUPPORTED_PLATFORM'
+  | 'ERR_CODESLAB_FORKED'
+  | 'ERR_CODESLAB_NO_CALLBACKS'
+  | 'ERR_CODESLAB_NO_VIEWS'
+  | 'ERR_CODESLAB_DYNAMIC_LINKER'
 >
 
 const scenarios: Record<Producible, Scenario> = {

@@ -265,9 +265,7 @@ export class CodeMemory extends MemoryHandle {
    */
   callback<const S extends CallbackType>(signature: S, callee: CallbackFunction<S>): Callback {
     checkFunction(callee, 'callee')
-    return makeCallback(
-      native.makeCallback(handleOf(this), typeNames(signature), callee as (...values: never[]) => unknown),
-    )
+    return makeCallback(native.makeCallback(handleOf(this), typeNames(signature), callee))
   }
 
   /**

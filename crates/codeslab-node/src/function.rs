@@ -1,8 +1,9 @@
 //! JavaScript functions that call published code.
 //!
-//! Each is a function of Node-API with a [`Function`] as its data: the address, the signature, and the code that it keeps
-//! from being collected. A call reads its arguments into a frame, enters the code so that freeing waits for it, and has
-//! `codeslab-call` do the rest. `image` makes them. A native class or a napi-rs function would cost several times a call.
+//! Each stands for a [`Function`]: the address, the signature, and the code that it keeps from being collected. Where V8 is known `fast`
+//! makes them; elsewhere they are functions of Node-API with that as their data. A call reads its arguments into a frame, enters the
+//! code so that freeing waits for it, and has `codeslab-call` do the rest. `image` and `allocation` ask for them. A native class or a
+//! napi-rs function would cost several times a call.
 #![allow(unsafe_code)] // It calls native code.
 
 use crate::answer::{Answers, Left, during, take_left};

@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a thread waits for one that does not leave native code.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a thread waits for one that does not leave native code: longer than most native calls take, since giving up is wrong if
+/// the call would have returned.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(10);
