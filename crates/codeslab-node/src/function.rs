@@ -6,7 +6,9 @@
 //! napi-rs function would cost several times a call.
 #![allow(unsafe_code)] // It calls native code.
 
-use crate::answer::{Answers, Left, during, take_left};
+mod refusal;
+
+use crate::answer::{Answers, during, take_left};
 use crate::argument::{self, Strings, Unfit};
 use crate::environment;
 use crate::error::Error;
@@ -18,13 +20,13 @@ use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
 use crate::published::{Owned, Published};
 use crate::signed::Signed;
-use crate::throw::{self, OrThrow};
+use crate::throw::OrThrow;
 use codeslab::Address;
-use codeslab_call::{Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject};
+use codeslab_call::{Entrance, Frame, MAXIMUM_ARGUMENTS, Parameter, Reject};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
-use std::ffi::CString;
+use refusal::Refusal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
@@ -42,20 +44,6 @@ struct Function {
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
-}
-
-/// Why a call did not happen.
-enum Refusal {
-    /// The code is gone.
-    Freed,
-    /// So many arguments were passed instead.
-    Count(usize),
-    /// This argument cannot be passed.
-    Argument(usize, Unfit),
-    /// It did happen, and JavaScript left something that it called meanwhile.
-    Left(Left),
-    /// Native code cannot call JavaScript here.
-    NoCallbacks,
 }
 
 /// A JavaScript function that calls `target`, which lies in the code of `handle`. `types` are those of the result and of the
@@ -426,48 +414,6 @@ impl Function {
         // what the embedder says by declaring it.
         unsafe { self.signed.signature.call(target, frame) }
     }
-
-    #[cold]
-    fn throw(&self, scope: Scope<'_>, refusal: &Refusal) {
-        match refusal {
-            Refusal::Freed => throw::throw(scope, &Error::Freed(self.code.noun())),
-            Refusal::Count(count) => {
-                let expected = self.parameters().len();
-                let plural = if expected == 1 { "" } else { "s" };
-                let message = format!(
-                    "{} takes {expected} argument{plural}, not {count}",
-                    self.name
-                );
-                scope.throw_type_error(c"ERR_INVALID_ARG_COUNT", &text(message));
-            }
-            Refusal::Argument(index, unfit) => self.throw_unfit(scope, *index, *unfit),
-            Refusal::Left(left) => match left.exception(scope) {
-                Some(exception) => scope.rethrow(exception),
-                None => throw::throw(scope, &Error::CallbackBlocked),
-            },
-            Refusal::NoCallbacks => throw::throw(scope, &Error::NoCallbacks),
-        }
-    }
-
-    fn throw_unfit(&self, scope: Scope<'_>, index: usize, unfit: Unfit) {
-        let parameter = self.parameters().get(index);
-        let kind = parameter.map_or(Kind::Void, |parameter| parameter.kind());
-        let (number, name) = (index + 1, &self.name);
-        let expected = |what: &str| text(format!("argument {number} of {name} must {what}"));
-        let be_of_kind = || expected(&format!("be {}", kind.expectation()));
-        match unfit {
-            Unfit::Reject(Reject::Type) => {
-                scope.throw_type_error(c"ERR_INVALID_ARG_TYPE", &be_of_kind());
-            }
-            Unfit::Reject(Reject::Range) => {
-                scope.throw_range_error(c"ERR_OUT_OF_RANGE", &be_of_kind());
-            }
-            Unfit::Detached => {
-                let message = expected("not lie in a buffer that was detached or resized");
-                scope.throw_type_error(c"ERR_INVALID_ARG_VALUE", &message);
-            }
-        }
-    }
 }
 
 /// The JavaScript value of a result; `None` if Node refused to make one.
@@ -508,10 +454,4 @@ impl Drop for Lent {
             answers.close_temporary(*number);
         }
     }
-}
-
-/// A message for Node. Symbol names have no NUL; if one had, the message would end there.
-fn text(message: String) -> CString {
-    let end = message.find('\0').unwrap_or(message.len());
-    CString::new(&message.as_bytes()[..end]).unwrap_or_default()
 }
