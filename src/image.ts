@@ -77,9 +77,7 @@ export class Image {
 
   static {
     makeImage = handle => new Image(construct, handle)
-    readImagesBy(value =>
-      typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined,
-    )
+    readImagesBy(value => (typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined))
   }
 
   private constructor(key: typeof construct, handle: CodeHandle) {

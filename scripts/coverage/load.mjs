@@ -1,3 +1,4 @@
+// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // Whether the dynamic linker loads a shared library: node load.mjs LIBRARY. Node calls a loaded library that is no module of its own one
 // that did not register itself.
 

@@ -1,3 +1,4 @@
+// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // The table of what was linked and what was not, as Markdown.
 
 import { basename } from 'node:path'
