@@ -98,59 +98,55 @@ impl Linked {
         &self.program
     }
 
-    /// The image, if there is nothing to run for it.
+    /// The image, if there is nothing to run for it. The process learns of its unwind tables.
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
     pub fn into_image(self) -> Result<Image, Self> {
-        if self.program.is_empty() {
-            return Ok(Image {
-                parts: self.parts,
-                memory: Memory::Still(self.allocation),
-            });
+        if !self.program.runs_nothing() {
+            return Err(self);
         }
-        Err(self)
+        let Self {
+            parts,
+            program,
+            allocation,
+        } = self;
+        // SAFETY: the linker found the unwind tables well-formed, with an end, when their bytes were final; nothing is executed.
+        let running = unsafe { Running::begin(program, allocation) };
+        Ok(Image { parts, running })
     }
 
     /// Runs the constructors and gives the image. Destructors run when that is dropped.
     ///
     /// # Errors
-    /// [`Error::Start`]; the image has been ended then, and its memory given back.
+    /// [`Error::Start`] if a constructor throws. What the image had registered to be run at its end by then has been run, and its memory given
+    /// back.
     ///
     /// # Safety
     /// - The inputs are sound: their constructors may be executed now on this thread, their destructors and what they register to be run later
-    ///   on the thread that drops the image, on threads that end before, or when the process exits.
+    ///   on the thread that drops the image, on threads that end, or when the process exits.
+    /// - Constructors return, throw, or end the thread or the process; they do not jump over the caller (`longjmp`).
     /// - The addresses among the externals are what the inputs take them for, and stay while the image lives.
     pub unsafe fn start(self) -> Result<Image> {
-        if self.program.is_empty() {
-            return Ok(Image {
-                parts: self.parts,
-                memory: Memory::Still(self.allocation),
-            });
-        }
-        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
-        // runs is sound is the first obligation, and that what it refers to elsewhere is there the second.
+        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays, and found the
+        // unwind tables well-formed; that what it runs is sound is the first obligation, and that what it refers to elsewhere is there the
+        // third.
         let running = unsafe { Running::start(self.program, self.allocation) };
         Ok(Image {
             parts: self.parts,
-            memory: Memory::Running(running.map_err(Error::Start)?),
+            running: running.map_err(Error::Start)?,
         })
     }
 }
 
-/// Who owns the memory of an image.
-#[derive(Debug)]
-enum Memory {
-    /// There was nothing to run.
-    Still(Allocation),
-    Running(Running),
-}
-
 /// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
+///
+/// Objects that a thread destroys at its end (`thread_local`) keep the memory: those of the thread that drops the image are destroyed then,
+/// and the image's end waits for the others. Images that are still there when the process exits run their destructors then.
 #[derive(Debug)]
 pub struct Image {
     parts: Parts,
-    memory: Memory,
+    running: Running,
 }
 
 impl Image {
@@ -180,11 +176,8 @@ impl Image {
 
     /// The memory that it owns.
     #[must_use]
-    pub const fn allocation(&self) -> &Allocation {
-        match &self.memory {
-            Memory::Still(allocation) => allocation,
-            Memory::Running(running) => running.allocation(),
-        }
+    pub fn allocation(&self) -> &Allocation {
+        self.running.allocation()
     }
 
     /// Runs its destructors and gives the memory back. Nothing may execute it or refer to it any more.

@@ -57,7 +57,7 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
-    let program = program(&resolution, &addresses);
+    let program = program(&resolution, &plan, &addresses, &mut in_flight);
     let objects = options
         .keep_objects
         .then(|| placed::objects(&resolution, &addresses))
@@ -98,8 +98,10 @@ fn symbols(
     let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
     let defined = resolution.globals().filter_map(|(name, id)| {
         let target = resolution.target(id);
-        let object = &resolution.objects.get(target.object as usize)?.graph;
-        target.is_defined().then(|| {
+        let object = resolution.objects.get(target.object as usize)?;
+        let is_of_image = target.is_defined() && !object.is_made;
+        let object = &object.graph;
+        is_of_image.then(|| {
             let budget = resolution.budget;
             budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
             Ok(ImageSymbol {

@@ -16,6 +16,7 @@ use crate::published::Published;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
 use codeslab_call::{Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject, Signature};
+use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
@@ -45,6 +46,8 @@ enum Refusal {
     Count(usize),
     /// This argument cannot be passed.
     Argument(usize, Unfit),
+    /// The code was left by an exception.
+    Threw(Box<Exception>),
 }
 
 /// A JavaScript function that calls `target`, which lies in the code of `handle`. `types` are those of the result and of the
@@ -212,21 +215,24 @@ impl Function {
     )]
     fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let word = self.invoke(frame);
+        let called = self.invoke(frame);
         drop(running);
+        let word = called.map_err(|exception| Refusal::Threw(Box::new(exception)))?;
         Ok(argument::write(scope, self.signature.result().value(word)))
     }
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
     #[inline]
-    fn invoke(&self, frame: &Frame) -> u64 {
+    fn invoke(&self, frame: &Frame) -> Result<u64, Exception> {
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
         // SAFETY: `target` lies in published code, which `run` has entered and which therefore stays until this returns.
         // The frame was filled by the parameters of this very signature, with words that fit their types. Strings live until
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
-        // what the embedder says by declaring it.
-        unsafe { self.signature.call(target, frame) }
+        // what the embedder says by declaring it. What unwinds is stopped below.
+        let call = || unsafe { self.signature.call(target, frame) };
+        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
+        unsafe { guarded(call) }
     }
 
     #[cold]
@@ -241,6 +247,16 @@ impl Function {
                     self.name
                 );
                 scope.throw_type_error(c"ERR_INVALID_ARG_COUNT", &text(message));
+            }
+            Refusal::Threw(exception) => {
+                let (function, exception) = (self.name.clone(), (**exception).clone());
+                throw::throw(
+                    scope,
+                    &Error::Exception {
+                        function,
+                        exception,
+                    },
+                );
             }
             Refusal::Argument(index, unfit) => self.throw_unfit(scope, *index, *unfit),
         }

@@ -1,6 +1,6 @@
-//! Symbols that no object defines: the embedder's, the linker's own, the process's.
+//! Symbols that no object defines: the embedder's, the linker's own, what `codeslab-runtime` has for them, the process's.
 //!
-//! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
+//! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
 use super::provided::{Answer, Provided, is_of_file};
@@ -35,7 +35,7 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
         })
         .collect();
     let runs = provided.runs(resolution)?;
-    resolution.runs = runs;
+    resolution.runs.extend(runs);
     let mut missing = Vec::new();
     for (id, place) in found {
         let target = &mut resolution.targets[id.0 as usize];
@@ -64,6 +64,9 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
 fn in_process(options: &LinkOptions<'_>, name: &str, target: &Target) -> Option<Place> {
     if !options.process_symbols || !target.may_be_outside() {
         return None;
+    }
+    if let Some(address) = codeslab_runtime::provided(name) {
+        return Some(address.into());
     }
     let found = match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),

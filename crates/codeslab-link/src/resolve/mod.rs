@@ -7,6 +7,7 @@
 mod externals;
 mod globals;
 mod library;
+mod made;
 mod provided;
 mod resolution;
 mod target;
@@ -54,6 +55,11 @@ pub(crate) fn resolve<'a>(
         library.offer(format::open(input, budget)?)?;
     }
     pull(&mut resolution, &mut library, options)?;
+    made::add_functions(&mut resolution, options)?;
+    // What those refer to, a library may define.
+    pull(&mut resolution, &mut library, options)?;
+    made::add_frames(&mut resolution)?;
+    made::add_unwind_tables(&mut resolution)?;
     externals::define(&mut resolution, options)?;
     Ok(resolution)
 }

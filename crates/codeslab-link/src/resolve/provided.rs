@@ -113,6 +113,7 @@ impl<'r> Provided<'r> {
             Some(protection_of(resolution, &sections).map(|protection| Run {
                 sections,
                 protection,
+                align: None,
             }))
         });
         runs.collect()

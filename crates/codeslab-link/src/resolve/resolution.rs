@@ -11,7 +11,7 @@ use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::graph::{
-    Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, Visibility,
+    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, Visibility,
 };
 use codeslab::Protection;
 use std::borrow::Cow;
@@ -27,6 +27,8 @@ pub(crate) struct Object<'a> {
     pub(crate) first_section: u32,
     /// The number of its first symbol, counted over all objects.
     first_symbol: u32,
+    /// Whether the linker made it: then its symbols are not the image's.
+    pub(crate) is_made: bool,
 }
 
 /// Sections that have to lie in a row.
@@ -36,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) sections: Vec<u32>,
     /// The protection that serves all of them.
     pub(crate) protection: Protection,
+    /// Their alignment, if it is not what each says: nothing lies between them then.
+    pub(crate) align: Option<u64>,
 }
 
 /// Everything that takes part, with every symbol's target.
@@ -50,6 +54,10 @@ pub(crate) struct Resolution<'a> {
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
+    /// Unwind tables, each as the sections that it consists of.
+    pub(crate) unwind_tables: Vec<Vec<u32>>,
+    /// Where the functions begin that fragments make, and when they run.
+    pub(crate) fragments: Vec<(Moment, Place)>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -65,6 +73,8 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            unwind_tables: Vec::new(),
+            fragments: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }
@@ -124,6 +134,15 @@ impl<'a> Resolution<'a> {
         self.globals.iter()
     }
 
+    /// Takes in a graph that the linker made.
+    pub(super) fn add_made(&mut self, graph: Graph<'a>) -> Result<()> {
+        self.add(Cow::Owned(graph))?;
+        if let Some(object) = self.objects.last_mut() {
+            object.is_made = true;
+        }
+        Ok(())
+    }
+
     /// Takes a graph in.
     pub(super) fn add(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
         self.check_machine(&graph)?;
@@ -134,6 +153,7 @@ impl<'a> Resolution<'a> {
             first_section: counted(self.is_live.len()),
             first_symbol: counted(self.symbol_targets.len()),
             graph,
+            is_made: false,
         };
         self.choose_sections(&object);
         self.add_symbols(object)
