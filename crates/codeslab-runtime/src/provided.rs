@@ -113,3 +113,36 @@ unsafe extern "C-unwind" fn call_on_exit(data: *mut c_void, status: c_int) {
     // SAFETY: it is sound by the obligation.
     unsafe { (waiting.function)(status, waiting.argument) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codeslab_testing::document;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_guide_has_every_function_that_is_provided_and_no_other() {
+        let text = document("docs/linking.md");
+        let table = text.split("<!-- provided -->").nth(1).expect("a table");
+        let table = table.split("<!-- /provided -->").next().expect("its end");
+        let first = table.lines().filter_map(|line| line.split('|').nth(1));
+        let documented: BTreeSet<&str> = first
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let own = PROVIDED.iter().map(|provided| provided.name);
+        // What `on_exit` goes on to is not for images to call.
+        let own = own.filter(|name| !name.starts_with("codeslab_"));
+        let old = FUNCTIONS.iter().map(|(name, _)| *name);
+        // The guide says of those with 64 that they are there, too.
+        let old = old.filter(|name| !name.ends_with("64"));
+        assert_eq!(documented, own.chain(old).collect());
+    }
+
+    #[test]
+    fn functions_that_the_process_has_are_left_to_it() {
+        assert_eq!(provided("malloc"), None);
+        assert!(provided("__cxa_thread_atexit_impl").is_some());
+        // Made for each image by the linker.
+        assert_eq!(provided("atexit"), None);
+    }
+}

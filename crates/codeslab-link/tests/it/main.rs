@@ -19,3 +19,4 @@ mod refused;
 mod support;
 mod symbols;
 mod tidy;
+mod unwinding;

@@ -42,12 +42,6 @@ fn indirect_functions_are_refused_by_name() {
 }
 
 #[test]
-fn fragments_of_initialisers_are_refused_by_name() {
-    let source = ".section .init, \"ax\"\nnop\n";
-    assert_unsupported(source, "constructor", ".init", "0", "");
-}
-
-#[test]
 fn an_empty_table_of_constructors_links() {
     let source = ".section .init_array, \"aw\", @init_array\n.data\n.quad 1\n";
     let object = Workshop::new().assemble("empty", source);
