@@ -12,7 +12,7 @@ use crate::graph::{Moment, Priority, Purpose};
 use crate::plan::Plan;
 use crate::resolve::{Place, Resolution};
 use crate::unwind;
-use codeslab::Address;
+use codeslab::{Address, Protection};
 use codeslab_runtime::{Direction, Program, Step};
 
 /// Bytes of a pointer.
@@ -70,22 +70,27 @@ fn function(
     })
 }
 
-/// Where the unwind tables begin that are still what they were, now that relocations are applied.
+/// Where the unwind tables begin that are well-formed now that relocations are applied, and that describe the image's own code.
 fn unwind_tables(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
     destination: &mut impl Destination,
 ) -> Vec<Address> {
-    let mut is_well_formed = |number: &u32| {
-        let id = plan.sections[*number as usize];
-        id.is_some_and(|id| unwind::shape(destination.bytes_mut(id)).is_some())
+    let code = Protection::ReadExecute;
+    let Some(start) = destination.segment_address(code).map(Address::value) else {
+        return Vec::new();
     };
-    let tables = resolution
-        .unwind_tables
-        .iter()
-        .filter(|sections| sections.iter().all(&mut is_well_formed));
+    let code = start..start + plan.layout.segment(code).size;
+    let mut is_right = |number: &u32| {
+        let id = plan.sections[*number as usize];
+        let address = addresses.section(*number);
+        id.zip(address)
+            .is_some_and(|(id, at)| unwind::describes(destination.bytes_mut(id), at, &code))
+    };
+    let tables = resolution.unwind_tables.iter();
     tables
+        .filter(|sections| sections.iter().all(&mut is_right))
         .filter_map(|sections| addresses.section(*sections.first()?))
         .map(Address::new)
         .collect()

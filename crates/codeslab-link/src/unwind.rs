@@ -6,6 +6,8 @@
 //!
 //! Source: Linux Standard Base, "Exception Frames"; DWARF 5, §6.4.1 and §7.24; the readers in libgcc (`unwind-dw2-fde.c`) and LLVM's libunwind.
 
+use std::ops::Range;
+
 /// How a table that is well-formed ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
@@ -24,13 +26,50 @@ pub(crate) const ALIGN: u64 = 4;
 pub(crate) const END: [u8; 4] = [0; 4];
 
 /// Encodings of pointers, by their names in the standard base.
+const ABSOLUTE: u8 = 0;
+const SIGNED: u8 = 8;
+const FROM_PLACE: u8 = 0x10;
 const OMIT: u8 = 0xff;
 const ALIGNED: u8 = 0x50;
 const INDIRECT: u8 = 0x80;
 
+/// What a table says of one function.
+struct Description<'t> {
+    /// Where in the table its addresses are, and how they are encoded.
+    at: usize,
+    encoding: u8,
+    addresses: &'t [u8],
+}
+
 /// The shape of a table; `None` if it contradicts itself, or says something in a way that unwinders do not read.
 pub(crate) fn shape(table: &[u8]) -> Option<Shape> {
-    let mut common: Vec<(usize, u64)> = Vec::new();
+    walk(table, |_| Some(()))
+}
+
+/// Whether a table whose bytes are final, at this address, is well-formed and describes nothing but code in this range.
+pub(crate) fn describes(table: &[u8], address: u64, code: &Range<u64>) -> bool {
+    let is_of_code = |description: Description<'_>| {
+        let size = fixed_size(description.encoding)? as usize;
+        let (start, length) = description.addresses.split_at_checked(size)?;
+        let start = match number(start, description.encoding) {
+            // What is left out.
+            0 => return Some(()),
+            start if description.encoding & FROM_PLACE == 0 => start,
+            start => start
+                .wrapping_add(address)
+                .wrapping_add(description.at as u64),
+        };
+        // Lengths are unsigned and count from zero.
+        let end = start.checked_add(number(length.get(..size)?, 0))?;
+        (code.start <= start && end <= code.end).then_some(())
+    };
+    walk(table, is_of_code).is_some()
+}
+
+/// Goes through the descriptions of a table.
+fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>) -> Option<Shape> {
+    // Where parts begin that descriptions have in common, and how these encode addresses.
+    let mut common: Vec<(usize, u8)> = Vec::new();
     let mut at = 0;
     while at < table.len() {
         let length = word(table, at)?;
@@ -44,13 +83,18 @@ pub(crate) fn shape(table: &[u8]) -> Option<Shape> {
         let end = id.checked_add(length as usize)?;
         let record = table.get(id..end)?;
         match word(record, 0)? {
-            0 => common.push((at, pointer_size(record)?)),
+            0 => common.push((at, encoding(record)?)),
             distance => {
                 let start = id.checked_sub(distance as usize)?;
                 let index = common.binary_search_by_key(&start, |(at, _)| *at).ok()?;
-                let (_, pointer) = common[index];
-                let least = END.len() as u64 + 2 * pointer;
-                (record.len() as u64 >= least).then_some(())?;
+                let encoding = common[index].1;
+                let addresses = &record[END.len()..];
+                (addresses.len() as u64 >= 2 * fixed_size(encoding)?).then_some(())?;
+                look(Description {
+                    at: id + END.len(),
+                    encoding,
+                    addresses,
+                })?;
             }
         }
         at = end;
@@ -64,13 +108,22 @@ pub(crate) fn shape(table: &[u8]) -> Option<Shape> {
     is_whole.then_some(shape)
 }
 
+/// A number of a few bytes, extended by its sign if the encoding has one.
+fn number(bytes: &[u8], encoding: u8) -> u64 {
+    let mut all = [0; 8];
+    let is_negative = encoding & SIGNED != 0 && bytes.last().is_some_and(|byte| *byte >= 0x80);
+    all.fill(if is_negative { 0xff } else { 0 });
+    all[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(all)
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u32::from_le_bytes(*bytes))
 }
 
-/// Bytes of a pointer to code in the descriptions that a common part is for.
-fn pointer_size(record: &[u8]) -> Option<u64> {
+/// How addresses of code are encoded in the descriptions that a common part is for.
+fn encoding(record: &[u8]) -> Option<u8> {
     let mut reader = Reader(record.get(END.len()..)?);
     let version = reader.byte()?;
     matches!(version, 1 | 3).then_some(())?;
@@ -86,14 +139,17 @@ fn pointer_size(record: &[u8]) -> Option<u64> {
     }
     let Some(augmentation) = augmentation.strip_prefix(b"z") else {
         // Other augmentations are unknown to unwinders, which stop there.
-        return augmentation.is_empty().then_some(8);
+        return augmentation.is_empty().then_some(ABSOLUTE);
     };
     let size = reader.leb128()?;
     let mut data = Reader(reader.0.get(..size as usize)?);
-    let mut pointer = 8;
+    let mut addresses = ABSOLUTE;
     for letter in augmentation {
         match letter {
-            b'R' => pointer = fixed_size(data.byte()?)?,
+            b'R' => {
+                addresses = data.byte()?;
+                fixed_size(addresses)?;
+            }
             b'P' => {
                 let encoding = data.byte()?;
                 data.skip(fixed_size(encoding & !INDIRECT)?)?;
@@ -106,7 +162,7 @@ fn pointer_size(record: &[u8]) -> Option<u64> {
             _ => return None,
         }
     }
-    Some(pointer)
+    Some(addresses)
 }
 
 /// Bytes of a pointer in an encoding of fixed size that counts from zero or from where it stands.
@@ -178,6 +234,23 @@ mod tests {
         assert_eq!(shape(&[&table[..], &END].concat()), Some(Shape::Ended));
         assert_eq!(shape(&END), Some(Shape::Empty));
         assert_eq!(shape(&[]), Some(Shape::Empty));
+    }
+
+    #[test]
+    fn a_table_that_describes_other_code_than_the_images_is_noticed() {
+        let mut table = table();
+        // The description's address counts from where it stands, at 32.
+        table[32..36].copy_from_slice(&0x100_i32.to_le_bytes());
+        let start = 0x5000 + 32 + 0x100;
+        let describes = |first, end| describes(&table, 0x5000, &(first..end));
+        assert!(describes(start, start + 16));
+        assert!(!describes(start + 1, start + 16));
+        assert!(!describes(start, start + 15));
+    }
+
+    #[test]
+    fn a_description_of_code_that_is_left_out_is_of_no_code() {
+        assert!(describes(&table(), 0x5000, &(0..0)));
     }
 
     #[test]

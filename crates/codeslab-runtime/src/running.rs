@@ -62,7 +62,7 @@ impl Running {
     ///
     /// # Safety
     /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions, and its
-    ///   unwind tables, which are well-formed and end.
+    ///   unwind tables, which are well-formed, end, and describe code in `allocation` only.
     /// - The initialisers may be executed now, and it is sound what they do. They return, throw, or do neither and end the thread or the process:
     ///   they do not jump over the caller (`longjmp`).
     /// - The finalisers, and whatever the image registers to be run at its end, may be executed when this value is dropped, on the thread that
@@ -85,13 +85,14 @@ impl Running {
     ///
     /// # Safety
     /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions, and its
-    ///   unwind tables, which are well-formed and end.
+    ///   unwind tables, which are well-formed, end, and describe code in `allocation` only.
     /// - The finalisers, and whatever the image registers to be run at its end, may be executed when this value is dropped, on the thread that
     ///   drops it, on threads that end, or when the process exits, and it is sound what they do.
     #[must_use]
     pub unsafe fn begin(program: Program, allocation: Allocation) -> Self {
-        // SAFETY: they are well-formed and stay as long as the allocation, by the first obligation.
-        let tables = unsafe { Tables::register(&program.unwind_tables) };
+        let code = allocation.segment_address(Protection::ReadExecute);
+        // SAFETY: they are well-formed, stay as long as the allocation, and describe its code only, by the first obligation.
+        let tables = unsafe { Tables::register(&program.unwind_tables, code.unwrap_or_default()) };
         let image = Arc::new(Image {
             key: key(&program, &allocation),
             program,

@@ -11,11 +11,10 @@
 
 use crate::running::{self, Image};
 use crate::sys;
-use codeslab::{Address, process_symbol};
+use codeslab::Address;
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
-use std::ptr;
 use std::sync::Arc;
 
 /// Destroys an object.
@@ -54,7 +53,7 @@ pub(crate) unsafe extern "C" fn register(
 ) -> c_int {
     let Some(image) = running::find(Address::new(handle.addr() as u64)) else {
         // SAFETY: it is what the C library would have been asked.
-        return unsafe { register_for_process(destructor, object, handle) };
+        return unsafe { sys::destroy_at_thread_exit(destructor, object, handle) };
     };
     let is_call_missing = THREAD.with_borrow(|thread| thread.calls <= thread.waiting.len());
     if is_call_missing {
@@ -71,24 +70,6 @@ pub(crate) unsafe extern "C" fn register(
         });
     });
     0
-}
-
-/// # Safety
-/// `destructor` may be called with `object` when this thread ends, and is sound.
-unsafe fn register_for_process(
-    destructor: Destructor,
-    object: *mut c_void,
-    handle: *const c_void,
-) -> c_int {
-    type Register = unsafe extern "C" fn(Destructor, *mut c_void, *const c_void) -> c_int;
-    let Some(register) = process_symbol("__cxa_thread_atexit_impl") else {
-        return -1;
-    };
-    let register: *const () = ptr::with_exposed_provenance(register.value() as usize);
-    // SAFETY: C libraries that have it have it with this type.
-    let register = unsafe { std::mem::transmute::<*const (), Register>(register) };
-    // SAFETY: it may be called by the obligation.
-    unsafe { register(destructor, object, handle) }
 }
 
 /// Destroys what this thread has of an image.

@@ -15,4 +15,4 @@
 mod native;
 
 #[cfg(target_os = "linux")]
-pub(crate) use native::{RESULT_REGISTER, call_catching};
+pub(crate) use native::{NEWER_UNWINDER, RESULT_REGISTER, call_catching};

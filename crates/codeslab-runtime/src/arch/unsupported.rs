@@ -7,6 +7,9 @@ use std::ptr;
 /// No exception arrives anywhere.
 pub(crate) const RESULT_REGISTER: i32 = 0;
 
+/// It is not known by which function a newer unwinder is told.
+pub(crate) const NEWER_UNWINDER: Option<&str> = None;
+
 /// # Safety
 /// `function` may be called with `data` now.
 pub(crate) unsafe extern "C-unwind" fn call_catching(

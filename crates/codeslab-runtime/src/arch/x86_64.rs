@@ -13,6 +13,9 @@ use std::ffi::c_void;
 /// The number by which unwinders know the register of the result.
 pub(crate) const RESULT_REGISTER: i32 = 0;
 
+/// A function that came to GNU's unwinder with the version that finds tables in a tree: 13.
+pub(crate) const NEWER_UNWINDER: Option<&str> = Some("__truncsfbf2");
+
 /// Calls `function` with `data`. Null if it returned; otherwise the exception that left it, which the caller owns.
 ///
 /// # Safety

@@ -12,7 +12,7 @@ mod native;
 pub use native::guarded;
 pub(crate) use native::{
     FUNCTIONS, Tables, at_process_exit, at_thread_exit, call_finalizer, call_initializer,
-    finalize_registered, register_for_image,
+    destroy_at_thread_exit, finalize_registered, register_for_image,
 };
 
 #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ pub(crate) struct Tables;
 impl Tables {
     /// # Safety
     /// Each of `tables` is well-formed, has an end, and stays as it is while the value lives.
-    pub(crate) unsafe fn register(_tables: &[Address]) -> Self {
+    pub(crate) unsafe fn register(_tables: &[Address], _code: Address) -> Self {
         Self
     }
 }
@@ -53,6 +53,16 @@ pub(crate) unsafe fn register_for_image(
     _function: unsafe extern "C-unwind" fn(*mut c_void, i32),
     _data: *mut c_void,
     _handle: Address,
+) -> i32 {
+    -1
+}
+
+/// # Safety
+/// `destructor` may be called with `object` when this thread ends, and is sound.
+pub(crate) unsafe fn destroy_at_thread_exit(
+    _destructor: unsafe extern "C-unwind" fn(*mut c_void),
+    _object: *mut c_void,
+    _handle: *const c_void,
 ) -> i32 {
     -1
 }

@@ -7,6 +7,7 @@
 //! Source: Itanium C++ ABI: Exception Handling (<https://itanium-cxx-abi.github.io/cxx-abi/abi-eh.html>); libsupc++'s `tinfo.h`.
 #![allow(unsafe_code)] // It calls the unwinder and the C++ runtime.
 
+use super::symbols::function;
 use crate::arch::{RESULT_REGISTER, call_catching};
 use crate::error::{Exception, Result};
 use codeslab::process_symbol;
@@ -25,7 +26,7 @@ const INSTALL: c_int = 7;
 const CONTINUE: c_int = 8;
 
 /// The classes of exceptions: vendor and language, and for C++ whether it only refers to another.
-const RUST: u64 = u64::from_be_bytes(*b"MOZ\0RUST");
+const RUST: u64 = u64::from_ne_bytes(*b"MOZ\0RUST");
 const GNU_CPP: u64 = u64::from_be_bytes(*b"GNUCC++\0");
 const GNU_CPP_DEPENDENT: u64 = GNU_CPP | 1;
 
@@ -163,17 +164,6 @@ struct Base {
 struct BaseMethods {
     destructors: [*const (); 2],
     what: unsafe extern "C" fn(*const Base) -> *const c_char,
-}
-
-/// The function with this name in the process.
-///
-/// # Safety
-/// If there is one, it is of this type.
-unsafe fn function<F: Copy>(name: &str) -> Option<F> {
-    let address = process_symbol(name)?;
-    let pointer: *const () = ptr::with_exposed_provenance(address.value() as usize);
-    // SAFETY: function pointers have the size and representation of pointers; that it is of this type is the obligation.
-    Some(unsafe { std::mem::transmute_copy::<*const (), F>(&pointer) })
 }
 
 impl Runtime {

@@ -9,11 +9,15 @@ mod exceptions;
 mod exits;
 mod files;
 mod process;
+mod symbols;
 mod tables;
 
 pub use exceptions::guarded;
 pub(crate) use exceptions::personality;
-pub(crate) use exits::{at_process_exit, at_thread_exit, finalize_registered, register_for_image};
+pub(crate) use exits::{
+    at_process_exit, at_thread_exit, destroy_at_thread_exit, finalize_registered,
+    register_for_image,
+};
 pub(crate) use files::FUNCTIONS;
 pub(crate) use process::{call_finalizer, call_initializer};
 pub(crate) use tables::Tables;
