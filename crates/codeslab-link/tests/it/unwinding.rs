@@ -6,6 +6,7 @@ use codeslab::{Address, CodeMemory};
 use codeslab_link::runtime::{Exception, guarded};
 use codeslab_link::{Error, Image, LinkOptions};
 use std::sync::Once;
+use std::time::Instant;
 
 /// Brings the C++ runtime into the process, for everything that is linked after that.
 fn load_cpp_runtime() {
@@ -65,6 +66,70 @@ fn an_exception_is_caught_in_the_image_that_throws_it() {
     assert_eq!(function!(image, "alive", extern "C" fn() -> i32)(), 0);
     image.free();
     assert_eq!(memory.stats().live, 0);
+}
+
+/// Whether the process's unwinder knows of the code at an address.
+fn is_described(address: Address) -> bool {
+    #[link(name = "gcc_s")]
+    unsafe extern "C" {
+        fn _Unwind_Find_FDE(code: *const u8, bases: *mut [usize; 3]) -> *const u8;
+    }
+    let code = std::ptr::without_provenance(address.value() as usize);
+    // SAFETY: the unwinder compares the address and follows it nowhere; the bases have room.
+    unsafe { !_Unwind_Find_FDE(code, &mut [0; 3]).is_null() }
+}
+
+#[test]
+fn the_unwinder_knows_an_image_from_its_start_to_its_end() {
+    let object = Workshop::new().compile("one", "int one(void) { return 1; }", &[]);
+    let memory = memory();
+    let inputs = [file("one.o", &object)];
+    let linked = codeslab_link::link(&memory, &inputs, &LinkOptions::default()).expect("it links");
+    let one = linked.address("one").expect("it is defined");
+    assert!(!is_described(one));
+    let image = linked.into_image().expect("there is nothing to run");
+    let others: Vec<Image> = (0..10)
+        .map(|_| link(&memory, &inputs, &LinkOptions::default()).expect("it links"))
+        .collect();
+    let addresses: Vec<Address> = others
+        .iter()
+        .map(|other| other.address("one").expect("it is defined"))
+        .collect();
+    assert!(is_described(one));
+    assert!(addresses.iter().all(|other| is_described(*other)));
+    drop(image);
+    assert!(!is_described(one), "its neighbours are still known");
+    assert!(addresses.iter().all(|other| is_described(*other)));
+    drop(others);
+    assert!(!addresses.iter().any(|other| is_described(*other)));
+}
+
+#[test]
+fn an_exception_finds_its_handler_as_fast_among_thousands_of_images() {
+    if !has_cpp("an_exception_finds_its_handler_as_fast_among_thousands_of_images") {
+        return;
+    }
+    let memory = memory();
+    let image = link_cpp(&memory, CATCHES, &[]);
+    let caught = function!(image, "caught", extern "C" fn(i32) -> i32);
+    let shortest = || {
+        let times = (0..50).map(|_| {
+            let start = Instant::now();
+            assert_eq!(caught(2), 42);
+            start.elapsed()
+        });
+        times.min().expect("there are some")
+    };
+    let alone = shortest();
+    let object = Workshop::new().compile("one", "int one(void) { return 1; }", &[]);
+    let inputs = [file("one.o", &object)];
+    let others: Vec<Image> = (0..4000)
+        .map(|_| link(&memory, &inputs, &LinkOptions::default()).expect("it links"))
+        .collect();
+    let among_others = shortest();
+    // One by one they take several hundred times as long.
+    assert!(among_others < alone * 30, "{alone:?}, {among_others:?}");
+    drop(others);
 }
 
 #[test]
@@ -237,6 +302,8 @@ fn eight_threads_link_throw_and_free_again_and_again() {
         }"#;
     let object = Workshop::new().compile_cpp("again", source, &["-O2", "-fPIC"]);
     let memory = memory();
+    let files = || std::fs::read_dir("/proc/self/fd").map(Iterator::count).ok();
+    let before = files();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -256,4 +323,8 @@ fn eight_threads_link_throw_and_free_again_and_again() {
         }
     });
     assert_eq!(memory.stats().live, 0);
+    assert_eq!(memory.stats().used_bytes, 0);
+    // The memory file of the code memory is there now.
+    let opened = files().zip(before).map(|(after, before)| after - before);
+    assert!(opened.is_none_or(|count| count <= 8), "{opened:?}");
 }
