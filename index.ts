@@ -13,11 +13,11 @@
  * @packageDocumentation
  */
 
+export type { Addressable, AddressLike } from './src/address.ts'
 export {
   Allocation,
   InFlightAllocation,
   InFlightSection,
-  Section,
   type InFlight,
   type Published,
   type PublishedBatch,
@@ -30,6 +30,7 @@ export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
+export { Section } from './src/section.ts'
 export type { Protection } from './src/protection.ts'
 export type {
   ArgumentType,
@@ -65,3 +66,4 @@ export type {
   Writer,
   WriterStatus,
 } from './src/stats.ts'
+export { Variable, type DataInput, type DataType, type DataValue } from './src/variable.ts'

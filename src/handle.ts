@@ -3,6 +3,7 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
+import type { AddressLike } from './address.ts'
 import { invalidType, outOfRange, toAddress } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
@@ -150,7 +151,7 @@ export abstract class MemoryHandle {
    * memory.find(0n) // undefined
    * ```
    */
-  find(address: bigint | number): Found | undefined {
+  find(address: AddressLike): Found | undefined {
     found[0] = toAddress(address, 'address')
     if (!native.find(this.#handle, found)) return undefined
     return { address: found[0], size: toNumber(found[1]), protection: protectionAt(found[2]) }

@@ -1,14 +1,7 @@
 /** The memory manager. */
 
 import * as native from '#native'
-import {
-  finalizeAll,
-  makeInFlight,
-  type InFlight,
-  type InFlightAllocation,
-  type Place,
-  type PublishedBatch,
-} from './allocation.ts'
+import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
 import { handleOf, MemoryHandle } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { checkString } from './internal/checks.ts'
@@ -16,6 +9,7 @@ import { construct } from './internal/construct.ts'
 import { sized } from './internal/intrinsics.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
+import type { Place } from './internal/place.ts'
 import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
@@ -210,13 +204,15 @@ export class CodeMemory extends MemoryHandle {
    * @param inputs - What to link. An archive is linked whole, unless `roots` are given.
    * @param options - Where symbols come from.
    * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_THIN_ARCHIVE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
+   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_UNREADABLE`, `ERR_CODESLAB_LIBRARY_UNAVAILABLE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
    *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
    * - `ERR_CODESLAB_WORK_BUDGET` for one that would take more work or memory than files of its size ever need;
    * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
    *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;
    * - `ERR_CODESLAB_UNDEFINED_SYMBOL` or `ERR_CODESLAB_DUPLICATE_SYMBOL`;
+   * - `ERR_CODESLAB_THREAD_LOCAL_ACCESS`, `ERR_CODESLAB_STATIC_THREAD_LOCAL` or `ERR_CODESLAB_DYNAMIC_LINKER` for thread-local variables
+   *   that the code does not come by;
    * - `ERR_CODESLAB_OUT_OF_REACH`, `ERR_CODESLAB_OVERFLOW` or `ERR_CODESLAB_CONFLICTING_SYMBOLS` if something cannot be reached;
    * - everything that {@link CodeMemory.allocate} throws.
    *

@@ -6,26 +6,12 @@
 #![allow(unsafe_code)] // Starting an image runs foreign code.
 
 use crate::error::{Error, Result};
+use crate::exports::{Exports, ImageSymbol, Keep};
+use crate::graph::Visibility;
 use crate::placed::PlacedObject;
-use codeslab::{Address, Allocation, Protection};
-use codeslab_runtime::{Program, Running};
+use codeslab::{Address, Allocation};
+use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
-
-/// A symbol of an image.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct ImageSymbol {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: Address,
-    /// Its size in bytes, 0 where the object does not say.
-    pub size: u64,
-    /// What it lies in; `None` for an absolute symbol.
-    pub protection: Option<Protection>,
-    /// The object that defines it.
-    pub object: Arc<str>,
-}
 
 /// What is known of an image, whatever runs of it.
 #[derive(Debug)]
@@ -33,12 +19,22 @@ pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
     objects: Vec<PlacedObject>,
+    // What the memory refers to. It goes to the image when that is ready.
+    dependencies: Vec<Box<dyn Keep>>,
 }
 
 impl Parts {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, objects: Vec<PlacedObject>) -> Self {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        objects: Vec<PlacedObject>,
+        dependencies: Vec<Box<dyn Keep>>,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { symbols, objects }
+        Self {
+            symbols,
+            objects,
+            dependencies,
+        }
     }
 
     fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
@@ -54,16 +50,24 @@ impl Parts {
 /// becomes ready by [`Linked::start`].
 #[derive(Debug)]
 pub struct Linked {
-    parts: Parts,
     program: Program,
+    thread_locals: Option<ThreadLocals>,
     allocation: Allocation,
+    // Goes after the memory, with what that refers to.
+    parts: Parts,
 }
 
 impl Linked {
-    pub(crate) const fn new(parts: Parts, program: Program, allocation: Allocation) -> Self {
+    pub(crate) const fn new(
+        parts: Parts,
+        program: Program,
+        thread_locals: Option<ThreadLocals>,
+        allocation: Allocation,
+    ) -> Self {
         Self {
             parts,
             program,
+            thread_locals,
             allocation,
         }
     }
@@ -102,18 +106,27 @@ impl Linked {
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what was passed, and as large then"
+    )]
     pub fn into_image(self) -> Result<Image, Self> {
         if !self.program.runs_nothing() {
             return Err(self);
         }
-        let Self {
-            parts,
-            program,
-            allocation,
-        } = self;
+        let (parts, program, allocation, kept) = self.into_parts();
         // SAFETY: the linker found the unwind tables well-formed, with an end, when their bytes were final; nothing is executed.
-        let running = unsafe { Running::begin(program, allocation) };
+        let running = unsafe { Running::begin(program, allocation, kept) };
         Ok(Image { parts, running })
+    }
+
+    /// What it consists of, and what has to stay as long as the memory.
+    fn into_parts(self) -> (Parts, Program, Allocation, Vec<Box<dyn Keep>>) {
+        let mut parts = self.parts;
+        let mut kept: Vec<Box<dyn Keep>> = Vec::new();
+        kept.extend(self.thread_locals.map(|locals| Box::new(locals) as _));
+        kept.append(&mut parts.dependencies);
+        (parts, self.program, self.allocation, kept)
     }
 
     /// Runs the constructors and gives the image. Destructors run when that is dropped.
@@ -128,14 +141,13 @@ impl Linked {
     /// - Constructors return, throw, or end the thread or the process; they do not jump over the caller (`longjmp`).
     /// - The addresses among the externals are what the inputs take them for, and stay while the image lives.
     pub unsafe fn start(self) -> Result<Image> {
+        let (parts, program, allocation, kept) = self.into_parts();
         // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays, and found the
         // unwind tables well-formed; that what it runs is sound is the first obligation, and that what it refers to elsewhere is there the
         // third.
-        let running = unsafe { Running::start(self.program, self.allocation) };
-        Ok(Image {
-            parts: self.parts,
-            running: running.map_err(Error::Start)?,
-        })
+        let running = unsafe { Running::start(program, allocation, kept) };
+        let running = running.map_err(Error::Start)?;
+        Ok(Image { parts, running })
     }
 }
 
@@ -180,8 +192,20 @@ impl Image {
         self.running.allocation()
     }
 
-    /// Runs its destructors and gives the memory back. Nothing may execute it or refer to it any more.
+    /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.
     pub fn free(self) {
         drop(self);
+    }
+}
+
+impl Exports for Arc<Image> {
+    fn address(&self, name: &str) -> Option<Address> {
+        let symbol = self.symbol(name);
+        let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
+        visible.map(|symbol| symbol.address)
+    }
+
+    fn keep(&self) -> Box<dyn Keep> {
+        Box::new(self.clone())
     }
 }

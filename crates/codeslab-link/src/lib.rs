@@ -26,6 +26,9 @@
 //! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
 //!
+//! Thread-local variables of all models: the process's dynamic linker gives every thread its copy ([`codeslab_runtime::ThreadLocals`]).
+//! Indirect functions: their resolvers run when the image is started, before anything else of it.
+//!
 //! # What it takes
 //!
 //! Work and memory are in proportion to the bytes that a link is given, whatever they say: [`Work::limit`] has the numbers, and an input
@@ -33,7 +36,6 @@
 //!
 //! # What it does not do
 //!
-//! - Thread-local storage and indirect functions are refused by name.
 //! - Nothing is merged, collected as garbage, or optimised at link time.
 //! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
@@ -46,9 +48,11 @@ mod apply;
 mod arch;
 mod budget;
 mod error;
+mod exports;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod gather;
 mod graph;
 mod image;
 mod input;
@@ -57,16 +61,18 @@ mod placed;
 mod plan;
 mod program;
 mod resolve;
+mod thread_local;
 mod unwind;
 
 pub use budget::Work;
 pub use codeslab_runtime as runtime;
 pub use error::{Error, Feature, Reference, Resource, Result};
+pub use exports::{Exports, ImageSymbol, Keep};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,
     RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
-pub use image::{Image, ImageSymbol, Linked};
-pub use input::{Input, LinkOptions};
+pub use image::{Image, Linked};
+pub use input::{Files, Input, LinkOptions};
 pub use link::{link, link_counted};
 pub use placed::{PlacedFunction, PlacedObject};

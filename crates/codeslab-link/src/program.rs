@@ -10,10 +10,10 @@
 use crate::apply::{Addresses, Destination};
 use crate::graph::{Moment, Priority, Purpose};
 use crate::plan::Plan;
-use crate::resolve::{Place, Resolution};
+use crate::resolve::{Place, Resolution, TargetId};
 use crate::unwind;
 use codeslab::{Address, Protection};
-use codeslab_runtime::{Direction, Program, Step};
+use codeslab_runtime::{Direction, Indirect, Program, Step};
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
@@ -35,6 +35,7 @@ pub(crate) fn program(
         of(Moment::End).partition(|array| array.priority == Priority::NONE);
     let handle = handle(resolution, addresses);
     let mut program = Program::default();
+    program.indirects = indirects(resolution, plan, addresses).collect();
     program.handle = handle;
     let before = of(Moment::BeforeAll).map(forwards);
     let initializers = before.chain(function(resolution, addresses, Moment::Start));
@@ -94,6 +95,16 @@ fn unwind_tables(
         .filter_map(|sections| addresses.section(*sections.first()?))
         .map(Address::new)
         .collect()
+}
+
+/// The functions that have to be chosen, in the order of the inputs.
+fn indirects(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+) -> impl Iterator<Item = Indirect> {
+    let targets = resolution.targets.iter().zip(0..);
+    targets.filter_map(|(target, id)| addresses.indirect(plan, TargetId(id), target.place))
 }
 
 /// An array of pointers to functions.

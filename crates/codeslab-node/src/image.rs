@@ -63,7 +63,7 @@ pub fn link(
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let published = Arc::new(Published::new(Content::Image(image)));
+    let published = Arc::new(Published::new(Content::image(image)));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -88,6 +88,7 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
+        files: codeslab_link::Files::Read,
         keep_objects: false,
     };
     let inputs = inputs.borrow(contents, &graphs);
@@ -193,8 +194,9 @@ pub fn share_image(
 /// Opens the image that a token stands for.
 #[napi(ts_return_type = "ExternalObject<CodeHandle>")]
 pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'static>> {
-    let image = registry::find(&token).filter(|image: &Arc<Published>| !image.is_freed());
     let noun = "image";
+    let image = registry::find(&token)
+        .filter(|image: &Arc<Published>| !image.is_freed() && image.noun() == noun);
     let image = image
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
@@ -224,7 +226,8 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
 
-fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
+/// A symbol of an image.
+pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
     look(image, |image| image.symbol(name).cloned())?.ok_or_else(|| Error::UnknownSymbol {
         symbol: name.to_owned(),
     })

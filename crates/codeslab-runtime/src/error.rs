@@ -12,11 +12,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An initialiser was left by an exception.
+    /// Nothing can be started on this system.
+    #[error("images with {what} cannot be started on this system")]
+    Unsupported {
+        /// What the image asks for.
+        what: &'static str,
+    },
+    /// No room is left for variables that lie at one distance from the thread pointer of every thread.
+    #[error(
+        "no room for {size} bytes of thread-local variables, aligned to {align}, at one distance from all thread pointers: {reason}; compile with -fPIC or -ftls-model=global-dynamic, or start the process with GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536"
+    )]
+    StaticThreadLocal {
+        /// What each thread's copy takes, in bytes.
+        size: u64,
+        /// Its alignment in bytes.
+        align: u64,
+        /// What the dynamic linker says.
+        reason: String,
+    },
+    /// An initialiser, or the resolver of an indirect function, was left by an exception.
     #[error("a constructor threw {exception}")]
     Constructor {
         /// What it threw.
         exception: Exception,
+    },
+    /// The dynamic linker cannot be asked about thread-local variables.
+    #[error("the dynamic linker cannot be asked about thread-local variables: {reason}")]
+    DynamicLinker {
+        /// What it, or the system, says.
+        reason: String,
     },
 }
 
@@ -59,7 +83,10 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Unsupported { .. } => "UNSUPPORTED_PLATFORM",
+            Self::StaticThreadLocal { .. } => "STATIC_THREAD_LOCAL",
             Self::Constructor { .. } => "EXCEPTION",
+            Self::DynamicLinker { .. } => "DYNAMIC_LINKER",
         }
     }
 
@@ -67,7 +94,18 @@ impl Error {
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
+            Self::Unsupported { what } => vec![("what", Fact::Text((*what).to_owned()))],
+            Self::StaticThreadLocal {
+                size,
+                align,
+                reason,
+            } => vec![
+                ("size", Fact::Number(*size)),
+                ("align", Fact::Number(*align)),
+                ("reason", Fact::Text(reason.clone())),
+            ],
             Self::Constructor { exception } => exception.facts(),
+            Self::DynamicLinker { reason } => vec![("reason", Fact::Text(reason.clone()))],
         }
     }
 }

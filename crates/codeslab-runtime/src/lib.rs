@@ -9,8 +9,8 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `program`, `arch`, `error`, `sys`, `running`, `threads`, `provided`. What an operating system and its
-//! C library have to do for all this is one folder in `sys`, what a processor has to do one file in `arch`.
+//! A file imports only from those before it: `program`, `arch`, `error`, `sys`, `thread_local`, `running`, `threads`, `provided`. What an operating
+//! system and its C library have to do for all this is one folder in `sys`; what processors differ in, a file in `arch`.
 
 mod arch;
 mod error;
@@ -18,10 +18,13 @@ mod program;
 mod provided;
 mod running;
 mod sys;
+mod thread_local;
 mod threads;
 
+pub use arch::ProcessorModel;
 pub use error::{Error, Exception, Result};
-pub use program::{Direction, Program, Step};
+pub use program::{Direction, Indirect, Program, Step};
 pub use provided::{PROVIDED, Provided, Stand, provided};
-pub use running::Running;
+pub use running::{Keep, Running};
 pub use sys::guarded;
+pub use thread_local::{Question, Template, ThreadLocals, Variable};

@@ -11,12 +11,23 @@ use codeslab::Address;
 pub struct Program {
     /// An address of the image that no other has (`__dso_handle`), if the image registers anything by it.
     pub handle: Option<Address>,
+    /// Functions that other functions choose (IFUNC). They are chosen before anything else runs, in this order.
+    pub indirects: Vec<Indirect>,
     /// What runs before the image is used, in this order.
     pub initializers: Vec<Step>,
     /// What runs when the image goes, in this order.
     pub finalizers: Vec<Step>,
     /// Where unwind tables begin (`.eh_frame`), each well-formed and with an end.
     pub unwind_tables: Vec<Address>,
+}
+
+/// A function that its resolver chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Indirect {
+    /// What is called, without arguments, and returns the function's address.
+    pub resolver: Address,
+    /// A word in the image's data, for that address: what code jumps through. It is a multiple of 8.
+    pub entry: Address,
 }
 
 /// One step of starting or ending an image.
@@ -51,6 +62,9 @@ impl Program {
     /// Whether starting and ending such an image runs nothing.
     #[must_use]
     pub const fn runs_nothing(&self) -> bool {
-        self.handle.is_none() && self.initializers.is_empty() && self.finalizers.is_empty()
+        self.handle.is_none()
+            && self.indirects.is_empty()
+            && self.initializers.is_empty()
+            && self.finalizers.is_empty()
     }
 }

@@ -6,11 +6,12 @@
 //! their memory stays: their threads may still run.
 #![allow(unsafe_code)] // It runs what was linked.
 
-use crate::error::{Error, Result};
-use crate::program::{Direction, Program, Step};
+use crate::error::{Error, Exception, Result};
+use crate::program::{Direction, Indirect, Program, Step};
 use crate::sys::{self, Tables};
 use codeslab::{Address, Allocation, Protection};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,10 +31,16 @@ pub(crate) struct Image {
     /// Its place in the list of images that have something to do at their end.
     key: Option<u64>,
     has_ended: AtomicBool,
-    // Both go in this order, unless the process is exiting.
+    // All go in this order, unless the process is exiting.
     tables: ManuallyDrop<Tables>,
     allocation: ManuallyDrop<Allocation>,
+    kept: ManuallyDrop<Vec<Box<dyn Keep>>>,
 }
+
+/// What is held for as long as an image lives.
+pub trait Keep: fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Debug + Send + Sync> Keep for T {}
 
 /// Images that have something to do at their end, by an address that is theirs alone; with a number that grows from start to start.
 static IMAGES: Mutex<BTreeMap<u64, (u64, Weak<Image>)>> = Mutex::new(BTreeMap::new());
@@ -55,7 +62,7 @@ pub(crate) fn find(handle: Address) -> Option<Arc<Image>> {
 }
 
 impl Running {
-    /// Has the process know of an image's unwind tables, and runs its initialisers.
+    /// Has the process know of an image's unwind tables, has its resolvers choose, and runs its initialisers. What is `kept` goes after the memory.
     ///
     /// # Errors
     /// [`Error::Constructor`] if an initialiser throws. What the image has registered by then has been run, and its memory given back.
@@ -63,25 +70,34 @@ impl Running {
     /// # Safety
     /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions, and its
     ///   unwind tables, which are well-formed, end, and describe code in `allocation` only.
-    /// - The initialisers may be executed now, and it is sound what they do. They return, throw, or do neither and end the thread or the process:
+    /// - The entries of its indirect functions are words of data there that nothing else writes to.
+    /// - The resolvers and initialisers may be executed now, and it is sound what they do. They return, throw, or do neither and end the thread or the process:
     ///   they do not jump over the caller (`longjmp`).
     /// - The finalisers, and whatever the image registers to be run at its end, may be executed when this value is dropped, on the thread that
     ///   drops it, on threads that end, or when the process exits, and it is sound what they do.
-    pub unsafe fn start(program: Program, allocation: Allocation) -> Result<Self> {
+    pub unsafe fn start(
+        program: Program,
+        allocation: Allocation,
+        kept: Vec<Box<dyn Keep>>,
+    ) -> Result<Self> {
         // SAFETY: all obligations are among those of this function.
-        let running = unsafe { Self::begin(program, allocation) };
+        let running = unsafe { Self::begin(program, allocation, kept) };
+        let failed = |exception| {
+            running.image.abandon();
+            Error::Constructor { exception }
+        };
+        for indirect in &running.image.program.indirects {
+            // SAFETY: the resolver may be executed by the third obligation, and the entry is the image's by the second.
+            unsafe { resolve(*indirect) }.map_err(failed)?;
+        }
         for function in functions_of(&running.image.program.initializers) {
-            // SAFETY: it is an initialiser, which may be executed by the second obligation.
-            let called = unsafe { sys::call_initializer(function) };
-            if let Err(exception) = called {
-                running.image.abandon();
-                return Err(Error::Constructor { exception });
-            }
+            // SAFETY: it is an initialiser, which may be executed by the third obligation.
+            unsafe { sys::call_initializer(function) }.map_err(failed)?;
         }
         Ok(running)
     }
 
-    /// Has the process know of an image's unwind tables, and calls none of its initialisers.
+    /// Has the process know of an image's unwind tables, and calls none of its resolvers and initialisers. What is `kept` goes after the memory.
     ///
     /// # Safety
     /// - The functions of `program` lie in `allocation` or stay as long as it, as do its arrays, which hold addresses of functions, and its
@@ -89,7 +105,11 @@ impl Running {
     /// - The finalisers, and whatever the image registers to be run at its end, may be executed when this value is dropped, on the thread that
     ///   drops it, on threads that end, or when the process exits, and it is sound what they do.
     #[must_use]
-    pub unsafe fn begin(program: Program, allocation: Allocation) -> Self {
+    pub unsafe fn begin(
+        program: Program,
+        allocation: Allocation,
+        kept: Vec<Box<dyn Keep>>,
+    ) -> Self {
         let code = allocation.segment_address(Protection::ReadExecute);
         // SAFETY: they are well-formed, stay as long as the allocation, and describe its code only, by the first obligation.
         let tables = unsafe { Tables::register(&program.unwind_tables, code.unwrap_or_default()) };
@@ -99,6 +119,7 @@ impl Running {
             has_ended: AtomicBool::new(false),
             tables: ManuallyDrop::new(tables),
             allocation: ManuallyDrop::new(allocation),
+            kept: ManuallyDrop::new(kept),
         });
         // The value is there before anything runs, so that what unwinds has it dropped.
         let running = Self { image };
@@ -185,6 +206,8 @@ impl Drop for Image {
         unsafe { ManuallyDrop::drop(&mut self.tables) };
         // SAFETY: it is dropped once, here, and not used any more.
         unsafe { ManuallyDrop::drop(&mut self.allocation) };
+        // SAFETY: it is dropped once, here, and not used any more.
+        unsafe { ManuallyDrop::drop(&mut self.kept) };
     }
 }
 
@@ -208,6 +231,20 @@ fn key(program: &Program, allocation: &Allocation) -> Option<u64> {
     let mut segments = Protection::ALL.into_iter();
     let own = || segments.find_map(|protection| allocation.segment_address(protection));
     program.handle.or_else(own).map(Address::value)
+}
+
+/// Has a resolver choose its function.
+///
+/// # Safety
+/// - The resolver may be executed now, and what it does is sound.
+/// - The entry is an aligned word of data of an image that lives, and nothing else writes to it.
+unsafe fn resolve(indirect: Indirect) -> Result<(), Exception> {
+    // SAFETY: it may be executed by the first obligation.
+    let function = unsafe { sys::call_resolver(indirect.resolver) }?;
+    let entry: *mut usize = ptr::with_exposed_provenance_mut(indirect.entry.value() as usize);
+    // SAFETY: it is an aligned word that only this writes to, by the second obligation.
+    unsafe { entry.write(function.value() as usize) };
+    Ok(())
 }
 
 /// The functions of some steps, in their order.

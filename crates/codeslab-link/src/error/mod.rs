@@ -20,6 +20,9 @@ pub enum Error {
     /// The memory manager refused.
     #[error(transparent)]
     Memory(#[from] codeslab::Error),
+    /// Threads cannot have thread-local variables of the image, or the code cannot come by those of the process.
+    #[error(transparent)]
+    ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
     #[error("{object}: neither an object ({formats}) nor an archive")]
     UnknownFormat {
@@ -28,13 +31,15 @@ pub enum Error {
         /// The formats of objects that are known.
         formats: String,
     },
-    /// An archive that only names its members.
-    #[error(
-        "{archive}: a thin archive names its members but does not hold them; make it with `ar` without `T`"
-    )]
-    ThinArchive {
-        /// What the caller named the input.
-        archive: String,
+    /// A file that an input names, and that cannot be read.
+    #[error("{}: {reason}", named(object, path))]
+    Unreadable {
+        /// The input: a path, a linker script or a thin archive.
+        object: String,
+        /// The file.
+        path: String,
+        /// What the system says.
+        reason: String,
     },
     /// An object or a graph for another machine.
     #[error("{object}: made for {found}, not for {expected}")]
@@ -47,7 +52,10 @@ pub enum Error {
         expected: String,
     },
     /// A file in the format of objects, but an executable, a shared library or a core dump.
-    #[error("{object}: {format} file of type {found}, not a relocatable object")]
+    #[error(
+        "{object}: {format} file of type {found}, not a relocatable object{}",
+        where_to_pass(found)
+    )]
     NotRelocatable {
         /// The file.
         object: String,
@@ -133,6 +141,14 @@ pub enum Error {
         feature: Feature,
         /// What asks for it.
         reference: Box<Reference>,
+    },
+    /// A reference to a thread-local variable that cannot be one, or to something else as if it was one.
+    #[error("{reference}: {problem}")]
+    ThreadLocalAccess {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// What is wrong, and what to do.
+        problem: &'static str,
     },
     /// A section that is both writable and executable.
     #[error("{object}: section {section} is both writable and executable")]
@@ -396,6 +412,22 @@ impl fmt::Display for Resource {
             Self::Steps => "bytes of names and entries of tables to read",
             Self::Bytes => "bytes to write or copy",
         })
+    }
+}
+
+/// A file that cannot be read, and the script or thin archive that names it.
+fn named(object: &str, path: &str) -> String {
+    if object == path {
+        return format!("cannot read {path}");
+    }
+    format!("{object}: the linker script or thin archive names {path}, which cannot be read")
+}
+
+/// What to do with a file that is no object.
+fn where_to_pass(found: &str) -> &'static str {
+    match found {
+        "shared object" => "; pass its path among `libraries`",
+        _ => "",
     }
 }
 

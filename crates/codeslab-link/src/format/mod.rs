@@ -6,10 +6,13 @@
 
 pub(crate) mod archive;
 mod elf;
+pub(crate) mod script;
+pub(crate) mod thin;
 
 use crate::arch::native;
 use crate::budget::Budget;
 use crate::error::{Error, Feature, Reference, Resource, Result};
+use crate::exports::Exports;
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
@@ -20,6 +23,8 @@ struct Format {
     name: &'static str,
     /// Whether these bytes begin like a file of the format.
     recognises: fn(&[u8]) -> bool,
+    /// Whether a file that begins with these bytes is a shared library.
+    is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
     /// A copy of an object in which the sections have addresses.
     placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
@@ -27,7 +32,7 @@ struct Format {
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, parse: elf::parse, placed: elf::placed },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
 ];
 
 /// An input that has been looked at.
@@ -35,6 +40,7 @@ static FORMATS: [Format; 1] = [
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
+    Loaded(&'a dyn Exports),
 }
 
 /// Tells what an input is, and parses it unless it is an archive.
@@ -49,7 +55,24 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
         }
         Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
+        Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
+        Input::Path(path) => Err(Error::Unreadable {
+            object: path.to_owned(),
+            path: path.to_owned(),
+            reason: "paths are opened before a link begins".to_owned(),
+        }),
     }
+}
+
+/// Bytes of a file that tell what kind of file it is.
+pub(crate) const HEADER_BYTES: u64 = 64;
+
+/// Whether `bytes` begin like a shared library, which the dynamic linker loads.
+pub(crate) fn is_shared_library(bytes: &[u8]) -> bool {
+    let formats = FORMATS.iter();
+    formats
+        .filter(|format| (format.recognises)(bytes))
+        .any(|format| (format.is_shared_library)(bytes))
 }
 
 /// Whether `bytes` begin like what LLVM writes instead of objects when it shall optimise at link time, bare or in its wrapper.

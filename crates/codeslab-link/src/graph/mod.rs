@@ -11,7 +11,7 @@ mod section;
 mod symbol;
 
 use crate::error::{Error, Reference, Result};
-use codeslab::{Architecture, MAXIMUM_ALIGN};
+use codeslab::{Architecture, MAXIMUM_ALIGN, Protection};
 use std::borrow::Cow;
 
 pub use index::{SectionIndex, SymbolIndex};
@@ -120,7 +120,8 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`Error::InvalidIndex`] if its section does not exist, [`Error::OutOfBounds`] if it lies behind the end of it,
     /// [`Error::InvalidAlignment`] for a common symbol's alignment that is no power of two, [`Error::Malformed`] for a
-    /// local symbol that is undefined or common.
+    /// local symbol that is undefined or common, for a thread-local variable that lies elsewhere than in a thread-local section, and for
+    /// an indirect function whose resolver is not in code.
     pub fn add_symbol(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
@@ -128,6 +129,7 @@ impl<'a> Graph<'a> {
                 if offset > within.content.size() {
                     return Err(self.out_of_bounds(within, &symbol.name, offset, 0));
                 }
+                self.check_kind(&symbol, within)?;
             }
             Definition::Undefined | Definition::Common { .. }
                 if symbol.binding == Binding::Local =>
@@ -331,6 +333,18 @@ impl<'a> Graph<'a> {
             return Err(self.no_such("symbol", relocation.symbol.0, self.symbols.len()));
         }
         Ok(())
+    }
+
+    /// Whether a symbol that is in a section can be there.
+    fn check_kind(&self, symbol: &Symbol<'_>, within: &GraphSection<'_>) -> Result<()> {
+        let expected = match symbol.kind {
+            SymbolKind::ThreadLocal if !within.is_thread_local => "a thread-local section",
+            SymbolKind::IndirectFunction if within.protection != Protection::ReadExecute => "code",
+            _ => return Ok(()),
+        };
+        let (name, section) = (&symbol.name, &within.name);
+        let reason = format!("{name} lies in the section {section}, which is not {expected}");
+        Err(self.malformed(reason))
     }
 
     fn check_align(&self, name: &str, align: u64) -> Result<()> {

@@ -80,6 +80,7 @@ pub struct GraphSection<'a> {
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) group: Option<u32>,
     pub(crate) purpose: Purpose,
+    pub(crate) is_thread_local: bool,
 }
 
 impl<'a> GraphSection<'a> {
@@ -99,6 +100,7 @@ impl<'a> GraphSection<'a> {
             relocations: Vec::new(),
             group: None,
             purpose: Purpose::Plain,
+            is_thread_local: false,
         }
     }
 
@@ -114,6 +116,16 @@ impl<'a> GraphSection<'a> {
     #[must_use]
     pub fn with_purpose(self, purpose: Purpose) -> Self {
         Self { purpose, ..self }
+    }
+
+    /// The same, and every thread has a copy of its own. Code comes by it only through relocations for thread-local variables; whatever
+    /// its protection is, the copies may be written.
+    #[must_use]
+    pub fn thread_local(self) -> Self {
+        Self {
+            is_thread_local: true,
+            ..self
+        }
     }
 
     /// Its name.

@@ -67,6 +67,10 @@ pub enum SymbolKind {
     Data,
     /// A whole section.
     Section,
+    /// A variable of which every thread has its own.
+    ThreadLocal,
+    /// A function that another function chooses (IFUNC): the symbol is where that other function, the resolver, is.
+    IndirectFunction,
 }
 
 /// One symbol.

@@ -9,6 +9,7 @@ mod canonical;
 mod direct;
 mod needs;
 mod slots;
+pub(crate) mod thread_local;
 
 use crate::error::{Resource, Result};
 use crate::graph::{Content, GraphSection};
@@ -16,6 +17,7 @@ use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
 use needs::Needs;
 use slots::Slots;
+use thread_local::{Template, ThreadEntries};
 
 /// The layout of the image, and which part of it is for what.
 #[derive(Debug)]
@@ -32,6 +34,13 @@ pub(crate) struct Plan {
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
+    /// Where indirect functions are, once their resolvers have said so.
+    pub(crate) indirects: Option<SectionId>,
+    /// What the dynamic linker says of thread-local variables.
+    pub(crate) thread_table: Option<SectionId>,
+    pub(crate) thread_entries: ThreadEntries,
+    /// What every thread has a copy of.
+    pub(crate) template: Template,
     pub(crate) stubs: Option<SectionId>,
     slots: Slots,
     entry_size: u64,
@@ -45,13 +54,14 @@ impl Plan {
         Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that says where a target is for which a stub stands.
+    /// Bytes from the start of the GOT, or of the table of indirect functions, to the entry that says where a target is for which a stub
+    /// stands.
     pub(crate) fn hidden_entry_offset(&self, id: TargetId) -> Option<u64> {
         let number = self.slots.hidden_entry(id)?;
         Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that the stub of a target jumps to.
+    /// Bytes from the start of that table to the entry that the stub of a target jumps to.
     pub(crate) fn stub_entry_offset(&self, id: TargetId) -> Option<u64> {
         self.hidden_entry_offset(id)
             .or_else(|| self.entry_offset(id))
@@ -87,6 +97,15 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
     let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
     let stubs = add_table(&mut layout, Protection::ReadExecute, stubs, stub_size)?;
+    let indirects = needs.slots.indirect_count();
+    let indirects = add_table(&mut layout, Protection::ReadWrite, indirects, entry_size)?;
+    let thread_entries = needs.thread_entries.count();
+    let thread_table = add_table(
+        &mut layout,
+        Protection::ReadOnly,
+        thread_entries,
+        thread_local::ENTRY_SIZE,
+    )?;
     if layout.size() == 0 {
         // Symbols in empty sections have addresses too, and an image owns memory: one byte.
         layout.add(Protection::ReadOnly, 1, 1)?;
@@ -99,6 +118,10 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         values_end,
         commons,
         got,
+        indirects,
+        thread_table,
+        thread_entries: needs.thread_entries,
+        template: Template::of(resolution)?,
         stubs,
         slots: needs.slots,
         entry_size,
@@ -112,6 +135,10 @@ fn add_sections(
     resolution: &Resolution<'_>,
 ) -> Result<(Vec<Option<SectionId>>, u64)> {
     let mut ids = vec![None; resolution.is_live.len()];
+    let live_sections = || {
+        let sections = resolution.live_sections();
+        sections.filter(|(_, section, _)| !section.is_thread_local)
+    };
     for run in &resolution.runs {
         for &number in &run.sections {
             let (object, section) = resolution.section(number);
@@ -123,7 +150,7 @@ fn add_sections(
     }
     let mut values_end = 0;
     for zeros in [false, true] {
-        for (object, section, number) in resolution.live_sections() {
+        for (object, section, number) in live_sections() {
             let id = &mut ids[number as usize];
             if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
                 let place = (section.protection, section.align);

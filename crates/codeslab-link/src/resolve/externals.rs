@@ -3,13 +3,14 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::library::Library;
 use super::provided::{Answer, Provided, is_of_file};
 use super::resolution::Resolution;
 use super::target::{Place, Rank, Target, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
-use codeslab::{process_symbol, process_symbol_version};
+use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 
@@ -17,7 +18,11 @@ use std::collections::HashSet;
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
-pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) -> Result<()> {
+pub(super) fn define(
+    resolution: &mut Resolution<'_>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+) -> Result<()> {
     check_roots(resolution, &options.roots)?;
     let mut provided = Provided::default();
     let undefined = resolution
@@ -26,11 +31,13 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
             let target = resolution.target(id);
-            let place = given(options, name).or_else(|| match provided.answer(resolution, name) {
-                Answer::At(place) => Some(place),
-                Answer::Nowhere => None,
-                Answer::Unknown => in_process(options, name, target),
-            });
+            let place = given(options, name)
+                .or_else(|| (target.place != Place::Nowhere).then_some(target.place))
+                .or_else(|| match provided.answer(resolution, name) {
+                    Answer::At(place) => Some(place),
+                    Answer::Nowhere => None,
+                    Answer::Unknown => outside(resolution, library, options, name, id),
+                });
             (id, place)
         })
         .collect();
@@ -61,18 +68,44 @@ fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     given.copied().map(Place::from)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str, target: &Target) -> Option<Place> {
-    if !options.process_symbols || !target.may_be_outside() {
+/// What is loaded already: libraries, which were asked before for all but weak references, and the process. Thread-local variables have no
+/// address; that there is one in this thread says that they exist.
+fn outside(
+    resolution: &Resolution<'_>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+    name: &str,
+    id: TargetId,
+) -> Option<Place> {
+    let target = resolution.target(id);
+    let is_thread_local = resolution.is_thread_local_reference(id);
+    let loaded = || library.loaded(name, u32::MAX);
+    let found = if !target.may_be_outside() {
+        None
+    } else if is_thread_local {
+        in_process(options, name)
+    } else {
+        loaded().or_else(|| in_process(options, name))
+    };
+    if is_thread_local {
+        let is_weak = target.rank == Rank::WeakReference;
+        let exists = found.map(|_| Place::ProcessThreadLocal);
+        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
+    }
+    found.map(Place::from)
+}
+
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
+    if !options.process_symbols {
         return None;
     }
     if let Some(address) = codeslab_runtime::provided(name) {
-        return Some(address.into());
+        return Some(address);
     }
-    let found = match version::split(name) {
+    match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),
         None => process_symbol(name),
-    };
-    found.map(Place::from)
+    }
 }
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {

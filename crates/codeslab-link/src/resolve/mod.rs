@@ -18,11 +18,12 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
-use library::Library;
+use library::{Found, Library};
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
 pub(crate) use target::{Edge, Place, TargetId};
+pub(crate) use version::base_name;
 
 /// Resolves every symbol of `inputs`, and of the members of libraries that they need.
 ///
@@ -48,7 +49,7 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
-            archive @ Parsed::Archive(_) => library.offer(archive)?,
+            other => library.offer(other)?,
         }
     }
     for &input in &options.libraries {
@@ -60,7 +61,8 @@ pub(crate) fn resolve<'a>(
     pull(&mut resolution, &mut library, options)?;
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;
-    externals::define(&mut resolution, options)?;
+    externals::define(&mut resolution, &library, options)?;
+    resolution.dependencies = library.dependencies();
     Ok(resolution)
 }
 
@@ -74,13 +76,20 @@ fn pull<'a>(
         if options.externals.contains_key(name.as_ref()) {
             continue;
         }
-        let graph = match resolution.target(id).rank {
-            Rank::Reference => library.take(&name)?,
-            Rank::Common => library.take_value(&name)?,
+        let target = resolution.target(id);
+        let found = match target.rank {
+            Rank::Reference => {
+                let is_inside =
+                    !target.may_be_outside() || resolution.is_thread_local_reference(id);
+                library.find(&name, is_inside)?
+            }
+            Rank::Common => library.take_value(&name)?.map(Found::Graph),
             _ => None,
         };
-        if let Some(graph) = graph {
-            resolution.add(graph)?;
+        match found {
+            Some(Found::Graph(graph)) => resolution.add(graph)?,
+            Some(Found::At(address)) => resolution.targets[id.0 as usize].place = address.into(),
+            None => {}
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 use super::resolution::{Resolution, Run};
 use super::target::{Edge, Place};
 use crate::error::{Error, Result};
+use crate::graph::GraphSection;
 use codeslab::Protection;
 use foldhash::fast::RandomState;
 use std::cell::OnceCell;
@@ -62,6 +63,8 @@ fn meaning(name: &str) -> Option<Meaning<'_>> {
     let edge = match name {
         // `__dso_handle` only has to differ between images, and each has a table.
         "_GLOBAL_OFFSET_TABLE_" | "__dso_handle" => return Some(Meaning::At(Place::Got)),
+        // Local dynamic code with descriptors asks for the start of the image's thread-local variables by this name.
+        "_TLS_MODULE_BASE_" => return Some(Meaning::At(Place::ThreadLocalStart)),
         "__ehdr_start" | "_DYNAMIC" | "__GNU_EH_FRAME_HDR" => return Some(Meaning::OfFile),
         "__executable_start" => Edge::CodeStart,
         "etext" | "_etext" | "__etext" => Edge::CodeEnd,
@@ -128,7 +131,11 @@ enum End {
 
 fn by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
     let mut sections = SectionsByName::default();
-    for (_, section, number) in resolution.live_sections() {
+    let shared = |section: &GraphSection<'_>| !section.is_thread_local;
+    for (_, section, number) in resolution
+        .live_sections()
+        .filter(|(_, section, _)| shared(section))
+    {
         sections.entry(section.name()).or_default().push(number);
     }
     sections

@@ -10,8 +10,10 @@ use super::version;
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
+use crate::exports::Keep;
 use crate::graph::{
-    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, Visibility,
+    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, SymbolKind,
+    Visibility,
 };
 use codeslab::Protection;
 use std::borrow::Cow;
@@ -58,6 +60,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) unwind_tables: Vec<Vec<u32>>,
     /// Where the functions begin that fragments make, and when they run.
     pub(crate) fragments: Vec<(Moment, Place)>,
+    /// What the image will have to keep.
+    pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -75,6 +79,7 @@ impl<'a> Resolution<'a> {
             runs: Vec::new(),
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
+            dependencies: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }
@@ -102,6 +107,15 @@ impl<'a> Resolution<'a> {
         let object = &self.objects[self.objects.partition_point(is_before) - 1];
         let section = &object.graph.sections()[(number - object.first_section) as usize];
         (object, section)
+    }
+
+    /// Whether the object that refers to a target says that it is a thread-local variable.
+    pub(super) fn is_thread_local_reference(&self, id: TargetId) -> bool {
+        let target = self.target(id);
+        let object = self.objects.get(target.object as usize);
+        object.is_some_and(|object| {
+            object.graph.symbols()[target.symbol as usize].kind == SymbolKind::ThreadLocal
+        })
     }
 
     /// Every section that is loaded, with its object and its number.
@@ -320,14 +334,24 @@ impl<'a> Resolution<'a> {
         match symbol.definition {
             Definition::Undefined => Place::Nowhere,
             Definition::Absolute(value) => Place::Absolute(value),
+            Definition::Common { size, align } if symbol.kind == SymbolKind::ThreadLocal => {
+                Place::ThreadLocalCommon { size, align }
+            }
             Definition::Common { size, align } => Place::Common { size, align },
             Definition::Discarded => Place::Discarded,
-            Definition::Section { section, offset } => {
-                let section = object.first_section + section.0;
-                if self.is_live[section as usize] {
-                    Place::Section { section, offset }
-                } else {
-                    Place::Discarded
+            Definition::Section {
+                section: index,
+                offset,
+            } => {
+                let section = object.first_section + index.0;
+                if !self.is_live[section as usize] {
+                    return Place::Discarded;
+                }
+                let is_thread_local = object.graph.sections()[index.0 as usize].is_thread_local;
+                match symbol.kind {
+                    _ if is_thread_local => Place::ThreadLocal { section, offset },
+                    SymbolKind::IndirectFunction => Place::Indirect { section, offset },
+                    _ => Place::Section { section, offset },
                 }
             }
         }
@@ -340,7 +364,7 @@ fn rank_of(symbol: &Symbol<'_>, place: Place) -> Rank {
     match place {
         Place::Nowhere if is_weak => Rank::WeakReference,
         Place::Nowhere | Place::Discarded => Rank::Reference,
-        Place::Common { .. } => Rank::Common,
+        Place::Common { .. } | Place::ThreadLocalCommon { .. } => Rank::Common,
         _ if is_weak => Rank::WeakDefinition,
         _ => Rank::Definition,
     }

@@ -8,7 +8,7 @@ use crate::graph::Visibility;
 use codeslab::Address;
 
 /// Names a [`Target`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct TargetId(pub(crate) u32);
 
 /// The definition that a symbol stands for: what relocations refer to.
@@ -43,6 +43,18 @@ pub(crate) enum Place {
     Edge(Edge),
     /// In a section that is left out.
     Discarded,
+    /// A function whose resolver lies in a section, counted over all objects.
+    Indirect { section: u32, offset: u64 },
+    /// In a section of which every thread has a copy, counted over all objects.
+    ThreadLocal { section: u32, offset: u64 },
+    /// In zero-filled memory of its own, of which every thread has some.
+    ThreadLocalCommon { size: u64, align: u64 },
+    /// The start of what every thread has a copy of.
+    ThreadLocalStart,
+    /// A thread-local variable of the process, which only the dynamic linker can say more of.
+    ProcessThreadLocal,
+    /// A thread-local variable that nobody defines and nobody has to.
+    NoThreadLocal,
 }
 
 impl Target {
@@ -62,7 +74,23 @@ impl Place {
     pub(crate) const fn is_in_image(self) -> bool {
         matches!(
             self,
-            Self::Section { .. } | Self::Common { .. } | Self::Got | Self::Edge(_)
+            Self::Section { .. }
+                | Self::Common { .. }
+                | Self::Got
+                | Self::Edge(_)
+                | Self::Indirect { .. }
+        )
+    }
+
+    /// Whether every thread has its own.
+    pub(crate) const fn is_thread_local(self) -> bool {
+        matches!(
+            self,
+            Self::ThreadLocal { .. }
+                | Self::ThreadLocalCommon { .. }
+                | Self::ThreadLocalStart
+                | Self::ProcessThreadLocal
+                | Self::NoThreadLocal
         )
     }
 }
@@ -109,6 +137,16 @@ impl Place {
                     align: other_align,
                 },
             ) => Self::Common {
+                size: size.max(other_size),
+                align: align.max(other_align),
+            },
+            (
+                Self::ThreadLocalCommon { size, align },
+                Self::ThreadLocalCommon {
+                    size: other_size,
+                    align: other_align,
+                },
+            ) => Self::ThreadLocalCommon {
                 size: size.max(other_size),
                 align: align.max(other_align),
             },

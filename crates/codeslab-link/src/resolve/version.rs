@@ -28,6 +28,11 @@ pub(super) fn split(name: &str) -> Option<Versioned<'_>> {
     })
 }
 
+/// A name without its version.
+pub(crate) fn base_name(name: &str) -> &str {
+    split(name).map_or(name, |versioned| versioned.name)
+}
+
 impl Versioned<'_> {
     /// What references to this very version are called.
     pub(super) fn exact(&self) -> String {

@@ -248,19 +248,6 @@ fn a_root_without_a_definition_is_an_error() {
 }
 
 #[test]
-fn thin_archives_are_refused_by_name() {
-    let workshop = Workshop::new();
-    chain(&workshop);
-    workshop.run("ar", &["rcT", "thin.a", "bottom.o"]);
-    let bytes = workshop.read("thin.a");
-    let error = link_error(&[file("thin.a", &bytes)], &LinkOptions::default());
-    assert_eq!(
-        (error.code(), fact(&error, "object").as_str()),
-        ("THIN_ARCHIVE", "thin.a")
-    );
-}
-
-#[test]
 fn a_member_that_is_no_object_is_named() {
     let workshop = Workshop::new();
     std::fs::write(workshop.path("notes.txt"), "hello").expect("writable");

@@ -174,7 +174,7 @@ fn relocation_types_are_found_by_the_names_of_the_psabi() {
     assert_eq!((kind.number(), kind.size()), (2, 4));
     assert_eq!(kind.architecture(), Architecture::X86_64);
     assert_eq!(kind.to_string(), "R_X86_64_PC32");
-    assert_eq!(RelocationKind::from_name("R_X86_64_TPOFF32"), None);
+    assert_eq!(RelocationKind::from_name("R_X86_64_DTPMOD64"), None);
 }
 
 #[test]

@@ -11,8 +11,9 @@ mod native;
 
 pub use native::guarded;
 pub(crate) use native::{
-    FUNCTIONS, Tables, at_process_exit, at_thread_exit, call_finalizer, call_initializer,
-    destroy_at_thread_exit, finalize_registered, register_for_image,
+    FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
+    call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
+    register_for_image,
 };
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,8 @@
 //! Systems on which nothing is started by name: functions are called, and nothing else is known.
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
-use crate::error::{Exception, Result};
+use crate::error::{Error, Exception, Result};
+use crate::thread_local::{Question, Template, Variable};
 use codeslab::Address;
 use std::ffi::c_void;
 
@@ -65,4 +66,25 @@ pub(crate) unsafe fn destroy_at_thread_exit(
     _handle: *const c_void,
 ) -> i32 {
     -1
+}
+
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
+    Ok(function)
+}
+
+/// No thread gets anything.
+#[derive(Debug)]
+pub(crate) struct ThreadLocals;
+
+impl ThreadLocals {
+    pub(crate) fn provide(
+        _: &Template<'_>,
+        _: &[(Variable<'_>, Question)],
+    ) -> Result<(Self, Vec<[u64; 2]>)> {
+        Err(Error::Unsupported {
+            what: "thread-local variables",
+        })
+    }
 }

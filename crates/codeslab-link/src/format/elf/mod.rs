@@ -25,6 +25,13 @@ pub(super) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(&ELFMAG)
 }
 
+/// Whether an ELF file that begins with `bytes` is for the dynamic linker.
+pub(super) fn is_shared_library(bytes: &[u8]) -> bool {
+    // e_type, in the byte order of every machine that is linked for.
+    let kind = bytes.get(16..18);
+    kind == Some(&object::elf::ET_DYN.0.to_le_bytes())
+}
+
 /// The graph of the object in `bytes`; `name` is what errors call it.
 pub(super) fn parse<'a>(
     name: Cow<'a, str>,

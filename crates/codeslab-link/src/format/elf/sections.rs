@@ -89,15 +89,11 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     if flags.contains(elf::SHF_EXCLUDE) || name == ".note.gnu.property" {
         return Fate::Drop;
     }
-    if let Some(feature) = special_feature(header) {
-        return if header.sh_size(ENDIAN) == 0 {
-            Fate::Drop
-        } else {
-            Fate::Obstruct(feature)
-        };
-    }
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
+    }
+    if flags.contains(elf::SHF_TLS) {
+        return Fate::Load(Protection::ReadWrite);
     }
     if let Some(purpose) = functions(name, header) {
         return if header.sh_size(ENDIAN) == 0 {
@@ -126,15 +122,10 @@ fn is_constant_after_relocation(name: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn special_feature(header: &ElfSection) -> Option<Feature> {
-    header
-        .sh_flags(ENDIAN)
-        .contains(elf::SHF_TLS)
-        .then_some(Feature::ThreadLocal)
-}
-
 /// What a section is for that holds pointers to functions: by its type, or by its name as in objects of old compilers.
 fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
+    /// `ld` counts the numbers of .ctors down from this.
+    const LAST: u32 = 65535;
     let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {
         Some((stem, rest)) => (stem, Some(rest)),
         None => (name.strip_prefix('.').unwrap_or_default(), None),
@@ -147,8 +138,6 @@ fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
         (elf::SHT_FINI_ARRAY, _) | (_, "fini_array") => (Moment::End, false),
         _ => return None,
     };
-    // `ld` counts the numbers of .ctors down from this.
-    const LAST: u32 = 65535;
     let number = rest.and_then(|rest| rest.parse::<u32>().ok());
     let number = number.map(|number| {
         if is_reversed {
@@ -185,7 +174,11 @@ fn load<'a>(
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
     let section = GraphSection::new(name, protection, align, content);
-    graph.add_section(section.with_purpose(purpose))
+    let section = section.with_purpose(purpose);
+    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
+        return graph.add_section(section.thread_local());
+    }
+    graph.add_section(section)
 }
 
 fn obstruct(
@@ -199,11 +192,7 @@ fn obstruct(
     object
         .budget
         .spend(Resource::Steps, looked_at as u64, graph.name())?;
-    let (offset, symbol) = match feature {
-        Feature::ThreadLocal => first_symbol_in(graph, object, index),
-        _ => first_relocation_of(graph, object, index),
-    }
-    .unwrap_or_default();
+    let (offset, symbol) = first_relocation_of(graph, object, index).unwrap_or_default();
     let reference = Reference {
         object: graph.name().to_owned(),
         section: name.to_owned(),
@@ -216,21 +205,6 @@ fn obstruct(
         reference: Box::new(reference),
     });
     Ok(())
-}
-
-/// The symbol that lies first in a section, to say which variable it is about.
-fn first_symbol_in(
-    graph: &Graph<'_>,
-    object: &ElfObject<'_>,
-    section: usize,
-) -> Option<(u64, String)> {
-    let named = object.symbols.enumerate().filter(|(index, symbol)| {
-        symbol.st_type() != elf::STT_SECTION
-            && matches!(object.symbol_section(graph, symbol, index.0), Ok(Some(at)) if at == section)
-    });
-    let (_, symbol) = named.min_by_key(|(_, symbol)| symbol.st_value(ENDIAN))?;
-    let name = object.symbol_name(graph, symbol).ok()?;
-    Some((symbol.st_value(ENDIAN), name.to_owned()))
 }
 
 /// The first relocation of a section, to say which function it would call.

@@ -1,7 +1,7 @@
 //! Symbols: the symbol table, entry by entry. A symbol has the same index in the graph, so relocations need no translation.
 //!
 //! Numbers in the place of a section say that a symbol is undefined, absolute or common; machines have further ones for common symbols.
-//! Indirect functions and the mark of intermediate code become obstacles of the graph.
+//! The mark of intermediate code becomes an obstacle of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
@@ -46,9 +46,7 @@ fn convert<'a>(
 ) -> Result<Symbol<'a>> {
     let name = object.symbol_name(graph, symbol)?;
     let definition = definition(graph, object, loaded, symbol, index)?;
-    if symbol.st_type() == elf::STT_GNU_IFUNC && definition != Definition::Undefined {
-        obstruct(graph, object, Feature::IndirectFunction, index, name);
-    } else if name == INTERMEDIATE_CODE_MARK {
+    if name == INTERMEDIATE_CODE_MARK {
         obstruct(graph, object, Feature::IntermediateCode, index, name);
     }
     Ok(Symbol {
@@ -62,7 +60,9 @@ fn convert<'a>(
         },
         size: symbol.st_size(ENDIAN),
         kind: match symbol.st_type() {
-            elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+            elf::STT_FUNC => SymbolKind::Function,
+            elf::STT_GNU_IFUNC => SymbolKind::IndirectFunction,
+            elf::STT_TLS => SymbolKind::ThreadLocal,
             elf::STT_OBJECT | elf::STT_COMMON => SymbolKind::Data,
             elf::STT_SECTION => SymbolKind::Section,
             _ => SymbolKind::Unknown,

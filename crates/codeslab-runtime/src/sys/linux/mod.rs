@@ -2,15 +2,18 @@
 //!
 //! `process` calls functions with what every program is started with; `exceptions` stops what unwinds out of them and says what it was;
 //! `tables` tells the process's unwinder of tables; `exits` is what glibc has for the ends of images, threads and the process; `files` has
-//! functions under the names that they had in older C libraries. What these rely on is in the process already and looked up by name where
+//! functions under the names that they had in older C libraries; `thread_local` and `shared_object` get threads their copies of
+//! variables. What these rely on is in the process already and looked up by name where
 //! a process may be without it.
 
 mod exceptions;
 mod exits;
 mod files;
 mod process;
+mod shared_object;
 mod symbols;
 mod tables;
+mod thread_local;
 
 pub use exceptions::guarded;
 pub(crate) use exceptions::personality;
@@ -19,5 +22,6 @@ pub(crate) use exits::{
     register_for_image,
 };
 pub(crate) use files::FUNCTIONS;
-pub(crate) use process::{call_finalizer, call_initializer};
+pub(crate) use process::{call_finalizer, call_initializer, call_resolver};
 pub(crate) use tables::Tables;
+pub(crate) use thread_local::ThreadLocals;

@@ -6,12 +6,13 @@
 use super::exceptions::guarded;
 use crate::error::{Exception, Result};
 use codeslab::Address;
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::sync::OnceLock;
 
 type Initializer = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
+type Resolver = unsafe extern "C-unwind" fn() -> *const c_void;
 type Finalizer = unsafe extern "C-unwind" fn();
 
 unsafe extern "C" {
@@ -56,6 +57,24 @@ pub(crate) unsafe fn call_initializer(function: Address) -> Result<(), Exception
     let call = || unsafe { function(count, arguments.as_ptr(), environment) };
     // SAFETY: what is called is sound by the caller's obligation.
     unsafe { guarded(call) }
+}
+
+/// Calls the resolver of an indirect function, and gives the address that it chooses.
+///
+/// # Errors
+/// The exception by which it was left.
+///
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
+    let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
+    // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.
+    let function = unsafe { std::mem::transmute::<*const (), Resolver>(function) };
+    // SAFETY: it is the entry of sound code by the caller's obligation.
+    let call = || unsafe { function() };
+    // SAFETY: what is called is sound by the caller's obligation.
+    let chosen = unsafe { guarded(call) }?;
+    Ok(Address::new(chosen.expose_provenance() as u64))
 }
 
 /// Calls a finaliser. An exception that leaves it ends there, since there is nothing that could be undone.

@@ -11,7 +11,7 @@
 #![allow(unsafe_code)] // It hands pointers to the unwinder.
 
 use super::symbols::function;
-use crate::arch::NEWER_UNWINDER;
+use crate::arch::catch::NEWER_UNWINDER;
 use codeslab::{Address, process_symbol};
 use std::collections::BTreeMap;
 use std::ffi::c_void;

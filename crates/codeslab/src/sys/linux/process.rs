@@ -63,20 +63,25 @@ pub(super) fn symbol(name: &CStr) -> Option<Address> {
 /// dlvsym, in everything that is loaded; dlsym where the C library knows no versions.
 /// <https://man7.org/linux/man-pages/man3/dlvsym.3.html>
 pub(super) fn symbol_version(name: &CStr, version: &CStr) -> Option<Address> {
-    type Dlvsym = unsafe extern "C" fn(
-        *mut libc::c_void,
-        *const libc::c_char,
-        *const libc::c_char,
-    ) -> *mut libc::c_void;
-    // musl has no such function.
-    let Some(dlvsym) = symbol(c"dlvsym") else {
+    let Some(dlvsym) = dlvsym() else {
         return symbol(name);
     };
-    // SAFETY: what the process calls dlvsym is the C library's function of that name, whose type this is.
-    let dlvsym = unsafe { std::mem::transmute::<usize, Dlvsym>(dlvsym.value() as usize) };
     // SAFETY: both are C strings, and RTLD_DEFAULT is a handle at any time.
     let found = unsafe { dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
     (!found.is_null()).then(|| Address::new(found as u64))
+}
+
+type Dlvsym = unsafe extern "C" fn(
+    *mut libc::c_void,
+    *const libc::c_char,
+    *const libc::c_char,
+) -> *mut libc::c_void;
+
+/// The function, which musl does not have.
+pub(super) fn dlvsym() -> Option<Dlvsym> {
+    let found = symbol(c"dlvsym")?.value() as usize;
+    // SAFETY: what the process calls dlvsym is the C library's function of that name, whose type this is.
+    Some(unsafe { std::mem::transmute::<usize, Dlvsym>(found) })
 }
 
 /// pwrite to `/proc/self/mem`, which heeds no protection. <https://man7.org/linux/man-pages/man5/proc_pid_mem.5.html>
