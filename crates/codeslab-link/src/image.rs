@@ -65,10 +65,10 @@ impl Linked {
         allocation: Allocation,
     ) -> Self {
         Self {
-            parts,
             program,
             thread_locals,
             allocation,
+            parts,
         }
     }
 

@@ -129,8 +129,8 @@ impl Running {
 
     /// Enters the image into the list of those that have something to do at their end.
     fn enter(&self) {
-        let Some(key) = self.image.key else { return };
         static ONCE: Once = Once::new();
+        let Some(key) = self.image.key else { return };
         // Before anything of an image runs: what it registers itself runs before this.
         ONCE.call_once(|| sys::at_process_exit(end_all));
         let number = STARTS.fetch_add(1, Ordering::Relaxed);

@@ -173,13 +173,14 @@ fn an_exception_that_leaves_an_image_says_what_it_was() {
     assert_eq!(exception.message, "");
 }
 
+extern "C-unwind" fn panics() {
+    std::panic::resume_unwind(Box::new("ours"));
+}
+
 #[test]
 fn a_panic_of_rusts_goes_through_an_image() {
     if !has_cpp("a_panic_of_rusts_goes_through_an_image") {
         return;
-    }
-    extern "C-unwind" fn panics() {
-        std::panic::resume_unwind(Box::new("ours"));
     }
     let memory = memory();
     let source = "extern \"C\" void panics(); extern \"C\" int through() { panics(); return 0; }";
@@ -226,9 +227,9 @@ fn a_constructor_that_throws_fails_the_start_and_leaves_nothing() {
 
 #[test]
 fn a_backtrace_passes_through_an_image() {
-    let source = r#"
+    let source = r"
         #include <execinfo.h>
-        int frames(void **to, int count) { int n = backtrace(to, count); return n; }"#;
+        int frames(void **to, int count) { int n = backtrace(to, count); return n; }";
     let object = Workshop::new().compile("frames", source, &["-O1"]);
     let image = link(
         &memory(),
@@ -247,7 +248,7 @@ fn a_backtrace_passes_through_an_image() {
 
 #[test]
 fn a_thread_that_ends_or_is_cancelled_inside_an_image_runs_its_cleanup_handlers() {
-    let source = r#"
+    let source = r"
         #define _GNU_SOURCE
         #include <pthread.h>
         #include <unistd.h>
@@ -272,7 +273,7 @@ fn a_thread_that_ends_or_is_cancelled_inside_an_image_runs_its_cleanup_handlers(
             if (pthread_create(&thread, 0, body, (void *)1)) return -2;
             if (pthread_cancel(thread) || pthread_join(thread, 0)) return -3;
             return cleaned;
-        }"#;
+        }";
     let object = Workshop::new().compile("ends", source, &["-O1", "-fexceptions"]);
     let image = link(
         &memory(),
@@ -285,7 +286,7 @@ fn a_thread_that_ends_or_is_cancelled_inside_an_image_runs_its_cleanup_handlers(
 
 #[test]
 fn eight_threads_link_throw_and_free_again_and_again() {
-    const ROUNDS: usize = 200;
+    const ROUNDS: i32 = 200;
     if !has_cpp("eight_threads_link_throw_and_free_again_and_again") {
         return;
     }
@@ -315,7 +316,7 @@ fn eight_threads_link_throw_and_free_again_and_again() {
                     );
                     let image = image.expect("it links");
                     let run = function!(image, "run", extern "C" fn(i32) -> i32);
-                    let odd = (round & 1) as i32;
+                    let odd = round & 1;
                     assert_eq!(run(odd), 2 + 100 * odd);
                     image.free();
                 }

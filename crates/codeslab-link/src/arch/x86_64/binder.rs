@@ -16,7 +16,7 @@ const REGISTERS: [([u8; 3], [u8; 2]); 4] = [
 ];
 
 /// Distances count from the end of the instruction, which is that of the field.
-const FIELD: u64 = 4;
+const FIELD: i64 = 4;
 
 /// The code, unless it sets an argument beyond the fourth.
 pub(super) fn code(binder: Binder) -> Option<BinderCode> {
@@ -44,7 +44,7 @@ fn field(bytes: &mut Vec<u8>, kind: &'static str) -> Field {
     Field {
         offset,
         kind,
-        addend: -(FIELD as i64),
+        addend: -FIELD,
     }
 }
 

@@ -240,8 +240,10 @@ impl Runtime {
             return String::new();
         }
         let mut object = exception.wrapping_byte_add(HEADER);
-        // SAFETY: the type is one of the runtime's, whose methods stay.
-        let methods = unsafe { &*(*self.base).methods };
+        // SAFETY: it is a type of the runtime's.
+        let methods = unsafe { (*self.base).methods };
+        // SAFETY: the methods of its types stay.
+        let methods = unsafe { &*methods };
         // SAFETY: the object is of the type that was thrown.
         let is_one = unsafe { (methods.catches)(self.base, thrown, &raw mut object, 1) };
         if !is_one {
@@ -249,7 +251,9 @@ impl Runtime {
         }
         let object: *const Base = object.cast();
         // SAFETY: it is a `std::exception` now, which has methods.
-        let methods = unsafe { &*(*object).methods };
+        let methods = unsafe { (*object).methods };
+        // SAFETY: the methods of types stay.
+        let methods = unsafe { &*methods };
         // SAFETY: the object lives until it is no longer handled.
         let text = unsafe { (methods.what)(object) };
         if text.is_null() {

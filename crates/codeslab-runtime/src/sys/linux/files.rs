@@ -7,8 +7,11 @@
 
 use libc::{c_char, c_int, dev_t, mode_t, stat64};
 
+/// A function by its name, and where it is.
+type Function = (&'static str, fn() -> u64);
+
 /// Functions by their names, for images whose process does not have them.
-pub(crate) const FUNCTIONS: [(&str, fn() -> u64); 10] = [
+pub(crate) const FUNCTIONS: [Function; 10] = [
     ("__xstat", || stat as *const () as u64),
     ("__xstat64", || stat as *const () as u64),
     ("__fxstat", || fstat as *const () as u64),
@@ -53,8 +56,10 @@ unsafe extern "C" fn mknod(
     mode: mode_t,
     device: *const dev_t,
 ) -> c_int {
-    // SAFETY: the arguments are those of the caller, who calls `mknod`: the device is passed by its address there.
-    unsafe { libc::mknod(path, mode, *device) }
+    // SAFETY: the device is passed by its address.
+    let device = unsafe { *device };
+    // SAFETY: the arguments are those of the caller, who calls `mknod`.
+    unsafe { libc::mknod(path, mode, device) }
 }
 
 unsafe extern "C" fn mknodat(
@@ -64,6 +69,8 @@ unsafe extern "C" fn mknodat(
     mode: mode_t,
     device: *const dev_t,
 ) -> c_int {
-    // SAFETY: the arguments are those of the caller, who calls `mknodat`: the device is passed by its address there.
-    unsafe { libc::mknodat(directory, path, mode, *device) }
+    // SAFETY: the device is passed by its address.
+    let device = unsafe { *device };
+    // SAFETY: the arguments are those of the caller, who calls `mknodat`.
+    unsafe { libc::mknodat(directory, path, mode, device) }
 }
