@@ -121,6 +121,18 @@ test('an exception that leaves a function becomes an error with its type and mes
   t.throws(() => checked(1), { code: 'ERR_CODESLAB_FREED' }, 'the call that threw counts as over')
 })
 
+test('an exception is stopped by calls that compiled JavaScript makes, too', t => {
+  const source = `${throws}
+    int checked(int n) { if (n > 3) _ZSt20__throw_out_of_rangePKc("too far"); return n; }`
+  const image = memory.link(compile(source, '-fexceptions'))
+  const checked = image.function('checked', unary)
+  let sum = 0
+  for (let i = 0; i < 200_000; i++) sum += checked(i & 3)
+  t.is(sum, 300_000)
+  t.throws(() => checked(4), { code: 'ERR_CODESLAB_EXCEPTION' })
+  image.free()
+})
+
 test('a constructor that throws fails the link and leaves nothing', t => {
   const source = `${throws}
     __attribute__((constructor)) static void start(void) { _ZSt20__throw_out_of_rangePKc("no"); }`

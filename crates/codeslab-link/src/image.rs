@@ -21,6 +21,7 @@ pub(crate) struct Parts {
     objects: Vec<PlacedObject>,
     // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
+    may_unwind: bool,
 }
 
 impl Parts {
@@ -28,12 +29,14 @@ impl Parts {
         mut symbols: Vec<ImageSymbol>,
         objects: Vec<PlacedObject>,
         dependencies: Vec<Box<dyn Keep>>,
+        may_unwind: bool,
     ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
             objects,
             dependencies,
+            may_unwind,
         }
     }
 
@@ -186,6 +189,12 @@ impl Image {
         std::mem::take(&mut self.parts.objects)
     }
 
+    /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.
+    #[must_use]
+    pub const fn may_unwind(&self) -> bool {
+        self.parts.may_unwind
+    }
+
     /// The memory that it owns.
     #[must_use]
     pub fn allocation(&self) -> &Allocation {
@@ -203,6 +212,10 @@ impl Exports for Arc<Image> {
         let symbol = self.symbol(name);
         let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
         visible.map(|symbol| symbol.address)
+    }
+
+    fn may_unwind(&self) -> bool {
+        Image::may_unwind(self)
     }
 
     fn keep(&self) -> Box<dyn Keep> {

@@ -94,7 +94,7 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(symbols, objects, dependencies);
+    let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 

@@ -33,6 +33,18 @@ const OMIT: u8 = 0xff;
 const ALIGNED: u8 = 0x50;
 const INDIRECT: u8 = 0x80;
 
+/// Whether code that refers to this name may be left by an exception: it is C++'s or Rust's, of their runtimes, or of the unwinder.
+pub(crate) fn is_name_of_unwinding(name: &str) -> bool {
+    const HARMLESS: [&str; 4] = [
+        "__cxa_atexit",
+        "__cxa_finalize",
+        "__cxa_thread_atexit",
+        "__cxa_thread_atexit_impl",
+    ];
+    let prefixes = ["_Z", "_R", "__cxa_", "_Unwind_"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) && !HARMLESS.contains(&name)
+}
+
 /// What a table says of one function.
 struct Description<'t> {
     /// Where in the table its addresses are, and how they are encoded.

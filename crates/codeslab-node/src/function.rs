@@ -83,7 +83,9 @@ pub(crate) fn make(
 fn create(env: &Env, mut function: Function) -> napi::Result<Option<Value<'_>>> {
     let scope = Scope::of(env);
     let handles = environment::handles(*env)?;
-    let fast = environment::fast_calls(*env)?;
+    // Calls that compiled JavaScript makes itself pass no frame that would stop an exception.
+    let may_unwind = function.may_unwind();
+    let fast = environment::fast_calls(*env)?.filter(|_| !may_unwind);
     if let Some(calls) = fast {
         function.entrance = function.code.open(calls.table(), function.target.value());
         let function = Rc::new(function);
@@ -185,6 +187,13 @@ impl Target for Function {
 }
 
 impl Function {
+    /// Whether an exception may leave the code.
+    fn may_unwind(&self) -> bool {
+        let may =
+            |content: &Content| matches!(content, Content::Image(image) if image.may_unwind());
+        self.code.read(may).unwrap_or(false)
+    }
+
     fn parameters(&self) -> &[Parameter] {
         self.signed.signature.parameters()
     }

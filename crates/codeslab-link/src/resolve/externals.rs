@@ -10,6 +10,7 @@ use super::target::{Place, Rank, Target, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
+use crate::unwind;
 use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
@@ -56,6 +57,14 @@ pub(super) fn define(
         return Ok(());
     }
     report(resolution, &missing)
+}
+
+/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws.
+pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+    let mut undefined = resolution
+        .globals()
+        .filter(|(_, id)| !resolution.target(*id).is_defined());
+    undefined.any(|(name, _)| unwind::is_name_of_unwinding(name))
 }
 
 /// What the embedder provides. It serves every version of its name, as a library without versions does.

@@ -63,6 +63,7 @@ pub(crate) fn resolve<'a>(
     made::add_unwind_tables(&mut resolution)?;
     externals::define(&mut resolution, &library, options)?;
     resolution.dependencies = library.dependencies();
+    resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)
 }
 

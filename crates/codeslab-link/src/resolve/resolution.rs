@@ -62,6 +62,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) fragments: Vec<(Moment, Place)>,
     /// What the image will have to keep.
     pub(crate) dependencies: Vec<Box<dyn Keep>>,
+    /// Whether something outside that is referred to may unwind.
+    pub(crate) may_unwind: bool,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -80,6 +82,7 @@ impl<'a> Resolution<'a> {
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
             dependencies: Vec::new(),
+            may_unwind: false,
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }

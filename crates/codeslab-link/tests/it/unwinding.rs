@@ -4,8 +4,8 @@
 use crate::support::{Workshop, file, function, has_cpp, link, memory};
 use codeslab::{Address, CodeMemory};
 use codeslab_link::runtime::{Exception, guarded};
-use codeslab_link::{Error, Image, LinkOptions};
-use std::sync::Once;
+use codeslab_link::{Error, Image, Input, LinkOptions};
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 /// Brings the C++ runtime into the process, for everything that is linked after that.
@@ -148,6 +148,29 @@ fn an_exception_passes_from_one_image_to_another() {
     let tried = function!(catcher, "tried", extern "C" fn(i32) -> i32);
     assert_eq!((tried(0), tried(4)), (0, 5));
     assert_eq!(function!(thrower, "alive", extern "C" fn() -> i32)(), 0);
+}
+
+#[test]
+fn an_image_says_whether_an_exception_may_leave_it() {
+    let workshop = Workshop::new();
+    let link_c = |source: &str, libraries: Vec<Input<'_>>| {
+        let options = LinkOptions {
+            externals: [("_ZSt4fakev".to_owned(), Address::new(64))].into(),
+            libraries,
+            ..LinkOptions::default()
+        };
+        let object = workshop.compile("c", source, &[]);
+        link(&memory(), &[file("c.o", &object)], &options).expect("it links")
+    };
+    let plain =
+        "#include <stdlib.h>\nstatic void f(void) {}\nint plain(void) { return atexit(f); }";
+    assert!(!link_c(plain, Vec::new()).may_unwind());
+    let throws = "void _ZSt4fakev(void); void throws(void) { _ZSt4fakev(); }";
+    let throws = Arc::new(link_c(throws, Vec::new()));
+    assert!(throws.may_unwind());
+    let user = "void throws(void); void user(void) { throws(); }";
+    let user = link_c(user, vec![Input::Loaded(&throws)]);
+    assert!(user.may_unwind(), "what it calls does");
 }
 
 #[test]
