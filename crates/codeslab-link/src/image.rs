@@ -93,6 +93,12 @@ impl Linked {
         self.symbol(name).map(|symbol| symbol.address)
     }
 
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
+    }
+
     /// The memory that it owns.
     #[must_use]
     pub const fn allocation(&self) -> &Allocation {
@@ -181,12 +187,6 @@ impl Image {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
-    }
-
-    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
-    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
-    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
-        std::mem::take(&mut self.parts.objects)
     }
 
     /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.

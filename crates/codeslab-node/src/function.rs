@@ -13,7 +13,7 @@ use crate::handle::CodeHandle;
 use crate::handles::Handles;
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::{Content, Published};
+use crate::published::{Content, Owned, Published};
 use crate::signed::Signed;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
@@ -36,7 +36,7 @@ struct Function {
     signed: Signed,
     code: Arc<Published>,
     /// Where V8 calls it, if V8 is known.
-    entrance: Option<Entrance<Content>>,
+    entrance: Option<Entrance<Owned>>,
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
@@ -187,10 +187,13 @@ impl Target for Function {
 }
 
 impl Function {
-    /// Whether an exception may leave the code.
+    /// Whether an exception may leave the code. A slot may come to lead to code that throws.
     fn may_unwind(&self) -> bool {
-        let may =
-            |content: &Content| matches!(content, Content::Image(image) if image.may_unwind());
+        let may = |owned: &Owned| match &owned.content {
+            Content::Image(image) => image.may_unwind(),
+            Content::Allocation(_) => false,
+            Content::Slot(_) => true,
+        };
         self.code.read(may).unwrap_or(false)
     }
 

@@ -7,7 +7,7 @@
 
 use super::row::{Misfit, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
+use codeslab::{Architecture, Protection};
 use object::BinaryFormat;
 use std::fmt;
 
@@ -53,6 +53,11 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     fn binder(&self, _binding: Binder) -> Option<BinderCode> {
         None
     }
+
+    /// What code of this machine refers to because compilers have it in a library of their own.
+    fn builtins(&self) -> &'static [Builtin] {
+        &[]
+    }
 }
 
 /// How a function passes its arguments on.
@@ -80,6 +85,17 @@ pub(crate) struct Field {
     pub(crate) offset: u64,
     pub(crate) kind: &'static str,
     pub(crate) addend: i64,
+}
+
+/// Something that a compiler's own library defines in every image that needs it.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    pub(crate) name: &'static str,
+    pub(crate) protection: Protection,
+    /// Bytes, a power of two.
+    pub(crate) align: u64,
+    /// What it holds in this process.
+    pub(crate) content: fn() -> Vec<u8>,
 }
 
 /// What the files of one format say about one machine.

@@ -9,11 +9,12 @@
 //! Source: System V psABI for AMD64 (<https://gitlab.com/x86-psABIs/x86-64-ABI>); Intel SDM volume 2 for the encodings.
 
 mod binder;
+mod builtin;
 mod elf;
 mod relax;
 
 use super::encoding::Range;
-use super::machine::{Binder, BinderCode, Machine, Table};
+use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
 
@@ -59,6 +60,10 @@ impl Machine for X86_64 {
 
     fn binder(&self, binder: Binder) -> Option<BinderCode> {
         binder::code(binder)
+    }
+
+    fn builtins(&self) -> &'static [Builtin] {
+        &builtin::ALL
     }
 }
 

@@ -9,6 +9,7 @@
 mod exceptions;
 mod exits;
 mod files;
+mod machine;
 mod process;
 mod shared_object;
 mod symbols;
