@@ -121,6 +121,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
 }
 
 /** Where constants go. */
@@ -153,6 +154,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
 }
 
 /** What published bytes may be used for. */

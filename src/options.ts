@@ -56,4 +56,10 @@ export interface CodeMemoryOptions {
    * there, and a stray store into the view changes constants. The other writers are always hardened. Default: true.
    */
   readonly hardened?: boolean | undefined
+  /**
+   * Whether pages that nothing can read, write or execute lie at both ends of each block, and between its code, constants and
+   * data, so that what overruns them faults instead of reaching others. They lie there however much these grow; between two
+   * allocations of the same protection there is none. It costs up to two mappings for each block. Default: false.
+   */
+  readonly guardPages?: boolean | undefined
 }

@@ -27,6 +27,7 @@ const optionNames = names<CodeMemoryOptions>({
   maxMappings: true,
   sealed: true,
   hardened: true,
+  guardPages: true,
 })
 
 const placements = choices<Constants>([
@@ -67,9 +68,10 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
-  const { sealed = false, hardened = true } = options
+  const { sealed = false, hardened = true, guardPages = false } = options
   checkBoolean(sealed, 'sealed')
   checkBoolean(hardened, 'hardened')
+  checkBoolean(guardPages, 'guardPages')
   return {
     blockSize: toBlockSize(blockSize),
     codeModel: toCodeModel(codeModel),
@@ -80,6 +82,7 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     maxMappings: toLimit(maxMappings, 'maxMappings'),
     sealed,
     hardened,
+    guardPages,
   }
 }
 

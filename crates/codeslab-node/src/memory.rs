@@ -56,6 +56,7 @@ pub struct NativeMemoryOptions {
     pub max_mappings: Option<f64>,
     pub sealed: bool,
     pub hardened: bool,
+    pub guard_pages: bool,
 }
 
 impl From<NativeMemoryOptions> for Options {
@@ -71,6 +72,7 @@ impl From<NativeMemoryOptions> for Options {
             max_mappings: options.max_mappings.map(bytes),
             sealed: options.sealed,
             hardened: options.hardened,
+            guard_pages: options.guard_pages,
         }
     }
 }
@@ -149,6 +151,7 @@ pub struct NativeConfiguration {
     pub max_mappings: Option<f64>,
     pub sealing: Option<NativeSealing>,
     pub hardened: bool,
+    pub guard_pages: bool,
 }
 
 /// What is closed to everybody else for good.
@@ -185,6 +188,7 @@ pub fn configuration(
         max_mappings: configuration.max_mappings.map(count),
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
+        guard_pages: configuration.guard_pages,
     })
 }
 

@@ -4,18 +4,18 @@ use crate::support::{byte_at, call, function, is_child, layout, memories, memory
 use codeslab::{Address, Protection, Request, Writer};
 use std::os::unix::process::ExitStatusExt;
 
-const SEGV: i32 = 11;
+pub(crate) const SEGV: i32 = 11;
 const TRAP: i32 = 5;
 const MARKER: &str = "about to do it";
 
-fn announce() {
+pub(crate) fn announce() {
     use std::io::Write;
     println!("{MARKER}");
     std::io::stdout().flush().unwrap();
 }
 
 /// Runs the test again as a child for every writer, and expects it to announce what it does and die of that signal.
-fn dies_of(signal: i32, test: &str, action: impl Fn(Writer)) {
+pub(crate) fn dies_of(signal: i32, test: &str, action: impl Fn(Writer)) {
     if is_child(test) {
         let name = std::env::var("CODESLAB_TEST_WRITER").unwrap();
         action(Writer::from_name(&name).unwrap());

@@ -12,6 +12,8 @@ mod execution;
 mod faults;
 mod filter;
 mod find;
+mod guards;
+mod outside;
 #[cfg(target_arch = "x86_64")]
 mod pkeys;
 mod placement;
