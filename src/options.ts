@@ -59,7 +59,7 @@ export interface CodeMemoryOptions {
   /**
    * Whether pages that nothing can read, write or execute lie at both ends of each block, and between its code, constants and
    * data, so that what overruns them faults instead of reaching others. They lie there however much these grow; between two
-   * allocations of the same protection there is none. It costs up to two mappings for each block. Default: false.
+   * allocations of the same protection there is none. It costs two mappings for each block, and four for a full one. Default: false.
    */
   readonly guardPages?: boolean | undefined
 }

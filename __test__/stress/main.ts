@@ -46,6 +46,7 @@ function open(): Map<string, CodeMemory> {
     add(`${writer}, small blocks`, { writer, blockSize: 2 ** 16 })
   }
   add('not hardened', { hardened: false })
+  add('guard pages', { guardPages: true })
   add('constants with code', { constants: 'with-code' })
   add('quarantine: trapping', { quarantine: 'trapping' })
   add('quarantine: intact', { quarantine: 'intact' })

@@ -89,7 +89,7 @@ pub struct Options {
     /// it (a unit of the system's mappings, where that is more). What overruns its slab then faults, instead of reaching another.
     ///
     /// Slabs grow, and never into such a page: at any time at least one is between any two pieces of different slabs. Pieces of one slab
-    /// that meet have none between them, nor do neighbours in a slab. A block takes up to two mappings more, and holds a few pages less;
+    /// that meet have none between them, nor do neighbours in a slab. A block takes two mappings more, four when it is full, and holds as many pages less;
     /// the smallest ones hold a request of one protection only, and larger requests get blocks of their own.
     pub guard_pages: bool,
 }

@@ -6,6 +6,9 @@
     reason = "tests call the code that they wrote and read the memory that they own"
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod cet;
+mod containers;
 mod documents;
 mod environment;
 mod execution;
@@ -25,3 +28,4 @@ mod stress;
 mod support;
 mod threads;
 mod tidy;
+mod views;

@@ -3,8 +3,7 @@
 use super::with_each_writer;
 use crate::support::{call_all, functions, memory_of};
 use codeslab::{Stats, Writer};
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
@@ -36,35 +35,50 @@ fn work(writer: Writer) {
     }
 }
 
-/// Two threads work, and are interrupted as often as it can be done.
+/// Interrupts the thread that makes it every 40 µs of the time in which it runs.
+struct Alarm(libc::timer_t);
+
+impl Alarm {
+    fn new() -> Self {
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = libc::SIGALRM;
+        event.sigev_notify_thread_id = unsafe { libc::gettid() };
+        let mut timer = std::ptr::null_mut();
+        let clock = libc::CLOCK_MONOTONIC;
+        let failed = unsafe { libc::timer_create(clock, &raw mut event, &raw mut timer) };
+        assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
+        let often = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 40_000,
+        };
+        let times = libc::itimerspec {
+            it_interval: often,
+            it_value: often,
+        };
+        let failed =
+            unsafe { libc::timer_settime(timer, 0, &raw const times, std::ptr::null_mut()) };
+        assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
+        Self(timer)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        unsafe { libc::timer_delete(self.0) };
+    }
+}
+
+/// Two threads work, and are interrupted all the time.
 fn storm(writer: Writer, flags: i32) -> String {
     handle(flags);
-    let (ready, done) = (Barrier::new(3), AtomicBool::new(false));
-    let ids = [const { AtomicU32::new(0) }; 2];
     std::thread::scope(|scope| {
-        let workers = ids.each_ref().map(|id| {
-            let ready = &ready;
-            scope.spawn(move || {
-                id.store(unsafe { libc::gettid() }.cast_unsigned(), Ordering::Relaxed);
-                ready.wait();
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let _alarm = Alarm::new();
                 work(writer);
-            })
-        });
-        let (ready, done, ids) = (&ready, &done, &ids);
-        scope.spawn(move || {
-            ready.wait();
-            while !done.load(Ordering::Relaxed) {
-                for id in ids {
-                    let (process, thread) = (unsafe { libc::getpid() }, id.load(Ordering::Relaxed));
-                    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGALRM) };
-                }
-                std::thread::yield_now();
-            }
-        });
-        for worker in workers {
-            worker.join().expect("its work was right");
+            });
         }
-        done.store(true, Ordering::Relaxed);
     });
     let handled = HANDLED.load(Ordering::Relaxed);
     assert!(handled > 100, "{writer}: {handled} signals");
