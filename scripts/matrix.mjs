@@ -215,12 +215,19 @@ function filled(program, group, condition, variables) {
  */
 function table(cells) {
   const conditions = [...new Set(cells.map(({ condition }) => condition))]
+  const outcomes = (/** @type {string} */ writer) =>
+    new Set(cells.filter(cell => cell.writer === writer).map(cell => cell.outcome))
+  const missing = writers.filter(
+    writer => outcomes(writer).size === 1 && [...outcomes(writer)][0]?.startsWith('impossible'),
+  )
+  const shown = writers.filter(writer => !missing.includes(writer))
   const of = (/** @type {string} */ condition, /** @type {string} */ writer) =>
     (cells.find(cell => cell.condition === condition && cell.writer === writer)?.outcome ?? '').replaceAll('|', '\\|')
   const row = (/** @type {string[]} */ texts) => `| ${texts.join(' | ')} |`
   return [
-    row(['condition', ...writers.map(writer => `\`${writer}\``)]),
-    row(['---', ...writers.map(() => '---')]),
-    ...conditions.map(condition => row([condition, ...writers.map(writer => of(condition, writer))])),
+    row(['condition', ...shown.map(writer => `\`${writer}\``)]),
+    row(['---', ...shown.map(() => '---')]),
+    ...conditions.map(condition => row([condition, ...shown.map(writer => of(condition, writer))])),
+    ...missing.map(writer => `\n\`${writer}\` is ${[...outcomes(writer)].join()}`),
   ].join('\n')
 }
