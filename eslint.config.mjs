@@ -3,7 +3,17 @@ import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
   {
-    ignores: ['dist/', 'target/', 'docs/api/', '.cache/', 'native.cjs', 'native.d.cts', 'crates/', 'scripts/consumer/'],
+    ignores: [
+      'dist/',
+      'target/',
+      'docs/api/',
+      '.cache/',
+      'load.cjs',
+      'native.cjs',
+      'native.d.cts',
+      'crates/',
+      'scripts/consumer/',
+    ],
   },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,

@@ -14,22 +14,24 @@
  * @packageDocumentation
  */
 
+export type { Addressable, AddressLike } from './src/address.ts'
 export {
   Allocation,
   InFlightAllocation,
   InFlightSection,
-  Section,
   type InFlight,
   type Published,
   type PublishedBatch,
 } from './src/allocation.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
+export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
+export { Section } from './src/section.ts'
 export type { Protection } from './src/protection.ts'
 export type {
   ArgumentType,
@@ -65,3 +67,4 @@ export type {
   Writer,
   WriterStatus,
 } from './src/stats.ts'
+export { Variable, type DataInput, type DataType, type DataValue } from './src/variable.ts'

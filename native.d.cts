@@ -40,6 +40,9 @@ export declare function closeMemory(handle: ExternalObject<MemoryHandle>): boole
 /** What a memory was opened with, after defaults, environment and probes. */
 export declare function configuration(handle: ExternalObject<MemoryHandle>): NativeConfiguration
 
+/** Detaches this thread's views of what any thread has freed. */
+export declare function detachFreed(): void
+
 /**
  * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
  * number has begun.
@@ -60,11 +63,17 @@ export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch:
  */
 export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUint64Array): boolean
 
-/** Frees an allocation or image: no call begins any more, and the memory goes when no call is running. */
-export declare function free(handle: ExternalObject<CodeHandle>): void
+/**
+ * Frees an allocation or image: no call begins any more, and the memory goes when no call is running and no view is left. This thread's
+ * views are detached; whether other threads may have some is the result.
+ */
+export declare function free(handle: ExternalObject<CodeHandle>): boolean
 
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
+
+/** The data of a symbol. `words` takes its address and its size back. */
+export declare function imageData(handle: ExternalObject<CodeHandle>, name: string, words: BigUint64Array): ExternalObject<Region>
 
 /** A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments. */
 export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: string, types: Array<string>): unknown
@@ -175,6 +184,20 @@ export interface NativeSealingStatus {
   mappingsUnavailable?: string
 }
 
+/** An allocation that another thread shared. */
+export interface NativeSharedAllocation {
+  handle: ExternalObject<CodeHandle>
+  sections: Array<NativeSharedSection>
+}
+
+/** A section of it. */
+export interface NativeSharedSection {
+  name: string
+  address: bigint
+  size: number
+  protection: NativeProtection
+}
+
 /** A run of a block with one protection. */
 export interface NativeSlab {
   address: bigint
@@ -224,6 +247,9 @@ export interface NativeWriterStatus {
 /** Opens a memory. */
 export declare function openMemory(options: NativeMemoryOptions): ExternalObject<MemoryHandle>
 
+/** Opens the allocation that a token stands for. */
+export declare function openSharedAllocation(token: string): NativeSharedAllocation
+
 /** Opens the image that a token stands for. */
 export declare function openSharedImage(token: string): ExternalObject<CodeHandle>
 
@@ -233,11 +259,23 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
+/** Copies data at an offset into all of `into`. */
+export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void
+
+/** The data of a section. `name` is what errors call it. */
+export declare function sectionData(handle: ExternalObject<CodeHandle>, section: number, name: string): ExternalObject<Region>
+
 /**
  * A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section, and `types`
  * are those of the result and of the arguments.
  */
 export declare function sectionFunction(handle: ExternalObject<CodeHandle>, section: number, name: string, offset: number, types: Array<string>): unknown
+
+/**
+ * A token by which every thread of the process can open the same allocation while a thread holds it. `names` are those of its
+ * sections.
+ */
+export declare function shareAllocation(handle: ExternalObject<CodeHandle>, names: Array<string>): string
 
 /** A token by which every thread of the process can open the same image while a thread holds it. */
 export declare function shareImage(handle: ExternalObject<CodeHandle>): string
@@ -256,6 +294,12 @@ export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats
 
 /** Gives back what is kept for the next allocation. */
 export declare function trim(handle: ExternalObject<MemoryHandle>): void
+
+/** An `ArrayBuffer` that is the data itself, from the multiple of 8 at or before its start on. */
+export declare function viewData(region: ExternalObject<Region>): ArrayBuffer
+
+/** Copies bytes to data at an offset. */
+export declare function writeData(region: ExternalObject<Region>, offset: number, bytes: Uint8Array): void
 
 /** Copies bytes into a section. */
 export declare function writeSection(handle: ExternalObject<CodeHandle>, section: number, offset: number, bytes: Uint8Array): void

@@ -2,7 +2,7 @@ import test from 'ava'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodeMemory, CodeslabError, Image, type CodeslabErrorCode, type Graph, type LinkInput } from '../index.ts'
-import { archive, assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
+import { assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
 import { run, type Surroundings } from './helpers/process.ts'
 
 /** How a code comes about, and what the error says then. */
@@ -71,10 +71,13 @@ function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 
 const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
 
 /**
- * All codes but two. No port is missing where these tests run. No JavaScript runs in a process that was forked without a
+ * All codes but four. No port is missing where these tests run. What the dynamic linker refuses is tested in Rust. Runtimes without buffers of native memory are not Node. No JavaScript runs in a process that was forked without a
  * program of its own, because V8 keeps its heap from such processes; what such a process may still do is tested in Rust.
  */
-type Producible = Exclude<CodeslabErrorCode, 'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED'>
+type Producible = Exclude<
+  CodeslabErrorCode,
+  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS' | 'ERR_CODESLAB_DYNAMIC_LINKER'
+>
 
 const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_ABANDONED: {
@@ -215,6 +218,10 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: allocate({ text: { protection: 'rx', size: 0 } }),
     facts: { section: 'text', size: 0 },
   },
+  ERR_CODESLAB_LIBRARY_UNAVAILABLE: {
+    provoke: link(two, { libraries: ['libcodeslab-has-none.so'] }),
+    facts: { library: 'libcodeslab-has-none.so' },
+  },
   ERR_CODESLAB_MALFORMED: {
     provoke: link({ name: 'half.o', bytes: two.subarray(0, two.length / 2) }),
     facts: { object: 'half.o' },
@@ -222,6 +229,19 @@ const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_MAPPING_BUDGET: {
     provoke: () => new CodeMemory({ maxMappings: 1 }).allocate({ text: { protection: 'rx', size: 1 } }),
     facts: { limit: 'max-mappings', errno: 0 },
+  },
+  ERR_CODESLAB_NOT_DATA: {
+    provoke: () => memory.link(two).data('one'),
+    facts: { data: 'symbol one', protection: 'rx' },
+  },
+  ERR_CODESLAB_NOT_WRITABLE: {
+    provoke() {
+      memory
+        .allocate({ table: { protection: 'ro', size: 8 } })
+        .finalize()
+        .table.view()
+    },
+    facts: { data: 'section table', protection: 'ro' },
   },
   ERR_CODESLAB_NOT_EXECUTABLE: {
     provoke: () => memory.link(two).function('two', {}),
@@ -267,13 +287,26 @@ const scenarios: Record<Producible, Scenario> = {
       value: 0x1234,
     },
   },
+  ERR_CODESLAB_STATIC_THREAD_LOCAL: {
+    provoke: link({
+      name: 'static.o',
+      bytes: compile(
+        'static _Thread_local char b[1 << 20]; char *f(int n) { return b + n; }',
+        '-ftls-model=local-exec',
+      ),
+    }),
+    facts: { size: 2 ** 20 },
+  },
   ERR_CODESLAB_SYSTEM: {
     ...inStraits("limit('refuse_executable_files', 5)", place),
     facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
   },
-  ERR_CODESLAB_THIN_ARCHIVE: {
-    provoke: link({ name: 'thin.a', bytes: archive({ 'two.o': two }, 'rcsT') }),
-    facts: { object: 'thin.a' },
+  ERR_CODESLAB_THREAD_LOCAL_ACCESS: {
+    provoke: link({
+      name: 'mixed.o',
+      bytes: assemble('.globl v\nmov v(%rip), %eax\n.section .tdata, "awT", @progbits\nv: .long 1\n'),
+    }),
+    facts: { object: 'mixed.o', section: '.text', symbol: 'v' },
   },
   ERR_CODESLAB_TOO_LARGE: {
     provoke: allocate({ text: { protection: 'rx', size: 2 ** 40 } }),
@@ -312,9 +345,13 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_UNKNOWN_SYMBOL: { provoke: () => memory.link(two).address('three'), facts: { symbol: 'three' } },
   ERR_CODESLAB_UNKNOWN_TOKEN: { provoke: () => Image.open('nonsense'), facts: { token: 'nonsense' } },
+  ERR_CODESLAB_UNREADABLE: {
+    provoke: link({ name: 'libm.a', bytes: Buffer.from('GROUP ( /x/libm-2.36.a )') }),
+    facts: { object: 'libm.a', path: '/x/libm-2.36.a' },
+  },
   ERR_CODESLAB_UNSUPPORTED: {
-    provoke: link({ name: 'tls.o', bytes: compile('_Thread_local int own; int f(void) { return own; }', '-fPIC') }),
-    facts: { object: 'tls.o', feature: 'thread-local' },
+    provoke: link({ name: 'lto.o', bytes: Buffer.from('BC\xc0\xde', 'latin1') }),
+    facts: { object: 'lto.o', feature: 'intermediate-code' },
   },
   ERR_CODESLAB_UNSUPPORTED_CODE_MODEL: {
     provoke: () => new CodeMemory({ codeModel: 'tiny' }),
@@ -355,7 +392,9 @@ for (const [code, { provoke, program, surroundings, facts }] of Object.entries(s
 }
 
 test('every code of the native modules and of TypeScript is provoked here, and no other is listed', t => {
-  const crates = ['codeslab', 'codeslab-link', 'codeslab-node'].map(name => join('crates', name, 'src'))
+  const crates = ['codeslab', 'codeslab-link', 'codeslab-runtime', 'codeslab-node'].map(name =>
+    join('crates', name, 'src'),
+  )
   const files = crates.flatMap(folder =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name => join(folder, name)),
   )
@@ -364,7 +403,12 @@ test('every code of the native modules and of TypeScript is provoked here, and n
     [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
   const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE'].map(code => `ERR_CODESLAB_${code}`)
-  const elsewhere = ['ERR_CODESLAB_FORKED', 'ERR_CODESLAB_UNSUPPORTED_PLATFORM']
+  const elsewhere = [
+    'ERR_CODESLAB_DYNAMIC_LINKER',
+    'ERR_CODESLAB_FORKED',
+    'ERR_CODESLAB_NO_VIEWS',
+    'ERR_CODESLAB_UNSUPPORTED_PLATFORM',
+  ]
   t.deepEqual([...new Set([...native, ...typescript])].sort(), [...Object.keys(scenarios), ...elsewhere].sort())
 })
 

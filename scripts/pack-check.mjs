@@ -14,7 +14,7 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
 // What may be in a tarball. Anything else is a leak from the checkout.
 const expectedFiles =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|native\.cjs|native\.d\.cts|dist\/(src\/(internal\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/(internal\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
 await main(() => {
   if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {
@@ -102,8 +102,8 @@ function typecheck(project, moduleResolution) {
   const compilerOptions = {
     ...{ module: isBundler ? 'esnext' : moduleResolution, moduleResolution, target: 'es2022' },
     ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false },
-    // `Symbol.dispose` is declared in the second. Nobody needs @types/node for our typings.
-    ...{ lib: ['es2022', 'esnext.disposable'], types: [] },
+    // Without `lib` and @types/node: our typings bring what they use beyond the default library of that target.
+    ...{ types: [] },
   }
   const files = isBundler ? ['use.mts'] : ['use.mts', 'use-commonjs.cts']
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))

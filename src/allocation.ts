@@ -1,27 +1,17 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Bytes that are placed by hand, in their two states: being written, and published. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import { checkNumber, invalidType, invalidValue, outOfRange, toBytes, toList, toSize } from './internal/checks.ts'
+import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSize } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
-import { describe, region } from './internal/inspect.ts'
-import { add, append, has, isSafeInteger, makeList } from './internal/intrinsics.ts'
+import { announce } from './internal/freed.ts'
+import { describe } from './internal/inspect.ts'
+import { add, append, has, makeList, sized } from './internal/intrinsics.ts'
+import { regions, type Place } from './internal/place.ts'
 import type { Protection } from './protection.ts'
-import { typeNames } from './internal/signature.ts'
-import type { NativeFunction, Signature } from './signature.ts'
-
-/**
- * What a section is, once it has been placed. In flight, it may become smaller. No user gets hold of one.
- *
- * @internal
- */
-export interface Place {
-  readonly name: string
-  readonly address: bigint
-  size: number
-  readonly protection: Protection
-}
+import { makeSection, type Section } from './section.ts'
 
 type CodeHandle = ReturnType<typeof native.allocate>
 type MemoryHandle = ReturnType<typeof native.openMemory>
@@ -44,7 +34,6 @@ export let makeInFlight: (handle: CodeHandle, places: readonly Place[]) => InFli
 
 let makeAllocation: (handle: CodeHandle, places: readonly Place[]) => Allocation
 let makeInFlightSection: (handle: CodeHandle, index: number, place: Place) => InFlightSection
-let makeSection: (handle: CodeHandle, index: number, place: Place) => Section
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -275,7 +264,29 @@ export class Allocation {
     }
   }
 
-  /** Whether it has been freed. */
+  /**
+   * Opens an allocation that another thread of this process shared with {@link Allocation.share}: with the same sections.
+   *
+   * It is one allocation: a thread that frees it frees it for all threads.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_TOKEN` if the token stands for no allocation, or for one that is gone.
+   * @example
+   * ```ts
+   * import { workerData } from 'node:worker_threads'
+   * import { Allocation } from 'codeslab'
+   *
+   * const { state } = Allocation.open<'state'>(workerData.state)
+   * const counters = new Int32Array(state.view().buffer)
+   * Atomics.add(counters, 0, 1)
+   * ```
+   */
+  static open<Names extends string = string>(token: string): Published<Names> {
+    checkString(token, 'token')
+    const { handle, sections } = native.openSharedAllocation(token)
+    return makeAllocation(handle, sections) as Published<Names>
+  }
+
+  /** Whether it has been freed, by any thread. */
   get freed(): boolean {
     return native.isFreed(this.#handle)
   }
@@ -295,7 +306,26 @@ export class Allocation {
    * ```
    */
   free(): void {
-    native.free(this.#handle)
+    if (native.free(this.#handle)) announce()
+  }
+
+  /**
+   * A token with which any thread of this process can {@link Allocation.open} it, while any thread has a reference to it.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import { Worker } from 'node:worker_threads'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const state = new CodeMemory().allocate({ state: { protection: 'rw', size: 4096 } }).finalize()
+   * new Worker('./worker.js', { workerData: { state: state.share() } })
+   * ```
+   */
+  share(): string {
+    const names = sized(this.#places.length, '')
+    for (let index = 0; index < names.length; index++) names[index] = (this.#places[index] as Place).name
+    return native.shareAllocation(this.#handle, names)
   }
 
   /** Frees it, unless it was freed before. */
@@ -306,84 +336,6 @@ export class Allocation {
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     return describe(this.freed ? 'Allocation (freed)' : 'Allocation', regions(this.#places), depth, options)
-  }
-}
-
-/**
- * A section of an {@link Allocation}.
- *
- * @example
- * ```ts
- * import { CodeMemory } from 'codeslab'
- *
- * const { table } = new CodeMemory().allocate({ table: { protection: 'ro', bytes: Float64Array.of(1, 2, 3) } }).finalize()
- * console.log(table) // Section { table: 0x7f2c8a400000 (ro, 24 bytes) }
- * ```
- *
- * @category Memory
- */
-export class Section {
-  readonly #handle: CodeHandle
-  readonly #index: number
-  readonly #place: Place
-
-  static {
-    makeSection = (handle, index, place) => new Section(construct, handle, index, place)
-  }
-
-  private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
-    checkConstruct(key, 'Section', 'a property of an Allocation')
-    this.#handle = handle
-    this.#index = index
-    this.#place = place
-  }
-
-  /** Its name. */
-  get name(): string {
-    return this.#place.name
-  }
-
-  /** Where it runs or is read. */
-  get address(): bigint {
-    return this.#place.address
-  }
-
-  /** How many bytes it has. */
-  get size(): number {
-    return this.#place.size
-  }
-
-  /** What it may be used for. */
-  get protection(): Protection {
-    return this.#place.protection
-  }
-
-  /**
-   * A function that calls the code in it.
-   *
-   * @param signature - What the code takes and returns.
-   * @param offset - Where it begins, in bytes from the start of the section.
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_NOT_EXECUTABLE` if this is no code, `ERR_CODESLAB_OUT_OF_BOUNDS` if the
-   * offset is outside of it, `ERR_CODESLAB_INVALID_SIGNATURE`, or `ERR_CODESLAB_FREED`.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const code = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
-   * const { text } = new CodeMemory().allocate({ text: { protection: 'rx', bytes: code } }).finalize()
-   * const add = text.function({ return: 'int32', arguments: ['int32', 'int32'] })
-   * add(40, 2) // 42
-   * ```
-   */
-  function<const S extends Signature>(signature: S, offset = 0): NativeFunction<S> {
-    const types = typeNames(signature)
-    const at = toOffset(offset)
-    return native.sectionFunction(this.#handle, this.#index, this.#place.name, at, types) as NativeFunction<S>
-  }
-
-  /** @internal */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe('Section', regions([this.#place]), depth, options)
   }
 }
 
@@ -461,19 +413,4 @@ export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Al
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */
 function assign(target: object, name: string, value: unknown): void {
   ;(target as Record<string, unknown>)[name] = value
-}
-
-/** An offset: that it is whole is checked here, and that it lies in the section by native code, which knows how large that is. */
-function toOffset(offset: unknown): number {
-  checkNumber(offset, 'offset')
-  if (!isSafeInteger(offset)) throw outOfRange('offset', 'a whole number', offset)
-  return offset
-}
-
-function regionOf({ address, size, protection }: Place): unknown {
-  return region(address, size, protection)
-}
-
-function regions(places: readonly Place[]): Record<string, unknown> {
-  return Object.fromEntries(places.map(place => [place.name, regionOf(place)]))
 }

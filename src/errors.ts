@@ -9,8 +9,9 @@ import { installRefusal } from './internal/refusal.ts'
 /**
  * The codes of {@link CodeslabError}. They do not change between versions; new ones may come.
  *
- * Two of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port, and
- * `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own, in which V8 does not run.
+ * Three of them are for others than Linux users of Node: `ERR_CODESLAB_UNSUPPORTED_PLATFORM` comes where there is no port,
+ * `ERR_CODESLAB_NO_VIEWS` in runtimes like Electron, and `ERR_CODESLAB_FORKED` in a process that was forked without a program of its own,
+ * in which V8 does not run.
  *
  * @example
  * ```ts
@@ -39,6 +40,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_DISCARDED_SECTION'
   /** Two inputs define the same symbol. */
   | 'ERR_CODESLAB_DUPLICATE_SYMBOL'
+  /** The dynamic linker cannot be asked about thread-local variables. */
+  | 'ERR_CODESLAB_DYNAMIC_LINKER'
   /** A request for no bytes at all. */
   | 'ERR_CODESLAB_EMPTY_REQUEST'
   /** The file size limit of the process (RLIMIT_FSIZE) is met. */
@@ -67,14 +70,22 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_INVALID_SIGNATURE'
   /** A size is zero, negative or fractional. */
   | 'ERR_CODESLAB_INVALID_SIZE'
+  /** A shared library cannot be opened. */
+  | 'ERR_CODESLAB_LIBRARY_UNAVAILABLE'
   /** An object or archive contradicts itself or ends too early. */
   | 'ERR_CODESLAB_MALFORMED'
   /** The memory may not have that many mappings (option `maxMappings`). */
   | 'ERR_CODESLAB_MAPPING_BUDGET'
+  /** Something to be read or written is code, or has no memory. */
+  | 'ERR_CODESLAB_NOT_DATA'
   /** Something to be called is not code. */
   | 'ERR_CODESLAB_NOT_EXECUTABLE'
   /** An ELF file is an executable, a shared library or a core dump. */
   | 'ERR_CODESLAB_NOT_RELOCATABLE'
+  /** Something to be written is constant. */
+  | 'ERR_CODESLAB_NOT_WRITABLE'
+  /** This runtime has no buffers of native memory, so there are no live views. */
+  | 'ERR_CODESLAB_NO_VIEWS'
   /** A write, symbol or relocation lies outside of its section. */
   | 'ERR_CODESLAB_OUT_OF_BOUNDS'
   /** The system has no memory left. */
@@ -83,10 +94,12 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_OUT_OF_REACH'
   /** A value does not fit the field that a relocation fills. */
   | 'ERR_CODESLAB_OVERFLOW'
+  /** There is no more room for thread-local variables of code without `-fPIC`. */
+  | 'ERR_CODESLAB_STATIC_THREAD_LOCAL'
   /** The system refused without a reason that is known. */
   | 'ERR_CODESLAB_SYSTEM'
-  /** An archive names its members but does not hold them. */
-  | 'ERR_CODESLAB_THIN_ARCHIVE'
+  /** A thread-local variable is used like any other, or something else as one. */
+  | 'ERR_CODESLAB_THREAD_LOCAL_ACCESS'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */
@@ -103,6 +116,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNKNOWN_SYMBOL'
   /** A token stands for nothing in this process, or not any more. */
   | 'ERR_CODESLAB_UNKNOWN_TOKEN'
+  /** A file that an input names cannot be read. */
+  | 'ERR_CODESLAB_UNREADABLE'
   /** An object needs something that the linker cannot do yet. */
   | 'ERR_CODESLAB_UNSUPPORTED'
   /** The architecture has no such code model. */

@@ -1,13 +1,19 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What linking yields. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
 import { checkString } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
+import { Data } from './internal/data.ts'
+import './errors.ts'
+import { announce } from './internal/freed.ts'
 import { describe, region } from './internal/inspect.ts'
+import { makeWords, toNumber } from './internal/intrinsics.ts'
 import type { Protection } from './protection.ts'
 import { typeNames } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
+import { makeVariable, type DataType, type Variable } from './variable.ts'
 
 type CodeHandle = ReturnType<typeof native.link>
 
@@ -123,6 +129,31 @@ export class Image {
   }
 
   /**
+   * The data of a symbol, to be read and written by its type.
+   *
+   * @param name - The symbol.
+   * @param type - The type of its values; bytes if there is none. Nothing checks that they are of that type. A symbol that is larger than one
+   * is an array. One of which the object does not say how large it is goes on to the end of its memory.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_SYMBOL`, `ERR_CODESLAB_NOT_DATA` if the symbol is code or has no memory,
+   * `ERR_CODESLAB_OUT_OF_BOUNDS` if it is smaller than one value, or `ERR_CODESLAB_FREED`. `TypeError` with `ERR_INVALID_ARG_VALUE` for a type
+   * that there is not.
+   * @example
+   * ```ts
+   * import type { Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * const counter = image.data('counter', 'int32')
+   * counter.value = 42
+   * ```
+   */
+  data<T extends DataType = 'uint8'>(name: string, type?: T): Variable<T> {
+    checkString(name, 'name')
+    const region = native.imageData(this.#handle, name, extent)
+    const data = new Data(region, `symbol ${name}`, extent[0] ?? 0n, toNumber(extent[1]))
+    return makeVariable(data, this.#handle, type, 0) as Variable<T>
+  }
+
+  /**
    * The symbols that it defines and others can see, by name.
    *
    * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
@@ -189,7 +220,7 @@ export class Image {
    * ```
    */
   free(): void {
-    native.free(this.#handle)
+    if (native.free(this.#handle)) announce()
   }
 
   /** Frees it, unless it was freed before. */
@@ -214,3 +245,6 @@ export class Image {
     return summary
   }
 }
+
+/** Where native code writes the address and the size of data. */
+const extent = makeWords(2)

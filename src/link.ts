@@ -1,7 +1,7 @@
 /** What can be linked, and how. */
 
+import type { AddressLike } from './address.ts'
 import type { Graph } from './graph.ts'
-import type { NativeFunctionLike } from './signature.ts'
 
 /**
  * An object file or an archive, told apart by its first bytes, under the name that errors shall call it.
@@ -39,7 +39,7 @@ export interface NamedInput {
 export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
 
 /**
- * The address of an external: a bigint, a number, or a function that has one in `pointer`.
+ * The address of an external: a bigint, a number, a section, a variable, or a function that has one in `pointer`.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
  *
  * @category Linking
  */
-export type ExternalAddress = bigint | number | NativeFunctionLike
+export type ExternalAddress = AddressLike
 
 /**
  * How to link.

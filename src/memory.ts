@@ -1,55 +1,33 @@
 /** The memory manager. */
 
-import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
-import {
-  finalizeAll,
-  makeInFlight,
-  type InFlight,
-  type InFlightAllocation,
-  type Place,
-  type PublishedBatch,
-} from './allocation.ts'
+import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
+import { handleOf, MemoryHandle } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
-import { checkString, invalidType, outOfRange, toAddress } from './internal/checks.ts'
-import { describe } from './internal/inspect.ts'
-import { freeze, makeWords, sized, toNumber } from './internal/intrinsics.ts'
+import { checkString } from './internal/checks.ts'
+import { construct } from './internal/construct.ts'
+import { sized } from './internal/intrinsics.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
-import { protectionAt } from './internal/protection.ts'
+import type { Place } from './internal/place.ts'
 import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
-import type {
-  Capabilities,
-  CodeModel,
-  Constants,
-  Found,
-  GracePeriod,
-  MemoryLayout,
-  MemoryStats,
-  Quarantine,
-  Sealing,
-  SealStatus,
-  Writer,
-  WriterStatus,
-} from './stats.ts'
+import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
 
-type MemoryHandle = ReturnType<typeof native.openMemory>
-
-type Configuration = ReturnType<typeof native.configuration>
+type NativeHandle = ReturnType<typeof native.openMemory>
 
 /** The handle of a memory that exists, in the place of options. */
 class Opened {
-  readonly #handle: MemoryHandle
+  readonly #handle: NativeHandle
 
-  constructor(handle: MemoryHandle) {
+  constructor(handle: NativeHandle) {
     this.#handle = handle
   }
 
   /** The handle in it; `undefined` for anything else. */
-  static handleOf(value: unknown): MemoryHandle | undefined {
+  static handleOf(value: unknown): NativeHandle | undefined {
     return typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined
   }
 }
@@ -86,11 +64,7 @@ class Opened {
  *
  * @category Memory
  */
-export class CodeMemory {
-  readonly #handle: MemoryHandle
-  readonly #configuration: Configuration
-  #closed = false
-
+export class CodeMemory extends MemoryHandle {
   /**
    * Opens a memory of its own.
    *
@@ -107,64 +81,7 @@ export class CodeMemory {
    * ```
    */
   constructor(options: CodeMemoryOptions = {}) {
-    this.#handle = Opened.handleOf(options) ?? native.openMemory(encodeMemoryOptions(options))
-    this.#configuration = native.configuration(this.#handle)
-    if (this.#configuration.sealing) freeze(this.#configuration.sealing)
-  }
-
-  /** Bytes of address space that one block reserves. */
-  get blockSize(): number {
-    return this.#configuration.blockSize
-  }
-
-  /** What the code assumes about distances. */
-  get codeModel(): CodeModel {
-    return this.#configuration.codeModel
-  }
-
-  /** How far a reference may span, in bytes; `Infinity` if it does not matter. */
-  get reach(): number {
-    return this.#configuration.reach
-  }
-
-  /** How code is written. */
-  get writer(): Writer {
-    return this.#configuration.writer
-  }
-
-  /** Where constants go. */
-  get constants(): Constants {
-    return this.#configuration.constants
-  }
-
-  /** What becomes of freed memory before it is used again. */
-  get quarantine(): Quarantine {
-    return this.#configuration.quarantine
-  }
-
-  /** Bytes that may be committed at most; `undefined` if only the system limits them. */
-  get maxCommitted(): number | undefined {
-    return this.#configuration.maxCommitted
-  }
-
-  /** Mappings that there may be at most; `undefined` if only the system limits them. */
-  get maxMappings(): number | undefined {
-    return this.#configuration.maxMappings
-  }
-
-  /** Whether nothing in flight can be executed, and no address exists at which published constants can be written. */
-  get hardened(): boolean {
-    return this.#configuration.hardened
-  }
-
-  /** Whether pages without access lie between code, constants and data, and at both ends of each block. */
-  get guardPages(): boolean {
-    return this.#configuration.guardPages
-  }
-
-  /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
-  get sealing(): Sealing | undefined {
-    return this.#configuration.sealing
+    super(construct, Opened.handleOf(options) ?? native.openMemory(encodeMemoryOptions(options)))
   }
 
   /**
@@ -240,11 +157,11 @@ export class CodeMemory {
     placement?: Placement,
   ): InFlight<Names> {
     const requests = toRequests(sections)
-    const windows = toWindows(placement, this.#configuration.reach)
+    const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
     const contents = toContents(requests)
     const words = exchange(requests)
-    const handle = native.allocate(this.#handle, contents, windows, words)
+    const handle = native.allocate(handleOf(this), contents, windows, words)
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 
@@ -275,7 +192,7 @@ export class CodeMemory {
    * ```
    */
   finalizeAll<const Batch extends readonly InFlightAllocation<never>[]>(batch: Batch): PublishedBatch<Batch> {
-    return finalizeAll(this.#handle, batch) as PublishedBatch<Batch>
+    return finalizeAll(handleOf(this), batch) as PublishedBatch<Batch>
   }
 
   /**
@@ -287,13 +204,15 @@ export class CodeMemory {
    * @param inputs - What to link. An archive is linked whole, unless `roots` are given.
    * @param options - Where symbols come from.
    * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_THIN_ARCHIVE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
+   * - `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_UNREADABLE`, `ERR_CODESLAB_LIBRARY_UNAVAILABLE`, `ERR_CODESLAB_NOT_RELOCATABLE`,
    *   `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_INVALID_INDEX` for an input that is not what it should be;
    * - `ERR_CODESLAB_WORK_BUDGET` for one that would take more work or memory than files of its size ever need;
    * - `ERR_CODESLAB_INVALID_GRAPH` for a graph that contradicts itself;
    * - `ERR_CODESLAB_UNSUPPORTED`, `ERR_CODESLAB_UNKNOWN_RELOCATION`, `ERR_CODESLAB_WRITABLE_CODE` or
    *   `ERR_CODESLAB_DISCARDED_SECTION` for one that needs what the linker does not do;
    * - `ERR_CODESLAB_UNDEFINED_SYMBOL` or `ERR_CODESLAB_DUPLICATE_SYMBOL`;
+   * - `ERR_CODESLAB_THREAD_LOCAL_ACCESS`, `ERR_CODESLAB_STATIC_THREAD_LOCAL` or `ERR_CODESLAB_DYNAMIC_LINKER` for thread-local variables
+   *   that the code does not come by;
    * - `ERR_CODESLAB_OUT_OF_REACH`, `ERR_CODESLAB_OVERFLOW` or `ERR_CODESLAB_CONFLICTING_SYMBOLS` if something cannot be reached;
    * - everything that {@link CodeMemory.allocate} throws.
    *
@@ -311,7 +230,7 @@ export class CodeMemory {
    */
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
-    return makeImage(native.link(this.#handle, read, known))
+    return makeImage(native.link(handleOf(this), read, known))
   }
 
   /**
@@ -329,166 +248,9 @@ export class CodeMemory {
    * ```
    */
   share(): string {
-    return native.shareMemory(this.#handle)
-  }
-
-  /**
-   * Gives back to the system what is kept for the next allocation: blocks of which nothing is used, and the writable side of
-   * published code. The next allocation takes a little longer.
-   *
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory()
-   * memory.allocate({ text: { protection: 'rx', size: 64 } }).abandon()
-   * memory.trim()
-   * memory.stats().reservedBytes // 0
-   * ```
-   */
-  trim(): void {
-    native.trim(this.#handle)
-  }
-
-  /**
-   * What an address lies in: whose code a program counter or a return address is in, say.
-   *
-   * Any address of an allocation or image will do that is neither freed nor given up, made in any thread; with the option
-   * `quarantine: 'intact'`, of what is freed as well until its grace period ends, because a thread may still run it. It takes no
-   * lock, so it waits for no other thread. While that very allocation is made or freed, either answer may come.
-   *
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` or `RangeError` with
-   * `ERR_OUT_OF_RANGE` for what is no address.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory()
-   * const { text } = memory.allocate({ text: { protection: 'rx', size: 100 } }).finalize()
-   * memory.find(text.address + 50n) // { address: text.address, size: 112, protection: 'rx' }
-   * memory.find(0n) // undefined
-   * ```
-   */
-  find(address: bigint | number): Found | undefined {
-    found[0] = toAddress(address, 'address')
-    if (!native.find(this.#handle, found)) return undefined
-    return { address: found[0], size: toNumber(found[1]), protection: protectionAt(found[2]) }
-  }
-
-  /**
-   * Begins a grace period for everything that was freed until now. With the option `quarantine`, none of it is used again before
-   * {@link CodeMemory.endGracePeriod}.
-   *
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory({ quarantine: 'intact' })
-   * const allocation = memory.allocate({ text: { protection: 'rx', size: 64 } }).finalize()
-   * allocation.free() // No JavaScript calls it any more, but native code may still be in it.
-   * const period = memory.beginGracePeriod()
-   * memory.stats().quarantinedBytes // 64
-   * // … once all native code has been where it is in no such code …
-   * memory.endGracePeriod(period)
-   * memory.stats().quarantinedBytes // 0
-   * ```
-   */
-  beginGracePeriod(): GracePeriod {
-    return native.beginGracePeriod(this.#handle)
-  }
-
-  /**
-   * Ends a grace period, and all that began before it: every thread that may have been in what was freed by then has left it
-   * since. Its space is used again.
-   *
-   * @param period - What {@link CodeMemory.beginGracePeriod} gave, in any thread that has this memory open.
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` for what is no bigint,
-   * `RangeError` with `ERR_OUT_OF_RANGE` for one that this memory has not given yet.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory({ quarantine: 'trapping' })
-   * memory.endGracePeriod(memory.beginGracePeriod())
-   * ```
-   */
-  endGracePeriod(period: GracePeriod): void {
-    if (typeof (period as unknown) !== 'bigint') throw invalidType('period', 'a bigint', period)
-    if (!native.endGracePeriod(this.#handle, period)) throw outOfRange('period', 'what beginGracePeriod() gave', period)
-  }
-
-  /**
-   * What it holds now, allocated by any thread.
-   *
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * new CodeMemory().stats().live // 0
-   * ```
-   */
-  stats(): MemoryStats {
-    return native.stats(this.#handle)
-  }
-
-  /**
-   * Its blocks, slabs and spans, to be drawn or searched.
-   *
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const { blocks } = new CodeMemory().layout()
-   * ```
-   */
-  layout(): MemoryLayout {
-    return { blocks: native.picture(this.#handle) }
-  }
-
-  /**
-   * Closes this handle. Allocations and images that were made through it stay, and so do other handles; the memory goes with
-   * the last of them. Doing it again does nothing.
-   *
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory()
-   * memory.dispose()
-   * memory.stats() // throws
-   * ```
-   */
-  dispose(): void {
-    this.#closed = true
-    native.closeMemory(this.#handle)
-  }
-
-  /** Closes this handle, as {@link CodeMemory.dispose} does. */
-  [Symbol.dispose](): void {
-    this.dispose()
-  }
-
-  /** @internal */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
-    const { maxCommitted, maxMappings, sealing, hardened, guardPages } = rest
-    const limits = { maxCommitted, maxMappings }
-    const safety = { sealing, hardened, guardPages }
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, ...safety }
-    const state = this.#closed ? { closed: true } : this.stats()
-    return describe('CodeMemory', { ...configuration, ...state }, depth, options)
+    return native.shareMemory(handleOf(this))
   }
 }
-
-/**
- * The address that {@link CodeMemory.find} looks for, then what it lies in. One buffer for all calls of this thread: with a new
- * one for each, `find` took 2.6 times as long (Node 24, Linux x86-64, median of seven alternating runs).
- */
-const found = makeWords(3)
 
 /** Whether something works, by the reason why not. */
 function toStatus(reason: string | undefined): SealStatus {

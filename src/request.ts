@@ -1,5 +1,6 @@
 /** What shall be placed, and where. */
 
+import type { AddressLike } from './address.ts'
 import type { Protection } from './protection.ts'
 
 /**
@@ -39,9 +40,9 @@ export interface SectionRequest {
  */
 export interface AddressWindow {
   /** The lowest address in it. */
-  readonly first: bigint | number
+  readonly first: AddressLike
   /** The highest address in it. */
-  readonly last: bigint | number
+  readonly last: AddressLike
 }
 
 /**
@@ -61,7 +62,7 @@ export interface Placement {
   /** Windows in which it has to lie. */
   readonly within?: readonly AddressWindow[]
   /** An address that it has to be near: at most as many bytes away as the code model reaches, or as `reach` says. */
-  readonly near?: bigint | number | Neighbourhood
+  readonly near?: AddressLike | Neighbourhood
 }
 
 /**
@@ -78,7 +79,7 @@ export interface Placement {
  */
 export interface Neighbourhood {
   /** The address. */
-  readonly address: bigint | number
+  readonly address: AddressLike
   /** How many bytes away is near, in either direction. Default: as many as the code model reaches. */
   readonly reach?: number
 }

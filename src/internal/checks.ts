@@ -23,6 +23,7 @@ import {
   toText,
   toUint8Array,
 } from './intrinsics.ts'
+import { addressed } from './address.ts'
 import { refusal } from './refusal.ts'
 
 /** The greatest address. */
@@ -157,6 +158,13 @@ export function toCount(value: unknown, name: string): number {
   return value
 }
 
+/** An offset: that it is whole is checked here, and that there is such a byte by native code, which knows how many there are. */
+export function toOffset(value: unknown): number {
+  checkNumber(value, 'offset')
+  if (!isSafeInteger(value)) throw outOfRange('offset', 'a whole number', value)
+  return value
+}
+
 /** A limit: a whole number above zero, or none. */
 export function toLimit(value: unknown, name: string): number | undefined {
   if (value === undefined) return undefined
@@ -165,15 +173,24 @@ export function toLimit(value: unknown, name: string): number | undefined {
   return value
 }
 
-/** An address: a bigint, or a number that is a safe integer. */
+/** An address: a bigint, a number that is a safe integer, or the address of what has one. */
 export function toAddress(value: unknown, name: string): bigint {
   if (typeof value === 'number') {
     if (!isCount(value)) throw outOfRange(name, 'a safe integer that is not negative', value)
     return toBigInt(value)
   }
-  if (typeof value !== 'bigint') throw invalidType(name, 'a bigint or a number', value)
+  if (typeof value !== 'bigint') return addressOf(value, name)
   if (value < 0n || value > LAST_ADDRESS) throw outOfRange(name, 'from 0n to 2n ** 64n - 1n', value)
   return value
+}
+
+/** The address of a section, a slot or a variable, or where a function says that its code is. */
+function addressOf(value: unknown, name: string): bigint {
+  const found = typeof value === 'function' ? (value as { pointer?: unknown }).pointer : addressed(value)?.address
+  // What a function says is not asked further.
+  if (typeof found === 'bigint') return toAddress(found, name)
+  const expected = 'a bigint, a number, a section, a slot, or a function that has its address in pointer'
+  throw invalidType(name, expected, value)
 }
 
 /**

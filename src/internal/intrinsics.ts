@@ -63,6 +63,9 @@ type Setter<Item> = (view: DataView, at: number, value: Item, isLittleEndian: bo
 const setDouble = method(DataView.prototype, 'setFloat64') as Setter<number>
 const setWord = method(DataView.prototype, 'setBigUint64') as Setter<bigint>
 
+/** Whether this machine stores the lower bytes first. */
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
 const encoder = new TextEncoder()
 const encode = method(TextEncoder.prototype, 'encode') as (of: typeof encoder, text: string) => Uint8Array
 
@@ -185,6 +188,62 @@ export function writeDouble(bytes: Uint8Array, at: number, value: number): void 
 /** Writes 64 bits, little-endian, into bytes that own their buffer. */
 export function writeWord(bytes: Uint8Array, at: number, value: bigint): void {
   setWord(new View(ofTypedArray.buffer(bytes)), at, value, true)
+}
+
+/** Numbers in the first bytes of others, which own their buffer, in the byte order of this machine. */
+export interface Numbers {
+  readonly getUnsigned: (width: 1 | 2 | 4) => number
+  readonly setUnsigned: (width: 1 | 2 | 4, value: number) => void
+  readonly getWord: () => bigint
+  readonly setWord: (value: bigint) => void
+  readonly getFloat: (width: 4 | 8) => number
+  readonly setFloat: (width: 4 | 8, value: number) => void
+}
+
+type Get<Item> = (view: DataView, at: number, isLittleEndian: boolean) => Item
+const getters = {
+  unsigned: {
+    1: method(DataView.prototype, 'getUint8') as Get<number>,
+    2: method(DataView.prototype, 'getUint16') as Get<number>,
+    4: method(DataView.prototype, 'getUint32') as Get<number>,
+  },
+  float: {
+    4: method(DataView.prototype, 'getFloat32') as Get<number>,
+    8: method(DataView.prototype, 'getFloat64') as Get<number>,
+  },
+  word: method(DataView.prototype, 'getBigUint64') as Get<bigint>,
+}
+const setters = {
+  unsigned: {
+    1: method(DataView.prototype, 'setUint8') as Setter<number>,
+    2: method(DataView.prototype, 'setUint16') as Setter<number>,
+    4: method(DataView.prototype, 'setUint32') as Setter<number>,
+  },
+  float: { 4: method(DataView.prototype, 'setFloat32') as Setter<number>, 8: setDouble },
+}
+
+/** The numbers in bytes. */
+export function numbersIn(bytes: Uint8Array): Numbers {
+  const view = new View(ofTypedArray.buffer(bytes))
+  return {
+    getUnsigned: width => getters.unsigned[width](view, 0, isLittleEndian),
+    setUnsigned: (width, value) => {
+      setters.unsigned[width](view, 0, value, isLittleEndian)
+    },
+    getWord: () => getters.word(view, 0, isLittleEndian),
+    setWord: value => {
+      setWord(view, 0, value, isLittleEndian)
+    },
+    getFloat: width => getters.float[width](view, 0, isLittleEndian),
+    setFloat: (width, value) => {
+      setters.float[width](view, 0, value, isLittleEndian)
+    },
+  }
+}
+
+/** Some bytes of others. */
+export function part(bytes: ArrayBuffer, offset: number, count: number): Uint8Array {
+  return new Bytes(bytes, offset, count)
 }
 
 /** Text in UTF-8. */

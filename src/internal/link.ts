@@ -158,6 +158,5 @@ function toExternals(externals: object): Externals {
 }
 
 function toExternal(name: string, address: unknown): bigint {
-  const value = typeof address === 'function' ? (address as { pointer?: unknown }).pointer : address
-  return toAddress(value, `external ${name}`)
+  return toAddress(address, `external ${name}`)
 }

@@ -1,8 +1,10 @@
 /** What shall be placed, and where, as native code takes it. `CodeMemory.allocate` uses this. */
 
+import type { AddressLike } from '../address.ts'
 import type { Allocation, InFlightAllocation } from '../allocation.ts'
 import type { Protection } from '../protection.ts'
 import type { AddressWindow, Neighbourhood, Placement, SectionRequest } from '../request.ts'
+import { addressed } from './address.ts'
 import {
   checkNumber,
   checkObject,
@@ -86,6 +88,7 @@ const ownProperties = names<Record<Extract<keyof (InFlightAllocation & Allocatio
   abandon: true,
   freed: true,
   free: true,
+  share: true,
 })
 
 /** Whether a section cannot have this name, because that property means something else. `await` would call `then`. */
@@ -156,7 +159,7 @@ function toWindow(window: unknown, name: string): Window {
 }
 
 /** The window in which everything is near an address. */
-function around(near: bigint | number | Neighbourhood, usual: number): Window {
+function around(near: AddressLike | Neighbourhood, usual: number): Window {
   const { address, reach = usual } = toNeighbourhood(near)
   const center = toAddress(address, 'near')
   checkNumber(reach, 'reach')
@@ -165,8 +168,9 @@ function around(near: bigint | number | Neighbourhood, usual: number): Window {
   return { first: center > span ? center - span : 0n, last: center + span < LAST ? center + span : LAST }
 }
 
-function toNeighbourhood(near: bigint | number | Neighbourhood): Neighbourhood {
-  if (typeof near !== 'object' || (near as unknown) === null) return { address: near as bigint | number }
+function toNeighbourhood(near: AddressLike | Neighbourhood): Neighbourhood {
+  const isAddress = typeof near !== 'object' || (near as unknown) === null || addressed(near) !== undefined
+  if (isAddress) return { address: near as AddressLike }
   checkShape(near, 'near', neighbourhoodNames)
   return near
 }

@@ -7,19 +7,23 @@
 //!
 //! The crate knows no code memory and no JavaScript: a binding turns its values into words with [`Kind`], places them in a
 //! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
-//! value, vectors, `long double` and callbacks are not passed.
+//! value, vectors and `long double` are not passed.
 //!
 //! In order, each file using only those before it: `error`, `kind`, `registers`, `abi` (one file for each calling
-//! convention), `signature`, `running`.
+//! convention), `signature`, `closure`, `fast`, `running`.
 
 mod abi;
+mod closure;
 mod error;
+mod fast;
 mod kind;
 mod registers;
 mod running;
 mod signature;
 
+pub use closure::{Arguments, Handler, closure, closure_bytes, trampoline};
 pub use error::{Error, Result};
+pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
-pub use running::{Callable, Running};
+pub use running::{Callable, Entrance, Running};
 pub use signature::{Frame, MAXIMUM_ARGUMENTS, Parameter, Signature};

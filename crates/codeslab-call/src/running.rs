@@ -5,23 +5,37 @@
 //! thread does. One atomic word holds both facts, so a call costs two atomic additions and no lock. Bindings keep a
 //! [`Callable`] of whatever owns the memory, and have it entered for the time of each call.
 
+use crate::fast::FastTable;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Set in [`Callable::state`] once it has been freed; the bits below count running calls.
+/// Set in [`Shared::state`] once it has been freed; the bits below count running calls.
 const FREED: u64 = 1 << 63;
 
 /// Something that owns code, such as an allocation, and is dropped when it has been freed and no call is running any more.
 #[derive(Debug)]
-pub struct Callable<T> {
+pub struct Callable<T>(Arc<Shared<T>>);
+
+#[derive(Debug)]
+struct Shared<T> {
     state: AtomicU64,
     // Invariant: `Some` until it has been freed and no call is running.
     owner: Mutex<Option<T>>,
+    /// Where threads call it without counting. Those that are open when it is freed are closed then.
+    entrances: Mutex<Vec<(Arc<FastTable>, u32)>>,
 }
 
 /// A call that is running: the code stays while this lives.
 #[derive(Debug)]
-pub struct Running<'a, T>(&'a Callable<T>);
+pub struct Running<'a, T>(&'a Shared<T>);
+
+/// A number by which one thread calls something without counting. Dropping it closes the number.
+#[derive(Debug)]
+pub struct Entrance<T> {
+    shared: Arc<Shared<T>>,
+    table: Arc<FastTable>,
+    number: u32,
+}
 
 impl<T> Drop for Running<'_, T> {
     #[inline]
@@ -32,20 +46,102 @@ impl<T> Drop for Running<'_, T> {
 
 impl<T> Callable<T> {
     /// Takes what owns the code.
-    pub const fn new(owner: T) -> Self {
-        Self {
+    pub fn new(owner: T) -> Self {
+        Self(Arc::new(Shared {
             state: AtomicU64::new(0),
             owner: Mutex::new(Some(owner)),
-        }
+            entrances: Mutex::default(),
+        }))
     }
 
     /// Begins a call; `None` once it has been freed.
     #[inline]
+    #[must_use]
     pub fn enter(&self) -> Option<Running<'_, T>> {
-        // Acquire pairs with the release in `free`: a thread that sees no FREED calls code that is still there.
-        let before = self.state.fetch_add(1, Ordering::Acquire);
-        let running = Running(self);
+        let before = self.0.enter();
+        let running = Running(&self.0);
         (before & FREED == 0).then_some(running)
+    }
+
+    /// Whether it has been freed.
+    #[must_use]
+    pub fn is_freed(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) & FREED != 0
+    }
+
+    /// Looks at the owner; `None` once it has been freed.
+    pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        if self.is_freed() {
+            return None;
+        }
+        lock(&self.0.owner).as_ref().map(look)
+    }
+}
+
+impl<T: Send + 'static> Callable<T> {
+    /// Refuses new calls and drops the owner as soon as no call is running. `false` if that was done before.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most callers free what they know to be there"
+    )]
+    pub fn free(&self) -> bool {
+        // Counted as a call until all that are running are counted: calls that come too late must not release it before.
+        self.0.enter();
+        let before = self.0.state.fetch_or(FREED, Ordering::AcqRel);
+        if before & FREED == 0 {
+            Shared::close_entrances(&self.0);
+        }
+        self.0.leave();
+        before & FREED == 0
+    }
+
+    /// A number of `table` by which its thread calls `target`, which lies in this code. `None` if there is none left, or the code has
+    /// been freed.
+    pub fn open(&self, table: &Arc<FastTable>, target: u64) -> Option<Entrance<T>> {
+        let mut entrances = lock(&self.0.entrances);
+        // `free` takes the entrances after it has said so: it closes what is entered here, or is seen here.
+        if self.is_freed() {
+            return None;
+        }
+        let number = table.open(target)?;
+        entrances.push((Arc::clone(table), number));
+        Some(Entrance {
+            shared: Arc::clone(&self.0),
+            table: Arc::clone(table),
+            number,
+        })
+    }
+}
+
+impl<T> Entrance<T> {
+    /// The number.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl<T> Drop for Entrance<T> {
+    fn drop(&mut self) {
+        let mut entrances = lock(&self.shared.entrances);
+        let is_this = |(table, number): &(Arc<FastTable>, u32)| {
+            Arc::ptr_eq(table, &self.table) && *number == self.number
+        };
+        if let Some(index) = entrances.iter().position(is_this) {
+            entrances.swap_remove(index);
+        }
+        drop(entrances);
+        self.table.close(self.number);
+        self.table.give_back(self.number);
+    }
+}
+
+impl<T> Shared<T> {
+    /// Counts a call, and says what the state was.
+    #[inline]
+    fn enter(&self) -> u64 {
+        // Acquire pairs with the release in `free`: a thread that sees no FREED calls code that is still there.
+        self.state.fetch_add(1, Ordering::Acquire)
     }
 
     #[inline]
@@ -57,38 +153,39 @@ impl<T> Callable<T> {
         }
     }
 
-    /// Refuses new calls and drops the owner as soon as no call is running. `false` if that was done before.
-    pub fn free(&self) -> bool {
-        let before = self.state.fetch_or(FREED, Ordering::AcqRel);
-        if before == 0 {
-            self.release();
-        }
-        before & FREED == 0
-    }
-
-    /// Whether it has been freed.
-    pub fn is_freed(&self) -> bool {
-        self.state.load(Ordering::Acquire) & FREED != 0
-    }
-
-    /// Looks at the owner; `None` once it has been freed.
-    pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
-        if self.is_freed() {
-            return None;
-        }
-        self.owner().as_ref().map(look)
-    }
-
     /// Several threads may get here (one whose call came too late, and the one that freed): the first one drops the owner.
     #[cold]
     fn release(&self) {
-        let owner = self.owner().take();
+        let owner = lock(&self.owner).take();
         drop(owner);
     }
+}
 
-    fn owner(&self) -> MutexGuard<'_, Option<T>> {
-        self.owner.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T: Send + 'static> Shared<T> {
+    /// Closes all entrances of code that has been freed, and counts the calls that are running by them.
+    fn close_entrances(shared: &Arc<Self>) {
+        // Closed under the lock: a number that is dropped meanwhile could already be that of other code.
+        let mut open = lock(&shared.entrances);
+        open.iter().for_each(|(table, number)| table.close(*number));
+        let entrances = std::mem::take(&mut *open);
+        drop(open);
+        let Some((any, _)) = entrances.first() else {
+            return;
+        };
+        // A thread says which number it calls before its thunk looks for the address. If the thunk saw the old one, that shows now.
+        any.barrier();
+        for (table, number) in &entrances {
+            table.await_return(*number, || {
+                shared.enter();
+                let shared = Arc::clone(shared);
+                Box::new(move || shared.leave())
+            });
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -24,6 +24,11 @@ impl Parameter {
     pub fn kind(self) -> Kind {
         self.kind
     }
+
+    /// Its place among the words of a call.
+    pub(crate) fn word(self) -> usize {
+        usize::from(self.word)
+    }
 }
 
 /// A compiled signature.

@@ -9,8 +9,10 @@ use crate::arch::row::{Far, Misfit, Operand, Row};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
-use crate::resolve::{Object, Place, Resolution, TargetId};
+use crate::plan::thread_local::ENTRY_SIZE;
+use crate::resolve::{Edge, Object, Place, Resolution, TargetId};
 use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+use codeslab_runtime::Indirect;
 
 /// Memory for an image, laid out as planned.
 pub(crate) trait Destination {
@@ -41,15 +43,25 @@ impl Destination for InFlightAllocation {
 /// Where everything is.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    /// By section, counted over all objects; 0 for those that are left out.
+    /// By section, counted over all objects; 0 for those that are left out, and an offset in the template for thread-local ones.
     sections: Vec<u64>,
-    /// By target.
+    /// By target; an offset in the template for thread-local variables.
     targets: Vec<u64>,
     got: u64,
     stubs: u64,
+    indirects: u64,
+    thread_table: u64,
+    /// What the dynamic linker says of thread-local variables, by the number of their entry.
+    thread_words: Vec<[u64; 2]>,
 }
 
 impl Addresses {
+    /// The address of a section, counted over all objects; `None` for those that are left out.
+    pub(crate) fn section(&self, number: u32) -> Option<u64> {
+        let address = self.sections.get(number as usize).copied();
+        address.filter(|address| *address > 0)
+    }
+
     /// Reads the addresses off the allocation.
     pub(crate) fn of(
         resolution: &Resolution<'_>,
@@ -58,17 +70,26 @@ impl Addresses {
     ) -> Self {
         let address = |id: SectionId| address_in(plan, destination, id).value();
         let optional = |id: Option<SectionId>| id.map_or(0, address);
-        let sections: Vec<u64> = plan.sections.iter().map(|id| optional(*id)).collect();
+        let mut sections: Vec<u64> = plan.sections.iter().map(|id| optional(*id)).collect();
+        for &(number, offset) in &plan.template.sections {
+            sections[number as usize] = offset;
+        }
         let got = optional(plan.got);
         let targets = resolution.targets.iter().map(|target| match target.place {
-            Place::Section { section, offset } => sections[section as usize] + offset,
+            Place::Section { section, offset }
+            | Place::Indirect { section, offset }
+            | Place::ThreadLocal { section, offset } => sections[section as usize] + offset,
             Place::Absolute(value) => value,
             Place::Got => got,
-            Place::Common { .. } | Place::Nowhere | Place::Discarded => 0,
+            Place::Edge(edge) => address_of(edge, plan, destination),
+            _ => 0,
         });
         let mut targets: Vec<u64> = targets.collect();
         for &(id, section) in &plan.commons {
             targets[id.0 as usize] = address(section);
+        }
+        for &(id, offset) in &plan.template.commons {
+            targets[id.0 as usize] = offset;
         }
         let stubs = optional(plan.stubs);
         for (address, id) in targets.iter_mut().zip(0..) {
@@ -81,7 +102,32 @@ impl Addresses {
             targets,
             got,
             stubs,
+            indirects: optional(plan.indirects),
+            thread_table: optional(plan.thread_table),
+            thread_words: Vec::new(),
         }
+    }
+
+    /// Takes what the dynamic linker says of thread-local variables, by the number of their entry.
+    pub(crate) fn learn(&mut self, thread_words: Vec<[u64; 2]>) {
+        self.thread_words = thread_words;
+    }
+
+    /// How far from the start of a thread's copy one of the image's own variables lies, in bytes.
+    pub(crate) fn thread_offset(&self, id: TargetId) -> u64 {
+        self.targets[id.0 as usize]
+    }
+
+    /// Where the resolver of an indirect function is, and the entry that it fills in.
+    pub(crate) fn indirect(&self, plan: &Plan, id: TargetId, place: Place) -> Option<Indirect> {
+        let Place::Indirect { section, offset } = place else {
+            return None;
+        };
+        let entry = self.indirects + plan.hidden_entry_offset(id)?;
+        Some(Indirect {
+            resolver: Address::new(self.sections[section as usize] + offset),
+            entry: Address::new(entry),
+        })
     }
 
     /// Where a target is.
@@ -90,16 +136,37 @@ impl Addresses {
     }
 }
 
-/// An empty section in an otherwise empty segment is nowhere; any address within reach serves it.
-fn address_in(plan: &Plan, destination: &impl Destination, id: SectionId) -> Address {
-    if plan.layout.segment(plan.layout.section(id).protection).size > 0 {
-        return destination.address(id);
-    }
-    let segments = Protection::ALL.into_iter();
+/// Where an end of the image's memory is. What the image does not have is empty, anywhere.
+fn address_of(edge: Edge, plan: &Plan, destination: &impl Destination) -> u64 {
+    let protection = match edge {
+        Edge::CodeStart | Edge::CodeEnd => Protection::ReadExecute,
+        Edge::ValuesEnd | Edge::DataEnd => Protection::ReadWrite,
+    };
+    let size = plan.layout.segment(protection).size;
+    let offset = match edge {
+        Edge::CodeStart => 0,
+        Edge::ValuesEnd => plan.values_end,
+        Edge::CodeEnd | Edge::DataEnd => size,
+    };
+    segment(plan, destination, protection).value() + offset
+}
+
+/// Where the sections of a protection begin; any address of the image if there are none.
+fn segment(plan: &Plan, destination: &impl Destination, protection: Protection) -> Address {
+    let segments = [protection].into_iter().chain(Protection::ALL);
     let mut present = segments.filter(|protection| plan.layout.segment(*protection).size > 0);
     present
         .find_map(|protection| destination.segment_address(protection))
         .unwrap_or_default()
+}
+
+/// An empty section in an otherwise empty segment is nowhere; any address within reach serves it.
+fn address_in(plan: &Plan, destination: &impl Destination, id: SectionId) -> Address {
+    let protection = plan.layout.section(id).protection;
+    if plan.layout.segment(protection).size > 0 {
+        return destination.address(id);
+    }
+    segment(plan, destination, protection)
 }
 
 /// Writes every section, the GOT and the stubs.
@@ -127,7 +194,46 @@ pub(crate) fn write(
         writer.write(destination, id)?;
     }
     write_got(resolution, plan, addresses, destination);
+    write_thread_table(plan, addresses, destination);
     write_stubs(resolution, plan, addresses, destination)
+}
+
+/// What every thread begins with a copy of, as far as it is not zero.
+///
+/// # Errors
+/// [`Error::OutOfReach`] and [`Error::Overflow`].
+pub(crate) fn template(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+) -> Result<Vec<u8>> {
+    let mut template = vec![0; plan.template.initialized_size as usize];
+    for &(number, offset) in &plan.template.sections {
+        let (object, section) = resolution.section(number);
+        let writer = SectionWriter {
+            resolution,
+            plan,
+            addresses,
+            object,
+            section,
+            address: offset,
+        };
+        if let Content::Bytes(content) = &section.content {
+            let bytes = part(&mut template, offset, content.len() as u64);
+            writer.fill(bytes, content)?;
+        }
+    }
+    Ok(template)
+}
+
+fn write_thread_table(plan: &Plan, addresses: &Addresses, destination: &mut impl Destination) {
+    let Some(id) = plan.thread_table else { return };
+    let bytes = destination.bytes_mut(id);
+    bytes.fill(0);
+    let words = addresses.thread_words.iter().flatten();
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 fn write_got(
@@ -168,7 +274,13 @@ fn write_stubs(
         let offsets = (plan.stub_offset(id), plan.stub_entry_offset(id));
         if let (Some(offset), Some(entry)) = offsets {
             let at = addresses.stubs + offset;
-            let entry = addresses.got + entry;
+            let is_indirect = matches!(resolution.target(id).place, Place::Indirect { .. });
+            let table = if is_indirect {
+                addresses.indirects
+            } else {
+                addresses.got
+            };
+            let entry = table + entry;
             let stub = part(bytes, offset, machine.stub_size());
             machine.write_stub(stub, at, entry).map_err(|misfit| {
                 let reference = Reference {
@@ -198,20 +310,23 @@ impl SectionWriter<'_, '_> {
     fn write(&self, destination: &mut impl Destination, id: SectionId) -> Result<()> {
         match &self.section.content {
             // Zero already, and untouched memory costs nothing.
-            Content::Zeros(_) if self.section.protection == Protection::ReadWrite => Ok(()),
+            Content::Zeros(_)
+                if self.plan.layout.section(id).protection == Protection::ReadWrite =>
+            {
+                Ok(())
+            }
             Content::Zeros(_) => {
                 destination.bytes_mut(id).fill(0);
                 Ok(())
             }
-            Content::Bytes(content) => {
-                let bytes = destination.bytes_mut(id);
-                bytes.copy_from_slice(content);
-                self.section
-                    .relocations
-                    .iter()
-                    .try_for_each(|relocation| self.relocate(bytes, relocation))
-            }
+            Content::Bytes(content) => self.fill(destination.bytes_mut(id), content),
         }
+    }
+
+    fn fill(&self, bytes: &mut [u8], content: &[u8]) -> Result<()> {
+        bytes.copy_from_slice(content);
+        let relocations = &mut self.section.relocations.iter();
+        relocations.try_for_each(|relocation| self.relocate(bytes, relocation))
     }
 
     fn relocate(&self, bytes: &mut [u8], relocation: &Relocation) -> Result<()> {
@@ -258,6 +373,14 @@ impl SectionWriter<'_, '_> {
             Term::G => {
                 let offset = self.plan.entry_offset(id).unwrap_or_default();
                 terms.G = (self.addresses.got + offset).into();
+            }
+            term @ (Term::Tls(_) | Term::TpOff) => {
+                let number = self.plan.thread_entries.number(term, id);
+                let number = number.unwrap_or_default();
+                let offset = number as u64 * ENTRY_SIZE;
+                terms.G = (self.addresses.thread_table + offset).into();
+                let words = self.addresses.thread_words.get(number);
+                terms.TP = words.map_or(0, |words| words[0].cast_signed().into());
             }
             Term::Z => terms.Z = self.size_of(id).into(),
             _ => {}

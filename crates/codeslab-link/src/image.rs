@@ -1,40 +1,74 @@
-//! What linking yields: an image, which is symbols with addresses and the memory that they lie in.
+//! What linking yields: first a [`Linked`], of which nothing has run, and then an [`Image`].
 //!
-//! `link` makes it when nothing of it changes any more. It owns its allocation, so its addresses are good while it lives; the inputs that
-//! it was made of may be gone. Names are sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+//! `link` makes the former when no byte changes any more. Both own their memory, so addresses are good while they live; the inputs may be
+//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code. Names are
+//! sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+#![allow(unsafe_code)] // Starting an image runs foreign code.
 
-use codeslab::{Address, Allocation, Protection};
+use crate::error::{Error, Result};
+use crate::exports::{Exports, ImageSymbol, Keep};
+use crate::graph::Visibility;
+use crate::placed::PlacedObject;
+use codeslab::{Address, Allocation};
+use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
 
-/// A symbol of an image.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct ImageSymbol {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: Address,
-    /// Its size in bytes, 0 where the object does not say.
-    pub size: u64,
-    /// What it lies in; `None` for an absolute symbol.
-    pub protection: Option<Protection>,
-    /// The object that defines it.
-    pub object: Arc<str>,
-}
-
-/// What linking yields: symbols with addresses, owning their memory. Dropping it frees the memory.
+/// What is known of an image, whatever runs of it.
 #[derive(Debug)]
-pub struct Image {
+pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
-    allocation: Allocation,
+    objects: Vec<PlacedObject>,
+    // What the memory refers to; it goes after the memory.
+    #[expect(dead_code, reason = "what is held stays where the image expects it")]
+    dependencies: Vec<Box<dyn Keep>>,
 }
 
-impl Image {
-    pub(crate) fn new(mut symbols: Vec<ImageSymbol>, allocation: Allocation) -> Self {
+impl Parts {
+    pub(crate) fn new(
+        mut symbols: Vec<ImageSymbol>,
+        objects: Vec<PlacedObject>,
+        dependencies: Vec<Box<dyn Keep>>,
+    ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
+            objects,
+            dependencies,
+        }
+    }
+
+    fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
+        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
+        let index = self.symbols.binary_search_by(by_name).ok()?;
+        self.symbols.get(index)
+    }
+}
+
+/// What is linked and published, and has not been started: nothing of it has run. Dropping it frees the memory.
+///
+/// Most code asks for nothing to be run and is ready as it is: [`Linked::into_image`]. Code with constructors, such as most of C++,
+/// becomes ready by [`Linked::start`].
+#[derive(Debug)]
+pub struct Linked {
+    program: Program,
+    thread_locals: Option<ThreadLocals>,
+    allocation: Allocation,
+    // Goes after the memory, with what that refers to.
+    parts: Parts,
+}
+
+impl Linked {
+    pub(crate) const fn new(
+        parts: Parts,
+        program: Program,
+        thread_locals: Option<ThreadLocals>,
+        allocation: Allocation,
+    ) -> Self {
+        Self {
+            parts,
+            program,
+            thread_locals,
             allocation,
         }
     }
@@ -42,15 +76,13 @@ impl Image {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.symbols.iter()
+        self.parts.symbols.iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
-        let index = self.symbols.binary_search_by(by_name).ok()?;
-        self.symbols.get(index)
+        self.parts.symbol(name)
     }
 
     /// The address of a symbol.
@@ -65,8 +97,125 @@ impl Image {
         &self.allocation
     }
 
-    /// Gives the memory back. Nothing may execute it or refer to it any more.
+    /// What is run when it is started, and at its end.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The image, if there is nothing to run for it.
+    ///
+    /// # Errors
+    /// What was linked, as it was, if it has to be started.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is what was passed, and as large then"
+    )]
+    pub fn into_image(self) -> Result<Image, Self> {
+        if self.program.is_empty() {
+            return Ok(Image {
+                parts: self.parts,
+                memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
+            });
+        }
+        Err(self)
+    }
+
+    /// Runs the constructors and gives the image. Destructors run when that is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Start`]; the image has been ended then, and its memory given back.
+    ///
+    /// # Safety
+    /// - The inputs are sound: their constructors may be executed now on this thread, their destructors and what they register to be run later
+    ///   on the thread that drops the image, on threads that end before, or when the process exits.
+    /// - The addresses among the externals are what the inputs take them for, and stay while the image lives.
+    pub unsafe fn start(self) -> Result<Image> {
+        if self.program.is_empty() {
+            return Ok(Image {
+                parts: self.parts,
+                memory: Memory::Still(self.allocation),
+                _thread_locals: self.thread_locals,
+            });
+        }
+        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
+        // runs is sound is the first obligation, and that what it refers to elsewhere is there the second.
+        let running = unsafe { Running::start(self.program, self.allocation) };
+        Ok(Image {
+            parts: self.parts,
+            memory: Memory::Running(running.map_err(Error::Start)?),
+            _thread_locals: self.thread_locals,
+        })
+    }
+}
+
+/// Who owns the memory of an image.
+#[derive(Debug)]
+enum Memory {
+    /// There was nothing to run.
+    Still(Allocation),
+    Running(Running),
+}
+
+/// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
+#[derive(Debug)]
+pub struct Image {
+    memory: Memory,
+    // Dropped after the memory: destructors may use thread-local variables.
+    _thread_locals: Option<ThreadLocals>,
+    // Goes last, with what the memory refers to.
+    parts: Parts,
+}
+
+impl Image {
+    /// Global and weak definitions, by name.
+    #[must_use]
+    pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
+        self.parts.symbols.iter()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
+        self.parts.symbol(name)
+    }
+
+    /// The address of a symbol.
+    #[must_use]
+    pub fn address(&self, name: &str) -> Option<Address> {
+        self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
+    }
+
+    /// The memory that it owns.
+    #[must_use]
+    pub const fn allocation(&self) -> &Allocation {
+        match &self.memory {
+            Memory::Still(allocation) => allocation,
+            Memory::Running(running) => running.allocation(),
+        }
+    }
+
+    /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.
     pub fn free(self) {
-        self.allocation.free();
+        drop(self);
+    }
+}
+
+impl Exports for Arc<Image> {
+    fn address(&self, name: &str) -> Option<Address> {
+        let symbol = self.symbol(name);
+        let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
+        visible.map(|symbol| symbol.address)
+    }
+
+    fn keep(&self) -> Box<dyn Keep> {
+        Box::new(self.clone())
     }
 }

@@ -3,6 +3,7 @@
 //! Files are bytes with a name for errors; what is in them is found out later (`format`), and only as far as the link needs it. Nothing
 //! is copied: inputs are borrowed until `link` returns.
 
+use crate::exports::Exports;
 use crate::graph::Graph;
 use codeslab::Address;
 use std::collections::HashMap;
@@ -19,6 +20,21 @@ pub enum Input<'a> {
     },
     /// A graph that the embedder built.
     Graph(&'a Graph<'a>),
+    /// The path of an object, an archive, a linker script or a shared library; or the name under which the dynamic linker finds a shared
+    /// library.
+    Path(&'a str),
+    /// An image that was linked before, or a shared library. It stays as long as the new image, if that uses it.
+    Loaded(&'a dyn Exports),
+}
+
+/// Whether a link may read files that its inputs name: those of [`Input::Path`], of linker scripts and of thin archives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Files {
+    /// It reads them.
+    #[default]
+    Read,
+    /// It reads none, and an input that names one is refused.
+    None,
 }
 
 impl Input<'_> {
@@ -27,6 +43,8 @@ impl Input<'_> {
         match self {
             Self::File { name, bytes } => (name.len() + bytes.len()) as u64,
             Self::Graph(graph) => graph.input_size(),
+            Self::Path(path) => path.len() as u64,
+            Self::Loaded(_) => 0,
         }
     }
 }
@@ -49,8 +67,13 @@ pub struct LinkOptions<'a> {
     pub process_symbols: bool,
     /// If not empty: archives among the inputs give only the members that these symbols need.
     pub roots: Vec<String>,
-    /// Archives pulled in on demand.
+    /// What defines what is missing, asked in this order: archives and graphs, of which the link takes what it needs, images that were
+    /// linked before, and shared libraries.
     pub libraries: Vec<Input<'a>>,
+    /// Whether files are read that inputs name.
+    pub files: Files,
+    /// Whether the image keeps its objects for debuggers: see [`Image::take_objects`](crate::Image::take_objects).
+    pub keep_objects: bool,
 }
 
 impl Default for LinkOptions<'_> {
@@ -60,6 +83,8 @@ impl Default for LinkOptions<'_> {
             process_symbols: true,
             roots: Vec::new(),
             libraries: Vec::new(),
+            files: Files::default(),
+            keep_objects: false,
         }
     }
 }

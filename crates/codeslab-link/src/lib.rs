@@ -1,4 +1,3 @@
-#![forbid(unsafe_code)]
 //! A JIT linker: real object files and archives, linked straight into [`codeslab::CodeMemory`] and ready to be called.
 //!
 //! ```no_run
@@ -8,7 +7,9 @@
 //! let bytes = std::fs::read("libz.a")?;
 //! let memory = CodeMemory::new(Options::default())?;
 //! let inputs = [Input::File { name: "libz.a", bytes: &bytes }];
-//! let image = link(&memory, &inputs, &LinkOptions::default())?;
+//! let linked = link(&memory, &inputs, &LinkOptions::default())?;
+//! // zlib has no constructors, which would have to be run by `Linked::start`.
+//! let image = linked.into_image().expect("there is nothing to run");
 //! let crc32 = image.address("crc32").expect("zlib has it");
 //! // Cast `crc32` to the type that it was compiled with and call it while `image` lives.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -22,8 +23,11 @@
 //! # What it links
 //!
 //! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
-//! and absolute symbols, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
+//! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT entries and stubs.
 //! Where code takes the address of a function of the process in 32 bits, a stub's address stands for it in the image.
+//!
+//! Thread-local variables of all models: the process's dynamic linker gives every thread its copy ([`codeslab_runtime::ThreadLocals`]).
+//! Indirect functions: their resolvers run when the image is started, before anything else of it.
 //!
 //! # What it takes
 //!
@@ -32,36 +36,43 @@
 //!
 //! # What it does not do
 //!
-//! - Thread-local storage, indirect functions, and constructors are refused by name.
 //! - Unwind information is relocated and kept, but not registered.
 //! - Nothing is merged, collected as garbage, or optimised at link time.
-//! - Symbol versions are part of the name; visibility is not looked at.
+//! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `program`, `image`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
 mod arch;
 mod budget;
 mod error;
+mod exports;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod gather;
 mod graph;
 mod image;
 mod input;
 mod link;
+mod placed;
 mod plan;
+mod program;
 mod resolve;
+mod thread_local;
 
 pub use budget::Work;
+pub use codeslab_runtime as runtime;
 pub use error::{Error, Feature, Reference, Resource, Result};
+pub use exports::{Exports, ImageSymbol, Keep};
 pub use graph::{
-    Binding, Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex,
-    Symbol, SymbolIndex, SymbolKind,
+    Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,
+    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
-pub use image::{Image, ImageSymbol};
-pub use input::{Input, LinkOptions};
+pub use image::{Image, Linked};
+pub use input::{Files, Input, LinkOptions};
 pub use link::{link, link_counted};
+pub use placed::{PlacedFunction, PlacedObject};

@@ -7,20 +7,30 @@ use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::error::{Error, Resource, Result};
-use crate::image::{Image, ImageSymbol};
+use crate::exports::ImageSymbol;
+use crate::gather;
+use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::placed;
 use crate::plan::{self, Plan};
+use crate::program::program;
 use crate::resolve::{self, Place, Resolution};
+use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
+use std::mem;
 use std::sync::Arc;
 
-/// Links `inputs` into `memory`.
+/// Links `inputs` into `memory`, and runs nothing of them.
 ///
 /// Definitions in the inputs come first, then the embedder's externals, then the libraries, then the process's symbols.
 ///
 /// # Errors
 /// Every [`Error`]; no memory is kept then.
-pub fn link(memory: &CodeMemory, inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Image> {
+pub fn link(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Linked> {
     link_counted(memory, inputs, options).0
 }
 
@@ -29,7 +39,30 @@ pub fn link_counted(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> (Result<Image>, Work) {
+) -> (Result<Linked>, Work) {
+    if !gather::is_needed(inputs) && !gather::is_needed(&options.libraries) {
+        return link_given(memory, inputs, options);
+    }
+    let gathered = gather::gather(inputs, options.files);
+    let libraries = gather::gather(&options.libraries, options.files);
+    match (gathered, libraries) {
+        (Ok(inputs), Ok(libraries)) => {
+            let options = LinkOptions {
+                libraries: libraries.inputs(),
+                ..options.clone()
+            };
+            link_given(memory, &inputs.inputs(), &options)
+        }
+        (Err(error), _) | (_, Err(error)) => (Err(error), Work::default()),
+    }
+}
+
+/// Links inputs that hold all that they name.
+fn link_given(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> (Result<Linked>, Work) {
     let budget = Budget::of(input::size(inputs, options));
     let result = link_within(&budget, memory, inputs, options);
     (result, budget.spent())
@@ -40,20 +73,29 @@ fn link_within(
     memory: &CodeMemory,
     inputs: &[Input<'_>],
     options: &LinkOptions<'_>,
-) -> Result<Image> {
+) -> Result<Linked> {
     let machine = arch::native()?;
-    let resolution = resolve::resolve(machine, inputs, options, budget)?;
+    let mut resolution = resolve::resolve(machine, inputs, options, budget)?;
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;
-    let addresses = Addresses::of(&resolution, &plan, &in_flight);
+    let mut addresses = Addresses::of(&resolution, &plan, &in_flight);
     // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
+    let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
+    let program = program(&resolution, &plan, &addresses);
+    let objects = options
+        .keep_objects
+        .then(|| placed::objects(&resolution, &addresses))
+        .transpose()?
+        .unwrap_or_default();
     let allocation = in_flight.finalize()?;
+    let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    Ok(Image::new(symbols, allocation))
+    let parts = Parts::new(symbols, objects, dependencies);
+    Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
@@ -83,19 +125,23 @@ fn symbols(
 ) -> Result<Vec<ImageSymbol>> {
     let objects = resolution.objects.iter();
     let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
-    let defined = resolution.globals().filter_map(|(name, id)| {
+    // Variables of threads have no address.
+    let globals = resolution.globals().filter(|(_, id)| {
+        let target = resolution.target(*id);
+        target.is_defined() && !target.place.is_thread_local()
+    });
+    let defined = globals.map(|(name, id)| {
         let target = resolution.target(id);
-        let object = &resolution.objects.get(target.object as usize)?.graph;
-        target.is_defined().then(|| {
-            let budget = resolution.budget;
-            budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
-            Ok(ImageSymbol {
-                name: name.to_owned(),
-                address: addresses.target(id),
-                size: object.symbols()[target.symbol as usize].size,
-                protection: protection(plan, target.place),
-                object: names[target.object as usize].clone(),
-            })
+        let object = &resolution.objects[target.object as usize].graph;
+        let budget = resolution.budget;
+        budget.spend(Resource::Bytes, name.len() as u64, object.name())?;
+        Ok(ImageSymbol {
+            name: name.to_owned(),
+            address: addresses.target(id),
+            size: object.symbols()[target.symbol as usize].size,
+            protection: protection(plan, target.place),
+            object: names[target.object as usize].clone(),
+            visibility: target.visibility,
         })
     });
     defined.collect()
@@ -103,10 +149,10 @@ fn symbols(
 
 fn protection(plan: &Plan, place: Place) -> Option<Protection> {
     match place {
-        Place::Section { section, .. } => {
+        Place::Section { section, .. } | Place::Indirect { section, .. } => {
             plan.sections[section as usize].map(|id| plan.layout.section(id).protection)
         }
         Place::Common { .. } => Some(Protection::ReadWrite),
-        Place::Absolute(_) | Place::Got | Place::Nowhere | Place::Discarded => None,
+        _ => None,
     }
 }

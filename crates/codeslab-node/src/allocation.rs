@@ -176,7 +176,7 @@ pub fn finalize(
             .map_err(Error::from)
     };
     let allocation = finalize().or_throw(env)?;
-    handle.publish(Published::new(Content::Allocation(allocation)));
+    handle.publish(Published::new(Content::allocation(allocation)));
     Ok(())
 }
 
@@ -201,7 +201,7 @@ pub fn finalize_all(
             .map_err(Error::from)
     };
     for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
-        handle.publish(Published::new(Content::Allocation(allocation)));
+        handle.publish(Published::new(Content::allocation(allocation)));
     }
     Ok(())
 }
@@ -225,12 +225,13 @@ pub fn abandon(
     Ok(())
 }
 
-/// Frees an allocation or image: no call begins any more, and the memory goes when no call is running.
+/// Frees an allocation or image: no call begins any more, and the memory goes when no call is running and no view is left. This thread's
+/// views are detached; whether other threads may have some is the result.
 #[napi]
 pub fn free(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
-) -> napi::Result<()> {
+) -> napi::Result<bool> {
     let published = handle.published().or_throw(env)?;
     published
         .free()
@@ -238,7 +239,11 @@ pub fn free(
         .ok_or(Error::Freed(published.noun()))
         .or_throw(env)?;
     handle.weight().clear();
-    Ok(())
+    let is_viewed = published.is_viewed();
+    if is_viewed {
+        environment::views(env)?.detach_freed(Scope::of(&env));
+    }
+    Ok(is_viewed)
 }
 
 /// Whether an allocation or image was freed, by whichever thread.

@@ -4,7 +4,9 @@
 //! times in one environment, as test runners do, the last one makes the errors, and all of them share the handles. `throw`
 //! makes errors with it, and every function that takes or gives a handle looks it up.
 
+use crate::fast::FastCalls;
 use crate::handles::Handles;
+use crate::lent::LiveViews;
 use crate::node_api::Scope;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
@@ -30,6 +32,9 @@ pub(crate) type MakeError = FunctionRef<ErrorArguments, Unknown<'static>>;
 struct Environment {
     make_error: MakeError,
     handles: Rc<Handles>,
+    /// `None` where calls by Node-API are all there is.
+    fast_calls: Option<Rc<FastCalls>>,
+    views: Rc<LiveViews>,
 }
 
 /// Says how errors are made.
@@ -41,6 +46,8 @@ pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
     let environment = Environment {
         make_error,
         handles: Rc::default(),
+        fast_calls: FastCalls::new(Scope::of(&env)),
+        views: Rc::default(),
     };
     env.set_instance_data(environment, (), |_| {})
 }
@@ -55,6 +62,16 @@ pub(crate) fn make_error(env: Env, arguments: ErrorArguments) -> napi::Result<Un
 /// What JavaScript holds.
 pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
     installed(env).map(|environment| Rc::clone(&environment.handles))
+}
+
+/// The calls that need no Node-API.
+pub(crate) fn fast_calls(env: Env) -> napi::Result<Option<Rc<FastCalls>>> {
+    installed(env).map(|environment| environment.fast_calls.clone())
+}
+
+/// The live views of data.
+pub(crate) fn views(env: Env) -> napi::Result<Rc<LiveViews>> {
+    installed(env).map(|environment| Rc::clone(&environment.views))
 }
 
 fn installed(env: Env) -> napi::Result<&'static mut Environment> {

@@ -66,6 +66,35 @@ pub(crate) enum Error {
         section: String,
         protection: &'static str,
     },
+    /// Something to read or write that is no data.
+    #[error(
+        "{name} is not data: it lies in {} memory. Read and write sections and symbols of 'rw' memory, and read those of 'ro' memory", protection.unwrap_or("no")
+    )]
+    NotData {
+        name: String,
+        protection: Option<&'static str>,
+    },
+    /// Something to write that is constant.
+    #[error(
+        "{name} is constant since it was published: it lies in {protection} memory. Place what shall change in 'rw' memory"
+    )]
+    NotWritable {
+        name: String,
+        protection: &'static str,
+    },
+    /// Bytes that are not all in some data.
+    #[error("{length} bytes at offset {offset} are outside of {name}, which has {size} bytes")]
+    OutsideData {
+        name: String,
+        offset: i128,
+        length: u64,
+        size: u64,
+    },
+    /// A runtime that gives JavaScript no native memory.
+    #[error(
+        "this runtime allows no buffers of native memory, as Electron does not: use read() and write(), which copy"
+    )]
+    NoViews,
     /// An offset that is not in its section.
     #[error("offset {offset} is outside of a section of {size} bytes")]
     OutsideSection { offset: i128, size: u64 },
@@ -100,7 +129,10 @@ impl Error {
             Self::Call(_) => "INVALID_SIGNATURE",
             Self::UnknownProtection { .. } | Self::UnknownSection { .. } => "INVALID_INDEX",
             Self::EmptyWindow { .. } => OUT_OF_RANGE,
-            Self::OutsideSection { .. } => "OUT_OF_BOUNDS",
+            Self::OutsideSection { .. } | Self::OutsideData { .. } => "OUT_OF_BOUNDS",
+            Self::NotData { .. } => "NOT_DATA",
+            Self::NotWritable { .. } => "NOT_WRITABLE",
+            Self::NoViews => "NO_VIEWS",
         }
     }
 
@@ -143,6 +175,7 @@ impl Error {
             | Self::Freed(_)
             | Self::Finalized
             | Self::Abandoned
+            | Self::NoViews
             | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
             Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
@@ -159,6 +192,24 @@ impl Error {
             Self::OutsideSection { offset, size } => {
                 vec![("offset", Fact::Signed(*offset)), number("size", *size)]
             }
+            Self::NotData { name, protection } => {
+                let protection = protection.map(|protection| text("protection", protection));
+                [text("data", name)].into_iter().chain(protection).collect()
+            }
+            Self::NotWritable { name, protection } => {
+                vec![text("data", name), text("protection", protection)]
+            }
+            Self::OutsideData {
+                name,
+                offset,
+                length,
+                size,
+            } => vec![
+                text("data", name),
+                ("offset", Fact::Signed(*offset)),
+                number("length", *length),
+                number("size", *size),
+            ],
         }
     }
 }

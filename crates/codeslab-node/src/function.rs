@@ -8,14 +8,16 @@
 use crate::argument::{self, Strings, Unfit};
 use crate::environment;
 use crate::error::Error;
+use crate::fast::{FastCalls, Target};
 use crate::handle::CodeHandle;
 use crate::handles::Handles;
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::Published;
+use crate::published::{Content, Published};
+use crate::signed::Signed;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
-use codeslab_call::{Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject, Signature};
+use codeslab_call::{Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
@@ -30,8 +32,10 @@ use std::sync::Arc;
 struct Function {
     name: String,
     target: Address,
-    signature: Signature,
+    signed: Signed,
     code: Arc<Published>,
+    /// Where V8 calls it, if V8 is known.
+    entrance: Option<Entrance<Content>>,
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
@@ -57,28 +61,61 @@ pub(crate) fn make(
     types: &[String],
 ) -> napi::Result<Unknown<'static>> {
     let make = || {
-        let (result, arguments) = types
-            .split_first()
-            .map_or(("", &[][..]), |(result, rest)| (result.as_str(), rest));
         Ok::<_, Error>(Function {
             name,
             target,
-            signature: Signature::compile(result, arguments)?,
+            signed: Signed::compile(types)?,
             code: handle.published()?,
+            entrance: None,
             weight: Rc::clone(handle.weight()),
         })
     };
     let function = make().or_throw(env)?;
-    create(Scope::of(&env), &environment::handles(env)?, function)
+    create(&env, function)?
         .map(|function| function.into_unknown(&env))
         .ok_or_else(|| napi::Error::from_reason("Node could not create a function"))
 }
 
-/// A JavaScript function that calls native code. Its property `pointer` says where that is.
-fn create<'a>(scope: Scope<'a>, handles: &Rc<Handles>, function: Function) -> Option<Value<'a>> {
-    let callback = callback_for(function.signature.parameters().len());
+/// A JavaScript function that calls native code, by V8 or else by Node-API. Its property `pointer` says where that is.
+fn create(env: &Env, mut function: Function) -> napi::Result<Option<Value<'_>>> {
+    let scope = Scope::of(env);
+    let handles = environment::handles(*env)?;
+    let fast = environment::fast_calls(*env)?;
+    if let Some(calls) = fast {
+        function.entrance = function.code.open(calls.table(), function.target.value());
+        let function = Rc::new(function);
+        let made = create_by_v8(scope, &handles, &calls, &function);
+        if made.is_some() {
+            return Ok(made);
+        }
+        scope.take_exception();
+        return Ok(create_by_node_api(scope, &handles, function));
+    }
+    Ok(create_by_node_api(scope, &handles, Rc::new(function)))
+}
+
+fn create_by_v8<'a>(
+    scope: Scope<'a>,
+    handles: &Rc<Handles>,
+    calls: &FastCalls,
+    function: &Rc<Function>,
+) -> Option<Value<'a>> {
+    let number = function.entrance.as_ref()?.number();
+    let keeper = handles.hold(scope, Rc::clone(function))?;
+    let target: Rc<dyn Target> = Rc::<Function>::clone(function);
+    let value = calls.make(scope, &function.signed, number, &target, keeper)?;
+    let name = scope.text(&function.name)?;
+    scope.name(value, name, scope.make_u64(function.target.value())?)?;
+    Some(value)
+}
+
+fn create_by_node_api<'a>(
+    scope: Scope<'a>,
+    handles: &Rc<Handles>,
+    function: Rc<Function>,
+) -> Option<Value<'a>> {
+    let callback = callback_for(function.parameters().len());
     let pointer = scope.make_u64(function.target.value())?;
-    let function = Rc::new(function);
     // SAFETY: every callback of `callback_for` treats its data as a `&Function`, and the handles keep it until the JavaScript
     // function has been collected. If they cannot, nothing but this Rust function has it, which drops it.
     let value = unsafe { scope.function(&function.name, callback, Rc::as_ptr(&function)) }?;
@@ -115,30 +152,53 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
         // SAFETY: the data is a `Function`, by the second obligation, and the handles drop it when the JavaScript function has
         // been collected, which cannot be while that function is being called.
         let function = unsafe { &*call.data.cast::<Function>() };
-        match function.call(scope, &call) {
-            Ok(value) => value,
-            Err(refusal) => {
-                function.throw(scope, &refusal);
-                None
-            }
-        }
+        function.answer(scope, call.values(), call.count)
     };
     // A panic would be a bug of ours; it must not unwind into C++.
     let value = catch_unwind(AssertUnwindSafe(run)).ok().flatten();
     value.map_or(ptr::null_mut(), Value::into_raw)
 }
 
-impl Function {
+impl Target for Function {
     #[inline]
-    fn call<'a, const CAPACITY: usize>(
+    fn answer<'a>(
         &self,
         scope: Scope<'a>,
-        info: &CallInfo<'a, CAPACITY>,
+        values: &[Value<'a>],
+        count: usize,
+    ) -> Option<Value<'a>> {
+        match self.call(scope, values, count) {
+            Ok(value) => value,
+            Err(refusal) => {
+                self.throw(scope, &refusal);
+                None
+            }
+        }
+    }
+
+    fn parameter_count(&self) -> usize {
+        self.parameters().len()
+    }
+}
+
+impl Function {
+    fn parameters(&self) -> &[Parameter] {
+        self.signed.signature.parameters()
+    }
+
+    /// A call with `count` values, of which as many are in `values` as there are parameters, or all.
+    #[inline]
+    fn call<'a>(
+        &self,
+        scope: Scope<'a>,
+        values: &[Value<'a>],
+        count: usize,
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let parameters = self.signature.parameters();
-        let values = info
-            .exactly(parameters.len())
-            .ok_or(Refusal::Count(info.count))?;
+        let parameters = self.parameters();
+        let values = values
+            .get(..parameters.len())
+            .filter(|_| count == parameters.len())
+            .ok_or(Refusal::Count(count))?;
         let mut frame = Frame::new();
         let mut strings = Strings::new();
         for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
@@ -159,7 +219,7 @@ impl Function {
         index: usize,
         reject: Reject,
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let (value, kind) = (values[index], self.signature.parameters()[index].kind());
+        let (value, kind) = (values[index], self.parameters()[index].kind());
         if argument::is_function(scope, value, kind) {
             return self.call_with_functions(scope, values);
         }
@@ -175,7 +235,7 @@ impl Function {
         scope: Scope<'a>,
         values: &[Value<'a>],
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let parameters = self.signature.parameters();
+        let parameters = self.parameters();
         let lengths: Vec<_> = values
             .iter()
             .map(|value| scope.extent_length(*value))
@@ -214,7 +274,10 @@ impl Function {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
         let word = self.invoke(frame);
         drop(running);
-        Ok(argument::write(scope, self.signature.result().value(word)))
+        Ok(argument::write(
+            scope,
+            self.signed.signature.result().value(word),
+        ))
     }
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
@@ -226,7 +289,7 @@ impl Function {
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
         // what the embedder says by declaring it.
-        unsafe { self.signature.call(target, frame) }
+        unsafe { self.signed.signature.call(target, frame) }
     }
 
     #[cold]
@@ -234,7 +297,7 @@ impl Function {
         match refusal {
             Refusal::Freed => throw::throw(scope, &Error::Freed(self.code.noun())),
             Refusal::Count(count) => {
-                let expected = self.signature.parameters().len();
+                let expected = self.parameters().len();
                 let plural = if expected == 1 { "" } else { "s" };
                 let message = format!(
                     "{} takes {expected} argument{plural}, not {count}",
@@ -247,7 +310,7 @@ impl Function {
     }
 
     fn throw_unfit(&self, scope: Scope<'_>, index: usize, unfit: Unfit) {
-        let parameter = self.signature.parameters().get(index);
+        let parameter = self.parameters().get(index);
         let kind = parameter.map_or(Kind::Void, |parameter| parameter.kind());
         let (number, name) = (index + 1, &self.name);
         let expected = |what: &str| text(format!("argument {number} of {name} must {what}"));

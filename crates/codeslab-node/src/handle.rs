@@ -62,6 +62,23 @@ impl CodeHandle {
         }
     }
 
+    /// A handle to an allocation with these sections, published by another thread.
+    pub(crate) fn opened(
+        allocation: Arc<Published>,
+        sections: Box<[Section]>,
+        weight: Weight,
+    ) -> Self {
+        Self {
+            sections,
+            ..Self::image(allocation, weight)
+        }
+    }
+
+    /// Those of an allocation, in the order in which JavaScript counts them.
+    pub(crate) fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
     /// What can be done with it.
     pub(crate) fn stage(&self) -> &'static str {
         match *self.stage.borrow() {

@@ -15,7 +15,7 @@ use crate::registry::{self, Token};
 use crate::throw::OrThrow;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -58,9 +58,12 @@ pub fn link(
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
     let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let image = image.or_throw(env)?;
+    let linked = image.or_throw(env)?;
+    // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
+    // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
+    let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let published = Arc::new(Published::new(Content::Image(image)));
+    let published = Arc::new(Published::new(Content::image(image)));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -72,7 +75,7 @@ fn link_all(
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-) -> Result<Image> {
+) -> Result<Linked> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,
@@ -85,6 +88,8 @@ fn link_all(
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: options.libraries.borrow(library_contents, &library_graphs),
+        files: codeslab_link::Files::Read,
+        keep_objects: false,
     };
     let inputs = inputs.borrow(contents, &graphs);
     collecting(env, || {
@@ -189,8 +194,9 @@ pub fn share_image(
 /// Opens the image that a token stands for.
 #[napi(ts_return_type = "ExternalObject<CodeHandle>")]
 pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'static>> {
-    let image = registry::find(&token).filter(|image: &Arc<Published>| !image.is_freed());
     let noun = "image";
+    let image = registry::find(&token)
+        .filter(|image: &Arc<Published>| !image.is_freed() && image.noun() == noun);
     let image = image
         .ok_or(Error::UnknownToken { token, noun })
         .or_throw(env)?;
@@ -220,7 +226,8 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
 
-fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
+/// A symbol of an image.
+pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
     look(image, |image| image.symbol(name).cloned())?.ok_or_else(|| Error::UnknownSymbol {
         symbol: name.to_owned(),
     })

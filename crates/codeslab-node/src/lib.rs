@@ -18,18 +18,26 @@
 
 mod allocation;
 mod argument;
+mod data;
 mod enums;
 mod environment;
 mod error;
+mod fast;
 mod function;
 mod graph;
 mod handle;
 mod handles;
 mod image;
+mod lent;
+mod live;
 mod load;
 mod memory;
 mod node_api;
 mod published;
 mod registry;
+mod shared;
+mod sharing;
+mod signed;
 mod throw;
+mod v8;
 mod views;

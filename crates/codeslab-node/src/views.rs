@@ -68,6 +68,17 @@ impl<'a> Bytes<'a> {
         bytes.ok_or_else(|| expected("a Uint8Array"))
     }
 
+    /// How many there are.
+    pub(crate) fn length(&self, scope: Scope<'a>) -> napi::Result<usize> {
+        let count = scope.byte_count(self.0);
+        count.ok_or_else(|| expected("a Uint8Array"))
+    }
+
+    /// Writes to its start, as much as fits.
+    pub(crate) fn fill(&self, scope: Scope<'a>, bytes: &[u8]) {
+        scope.set_bytes(self.0, bytes);
+    }
+
     /// What is in each.
     ///
     /// # Safety

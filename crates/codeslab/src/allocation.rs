@@ -10,6 +10,7 @@ use crate::model::layout::{Layout, Section, SectionId};
 use crate::model::protection::Protection;
 use crate::pool::shard::Carved;
 use crate::write::staging::Staging;
+use std::sync::atomic::AtomicU64;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
 ///
@@ -287,6 +288,28 @@ impl Allocation {
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
         self.carved.address(protection)
+    }
+
+    /// Where the segment of this protection is and how many bytes it has, those included that fill it up to the next multiple of 16;
+    /// `None` if it has none.
+    #[must_use]
+    pub fn segment(&self, protection: Protection) -> Option<(Address, u64)> {
+        Some((
+            self.carved.address(protection)?,
+            self.carved.size(protection)?,
+        ))
+    }
+
+    /// The first word of its data, as threads share it.
+    pub(crate) fn first_word(&self) -> Option<&AtomicU64> {
+        let size = self.carved.size(Protection::ReadWrite)?;
+        let word = self.carved.data()?.cast::<u64>();
+        if size < size_of::<u64>() as u64 || !word.is_aligned() {
+            return None;
+        }
+        // SAFETY: the word lies in data of this allocation, which is committed, readable and writable while it lives, and so while
+        // `self` is borrowed. No other reference to published data is made.
+        Some(unsafe { AtomicU64::from_ptr(word.as_ptr()) })
     }
 
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or

@@ -60,6 +60,38 @@ pub fn process_symbol(name: &str) -> Option<Address> {
     sys::current().ok()?.process_symbol(&name)
 }
 
+/// Has every thread of this process execute a full memory barrier, where the system can do that; this thread does in any case. Whether
+/// the system can.
+///
+/// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
+/// which threads are running what was replaced. A thread that says so by a plain store, and then loads what is replaced, needs no barrier
+/// of its own then.
+#[expect(
+    clippy::must_use_candidate,
+    reason = "who has asked once knows the answer"
+)]
+pub fn process_barrier() -> bool {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    let Ok(platform) = sys::current() else {
+        return false;
+    };
+    let is_available = platform.facts().has_process_barrier;
+    if is_available {
+        platform.process_barrier();
+    }
+    is_available
+}
+
+/// The address of one version of a symbol of the process, such as `GLIBC_2.2.5` of `memcpy`. Where the system's libraries have no
+/// versions, of the symbol.
+#[must_use]
+pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let version = std::ffi::CString::new(version).ok()?;
+    let platform = sys::current().ok()?;
+    platform.process_symbol_version(&name, &version)
+}
+
 /// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
 ///
 /// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every

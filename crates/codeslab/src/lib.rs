@@ -50,14 +50,19 @@ mod memory;
 mod model;
 mod pool;
 mod request;
+mod shared_library;
 mod slab;
+mod slot;
 mod space;
 mod sync;
 mod sys;
 mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
-pub use capabilities::{architecture, are_process_functions, capabilities, process_symbol};
+pub use capabilities::{
+    architecture, are_process_functions, capabilities, process_barrier, process_symbol,
+    process_symbol_version,
+};
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
 pub use model::architecture::{Architecture, CodeModel, Reach};
@@ -74,3 +79,5 @@ pub use model::stats::{
 };
 pub use model::writer::Writer;
 pub use request::Request;
+pub use shared_library::SharedLibrary;
+pub use slot::Slot;

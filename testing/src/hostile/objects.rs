@@ -9,17 +9,17 @@ use std::iter::repeat_n;
 
 #[rustfmt::skip] // A table is read by columns.
 pub(super) static ALL: [Hostile; 21] = [
-    Hostile { name: "many thread-local sections and symbols", outcome: "UNSUPPORTED", make: thread_local },
-    Hostile { name: "many constructors", outcome: "UNSUPPORTED", make: constructors },
+    Hostile { name: "many thread-local sections and symbols", outcome: LINKED, make: thread_local },
+    Hostile { name: "many constructors", outcome: LINKED, make: constructors },
     Hostile { name: "sections that share a long name", outcome: "WORK_BUDGET", make: shared_section_name },
     Hostile { name: "symbols that share a long name", outcome: "WORK_BUDGET", make: shared_symbol_name },
     Hostile { name: "symbols whose names end alike", outcome: "WORK_BUDGET", make: shared_ends },
     Hostile { name: "groups that share a long signature", outcome: "WORK_BUDGET", make: shared_signature },
     Hostile { name: "groups that share the long name of a section", outcome: "WORK_BUDGET", make: section_signature },
     Hostile { name: "unknown relocations in a section with a long name", outcome: "UNKNOWN_RELOCATION", make: unknown_relocations },
-    Hostile { name: "thread-local relocations in a section with a long name", outcome: "UNSUPPORTED", make: thread_local_relocations },
+    Hostile { name: "thread-local relocations in a section with a long name", outcome: "UNDEFINED_SYMBOL", make: thread_local_relocations },
     Hostile { name: "tables without addends for a section with a long name", outcome: "UNSUPPORTED", make: tables_without_addends },
-    Hostile { name: "indirect functions in a section with a long name", outcome: "UNSUPPORTED", make: indirect_functions },
+    Hostile { name: "indirect functions in a section with a long name", outcome: LINKED, make: indirect_functions },
     Hostile { name: "undefined symbols in a section with a long name", outcome: "UNDEFINED_SYMBOL", make: undefined_symbols },
     Hostile { name: "relocations of one symbol with a long name", outcome: "UNDEFINED_SYMBOL", make: one_undefined_symbol },
     Hostile { name: "writable code in sections with a long name", outcome: "WORK_BUDGET", make: writable_code },
@@ -33,7 +33,8 @@ pub(super) static ALL: [Hostile; 21] = [
 ];
 
 const FUNCTION: u8 = 0x12;
-const INDIRECT: u8 = 0x1a;
+const LOCAL_INDIRECT: u8 = 0x0a;
+const LOCAL_THREAD_LOCAL: u8 = 0x06;
 const THREAD_LOCAL: u8 = 0x16;
 const UNTYPED: u8 = 0x10;
 const SECTION_SYMBOL: u8 = 0x03;
@@ -74,7 +75,7 @@ fn and(one: Section, n: usize, rest: Vec<Section>) -> Vec<u8> {
 }
 
 fn thread_local(n: usize) -> Vec<u8> {
-    let symbols = vec![symbol(1, THREAD_LOCAL, 1); n];
+    let symbols = vec![symbol(1, LOCAL_THREAD_LOCAL, 1); n];
     let names = n as u32 + 2;
     let rest = vec![
         symbol_table(names, &symbols),
@@ -159,7 +160,7 @@ fn thread_local_relocations(n: usize) -> Vec<u8> {
     relocated(
         n,
         &vec![relocation(23, 1); n],
-        &[symbol(1, UNTYPED, 0)],
+        &[symbol(1, THREAD_LOCAL, 0)],
         long(100 * n),
     )
 }
@@ -205,7 +206,7 @@ fn tables_without_addends(n: usize) -> Vec<u8> {
 }
 
 fn indirect_functions(n: usize) -> Vec<u8> {
-    let symbols = vec![symbol(0, INDIRECT, 1); n];
+    let symbols = vec![symbol(0, LOCAL_INDIRECT, 1); n];
     object(&[
         named_code(),
         symbol_table(3, &symbols),

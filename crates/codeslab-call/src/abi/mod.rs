@@ -13,6 +13,7 @@ use std::fmt;
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("an argument is a word of 64 bits");
 
+pub(crate) mod closure;
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "sysv_x86_64.rs")]
 #[cfg_attr(
     all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
@@ -20,6 +21,7 @@ compile_error!("an argument is a word of 64 bits");
 )]
 mod host;
 mod load_all;
+pub(crate) mod thunk;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,25 @@ pub(crate) enum Term {
     Got,
     /// The size of the symbol.
     Z,
+    /// The address of what the GOT says of a thread-local variable: `@tlsgd`, `@tlsld`, `@gottpoff`, `@tlsdesc` for AMD64.
+    Tls(ThreadEntry),
+    /// The offset of a thread-local variable from the start of its module's block: `@dtpoff` for AMD64.
+    DtpOff,
+    /// The offset of a thread-local variable from the thread pointer: `@tpoff` for AMD64.
+    TpOff,
+}
+
+/// What an entry of the GOT says of a thread-local variable. How each is used: Drepper, "ELF Handling For Thread-Local Storage", §4.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum ThreadEntry {
+    /// General dynamic: the module and the offset in its block, two words for `__tls_get_addr`.
+    Variable,
+    /// Local dynamic: the module and 0, for the start of the block.
+    Module,
+    /// Initial exec: the offset from the thread pointer, one word.
+    Offset,
+    /// A descriptor: a function that tells the offset from the thread pointer, and its argument.
+    Descriptor,
 }
 
 /// What a field counts from.
@@ -49,6 +68,7 @@ pub(crate) struct Terms {
     pub(crate) G: i128,
     pub(crate) GOT: i128,
     pub(crate) Z: i128,
+    pub(crate) TP: i128,
 }
 
 /// `term + A - origin`, where the two may be rounded down to pages.
@@ -88,9 +108,10 @@ impl Formula {
     pub(crate) const fn value(self, terms: &Terms) -> i128 {
         let term = match self.term {
             Term::Nothing => return 0,
-            Term::S => terms.S,
+            Term::S | Term::DtpOff => terms.S,
             Term::L => terms.L,
-            Term::G => terms.G,
+            Term::G | Term::Tls(_) => terms.G,
+            Term::TpOff => terms.TP,
             Term::Got => terms.GOT,
             Term::Z => terms.Z,
         };
@@ -115,6 +136,17 @@ impl Formula {
     /// Whether the symbol needs a GOT entry.
     pub(crate) const fn needs_entry(self) -> bool {
         matches!(self.term, Term::G)
+    }
+
+    /// Whether the symbol has to be a thread-local variable.
+    #[inline]
+    pub(crate) const fn is_thread_local(self) -> bool {
+        matches!(self.term, Term::Tls(_) | Term::DtpOff | Term::TpOff)
+    }
+
+    /// Whether the symbol may be anything.
+    pub(crate) const fn is_indifferent(self) -> bool {
+        matches!(self.term, Term::Nothing | Term::Z | Term::Got)
     }
 
     /// Whether there has to be a GOT.
@@ -143,6 +175,7 @@ mod tests {
         G: 0xa018,
         GOT: 0xa000,
         Z: 0x55,
+        TP: -0x40,
     };
 
     #[test]
@@ -160,6 +193,12 @@ mod tests {
             (of(S).minus(P).in_pages(12), 0x1_2000 - 0x8000),
             (of(G).minus(P).in_pages(12), 0xa000 - 0x8000),
             (of(S).in_pages(12), 0x1_2000),
+            (
+                of(Term::Tls(ThreadEntry::Variable)).minus(P),
+                0xa014 - 0x8765,
+            ),
+            (of(Term::DtpOff), 0x1_2341),
+            (of(Term::TpOff), -0x44),
         ];
         for (formula, value) in table {
             assert_eq!(formula.value(&TERMS), value, "{formula:?}");

@@ -10,7 +10,7 @@ impl Error {
         match self {
             Self::Memory(error) => error.code(),
             Self::UnknownFormat { .. } => "UNKNOWN_FORMAT",
-            Self::ThinArchive { .. } => "THIN_ARCHIVE",
+            Self::Unreadable { .. } => "UNREADABLE",
             Self::WrongArchitecture { .. } => "WRONG_ARCHITECTURE",
             Self::NotRelocatable { .. } => "NOT_RELOCATABLE",
             Self::Malformed { .. } => "MALFORMED",
@@ -20,6 +20,7 @@ impl Error {
             Self::InvalidAlignment { .. } => "INVALID_ALIGNMENT",
             Self::UnknownRelocation { .. } => "UNKNOWN_RELOCATION",
             Self::Unsupported { .. } => "UNSUPPORTED",
+            Self::ThreadLocalAccess { .. } => "THREAD_LOCAL_ACCESS",
             Self::WritableCode { .. } => "WRITABLE_CODE",
             Self::UndefinedSymbol { .. } => "UNDEFINED_SYMBOL",
             Self::DuplicateSymbol { .. } => "DUPLICATE_SYMBOL",
@@ -29,6 +30,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.code(),
         }
     }
 
@@ -37,8 +39,17 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
             Self::UnknownFormat { object, .. } => vec![text("object", object)],
-            Self::ThinArchive { archive } => vec![text("object", archive)],
+            Self::Unreadable {
+                object,
+                path,
+                reason,
+            } => vec![
+                text("object", object),
+                text("path", path),
+                text("reason", reason),
+            ],
             Self::WrongArchitecture {
                 object,
                 found,
@@ -76,6 +87,9 @@ impl Error {
             }
             Self::Unsupported { feature, reference } => {
                 with(reference.facts(), [text("feature", feature.name())])
+            }
+            Self::ThreadLocalAccess { reference, problem } => {
+                with(reference.facts(), [text("reason", problem)])
             }
             Self::UndefinedSymbol { .. }
             | Self::DuplicateSymbol { .. }
@@ -136,7 +150,9 @@ impl Error {
 
     fn symbol_facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
-            Self::UndefinedSymbol { symbol, at, all } => {
+            Self::UndefinedSymbol {
+                symbol, at, all, ..
+            } => {
                 let place = at.as_ref().map_or(Vec::new(), |at| at.facts());
                 let place = place.into_iter().filter(|(name, _)| *name != "symbol");
                 with(

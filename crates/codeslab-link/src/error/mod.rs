@@ -20,6 +20,9 @@ pub enum Error {
     /// The memory manager refused.
     #[error(transparent)]
     Memory(#[from] codeslab::Error),
+    /// Threads cannot have thread-local variables of the image, or the code cannot come by those of the process.
+    #[error(transparent)]
+    ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
     #[error("{object}: neither an object ({formats}) nor an archive")]
     UnknownFormat {
@@ -28,13 +31,15 @@ pub enum Error {
         /// The formats of objects that are known.
         formats: String,
     },
-    /// An archive that only names its members.
-    #[error(
-        "{archive}: a thin archive names its members but does not hold them; make it with `ar` without `T`"
-    )]
-    ThinArchive {
-        /// What the caller named the input.
-        archive: String,
+    /// A file that an input names, and that cannot be read.
+    #[error("{}: {reason}", named(object, path))]
+    Unreadable {
+        /// The input: a path, a linker script or a thin archive.
+        object: String,
+        /// The file.
+        path: String,
+        /// What the system says.
+        reason: String,
     },
     /// An object or a graph for another machine.
     #[error("{object}: made for {found}, not for {expected}")]
@@ -47,7 +52,10 @@ pub enum Error {
         expected: String,
     },
     /// A file in the format of objects, but an executable, a shared library or a core dump.
-    #[error("{object}: {format} file of type {found}, not a relocatable object")]
+    #[error(
+        "{object}: {format} file of type {found}, not a relocatable object{}",
+        where_to_pass(found)
+    )]
     NotRelocatable {
         /// The file.
         object: String,
@@ -134,6 +142,14 @@ pub enum Error {
         /// What asks for it.
         reference: Box<Reference>,
     },
+    /// A reference to a thread-local variable that cannot be one, or to something else as if it was one.
+    #[error("{reference}: {problem}")]
+    ThreadLocalAccess {
+        /// The relocation.
+        reference: Box<Reference>,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+    },
     /// A section that is both writable and executable.
     #[error("{object}: section {section} is both writable and executable")]
     WritableCode {
@@ -144,9 +160,10 @@ pub enum Error {
     },
     /// A symbol that is defined nowhere.
     #[error(
-        "undefined symbol {symbol}{}{}",
+        "undefined symbol {symbol}{}{}{}",
         at.as_ref().map_or(String::new(), |at| format!(", first referenced by {at}")),
-        and_others(all)
+        and_others(all),
+        hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"))
     )]
     UndefinedSymbol {
         /// The first of them.
@@ -155,6 +172,8 @@ pub enum Error {
         at: Option<Box<Reference>>,
         /// All of them.
         all: Vec<String>,
+        /// What may help.
+        hint: Option<String>,
     },
     /// Two definitions of a symbol of which there may be one.
     #[error("duplicate symbol {symbol}, defined in {first} and in {second}")]
@@ -212,7 +231,7 @@ pub enum Error {
     },
     /// Two symbols that are too far apart for code that refers to both directly.
     #[error(
-        "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing"
+        "no place reaches both {first} (from {lowest} upwards) and {second} (up to {highest}): {distance:#x} bytes are missing; compile with -fPIC, whose code reaches data everywhere"
     )]
     ConflictingSymbols {
         /// The symbol that keeps the image from lying lower.
@@ -235,6 +254,9 @@ pub enum Error {
         #[source]
         cause: codeslab::Error,
     },
+    /// What was linked could not be started.
+    #[error(transparent)]
+    Start(codeslab_runtime::Error),
 }
 
 impl Error {
@@ -288,6 +310,8 @@ pub enum Feature {
     CompressedSection,
     /// Relocations without addends or in packed form.
     RelocationFormat,
+    /// A stack from which code is executed, as nested functions of GNU C and internal procedures of Fortran have it.
+    ExecutableStack,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
 }
@@ -302,6 +326,7 @@ impl Feature {
             Self::Constructor => "constructor",
             Self::CompressedSection => "compressed-section",
             Self::RelocationFormat => "relocation-format",
+            Self::ExecutableStack => "executable-stack",
             Self::IntermediateCode => "intermediate-code",
         }
     }
@@ -315,6 +340,9 @@ impl fmt::Display for Feature {
             Self::Constructor => "constructors and destructors are",
             Self::CompressedSection => "compressed sections are",
             Self::RelocationFormat => "relocations without explicit addends are",
+            Self::ExecutableStack => {
+                "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
+            }
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
         })
     }
@@ -384,6 +412,22 @@ impl fmt::Display for Resource {
             Self::Steps => "bytes of names and entries of tables to read",
             Self::Bytes => "bytes to write or copy",
         })
+    }
+}
+
+/// A file that cannot be read, and the script or thin archive that names it.
+fn named(object: &str, path: &str) -> String {
+    if object == path {
+        return format!("cannot read {path}");
+    }
+    format!("{object}: the linker script or thin archive names {path}, which cannot be read")
+}
+
+/// What to do with a file that is no object.
+fn where_to_pass(found: &str) -> &'static str {
+    match found {
+        "shared object" => "; pass its path among `libraries`",
+        _ => "",
     }
 }
 

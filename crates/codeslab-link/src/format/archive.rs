@@ -1,4 +1,4 @@
-//! Archives of `ar`: GNU and BSD. Thin ones are refused by name, they hold nothing to link.
+//! Archives of `ar`: GNU and BSD. Thin ones become such archives before a link begins (`thin`).
 //!
 //! Whatever the format of its members, an archive is a list of files, and an index in which a linker looks a symbol up to find the
 //! member that defines it. Members are cut out of the archive's bytes without copying and not looked into here; `resolve` asks for those
@@ -6,13 +6,13 @@
 
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
-use object::archive::{MAGIC, THIN_MAGIC};
+use object::archive::MAGIC;
 use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset, ArchiveSymbol};
 use std::borrow::Cow;
 
-/// Whether `bytes` begin like an archive, thin or not.
+/// Whether `bytes` begin like an archive that holds its members.
 pub(crate) fn is_archive(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC) || bytes.starts_with(&THIN_MAGIC)
+    bytes.starts_with(&MAGIC)
 }
 
 /// An archive whose special members are found.
@@ -40,11 +40,6 @@ impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
     pub(crate) fn open(name: &'a str, bytes: &'a [u8], budget: &'a Budget) -> Result<Self> {
         let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, &error))?;
-        if file.is_thin() {
-            return Err(Error::ThinArchive {
-                archive: name.to_owned(),
-            });
-        }
         Ok(Self {
             name,
             bytes,

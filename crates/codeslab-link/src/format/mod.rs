@@ -6,10 +6,14 @@
 
 pub(crate) mod archive;
 mod elf;
+pub(crate) mod script;
+pub(crate) mod thin;
 
+use crate::arch::native;
 use crate::budget::Budget;
-use crate::error::{Error, Resource, Result};
-use crate::graph::Graph;
+use crate::error::{Error, Feature, Reference, Resource, Result};
+use crate::exports::Exports;
+use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
@@ -19,12 +23,16 @@ struct Format {
     name: &'static str,
     /// Whether these bytes begin like a file of the format.
     recognises: fn(&[u8]) -> bool,
+    /// Whether a file that begins with these bytes is a shared library.
+    is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    /// A copy of an object in which the sections have addresses.
+    placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, parse: elf::parse },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
 ];
 
 /// An input that has been looked at.
@@ -32,6 +40,7 @@ static FORMATS: [Format; 1] = [
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
+    Loaded(&'a dyn Exports),
 }
 
 /// Tells what an input is, and parses it unless it is an archive.
@@ -46,7 +55,43 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
         }
         Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
+        Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
+        Input::Path(path) => Err(Error::Unreadable {
+            object: path.to_owned(),
+            path: path.to_owned(),
+            reason: "paths are opened before a link begins".to_owned(),
+        }),
     }
+}
+
+/// Bytes of a file that tell what kind of file it is.
+pub(crate) const HEADER_BYTES: u64 = 64;
+
+/// Whether `bytes` begin like a shared library, which the dynamic linker loads.
+pub(crate) fn is_shared_library(bytes: &[u8]) -> bool {
+    let formats = FORMATS.iter();
+    formats
+        .filter(|format| (format.recognises)(bytes))
+        .any(|format| (format.is_shared_library)(bytes))
+}
+
+/// Whether `bytes` begin like what LLVM writes instead of objects when it shall optimise at link time, bare or in its wrapper.
+fn is_bitcode(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"BC\xc0\xde") || bytes.starts_with(&0x0b17_c0de_u32.to_le_bytes())
+}
+
+/// A graph of nothing, which cannot take part: it stands for intermediate code.
+fn intermediate(name: Cow<'_, str>) -> Result<Graph<'_>> {
+    let reference = Reference {
+        object: name.to_string(),
+        ..Reference::default()
+    };
+    let mut graph = Graph::new(name, native()?.architecture());
+    graph.obstruct(Error::Unsupported {
+        feature: Feature::IntermediateCode,
+        reference: Box::new(reference),
+    });
+    Ok(graph)
 }
 
 /// The graph of an object file.
@@ -58,9 +103,23 @@ pub(crate) fn object<'a>(
     budget.spend(Resource::Parsed, bytes.len() as u64, &name)?;
     match FORMATS.iter().find(|format| (format.recognises)(bytes)) {
         Some(format) => (format.parse)(name, bytes, budget).map(Cow::Owned),
+        None if is_bitcode(bytes) => intermediate(name).map(Cow::Owned),
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
         }),
     }
+}
+
+/// The object that a graph was read from, with the address that each of its sections got; `None` for a graph that was never a file.
+/// `address_of` knows the sections of the graph by their numbers.
+pub(crate) fn placed(
+    graph: &Graph<'_>,
+    address_of: impl Fn(u32) -> Option<u64>,
+) -> Option<Vec<u8>> {
+    let origin = graph.origin()?;
+    let mut formats = FORMATS.iter();
+    let format = formats.find(|format| (format.recognises)(origin.bytes))?;
+    let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
+    Some((format.placed)(origin.bytes, &address_of))
 }

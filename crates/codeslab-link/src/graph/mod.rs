@@ -11,13 +11,13 @@ mod section;
 mod symbol;
 
 use crate::error::{Error, Reference, Result};
-use codeslab::{Architecture, MAXIMUM_ALIGN};
+use codeslab::{Architecture, MAXIMUM_ALIGN, Protection};
 use std::borrow::Cow;
 
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
-pub use section::{Content, GraphSection};
-pub use symbol::{Binding, Definition, Symbol, SymbolKind};
+pub use section::{Content, GraphSection, Moment, Priority, Purpose};
+pub use symbol::{Binding, Definition, Symbol, SymbolKind, Visibility};
 
 /// One object: see the module.
 ///
@@ -41,8 +41,22 @@ pub struct Graph<'a> {
     sections: Vec<GraphSection<'a>>,
     symbols: Vec<Symbol<'a>>,
     groups: Vec<Cow<'a, str>>,
+    // Whether names can have versions (`name@VERSION`), which is a matter of the format.
+    has_versions: bool,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
+    origin: Option<Origin<'a>>,
+}
+
+/// The address of a section of a file by its number there; `None` for one that is left out.
+pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
+
+/// The file that a graph was read from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// By section of the file: which of the graph it became, if any.
+    pub(crate) sections: Vec<Option<SectionIndex>>,
 }
 
 impl<'a> Graph<'a> {
@@ -55,7 +69,9 @@ impl<'a> Graph<'a> {
             sections: Vec::new(),
             symbols: Vec::new(),
             groups: Vec::new(),
+            has_versions: false,
             obstacle: None,
+            origin: None,
         }
     }
 
@@ -104,7 +120,8 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`Error::InvalidIndex`] if its section does not exist, [`Error::OutOfBounds`] if it lies behind the end of it,
     /// [`Error::InvalidAlignment`] for a common symbol's alignment that is no power of two, [`Error::Malformed`] for a
-    /// local symbol that is undefined or common.
+    /// local symbol that is undefined or common, for a thread-local variable that lies elsewhere than in a thread-local section, and for
+    /// an indirect function whose resolver is not in code.
     pub fn add_symbol(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
@@ -112,6 +129,7 @@ impl<'a> Graph<'a> {
                 if offset > within.content.size() {
                     return Err(self.out_of_bounds(within, &symbol.name, offset, 0));
                 }
+                self.check_kind(&symbol, within)?;
             }
             Definition::Undefined | Definition::Common { .. }
                 if symbol.binding == Binding::Local =>
@@ -197,6 +215,16 @@ impl<'a> Graph<'a> {
         &self.groups
     }
 
+    /// Says that what follows `@` in a name is a version.
+    pub(crate) fn set_versions(&mut self) {
+        self.has_versions = true;
+    }
+
+    /// Whether what follows `@` in a name is a version.
+    pub(crate) const fn has_versions(&self) -> bool {
+        self.has_versions
+    }
+
     /// Sets room aside, so that a section of known size grows once.
     pub(crate) fn reserve(&mut self, sections: usize, symbols: usize) {
         self.sections.reserve_exact(sections);
@@ -235,6 +263,16 @@ impl<'a> Graph<'a> {
     /// Why this graph cannot be linked.
     pub(crate) fn obstacle(&self) -> Option<&Error> {
         self.obstacle.as_deref()
+    }
+
+    /// Notes which file it was read from.
+    pub(crate) fn set_origin(&mut self, origin: Origin<'a>) {
+        self.origin = Some(origin);
+    }
+
+    /// The file that it was read from; `None` if an embedder built it.
+    pub(crate) const fn origin(&self) -> Option<&Origin<'a>> {
+        self.origin.as_ref()
     }
 
     /// How errors name a relocation of this graph.
@@ -295,6 +333,18 @@ impl<'a> Graph<'a> {
             return Err(self.no_such("symbol", relocation.symbol.0, self.symbols.len()));
         }
         Ok(())
+    }
+
+    /// Whether a symbol that is in a section can be there.
+    fn check_kind(&self, symbol: &Symbol<'_>, within: &GraphSection<'_>) -> Result<()> {
+        let expected = match symbol.kind {
+            SymbolKind::ThreadLocal if !within.is_thread_local => "a thread-local section",
+            SymbolKind::IndirectFunction if within.protection != Protection::ReadExecute => "code",
+            _ => return Ok(()),
+        };
+        let (name, section) = (&symbol.name, &within.name);
+        let reason = format!("{name} lies in the section {section}, which is not {expected}");
+        Err(self.malformed(reason))
     }
 
     fn check_align(&self, name: &str, align: u64) -> Result<()> {

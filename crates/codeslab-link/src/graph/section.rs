@@ -27,6 +27,46 @@ impl Content<'_> {
     }
 }
 
+/// What a section is for, besides being loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Nothing else.
+    #[default]
+    Plain,
+    /// It describes code, as unwind tables do (`.eh_frame`).
+    UnwindTable,
+    /// It holds pointers to functions that are run at some moment of an image's life.
+    Functions {
+        /// When.
+        moment: Moment,
+        /// In which order among others of that moment.
+        priority: Priority,
+        /// Whether its last pointer is the first to run, as in `.ctors`.
+        is_reversed: bool,
+    },
+}
+
+/// A moment of an image's life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Moment {
+    /// Before everything else (`.preinit_array`).
+    BeforeAll,
+    /// Before the image is used (`.init_array`).
+    Start,
+    /// When the image goes (`.fini_array`), in the opposite order.
+    End,
+}
+
+/// An order among functions of one moment: lower ones come first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Priority(pub u32);
+
+impl Priority {
+    /// That of functions without one: they come after all others.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 /// One section of a [`Graph`](crate::Graph).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GraphSection<'a> {
@@ -37,7 +77,8 @@ pub struct GraphSection<'a> {
     // Invariant: each field lies inside the content, each symbol exists.
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) group: Option<u32>,
-    pub(crate) describes_code: bool,
+    pub(crate) purpose: Purpose,
+    pub(crate) is_thread_local: bool,
 }
 
 impl<'a> GraphSection<'a> {
@@ -56,15 +97,31 @@ impl<'a> GraphSection<'a> {
             content,
             relocations: Vec::new(),
             group: None,
-            describes_code: false,
+            purpose: Purpose::Plain,
+            is_thread_local: false,
         }
     }
 
     /// The same, and it describes code, as unwind tables do: where it refers to code that is left out, 0 stands for that code.
     #[must_use]
     pub fn describing_code(self) -> Self {
+        self.with_purpose(Purpose::UnwindTable)
+    }
+
+    /// The same for another purpose.
+    ///
+    /// A section of pointers to functions makes the image one that has to be started; relocations fill its pointers in.
+    #[must_use]
+    pub fn with_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// The same, and every thread has a copy of its own. Code comes by it only through relocations for thread-local variables; whatever
+    /// its protection is, the copies may be written.
+    #[must_use]
+    pub fn thread_local(self) -> Self {
         Self {
-            describes_code: true,
+            is_thread_local: true,
             ..self
         }
     }
@@ -91,6 +148,12 @@ impl<'a> GraphSection<'a> {
     #[must_use]
     pub const fn content(&self) -> &Content<'a> {
         &self.content
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// What has to be filled in.

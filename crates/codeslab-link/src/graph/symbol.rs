@@ -43,6 +43,18 @@ pub enum Binding {
     Weak,
 }
 
+/// How far a symbol can be seen beyond the image that its graph becomes part of. Of all mentions of a name, the narrowest counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Visibility {
+    /// Other images see it, and what the image does not define others may.
+    #[default]
+    Default,
+    /// Other images see it, and the image itself uses its own. Nothing replaces definitions of an image, so this is the same as above.
+    Protected,
+    /// The image alone sees it: it binds to nothing of the process and of other images, and they do not bind to it.
+    Hidden,
+}
+
 /// What a symbol names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum SymbolKind {
@@ -55,6 +67,10 @@ pub enum SymbolKind {
     Data,
     /// A whole section.
     Section,
+    /// A variable of which every thread has its own.
+    ThreadLocal,
+    /// A function that another function chooses (IFUNC): the symbol is where that other function, the resolver, is.
+    IndirectFunction,
 }
 
 /// One symbol.
@@ -66,6 +82,8 @@ pub struct Symbol<'a> {
     pub definition: Definition,
     /// Who sees it.
     pub binding: Binding,
+    /// How far it can be seen.
+    pub visibility: Visibility,
     /// Its size in bytes, 0 where it is unknown.
     pub size: u64,
     /// What it names.
@@ -80,6 +98,7 @@ impl<'a> Symbol<'a> {
             name: name.into(),
             definition,
             binding: Binding::Global,
+            visibility: Visibility::Default,
             size: 0,
             kind: SymbolKind::Unknown,
         }
@@ -95,6 +114,12 @@ impl<'a> Symbol<'a> {
     #[must_use]
     pub fn with_binding(self, binding: Binding) -> Self {
         Self { binding, ..self }
+    }
+
+    /// The same with another visibility.
+    #[must_use]
+    pub fn with_visibility(self, visibility: Visibility) -> Self {
+        Self { visibility, ..self }
     }
 
     /// The same with a size in bytes and a kind.

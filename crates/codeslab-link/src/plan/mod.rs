@@ -9,6 +9,7 @@ mod canonical;
 mod direct;
 mod needs;
 mod slots;
+pub(crate) mod thread_local;
 
 use crate::error::{Resource, Result};
 use crate::graph::{Content, GraphSection};
@@ -16,6 +17,7 @@ use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
 use needs::Needs;
 use slots::Slots;
+use thread_local::{Template, ThreadEntries};
 
 /// The layout of the image, and which part of it is for what.
 #[derive(Debug)]
@@ -27,9 +29,18 @@ pub(crate) struct Plan {
     pub(crate) window_symbols: Vec<String>,
     /// By section, counted over all objects; `None` for those that are left out.
     pub(crate) sections: Vec<Option<SectionId>>,
+    /// Bytes from the start of the data to the first zeros.
+    pub(crate) values_end: u64,
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
+    /// Where indirect functions are, once their resolvers have said so.
+    pub(crate) indirects: Option<SectionId>,
+    /// What the dynamic linker says of thread-local variables.
+    pub(crate) thread_table: Option<SectionId>,
+    pub(crate) thread_entries: ThreadEntries,
+    /// What every thread has a copy of.
+    pub(crate) template: Template,
     pub(crate) stubs: Option<SectionId>,
     slots: Slots,
     entry_size: u64,
@@ -43,13 +54,14 @@ impl Plan {
         Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that says where a target is for which a stub stands.
+    /// Bytes from the start of the GOT, or of the table of indirect functions, to the entry that says where a target is for which a stub
+    /// stands.
     pub(crate) fn hidden_entry_offset(&self, id: TargetId) -> Option<u64> {
         let number = self.slots.hidden_entry(id)?;
         Some(u64::from(number) * self.entry_size)
     }
 
-    /// Bytes from the start of the GOT to the entry that the stub of a target jumps to.
+    /// Bytes from the start of that table to the entry that the stub of a target jumps to.
     pub(crate) fn stub_entry_offset(&self, id: TargetId) -> Option<u64> {
         self.hidden_entry_offset(id)
             .or_else(|| self.entry_offset(id))
@@ -80,11 +92,20 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         resolution.machine.stub_size(),
     );
     let mut layout = Layout::new();
-    let sections = add_sections(&mut layout, resolution)?;
+    let (sections, values_end) = add_sections(&mut layout, resolution)?;
     let commons = add_commons(&mut layout, resolution)?;
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
     let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
     let stubs = add_table(&mut layout, Protection::ReadExecute, stubs, stub_size)?;
+    let indirects = needs.slots.indirect_count();
+    let indirects = add_table(&mut layout, Protection::ReadWrite, indirects, entry_size)?;
+    let thread_entries = needs.thread_entries.count();
+    let thread_table = add_table(
+        &mut layout,
+        Protection::ReadOnly,
+        thread_entries,
+        thread_local::ENTRY_SIZE,
+    )?;
     if layout.size() == 0 {
         // Symbols in empty sections have addresses too, and an image owns memory: one byte.
         layout.add(Protection::ReadOnly, 1, 1)?;
@@ -94,8 +115,13 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         window,
         window_symbols,
         sections,
+        values_end,
         commons,
         got,
+        indirects,
+        thread_table,
+        thread_entries: needs.thread_entries,
+        template: Template::of(resolution)?,
         stubs,
         slots: needs.slots,
         entry_size,
@@ -103,25 +129,39 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     })
 }
 
-/// Zero-filled sections come last, so that nothing touches their pages.
+/// Zero-filled sections come last, so that nothing touches their pages. Says too where in the data they begin.
 fn add_sections(
     layout: &mut Layout,
     resolution: &Resolution<'_>,
-) -> Result<Vec<Option<SectionId>>> {
+) -> Result<(Vec<Option<SectionId>>, u64)> {
     let mut ids = vec![None; resolution.is_live.len()];
-    for &number in resolution.runs.iter().flatten() {
-        let (object, section) = resolution.section(number);
-        ids[number as usize] = Some(add_section(layout, resolution, object, section)?);
-    }
-    for zeros in [false, true] {
-        for (object, section, number) in resolution.live_sections() {
-            let id = &mut ids[number as usize];
-            if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
-                *id = Some(add_section(layout, resolution, object, section)?);
-            }
+    let live_sections = || {
+        let sections = resolution.live_sections();
+        sections.filter(|(_, section, _)| !section.is_thread_local)
+    };
+    for run in &resolution.runs {
+        for &number in &run.sections {
+            let (object, section) = resolution.section(number);
+            let id = add_section(layout, resolution, object, section, run.protection)?;
+            ids[number as usize] = Some(id);
         }
     }
-    Ok(ids)
+    let mut values_end = 0;
+    for zeros in [false, true] {
+        for (object, section, number) in live_sections() {
+            let id = &mut ids[number as usize];
+            if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
+                let protection = section.protection;
+                *id = Some(add_section(
+                    layout, resolution, object, section, protection,
+                )?);
+            }
+        }
+        if !zeros {
+            values_end = layout.segment(Protection::ReadWrite).size;
+        }
+    }
+    Ok((ids, values_end))
 }
 
 fn add_section(
@@ -129,12 +169,13 @@ fn add_section(
     resolution: &Resolution<'_>,
     object: &Object<'_>,
     section: &GraphSection<'_>,
+    protection: Protection,
 ) -> Result<SectionId> {
-    let before = layout.segment(section.protection).size;
+    let before = layout.segment(protection).size;
     let size = section.content.size();
-    let id = layout.add(section.protection, size, section.align)?;
+    let id = layout.add(protection, size, section.align)?;
     let padding = layout.section(id).offset - before;
-    let bytes = written(section, size, padding);
+    let bytes = written(&section.content, protection, size, padding);
     let name = object.graph.name();
     resolution.budget.spend(Resource::Bytes, bytes, name)?;
     Ok(id)
@@ -142,9 +183,9 @@ fn add_section(
 
 /// How many bytes are written for a section that so many bytes of padding come before. Code and constants have no holes; data is zero
 /// where nothing is written, and costs memory by the page.
-fn written(section: &GraphSection<'_>, size: u64, padding: u64) -> u64 {
+fn written(content: &Content<'_>, protection: Protection, size: u64, padding: u64) -> u64 {
     const PAGE: u64 = 1 << 12;
-    match (section.protection, &section.content) {
+    match (protection, content) {
         (Protection::ReadWrite, Content::Zeros(_)) => 0,
         (Protection::ReadWrite, Content::Bytes(_)) => size + padding.min(PAGE),
         _ => size.saturating_add(padding),

@@ -6,16 +6,18 @@
 use super::bounds::Bounds;
 use super::direct::Direct;
 use super::slots::Slots;
+use super::thread_local::ThreadEntries;
 use crate::arch::formula::Term;
 use crate::arch::row::{Far, Row};
 use crate::error::{Error, Result};
-use crate::graph::{GraphSection, Relocation};
-use crate::resolve::{Object, Place, Resolution};
+use crate::graph::{GraphSection, Purpose, Relocation};
+use crate::resolve::{Object, Place, Resolution, TargetId};
 
 /// What the relocations ask for.
 pub(super) struct Needs {
     pub(super) slots: Slots,
     pub(super) bounds: Bounds,
+    pub(super) thread_entries: ThreadEntries,
     has_got: bool,
 }
 
@@ -25,8 +27,14 @@ impl Needs {
         let mut needs = Self {
             slots: Slots::new(resolution.targets.len()),
             bounds: Bounds::default(),
+            thread_entries: ThreadEntries::default(),
             has_got: false,
         };
+        let targets = resolution.targets.iter().zip(0..);
+        for (_, id) in targets.filter(|(target, _)| matches!(target.place, Place::Indirect { .. }))
+        {
+            needs.slots.need_indirect(TargetId(id));
+        }
         let mut directs = Vec::new();
         for (object, section, _) in resolution.live_sections() {
             for relocation in section.relocations() {
@@ -56,6 +64,12 @@ impl Needs {
         if place == Place::Discarded {
             return check_discarded(row, object, section, relocation).map(|()| None);
         }
+        if row.formula.is_thread_local() || place.is_thread_local() {
+            let entries = &mut self.thread_entries;
+            return entries
+                .note(object, section, relocation, id, place)
+                .map(|()| None);
+        }
         if row.formula.needs_entry() {
             self.slots.need_entry(id);
         } else if row.far == Far::Stub && !place.is_in_image() {
@@ -77,7 +91,7 @@ fn check_discarded(
     section: &GraphSection<'_>,
     relocation: &Relocation,
 ) -> Result<()> {
-    if row.formula.term == Term::Nothing || section.describes_code {
+    if row.formula.term == Term::Nothing || section.purpose == Purpose::UnwindTable {
         return Ok(());
     }
     Err(Error::DiscardedSection {

@@ -10,7 +10,8 @@ use crate::resolve::TargetId;
 struct Slot {
     entry: u32,
     stub: u32,
-    /// The entry that its stub alone uses, if the stub's address stands for the target: where the target really is.
+    /// The entry that its stub alone uses, if the stub's address stands for the target: where the target really is. Those of indirect
+    /// functions are counted apart, because they are filled in later than all others.
     hidden_entry: u32,
 }
 
@@ -19,6 +20,7 @@ struct Slot {
 pub(super) struct Slots {
     by_target: Vec<Slot>,
     entry_count: u32,
+    indirect_count: u32,
     stub_count: u32,
 }
 
@@ -47,12 +49,17 @@ impl Slots {
         Self {
             by_target: vec![none; target_count],
             entry_count: 0,
+            indirect_count: 0,
             stub_count: 0,
         }
     }
 
     pub(super) const fn entry_count(&self) -> u32 {
         self.entry_count
+    }
+
+    pub(super) const fn indirect_count(&self) -> u32 {
+        self.indirect_count
     }
 
     pub(super) const fn stub_count(&self) -> u32 {
@@ -94,6 +101,13 @@ impl Slots {
         self.need_stub(id);
         let slot = &mut self.by_target[id.0 as usize];
         number(&mut slot.hidden_entry, &mut self.entry_count);
+    }
+
+    /// Has the stub of an indirect function stand for it.
+    pub(super) fn need_indirect(&mut self, id: TargetId) {
+        self.need_stub(id);
+        let slot = &mut self.by_target[id.0 as usize];
+        number(&mut slot.hidden_entry, &mut self.indirect_count);
     }
 
     fn slot(&self, id: TargetId) -> &Slot {

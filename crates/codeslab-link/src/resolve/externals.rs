@@ -3,37 +3,46 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::library::Library;
+use super::provided::{Answer, Provided, is_of_file};
 use super::resolution::Resolution;
-use super::target::{Place, Rank, TargetId};
-use crate::error::{Error, Resource, Result};
+use super::target::{Place, Rank, Target, TargetId};
+use super::version;
+use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
-use codeslab::process_symbol;
+use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
-use std::cell::LazyCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Gives every symbol that is still undefined its place.
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
-pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) -> Result<()> {
+pub(super) fn define(
+    resolution: &mut Resolution<'_>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+) -> Result<()> {
     check_roots(resolution, &options.roots)?;
-    let sections = LazyCell::new(|| sections_by_name(resolution));
-    let mut asked = BTreeSet::new();
+    let mut provided = Provided::default();
     let undefined = resolution
         .globals()
         .filter(|(_, id)| !resolution.target(*id).is_defined());
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
-            let given = options.externals.get(name);
-            let place = given
-                .map(|address| Place::from(*address))
-                .or_else(|| own_symbol(resolution, &sections, name, &mut asked))
-                .or_else(|| in_process(options, name));
+            let target = resolution.target(id);
+            let place = given(options, name)
+                .or_else(|| (target.place != Place::Nowhere).then_some(target.place))
+                .or_else(|| match provided.answer(resolution, name) {
+                    Answer::At(place) => Some(place),
+                    Answer::Nowhere => None,
+                    Answer::Unknown => outside(resolution, library, options, name, id),
+                });
             (id, place)
         })
         .collect();
-    resolution.runs = asked.iter().map(|name| sections[name].clone()).collect();
+    let runs = provided.runs(resolution)?;
+    resolution.runs = runs;
     let mut missing = Vec::new();
     for (id, place) in found {
         let target = &mut resolution.targets[id.0 as usize];
@@ -49,49 +58,51 @@ pub(super) fn define(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>)
     report(resolution, &missing)
 }
 
-fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
-    let found = options.process_symbols.then(|| process_symbol(name));
-    found.flatten().map(Place::from)
+/// What the embedder provides. It serves every version of its name, as a library without versions does.
+fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
+    let externals = &options.externals;
+    let given = externals.get(name).or_else(|| {
+        let versioned = version::split(name)?;
+        externals.get(versioned.name)
+    });
+    given.copied().map(Place::from)
 }
 
-/// The numbers of the sections of each name, of one protection since only those can lie in a row.
-type SectionsByName<'r> = HashMap<&'r str, Vec<u32>, RandomState>;
-
-fn sections_by_name<'r>(resolution: &'r Resolution<'_>) -> SectionsByName<'r> {
-    let mut by_name = SectionsByName::default();
-    for (_, section, number) in resolution.live_sections() {
-        let run = by_name.entry(section.name()).or_default();
-        let fits = |first: &u32| resolution.section(*first).1.protection == section.protection;
-        if run.first().is_none_or(fits) {
-            run.push(number);
-        }
-    }
-    by_name
-}
-
-/// Symbols that linkers define where an object refers to them. Notes the sections whose ends are `asked` for.
-fn own_symbol<'r>(
+/// What is loaded already: libraries, which were asked before for all but weak references, and the process. Thread-local variables have no
+/// address; that there is one in this thread says that they exist.
+fn outside(
     resolution: &Resolution<'_>,
-    sections: &SectionsByName<'_>,
-    name: &'r str,
-    asked: &mut BTreeSet<&'r str>,
+    library: &Library<'_>,
+    options: &LinkOptions<'_>,
+    name: &str,
+    id: TargetId,
 ) -> Option<Place> {
-    // `__dso_handle` only has to differ between images, and each has a table.
-    if matches!(name, "_GLOBAL_OFFSET_TABLE_" | "__dso_handle") {
-        return Some(Place::Got);
-    }
-    let (section_name, is_start) = match name.strip_prefix("__start_") {
-        Some(section_name) => (section_name, true),
-        None => (name.strip_prefix("__stop_")?, false),
+    let target = resolution.target(id);
+    let is_thread_local = resolution.is_thread_local_reference(id);
+    let loaded = || library.loaded(name, u32::MAX);
+    let found = if !target.may_be_outside() {
+        None
+    } else if is_thread_local {
+        in_process(options, name)
+    } else {
+        loaded().or_else(|| in_process(options, name))
     };
-    let run = sections.get(section_name)?;
-    asked.insert(section_name);
-    let number = *if is_start { run.first()? } else { run.last()? };
-    let size = resolution.section(number).1.content.size();
-    Some(Place::Section {
-        section: number,
-        offset: if is_start { 0 } else { size },
-    })
+    if is_thread_local {
+        let is_weak = target.rank == Rank::WeakReference;
+        let exists = found.map(|_| Place::ProcessThreadLocal);
+        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
+    }
+    found.map(Place::from)
+}
+
+fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
+    if !options.process_symbols {
+        return None;
+    }
+    match version::split(name) {
+        Some(versioned) => process_symbol_version(versioned.name, versioned.version),
+        None => process_symbol(name),
+    }
 }
 
 fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
@@ -106,14 +117,24 @@ fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
             symbol: first.clone(),
             at: None,
             all,
+            hint: None,
         }),
     }
+}
+
+/// What may help where `name` is not defined.
+fn hint(target: &Target, name: &str) -> Option<String> {
+    if is_of_file(name) {
+        return Some("an image in memory has no file header for it".to_owned());
+    }
+    let is_hidden = !target.may_be_outside();
+    is_hidden.then(|| "it is hidden, so an input or `externals` has to define it".to_owned())
 }
 
 /// An undefined symbol is an error only if something refers to it; objects may list symbols that they do not use.
 fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
     let mut unseen: HashSet<u32, RandomState> = missing.iter().map(|id| id.0).collect();
-    let mut first = None;
+    let mut first: Option<(TargetId, Reference)> = None;
     let mut all = Vec::new();
     for (object, section, _) in resolution.live_sections() {
         for relocation in section.relocations() {
@@ -125,13 +146,14 @@ fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
                     .budget
                     .spend(Resource::Bytes, length, object.graph.name())?;
                 all.push(symbol);
-                first.get_or_insert_with(|| object.graph.reference(section, relocation));
+                first.get_or_insert_with(|| (id, object.graph.reference(section, relocation)));
             }
         }
     }
     match first {
         None => Ok(()),
-        Some(first) => Err(Error::UndefinedSymbol {
+        Some((id, first)) => Err(Error::UndefinedSymbol {
+            hint: hint(resolution.target(id), &first.symbol),
             symbol: first.symbol.clone(),
             at: Some(Box::new(first)),
             all,

@@ -7,19 +7,22 @@
 mod externals;
 mod globals;
 mod library;
+mod provided;
 mod resolution;
 mod target;
+mod version;
 
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
-use library::Library;
+use library::{Found, Library};
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
-pub(crate) use target::{Place, TargetId};
+pub(crate) use target::{Edge, Place, TargetId};
+pub(crate) use version::base_name;
 
 /// Resolves every symbol of `inputs`, and of the members of libraries that they need.
 ///
@@ -45,14 +48,15 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
-            archive @ Parsed::Archive(_) => library.offer(archive)?,
+            other => library.offer(other)?,
         }
     }
     for &input in &options.libraries {
         library.offer(format::open(input, budget)?)?;
     }
     pull(&mut resolution, &mut library, options)?;
-    externals::define(&mut resolution, options)?;
+    externals::define(&mut resolution, &library, options)?;
+    resolution.dependencies = library.dependencies();
     Ok(resolution)
 }
 
@@ -63,12 +67,23 @@ fn pull<'a>(
     options: &LinkOptions<'_>,
 ) -> Result<()> {
     while let Some((name, id)) = resolution.next_wanted() {
-        let is_wanted = resolution.target(id).rank == Rank::Reference;
-        if !is_wanted || options.externals.contains_key(name.as_ref()) {
+        if options.externals.contains_key(name.as_ref()) {
             continue;
         }
-        if let Some(graph) = library.take(&name)? {
-            resolution.add(graph)?;
+        let target = resolution.target(id);
+        let found = match target.rank {
+            Rank::Reference => {
+                let is_inside =
+                    !target.may_be_outside() || resolution.is_thread_local_reference(id);
+                library.find(&name, is_inside)?
+            }
+            Rank::Common => library.take_value(&name)?.map(Found::Graph),
+            _ => None,
+        };
+        match found {
+            Some(Found::Graph(graph)) => resolution.add(graph)?,
+            Some(Found::At(address)) => resolution.targets[id.0 as usize].place = address.into(),
+            None => {}
         }
     }
     Ok(())

@@ -6,10 +6,16 @@
 
 use super::globals::Globals;
 use super::target::{Place, Rank, Target, TargetId};
+use super::version;
 use crate::arch::machine::Machine;
 use crate::budget::Budget;
-use crate::error::{Error, Result};
-use crate::graph::{Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex};
+use crate::error::{Error, Resource, Result};
+use crate::exports::Keep;
+use crate::graph::{
+    Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, SymbolKind,
+    Visibility,
+};
+use codeslab::Protection;
 use std::borrow::Cow;
 
 /// The object number of a target that only a root has asked for.
@@ -25,6 +31,15 @@ pub(crate) struct Object<'a> {
     first_symbol: u32,
 }
 
+/// Sections that have to lie in a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    /// Their numbers, counted over all objects.
+    pub(crate) sections: Vec<u32>,
+    /// The protection that serves all of them.
+    pub(crate) protection: Protection,
+}
+
 /// Everything that takes part, with every symbol's target.
 #[derive(Debug)]
 pub(crate) struct Resolution<'a> {
@@ -36,7 +51,9 @@ pub(crate) struct Resolution<'a> {
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
-    pub(crate) runs: Vec<Vec<u32>>,
+    pub(crate) runs: Vec<Run>,
+    /// What the image will have to keep.
+    pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -52,6 +69,7 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            dependencies: Vec::new(),
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }
@@ -81,6 +99,15 @@ impl<'a> Resolution<'a> {
         (object, section)
     }
 
+    /// Whether the object that refers to a target says that it is a thread-local variable.
+    pub(super) fn is_thread_local_reference(&self, id: TargetId) -> bool {
+        let target = self.target(id);
+        let object = self.objects.get(target.object as usize);
+        object.is_some_and(|object| {
+            object.graph.symbols()[target.symbol as usize].kind == SymbolKind::ThreadLocal
+        })
+    }
+
     /// Every section that is loaded, with its object and its number.
     pub(crate) fn live_sections(
         &self,
@@ -97,7 +124,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The target of a global name that an object or a root mentions.
-    pub(super) fn global(&self, name: &str) -> Option<TargetId> {
+    pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
     }
 
@@ -158,6 +185,7 @@ impl<'a> Resolution<'a> {
         let id = self.push(Target {
             place: Place::Nowhere,
             rank: Rank::Reference,
+            visibility: Visibility::Default,
             object: NO_OBJECT,
             symbol: 0,
         });
@@ -178,6 +206,7 @@ impl<'a> Resolution<'a> {
             let target = Target {
                 place: self.place_of(object, symbol),
                 rank: Rank::Local,
+                visibility: symbol.visibility,
                 object: number,
                 symbol: counted(index),
             };
@@ -186,7 +215,12 @@ impl<'a> Resolution<'a> {
             } else {
                 let name = symbol.name.clone();
                 let rank = rank_of(symbol, target.place);
-                self.add_global(name, Target { rank, ..target })?
+                let target = Target { rank, ..target };
+                if object.graph.has_versions() {
+                    self.add_versioned(name, target)?
+                } else {
+                    self.add_global(name, target)?
+                }
             };
             self.symbol_targets.push(id);
         }
@@ -199,13 +233,32 @@ impl<'a> Resolution<'a> {
         id
     }
 
+    /// Adds a global name that may have a version. A definition that is the default of its name has two names.
+    fn add_versioned(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
+        let Some(versioned) = version::split(&name) else {
+            return self.add_global(name, new);
+        };
+        let object = &self.objects[new.object as usize];
+        let length = name.len() as u64;
+        self.budget
+            .spend(Resource::Bytes, length, object.graph.name())?;
+        let exact = versioned.exact();
+        if !new.is_defined() || !versioned.is_default {
+            return self.add_global(Cow::Owned(exact), new);
+        }
+        let (base, _) = version::keys(name);
+        let id = self.add_global(base, new)?;
+        self.add_global(Cow::Owned(exact), new)?;
+        Ok(id)
+    }
+
     fn add_global(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
         if let Some(id) = self.globals.get(&name) {
             self.merge(name, id, new)?;
             return Ok(id);
         }
         let id = self.push(new);
-        if new.rank == Rank::Reference {
+        if matches!(new.rank, Rank::Reference | Rank::Common) {
             self.globals.want(name.clone(), id);
         }
         self.globals.insert(name, id);
@@ -215,15 +268,23 @@ impl<'a> Resolution<'a> {
     /// What is known about a name, after one more object has mentioned it.
     fn merge(&mut self, name: Cow<'a, str>, id: TargetId, new: Target) -> Result<()> {
         let known = &mut self.targets[id.0 as usize];
+        let visibility = known.visibility.max(new.visibility);
+        let new = Target { visibility, ..new };
+        known.visibility = visibility;
         match (known.rank, new.rank) {
             (Rank::Definition, Rank::Definition) => {
                 let (first, second) = (known.object, new.object);
+                // A default version and the name itself are two symbols of one object for one thing.
+                if first == second && known.place == new.place {
+                    return Ok(());
+                }
                 return Err(self.duplicate(&name, first, second));
             }
             (Rank::Common, Rank::Common) => {
                 known.place = known.place.larger_common(new.place);
             }
-            (Rank::WeakReference, Rank::Reference) => {
+            (Rank::WeakReference, Rank::Reference)
+            | (Rank::WeakReference | Rank::WeakDefinition, Rank::Common) => {
                 *known = new;
                 self.globals.want(name, id);
             }
@@ -253,14 +314,24 @@ impl<'a> Resolution<'a> {
         match symbol.definition {
             Definition::Undefined => Place::Nowhere,
             Definition::Absolute(value) => Place::Absolute(value),
+            Definition::Common { size, align } if symbol.kind == SymbolKind::ThreadLocal => {
+                Place::ThreadLocalCommon { size, align }
+            }
             Definition::Common { size, align } => Place::Common { size, align },
             Definition::Discarded => Place::Discarded,
-            Definition::Section { section, offset } => {
-                let section = object.first_section + section.0;
-                if self.is_live[section as usize] {
-                    Place::Section { section, offset }
-                } else {
-                    Place::Discarded
+            Definition::Section {
+                section: index,
+                offset,
+            } => {
+                let section = object.first_section + index.0;
+                if !self.is_live[section as usize] {
+                    return Place::Discarded;
+                }
+                let is_thread_local = object.graph.sections()[index.0 as usize].is_thread_local;
+                match symbol.kind {
+                    _ if is_thread_local => Place::ThreadLocal { section, offset },
+                    SymbolKind::IndirectFunction => Place::Indirect { section, offset },
+                    _ => Place::Section { section, offset },
                 }
             }
         }
@@ -273,7 +344,7 @@ fn rank_of(symbol: &Symbol<'_>, place: Place) -> Rank {
     match place {
         Place::Nowhere if is_weak => Rank::WeakReference,
         Place::Nowhere | Place::Discarded => Rank::Reference,
-        Place::Common { .. } => Rank::Common,
+        Place::Common { .. } | Place::ThreadLocalCommon { .. } => Rank::Common,
         _ if is_weak => Rank::WeakDefinition,
         _ => Rank::Definition,
     }

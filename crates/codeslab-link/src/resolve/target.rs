@@ -4,10 +4,11 @@
 //! counts against others of its name. There is one for each global name and one for each local symbol. Resolving fills them in; planning
 //! and applying read them and never look at a name.
 
+use crate::graph::Visibility;
 use codeslab::Address;
 
 /// Names a [`Target`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct TargetId(pub(crate) u32);
 
 /// The definition that a symbol stands for: what relocations refer to.
@@ -17,6 +18,8 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     /// How much its definition counts.
     pub(super) rank: Rank,
+    /// The narrowest that an object asks for.
+    pub(crate) visibility: Visibility,
     /// The object that defines it, or else the first that refers to it.
     pub(crate) object: u32,
     /// Its symbol there.
@@ -36,11 +39,30 @@ pub(crate) enum Place {
     Common { size: u64, align: u64 },
     /// The global offset table.
     Got,
+    /// An end of the image's memory.
+    Edge(Edge),
     /// In a section that is left out.
     Discarded,
+    /// A function whose resolver lies in a section, counted over all objects.
+    Indirect { section: u32, offset: u64 },
+    /// In a section of which every thread has a copy, counted over all objects.
+    ThreadLocal { section: u32, offset: u64 },
+    /// In zero-filled memory of its own, of which every thread has some.
+    ThreadLocalCommon { size: u64, align: u64 },
+    /// The start of what every thread has a copy of.
+    ThreadLocalStart,
+    /// A thread-local variable of the process, which only the dynamic linker can say more of.
+    ProcessThreadLocal,
+    /// A thread-local variable that nobody defines and nobody has to.
+    NoThreadLocal,
 }
 
 impl Target {
+    /// Whether another image or the process may define it: nothing outside of the image that is linked is behind a hidden name.
+    pub(super) const fn may_be_outside(&self) -> bool {
+        !matches!(self.visibility, Visibility::Hidden)
+    }
+
     /// Whether an object defines it, rather than just mentioning it.
     pub(crate) fn is_defined(&self) -> bool {
         self.rank >= Rank::WeakDefinition
@@ -50,8 +72,40 @@ impl Target {
 impl Place {
     /// Whether the linker decides where it is.
     pub(crate) const fn is_in_image(self) -> bool {
-        matches!(self, Self::Section { .. } | Self::Common { .. } | Self::Got)
+        matches!(
+            self,
+            Self::Section { .. }
+                | Self::Common { .. }
+                | Self::Got
+                | Self::Edge(_)
+                | Self::Indirect { .. }
+        )
     }
+
+    /// Whether every thread has its own.
+    pub(crate) const fn is_thread_local(self) -> bool {
+        matches!(
+            self,
+            Self::ThreadLocal { .. }
+                | Self::ThreadLocalCommon { .. }
+                | Self::ThreadLocalStart
+                | Self::ProcessThreadLocal
+                | Self::NoThreadLocal
+        )
+    }
+}
+
+/// An end of the image's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edge {
+    /// The first byte of code.
+    CodeStart,
+    /// The byte behind the last one of code.
+    CodeEnd,
+    /// The byte behind the last one of data that has a value of its own; zeros follow.
+    ValuesEnd,
+    /// The byte behind the last one of data.
+    DataEnd,
 }
 
 /// How much a definition counts; the greatest wins. Of common symbols and weak definitions, common ones win, as in `ld`.
@@ -83,6 +137,16 @@ impl Place {
                     align: other_align,
                 },
             ) => Self::Common {
+                size: size.max(other_size),
+                align: align.max(other_align),
+            },
+            (
+                Self::ThreadLocalCommon { size, align },
+                Self::ThreadLocalCommon {
+                    size: other_size,
+                    align: other_align,
+                },
+            ) => Self::ThreadLocalCommon {
                 size: size.max(other_size),
                 align: align.max(other_align),
             },

@@ -1,10 +1,10 @@
 //! Archives: whole, by need, in each format.
 
 use crate::support::{
-    Workshop, address, built, debian_archive, externals, fact, file, function, link_error,
+    Workshop, address, built, debian_archive, externals, fact, file, function, link, link_error,
     link_files, memory, peek_u64, zlib,
 };
-use codeslab_link::{Image, LinkOptions, link};
+use codeslab_link::{Image, LinkOptions};
 use codeslab_testing::{Compiler, Library};
 
 type Checksum = extern "C" fn(u64, *const u8, u32) -> u64;
@@ -244,19 +244,6 @@ fn a_root_without_a_definition_is_an_error() {
     assert_eq!(
         error.to_string(),
         "undefined symbol nobody (and 1 more: strlen)"
-    );
-}
-
-#[test]
-fn thin_archives_are_refused_by_name() {
-    let workshop = Workshop::new();
-    chain(&workshop);
-    workshop.run("ar", &["rcT", "thin.a", "bottom.o"]);
-    let bytes = workshop.read("thin.a");
-    let error = link_error(&[file("thin.a", &bytes)], &LinkOptions::default());
-    assert_eq!(
-        (error.code(), fact(&error, "object").as_str()),
-        ("THIN_ARCHIVE", "thin.a")
     );
 }
 

@@ -1,10 +1,9 @@
 //! Relocations that compilers seldom write, each checked against its formula.
 
 use crate::support::{
-    Workshop, address, externals, file, function, link_error, link_files, memory, peek, peek_i32,
-    peek_u64,
+    Workshop, address, externals, file, function, link, link_error, link_files, memory, peek,
+    peek_i32, peek_u64,
 };
-use codeslab_link::link;
 
 #[test]
 fn narrow_fields_hold_addresses_and_distances() {

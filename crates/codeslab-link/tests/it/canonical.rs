@@ -1,9 +1,9 @@
 //! Code that is not position-independent takes the addresses of functions of the process in 32 bits.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, function, link_error, link_files, memory,
+    Workshop, address, externals, fact, file, function, link, link_error, link_files, memory,
 };
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::LinkOptions;
 
 const PROGRAM: &str = r#"
 #include <stdint.h>

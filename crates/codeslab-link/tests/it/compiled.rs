@@ -1,8 +1,8 @@
 //! One program under many compiler flags: whatever the code assumes about distances, it computes the same.
 
-use crate::support::{Workshop, externals, file, function, memory};
+use crate::support::{Workshop, externals, file, function, link, memory};
 use codeslab::Protection;
-use codeslab_link::{Image, LinkOptions, link};
+use codeslab_link::{Image, LinkOptions};
 
 const PROGRAM: &str = r#"
 #include <stddef.h>

@@ -1,10 +1,9 @@
 //! Direct 32-bit references to data that others placed, at the addresses that many processes happen to have.
 
 use crate::support::{
-    Workshop, address, externals, file, function, link_files, memory, peek_u64, read,
+    Workshop, address, externals, file, function, link, link_files, memory, peek_u64, read,
 };
 use codeslab::process_symbol;
-use codeslab_link::link;
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;

@@ -1,11 +1,11 @@
 //! Graphs built by hand, as an assembler would.
 
-use crate::support::{externals, fact, function, link_error, memory, peek_u64};
+use crate::support::{externals, fact, function, link, link_error, memory, peek_u64};
 use codeslab::Architecture;
 use codeslab::Protection::{ReadExecute, ReadOnly, ReadWrite};
 use codeslab_link::{
     Binding, Content, Definition, Error, Graph, GraphSection, Input, LinkOptions, Relocation,
-    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, link,
+    RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind,
 };
 
 fn bytes(bytes: &[u8]) -> Content<'_> {
@@ -174,7 +174,7 @@ fn relocation_types_are_found_by_the_names_of_the_psabi() {
     assert_eq!((kind.number(), kind.size()), (2, 4));
     assert_eq!(kind.architecture(), Architecture::X86_64);
     assert_eq!(kind.to_string(), "R_X86_64_PC32");
-    assert_eq!(RelocationKind::from_name("R_X86_64_TPOFF32"), None);
+    assert_eq!(RelocationKind::from_name("R_X86_64_DTPMOD64"), None);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The same objects in every kind of memory: whatever writer, block size and thread, the code computes the same.
 
-use crate::support::{Workshop, file, function, link_files, zlib};
+use crate::support::{Workshop, file, function, link, link_files, zlib};
 use codeslab::{CodeMemory, Options};
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::LinkOptions;
 
 type Checksum = extern "C" fn(u64, *const u8, u32) -> u64;
 

@@ -1,9 +1,9 @@
 //! References to things that the linker did not place.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, function, link_error, memory, peek_u64,
+    Workshop, address, externals, fact, file, function, link, link_error, memory, peek_u64,
 };
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::LinkOptions;
 
 const FAR: u64 = 0x1234_5678_9abc;
 

@@ -1,7 +1,7 @@
 //! A compiler, an archiver, and calls into what was linked.
 
 use codeslab::{Address, CodeMemory, Fact, Options};
-use codeslab_link::{Error, Image, Input, LinkOptions, link};
+use codeslab_link::{Error, Image, Input, LinkOptions};
 use codeslab_testing::{Compiler, Library, archive, package_skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -123,6 +123,21 @@ pub(crate) fn memory() -> CodeMemory {
 
 pub(crate) fn file<'a>(name: &'a str, bytes: &'a [u8]) -> Input<'a> {
     Input::File { name, bytes }
+}
+
+/// Links and starts.
+#[allow(
+    unsafe_code,
+    reason = "running what was linked is the point of these tests"
+)]
+pub(crate) fn link(
+    memory: &CodeMemory,
+    inputs: &[Input<'_>],
+    options: &LinkOptions<'_>,
+) -> Result<Image, Error> {
+    let linked = codeslab_link::link(memory, inputs, options)?;
+    // SAFETY: tests link sound code, or such as has nothing to run, and externals that stay.
+    unsafe { linked.start() }
 }
 
 /// Links objects without options.

@@ -1,9 +1,10 @@
 //! Who defines a symbol when several could.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, function, link_error, link_files, memory, peek_u64,
+    Workshop, address, externals, fact, file, function, link, link_error, link_files, memory,
+    peek_u64,
 };
-use codeslab_link::{LinkOptions, link};
+use codeslab_link::LinkOptions;
 
 fn data(name: &str, binding: &str, value: u64) -> String {
     format!(".data\n.{binding} {name}\n{name}: .quad {value}\n")

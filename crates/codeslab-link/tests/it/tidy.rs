@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
-const ORDER: [&str; 38] = [
+const ORDER: &[&str] = &[
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
@@ -22,27 +22,38 @@ const ORDER: [&str; 38] = [
     "graph/relocation.rs",
     "graph/section.rs",
     "graph/mod.rs",
+    "exports.rs",
     "input.rs",
     "format/archive.rs",
+    "format/script.rs",
+    "format/thin.rs",
     "format/elf/file.rs",
     "format/elf/sections.rs",
     "format/elf/symbols.rs",
     "format/elf/relocations.rs",
+    "format/elf/placed.rs",
     "format/elf/mod.rs",
     "format/mod.rs",
+    "gather.rs",
     "resolve/target.rs",
     "resolve/globals.rs",
+    "resolve/version.rs",
     "resolve/resolution.rs",
     "resolve/library.rs",
+    "resolve/provided.rs",
     "resolve/externals.rs",
     "resolve/mod.rs",
     "plan/slots.rs",
     "plan/direct.rs",
     "plan/bounds.rs",
+    "plan/thread_local.rs",
     "plan/needs.rs",
     "plan/canonical.rs",
     "plan/mod.rs",
     "apply.rs",
+    "thread_local.rs",
+    "placed.rs",
+    "program.rs",
     "image.rs",
 ];
 
@@ -183,9 +194,15 @@ fn machines_formats_and_systems_are_named_in_their_rooms_only() {
 }
 
 #[test]
-fn the_linker_is_safe_code() {
-    let root = &product()["lib.rs"];
-    assert!(root.contains("#![forbid(unsafe_code)]"));
+fn the_linker_is_safe_code_but_for_starting_what_it_linked() {
+    let is_unsafe = |code: &str| says(code, "unsafe {") || says(code, "unsafe fn");
+    let files = product();
+    let files: Vec<&String> = files
+        .iter()
+        .filter(|(_, code)| is_unsafe(code) || code.contains("allow(unsafe_code"))
+        .map(|(file, _)| file)
+        .collect();
+    assert_eq!(files, ["image.rs"]);
 }
 
 /// The files outside of `room` whose code names a module.

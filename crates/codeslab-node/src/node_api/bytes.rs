@@ -4,7 +4,9 @@
 //! them. An address stays valid until JavaScript runs again, because only JavaScript detaches or resizes a buffer. So functions
 //! of this module first read everything that may run JavaScript (elements, properties), and ask for addresses last.
 
+use super::lending::may_be_lent;
 use super::{Scope, Value, ok, value};
+use crate::shared;
 use napi::sys::{self, TypedarrayType};
 use std::borrow::Cow;
 use std::ffi::c_void;
@@ -61,15 +63,13 @@ impl<'a> Scope<'a> {
     /// # Safety
     /// JavaScript does not run on this thread before the last use of the bytes.
     pub(crate) unsafe fn bytes(self, object: Value<'a>) -> Option<Cow<'a, [u8]>> {
-        let extent = self
-            .typed_array(object)
-            .filter(|extent| extent.kind == TypedarrayType::uint8_array)?;
+        let extent = self.byte_array(object)?;
         if extent.length == 0 || extent.data.is_null() {
             return Some(Cow::Borrowed(&[]));
         }
-        if self.is_shared(extent.buffer) {
-            // SAFETY: Node says that so many bytes are there, and shared memory is never given back while a view of it is
-            // reachable, which `object` is.
+        if self.is_shared(extent.buffer) || may_be_lent(extent.data) {
+            // SAFETY: Node says that so many bytes are there, and what other threads share is never given back while a view of it
+            // is reachable, which `object` is.
             return Some(Cow::Owned(unsafe {
                 copy_shared(extent.data.cast(), extent.length)
             }));
@@ -78,6 +78,21 @@ impl<'a> Scope<'a> {
         // their last use, by the obligation.
         let bytes = unsafe { std::slice::from_raw_parts(extent.data.cast::<u8>(), extent.length) };
         Some(Cow::Borrowed(bytes))
+    }
+
+    /// How many bytes a `Uint8Array` has; `None` if it is none.
+    pub(crate) fn byte_count(self, object: Value<'a>) -> Option<usize> {
+        self.byte_array(object).map(|extent| extent.length)
+    }
+
+    /// Writes to the start of a `Uint8Array`, as much as fits.
+    pub(crate) fn set_bytes(self, object: Value<'a>, bytes: &[u8]) {
+        if let Some(extent) = self.byte_array(object) {
+            let bytes = &bytes[..bytes.len().min(extent.length)];
+            // SAFETY: Node says that so many bytes are there, and no reference to them exists. Other threads that share them write
+            // with atomics, as JavaScript and `shared` do, or are machine code.
+            unsafe { shared::store(extent.data.cast(), bytes) };
+        }
     }
 
     /// A copy of the first `count` words of a `BigUint64Array`, or of as many as there are; `None` if it is none.
@@ -102,6 +117,11 @@ impl<'a> Scope<'a> {
                 unsafe { ptr::copy_nonoverlapping(words.as_ptr(), extent.data.cast(), count) };
             }
         }
+    }
+
+    fn byte_array(self, object: Value<'a>) -> Option<Extent<'a>> {
+        self.typed_array(object)
+            .filter(|extent| extent.kind == TypedarrayType::uint8_array)
     }
 
     fn word_array(self, object: Value<'a>) -> Option<Extent<'a>> {
@@ -202,10 +222,10 @@ impl Extent<'_> {
 ///
 /// # Safety
 /// `length` bytes are mapped at `data`.
-unsafe fn copy_shared(data: *const u8, length: usize) -> Vec<u8> {
+unsafe fn copy_shared(data: *mut u8, length: usize) -> Vec<u8> {
     let mut copy = vec![0_u8; length];
-    // SAFETY: so many bytes are mapped there, by the obligation, and `copy` has as many. Which of two values a byte has that
-    // another thread is writing, nobody relies on.
-    unsafe { ptr::copy(data, copy.as_mut_ptr(), length) };
+    // SAFETY: so many bytes are mapped there, by the obligation. Other threads that share them write with atomics, as JavaScript and
+    // `shared` do, or are machine code.
+    unsafe { shared::load(data, &mut copy) };
     copy
 }

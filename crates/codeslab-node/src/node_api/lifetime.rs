@@ -79,10 +79,16 @@ impl<'a> Scope<'a> {
             drop(unsafe { Rc::from_raw(observer) });
             return None;
         }
-        Some(WeakReference {
-            raw,
-            thread: PhantomData,
-        })
+        Some(WeakReference::of(raw))
+    }
+
+    /// The object of a reference; `None` if it has been collected.
+    pub(super) fn referent(self, reference: &WeakReference) -> Option<Value<'a>> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: the environment is live, and the reference is one of it and not deleted, by their invariants.
+        let status =
+            unsafe { sys::napi_get_reference_value(self.env, reference.raw, &raw mut raw) };
+        ok(status, value(raw)).filter(|_| !raw.is_null())
     }
 
     /// Whether the object of a reference has been collected.
@@ -127,6 +133,14 @@ pub(crate) fn adjust_external_memory(environment: napi_env, change: i64) {
 }
 
 impl WeakReference {
+    /// Of a reference that was made just now.
+    pub(super) const fn of(raw: napi_ref) -> Self {
+        Self {
+            raw,
+            thread: PhantomData,
+        }
+    }
+
     /// Gives it back, once its object has been collected.
     pub(crate) fn delete(self, environment: napi_env) {
         // SAFETY: it is a reference of this environment and not deleted, by its invariant, and this consumes it.

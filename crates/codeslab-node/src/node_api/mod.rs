@@ -5,14 +5,17 @@
 //! functions require; the code that makes one vouches for it, and everything after that is safe.
 //!
 //! <https://nodejs.org/api/n-api.html>
-//! `bytes` and `lifetime` have those for buffers and for the garbage collector.
+//! `bytes` and `lending` have those for buffers, `lifetime` those for the garbage collector, `script` those for JavaScript of ours.
 #![allow(unsafe_code)] // These are the wrappers.
 
 mod bytes;
+mod lending;
 mod lifetime;
+mod script;
 
 pub(crate) use bytes::NoBytes;
 pub(crate) use lifetime::{Collected, WeakReference, adjust_external_memory};
+pub(crate) use script::StrongReference;
 
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
@@ -60,6 +63,24 @@ impl<'a, const CAPACITY: usize> CallInfo<'a, CAPACITY> {
             count: 0,
             data: ptr::null_mut(),
         }
+    }
+
+    /// What something else than Node-API was called with: `count` arguments, as far as there is room.
+    #[inline]
+    pub(crate) fn of(count: usize, argument: impl Fn(usize) -> Option<Value<'a>>) -> Self {
+        let mut call = Self::unread();
+        call.count = count;
+        for (index, value) in call.values.iter_mut().take(count).enumerate() {
+            if let Some(argument) = argument(index) {
+                *value = argument;
+            }
+        }
+        call
+    }
+
+    /// The arguments, as far as there was room for them.
+    pub(crate) fn values(&self) -> &[Value<'a>] {
+        self.values.get(..self.count).unwrap_or(&self.values)
     }
 
     /// The first `count` arguments; `None` unless that is how many there are.

@@ -63,3 +63,25 @@ fn what_one_thread_publishes_another_may_free_while_both_go_on() {
     });
     assert_eq!(memory.stats().live, 0);
 }
+
+#[test]
+fn a_slot_says_where_it_leads_and_its_word_is_what_changes() {
+    if crate::architecture().is_err() {
+        return;
+    }
+    for kind in Writer::ALL {
+        let fake = system();
+        let memory = open(&fake, &options(kind));
+        let (first, second) = (Address::new(0x1000), Address::new(0x2000));
+        let slot = crate::Slot::new(&memory, first, &[]).unwrap();
+        let (word, size) = slot.allocation().segment(Protection::ReadWrite).unwrap();
+        let entry = (slot.address(), fake.read(slot.address(), 16));
+        assert_eq!((slot.target(), size), (first, 16), "{kind}");
+        assert_eq!(slot.replace(second), first, "{kind}");
+        assert_eq!(slot.target(), second, "{kind}");
+        assert_eq!(fake.read(word, 8), second.value().to_ne_bytes(), "{kind}");
+        assert_eq!(entry, (slot.address(), fake.read(slot.address(), 16)));
+        drop(slot);
+        assert_eq!(memory.stats().live, 0, "{kind}");
+    }
+}

@@ -139,6 +139,15 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 }
 
+/// A shared library that is open. Dropping it closes it.
+pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
+    /// The address of a symbol that it, or a library that it needs, defines.
+    fn symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
+
+    /// The same for one version of a symbol.
+    fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
+}
+
 /// One operating system. See the module for what holds for all of its functions.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
@@ -279,6 +288,20 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// The address of a symbol that the process provides.
     fn process_symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
 
+    /// The address of one version of a symbol. A system whose libraries have no versions has one of each symbol.
+    fn process_symbol_version(
+        &self,
+        name: &std::ffi::CStr,
+        _version: &std::ffi::CStr,
+    ) -> Option<Address> {
+        self.process_symbol(name)
+    }
+
+    /// Opens a shared library by its path or name, or says why that is not possible.
+    fn open_library(&self, _path: &std::ffi::CStr) -> Result<Box<dyn OpenLibrary>, String> {
+        Err("this system opens no shared libraries".to_owned())
+    }
+
     /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
     /// known.
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
@@ -306,6 +329,13 @@ pub(crate) fn current() -> Result<Arc<dyn Platform>> {
     }
     let platform = native::platform()?;
     Ok(Arc::clone(PLATFORM.get_or_init(|| platform)))
+}
+
+pub(crate) use arch::Branch;
+
+/// The code of a branch to wherever the word at `pointer` says, on this processor; `None` if it is out of reach.
+pub(crate) fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
+    <arch::Native as arch::Processor>::branch_through(at, pointer)
 }
 
 /// What opening a code memory gives on a system without a port.

@@ -2,8 +2,10 @@
 
 use crate::support::{byte_at, call, function, layout, memories, return_constant};
 use codeslab::{
-    Address, CodeMemory, Constants, Error, Layout, Options, Protection, Request, Writer,
+    Address, CodeMemory, Constants, Error, Layout, Options, Protection, Request, Slot, Window,
+    Writer,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn code_reads_its_constants_and_changes_its_data_through_short_displacements() {
@@ -291,5 +293,44 @@ fn memory_goes_back_and_forth_between_allocations_of_all_sizes_and_stays_right()
                 live.clear();
             }
         }
+    }
+}
+
+#[test]
+fn a_slot_calls_what_it_was_pointed_to_last_while_threads_run_through_it() {
+    for (writer, memory) in memories() {
+        let functions: Vec<_> = (1..=4).map(|value| function(&memory, value)).collect();
+        let slot = Slot::new(&memory, functions[0].1, &[]).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let run = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert!((1..=4).contains(&call(slot.address())), "{writer}");
+                }
+            };
+            scope.spawn(run);
+            scope.spawn(run);
+            for round in 0..10_000 {
+                let (_, next) = functions[round % 4];
+                slot.replace(next);
+                assert_eq!(call(slot.address()), round as u32 % 4 + 1, "{writer}");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn a_slot_lies_where_its_callers_reach_it() {
+    for (writer, memory) in memories() {
+        let (_function, target) = function(&memory, 7);
+        let window = Window::around(target, 1 << 30);
+        let slot = Slot::new(&memory, target, &[window]).unwrap();
+        assert!(slot.address().distance(target) <= 1 << 30, "{writer}");
+        assert_eq!(call(slot.address()), 7, "{writer}");
+        let nowhere = [Window::new(Address::new(1), Address::new(4096)).unwrap()];
+        let error = Slot::new(&memory, target, &nowhere).unwrap_err();
+        assert_eq!(error.code(), "OUT_OF_REACH", "{writer}");
+        assert_eq!(memory.stats().in_flight, 0, "{writer}");
     }
 }

@@ -8,7 +8,8 @@ use crate::arch::encoding::{Encoding, Range};
 use crate::arch::formula::{
     Formula,
     Origin::{Got as GOT, P},
-    Term::{G, Got, L, Nothing, S, Z},
+    Term::{DtpOff, G, Got, L, Nothing, S, Tls, TpOff, Z},
+    ThreadEntry::{Descriptor, Module, Offset, Variable},
     of,
 };
 use crate::arch::machine::{Table, Unsupported, by_number};
@@ -67,7 +68,7 @@ const E64: Range = Range::either(64);
 /// Every row. 32-bit fields for addresses and distances bind the placement of the image; wider ones reach everything; narrower ones
 /// reach so little that no placement helps.
 #[rustfmt::skip] // A table is read by columns.
-static ROWS: [Row; 24] = [
+static ROWS: [Row; 42] = [
     row( 0, "R_X86_64_NONE",       of(Nothing),       0, E64, Error),
     row( 1, "R_X86_64_64",         of(S),             8, E64, Error),
     row( 2, "R_X86_64_PC32",       of(S).minus(P),    4, I32, Placement),
@@ -80,6 +81,13 @@ static ROWS: [Row; 24] = [
     row(13, "R_X86_64_PC16",       of(S).minus(P),    2, I16, Error),
     row(14, "R_X86_64_8",          of(S),             1, E8,  Error),
     row(15, "R_X86_64_PC8",        of(S).minus(P),    1, I8,  Error),
+    row(17, "R_X86_64_DTPOFF64",   of(DtpOff),        8, E64, Error),
+    row(18, "R_X86_64_TPOFF64",    of(TpOff),         8, E64, Error),
+    row(19, "R_X86_64_TLSGD",      of(Tls(Variable)).minus(P), 4, I32, Error),
+    row(20, "R_X86_64_TLSLD",      of(Tls(Module)).minus(P),   4, I32, Error),
+    row(21, "R_X86_64_DTPOFF32",   of(DtpOff),        4, I32, Error),
+    row(22, "R_X86_64_GOTTPOFF",   of(Tls(Offset)).minus(P),   4, I32, Error),
+    row(23, "R_X86_64_TPOFF32",    of(TpOff),         4, I32, Error),
     row(24, "R_X86_64_PC64",       of(S).minus(P),    8, E64, Error),
     row(25, "R_X86_64_GOTOFF64",   of(S).minus(GOT),  8, E64, Error),
     row(26, "R_X86_64_GOTPC32",    of(Got).minus(P),  4, I32, Error),
@@ -90,11 +98,23 @@ static ROWS: [Row; 24] = [
     row(31, "R_X86_64_PLTOFF64",   of(L).minus(GOT),  8, E64, Error),
     row(32, "R_X86_64_SIZE32",     of(Z),             4, U32, Error),
     row(33, "R_X86_64_SIZE64",     of(Z),             8, E64, Error),
+    row(34, "R_X86_64_GOTPC32_TLSDESC", of(Tls(Descriptor)).minus(P), 4, I32, Error),
+    row(35, "R_X86_64_TLSDESC_CALL",    of(Nothing),  0, E64, Error),
     relaxed(41, "R_X86_64_GOTPCRELX",     relax::without_rex),
     relaxed(42, "R_X86_64_REX_GOTPCRELX", relax::with_rex),
+    // The same for instructions of APX, whose prefixes are longer by one to three bytes; they stay as they are.
+    row(43, "R_X86_64_CODE_4_GOTPCRELX",       of(G).minus(P),               4, I32, Error),
+    row(44, "R_X86_64_CODE_4_GOTTPOFF",        of(Tls(Offset)).minus(P),     4, I32, Error),
+    row(45, "R_X86_64_CODE_4_GOTPC32_TLSDESC", of(Tls(Descriptor)).minus(P), 4, I32, Error),
+    row(46, "R_X86_64_CODE_5_GOTPCRELX",       of(G).minus(P),               4, I32, Error),
+    row(47, "R_X86_64_CODE_5_GOTTPOFF",        of(Tls(Offset)).minus(P),     4, I32, Error),
+    row(48, "R_X86_64_CODE_5_GOTPC32_TLSDESC", of(Tls(Descriptor)).minus(P), 4, I32, Error),
+    row(49, "R_X86_64_CODE_6_GOTPCRELX",       of(G).minus(P),               4, I32, Error),
+    row(50, "R_X86_64_CODE_6_GOTTPOFF",        of(Tls(Offset)).minus(P),     4, I32, Error),
+    row(51, "R_X86_64_CODE_6_GOTPC32_TLSDESC", of(Tls(Descriptor)).minus(P), 4, I32, Error),
 ];
 
-static BY_NUMBER: [u8; 43] = by_number(&ROWS);
+static BY_NUMBER: [u8; 52] = by_number(&ROWS);
 
 const fn thread_local(number: u32, name: &'static str) -> Unsupported {
     Unsupported {
@@ -104,17 +124,9 @@ const fn thread_local(number: u32, name: &'static str) -> Unsupported {
     }
 }
 
-static UNSUPPORTED: [Unsupported; 11] = [
+/// What the dynamic linker is asked for by files that are linked already.
+static UNSUPPORTED: [Unsupported; 2] = [
     thread_local(16, "R_X86_64_DTPMOD64"),
-    thread_local(17, "R_X86_64_DTPOFF64"),
-    thread_local(18, "R_X86_64_TPOFF64"),
-    thread_local(19, "R_X86_64_TLSGD"),
-    thread_local(20, "R_X86_64_TLSLD"),
-    thread_local(21, "R_X86_64_DTPOFF32"),
-    thread_local(22, "R_X86_64_GOTTPOFF"),
-    thread_local(23, "R_X86_64_TPOFF32"),
-    thread_local(34, "R_X86_64_GOTPC32_TLSDESC"),
-    thread_local(35, "R_X86_64_TLSDESC_CALL"),
     thread_local(36, "R_X86_64_TLSDESC"),
 ];
 

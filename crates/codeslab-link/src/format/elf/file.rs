@@ -152,6 +152,13 @@ impl<'a> ElfObject<'a> {
         text(graph, name)
     }
 
+    /// The bytes of all names of symbols.
+    pub(super) fn symbol_names(&self) -> &'a [u8] {
+        let section = self.sections.section(self.symbols.string_section());
+        let names = section.and_then(|header| header.data(ENDIAN, self.bytes));
+        names.unwrap_or_default()
+    }
+
     /// The index of the section that a symbol lies in, which may be kept in a table of its own.
     pub(super) fn symbol_section(
         &self,

@@ -7,19 +7,29 @@
 //! Source: System V ABI, "Object Files" (<https://gabi.xinuos.com>).
 
 mod file;
+mod placed;
 mod relocations;
 mod sections;
 mod symbols;
 
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{Graph, Origin};
 use object::elf::ELFMAG;
 use std::borrow::Cow;
+
+pub(super) use placed::placed;
 
 /// Whether `bytes` begin like an ELF file.
 pub(super) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(&ELFMAG)
+}
+
+/// Whether an ELF file that begins with `bytes` is for the dynamic linker.
+pub(super) fn is_shared_library(bytes: &[u8]) -> bool {
+    // e_type, in the byte order of every machine that is linked for.
+    let kind = bytes.get(16..18);
+    kind == Some(&object::elf::ET_DYN.0.to_le_bytes())
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
@@ -35,5 +45,9 @@ pub(super) fn parse<'a>(
     symbols::add(&mut graph, &object, &loaded)?;
     relocations::add(&mut graph, &object, &loaded)?;
     sections::add_groups(&mut graph, &object, &loaded)?;
+    graph.set_origin(Origin {
+        bytes,
+        sections: loaded,
+    });
     Ok(graph)
 }

@@ -6,7 +6,7 @@
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::{Content, Graph, GraphSection, SectionIndex};
+use crate::graph::{Content, Graph, GraphSection, Moment, Priority, Purpose, SectionIndex};
 use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
@@ -15,6 +15,8 @@ type ElfSection = <Header as FileHeader>::SectionHeader;
 
 enum Fate {
     Load(Protection),
+    /// Pointers to functions; constant once they are relocated.
+    LoadFunctions(Purpose),
     Drop,
     Obstruct(Feature),
     ObstructWritableCode,
@@ -26,13 +28,25 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
     for (index, header) in object.sections.iter().enumerate() {
         // One without a type is a place in the table and nothing else: what it says of itself means nothing.
         let is_section = header.sh_type(ENDIAN) != elf::SHT_NULL;
-        if !is_section || !header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC) {
+        let flags = header.sh_flags(ENDIAN);
+        if !is_section || !flags.contains(elf::SHF_ALLOC) {
+            if is_section && flags.contains(elf::SHF_EXECINSTR) {
+                check_stack(graph, object, index)?;
+            }
             continue;
         }
         let name = object.section_name(graph, index)?;
         match fate(name, header) {
             Fate::Load(protection) => {
-                loaded[index] = Some(load(graph, object, name, header, protection)?);
+                let purpose = match name {
+                    ".eh_frame" => Purpose::UnwindTable,
+                    _ => Purpose::Plain,
+                };
+                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
+            }
+            Fate::LoadFunctions(purpose) => {
+                let protection = Protection::ReadOnly;
+                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
             }
             Fate::Drop => {}
             // The first reason is enough, and telling it takes a search.
@@ -47,13 +61,31 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
     Ok(loaded)
 }
 
+/// Refuses what says that it executes code on its stack: memory that is both writable and executable. What says nothing is assembler
+/// input whose author did not think of it, and does not.
+fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> Result<()> {
+    let name = object.section_name(graph, index)?;
+    if name == ".note.GNU-stack" && !graph.is_obstructed() {
+        let reference = Reference {
+            object: graph.name().to_owned(),
+            section: name.to_owned(),
+            ..Reference::default()
+        };
+        graph.obstruct(Error::Unsupported {
+            feature: Feature::ExecutableStack,
+            reference: Box::new(reference),
+        });
+    }
+    Ok(())
+}
+
 fn fate(name: &str, header: &ElfSection) -> Fate {
     let flags = header.sh_flags(ENDIAN);
     // Notes about the object itself are for static linkers and loaders of files.
     if flags.contains(elf::SHF_EXCLUDE) || name == ".note.gnu.property" {
         return Fate::Drop;
     }
-    if let Some(feature) = special_feature(name, header) {
+    if let Some(feature) = special_feature(name) {
         return if header.sh_size(ENDIAN) == 0 {
             Fate::Drop
         } else {
@@ -62,6 +94,16 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     }
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
+    }
+    if flags.contains(elf::SHF_TLS) {
+        return Fate::Load(Protection::ReadWrite);
+    }
+    if let Some(purpose) = functions(name, header) {
+        return if header.sh_size(ENDIAN) == 0 {
+            Fate::Drop
+        } else {
+            Fate::LoadFunctions(purpose)
+        };
     }
     let is_zeros = header.sh_type(ENDIAN) == elf::SHT_NOBITS;
     match (
@@ -83,31 +125,48 @@ fn is_constant_after_relocation(name: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn special_feature(name: &str, header: &ElfSection) -> Option<Feature> {
-    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
-        return Some(Feature::ThreadLocal);
-    }
-    let by_type = matches!(
-        header.sh_type(ENDIAN),
-        elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
-    );
-    let stem = name
-        .get(1..)
-        .and_then(|rest| rest.split('.').next())
-        .filter(|_| name.starts_with('.'));
-    let by_name = matches!(
-        stem,
-        Some("init_array" | "fini_array" | "preinit_array" | "ctors" | "dtors" | "init" | "fini")
-    );
-    (by_type || by_name).then_some(Feature::Constructor)
+fn special_feature(name: &str) -> Option<Feature> {
+    // Fragments of one function each.
+    matches!(name, ".init" | ".fini").then_some(Feature::Constructor)
+}
+
+/// What a section is for that holds pointers to functions: by its type, or by its name as in objects of old compilers.
+fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
+    /// `ld` counts the numbers of .ctors down from this.
+    const LAST: u32 = 65535;
+    let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {
+        Some((stem, rest)) => (stem, Some(rest)),
+        None => (name.strip_prefix('.').unwrap_or_default(), None),
+    };
+    let (moment, is_reversed) = match (header.sh_type(ENDIAN), stem) {
+        (elf::SHT_PREINIT_ARRAY, _) | (_, "preinit_array") => (Moment::BeforeAll, false),
+        (_, "ctors") => (Moment::Start, true),
+        (_, "dtors") => (Moment::End, true),
+        (elf::SHT_INIT_ARRAY, _) | (_, "init_array") => (Moment::Start, false),
+        (elf::SHT_FINI_ARRAY, _) | (_, "fini_array") => (Moment::End, false),
+        _ => return None,
+    };
+    let number = rest.and_then(|rest| rest.parse::<u32>().ok());
+    let number = number.map(|number| {
+        if is_reversed {
+            LAST.saturating_sub(number)
+        } else {
+            number
+        }
+    });
+    Some(Purpose::Functions {
+        moment,
+        priority: number.map_or(Priority::NONE, Priority),
+        is_reversed,
+    })
 }
 
 fn load<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a>,
-    name: &'a str,
-    header: &ElfSection,
+    (name, header): (&'a str, &ElfSection),
     protection: Protection,
+    purpose: Purpose,
 ) -> Result<SectionIndex> {
     let content = if header.sh_type(ENDIAN) == elf::SHT_NOBITS {
         if protection == Protection::ReadExecute && header.sh_size(ENDIAN) > 0 {
@@ -123,10 +182,11 @@ fn load<'a>(
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
     let section = GraphSection::new(name, protection, align, content);
-    graph.add_section(match name {
-        ".eh_frame" => section.describing_code(),
-        _ => section,
-    })
+    let section = section.with_purpose(purpose);
+    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
+        return graph.add_section(section.thread_local());
+    }
+    graph.add_section(section)
 }
 
 fn obstruct(
@@ -140,11 +200,7 @@ fn obstruct(
     object
         .budget
         .spend(Resource::Steps, looked_at as u64, graph.name())?;
-    let (offset, symbol) = match feature {
-        Feature::ThreadLocal => first_symbol_in(graph, object, index),
-        _ => first_relocation_of(graph, object, index),
-    }
-    .unwrap_or_default();
+    let (offset, symbol) = first_relocation_of(graph, object, index).unwrap_or_default();
     let reference = Reference {
         object: graph.name().to_owned(),
         section: name.to_owned(),
@@ -157,21 +213,6 @@ fn obstruct(
         reference: Box::new(reference),
     });
     Ok(())
-}
-
-/// The symbol that lies first in a section, to say which variable it is about.
-fn first_symbol_in(
-    graph: &Graph<'_>,
-    object: &ElfObject<'_>,
-    section: usize,
-) -> Option<(u64, String)> {
-    let named = object.symbols.enumerate().filter(|(index, symbol)| {
-        symbol.st_type() != elf::STT_SECTION
-            && matches!(object.symbol_section(graph, symbol, index.0), Ok(Some(at)) if at == section)
-    });
-    let (_, symbol) = named.min_by_key(|(_, symbol)| symbol.st_value(ENDIAN))?;
-    let name = object.symbol_name(graph, symbol).ok()?;
-    Some((symbol.st_value(ENDIAN), name.to_owned()))
 }
 
 /// The first relocation of a section, to say which function it would call.

@@ -1,11 +1,11 @@
 //! Symbols: the symbol table, entry by entry. A symbol has the same index in the graph, so relocations need no translation.
 //!
 //! Numbers in the place of a section say that a symbol is undefined, absolute or common; machines have further ones for common symbols.
-//! Indirect functions and the mark of intermediate code become obstacles of the graph.
+//! The mark of intermediate code becomes an obstacle of the graph.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Result};
-use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind};
+use crate::graph::{Binding, Definition, Graph, Symbol, SymbolKind, Visibility};
 use object::SymbolIndex;
 use object::elf;
 use object::read::elf::{FileHeader, Sym};
@@ -21,6 +21,10 @@ pub(super) fn add<'a>(
     object: &ElfObject<'a>,
     loaded: &Loaded,
 ) -> Result<()> {
+    // One look at all names: hardly an object has versions.
+    if object.symbol_names().contains(&b'@') {
+        graph.set_versions();
+    }
     for (index, symbol) in object.symbols.iter().enumerate() {
         let symbol = if index == 0 {
             // Relocations without a symbol name this one; S is 0 for them.
@@ -42,18 +46,23 @@ fn convert<'a>(
 ) -> Result<Symbol<'a>> {
     let name = object.symbol_name(graph, symbol)?;
     let definition = definition(graph, object, loaded, symbol, index)?;
-    if symbol.st_type() == elf::STT_GNU_IFUNC && definition != Definition::Undefined {
-        obstruct(graph, object, Feature::IndirectFunction, index, name);
-    } else if name == INTERMEDIATE_CODE_MARK {
+    if name == INTERMEDIATE_CODE_MARK {
         obstruct(graph, object, Feature::IntermediateCode, index, name);
     }
     Ok(Symbol {
         name: name.into(),
         definition,
         binding: binding(graph, symbol)?,
+        visibility: match symbol.st_visibility() {
+            elf::STV_HIDDEN | elf::STV_INTERNAL => Visibility::Hidden,
+            elf::STV_PROTECTED => Visibility::Protected,
+            _ => Visibility::Default,
+        },
         size: symbol.st_size(ENDIAN),
         kind: match symbol.st_type() {
-            elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+            elf::STT_FUNC => SymbolKind::Function,
+            elf::STT_GNU_IFUNC => SymbolKind::IndirectFunction,
+            elf::STT_TLS => SymbolKind::ThreadLocal,
             elf::STT_OBJECT | elf::STT_COMMON => SymbolKind::Data,
             elf::STT_SECTION => SymbolKind::Section,
             _ => SymbolKind::Unknown,

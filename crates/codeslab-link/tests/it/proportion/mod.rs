@@ -8,7 +8,7 @@ mod libraries;
 use crate::support::{fact, file, link_error, link_files, memory, zlib};
 use codeslab::{Architecture, CodeMemory, Protection};
 use codeslab_link::{
-    Content, Error, Graph, GraphSection, Image, Input, LinkOptions, Result, Work, link,
+    Content, Error, Graph, GraphSection, Input, LinkOptions, Linked, Result, Work, link,
     link_counted,
 };
 use codeslab_testing::hostile::{self, Hostile, LINKED};
@@ -43,7 +43,7 @@ fn measure(
     (ended, complaints.into_iter().flatten().collect())
 }
 
-fn outcome(result: &Result<Image>) -> String {
+fn outcome(result: &Result<Linked>) -> String {
     match result {
         Ok(_) => LINKED.to_owned(),
         Err(error) => error.code().to_owned(),
@@ -70,7 +70,7 @@ fn used_memory() -> CodeMemory {
         graph.add_section(section).expect("a section");
     }
     let image = link(&memory, &[Input::Graph(&graph)], &LinkOptions::default());
-    image.expect("it links").free();
+    drop(image.expect("it links"));
     memory
 }
 

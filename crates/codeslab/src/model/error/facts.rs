@@ -57,6 +57,9 @@ impl Error {
             Self::WriterUnavailable { writer, reason } => {
                 vec![text("writer", writer.name()), text("reason", reason)]
             }
+            Self::LibraryUnavailable { library, reason } => {
+                vec![text("library", library), text("reason", reason)]
+            }
             Self::UnsupportedPlatform(platform) => vec![text("platform", platform)],
             Self::EmptyRequest | Self::Forked => Vec::new(),
             Self::TooLarge { size, limit } => vec![number("size", *size), number("limit", *limit)],

@@ -55,6 +55,20 @@ impl Carved {
         self.header().page_map.range().first().checked_add(offset)
     }
 
+    /// How many bytes are carved for the segment of this protection.
+    pub(crate) fn size(&self, protection: Protection) -> Option<u64> {
+        let offset = self.spans.offset(protection)?;
+        let runs = self.header().page_map.runs(self.slab_of(protection));
+        Some(runs.run_at(offset).size)
+    }
+
+    /// Where the data is written, which is in its place: published or not. It stays there while this lives.
+    pub(crate) fn data(&self) -> Option<NonNull<u8>> {
+        let offset = self.spans.offset(Protection::ReadWrite)?;
+        let base = self.header().backing.base(WriteTarget::InPlace)?;
+        NonNull::new(base.as_ptr().wrapping_add(offset as usize))
+    }
+
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
     pub(crate) fn stage(&self, layout: &Layout) -> Result<Staging> {

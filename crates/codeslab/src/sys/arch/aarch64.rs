@@ -10,9 +10,11 @@
 //!   data caches behave as if they went by physical address.
 //! - `dc cvau` counts as a read: memory that may not be read faults.
 //! - `isb` is about the processor that executes it. The others take the system's help (`membarrier` on Linux).
+//! - `x16` and `x17` are for what lies between a caller and its callee. Where branches are guarded, a branch through them may arrive at what
+//!   may be called (`bti c`), and at nothing else. Arm ARM, "BTI".
 //! - There is no register of access rights by key that user mode can rely on.
 
-use super::{Address, Architecture, KeyRegister, Processor};
+use super::{Address, Architecture, Branch, KeyRegister, Processor};
 use std::arch::asm;
 
 pub(in crate::sys) struct Native;
@@ -26,6 +28,20 @@ impl Processor for Native {
     const FETCHES_ARE_COHERENT: bool = false;
     const FETCHES_AHEAD_OF_OTHERS: bool = true;
     const KEY_REGISTER: Option<KeyRegister> = None;
+
+    /// bti c; adrp x16, page; ldr x17, [x16, offset]; br x17
+    fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
+        const PAGE: u64 = 4096;
+        let page = |address: u64| (address / PAGE).cast_signed();
+        let offset = pointer.value() % PAGE;
+        let pages = page(pointer.value()) - page(at.value() + 4);
+        let is_in_reach = (-(1 << 20)..1 << 20).contains(&pages) && offset.is_multiple_of(8);
+        let field = pages.cast_unsigned() as u32;
+        let adrp = 0x9000_0010 | (field & 0b11) << 29 | (field >> 2 & 0x7_ffff) << 5;
+        let ldr = 0xf940_0211 | (offset as u32 / 8) << 10;
+        let code = [0xd503_245f, adrp, ldr, 0xd61f_0220].map(u32::to_le_bytes);
+        is_in_reach.then(|| code.concat().try_into().ok())?
+    }
 
     unsafe fn synchronize_instructions(ranges: &[(Address, u64)]) {
         let caches = CacheType::of_processor();
@@ -112,6 +128,26 @@ mod tests {
         assert_eq!(touched(0x103f, 2, 64), [0x1000, 0x1040]);
         assert_eq!(touched(0x1004, 124, 32), [0x1000, 0x1020, 0x1040, 0x1060]);
         assert_eq!(touched(0x1010, 0, 64), []);
+    }
+
+    #[test]
+    fn a_branch_goes_through_the_word_that_it_is_made_for() {
+        let words = |at, pointer| {
+            let code = Native::branch_through(Address::new(at), Address::new(pointer))?;
+            let (words, _) = code.as_chunks::<4>();
+            Some(
+                words
+                    .iter()
+                    .map(|word| u32::from_le_bytes(*word))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        // As `llvm-mc` assembles `adrp x16, .+0x5000` and `ldr x17, [x16, #8]`.
+        let near = [0xd503_245f, 0xb000_0030, 0xf940_0611, 0xd61f_0220];
+        assert_eq!(words(0x1000, 0x6008), Some(near.to_vec()));
+        let back = words(0x6000, 0x1000).unwrap();
+        assert_eq!(back[1], 0xf0ff_ffd0);
+        assert_eq!(words(0x1000, 0x6004), None, "it is no aligned word");
     }
 
     #[test]

@@ -30,6 +30,9 @@ mod unsupported;
 
 pub(super) use native::Native;
 
+/// The code of [`Processor::branch_through`].
+pub(crate) type Branch = [u8; 16];
+
 /// One instruction set.
 pub(super) trait Processor {
     /// Which one it is; `None` where codeslab has no port.
@@ -47,6 +50,10 @@ pub(super) trait Processor {
 
     /// Where its register of access rights by protection key is kept, if user mode can set it.
     const KEY_REGISTER: Option<KeyRegister>;
+
+    /// The code of a branch to wherever the word at `pointer` says, for callers of every kind: where control flow is guarded it may be
+    /// called and jumped to. It changes no register in which a call passes something. `None` if `pointer` is out of its reach.
+    fn branch_through(at: Address, pointer: Address) -> Option<Branch>;
 
     /// Makes fetches of instructions by this processor, and fetches of other processors that have dropped what they fetched ahead, see
     /// what was stored behind these ranges.
@@ -82,7 +89,7 @@ pub(super) fn architecture() -> Result<Architecture> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Architecture, Native, Processor, architecture, unsupported};
+    use super::{Address, Architecture, Native, Processor, architecture, unsupported};
     use crate::model::error::Error;
 
     #[test]
@@ -96,6 +103,16 @@ mod tests {
             let unsupported = Error::UnsupportedPlatform(named);
             assert_eq!(architecture(), Err(unsupported));
         }
+    }
+
+    #[test]
+    fn a_branch_through_a_word_that_is_too_far_away_is_none() {
+        let at = Address::new(0x10_0000);
+        if Native::ARCHITECTURE.is_some() {
+            assert!(Native::branch_through(at, Address::new(0x20_0000)).is_some());
+            assert_eq!(Native::branch_through(at, Address::new(1 << 40)), None);
+        }
+        assert_eq!(unsupported::Native::branch_through(at, at), None);
     }
 
     #[test]

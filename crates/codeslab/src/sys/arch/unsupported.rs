@@ -1,6 +1,6 @@
 //! Processors without a port: the systems' ports compile, and opening a code memory gives an error that names the processor.
 
-use super::{Address, Architecture, KeyRegister, Processor};
+use super::{Address, Architecture, Branch, KeyRegister, Processor};
 
 pub(in crate::sys) struct Native;
 
@@ -10,6 +10,10 @@ impl Processor for Native {
     const FETCHES_ARE_COHERENT: bool = false;
     const FETCHES_AHEAD_OF_OTHERS: bool = false;
     const KEY_REGISTER: Option<KeyRegister> = None;
+
+    fn branch_through(_at: Address, _pointer: Address) -> Option<Branch> {
+        None
+    }
 
     unsafe fn synchronize_instructions(_ranges: &[(Address, u64)]) {}
 }

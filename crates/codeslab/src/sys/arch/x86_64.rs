@@ -10,7 +10,7 @@
 //!   system call. Intel SDM volume 3, §4.6.2.
 //! - Without keys in the processor, or where the system does not use them, `RDPKRU` and `WRPKRU` are invalid instructions.
 
-use super::{Address, Architecture, KeyRegister, NonNull, Processor};
+use super::{Address, Architecture, Branch, KeyRegister, NonNull, Processor};
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -27,6 +27,20 @@ impl Processor for Native {
         is_in_use: keys_are_in_use,
         copy: copy_under_key,
     });
+
+    /// endbr64; jmp *[rip + displacement]; int3
+    fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
+        const END: u64 = 10;
+        let end = Address::new(at.value() + END);
+        let displacement = i32::try_from(pointer.offset_from(end)).ok()?;
+        let [a, b, c, d] = displacement.to_le_bytes();
+        let (endbr64, jmp) = ([0xf3, 0x0f, 0x1e, 0xfa], [0xff, 0x25]);
+        let mut code = [0xcc; size_of::<Branch>()];
+        code[..4].copy_from_slice(&endbr64);
+        code[4..6].copy_from_slice(&jmp);
+        code[6..10].copy_from_slice(&[a, b, c, d]);
+        Some(code)
+    }
 
     unsafe fn synchronize_instructions(_ranges: &[(Address, u64)]) {
         // All that is left to do is to keep the compiler from moving the stores.
@@ -95,4 +109,18 @@ unsafe fn set_rights(rights: u32) {
     // SAFETY: the register is in use, so the instruction is valid. It takes zero in ecx and edx, and changes no register that the
     // compiler uses, no memory and no stack.
     unsafe { asm!("wrpkru", in("eax") rights, in("ecx") 0, in("edx") 0, options(nostack)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_goes_through_the_word_that_it_is_made_for() {
+        let code = Native::branch_through(Address::new(0x1000), Address::new(0x2008)).unwrap();
+        assert_eq!(code[..6], [0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25]);
+        assert_eq!(code[6..10], (0x2008_i32 - 0x100a).to_le_bytes());
+        let back = Native::branch_through(Address::new(0x1000), Address::new(0x10)).unwrap();
+        assert_eq!(back[6..10], (0x10_i32 - 0x100a).to_le_bytes());
+    }
 }

@@ -32,11 +32,12 @@ mod memory_file;
 mod mm;
 mod probe;
 mod process;
+mod shared_library;
 mod symbols;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, Platform, Seal};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -227,6 +228,15 @@ impl Platform for Linux {
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         process::symbol(name)
+    }
+
+    fn process_symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
+        process::symbol_version(name, version)
+    }
+
+    fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
+        let library = shared_library::Library::open(path)?;
+        Ok(Box::new(library))
     }
 
     fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {

@@ -60,6 +60,30 @@ pub(super) fn symbol(name: &CStr) -> Option<Address> {
     (!found.is_null()).then(|| Address::new(found as u64))
 }
 
+/// dlvsym, in everything that is loaded; dlsym where the C library knows no versions.
+/// <https://man7.org/linux/man-pages/man3/dlvsym.3.html>
+pub(super) fn symbol_version(name: &CStr, version: &CStr) -> Option<Address> {
+    let Some(dlvsym) = dlvsym() else {
+        return symbol(name);
+    };
+    // SAFETY: both are C strings, and RTLD_DEFAULT is a handle at any time.
+    let found = unsafe { dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
+    (!found.is_null()).then(|| Address::new(found as u64))
+}
+
+type Dlvsym = unsafe extern "C" fn(
+    *mut libc::c_void,
+    *const libc::c_char,
+    *const libc::c_char,
+) -> *mut libc::c_void;
+
+/// The function, which musl does not have.
+pub(super) fn dlvsym() -> Option<Dlvsym> {
+    let found = symbol(c"dlvsym")?.value() as usize;
+    // SAFETY: what the process calls dlvsym is the C library's function of that name, whose type this is.
+    Some(unsafe { std::mem::transmute::<usize, Dlvsym>(found) })
+}
+
 /// pwrite to `/proc/self/mem`, which heeds no protection. <https://man7.org/linux/man-pages/man5/proc_pid_mem.5.html>
 ///
 /// # Safety
@@ -75,6 +99,18 @@ pub(super) unsafe fn write_memory(at: Address, bytes: &[u8]) -> Result<(), Refus
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_of_a_symbol_is_found_and_one_that_does_not_exist_is_not() {
+        let malloc = symbol(c"malloc");
+        // The version that every C library for x86-64 began with, and that for 64-bit Arm.
+        let versions = [c"GLIBC_2.2.5", c"GLIBC_2.17"];
+        let found = versions.map(|version| symbol_version(c"malloc", version));
+        assert!(found.contains(&malloc), "{found:?}");
+        if symbol(c"dlvsym").is_some() {
+            assert_eq!(symbol_version(c"malloc", c"codeslab has none"), None);
+        }
+    }
 
     #[test]
     fn what_the_process_has_lies_where_programs_may_have_memory() {

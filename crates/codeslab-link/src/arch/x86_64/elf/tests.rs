@@ -17,11 +17,12 @@ const TERMS: Terms = Terms {
     G: 0xa018,
     GOT: 0xa000,
     Z: 0x55,
+    TP: -0x40,
 };
 
 /// The psABI's table: number, name, bytes of the field, and the value for the terms above.
 #[rustfmt::skip] // A table is read by columns.
-const VALUES: [(u32, &str, u64, i128); 24] = [
+const VALUES: [(u32, &str, u64, i128); 42] = [
     ( 0, "R_X86_64_NONE",          0, 0),
     ( 1, "R_X86_64_64",            8, 0xfffc),
     ( 2, "R_X86_64_PC32",          4, 0x7ffc),
@@ -34,6 +35,13 @@ const VALUES: [(u32, &str, u64, i128); 24] = [
     (13, "R_X86_64_PC16",          2, 0x7ffc),
     (14, "R_X86_64_8",             1, 0xfffc),
     (15, "R_X86_64_PC8",           1, 0x7ffc),
+    (17, "R_X86_64_DTPOFF64",      8, 0xfffc),
+    (18, "R_X86_64_TPOFF64",       8, -0x44),
+    (19, "R_X86_64_TLSGD",         4, 0x2014),
+    (20, "R_X86_64_TLSLD",         4, 0x2014),
+    (21, "R_X86_64_DTPOFF32",      4, 0xfffc),
+    (22, "R_X86_64_GOTTPOFF",      4, 0x2014),
+    (23, "R_X86_64_TPOFF32",       4, -0x44),
     (24, "R_X86_64_PC64",          8, 0x7ffc),
     (25, "R_X86_64_GOTOFF64",      8, 0x5ffc),
     (26, "R_X86_64_GOTPC32",       4, 0x1ffc),
@@ -44,8 +52,19 @@ const VALUES: [(u32, &str, u64, i128); 24] = [
     (31, "R_X86_64_PLTOFF64",      8, -0x1004),
     (32, "R_X86_64_SIZE32",        4, 0x51),
     (33, "R_X86_64_SIZE64",        8, 0x51),
+    (34, "R_X86_64_GOTPC32_TLSDESC", 4, 0x2014),
+    (35, "R_X86_64_TLSDESC_CALL",  0, 0),
     (41, "R_X86_64_GOTPCRELX",     4, 0x2014),
     (42, "R_X86_64_REX_GOTPCRELX", 4, 0x2014),
+    (43, "R_X86_64_CODE_4_GOTPCRELX",       4, 0x2014),
+    (44, "R_X86_64_CODE_4_GOTTPOFF",        4, 0x2014),
+    (45, "R_X86_64_CODE_4_GOTPC32_TLSDESC", 4, 0x2014),
+    (46, "R_X86_64_CODE_5_GOTPCRELX",       4, 0x2014),
+    (47, "R_X86_64_CODE_5_GOTTPOFF",        4, 0x2014),
+    (48, "R_X86_64_CODE_5_GOTPC32_TLSDESC", 4, 0x2014),
+    (49, "R_X86_64_CODE_6_GOTPCRELX",       4, 0x2014),
+    (50, "R_X86_64_CODE_6_GOTTPOFF",        4, 0x2014),
+    (51, "R_X86_64_CODE_6_GOTPC32_TLSDESC", 4, 0x2014),
 ];
 
 #[test]

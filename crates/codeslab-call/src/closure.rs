@@ -1,0 +1,146 @@
+//! Pointers to functions that native code can call and this program answers.
+//!
+//! A closure is a few instructions that know one word, which says whom the call is for. All of them go through one trampoline to one
+//! handler, which reads arguments by the parameters of a signature. Native code may keep a pointer for ever, so closures are
+//! made many at a time and never freed: what a word means, and that it means nothing any more, a binding knows.
+#![allow(unsafe_code)] // It reads what native code passed.
+
+use crate::abi::closure;
+use crate::signature::Parameter;
+
+/// What all closures call: with the word, the argument registers and the words on the stack. What it returns is the result.
+pub type Handler = unsafe extern "C" fn(word: u64, registers: *const u64, stack: *const u64) -> u64;
+
+/// The arguments of a call that native code makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments {
+    // Invariant: what a trampoline passed, whose caller waits for the result.
+    registers: *const u64,
+    stack: *const u64,
+}
+
+// SAFETY: both lie on the stack of a thread that waits for the result, and nobody writes there meanwhile.
+unsafe impl Send for Arguments {}
+
+impl Arguments {
+    /// Those of a handler's call.
+    ///
+    /// # Safety
+    /// `registers` and `stack` are what a trampoline passed to its handler, and that handler has not returned while this is used.
+    #[must_use]
+    pub unsafe fn new(registers: *const u64, stack: *const u64) -> Self {
+        Self { registers, stack }
+    }
+
+    /// The word of an argument.
+    ///
+    /// # Safety
+    /// The caller passed what the signature of the parameter says.
+    #[must_use]
+    pub unsafe fn get(&self, parameter: Parameter) -> u64 {
+        let word = parameter.word();
+        let place = match word.checked_sub(closure::REGISTER_WORDS) {
+            None => self.registers.wrapping_add(word),
+            Some(index) => self.stack.wrapping_add(index),
+        };
+        // SAFETY: registers were stored in this order, and the caller put as many words on the stack as the signature says.
+        unsafe { place.read() }
+    }
+}
+
+/// Bytes of one closure; 0 where there are none for this processor. Each begins at a multiple of it.
+#[must_use]
+pub const fn closure_bytes() -> usize {
+    closure::CLOSURE_BYTES
+}
+
+/// The code of the trampoline to a handler, which may lie anywhere. Empty where there is none for this processor.
+#[must_use]
+pub fn trampoline(handler: Handler) -> Vec<u8> {
+    closure::trampoline(handler as *const () as u64)
+}
+
+/// The code of a closure that brings `word` to the trampoline at this address.
+#[must_use]
+pub fn closure(word: u64, trampoline: u64) -> Vec<u8> {
+    closure::closure(word, trampoline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Frame, Kind, Signature};
+    use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+
+    fn place(memory: &CodeMemory, bytes: &[u8]) -> (u64, Allocation) {
+        let mut layout = Layout::new();
+        let text = layout
+            .add(Protection::ReadExecute, bytes.len() as u64, 32)
+            .unwrap();
+        let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        in_flight.write(text, 0, bytes).unwrap();
+        (
+            in_flight.address(text).value(),
+            in_flight.finalize().unwrap(),
+        )
+    }
+
+    /// Seven integers and nine floats, of which the last of each lie on the stack: their digits.
+    unsafe extern "C" fn handle(word: u64, registers: *const u64, stack: *const u64) -> u64 {
+        // SAFETY: they are what the trampoline passed.
+        let arguments = unsafe { Arguments::new(registers, stack) };
+        let signature = Signature::compile("double", &kinds()).unwrap();
+        let digit = |parameter: &Parameter| {
+            // SAFETY: the test calls it with this signature.
+            let word = unsafe { arguments.get(*parameter) };
+            match parameter.kind() {
+                Kind::Float64 => f64::from_bits(word),
+                _ => f64::from(word as u32),
+            }
+        };
+        let sum = signature
+            .parameters()
+            .iter()
+            .map(digit)
+            .fold(0.0, |all, digit| all * 2.0 + digit);
+        (sum + f64::from(word as u32)).to_bits()
+    }
+
+    fn kinds() -> Vec<&'static str> {
+        (0..20)
+            .map(|index| if index % 2 == 0 { "uint64" } else { "double" })
+            .collect()
+    }
+
+    #[test]
+    fn every_argument_of_native_code_arrives_and_the_result_returns() {
+        if closure_bytes() == 0 {
+            return;
+        }
+        let memory = CodeMemory::new(Options::default()).unwrap();
+        let (trampoline, _kept) = place(&memory, &trampoline(handle));
+        let bytes = closure(1000, trampoline);
+        assert_eq!(bytes.len(), closure_bytes());
+        let (entry, _kept) = place(&memory, &bytes);
+        let signature = Signature::compile("double", &kinds()).unwrap();
+        let mut frame = Frame::new();
+        let mut expected = 0.0;
+        for (index, parameter) in (0_u32..).zip(signature.parameters()) {
+            let is_float = parameter.kind() == Kind::Float64;
+            let word = if is_float {
+                f64::from(index).to_bits()
+            } else {
+                index.into()
+            };
+            frame.put(*parameter, word);
+            expected = expected * 2.0 + f64::from(index);
+        }
+        // SAFETY: it is a closure, whose handler takes what this signature says.
+        let word =
+            unsafe { signature.call(std::ptr::with_exposed_provenance(entry as usize), &frame) };
+        assert_eq!(
+            f64::from_bits(word).to_bits(),
+            (expected + 1000.0).to_bits()
+        );
+    }
+}

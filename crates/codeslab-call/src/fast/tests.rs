@@ -1,0 +1,200 @@
+//! Entrances, called as a compiler would: through thunks that are really executed.
+#![allow(unsafe_code)] // It calls thunks.
+#![allow(clippy::many_single_char_names)] // Arguments have no other names.
+
+use super::*;
+use crate::{Callable, Entrance};
+use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use std::sync::atomic::{AtomicBool, AtomicU64 as Word};
+
+fn barrier() {
+    assert!(codeslab::process_barrier());
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a table asks for it")]
+fn place(bytes: &[u8]) -> Option<(u64, (Allocation, CodeMemory))> {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let mut layout = Layout::new();
+    let text = layout
+        .add(Protection::ReadExecute, bytes.len() as u64, 16)
+        .unwrap();
+    let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+    in_flight.write(text, 0, bytes).unwrap();
+    let address = in_flight.address(text).value();
+    Some((address, (in_flight.finalize().unwrap(), memory)))
+}
+
+/// A table; `None` where there are no thunks.
+fn table() -> Option<Arc<FastTable>> {
+    let table = FastTable::new(barrier, place);
+    assert_eq!(table.is_some(), thunk::INTEGERS.is_some());
+    table
+}
+
+/// What a compiler does around a call: `None` if it was refused.
+fn call(table: &FastTable, number: u32, arguments: [u64; 6], float: f64) -> Option<u64> {
+    type Thunk = extern "C" fn(u64, u32, u64, u64, u64, u64, u64, u64, f64) -> u64;
+    let kinds = [[Kind::Uint64; 6].as_slice(), &[Kind::Float64]].concat();
+    let thunk = table.thunk(kinds.into_iter()).unwrap();
+    // SAFETY: thunks have this convention: a receiver, the number, and as many arguments as they were made for.
+    let thunk = unsafe {
+        std::mem::transmute::<*const (), Thunk>(std::ptr::with_exposed_provenance(thunk as usize))
+    };
+    let [a, b, c, d, e, f] = arguments;
+    table.words.running.store(number, Ordering::Relaxed);
+    let result = thunk(0xbad, number, a, b, c, d, e, f, float);
+    table.words.running.store(0, Ordering::Relaxed);
+    let is_fine = table.words.refused.load(Ordering::Relaxed) == 0
+        && table.words.awaited.load(Ordering::SeqCst) == 0;
+    (is_fine || !table.settle()).then_some(result)
+}
+
+extern "C" fn digits(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: f64) -> u64 {
+    [a, b, c, d, e, f, g.to_bits()]
+        .into_iter()
+        .fold(0, |all, digit| all * 10 + digit)
+}
+
+fn open<T: Send + 'static>(callable: &Callable<T>, table: &Arc<FastTable>) -> Option<Entrance<T>> {
+    callable.open(table, digits as *const () as u64)
+}
+
+#[test]
+fn every_argument_arrives_where_the_callee_expects_it() {
+    let Some(table) = table() else { return };
+    let callable = Callable::new(());
+    let entrance = open(&callable, &table).unwrap();
+    assert_eq!(
+        call(
+            &table,
+            entrance.number(),
+            [1, 2, 3, 4, 5, 6],
+            f64::from_bits(7)
+        ),
+        Some(1_234_567)
+    );
+}
+
+#[test]
+fn more_arguments_than_a_thunk_moves_have_none() {
+    let Some(table) = table() else { return };
+    assert!(table.thunk(std::iter::repeat_n(Kind::Int32, 6)).is_some());
+    assert!(table.thunk(std::iter::repeat_n(Kind::Int32, 9)).is_none());
+    assert!(table.thunk(std::iter::repeat_n(Kind::Float64, 9)).is_none());
+}
+
+#[test]
+fn freed_code_is_refused_and_so_is_a_dropped_entrance() {
+    let Some(table) = table() else { return };
+    let (callable, other) = (Callable::new(()), Callable::new(()));
+    let (first, second) = (
+        open(&callable, &table).unwrap(),
+        open(&other, &table).unwrap(),
+    );
+    assert!(callable.free());
+    assert_eq!(call(&table, first.number(), [0; 6], 0.0), None);
+    assert!(
+        call(&table, second.number(), [0; 6], 0.0).is_some(),
+        "others go on"
+    );
+    let number = second.number();
+    drop(second);
+    assert_eq!(call(&table, number, [0; 6], 0.0), None);
+    assert!(open(&callable, &table).is_none(), "it has been freed");
+}
+
+#[test]
+fn numbers_are_used_again_and_there_are_as_many_as_are_asked_for() {
+    let Some(table) = table() else { return };
+    let callable = Callable::new(());
+    let many: Vec<_> = (0..1000)
+        .map(|_| open(&callable, &table).unwrap())
+        .collect();
+    let highest = many.iter().map(Entrance::number).max().unwrap();
+    for entrance in &many {
+        assert!(call(&table, entrance.number(), [1; 6], 1.0).is_some());
+    }
+    drop(many);
+    let again: Vec<_> = (0..1000)
+        .map(|_| open(&callable, &table).unwrap().number())
+        .collect();
+    assert!(again.iter().all(|number| *number <= highest));
+}
+
+#[test]
+fn while_a_table_is_paused_every_call_is_refused() {
+    let Some(table) = table() else { return };
+    let callable = Callable::new(());
+    let before = open(&callable, &table).unwrap();
+    table.pause();
+    let meanwhile = open(&callable, &table).unwrap();
+    table.pause();
+    table.resume();
+    for entrance in [&before, &meanwhile] {
+        assert_eq!(call(&table, entrance.number(), [0; 6], 0.0), None);
+    }
+    table.resume();
+    for entrance in [&before, &meanwhile] {
+        assert!(call(&table, entrance.number(), [0; 6], 0.0).is_some());
+    }
+}
+
+/// Says that it was dropped.
+struct Owner(Arc<AtomicBool>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        assert!(!self.0.swap(true, Ordering::SeqCst), "once");
+    }
+}
+
+static ENTERED: Word = Word::new(0);
+static LEAVE: Word = Word::new(0);
+
+extern "C" fn linger() -> u64 {
+    ENTERED.store(1, Ordering::SeqCst);
+    while LEAVE.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    1
+}
+
+#[test]
+fn code_that_a_fast_call_runs_is_released_when_that_returns() {
+    let Some(table) = table() else { return };
+    let dropped = Arc::new(AtomicBool::new(false));
+    let callable = Callable::new(Owner(Arc::clone(&dropped)));
+    let entrance = callable.open(&table, linger as *const () as u64).unwrap();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| call(&table, entrance.number(), [0; 6], 0.0));
+        while ENTERED.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(callable.free(), "which waits for nothing");
+        assert!(
+            callable.enter().is_none(),
+            "a call that comes too late releases nothing"
+        );
+        assert!(!dropped.load(Ordering::SeqCst));
+        LEAVE.store(1, Ordering::SeqCst);
+        assert_eq!(caller.join().unwrap(), Some(1));
+    });
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn whatever_calls_and_frees_do_to_each_other_code_is_released_once_and_never_during_a_call() {
+    for _ in 0..300 {
+        let Some(table) = table() else { return };
+        let dropped = Arc::new(AtomicBool::new(false));
+        let callable = Callable::new(Owner(Arc::clone(&dropped)));
+        let entrance = open(&callable, &table).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| while call(&table, entrance.number(), [1; 6], 1.0).is_some() {});
+            scope.spawn(|| callable.free());
+            scope.spawn(|| drop(callable.enter()));
+        });
+        table.settle();
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,30 @@
+//! Tells debuggers and profilers which machine code is where, so that they show names and lines in the place of numbers.
+//!
+//! A program opens [`Tools`] with what it wants told ([`Settings`]) and publishes [`Code`] there: functions that it placed itself, by name,
+//! or an object file that was linked, which brings its symbols and its debug information. What is published is taken back when its
+//! [`Registration`] is dropped, which comes before the memory is freed.
+//!
+//! | for | what is written | what it takes |
+//! | --- | --- | --- |
+//! | `perf report` | a line for each function in `/tmp/perf-PID.map` | a writer whose pages perf takes for those of a JIT: see [`perf_writer`] |
+//! | `perf inject --jit` | `jit-PID.dump` in `$JITDUMPDIR`, else in the current directory: functions with their code, lines and times | `perf record -k mono` |
+//! | gdb, lldb | an ELF file in memory for each unit, in the list that they look at | nothing |
+//!
+//! It knows no JavaScript and no linker. What differs between systems is in `sys`, between processors in `arch`.
+
+mod arch;
+mod code;
+mod error;
+mod gdb;
+mod jitdump;
+mod located;
+mod perf_map;
+mod settings;
+mod symbol_file;
+mod sys;
+mod tools;
+
+pub use code::{Code, Function};
+pub use error::{Error, Result};
+pub use settings::{GDB_VARIABLE, JITDUMP_VARIABLE, PERF_VARIABLE, Settings, perf_writer};
+pub use tools::{Registration, Tools};

@@ -1,0 +1,59 @@
+//! The perf map: a text file with a line for each function, which perf reads when it reports.
+//!
+//! There is one for each process, whose name is fixed (`tools/perf/Documentation/jit-interface.txt` of Linux), so all that write to it
+//! append. Functions are never taken back: perf has no way to say it. Lines are written at once, since a process that is killed is
+//! profiled as well.
+
+use crate::code::Function;
+use crate::error::{Error, Result};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+/// The file of this process.
+#[derive(Debug)]
+pub(crate) struct PerfMap {
+    file: File,
+}
+
+impl PerfMap {
+    /// Opens the file of this process, or makes it.
+    pub(crate) fn open() -> Result<Self> {
+        let path = PathBuf::from(format!("/tmp/perf-{}.map", std::process::id()));
+        let open = OpenOptions::new().append(true).create(true).open(&path);
+        open.map(|file| Self { file })
+            .map_err(|source| Error::File { path, source })
+    }
+
+    /// Adds functions. One call writes all of them, so what two threads add does not mix.
+    pub(crate) fn add(&self, functions: &[Function]) -> io::Result<()> {
+        (&self.file).write_all(lines(functions).as_bytes())
+    }
+}
+
+fn lines(functions: &[Function]) -> String {
+    let mut text = String::new();
+    for function in functions {
+        let (start, size) = (function.address.value(), function.size);
+        let name = function.name.replace(['\n', '\r'], " ");
+        writeln!(text, "{start:x} {size:x} {name}").expect("a string takes everything");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codeslab::Address;
+
+    #[test]
+    fn a_function_is_a_line_whatever_its_name_holds() {
+        let function = Function {
+            name: "two\nlines".to_owned(),
+            address: Address::new(0x7f00_1234),
+            size: 0x40,
+        };
+        assert_eq!(lines(&[function]), "7f001234 40 two lines\n");
+    }
+}

@@ -1,0 +1,53 @@
+//! Linux: `/proc` says who is watching, and perf finds a jitdump file by an executable mapping of it.
+#![allow(unsafe_code, reason = "calls of libc")]
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::parent_id;
+use std::ptr;
+
+/// The number of the calling thread, which perf records with its samples.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: it takes nothing and always succeeds.
+    let id = unsafe { libc::gettid() };
+    id.unsigned_abs()
+}
+
+/// The clock that `perf record -k mono` stamps samples with.
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` can be written, and every Linux has the clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// Whether a debugger is attached to this process.
+pub(crate) fn is_debugged() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
+/// Whether `perf` started this process, as `perf record PROGRAM` does.
+pub(crate) fn is_recorded_by_perf() -> bool {
+    let parent = fs::read_to_string(format!("/proc/{}/comm", parent_id()));
+    parent.is_ok_and(|name| name.trim_end() == "perf")
+}
+
+/// Maps the start of a file executable, and leaves the mapping to the process: perf records it, and finds the file by it.
+pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    let (flags, descriptor) = (libc::MAP_PRIVATE, file.as_raw_fd());
+    // SAFETY: the system chooses a place where nothing is, and nothing refers to the mapping.
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, descriptor, 0) };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! What tools need of an operating system: numbers of processes and threads, a clock, who is watching.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{
+    is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds, thread_id,
+};
+
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use unsupported::{
+    is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds, thread_id,
+};

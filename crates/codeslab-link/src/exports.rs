@@ -1,0 +1,60 @@
+//! What is loaded already and that a link can bind to: symbols with addresses, and something that keeps them where they are.
+//!
+//! Images that were linked before and shared libraries are bound to in the same way; an embedder can add its own kind. `resolve` asks among
+//! the libraries of a link, and the image that comes of it holds what it uses.
+
+use crate::graph::Visibility;
+use codeslab::{Address, Protection, SharedLibrary};
+use std::fmt;
+use std::sync::Arc;
+
+/// A symbol of an image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ImageSymbol {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: Address,
+    /// Its size in bytes, 0 where the object does not say.
+    pub size: u64,
+    /// What it lies in; `None` for an absolute symbol.
+    pub protection: Option<Protection>,
+    /// The object that defines it.
+    pub object: Arc<str>,
+    /// How far it can be seen: other images do not bind to what is hidden.
+    pub visibility: Visibility,
+}
+
+/// Something that is loaded: `Arc<Image>` or `Arc<SharedLibrary>`.
+pub trait Exports: fmt::Debug {
+    /// Where a symbol is that others may bind to.
+    fn address(&self, name: &str) -> Option<Address>;
+
+    /// The same for one version of a symbol; without versions, of the symbol itself.
+    fn version_address(&self, name: &str, _version: &str) -> Option<Address> {
+        self.address(name)
+    }
+
+    /// Something with which all of it stays where it is, until it is dropped.
+    fn keep(&self) -> Box<dyn Keep>;
+}
+
+/// What is held for as long as an image lives.
+pub trait Keep: fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Debug + Send + Sync> Keep for T {}
+
+impl Exports for Arc<SharedLibrary> {
+    fn address(&self, name: &str) -> Option<Address> {
+        self.symbol(name)
+    }
+
+    fn version_address(&self, name: &str, version: &str) -> Option<Address> {
+        self.symbol_version(name, version)
+    }
+
+    fn keep(&self) -> Box<dyn Keep> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,264 @@
+//! What a link is bound to beside objects: images that were linked before, shared libraries, and what scripts and thin archives name.
+
+use crate::support::{
+    Workshop, address, externals, fact, file, function, link, link_error, memory, peek_u64,
+};
+use codeslab_link::{Files, Image, Input, LinkOptions};
+use std::sync::Arc;
+
+fn with_libraries<'a>(libraries: Vec<Input<'a>>) -> LinkOptions<'a> {
+    LinkOptions {
+        libraries,
+        ..LinkOptions::default()
+    }
+}
+
+/// The path of a shared library that the system's linker makes of some C.
+fn shared_library(workshop: &Workshop, name: &str, source: &str) -> String {
+    let object = format!("{name}.o");
+    workshop.compile(name, source, &["-fPIC"]);
+    workshop.run("cc", &["-shared", "-o", &format!("{name}.so"), &object]);
+    path(workshop, &format!("{name}.so"))
+}
+
+fn path(workshop: &Workshop, name: &str) -> String {
+    let path = workshop.path(name);
+    path.to_str().expect("a temporary name").to_owned()
+}
+
+const USER: &str =
+    "extern int far_away(int); extern int state; int probe(int n) { return far_away(n) + state; }";
+const LIBRARY: &str = "int state = 100; int far_away(int n) { return n * 2; }";
+
+fn probe(image: &Image) -> i32 {
+    function!(image, "probe", extern "C" fn(i32) -> i32)(21)
+}
+
+#[test]
+fn a_shared_library_serves_what_is_missing_and_stays_open_as_long_as_the_image() {
+    let workshop = Workshop::new();
+    let library = shared_library(&workshop, "far", LIBRARY);
+    let user = workshop.compile("user", USER, &["-fPIC"]);
+    let inputs = [file("user.o", &user)];
+    let memory = memory();
+    let options = with_libraries(vec![Input::Path(&library)]);
+    let image = link(&memory, &inputs, &options).expect("the library has it");
+    assert_eq!(probe(&image), 142);
+    drop(image);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    assert!(!maps.contains(&library), "nothing needs it any more");
+}
+
+#[test]
+fn a_shared_library_is_found_by_its_name_where_the_dynamic_linker_looks() {
+    let source = "extern double cbrt(double); double probe(double x) { return cbrt(x); }";
+    let user = Workshop::new().compile("user", source, &["-fPIC", "-fno-builtin"]);
+    let options = LinkOptions {
+        process_symbols: false,
+        ..with_libraries(vec![Input::Path("libm.so.6")])
+    };
+    let image = link(&memory(), &[file("user.o", &user)], &options).expect("it is found");
+    let cbrt = function!(image, "probe", extern "C" fn(f64) -> f64);
+    assert!((cbrt(27.0) - 3.0).abs() < 1e-9);
+    let options = with_libraries(vec![Input::Path("libcodeslab-has-none.so")]);
+    let error = link_error(&[file("user.o", &user)], &options);
+    assert_eq!(error.code(), "LIBRARY_UNAVAILABLE", "{error}");
+    assert_eq!(fact(&error, "library"), "libcodeslab-has-none.so");
+}
+
+#[test]
+fn libraries_are_asked_in_their_order_whatever_they_are() {
+    let workshop = Workshop::new();
+    let shared = shared_library(&workshop, "far", LIBRARY);
+    let object = workshop.compile("near", "int far_away(int n) { return n; } int state;", &[]);
+    let user = workshop.compile("user", USER, &["-fPIC"]);
+    let inputs = [file("user.o", &user)];
+    let (shared, object) = (Input::Path(&shared), file("near.o", &object));
+    for (libraries, result) in [(vec![shared, object], 142), (vec![object, shared], 21)] {
+        let image = link(&memory(), &inputs, &with_libraries(libraries)).expect("it links");
+        assert_eq!(probe(&image), result);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_shared_library_are_refused_with_what_to_pass_instead() {
+    let workshop = Workshop::new();
+    let library = shared_library(&workshop, "far", LIBRARY);
+    let bytes = std::fs::read(&library).expect("it was made");
+    let error = link_error(&[file("far.so", &bytes)], &LinkOptions::default());
+    assert_eq!(error.code(), "NOT_RELOCATABLE");
+    assert!(error.to_string().contains("pass its path"), "{error}");
+}
+
+#[test]
+fn an_image_serves_what_is_missing_and_stays_as_long_as_the_image_that_uses_it() {
+    let workshop = Workshop::new();
+    let memory = memory();
+    let library = workshop.compile("library", LIBRARY, &["-fPIC"]);
+    let user = workshop.compile("user", USER, &["-fPIC"]);
+    let inputs = [file("user.o", &user)];
+    let first = link(
+        &memory,
+        &[file("library.o", &library)],
+        &LinkOptions::default(),
+    );
+    let first = Arc::new(first.expect("it links"));
+    let code = first.address("far_away").expect("far_away");
+    let image = link(
+        &memory,
+        &inputs,
+        &with_libraries(vec![Input::Loaded(&first)]),
+    );
+    let image = image.expect("the image has it");
+    assert_eq!(probe(&image), 142);
+    drop(first);
+    assert!(memory.find(code).is_some(), "the other image needs it");
+    assert_eq!(probe(&image), 142);
+    drop(image);
+    assert!(memory.find(code).is_none());
+    assert_eq!(memory.stats().live, 0);
+}
+
+#[test]
+fn an_image_that_is_not_used_is_not_kept_and_what_is_hidden_in_it_serves_no_other() {
+    let workshop = Workshop::new();
+    let memory = memory();
+    let source =
+        "__attribute__((visibility(\"hidden\"))) int far_away(int n) { return n; } int state;";
+    let library = workshop.compile("library", source, &["-fPIC"]);
+    let first = link(
+        &memory,
+        &[file("library.o", &library)],
+        &LinkOptions::default(),
+    );
+    let first = Arc::new(first.expect("it links"));
+    let user = workshop.compile("user", USER, &["-fPIC"]);
+    let options = with_libraries(vec![Input::Loaded(&first)]);
+    let error = match link(&memory, &[file("user.o", &user)], &options) {
+        Ok(image) => panic!("linked: {image:?}"),
+        Err(error) => error,
+    };
+    assert_eq!(
+        (error.code(), fact(&error, "symbol").as_str()),
+        ("UNDEFINED_SYMBOL", "far_away")
+    );
+    let alone = workshop.compile("alone", "int one(void) { return 1; }", &[]);
+    let alone = link(&memory, &[file("alone.o", &alone)], &options).expect("it needs nothing");
+    drop(first);
+    assert_eq!(memory.stats().live, 1);
+    drop(alone);
+}
+
+#[test]
+fn a_linker_script_stands_for_the_files_that_it_names() {
+    let workshop = Workshop::new();
+    let shared = shared_library(&workshop, "far", "int far_away(int n) { return n * 2; }");
+    workshop.compile("state", "int state = 100;", &[]);
+    workshop.run("ar", &["rcs", "libstate.a", "state.o"]);
+    let script = format!(
+        "/* GNU ld script */\nOUTPUT_FORMAT(elf64-x86-64)\nGROUP ( {shared} AS_NEEDED ( /no/such/library.so ) )\nINPUT(-lstate)\n"
+    );
+    std::fs::write(workshop.path("libboth.so"), &script).expect("writable");
+    let script_path = path(&workshop, "libboth.so");
+    let user = workshop.compile("user", USER, &["-fPIC"]);
+    let inputs = [file("user.o", &user)];
+    for library in [
+        Input::Path(&script_path),
+        file(&script_path, script.as_bytes()),
+    ] {
+        let image = link(&memory(), &inputs, &with_libraries(vec![library]));
+        assert_eq!(probe(&image.expect("the script names both")), 142);
+    }
+    let missing = b"GROUP ( /x/libm-2.36.a )";
+    let error = link_error(&[file("libm.a", missing)], &LinkOptions::default());
+    assert_eq!(error.code(), "UNREADABLE");
+    assert_eq!(
+        (fact(&error, "object"), fact(&error, "path")),
+        ("libm.a".to_owned(), "/x/libm-2.36.a".to_owned())
+    );
+    assert!(error.to_string().contains("script"), "{error}");
+}
+
+#[test]
+fn a_script_that_names_itself_is_read_once() {
+    let workshop = Workshop::new();
+    std::fs::write(workshop.path("again.a"), "INPUT(again.a)").expect("writable");
+    let script = path(&workshop, "again.a");
+    let image = link(&memory(), &[], &with_libraries(vec![Input::Path(&script)]));
+    assert_eq!(image.expect("it is nothing").symbols().count(), 0);
+}
+
+/// Members of a thin archive, in a folder beside it.
+fn thin(workshop: &Workshop) -> Vec<u8> {
+    std::fs::create_dir_all(workshop.path("parts")).expect("writable");
+    let source = |name: &str, value: u32| format!(".data\n.globl {name}\n{name}: .quad {value}\n");
+    workshop.assemble("parts/one", &source("one", 1));
+    workshop.assemble("parts/a_member_with_a_long_name", &source("two", 2));
+    let members = ["parts/one.o", "parts/a_member_with_a_long_name.o"];
+    workshop.run("ar", &[&["rcsT", "thin.a"][..], &members].concat());
+    workshop.read("thin.a")
+}
+
+#[test]
+fn a_thin_archive_links_like_one_that_holds_its_members() {
+    let workshop = Workshop::new();
+    let bytes = thin(&workshop);
+    let archive = path(&workshop, "thin.a");
+    let whole = link(
+        &memory(),
+        &[file(&archive, &bytes)],
+        &LinkOptions::default(),
+    );
+    let whole = whole.expect("its members can be read");
+    let values = ["one", "two"].map(|name| peek_u64(address(&whole, name)));
+    assert_eq!(values, [1, 2]);
+    let user = workshop.assemble("user", ".data\n.globl p\np: .quad two\n");
+    let options = with_libraries(vec![file(&archive, &bytes)]);
+    let image = link(&memory(), &[file("user.o", &user)], &options).expect("the index has it");
+    assert_eq!(peek_u64(peek_u64(address(&image, "p"))), 2);
+    assert_eq!(image.address("one"), None);
+    let object = image.symbol("two").expect("two").object.to_string();
+    assert!(
+        object.ends_with("(parts/a_member_with_a_long_name.o)"),
+        "{object}"
+    );
+}
+
+#[test]
+fn a_thin_archive_without_its_members_is_refused_with_the_file_that_is_missing() {
+    let workshop = Workshop::new();
+    let bytes = thin(&workshop);
+    std::fs::remove_file(workshop.path("parts/one.o")).expect("it was there");
+    let archive = path(&workshop, "thin.a");
+    let error = link_error(&[file(&archive, &bytes)], &LinkOptions::default());
+    assert_eq!(error.code(), "UNREADABLE");
+    assert_eq!(fact(&error, "path"), path(&workshop, "parts/one.o"));
+}
+
+#[test]
+fn a_link_that_may_read_no_files_refuses_inputs_that_name_some() {
+    let workshop = Workshop::new();
+    let bytes = thin(&workshop);
+    let archive = path(&workshop, "thin.a");
+    let options = LinkOptions {
+        files: Files::None,
+        ..externals(&[])
+    };
+    for input in [
+        file(&archive, &bytes),
+        file("libm.a", b"GROUP(/x/libm.a)"),
+        Input::Path(&archive),
+        Input::Path("libm.so.6"),
+    ] {
+        let error = link_error(&[input], &options);
+        assert_eq!(error.code(), "UNREADABLE", "{error}");
+        assert!(error.to_string().contains("may read no files"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let error = link_error(&[Input::Path("/dev/zero")], &LinkOptions::default());
+    assert_eq!(error.code(), "UNREADABLE");
+    assert!(error.to_string().contains("no regular file"), "{error}");
+}

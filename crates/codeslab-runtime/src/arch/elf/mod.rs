@@ -1,0 +1,12 @@
+//! Numbers that dynamic linkers have for processors: a file each.
+
+// The processor of this target. A port adds its line and its name to the last one.
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    path = "unsupported.rs"
+)]
+mod native;
+
+pub(crate) use native::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};

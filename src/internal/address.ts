@@ -1,0 +1,36 @@
+/**
+ * What has an address: sections, slots and variables, in the place of a bigint, and what keeps that address good.
+ *
+ * Their classes are public, so they lie above; each says here how its address is read when it is loaded. Only real ones are taken, since
+ * they are asked by their private fields. `checks` uses this for every address that a user gives.
+ */
+
+import type { ExternalObject } from '#native'
+import { makeList } from './intrinsics.ts'
+
+/** What stands for an address. */
+export interface Addressed {
+  readonly address: bigint
+  /** The native handle of what it lies in. */
+  readonly handle: ExternalObject<unknown>
+}
+
+/** Says what an object stands for, if it is of a class. */
+export type Reader = (value: object) => Addressed | undefined
+
+const readers = makeList<Reader>()
+
+/** Says how the addresses of a class are read: once, by its module. */
+export function installReader(reader: Reader): void {
+  readers[readers.length] = reader
+}
+
+/** What a value stands for; `undefined` if it is nothing that has an address. */
+export function addressed(value: unknown): Addressed | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  for (let index = 0; index < readers.length; index++) {
+    const found = readers[index]?.(value)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
