@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { growth, type Sample } from './stress/samples.ts'
 
 test('workers that place, call, free and forget at random, are terminated and fork, find everything as they left it', t => {
+  t.timeout(600_000)
   const program = fileURLToPath(new URL('stress/main.ts', import.meta.url))
   const options = ['--minutes', '0.1', '--wave', '3', '--workers', '4']
   const run = spawnSync(process.execPath, ['--expose-gc', '--no-warnings', program, ...options], { encoding: 'utf8' })

@@ -23,13 +23,12 @@ function live(writer: Writer): void {
   made.free()
 }
 
-/** A child by `fork` and one by `spawn`, which both have to end well. */
+/** A child, by `fork` from the main thread and by `spawn` from a worker, which has to end well. */
 async function haveChildren(writer: Writer, point: string): Promise<void> {
-  const forked = fork(here, [writer], { execArgv: ['--no-warnings'] })
-  const [status] = (await once(forked, 'exit')) as [number | null]
-  const spawned = spawnSync(process.execPath, ['--no-warnings', here, writer]).status
-  if (status !== 0 || spawned !== 0)
-    throw new Error(`${point}: children ended with ${String(status)}, ${String(spawned)}`)
+  const status = isMainThread
+    ? ((await once(fork(here, [writer], { execArgv: ['--no-warnings'] }), 'exit'))[0] as number | null)
+    : spawnSync(process.execPath, ['--no-warnings', here, writer]).status
+  if (status !== 0) throw new Error(`${point}: a child ended with ${String(status)}`)
 }
 
 /** The life of one allocation, with children at every point of it. */

@@ -83,9 +83,11 @@ async function live(until: number): Promise<void> {
   const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: orders })
   const exited = once(worker, 'exit')
   worker.on('error', error => failures.push(error.stack ?? error.message))
+  // It works for a while, however long this machine takes to start it.
+  await Promise.race([once(worker, 'message'), exited])
   const isTerminated = random() < 0.4
-  const rest = until - Date.now()
-  await setTimeout(isTerminated ? rest * random() : Math.max(rest, 0))
+  const rest = Math.max(until - Date.now(), 300)
+  await setTimeout(isTerminated ? rest * random() : rest)
   if (isTerminated) {
     terminated++
     await worker.terminate()

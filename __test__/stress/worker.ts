@@ -3,7 +3,7 @@
  * is terminated in the middle of anything.
  */
 
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { CodeMemory, CodeslabError, Image } from '../../index.ts'
 import { generator, pick } from '../helpers/random.ts'
 import { begin, lookingWith, publish, type Made, type Pending } from './model.ts'
@@ -114,6 +114,8 @@ function step(): void {
   Atomics.add(numbers, shared.steps, 1)
 }
 
+step()
+parentPort?.postMessage('it works')
 while (Atomics.load(numbers, shared.stop) === 0) step()
 for (const { made } of rooms) {
   for (const one of made) expect(one.check())
