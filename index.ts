@@ -31,6 +31,7 @@ export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
+export { Slot } from './src/slot.ts'
 export { Section } from './src/section.ts'
 export type { Protection } from './src/protection.ts'
 export type {
@@ -61,6 +62,7 @@ export type {
   Quarantine,
   Sealing,
   SealingStatus,
+  Tools,
   SealStatus,
   SlabLayout,
   SpanLayout,

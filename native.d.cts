@@ -87,8 +87,20 @@ export declare function install(makeError: (code: string, message: string, names
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
 
+/** Whether every call has returned that was running when it began. */
+export declare function isSynchronized(end: ExternalObject<GraceEnd>): boolean
+
 /** Links inputs into a memory. */
 export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
+
+/** Where a slot is, and where it leads: two words. */
+export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
+
+/** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
+export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
 
 /** One block. */
 export interface NativeBlock {
@@ -131,6 +143,7 @@ export interface NativeConfiguration {
   sealing?: NativeSealing
   hardened: boolean
   guardPages: boolean
+  tools: NativeTools
 }
 
 /** Where constants go. */
@@ -164,6 +177,9 @@ export interface NativeMemoryOptions {
   sealed: boolean
   hardened: boolean
   guardPages: boolean
+  perf?: boolean | undefined
+  jitdump?: boolean | undefined
+  gdb?: boolean | undefined
 }
 
 /** What published bytes may be used for. */
@@ -235,6 +251,13 @@ export interface NativeSymbol {
   object: string
 }
 
+/** Who is told of a memory's code. */
+export interface NativeTools {
+  perf: boolean
+  jitdump: boolean
+  gdb: boolean
+}
+
 /** How bytes get into pages that are executable. */
 export type NativeWriter = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys'
 
@@ -256,11 +279,20 @@ export declare function openSharedImage(token: string): ExternalObject<CodeHandl
 /** Opens the memory that a token stands for. */
 export declare function openSharedMemory(token: string): ExternalObject<MemoryHandle>
 
+/** Opens the slot that a token stands for. */
+export declare function openSharedSlot(token: string): ExternalObject<CodeHandle>
+
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
+/** Lets go of what no call can be in any more. Whether something waits still. */
+export declare function pollGrace(): boolean
+
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void
+
+/** Has a slot lead to `target`. Whether something waits for the end of a grace period then. */
+export declare function replaceSlot(handle: ExternalObject<CodeHandle>, target: bigint): boolean
 
 /** The data of a section. `name` is what errors call it. */
 export declare function sectionData(handle: ExternalObject<CodeHandle>, section: number, name: string): ExternalObject<Region>
@@ -283,6 +315,9 @@ export declare function shareImage(handle: ExternalObject<CodeHandle>): string
 /** A token by which every thread of the process can open the same memory while a thread holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
 
+/** A token by which every thread of the process can open the same slot while a thread holds it. */
+export declare function shareSlot(handle: ExternalObject<CodeHandle>): string
+
 /** Makes a section smaller. */
 export declare function shrinkSection(handle: ExternalObject<CodeHandle>, section: number, size: number): void
 
@@ -292,11 +327,17 @@ export declare function stage(handle: ExternalObject<CodeHandle>): string
 /** What a memory holds. */
 export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats
 
+/** Begins a grace period of JavaScript's calls. */
+export declare function synchronize(memory: ExternalObject<MemoryHandle>): ExternalObject<GraceEnd>
+
 /** Gives back what is kept for the next allocation. */
 export declare function trim(handle: ExternalObject<MemoryHandle>): void
 
 /** An `ArrayBuffer` that is the data itself, from the multiple of 8 at or before its start on. */
 export declare function viewData(region: ExternalObject<Region>): ArrayBuffer
+
+/** Has the code of an allocation, image or slot be found by its address, for a slot that shall lead to it. */
+export declare function watchCode(handle: ExternalObject<CodeHandle>): void
 
 /** Copies bytes to data at an offset. */
 export declare function writeData(region: ExternalObject<Region>, offset: number, bytes: Uint8Array): void

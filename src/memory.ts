@@ -1,19 +1,22 @@
 /** The memory manager. */
 
 import * as native from '#native'
+import type { AddressLike } from './address.ts'
 import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
-import { handleOf, MemoryHandle } from './handle.ts'
+import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { checkString } from './internal/checks.ts'
 import { construct } from './internal/construct.ts'
 import { sized } from './internal/intrinsics.ts'
+import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
-import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
+import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
+import { makeSlot, toTarget, type Slot } from './slot.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
 
 type NativeHandle = ReturnType<typeof native.openMemory>
@@ -162,6 +165,7 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
+    if (tellsTools(this)) native.nameSections(handleOf(this), handle, toLabels(requests))
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 
@@ -231,6 +235,50 @@ export class CodeMemory extends MemoryHandle {
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return makeImage(native.link(handleOf(this), read, known))
+  }
+
+  /**
+   * An address to call, behind which code is replaced while threads run it: see {@link Slot}.
+   *
+   * @param target - Where it shall lead: a native function, a section, another slot, or any address. It is kept, if it is code of ours.
+   * @param placement - Where the slot has to lie, such as near a caller that branches to it.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED` if the target was freed, and everything that {@link CodeMemory.allocate} throws.
+   * @example
+   * ```ts
+   * import { CodeMemory, type Image } from 'codeslab'
+   *
+   * declare const memory: CodeMemory
+   * declare const image: Image
+   * const slot = memory.slot(image.function('step', { return: 'int32', arguments: ['int32'] }))
+   * memory.link(new Uint8Array(), { externals: { step: slot } })
+   * ```
+   */
+  slot(target: AddressLike, placement?: Placement): Slot {
+    const windows = toWindows(placement, this.reach)
+    return makeSlot(native.makeSlot(handleOf(this), toTarget(target), windows))
+  }
+
+  /**
+   * Resolves when every call from JavaScript that is running now, in any thread, has returned: then nothing can be where it was before, and
+   * what was taken out of use before can go. A call that JavaScript makes meanwhile does not delay it, unless there is no moment at which
+   * no call of that function is running.
+   *
+   * With the option `quarantine` it is what a grace period takes:
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory({ quarantine: 'intact' })
+   * // … free what machine code may still be in …
+   * const period = memory.beginGracePeriod()
+   * await memory.synchronize()
+   * memory.endGracePeriod(period)
+   * ```
+   */
+  synchronize(): Promise<void> {
+    return synchronize(handleOf(this))
   }
 
   /**

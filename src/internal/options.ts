@@ -28,6 +28,9 @@ const optionNames = names<CodeMemoryOptions>({
   sealed: true,
   hardened: true,
   guardPages: true,
+  perf: true,
+  jitdump: true,
+  gdb: true,
 })
 
 const placements = choices<Constants>([
@@ -68,7 +71,7 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
-  const { sealed = false, hardened = true, guardPages = false } = options
+  const { sealed = false, hardened = true, guardPages = false, perf, jitdump, gdb } = options
   checkBoolean(sealed, 'sealed')
   checkBoolean(hardened, 'hardened')
   checkBoolean(guardPages, 'guardPages')
@@ -83,7 +86,15 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     sealed,
     hardened,
     guardPages,
+    perf: toChoice(perf, 'perf'),
+    jitdump: toChoice(jitdump, 'jitdump'),
+    gdb: toChoice(gdb, 'gdb'),
   }
+}
+
+function toChoice(value: unknown, name: string): boolean | undefined {
+  if (value !== undefined) checkBoolean(value, name)
+  return value
 }
 
 function toCodeModel(name: unknown = 'small'): NativeCodeModel {

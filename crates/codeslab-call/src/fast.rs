@@ -217,6 +217,11 @@ impl FastTable {
         (self.barrier)();
     }
 
+    /// Whether the call of a number is running.
+    pub(crate) fn is_calling(&self, number: u32) -> bool {
+        self.words.running.load(Ordering::SeqCst) == number
+    }
+
     /// Has `done` called once the call of `number` has returned, if it is running. The number is closed, and a barrier was
     /// executed since.
     pub(crate) fn await_return(&self, number: u32, begin: impl FnOnce() -> Waiting) {

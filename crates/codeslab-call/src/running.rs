@@ -69,6 +69,16 @@ impl<T> Callable<T> {
         self.0.state.load(Ordering::Acquire) & FREED != 0
     }
 
+    /// Whether a call is running, counted or not. After a barrier of all threads, one that is not seen here begins later.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let entrances = || lock(&self.0.entrances);
+        self.0.state.load(Ordering::SeqCst) & !FREED != 0
+            || entrances()
+                .iter()
+                .any(|(table, number)| table.is_calling(*number))
+    }
+
     /// Looks at the owner; `None` once it has been freed.
     pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
         if self.is_freed() {

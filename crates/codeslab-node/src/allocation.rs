@@ -8,7 +8,6 @@ use crate::handle::{CodeHandle, Section};
 use crate::load::Weight;
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::Scope;
-use crate::published::{Content, Published};
 use crate::throw::OrThrow;
 use crate::views::{Bytes, Held, Words};
 use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
@@ -110,7 +109,7 @@ fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
 }
 
 /// Windows from their ends. One that holds no address is refused: leaving it out would let the request lie anywhere.
-fn windows(ends: &[u64]) -> Result<Vec<Window>> {
+pub(crate) fn windows(ends: &[u64]) -> Result<Vec<Window>> {
     let (pairs, _) = ends.as_chunks::<2>();
     let window = |(index, &[first, last]): (usize, &[u64; 2])| {
         Window::new(Address::new(first), Address::new(last))
@@ -176,7 +175,7 @@ pub fn finalize(
             .map_err(Error::from)
     };
     let allocation = finalize().or_throw(env)?;
-    handle.publish(Published::new(Content::allocation(allocation)));
+    handle.publish(allocation);
     Ok(())
 }
 
@@ -201,7 +200,7 @@ pub fn finalize_all(
             .map_err(Error::from)
     };
     for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
-        handle.publish(Published::new(Content::allocation(allocation)));
+        handle.publish(allocation);
     }
     Ok(())
 }
@@ -288,6 +287,7 @@ fn callable(handle: &CodeHandle, section: u32, name: &str, offset: f64) -> Resul
     if published.is_freed() {
         return Err(Error::Freed(published.noun()));
     }
+    published.watch();
     Ok(Address::new(section.address.value() + offset as u64))
 }
 

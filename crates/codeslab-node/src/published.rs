@@ -4,12 +4,16 @@
 //! in errors, and the token by which other threads find it. `handle` holds it for one thread, `function` for as long as a
 //! JavaScript function exists, `registry` without keeping it alive.
 
+use crate::grace::{self, Code};
 use crate::registry::Token;
-use codeslab::{Address, Protection, SectionId};
+use codeslab::{Address, Protection, SectionId, Slot};
 use codeslab_call::Callable;
+use codeslab_debug::Registration;
+use std::any::Any;
+use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What owns the memory. A clone keeps it, whether or not it is freed: what may still be used goes when the last clone does.
 #[derive(Clone, Debug)]
@@ -18,6 +22,52 @@ pub(crate) enum Content {
     Image(Arc<codeslab_link::Image>),
     /// Bytes that the embedder placed.
     Allocation(Arc<codeslab::Allocation>),
+    /// An entry that leads to other code.
+    Slot(Arc<Entry>),
+}
+
+/// A slot, and what keeps the code that it leads to.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    slot: Slot,
+    target: Mutex<Option<Content>>,
+}
+
+impl Entry {
+    /// A slot that leads to code which `target` keeps; `None` for code that is not ours.
+    pub(crate) fn new(slot: Slot, target: Option<Content>) -> Self {
+        Self {
+            slot,
+            target: Mutex::new(target),
+        }
+    }
+
+    /// Where it is, and where it leads.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Has it lead elsewhere. What it led to stays until no call can be there any more. Whether something waits for that.
+    pub(crate) fn replace(&self, target: Address, keeper: Option<Content>) -> bool {
+        let mut kept = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        self.slot.replace(target);
+        let before = mem::replace(&mut *kept, keeper);
+        drop(kept);
+        grace::retire(before)
+    }
+}
+
+impl Drop for Entry {
+    /// Calls that came through it may still be in what it led to.
+    fn drop(&mut self) {
+        let target = self
+            .target
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = target.take() {
+            grace::retire(target);
+        }
+    }
 }
 
 impl Content {
@@ -31,11 +81,17 @@ impl Content {
         Self::Allocation(Arc::new(allocation))
     }
 
+    /// An entry that leads to other code.
+    pub(crate) fn slot(entry: Entry) -> Self {
+        Self::Slot(Arc::new(entry))
+    }
+
     /// The memory.
     pub(crate) fn memory(&self) -> &codeslab::Allocation {
         match self {
             Self::Image(image) => image.allocation(),
             Self::Allocation(allocation) => allocation,
+            Self::Slot(entry) => entry.slot.allocation(),
         }
     }
 }
@@ -50,11 +106,21 @@ pub(crate) struct SharedSection {
     pub(crate) size: u64,
 }
 
+/// The memory, and what debuggers were told of it, which goes first.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// Kept for what its drop does.
+    _told: Vec<Registration>,
+    pub(crate) content: Content,
+}
+
 /// Published code and data that JavaScript holds handles to.
 #[derive(Debug)]
 pub(crate) struct Published {
-    callable: Callable<Content>,
+    callable: Callable<Owned>,
     noun: &'static str,
+    /// Where its code begins, once that is watched.
+    watched: OnceLock<Address>,
     /// Whether there ever was a live view of its data.
     is_viewed: AtomicBool,
     pub(crate) token: OnceLock<Token>,
@@ -63,15 +129,20 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Takes what was published.
-    pub(crate) fn new(content: Content) -> Self {
+    /// Takes what was published, and what debuggers were told of it.
+    pub(crate) fn new(content: Content, told: Vec<Registration>) -> Self {
         let noun = match content {
             Content::Image(_) => "image",
             Content::Allocation(_) => "allocation",
+            Content::Slot(_) => "slot",
         };
         Self {
-            callable: Callable::new(content),
+            callable: Callable::new(Owned {
+                _told: told,
+                content,
+            }),
             noun,
+            watched: OnceLock::new(),
             is_viewed: AtomicBool::new(false),
             token: OnceLock::new(),
             sections: OnceLock::new(),
@@ -80,7 +151,25 @@ impl Published {
 
     /// Its memory, which stays as long as what this gives does; `None` once it has been freed.
     pub(crate) fn keep(&self) -> Option<Content> {
-        self.read(Content::clone)
+        self.read(|owned| owned.content.clone())
+    }
+
+    /// Has its calls seen by grace periods, and its code found by address: before something can call it.
+    pub(crate) fn watch(self: &Arc<Self>) {
+        if self.watched.get().is_some() {
+            return;
+        }
+        let code = self.read(|owned| owned.content.memory().segment(Protection::ReadExecute));
+        if let Some((start, size)) = code.flatten() {
+            self.watched.get_or_init(|| start);
+            grace::watch(start, size, self);
+        }
+    }
+
+    /// The code that an address lies in, if that is watched.
+    pub(crate) fn at(address: Address) -> Option<Arc<Self>> {
+        let code: Arc<dyn Any + Send + Sync> = grace::find(address)?;
+        code.downcast().ok()
     }
 
     /// A live view is about to be made.
@@ -99,11 +188,29 @@ impl Published {
     }
 }
 
+impl Code for Published {
+    fn is_there(&self) -> bool {
+        !self.is_freed()
+    }
+
+    fn is_running(&self) -> bool {
+        self.callable.is_running()
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        if let Some(start) = self.watched.get() {
+            grace::forget(*start, &raw const *self);
+        }
+    }
+}
+
 impl Deref for Published {
-    type Target = Callable<Content>;
+    type Target = Callable<Owned>;
 
     #[inline]
-    fn deref(&self) -> &Callable<Content> {
+    fn deref(&self) -> &Callable<Owned> {
         &self.callable
     }
 }

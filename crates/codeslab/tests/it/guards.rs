@@ -1,7 +1,7 @@
 //! Guard pages on the real system: nothing can be read beside a slab, and what overruns one faults.
 
-use crate::faults::{SEGV, announce, dies_of};
-use crate::support::{call, functions, layout, memories};
+use crate::faults::{announce, dies_of};
+use crate::support::{Death, call, functions, layout, memories};
 use codeslab::{Address, CodeMemory, Options, Protection, Request, Writer};
 
 fn guarded(writer: Writer) -> CodeMemory {
@@ -81,7 +81,7 @@ fn end_of(memory: &CodeMemory, protection: Protection) -> Address {
 #[test]
 fn a_store_that_runs_over_the_end_of_data_faults() {
     const NAME: &str = "guards::a_store_that_runs_over_the_end_of_data_faults";
-    dies_of(SEGV, NAME, |writer| {
+    dies_of(Death::Fault, NAME, |writer| {
         let memory = guarded(writer);
         let end = end_of(&memory, Protection::ReadWrite).value();
         // All of the slab can be written, and no byte behind it.
@@ -96,7 +96,7 @@ fn a_store_that_runs_over_the_end_of_data_faults() {
 #[test]
 fn execution_that_runs_over_the_end_of_code_faults() {
     const NAME: &str = "guards::execution_that_runs_over_the_end_of_code_faults";
-    dies_of(SEGV, NAME, |writer| {
+    dies_of(Death::Fault, NAME, |writer| {
         let memory = guarded(writer);
         let end = end_of(&memory, Protection::ReadExecute);
         announce();
@@ -107,7 +107,7 @@ fn execution_that_runs_over_the_end_of_code_faults() {
 #[test]
 fn a_store_past_the_end_of_code_in_the_writable_view_faults() {
     const NAME: &str = "guards::a_store_past_the_end_of_code_in_the_writable_view_faults";
-    dies_of(SEGV, NAME, |writer| {
+    dies_of(Death::Fault, NAME, |writer| {
         let memory = guarded(writer);
         let end = end_of(&memory, Protection::ReadExecute);
         announce();

@@ -1,115 +1,91 @@
-//! The writable view of code: where it is, what it shows, and who has one at all.
+//! At which addresses the process could write what was published: at none, by the kernel's own list of mappings and by trying.
 
-use crate::faults::mapped_files;
-use crate::support::{
-    assert_passed, call, call_all, function, functions, is_child, memories, memory, run_child,
-};
-use codeslab::{Address, CodeMemory, Options, Protection, Writer};
+use crate::support::memories;
+use crate::support::memory;
+use codeslab::{Protection, Writer};
 
-/// Where the byte at `at`, which lies in a memory file, can be written by another address.
-fn writable_alias(at: Address) -> Option<u64> {
+/// Part of a memory file that is mapped.
+pub(crate) struct Mapped {
+    pub(crate) addresses: std::ops::Range<u64>,
+    pub(crate) is_writable: bool,
+    pub(crate) offset: u64,
+    // Other tests have files, too.
+    pub(crate) file: String,
+}
+
+pub(crate) fn mapped_files() -> Vec<Mapped> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let ours = maps.lines().filter(|line| line.contains("memfd:codeslab"));
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let parse = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (first, end) = fields[0].split_once('-').unwrap();
+        Mapped {
+            addresses: hex(first)..hex(end),
+            is_writable: fields[1].contains('w'),
+            offset: hex(fields[2]),
+            file: fields[4].to_owned(),
+        }
+    };
+    ours.map(parse).collect()
+}
+
+#[test]
+fn no_address_exists_at_which_published_constants_can_be_written() {
+    let memory = memory(Writer::DualMapping);
+    let functions = crate::support::functions(&memory, 2_000, 100);
     let files = mapped_files();
-    let mut mapped = files.iter();
-    let found = mapped.find(|one| one.addresses.contains(&at.value()))?;
-    let byte = found.offset + at.value() - found.addresses.start;
-    files.iter().find_map(|view| {
-        let shown = view.offset..view.offset + (view.addresses.end - view.addresses.start);
-        let is_view = view.is_writable && view.file == found.file && shown.contains(&byte);
-        is_view.then(|| view.addresses.start + byte - view.offset)
-    })
-}
-
-#[test]
-fn a_store_through_the_view_changes_code_and_no_other_writer_has_a_view() {
-    for (writer, memory) in memories() {
-        let (_keep, at) = function(&memory, 1);
-        let alias = writable_alias(at);
-        assert_eq!(alias.is_some(), writer == Writer::DualMapping, "{writer}");
-        if let Some(alias) = alias {
-            // The number in `mov eax, 1`.
-            unsafe { std::ptr::write_volatile((alias + 1) as *mut u8, 2) };
-            assert_eq!(call(at), 2);
-            memory.trim();
-            assert_eq!(writable_alias(at), None, "trimming closes it");
-        }
-    }
-}
-
-#[test]
-fn the_view_lies_far_from_code_and_elsewhere_in_each_process() {
-    const NAME: &str = "views::the_view_lies_far_from_code_and_elsewhere_in_each_process";
-    if is_child(NAME) {
-        let (_keep, at) = function(&memory(Writer::DualMapping), 1);
-        let view = writable_alias(at).expect("the view is open");
-        println!("distance {}", view.abs_diff(at.value()));
-        return;
-    }
-    let distances = [(); 3].map(|()| {
-        let output = run_child(NAME, "exec \"$@\"", &[]);
-        assert_passed(&output);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let distance = text.lines().find_map(|line| line.split_once("distance "));
-        distance
-            .expect("it says")
-            .1
-            .parse::<u64>()
-            .expect("a number")
-    });
-    assert!(distances.iter().all(|one| *one > 1 << 32), "{distances:?}");
-    assert!(
-        distances.iter().any(|one| *one != distances[0]),
-        "{distances:?}"
-    );
-}
-
-#[test]
-fn a_sealed_view_shows_constants_too_and_that_of_file_write_does_not_exist() {
-    for writer in [Writer::DualMapping, Writer::FileWrite] {
-        let options = Options {
-            writer: Some(writer),
-            sealed: true,
-            ..Options::default()
+    let mut shows_code = 0;
+    for (allocation, ..) in &functions {
+        let is_writable = |protection| {
+            let at = allocation.segment_address(protection).unwrap().value();
+            let mut mapped = files.iter();
+            let found = mapped.find(|one| one.addresses.contains(&at));
+            let found = found.expect("it is part of a memory file");
+            let byte = found.offset + at - found.addresses.start;
+            let views = files
+                .iter()
+                .filter(|one| one.is_writable && one.file == found.file);
+            let mut shown = views.map(|view| {
+                let size = view.addresses.end - view.addresses.start;
+                view.offset..view.offset + size
+            });
+            shown.any(|shown| shown.contains(&byte))
         };
-        let memory = CodeMemory::new(options).expect("it can be sealed");
-        let live = functions(&memory, 1, 100);
-        let constants = live[0].0.segment_address(Protection::ReadOnly).unwrap();
-        let is_shown = [live[0].1, constants].map(|at| writable_alias(at).is_some());
-        assert_eq!(is_shown, [writer == Writer::DualMapping; 2], "{writer}");
-        call_all(&live, writer);
+        assert!(!is_writable(Protection::ReadOnly));
+        shows_code += u32::from(is_writable(Protection::ReadExecute));
     }
+    assert!(shows_code > 0, "there was a view to look at");
+    crate::support::call_all(&functions, Writer::DualMapping);
 }
 
 #[test]
-fn a_child_that_the_system_call_makes_keeps_the_files_open() {
+fn no_call_by_address_makes_code_in_a_memory_file_writable_or_writes_to_it() {
+    use std::os::unix::fs::FileExt;
+    let files = [Writer::DualMapping, Writer::FileWrite];
     for (writer, memory) in memories() {
-        let (_keep, _) = function(&memory, 1);
-        let flags = libc::c_long::from(libc::SIGCHLD);
-        let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32;
-        if child == 0 {
-            let is_ours = |number: i32| {
-                let mut path = *b"/proc/self/fd/000\0";
-                for (index, digit) in [100, 10, 1].into_iter().enumerate() {
-                    path[14 + index] = b'0' + (number / digit % 10) as u8;
-                }
-                // Numbers are written there without zeros in front.
-                let zeros = path[14..16].iter().take_while(|digit| **digit == b'0');
-                let zeros = zeros.count();
-                path.copy_within(14 + zeros.., 14);
-                let mut target = [0_u8; 32];
-                let room = target.as_mut_ptr().cast();
-                unsafe { libc::readlink(path.as_ptr().cast(), room, target.len()) };
-                target.windows(8).any(|part| part == b"codeslab")
-            };
-            let has_one = (0..200).any(is_ours);
-            unsafe { libc::_exit(i32::from(has_one)) };
+        if !files.contains(&writer) {
+            continue;
         }
-        let mut status = 0;
-        unsafe { libc::waitpid(child, &raw mut status, 0) };
-        let files = matches!(writer, Writer::DualMapping | Writer::FileWrite);
-        // Tests beside this one have files of their own.
-        assert!(
-            !files || libc::WEXITSTATUS(status) == 1,
-            "{writer}: {status:#x}"
-        );
+        let functions = crate::support::functions(&memory, 1, 16);
+        let (allocation, code, _) = &functions[0];
+        let constants = allocation.segment_address(Protection::ReadOnly).unwrap();
+        let itself = std::fs::File::options().write(true).open("/proc/self/mem");
+        let itself = itself.unwrap();
+        for at in [*code, constants] {
+            let page = (at.value() & !4095) as *mut libc::c_void;
+            for rights in [
+                libc::PROT_WRITE,
+                libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+            ] {
+                assert_eq!(
+                    unsafe { libc::mprotect(page, 4096, rights) },
+                    -1,
+                    "{writer}"
+                );
+            }
+            assert!(itself.write_at(&[0x90], at.value()).is_err(), "{writer}");
+        }
+        crate::support::call_all(&functions, writer);
     }
 }
