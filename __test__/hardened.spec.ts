@@ -7,7 +7,8 @@ const writers = CodeMemory.capabilities().writers.filter(({ available }) => avai
 /** A program that jumps to code which it has written and not published. */
 const jumping = (options: object) => `
   const memory = new CodeMemory(${JSON.stringify(options)})
-  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xff, 0xe7) } }).finalize() // jmp rdi
+  const jmp = process.platform === 'win32' ? [0xff, 0xe1] : [0xff, 0xe7] // jmp rcx, jmp rdi
+  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(jmp) } }).finalize()
   const inFlight = memory.allocate({ text: { protection: 'rx', size: 4096 } })
   inFlight.text.write(Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3)) // mov eax, 42; ret
   report(jump.text.function({ return: 'int32', arguments: ['pointer'] })(inFlight.text.address))
