@@ -61,6 +61,7 @@ export type {
   Quarantine,
   Sealing,
   SealingStatus,
+  Tools,
   SealStatus,
   SlabLayout,
   SpanLayout,

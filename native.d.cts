@@ -93,6 +93,8 @@ export declare function isSynchronized(end: ExternalObject<GraceEnd>): boolean
 /** Links inputs into a memory. */
 export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
 
+/** Gives the sections of an allocation in flight names for debuggers and profilers. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
 
@@ -139,6 +141,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  tools: NativeTools
 }
 
 /** Where constants go. */
@@ -171,6 +174,9 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  perf?: boolean | undefined
+  jitdump?: boolean | undefined
+  gdb?: boolean | undefined
 }
 
 /** What published bytes may be used for. */
@@ -240,6 +246,13 @@ export interface NativeSymbol {
   size: number
   protection?: NativeProtection
   object: string
+}
+
+/** Who is told of a memory's code. */
+export interface NativeTools {
+  perf: boolean
+  jitdump: boolean
+  gdb: boolean
 }
 
 /** How bytes get into pages that are executable. */

@@ -100,6 +100,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_SYSTEM'
   /** A thread-local variable is used like any other, or something else as one. */
   | 'ERR_CODESLAB_THREAD_LOCAL_ACCESS'
+  /** A file for debuggers or profilers cannot be written (options `perf` and `jitdump`). */
+  | 'ERR_CODESLAB_TOOL_FILE'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */

@@ -3,7 +3,7 @@
 import * as native from '#native'
 import type { AddressLike } from './address.ts'
 import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
-import { handleOf, MemoryHandle } from './handle.ts'
+import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { checkString } from './internal/checks.ts'
 import { construct } from './internal/construct.ts'
@@ -12,7 +12,7 @@ import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
-import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
+import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -165,6 +165,7 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
+    if (tellsTools(this)) native.nameSections(handleOf(this), handle, toLabels(requests))
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 

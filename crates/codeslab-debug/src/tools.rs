@@ -37,12 +37,13 @@ impl Tools {
     /// [`Error`](crate::Error) if a file cannot be made. One that was not asked for is left out instead.
     pub fn open(settings: Settings) -> Result<Self> {
         let machine = codeslab::architecture().map_or(0, elf_machine);
+        let jitdump = settings.jitdump == Some(true);
         let perf_map = match settings.perf {
             Some(is_asked) => is_asked.then(PerfMap::open).transpose()?,
-            None if sys::is_recorded_by_perf() => PerfMap::open().ok(),
+            // A jitdump file serves perf better, and any writer will do for it.
+            None if !jitdump && sys::is_recorded_by_perf() => PerfMap::open().ok(),
             None => None,
         };
-        let jitdump = settings.jitdump == Some(true);
         Ok(Self {
             perf_map,
             jitdump: jitdump.then(|| self::jitdump(machine)).transpose()?,
@@ -51,10 +52,16 @@ impl Tools {
         })
     }
 
-    /// Whether perf maps are written, for which code has to lie where perf looks: see [`perf_writer`](crate::perf_writer).
+    /// Whether perf maps are written.
     #[must_use]
     pub const fn writes_perf_map(&self) -> bool {
         self.perf_map.is_some()
+    }
+
+    /// Whether code should lie in private memory for them: see [`writer_for_tools`](crate::writer_for_tools).
+    #[must_use]
+    pub const fn prefer_private_memory(&self) -> bool {
+        self.perf_map.is_some() || self.gdb
     }
 
     /// Whether a jitdump file is written.

@@ -66,6 +66,9 @@ pub(crate) enum Error {
         section: String,
         protection: &'static str,
     },
+    /// A file for debuggers or profilers that cannot be written.
+    #[error("{message}")]
+    Tool { path: String, message: String },
     /// Something to read or write that is no data.
     #[error(
         "{name} is not data: it lies in {} memory. Read and write sections and symbols of 'rw' memory, and read those of 'ro' memory", protection.unwrap_or("no")
@@ -129,6 +132,7 @@ impl Error {
             Self::Call(_) => "INVALID_SIGNATURE",
             Self::UnknownProtection { .. } | Self::UnknownSection { .. } => "INVALID_INDEX",
             Self::EmptyWindow { .. } => OUT_OF_RANGE,
+            Self::Tool { .. } => "TOOL_FILE",
             Self::OutsideSection { .. } | Self::OutsideData { .. } => "OUT_OF_BOUNDS",
             Self::NotData { .. } => "NOT_DATA",
             Self::NotWritable { .. } => "NOT_WRITABLE",
@@ -189,6 +193,7 @@ impl Error {
                 section,
                 protection,
             } => vec![text("section", section), text("protection", protection)],
+            Self::Tool { path, .. } => vec![text("path", path)],
             Self::OutsideSection { offset, size } => {
                 vec![("offset", Fact::Signed(*offset)), number("size", *size)]
             }

@@ -13,7 +13,7 @@ use crate::handle::CodeHandle;
 use crate::handles::Handles;
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::{Content, Published};
+use crate::published::{Owned, Published};
 use crate::signed::Signed;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
@@ -35,7 +35,7 @@ struct Function {
     signed: Signed,
     code: Arc<Published>,
     /// Where V8 calls it, if V8 is known.
-    entrance: Option<Entrance<Content>>,
+    entrance: Option<Entrance<Owned>>,
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,

@@ -3,7 +3,7 @@
 //! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `load`, `handles` and `environment` (what
 //! the JavaScript of one thread holds, and what V8 is told of it) · `error` and `throw` (what JavaScript sees when something is
 //! refused) · `registry`, `published` and `handle` (who holds what, across threads) · `views` and `enums` (how arguments and
-//! results cross) · `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `memory`,
+//! results cross) · `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `tools` (who else is told of code), `memory`,
 //! `allocation`, `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 
@@ -41,5 +41,6 @@ mod sharing;
 mod signed;
 mod slot;
 mod throw;
+mod tools;
 mod v8;
 mod views;
