@@ -22,6 +22,7 @@ export {
   type Published,
   type PublishedBatch,
 } from './src/allocation.ts'
+export { Callback } from './src/callback.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
@@ -38,6 +39,9 @@ export type {
   ArgumentValue,
   ArgumentValues,
   BigIntType,
+  CallbackFunction,
+  CallbackType,
+  CallbackValues,
   NativeFunction,
   NativeFunctionLike,
   NumberType,
@@ -47,6 +51,7 @@ export type {
   ResultType,
   ResultValue,
   Signature,
+  TextType,
 } from './src/signature.ts'
 export type {
   BlockLayout,
