@@ -96,13 +96,14 @@ export declare function isSynchronized(end: ExternalObject<GraceEnd>): boolean
 /** Links inputs into a memory. */
 export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
 
-/** Gives the sections of an allocation in flight names for debuggers and profilers. */
-export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
 
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
 
 /** One block. */
 export interface NativeBlock {

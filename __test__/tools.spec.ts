@@ -24,14 +24,21 @@ const noPerf = missing('perf')
 const withPerf = noPerf === undefined ? test : test.skip
 const titled = (title: string, reason: string | undefined) => (reason === undefined ? title : `${title}: ${reason}`)
 
-withGdb(titled('gdb names the functions and lines of a crash in linked code, and those that called it', noGdb), t => {
-  const program = `new CodeMemory().link(input('a.o')).function('outer', ${int32})(7)`
-  inWorkplace(program, { 'a.o': object }, ({ run, program }) => {
-    const said = run('gdb', '-q', '-batch', '-ex', 'run', '-ex', 'bt', '--args', ...program)
-    t.regex(said, /#0 .* inner \(n=7\) at .*source\.c:2/)
-    t.regex(said, /#1 .* outer \(n=.*\) at .*source\.c:8/)
-  })
-})
+withGdb(
+  titled(
+    'gdb names the functions and lines of a crash in linked code, and goes through JavaScript back to the start of Node',
+    noGdb,
+  ),
+  t => {
+    const program = `new CodeMemory().link(input('a.o')).function('outer', ${int32})(7)`
+    inWorkplace(program, { 'a.o': object }, ({ run, program }) => {
+      const said = run('gdb', '-q', '-batch', '-ex', 'run', '-ex', 'bt', '--args', ...program)
+      t.regex(said, /#0 .* inner \(n=7\) at .*source\.c:2/)
+      t.regex(said, /#1 .* outer \(n=.*\) at .*source\.c:8/)
+      t.regex(said, /#\d+ .* in node::Start\(/, 'through all frames of JavaScript')
+    })
+  },
+)
 
 withGdb(titled('a breakpoint by file and line stops in code that is linked later', noGdb), t => {
   const program = `new CodeMemory().link(input('a.o')).function('outer', ${int32})(3)`

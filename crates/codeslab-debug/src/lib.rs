@@ -14,6 +14,7 @@
 
 mod arch;
 mod code;
+mod elf;
 mod error;
 mod gdb;
 mod jitdump;
@@ -24,7 +25,7 @@ mod symbol_file;
 mod sys;
 mod tools;
 
-pub use code::{Code, Function};
+pub use code::{Code, Function, Region};
 pub use error::{Error, Result};
 pub use settings::{GDB_VARIABLE, JITDUMP_VARIABLE, PERF_VARIABLE, Settings, writer_for_tools};
 pub use tools::{Registration, Tools};

@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::handle::{CodeHandle, Section};
 use crate::memory::{MemoryHandle, NativeMemoryOptions, Opened};
 use crate::throw::OrThrow;
+use crate::v8;
 use crate::views::Held;
 use codeslab::{Options, Protection, WRITER_VARIABLE};
-use codeslab_debug::{Code, Function, Registration, Settings, Tools};
+use codeslab_debug::{Code, Function, Region, Registration, Settings, Tools};
 use codeslab_link::PlacedObject;
 use napi::Env;
 use napi_derive::napi;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who is told of a memory's code.
 #[napi(object, object_from_js = false)]
@@ -42,7 +43,24 @@ pub(crate) fn open(asked: &NativeMemoryOptions) -> Result<Tools> {
         jitdump: asked.jitdump,
         gdb: asked.gdb,
     };
-    Ok(Tools::open(settings.or_environment(variable))?)
+    let tools = Tools::open(settings.or_environment(variable))?;
+    if tools.tells_debuggers() {
+        tell_frames(&tools);
+    }
+    Ok(tools)
+}
+
+/// Tells debuggers how to get through JavaScript's frames: once for each region, for good, since threads share them.
+fn tell_frames(tools: &Tools) {
+    static TOLD: Mutex<Vec<(Region, Registration)>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    for region in v8::code::regions() {
+        if !told.iter().any(|(known, _)| *known == region) {
+            // SAFETY: nothing of these regions is read.
+            let (registration, _nothing) = unsafe { tools.publish(Code::Frames(vec![region])) };
+            told.push((region, registration));
+        }
+    }
 }
 
 /// Options with a writer that suits the tools, unless one is chosen.

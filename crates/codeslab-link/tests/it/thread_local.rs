@@ -300,6 +300,11 @@ fn a_variable_that_one_object_has_for_threads_and_another_for_all_is_refused_by_
         assert_eq!(fact(&error, "symbol"), "v");
         assert!(error.to_string().contains(reason), "{error}");
     }
+    // Where variables lie is not known before their initial values are.
+    let source = ".section .tdata, \"awT\", @progbits\nv: .quad v@tpoff\n";
+    let object = workshop.assemble("self", source);
+    let error = link_error(&[file("self.o", &object)], &LinkOptions::default());
+    assert_eq!(error.code(), "THREAD_LOCAL_ACCESS");
     // The offset of a variable whose home is another library cannot stand in code.
     let source = "
         .section .text
