@@ -31,6 +31,9 @@ export declare function allocate(handle: ExternalObject<MemoryHandle>, contents:
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
 
+/** Where native code calls it. */
+export declare function callbackPointer(handle: ExternalObject<CallbackHandle>): bigint
+
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
 
@@ -42,6 +45,9 @@ export declare function configuration(handle: ExternalObject<MemoryHandle>): Nat
 
 /** Detaches this thread's views of what any thread has freed. */
 export declare function detachFreed(): void
+
+/** Gives a callback up: native code that still calls it gets zero. Fails if that was done before. */
+export declare function disposeCallback(handle: ExternalObject<CallbackHandle>): void
 
 /**
  * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
@@ -99,6 +105,9 @@ export declare function link(handle: ExternalObject<MemoryHandle>, inputs: Nativ
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
 
+/** Makes a callback. `types` are those of the result and of the arguments. */
+export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
+
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
 
@@ -145,6 +154,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
   tools: NativeTools
 }
 
@@ -178,6 +188,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined
