@@ -13,11 +13,12 @@ use crate::handle::CodeHandle;
 use crate::handles::Handles;
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::{Owned, Published};
+use crate::published::{Content, Owned, Published};
 use crate::signed::Signed;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
 use codeslab_call::{Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject};
+use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
@@ -49,6 +50,8 @@ enum Refusal {
     Count(usize),
     /// This argument cannot be passed.
     Argument(usize, Unfit),
+    /// The code was left by an exception.
+    Threw(Box<Exception>),
 }
 
 /// A JavaScript function that calls `target`, which lies in the code of `handle`. `types` are those of the result and of the
@@ -80,7 +83,9 @@ pub(crate) fn make(
 fn create(env: &Env, mut function: Function) -> napi::Result<Option<Value<'_>>> {
     let scope = Scope::of(env);
     let handles = environment::handles(*env)?;
-    let fast = environment::fast_calls(*env)?;
+    // Calls that compiled JavaScript makes itself pass no frame that would stop an exception.
+    let may_unwind = function.may_unwind();
+    let fast = environment::fast_calls(*env)?.filter(|_| !may_unwind);
     if let Some(calls) = fast {
         function.entrance = function.code.open(calls.table(), function.target.value());
         let function = Rc::new(function);
@@ -182,6 +187,16 @@ impl Target for Function {
 }
 
 impl Function {
+    /// Whether an exception may leave the code. A slot may come to lead to code that throws.
+    fn may_unwind(&self) -> bool {
+        let may = |owned: &Owned| match &owned.content {
+            Content::Image(image) => image.may_unwind(),
+            Content::Allocation(_) => false,
+            Content::Slot(_) => true,
+        };
+        self.code.read(may).unwrap_or(false)
+    }
+
     fn parameters(&self) -> &[Parameter] {
         self.signed.signature.parameters()
     }
@@ -272,8 +287,9 @@ impl Function {
     )]
     fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let word = self.invoke(frame);
+        let called = self.invoke(frame);
         drop(running);
+        let word = called.map_err(|exception| Refusal::Threw(Box::new(exception)))?;
         Ok(argument::write(
             scope,
             self.signed.signature.result().value(word),
@@ -282,14 +298,16 @@ impl Function {
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
     #[inline]
-    fn invoke(&self, frame: &Frame) -> u64 {
+    fn invoke(&self, frame: &Frame) -> Result<u64, Exception> {
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
         // SAFETY: `target` lies in published code, which `run` has entered and which therefore stays until this returns.
         // The frame was filled by the parameters of this very signature, with words that fit their types. Strings live until
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
-        // what the embedder says by declaring it.
-        unsafe { self.signed.signature.call(target, frame) }
+        // what the embedder says by declaring it. What unwinds is stopped below.
+        let call = || unsafe { self.signed.signature.call(target, frame) };
+        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
+        unsafe { guarded(call) }
     }
 
     #[cold]
@@ -304,6 +322,16 @@ impl Function {
                     self.name
                 );
                 scope.throw_type_error(c"ERR_INVALID_ARG_COUNT", &text(message));
+            }
+            Refusal::Threw(exception) => {
+                let (function, exception) = (self.name.clone(), (**exception).clone());
+                throw::throw(
+                    scope,
+                    &Error::Exception {
+                        function,
+                        exception,
+                    },
+                );
             }
             Refusal::Argument(index, unfit) => self.throw_unfit(scope, *index, *unfit),
         }
