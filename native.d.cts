@@ -151,6 +151,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
   tools: NativeTools
 }
 
@@ -184,6 +185,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined
