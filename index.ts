@@ -9,6 +9,7 @@
  * @document docs/calling.md
  * @document docs/workers.md
  * @document docs/running.md
+ * @document docs/limits.md
  * @document docs/errors.md
  * @packageDocumentation
  */
@@ -22,6 +23,7 @@ export {
   type Published,
   type PublishedBatch,
 } from './src/allocation.ts'
+export { Callback } from './src/callback.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
@@ -38,6 +40,9 @@ export type {
   ArgumentValue,
   ArgumentValues,
   BigIntType,
+  CallbackFunction,
+  CallbackType,
+  CallbackValues,
   NativeFunction,
   NativeFunctionLike,
   NumberType,
@@ -47,6 +52,7 @@ export type {
   ResultType,
   ResultValue,
   Signature,
+  TextType,
 } from './src/signature.ts'
 export type {
   BlockLayout,

@@ -46,7 +46,7 @@ const everyRound = Array.from({ length: WORKERS }, () => ({ rounds: ROUNDS, wron
 
 const variants: Record<string, CodeMemoryOptions> = {
   'by default': {},
-  'with blocks of four pages': { blockSize: 4 * CodeMemory.capabilities().pageSize },
+  'with blocks of four pages': { blockSize: 4 * CodeMemory.capabilities().granularity },
   'with pages that are made executable': { writer: 'protect' },
 }
 

@@ -162,8 +162,18 @@ mod tests {
         assert_eq!(words.len(), 12);
     }
 
+    /// Whether registers are counted by position, so that no class has registers of its own.
+    fn counts_positions() -> bool {
+        let mut host = Host::begin().unwrap();
+        let places = [Class::Integer, Class::Float].map(|class| host.place(class));
+        places == [Some(0), Some(1)]
+    }
+
     #[test]
     fn a_register_that_is_left_is_used_when_the_stack_is_full() {
+        if counts_positions() {
+            return;
+        }
         let mut arguments = Vec::new();
         while Signature::compile("void", &[&arguments[..], &["u64"]].concat()).is_ok() {
             arguments.push("u64");
@@ -176,7 +186,10 @@ mod tests {
     #[test]
     fn more_stack_words_than_a_call_passes_are_refused_with_their_limit() {
         let arguments = vec!["u64"; MAXIMUM_ARGUMENTS];
-        let error = Signature::compile("void", &arguments).unwrap_err();
+        let Err(error) = Signature::compile("void", &arguments) else {
+            // There is room for as many as a signature may have.
+            return assert!(counts_positions());
+        };
         assert!(
             matches!(error, Error::TooManyArguments { limit: 16, .. }),
             "{error}"
