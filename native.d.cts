@@ -31,9 +31,6 @@ export declare function allocate(handle: ExternalObject<MemoryHandle>, contents:
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
 
-/** Where native code calls it. */
-export declare function callbackPointer(handle: ExternalObject<CallbackHandle>): bigint
-
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
 
@@ -45,9 +42,6 @@ export declare function configuration(handle: ExternalObject<MemoryHandle>): Nat
 
 /** Detaches this thread's views of what any thread has freed. */
 export declare function detachFreed(): void
-
-/** Gives a callback up: native code that still calls it gets zero. Fails if that was done before. */
-export declare function disposeCallback(handle: ExternalObject<CallbackHandle>): void
 
 /**
  * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
@@ -87,8 +81,11 @@ export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: 
 /** Global and weak definitions of an image, by name. */
 export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
 
-/** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
-export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error): void
+/**
+ * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
+ * whether that is the main thread's, with which the process ends.
+ */
+export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error, isMain: boolean): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
@@ -101,9 +98,6 @@ export declare function link(handle: ExternalObject<MemoryHandle>, inputs: Nativ
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
-
-/** Makes a callback. `types` are those of the result and of the arguments. */
-export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
 
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
@@ -151,7 +145,6 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
-  guardPages: boolean
   tools: NativeTools
 }
 
@@ -185,7 +178,6 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
-  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined

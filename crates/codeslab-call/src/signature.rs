@@ -110,19 +110,21 @@ impl Signature {
     ///   thread until it returns.
     /// - The code takes what this signature says, and `frame` was filled by the parameters of this signature with the words of
     ///   values that the code accepts: what it does with them, above all with addresses, is sound.
-    /// - It returns, and does not unwind into its caller.
+    /// - Where it unwinds into its caller, that is prepared for it.
     #[inline]
     #[must_use]
     pub unsafe fn call(&self, target: *const (), frame: &Frame) -> u64 {
         if self.result.class() == Some(Class::Float) {
             // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that
             // `placement` has placed, by the second and the invariant; `frame` holds them where `Frame::put` put them, which is
-            // where `placement` has placed them. It is sound with these and does not unwind, by the second and third.
+            // where `placement` has placed them. It is sound with these by the second; by the third, the caller is
+            // prepared for what unwinds.
             unsafe { self.placement.call_float(target, &frame.0) }
         } else {
             // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that
             // `placement` has placed, by the second and the invariant; `frame` holds them where `Frame::put` put them, which is
-            // where `placement` has placed them. It is sound with these and does not unwind, by the second and third.
+            // where `placement` has placed them. It is sound with these by the second; by the third, the caller is
+            // prepared for what unwinds.
             unsafe { self.placement.call_integer(target, &frame.0) }
         }
     }

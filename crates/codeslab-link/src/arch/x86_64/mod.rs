@@ -8,12 +8,13 @@
 //!
 //! Source: System V psABI for AMD64 (<https://gitlab.com/x86-psABIs/x86-64-ABI>); Intel SDM volume 2 for the encodings.
 
+mod binder;
 mod builtin;
 mod elf;
 mod relax;
 
 use super::encoding::Range;
-use super::machine::{Builtin, Machine, Table};
+use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
 
@@ -53,6 +54,15 @@ impl Machine for X86_64 {
         stub[4..10].copy_from_slice(&[0xff, 0x25, a, b, c, d]);
         stub[10..].fill(0xcc);
         Ok(())
+    }
+
+    /// A call leaves the stack 8 bytes off its alignment: `sub $8, %rsp`, and `add $8, %rsp; ret`.
+    fn function_frame(&self) -> Option<[&'static [u8]; 2]> {
+        Some([&[0x48, 0x83, 0xec, 8], &[0x48, 0x83, 0xc4, 8, 0xc3]])
+    }
+
+    fn binder(&self, binder: Binder) -> Option<BinderCode> {
+        binder::code(binder)
     }
 
     fn builtins(&self) -> &'static [Builtin] {
