@@ -9,6 +9,7 @@
  * @document docs/calling.md
  * @document docs/workers.md
  * @document docs/running.md
+ * @document docs/limits.md
  * @document docs/errors.md
  * @packageDocumentation
  */

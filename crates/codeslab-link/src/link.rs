@@ -131,7 +131,7 @@ fn link_within(
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
-    let program = program(&resolution, &plan, &addresses);
+    let program = program(&resolution, &plan, &addresses, &mut in_flight);
     let objects = options
         .keep_objects
         .then(|| placed::objects(&resolution, &addresses))
@@ -140,7 +140,7 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(symbols, objects, dependencies);
+    let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -174,7 +174,10 @@ fn symbols(
     // Variables of threads have no address.
     let globals = resolution.globals().filter(|(_, id)| {
         let target = resolution.target(*id);
-        target.is_defined() && !target.place.is_thread_local() && target.place != Place::Discarded
+        let object = resolution.objects.get(target.object as usize);
+        let is_made = || object.is_some_and(|object| object.is_made);
+        let is_there = target.is_defined() && target.place != Place::Discarded;
+        is_there && !target.place.is_thread_local() && !is_made()
     });
     let defined = globals.map(|(name, id)| {
         let target = resolution.target(id);

@@ -67,7 +67,7 @@ impl<'r, 'a> Marker<'r, 'a> {
                     self.is_needed[number as usize] = true;
                     self.read_unwind_table(object, section);
                 }
-                Purpose::Plain if !section.is_retained => {}
+                Purpose::Plain if !section.is_retained && !object.is_made => {}
                 _ => self.mark(number),
             }
         }

@@ -12,6 +12,7 @@ mod gc;
 mod globals;
 mod hints;
 mod library;
+mod made;
 mod provided;
 mod refusals;
 mod resolution;
@@ -64,13 +65,19 @@ pub(crate) fn resolve<'a>(
     }
     let given = resolution.objects.len();
     pull(&mut resolution, &mut library, options)?;
+    made::add_functions(&mut resolution, options)?;
+    // What those refer to, a library may define.
+    pull(&mut resolution, &mut library, options)?;
     refusals::check(&mut resolution)?;
+    made::add_frames(&mut resolution)?;
+    made::add_unwind_tables(&mut resolution)?;
     resolution.fill_in_assigned();
     if options.gc {
         gc::collect(&mut resolution, &options.roots, given)?;
     }
     externals::define(&mut resolution, &library, options)?;
     resolution.dependencies = library.dependencies();
+    resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)
 }
 

@@ -24,3 +24,4 @@ mod support;
 mod symbols;
 mod thread_local;
 mod tidy;
+mod unwinding;
