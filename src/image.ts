@@ -3,6 +3,7 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
+import { installImages } from './internal/address.ts'
 import { checkString } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
@@ -76,6 +77,11 @@ export class Image {
 
   static {
     makeImage = handle => new Image(construct, handle)
+    installImages(value => {
+      if (!(#handle in value)) return undefined
+      const handle = value.#handle
+      return { handle, address: name => native.imageAddress(handle, name) }
+    })
   }
 
   private constructor(key: typeof construct, handle: CodeHandle) {

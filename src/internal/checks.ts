@@ -23,7 +23,7 @@ import {
   toText,
   toUint8Array,
 } from './intrinsics.ts'
-import { addressed } from './address.ts'
+import { addressed, asImage } from './address.ts'
 import { refusal } from './refusal.ts'
 
 /** The greatest address. */
@@ -190,7 +190,12 @@ function addressOf(value: unknown, name: string): bigint {
   // What a function says is not asked further.
   if (typeof found === 'bigint') return toAddress(found, name)
   const expected = 'a bigint, a number, a section, a slot, or a function that has its address in pointer'
-  throw invalidType(name, expected, value)
+  const isImage = asImage(value) !== undefined
+  throw invalidType(
+    name,
+    isImage ? "one address: of an image, that of a symbol, image.address('name')" : expected,
+    value,
+  )
 }
 
 /**

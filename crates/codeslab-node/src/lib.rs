@@ -32,6 +32,7 @@ mod image;
 mod lent;
 mod live;
 mod load;
+mod loaded;
 mod memory;
 mod node_api;
 mod published;
