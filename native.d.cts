@@ -158,6 +158,18 @@ export interface NativeLinkOptions {
   processSymbols: boolean
   roots: Array<string>
   libraries: NativeInputs
+  loaded: NativeLoaded
+}
+
+/** Externals and images as parallel arrays. */
+export interface NativeLoaded {
+  /** The names of externals, their addresses, and what they lie in. */
+  names: Array<string>
+  addresses: Array<bigint>
+  keepers: Array<ExternalObject<CodeHandle>>
+  /** Images among the libraries, and how many other libraries come before each. */
+  images: Array<ExternalObject<CodeHandle>>
+  positions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */

@@ -90,6 +90,9 @@ pub(crate) enum Error {
         length: u64,
         size: u64,
     },
+    /// A system on which memory cannot be read without risk.
+    #[error("memory at any address cannot be read here: there is no /proc")]
+    NoReading,
     /// A runtime that gives JavaScript no native memory.
     #[error(
         "this runtime allows no buffers of native memory, as Electron does not: use read() and write(), which copy"
@@ -133,6 +136,7 @@ impl Error {
             Self::NotData { .. } => "NOT_DATA",
             Self::NotWritable { .. } => "NOT_WRITABLE",
             Self::NoViews => "NO_VIEWS",
+            Self::NoReading => "SYSTEM",
         }
     }
 
@@ -176,6 +180,7 @@ impl Error {
             | Self::Finalized
             | Self::Abandoned
             | Self::NoViews
+            | Self::NoReading
             | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
             Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],

@@ -226,7 +226,7 @@ pub fn image_function(
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
     let found = image.read(|content| match content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) | Content::Slot(_) => None,
+        _ => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }

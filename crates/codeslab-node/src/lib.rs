@@ -35,6 +35,7 @@ mod load;
 mod loaded;
 mod memory;
 mod node_api;
+mod process;
 mod published;
 mod registry;
 mod shared;

@@ -104,6 +104,6 @@ fn keep(handle: &CodeHandle) -> Result<Content> {
 fn as_image(content: Content) -> Result<Arc<Image>> {
     match content {
         Content::Image(image) => Ok(image),
-        Content::Allocation(_) | Content::Slot(_) => Err(Error::Freed("image")),
+        _ => Err(Error::Freed("image")),
     }
 }
