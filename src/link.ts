@@ -82,7 +82,8 @@ export interface LinkOptions {
   readonly roots?: readonly string[]
   /**
    * What defines what is missing, asked in this order: archives, of which the members are linked that do, and images that were linked
-   * before, which are kept while the new one is there.
+   * before, which are kept while the new one is there. A string is the path of a shared library, an archive or a linker script, or the name
+   * under which the dynamic linker finds a shared library.
    */
-  readonly libraries?: readonly (LinkInput | Image)[]
+  readonly libraries?: readonly (LinkInput | Image | string)[]
 }

@@ -299,6 +299,7 @@ export class CodeMemory extends MemoryHandle {
    * ```
    */
   processSymbol(name: string): bigint | undefined {
+    handleOf(this)
     checkString(name, 'name')
     return native.processSymbol(name) ?? undefined
   }
@@ -321,6 +322,7 @@ export class CodeMemory extends MemoryHandle {
    * ```
    */
   functionAt<const S extends Signature>(address: AddressLike, signature: S): NativeFunction<S> {
+    handleOf(this)
     const at = toAddress(address, 'address')
     const found = addressed(address)
     const types = typeNames(signature)
@@ -343,6 +345,7 @@ export class CodeMemory extends MemoryHandle {
    * ```
    */
   readAt(address: AddressLike, length: number): Uint8Array {
+    handleOf(this)
     return readAt(address, length)
   }
 
@@ -362,6 +365,7 @@ export class CodeMemory extends MemoryHandle {
    * ```
    */
   stringAt(address: AddressLike, maxLength = 65536): string {
+    handleOf(this)
     return stringAt(address, maxLength)
   }
 

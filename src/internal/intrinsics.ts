@@ -250,6 +250,11 @@ export function part(bytes: ArrayBuffer, offset: number, count: number): Uint8Ar
   return new Bytes(bytes, offset, count)
 }
 
+/** Some bytes of a view. */
+export function piece(bytes: Uint8Array, offset: number, count: number): Uint8Array {
+  return new Bytes(ofTypedArray.buffer(bytes), ofTypedArray.byteOffset(bytes) + offset, count)
+}
+
 /** Text in UTF-8. */
 export function encodeText(text: string): Uint8Array {
   return encode(encoder, text)

@@ -85,19 +85,30 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
 
 /** What is in memory already, before anything of it is known. */
 function makeLoaded(): NativeLoaded {
-  return { names: makeList(), addresses: makeList(), keepers: makeList(), images: makeList(), positions: makeList() }
+  return {
+    names: makeList(),
+    addresses: makeList(),
+    keepers: makeList(),
+    images: makeList(),
+    positions: makeList(),
+    paths: makeList(),
+    pathPositions: makeList(),
+  }
 }
 
-/** Libraries that are bytes or graphs; images go to what is loaded, each with its place among them. */
+/** Libraries that are bytes or graphs; images and paths go to what is loaded, each with its place among them. */
 function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
   const read = makeList<Input>()
-  toList(libraries, 'libraries', 'an array', (library, name) => {
+  toList(libraries, 'libraries', 'an array', (library, name, index) => {
     const image = asImage(library)
-    if (image === undefined) {
+    if (typeof library === 'string') {
+      append(loaded.paths, clip(library, longestName))
+      append(loaded.pathPositions, index)
+    } else if (image === undefined) {
       append(read, toInput(library, name))
     } else {
       append(loaded.images, image.handle as CodeHandle)
-      append(loaded.positions, read.length)
+      append(loaded.positions, index)
     }
   })
   return read

@@ -22,17 +22,36 @@ pub struct NativeLoaded {
     pub addresses: Vec<BigInt>,
     #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
     pub keepers: Vec<Held<CodeHandle>>,
-    /// Images among the libraries, and how many other libraries come before each.
+    /// Images among the libraries, and how many libraries come before each.
     #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
     pub images: Vec<Held<CodeHandle>>,
     pub positions: Vec<u32>,
+    /// Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each.
+    pub paths: Vec<String>,
+    pub path_positions: Vec<u32>,
 }
 
 /// The same, kept.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     externals: Externals,
-    images: Vec<(usize, Arc<Image>)>,
+    others: Vec<(usize, Library)>,
+}
+
+/// A library that is neither bytes nor a graph.
+#[derive(Debug)]
+enum Library {
+    Image(Arc<Image>),
+    Path(String),
+}
+
+impl Library {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Image(image) => Input::Loaded(image),
+            Self::Path(path) => Input::Path(path),
+        }
+    }
 }
 
 /// Externals with what they lie in.
@@ -67,31 +86,28 @@ impl Loaded {
                 addresses: native.names.into_iter().zip(addresses).collect(),
                 keepers: keepers.collect::<Result<_>>()?,
             },
-            images: positions.zip(images.collect::<Result<Vec<_>>>()?).collect(),
+            others,
         })
     }
 
-    /// All libraries in their order: externals, then images among the others.
+    /// All libraries in their order, after the externals: each of these at its position, the others in between.
     pub(crate) fn among<'a>(&'a self, libraries: Vec<Input<'a>>) -> Vec<Input<'a>> {
-        let image = |(_, image): &'a (usize, Arc<Image>)| Input::Loaded(image);
         let mut all = Vec::new();
         if !self.externals.addresses.is_empty() {
             all.push(Input::Loaded(&self.externals));
         }
-        let count = libraries.len();
-        for (index, library) in libraries.into_iter().enumerate() {
-            let before = self
-                .images
-                .iter()
-                .filter(|(position, _)| *position == index);
-            all.extend(before.map(image));
-            all.push(library);
+        let mut here = self.others.iter().peekable();
+        let mut rest = libraries.into_iter();
+        let count = self.others.len() + rest.len();
+        for index in 0..count {
+            let next = here.next_if(|(position, _)| *position <= index);
+            all.extend(
+                next.map(|(_, library)| library.input())
+                    .or_else(|| rest.next()),
+            );
         }
-        let last = self
-            .images
-            .iter()
-            .filter(|(position, _)| *position >= count);
-        all.extend(last.map(image));
+        all.extend(rest);
+        all.extend(here.map(|(_, library)| library.input()));
         all
     }
 }
