@@ -24,6 +24,7 @@ export {
   type Published,
   type PublishedBatch,
 } from './src/allocation.ts'
+export { Callback } from './src/callback.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
@@ -40,6 +41,9 @@ export type {
   ArgumentValue,
   ArgumentValues,
   BigIntType,
+  CallbackFunction,
+  CallbackType,
+  CallbackValues,
   NativeFunction,
   NativeFunctionLike,
   NumberType,
@@ -49,6 +53,7 @@ export type {
   ResultType,
   ResultValue,
   Signature,
+  TextType,
 } from './src/signature.ts'
 export type {
   BlockLayout,
@@ -63,6 +68,7 @@ export type {
   Quarantine,
   Sealing,
   SealingStatus,
+  Tools,
   SealStatus,
   SlabLayout,
   SpanLayout,

@@ -31,6 +31,9 @@ export declare function allocate(handle: ExternalObject<MemoryHandle>, contents:
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
 
+/** Where native code calls it. */
+export declare function callbackPointer(handle: ExternalObject<CallbackHandle>): bigint
+
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
 
@@ -42,6 +45,9 @@ export declare function configuration(handle: ExternalObject<MemoryHandle>): Nat
 
 /** Detaches this thread's views of what any thread has freed. */
 export declare function detachFreed(): void
+
+/** Gives a callback up: native code that still calls it gets zero. Fails if that was done before. */
+export declare function disposeCallback(handle: ExternalObject<CallbackHandle>): void
 
 /**
  * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
@@ -99,8 +105,14 @@ export declare function link(handle: ExternalObject<MemoryHandle>, inputs: Nativ
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
 
+/** Makes a callback. `types` are those of the result and of the arguments. */
+export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
+
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
 
 /** One block. */
 export interface NativeBlock {
@@ -142,6 +154,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  tools: NativeTools
 }
 
 /** Where constants go. */
@@ -186,6 +199,9 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  perf?: boolean | undefined
+  jitdump?: boolean | undefined
+  gdb?: boolean | undefined
 }
 
 /** What published bytes may be used for. */
@@ -255,6 +271,13 @@ export interface NativeSymbol {
   size: number
   protection?: NativeProtection
   object: string
+}
+
+/** Who is told of a memory's code. */
+export interface NativeTools {
+  perf: boolean
+  jitdump: boolean
+  gdb: boolean
 }
 
 /** How bytes get into pages that are executable. */

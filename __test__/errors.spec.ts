@@ -76,7 +76,11 @@ const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
  */
 type Producible = Exclude<
   CodeslabErrorCode,
-  'ERR_CODESLAB_UNSUPPORTED_PLATFORM' | 'ERR_CODESLAB_FORKED' | 'ERR_CODESLAB_NO_VIEWS' | 'ERR_CODESLAB_DYNAMIC_LINKER'
+  | 'ERR_CODESLAB_UNSUPPORTED_PLATFORM'
+  | 'ERR_CODESLAB_FORKED'
+  | 'ERR_CODESLAB_NO_CALLBACKS'
+  | 'ERR_CODESLAB_NO_VIEWS'
+  | 'ERR_CODESLAB_DYNAMIC_LINKER'
 >
 
 const scenarios: Record<Producible, Scenario> = {
@@ -209,6 +213,22 @@ const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_INVALID_SECTION_NAME: {
     provoke: allocate({ finalize: { protection: 'rx', size: 1 } }),
     facts: { section: 'finalize' },
+  },
+  ERR_CODESLAB_CALLBACK_BLOCKED: {
+    provoke: () => {
+      const next = { return: 'int32', arguments: ['int32'] } as const
+      const call = memory.link(compileFixture('callbacks.c')).function('call_elsewhere', { arguments: [next] })
+      call(() => 0)
+    },
+    facts: {},
+  },
+  ERR_CODESLAB_DISPOSED: {
+    provoke: () => {
+      const callback = memory.callback({}, () => 0)
+      callback.dispose()
+      callback.dispose()
+    },
+    facts: {},
   },
   ERR_CODESLAB_INVALID_SIGNATURE: {
     provoke: () => memory.link(two).function('one', { return: 'int33' as 'int32' }),
@@ -412,6 +432,7 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   const elsewhere = [
     'ERR_CODESLAB_DYNAMIC_LINKER',
     'ERR_CODESLAB_FORKED',
+    'ERR_CODESLAB_NO_CALLBACKS',
     'ERR_CODESLAB_NO_VIEWS',
     'ERR_CODESLAB_UNSUPPORTED_PLATFORM',
   ]

@@ -11,6 +11,17 @@ export const particulars = {
   /** MiB of physical memory that the process has more than before, although all is freed. */
   mib_left: 'MiB left',
   foreign_mappings: 'mappings',
+  /** The time of a call against that of a WebAssembly export that does the same. */
+  int32_times_wasm: 'int32 × WebAssembly',
+  double_times_wasm: 'double × WebAssembly',
+  void_times_wasm: 'void × WebAssembly',
+  uint64_times_wasm: 'uint64 × WebAssembly',
+  /** How many times faster it is than by koffi, where that is installed. */
+  int32_faster_than_koffi: 'int32 faster than koffi',
+  double_faster_than_koffi: 'double faster than koffi',
+  void_faster_than_koffi: 'void faster than koffi',
+  /** The time of a call with a buffer, by Node-API, against koffi's. */
+  pointer_times_koffi: 'pointer × koffi',
 } as const
 
 export type Particulars = Partial<Record<keyof typeof particulars, number>>

@@ -53,6 +53,7 @@ export const FLOOR = 'floor'
 
 const LINKS = 300
 const CALLS = 20_000_000
+const COMPARED = 2_000_000
 const PAIRS = 1_000_000
 const HOLES = 100_000
 const LIVE = 1_000_000
@@ -266,6 +267,19 @@ export const scenarios: Scenario[] = [
     title: 'call int32 (int32, int32), through Node',
     command: ({ node, root }) => [node, join(root, 'bench/call.ts'), '-', String(CALLS)],
     bars: [atMost(0.06, 'µs per call')],
+  },
+  {
+    name: 'calls',
+    title: '  against WebAssembly and koffi',
+    command: ({ node, root }) => [node, join(root, 'bench/calls.ts'), '-', String(COMPARED)],
+    bars: [],
+    goals: [
+      atMost(1.6, '× WebAssembly, int32 (int32, int32)', figures => figures.int32_times_wasm),
+      atMost(1.6, '× WebAssembly, double (double, double)', figures => figures.double_times_wasm),
+      atMost(1.6, '× WebAssembly, void ()', figures => figures.void_times_wasm),
+      atMost(2.5, '× WebAssembly, uint64 (uint64)', figures => figures.uint64_times_wasm),
+      atMost(1, '× koffi, pointer, by Node-API', figures => figures.pointer_times_koffi),
+    ],
   },
 ]
 

@@ -54,9 +54,10 @@ export function tee(program, args, options = {}) {
  *
  * @param {string} program
  * @param {string[]} args
+ * @param {import('node:child_process').SpawnSyncOptions} [options]
  */
-export function ask(program, args) {
-  const result = spawnSync(program, args, { cwd: root, encoding: 'utf8' })
+export function ask(program, args, options = {}) {
+  const result = spawnSync(program, args, { cwd: root, maxBuffer: 2 ** 28, ...options, encoding: 'utf8' })
   return result.status === 0 ? result.stdout.trim() : undefined
 }
 

@@ -28,6 +28,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_ABANDONED'
   /** The address space limit of the process (RLIMIT_AS) is met. */
   | 'ERR_CODESLAB_ADDRESS_SPACE_LIMIT'
+  /** Another thread called a callback while this one was in native code all the time. */
+  | 'ERR_CODESLAB_CALLBACK_BLOCKED'
   /** A handle to a memory was used after it was disposed of. */
   | 'ERR_CODESLAB_CLOSED'
   /** The memory may not commit that many bytes (option `maxCommitted`). */
@@ -38,6 +40,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_CONFLICTING_WINDOWS'
   /** A relocation refers to a section that is not loaded. */
   | 'ERR_CODESLAB_DISCARDED_SECTION'
+  /** A callback was disposed of before. */
+  | 'ERR_CODESLAB_DISPOSED'
   /** Two inputs define the same symbol. */
   | 'ERR_CODESLAB_DUPLICATE_SYMBOL'
   /** The dynamic linker cannot be asked about thread-local variables. */
@@ -84,6 +88,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_NOT_RELOCATABLE'
   /** Something to be written is constant. */
   | 'ERR_CODESLAB_NOT_WRITABLE'
+  /** Native code cannot call JavaScript here: there are no closures for this processor, or no code memory for them. */
+  | 'ERR_CODESLAB_NO_CALLBACKS'
   /** This runtime has no buffers of native memory, so there are no live views. */
   | 'ERR_CODESLAB_NO_VIEWS'
   /** A write, symbol or relocation lies outside of its section. */
@@ -100,6 +106,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_SYSTEM'
   /** A thread-local variable is used like any other, or something else as one. */
   | 'ERR_CODESLAB_THREAD_LOCAL_ACCESS'
+  /** A file for debuggers or profilers cannot be written (options `perf` and `jitdump`). */
+  | 'ERR_CODESLAB_TOOL_FILE'
   /** More bytes than one block can hold. */
   | 'ERR_CODESLAB_TOO_LARGE'
   /** No file descriptor is left (RLIMIT_NOFILE). */

@@ -19,6 +19,7 @@ import type {
   MemoryStats,
   Quarantine,
   Sealing,
+  Tools,
   Writer,
 } from './stats.ts'
 
@@ -32,6 +33,13 @@ type Configuration = ReturnType<typeof native.configuration>
  * @internal
  */
 export let handleOf: (memory: MemoryHandle) => NativeHandle
+
+/**
+ * Whether a memory tells debuggers or profilers of its code.
+ *
+ * @internal
+ */
+export let tellsTools: (memory: MemoryHandle) => boolean
 
 /**
  * A handle to a memory: what every {@link CodeMemory} can tell of itself, and how it gives back.
@@ -49,10 +57,12 @@ export let handleOf: (memory: MemoryHandle) => NativeHandle
 export abstract class MemoryHandle {
   readonly #handle: NativeHandle
   readonly #configuration: Configuration
+  readonly #tells: boolean
   #closed = false
 
   static {
     handleOf = memory => memory.#handle
+    tellsTools = memory => memory.#tells
   }
 
   /** @internal */
@@ -60,7 +70,10 @@ export abstract class MemoryHandle {
     checkConstruct(key, 'MemoryHandle', 'new CodeMemory()')
     this.#handle = handle
     this.#configuration = native.configuration(handle)
-    if (this.#configuration.sealing) freeze(this.#configuration.sealing)
+    const { sealing, tools } = this.#configuration
+    if (sealing) freeze(sealing)
+    freeze(tools)
+    this.#tells = tools.perf || tools.jitdump || tools.gdb
   }
 
   /** Bytes of address space that one block reserves. */
@@ -111,6 +124,11 @@ export abstract class MemoryHandle {
   /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
   get sealing(): Sealing | undefined {
     return this.#configuration.sealing
+  }
+
+  /** Which debuggers and profilers are told of its code. */
+  get tools(): Tools {
+    return this.#configuration.tools
   }
 
   /**
@@ -256,9 +274,9 @@ export abstract class MemoryHandle {
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
-    const { maxCommitted, maxMappings, sealing, hardened } = rest
+    const { maxCommitted, maxMappings, sealing, hardened, tools } = rest
     const limits = { maxCommitted, maxMappings }
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, sealing, hardened }
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, sealing, hardened, tools }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }

@@ -3,10 +3,11 @@
 import * as native from '#native'
 import type { AddressLike } from './address.ts'
 import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
-import { handleOf, MemoryHandle } from './handle.ts'
+import { makeCallback, type Callback } from './callback.ts'
+import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { addressed } from './internal/address.ts'
-import { checkString, toAddress } from './internal/checks.ts'
+import { checkFunction, checkString, toAddress } from './internal/checks.ts'
 import { construct } from './internal/construct.ts'
 import { toHex } from './internal/inspect.ts'
 import { sized } from './internal/intrinsics.ts'
@@ -16,11 +17,11 @@ import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
-import { exchange, toContents, toRequests, toWindows, type Request } from './internal/request.ts'
+import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
-import type { NativeFunction, Signature } from './signature.ts'
+import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
 import { makeSlot, toTarget, type Slot } from './slot.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
 
@@ -170,6 +171,7 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
+    if (tellsTools(this)) native.nameSections(handleOf(this), handle, toLabels(requests))
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 
@@ -239,6 +241,34 @@ export class CodeMemory extends MemoryHandle {
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return makeImage(native.link(handleOf(this), read, known))
+  }
+
+  /**
+   * A pointer by which native code calls a JavaScript function, until it is disposed of or this thread ends.
+   *
+   * On this thread, the function runs while native code waits. What it throws comes out of the JavaScript call that called the native code, once that
+   * has returned; until then it gets zero. A call on any other thread is queued to this thread's event loop, and waits. If this thread is in one
+   * native call all that time, the call is given up, because both might wait for each other: it returns zero, and the native call throws
+   * `ERR_CODESLAB_CALLBACK_BLOCKED`. While a thread has callbacks, its calls are no faster than Node-API's.
+   *
+   * @param signature - What native code passes, and what it expects. Nothing checks that it does.
+   * @param callee - What is called.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_INVALID_SIGNATURE`, `ERR_CODESLAB_CLOSED`, or `ERR_CODESLAB_NO_CALLBACKS` where there is
+   * no way to make one.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const image = memory.link(readFileSync('events.o'))
+   * const callback = memory.callback({ arguments: ['int32'] }, code => console.log(code))
+   * image.function('on_event', { arguments: ['function'] })(callback.pointer)
+   * ```
+   */
+  callback<const S extends CallbackType>(signature: S, callee: CallbackFunction<S>): Callback {
+    checkFunction(callee, 'callee')
+    return makeCallback(native.makeCallback(handleOf(this), typeNames(signature), callee))
   }
 
   /**

@@ -56,4 +56,23 @@ export interface CodeMemoryOptions {
    * there, and a stray store into the view changes constants. The other writers are always hardened. Default: true.
    */
   readonly hardened?: boolean | undefined
+  /**
+   * Whether functions go into the perf map of the process, `/tmp/perf-PID.map`, by which `perf report` names them. perf reads it for
+   * code that lies in no file, so the writer is `'self-mem'` or `'protect'` then, unless one is chosen. Default: the environment variable
+   * `CODESLAB_PERF` (`1` or `0`), else true if `perf` started this process.
+   */
+  readonly perf?: boolean | undefined
+  /**
+   * Whether functions, with their code and the lines that it came from, go into a jitdump file, `jit-PID.dump` in the folder that the
+   * environment variable `JITDUMPDIR` names, else in the current one. It works with every writer: `perf record -k mono`, then
+   * `perf inject --jit`. Default: the environment variable `CODESLAB_JITDUMP` (`1` or `0`), else false.
+   */
+  readonly jitdump?: boolean | undefined
+  /**
+   * Whether debuggers that know GDB's interface for just-in-time compilers (gdb, lldb) are told of functions and, for objects, of lines,
+   * variables and frames. They cannot put breakpoints into memory files that are closed to writing, so the writer is `'self-mem'` or
+   * `'protect'` then, unless one is chosen. Default: the environment variable `CODESLAB_GDB` (`1` or `0`), else true if a debugger is attached when the memory
+   * is opened.
+   */
+  readonly gdb?: boolean | undefined
 }

@@ -16,11 +16,13 @@
  */
 export type NumberType =
   | ('char' | 'bool' | 'int8' | 'i8' | 'uint8' | 'u8' | 'int16' | 'i16' | 'uint16' | 'u16')
-  | ('int32' | 'i32' | 'uint32' | 'u32')
+  | ('int32' | 'i32' | 'uint32' | 'u32' | 'short' | 'ushort' | 'int' | 'uint')
   | ('float32' | 'f32' | 'float' | 'float64' | 'f64' | 'double')
 
 /**
  * An integer of 64 bits: a bigint. As an argument, a number that is a safe integer does as well.
+ *
+ * `long` and the types of C's headers are as wide as here; on Windows, where C's `long` has 32 bits, say `int32`.
  *
  * @example
  * ```ts
@@ -31,7 +33,24 @@ export type NumberType =
  *
  * @category Calling
  */
-export type BigIntType = 'int64' | 'i64' | 'uint64' | 'u64'
+export type BigIntType =
+  | ('int64' | 'i64' | 'uint64' | 'u64')
+  | ('long' | 'ulong' | 'longlong' | 'ulonglong' | 'size_t' | 'ssize_t' | 'intptr_t' | 'uintptr_t')
+
+/**
+ * A C string: text on both sides. As a result, it is copied to where its NUL is, from UTF-8, and null is `null`; whose memory it is
+ * and who frees it, C does not say. As an argument, it is what any other address is.
+ *
+ * @example
+ * ```ts
+ * import type { TextType } from 'codeslab'
+ *
+ * const version = { return: 'char *' } as const satisfies { return: TextType }
+ * ```
+ *
+ * @category Calling
+ */
+export type TextType = 'char *'
 
 /**
  * An address. All of these names mean the same, as in `node:ffi`; they tell the reader what is behind it.
@@ -59,7 +78,28 @@ export type PointerType = 'pointer' | 'ptr' | 'string' | 'str' | 'buffer' | 'arr
  *
  * @category Calling
  */
-export type ArgumentType = NumberType | BigIntType | PointerType
+export type ArgumentType = NumberType | BigIntType | PointerType | TextType | CallbackType
+
+/**
+ * A function that native code calls: its signature, in the place of a type. A JavaScript function that is passed for it can be called by
+ * native code until the call has returned; {@link CodeMemory.callback} makes one for longer. Native functions and addresses can be
+ * passed as well.
+ *
+ * @example
+ * ```ts
+ * import type { CallbackType } from 'codeslab'
+ *
+ * const compare = { return: 'int32', arguments: ['pointer', 'pointer'] } as const satisfies CallbackType
+ * ```
+ *
+ * @category Calling
+ */
+export interface CallbackType {
+  /** The type of the result. Default: `'void'`. */
+  readonly return?: ResultType
+  /** The types of the arguments. Default: none. */
+  readonly arguments?: readonly ArgumentType[]
+}
 
 /**
  * What a result can be: any type, or `'void'`.
@@ -73,7 +113,7 @@ export type ArgumentType = NumberType | BigIntType | PointerType
  *
  * @category Calling
  */
-export type ResultType = 'void' | ArgumentType
+export type ResultType = 'void' | Exclude<ArgumentType, CallbackType>
 
 /**
  * What a function takes and returns, in the shape of `node:ffi`.
@@ -92,8 +132,11 @@ export type ResultType = 'void' | ArgumentType
 export interface Signature {
   /** The type of the result. Default: `'void'`. */
   readonly return?: ResultType
-  /** The types of the arguments. Default: none. */
-  readonly arguments?: readonly ArgumentType[]
+  /**
+   * The types of the arguments. Default: none. Those of a variadic function are those of one call, with `'...'` before the ones that
+   * vary: these are at least as wide as `int32` and `double`.
+   */
+  readonly arguments?: readonly (ArgumentType | '...')[]
 }
 
 /**
@@ -101,8 +144,8 @@ export interface Signature {
  *
  * A bigint is the address itself. Buffers and views lend the address of their bytes for the duration of the call; native
  * code that keeps it longer reads freed memory. A string is copied, as UTF-8 with a NUL at its end, for the duration of the
- * call; one that contains a NUL is refused. A function that has its address in `pointer`, such as those of
- * {@link Image.function} and of `node:ffi`, passes that. `null` and `undefined` are null.
+ * call; one that contains a NUL is refused. A function or object that has its address in `pointer`, such as those of
+ * {@link Image.function}, {@link CodeMemory.callback} and `node:ffi`, passes that. `null` and `undefined` are null.
  *
  * @example
  * ```ts
@@ -113,7 +156,9 @@ export interface Signature {
  *
  * @category Calling
  */
-export type PointerValue = bigint | ArrayBufferView | ArrayBuffer | string | NativeFunctionLike | null | undefined
+export type PointerValue =
+  | (bigint | ArrayBufferView | ArrayBuffer | string | NativeFunctionLike | null | undefined)
+  | { readonly pointer: bigint }
 
 /**
  * A function that says where its code is, such as those of {@link Image.function} and of `node:ffi`.
@@ -150,7 +195,54 @@ export type ArgumentValue<Type extends ArgumentType> = Type extends NumberType
   ? number
   : Type extends BigIntType
     ? bigint | number
-    : PointerValue
+    : Type extends CallbackType
+      ? CallbackFunction<Type> | { readonly pointer: bigint } | bigint | null | undefined
+      : PointerValue
+
+/**
+ * A JavaScript function that native code can call with a signature.
+ *
+ * It gets what a call from JavaScript would return for each type, and returns what one would pass; addresses as bigints, or null. A result
+ * that the type does not have throws, and so does everything that it throws: out of the call of native code that is below it on the stack,
+ * once that has returned. Until then native code gets zero from this callback and from every other.
+ *
+ * @example
+ * ```ts
+ * import type { CallbackFunction } from 'codeslab'
+ *
+ * type Compare = CallbackFunction<{ return: 'int32'; arguments: ['pointer', 'pointer'] }>
+ * const byAddress: Compare = (a, b) => (a < b ? -1 : 1)
+ * ```
+ *
+ * @category Calling
+ */
+export type CallbackFunction<S extends CallbackType> = (
+  ...values: CallbackValues<S['arguments']>
+) => ResultOf<S['return']> extends infer Result
+  ? Result extends 'void'
+    ? unknown
+    : Result extends NumberType
+      ? number
+      : Result extends BigIntType
+        ? bigint | number
+        : bigint | null
+  : never
+
+/**
+ * What a callback gets for a list of types.
+ *
+ * @example
+ * ```ts
+ * import type { CallbackValues } from 'codeslab'
+ *
+ * const values: CallbackValues<['int32', 'pointer']> = [1, 0n]
+ * ```
+ *
+ * @category Calling
+ */
+export type CallbackValues<Types extends readonly unknown[] | undefined> = Types extends readonly unknown[]
+  ? { -readonly [Index in keyof Types]: Types[Index] extends NumberType ? number : bigint }
+  : []
 
 /**
  * What JavaScript gets for a result of a type.
@@ -168,7 +260,9 @@ export type ResultValue<Type extends ResultType> = Type extends 'void'
   ? undefined
   : Type extends NumberType
     ? number
-    : bigint
+    : Type extends TextType
+      ? string | null
+      : bigint
 
 /**
  * Native code as a JavaScript function.
@@ -196,6 +290,11 @@ export type NativeFunction<S extends Signature = Signature> = ((
 ) => ResultValue<ResultOf<S['return']>>) & {
   /** Where its code is. */
   readonly pointer: bigint
+  /**
+   * Calls it on a thread of libuv's pool, and promises the result: JavaScript goes on meanwhile. Arguments are checked at once. Buffers
+   * must be neither detached nor resized before the promise is settled. Callbacks that it calls run on this thread when its event loop turns.
+   */
+  readonly async: (...values: ArgumentValues<S['arguments']>) => Promise<ResultValue<ResultOf<S['return']>>>
 }
 
 /**
@@ -210,9 +309,18 @@ export type NativeFunction<S extends Signature = Signature> = ((
  *
  * @category Calling
  */
-export type ArgumentValues<Types extends readonly ArgumentType[] | undefined> = Types extends readonly ArgumentType[]
-  ? { -readonly [Index in keyof Types]: ArgumentValue<Extract<Types[Index], ArgumentType>> }
-  : []
+export type ArgumentValues<Types extends readonly (ArgumentType | '...')[] | undefined> = Types extends readonly [
+  infer First,
+  ...infer Rest extends readonly (ArgumentType | '...')[],
+]
+  ? First extends '...'
+    ? ArgumentValues<Rest>
+    : [ArgumentValue<Extract<First, ArgumentType>>, ...ArgumentValues<Rest>]
+  : Types extends readonly []
+    ? []
+    : Types extends readonly (infer Any)[]
+      ? ArgumentValue<Extract<Any, ArgumentType>>[]
+      : []
 
 /**
  * The type of a result: the one that a signature declares, or `'void'` where it declares none.

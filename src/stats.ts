@@ -80,6 +80,29 @@ export type Constants = 'separate' | 'with-code'
 export type Quarantine = 'off' | 'trapping' | 'intact'
 
 /**
+ * Which debuggers and profilers a memory tells of its code: see {@link CodeMemoryOptions.perf}, {@link CodeMemoryOptions.jitdump} and
+ * {@link CodeMemoryOptions.gdb}.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type Tools } from 'codeslab'
+ *
+ * const tools: Tools = new CodeMemory({ gdb: true }).tools
+ * tools.gdb // true
+ * ```
+ *
+ * @category Memory
+ */
+export interface Tools {
+  /** Functions go into the perf map of the process. */
+  readonly perf: boolean
+  /** Functions, their code and their lines go into a jitdump file. */
+  readonly jitdump: boolean
+  /** Debuggers get symbol files. */
+  readonly gdb: boolean
+}
+
+/**
  * What the option `sealed` has made impossible for all code of the process, until it ends.
  *
  * @example

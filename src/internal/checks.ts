@@ -98,6 +98,11 @@ export function checkString(value: unknown, name: string): asserts value is stri
 }
 
 /** A boolean. */
+export function checkFunction(value: unknown, name: string): asserts value is (...values: never[]) => unknown {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+}
+
+/** Refuses what is no boolean. */
 export function checkBoolean(value: unknown, name: string): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidType(name, 'a boolean', value)
 }

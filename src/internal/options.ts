@@ -27,6 +27,9 @@ const optionNames = names<CodeMemoryOptions>({
   maxMappings: true,
   sealed: true,
   hardened: true,
+  perf: true,
+  jitdump: true,
+  gdb: true,
 })
 
 const placements = choices<Constants>([
@@ -67,7 +70,7 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
-  const { sealed = false, hardened = true } = options
+  const { sealed = false, hardened = true, perf, jitdump, gdb } = options
   checkBoolean(sealed, 'sealed')
   checkBoolean(hardened, 'hardened')
   return {
@@ -80,7 +83,15 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     maxMappings: toLimit(maxMappings, 'maxMappings'),
     sealed,
     hardened,
+    perf: toChoice(perf, 'perf'),
+    jitdump: toChoice(jitdump, 'jitdump'),
+    gdb: toChoice(gdb, 'gdb'),
   }
+}
+
+function toChoice(value: unknown, name: string): boolean | undefined {
+  if (value !== undefined) checkBoolean(value, name)
+  return value
 }
 
 function toCodeModel(name: unknown = 'small'): NativeCodeModel {

@@ -9,6 +9,7 @@ import {
   checkNumber,
   checkObject,
   checkShape,
+  checkString,
   checkSteady,
   choose,
   isCount,
@@ -27,6 +28,8 @@ import { refusal } from './refusal.ts'
 /** A section as native code takes it. */
 export interface Request {
   readonly name: string
+  /** What debuggers and profilers call it. */
+  readonly label: string
   readonly bytes: Uint8Array | undefined
   /** How many bytes those were when they were read. */
   readonly length: number
@@ -35,7 +38,7 @@ export interface Request {
   readonly align: number
 }
 
-const sectionNames = names<SectionRequest>({ protection: true, size: true, bytes: true, align: true })
+const sectionNames = names<SectionRequest>({ protection: true, size: true, bytes: true, align: true, name: true })
 const placementNames = names<Placement>({ within: true, near: true })
 const windowNames = names<AddressWindow>({ first: true, last: true })
 const neighbourhoodNames = names<Neighbourhood>({ address: true, reach: true })
@@ -59,12 +62,13 @@ function toRequest(name: string, section: SectionRequest): Request {
     throw refusal('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
   }
   // The bytes last: no getter comes between reading them and seeing how many they are.
-  const { protection, size, align = 16, bytes: content } = section
+  const { protection, size, align = 16, name: label = name, bytes: content } = section
+  checkString(label, `name of section ${name}`)
   choose(protection, `protection of section ${name}`, protections)
   const bytes = content === undefined ? undefined : toBytes(content, bytesOf(name))
   const length = bytes === undefined ? 0 : byteLength(bytes)
   const known = size === undefined && bytes !== undefined ? length : size
-  return { name, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
+  return { name, label, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
 }
 
 function bytesOf(section: string): string {
@@ -80,6 +84,13 @@ export function toContents(requests: readonly Request[]): (Uint8Array | undefine
     contents[index] = bytes
   }
   return contents
+}
+
+/** What debuggers and profilers call each section. */
+export function toLabels(requests: readonly Request[]): string[] {
+  const labels = sized(requests.length, '')
+  for (let index = 0; index < requests.length; index++) labels[index] = (requests[index] as Request).label
+  return labels
 }
 
 /** The properties that allocations have themselves. TypeScript sees to it that none is missing, and that there is no other. */

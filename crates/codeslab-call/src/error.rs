@@ -32,6 +32,17 @@ pub enum Error {
         /// The most words on the stack.
         limit: u8,
     },
+    /// An argument that varies, of a type that C promotes to a wider one.
+    #[error(
+        "argument {} varies, so it cannot be {name:?}: C passes such values as int32, uint32 or double",
+        argument + 1
+    )]
+    NotVariadic {
+        /// What the signature calls it.
+        name: String,
+        /// Its index.
+        argument: usize,
+    },
     /// This crate does not know how functions are called here.
     #[error(
         "the calling convention of {operating_system} on {architecture} is not supported: code can be placed and linked, but not called"

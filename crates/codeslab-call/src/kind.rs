@@ -6,7 +6,7 @@
 //! this file which numbers fit and what the words of a result mean.
 #![allow(unsafe_code)] // One conversion without saturation, on the way of every call.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_long};
 
 /// How a value travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +72,20 @@ pub enum Value {
     Float(f64),
 }
 
+/// `long` has the width that C gives it on this machine.
+const LONG: Kind = if size_of::<c_long>() == 8 {
+    Kind::Int64
+} else {
+    Kind::Int32
+};
+
+/// See [`LONG`].
+const UNSIGNED_LONG: Kind = if size_of::<c_long>() == 8 {
+    Kind::Uint64
+} else {
+    Kind::Uint32
+};
+
 /// `char` has the signedness that C gives it on this machine.
 const CHAR: Kind = if c_char::MIN == 0 {
     Kind::Uint8
@@ -80,7 +94,7 @@ const CHAR: Kind = if c_char::MIN == 0 {
 };
 
 /// Every type name.
-const NAMES: [(&str, Kind); 32] = [
+const NAMES: [(&str, Kind); 44] = [
     ("void", Kind::Void),
     ("char", CHAR),
     ("bool", Kind::Uint8),
@@ -106,6 +120,18 @@ const NAMES: [(&str, Kind); 32] = [
     ("float64", Kind::Float64),
     ("f64", Kind::Float64),
     ("double", Kind::Float64),
+    ("short", Kind::Int16),
+    ("ushort", Kind::Uint16),
+    ("int", Kind::Int32),
+    ("uint", Kind::Uint32),
+    ("long", LONG),
+    ("ulong", UNSIGNED_LONG),
+    ("longlong", Kind::Int64),
+    ("ulonglong", Kind::Uint64),
+    ("size_t", Kind::Uint64),
+    ("ssize_t", Kind::Int64),
+    ("intptr_t", Kind::Int64),
+    ("uintptr_t", Kind::Uint64),
     ("pointer", Kind::Pointer),
     ("ptr", Kind::Pointer),
     ("string", Kind::Pointer),
@@ -134,6 +160,15 @@ impl Kind {
             Self::Float32 | Self::Float64 => Some(Class::Float),
             _ => Some(Class::Integer),
         }
+    }
+
+    /// Whether C passes a wider type in its place where a function takes arguments that vary.
+    #[must_use]
+    pub const fn is_narrower_than_variadic(self) -> bool {
+        matches!(
+            self,
+            Self::Int8 | Self::Uint8 | Self::Int16 | Self::Uint16 | Self::Float32
+        )
     }
 
     /// The least and the greatest value of an integer that JavaScript writes as a number: all of them up to 32 bits, the

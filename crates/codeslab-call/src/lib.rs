@@ -25,5 +25,5 @@ pub use closure::{Arguments, Handler, closure, closure_bytes, trampoline};
 pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
-pub use running::{Callable, Entrance, Running};
+pub use running::{Callable, Entered, Entrance, Running};
 pub use signature::{Frame, MAXIMUM_ARGUMENTS, Parameter, Signature};

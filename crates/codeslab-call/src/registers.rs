@@ -4,6 +4,10 @@
 //! floating-point register; once a class has run out of registers its arguments go to the stack in order, eight bytes each.
 //! A convention says how many registers of each it has. Where registers are counted by position, as on Windows, a
 //! convention brings an assignment of its own.
+#![allow(
+    dead_code,
+    reason = "some conventions count registers by position, or there is none"
+)]
 
 use crate::kind::Class;
 

@@ -29,6 +29,16 @@ struct Shared<T> {
 #[derive(Debug)]
 pub struct Running<'a, T>(&'a Shared<T>);
 
+/// A call that is running and that another thread may end.
+#[derive(Debug)]
+pub struct Entered<T>(Arc<Shared<T>>);
+
+impl<T> Drop for Entered<T> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 /// A number by which one thread calls something without counting. Dropping it closes the number.
 #[derive(Debug)]
 pub struct Entrance<T> {
@@ -61,6 +71,14 @@ impl<T> Callable<T> {
         let before = self.0.enter();
         let running = Running(&self.0);
         (before & FREED == 0).then_some(running)
+    }
+
+    /// Begins a call that may end on another thread; `None` once it has been freed.
+    #[must_use]
+    pub fn enter_for_long(&self) -> Option<Entered<T>> {
+        let before = self.0.enter();
+        let entered = Entered(Arc::clone(&self.0));
+        (before & FREED == 0).then_some(entered)
     }
 
     /// Whether it has been freed.

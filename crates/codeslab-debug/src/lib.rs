@@ -6,14 +6,15 @@
 //!
 //! | for | what is written | what it takes |
 //! | --- | --- | --- |
-//! | `perf report` | a line for each function in `/tmp/perf-PID.map` | a writer whose pages perf takes for those of a JIT: see [`perf_writer`] |
+//! | `perf report` | a line for each function in `/tmp/perf-PID.map` | a writer whose pages perf takes for those of a JIT: see [`writer_for_tools`] |
 //! | `perf inject --jit` | `jit-PID.dump` in `$JITDUMPDIR`, else in the current directory: functions with their code, lines and times | `perf record -k mono` |
-//! | gdb, lldb | an ELF file in memory for each unit, in the list that they look at | nothing |
+//! | gdb, lldb | an ELF file in memory for each unit, in the list that they look at | for breakpoints, the same |
 //!
 //! It knows no JavaScript and no linker. What differs between systems is in `sys`, between processors in `arch`.
 
 mod arch;
 mod code;
+mod elf;
 mod error;
 mod gdb;
 mod jitdump;
@@ -24,7 +25,7 @@ mod symbol_file;
 mod sys;
 mod tools;
 
-pub use code::{Code, Function};
+pub use code::{Code, Function, Region};
 pub use error::{Error, Result};
-pub use settings::{GDB_VARIABLE, JITDUMP_VARIABLE, PERF_VARIABLE, Settings, perf_writer};
+pub use settings::{GDB_VARIABLE, JITDUMP_VARIABLE, PERF_VARIABLE, Settings, writer_for_tools};
 pub use tools::{Registration, Tools};

@@ -35,16 +35,16 @@ impl Settings {
     }
 }
 
-/// The writer with which perf reads a perf map. perf names only what looks like memory of no file, so code must not lie in a memory file.
-/// `None` if no such writer works here; a jitdump file serves then.
+/// The writer whose code tools can work with best: it lies in private memory. perf names only what looks like memory of no file, and a debugger
+/// cannot put breakpoints into a memory file that is closed to writing. `None` if no such writer works here.
 #[must_use]
-pub fn perf_writer(capabilities: &Capabilities) -> Option<Writer> {
-    let named = [Writer::SelfMem, Writer::Protect];
+pub fn writer_for_tools(capabilities: &Capabilities) -> Option<Writer> {
+    let private = [Writer::SelfMem, Writer::Protect];
     let works = |writer: &Writer| {
         let mut all = capabilities.writers.iter();
         all.any(|status| status.writer == *writer && status.unavailable.is_none())
     };
-    named.into_iter().find(works)
+    private.into_iter().find(works)
 }
 
 #[cfg(test)]
@@ -71,9 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn perf_gets_a_writer_whose_code_lies_in_no_file() {
+    fn tools_get_a_writer_whose_code_lies_in_no_file() {
         let capabilities = codeslab::capabilities().unwrap();
-        let writer = perf_writer(&capabilities);
+        let writer = writer_for_tools(&capabilities);
         assert!(matches!(
             writer,
             None | Some(Writer::SelfMem | Writer::Protect)

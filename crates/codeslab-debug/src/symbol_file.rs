@@ -1,144 +1,107 @@
-//! An ELF file for functions that were placed by hand: a section header where they lie, a symbol for each, no bytes of code.
+//! Symbol files for what has none: functions that were placed by hand, and frames of other compilers.
 //!
-//! Debuggers read it from memory and the code from the process. Its type is that of an object file (`ET_REL`), so symbols count from their
-//! section, and the section's address is where it was placed. One section covers all functions, which come from one allocation.
+//! A debugger takes functions from the symbols of such a file, and how to get from a frame to its caller from its `.eh_frame`. One section
+//! covers all functions, which come from one allocation.
 
-use crate::code::Function;
-use object::elf;
-
-const HEADER: usize = 64;
-const SECTION_HEADER: usize = 64;
-const SYMBOL: usize = 24;
-/// Section headers: none, code, symbols, names of symbols, names of sections.
-const SECTIONS: usize = 5;
-const SECTION_NAMES: &[u8] = b"\0.text\0.symtab\0.strtab\0.shstrtab\0";
-/// Where the names of the sections begin in it, in their order.
-const NAME_OFFSETS: [u32; SECTIONS] = [0, 1, 7, 15, 23];
+use crate::arch::FrameRules;
+use crate::code::{Function, Region};
+use crate::elf::{self, SYMBOL, Section};
+use object::elf::{SHF_ALLOC, SHT_PROGBITS, SHT_SYMTAB, STB_GLOBAL, STT_FUNC};
 
 /// The file for functions, which are at least one, on a machine with this ELF number.
-pub(crate) fn symbol_file(machine: u16, functions: &[Function]) -> Vec<u8> {
-    let first = functions
-        .iter()
-        .map(|function| function.address.value())
-        .min();
-    let first = first.unwrap_or_default();
+pub(crate) fn of_functions(machine: u16, functions: &[Function]) -> Vec<u8> {
+    let starts = functions.iter().map(|function| function.address.value());
+    let first = starts.min().unwrap_or_default();
     let end = |function: &Function| function.address.value().saturating_add(function.size);
     let last = functions.iter().map(end).max().unwrap_or(first);
 
     let mut names = vec![0];
     let mut symbols = vec![0; SYMBOL];
     for function in functions {
-        let name = names.len() as u32;
-        names.extend(function.name.bytes().filter(|byte| *byte != 0));
-        names.push(0);
+        let name = elf::put_name(&mut names, &function.name);
         put_symbol(&mut symbols, name, function, first);
     }
-
-    let symbols_at = (HEADER + SECTIONS * SECTION_HEADER) as u64;
-    let names_at = symbols_at + symbols.len() as u64;
-    let section_names_at = names_at + names.len() as u64;
-    let mut file = header(machine);
-    let sections = [
-        Section::default(),
-        Section {
-            kind: elf::SHT_NOBITS.0,
-            flags: elf::SHF_ALLOC.0 | elf::SHF_EXECINSTR.0,
-            address: first,
-            size: last - first,
-            ..Section::default()
-        },
-        Section {
-            kind: elf::SHT_SYMTAB.0,
-            offset: symbols_at,
-            size: symbols.len() as u64,
-            // The table of their names; the first symbol that is not local.
-            link: 3,
-            info: 1,
-            entry: SYMBOL as u64,
-            ..Section::default()
-        },
-        Section::text(names_at, names.len()),
-        Section::text(section_names_at, SECTION_NAMES.len()),
-    ];
-    for (section, name) in sections.iter().zip(NAME_OFFSETS) {
-        section.put(&mut file, name);
-    }
-    file.extend(symbols);
-    file.extend(names);
-    file.extend(SECTION_NAMES);
-    file
-}
-
-fn header(machine: u16) -> Vec<u8> {
-    let mut file = Vec::with_capacity(HEADER + SECTIONS * SECTION_HEADER);
-    file.extend(elf::ELFMAG);
-    // 64 bits, little-endian, version 1, and padding.
-    file.extend([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    file.extend(elf::ET_REL.0.to_le_bytes());
-    file.extend(machine.to_le_bytes());
-    file.extend(1_u32.to_le_bytes());
-    // No entry point, no program headers; section headers follow at once.
-    file.extend(0_u64.to_le_bytes());
-    file.extend(0_u64.to_le_bytes());
-    file.extend((HEADER as u64).to_le_bytes());
-    file.extend(0_u32.to_le_bytes());
-    for half in [HEADER, 0, 0, SECTION_HEADER, SECTIONS, SECTIONS - 1] {
-        file.extend((half as u16).to_le_bytes());
-    }
-    file
+    let symbols = Section {
+        name: ".symtab",
+        kind: SHT_SYMTAB.0,
+        content: symbols,
+        // The section of their names; the first symbol that is not local.
+        link: 3,
+        info: 1,
+        entry: SYMBOL as u64,
+        ..Section::default()
+    };
+    let code = Section::code(first, last - first);
+    let names = Section::names(".strtab", names);
+    elf::file(machine, vec![code, symbols, names])
 }
 
 fn put_symbol(symbols: &mut Vec<u8>, name: u32, function: &Function, first: u64) {
-    let info = (elf::STB_GLOBAL.0 << 4) | elf::STT_FUNC.0;
     symbols.extend(name.to_le_bytes());
-    symbols.extend([info, 0]);
+    symbols.extend([(STB_GLOBAL.0 << 4) | STT_FUNC.0, 0]);
     symbols.extend(1_u16.to_le_bytes());
     symbols.extend((function.address.value() - first).to_le_bytes());
     symbols.extend(function.size.to_le_bytes());
 }
 
-#[derive(Default)]
-struct Section {
-    kind: u32,
-    flags: u64,
-    address: u64,
-    offset: u64,
-    size: u64,
-    link: u32,
-    info: u32,
-    entry: u64,
+/// The file for regions of code that keeps frame pointers.
+pub(crate) fn of_frames(machine: u16, rules: &FrameRules, regions: &[Region]) -> Vec<u8> {
+    let mut frames = common_entry(rules);
+    for region in regions {
+        put_region(&mut frames, region);
+    }
+    // The end of the list.
+    frames.extend(0_u32.to_le_bytes());
+    let code = regions
+        .iter()
+        .map(|region| Section::code(region.address.value(), region.size));
+    let frames = Section {
+        name: ".eh_frame",
+        kind: SHT_PROGBITS.0,
+        flags: SHF_ALLOC.0,
+        content: frames,
+        ..Section::default()
+    };
+    elf::file(machine, code.chain([frames]).collect())
 }
 
-impl Section {
-    fn text(offset: u64, size: usize) -> Self {
-        Self {
-            kind: elf::SHT_STRTAB.0,
-            offset,
-            size: size as u64,
-            ..Self::default()
-        }
-    }
+/// The common information entry (CIE): how every frame is unwound. Format: Linux Standard Base, "Exception Frames".
+fn common_entry(rules: &FrameRules) -> Vec<u8> {
+    let mut entry = Vec::new();
+    entry.extend(0_u32.to_le_bytes());
+    // Version 1, no augmentation, code alignment 1, data alignment -8 (as a signed LEB128).
+    entry.extend([1, 0, 1, 0x78, rules.return_address]);
+    entry.extend(rules.instructions);
+    sized(entry)
+}
 
-    fn put(&self, file: &mut Vec<u8>, name: u32) {
-        file.extend(name.to_le_bytes());
-        file.extend(self.kind.to_le_bytes());
-        for word in [self.flags, self.address, self.offset, self.size] {
-            file.extend(word.to_le_bytes());
-        }
-        file.extend(self.link.to_le_bytes());
-        file.extend(self.info.to_le_bytes());
-        // Alignment, and the size of an entry.
-        file.extend(1_u64.to_le_bytes());
-        file.extend(self.entry.to_le_bytes());
-    }
+/// The frame description entry (FDE) of a region, with whole addresses.
+fn put_region(frames: &mut Vec<u8>, region: &Region) {
+    let mut entry = Vec::new();
+    // How far back the common entry is, which stands first.
+    entry.extend((frames.len() as u32 + 4).to_le_bytes());
+    entry.extend(region.address.value().to_le_bytes());
+    entry.extend(region.size.to_le_bytes());
+    frames.extend(sized(entry));
+}
+
+/// An entry with its length before it, padded with instructions that do nothing to a multiple of 8 bytes.
+fn sized(mut entry: Vec<u8>) -> Vec<u8> {
+    let size = (entry.len() + 4).next_multiple_of(8) - 4;
+    entry.resize(size, 0);
+    let mut all = (size as u32).to_le_bytes().to_vec();
+    all.extend(entry);
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use codeslab::Address;
+    use gimli::UnwindSection;
+    use object::elf::{EM_X86_64, ET_REL};
     use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
-    use object::{LittleEndian, Object, ObjectSymbol};
+    use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 
     #[test]
     fn a_reader_of_elf_finds_each_function_where_it_is() {
@@ -151,7 +114,7 @@ mod tests {
             function("second", 0x7000_0040, 16),
             function("first", 0x7000_0000, 32),
         ];
-        let bytes = symbol_file(elf::EM_X86_64.0, &functions);
+        let bytes = of_functions(EM_X86_64.0, &functions);
         let file = ElfFile64::<LittleEndian>::parse(&*bytes).unwrap();
         let code = file
             .elf_section_table()
@@ -159,11 +122,45 @@ mod tests {
             .unwrap();
         assert_eq!(code.sh_addr(LittleEndian), 0x7000_0000);
         assert_eq!(code.sh_size(LittleEndian), 0x50);
-        assert_eq!(file.elf_header().e_type(LittleEndian), elf::ET_REL);
+        assert_eq!(file.elf_header().e_type(LittleEndian), ET_REL);
         let found: Vec<_> = file
             .symbols()
             .map(|symbol| (symbol.name().unwrap(), symbol.address(), symbol.size()))
             .collect();
         assert_eq!(found, [("second", 0x40, 16), ("first", 0, 32)]);
+    }
+
+    #[test]
+    fn a_reader_of_unwind_information_finds_the_caller_of_a_frame() {
+        let rules = crate::arch::frame_rules(codeslab::Architecture::X86_64).unwrap();
+        let region = |address, size| Region {
+            address: Address::new(address),
+            size,
+        };
+        let regions = [region(0x1000, 0x100), region(0x9000, 0x10)];
+        let bytes = of_frames(EM_X86_64.0, rules, &regions);
+        let file = ElfFile64::<LittleEndian>::parse(&*bytes).unwrap();
+        let section = file.section_by_name(".eh_frame").unwrap();
+        let frames = gimli::EhFrame::new(section.data().unwrap(), gimli::LittleEndian);
+        let bases = gimli::BaseAddresses::default();
+        for address in [0x1000, 0x10ff, 0x9008] {
+            let mut context = gimli::UnwindContext::new();
+            let cie = gimli::EhFrame::cie_from_offset;
+            let row = frames.unwind_info_for_address(&bases, &mut context, address, cie);
+            let row = row.unwrap();
+            // The frame pointer is register 6, the return address 16.
+            let cfa = gimli::CfaRule::RegisterAndOffset {
+                register: gimli::Register(6),
+                offset: 16,
+            };
+            assert_eq!(*row.cfa(), cfa);
+            let saved = |register| row.register(gimli::Register(register));
+            assert_eq!(saved(16), gimli::RegisterRule::Offset(-8));
+            assert_eq!(saved(6), gimli::RegisterRule::Offset(-16));
+        }
+        let mut context = gimli::UnwindContext::new();
+        let cie = gimli::EhFrame::cie_from_offset;
+        let outside = frames.unwind_info_for_address(&bases, &mut context, 0x1100, cie);
+        assert!(outside.is_err());
     }
 }

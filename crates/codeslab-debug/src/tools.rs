@@ -1,7 +1,7 @@
 //! What a program publishes code to, and takes it back from.
 #![allow(unsafe_code, reason = "published code is read")]
 
-use crate::arch::elf_machine;
+use crate::arch::{elf_machine, frame_rules};
 use crate::code::{Code, Function};
 use crate::error::Result;
 use crate::gdb::Registered;
@@ -9,7 +9,7 @@ use crate::jitdump::JitDump;
 use crate::located::{self, Lines};
 use crate::perf_map::PerfMap;
 use crate::settings::Settings;
-use crate::symbol_file::symbol_file;
+use crate::symbol_file::{of_frames, of_functions};
 use crate::sys;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, ptr, slice};
@@ -37,12 +37,13 @@ impl Tools {
     /// [`Error`](crate::Error) if a file cannot be made. One that was not asked for is left out instead.
     pub fn open(settings: Settings) -> Result<Self> {
         let machine = codeslab::architecture().map_or(0, elf_machine);
+        let jitdump = settings.jitdump == Some(true);
         let perf_map = match settings.perf {
             Some(is_asked) => is_asked.then(PerfMap::open).transpose()?,
-            None if sys::is_recorded_by_perf() => PerfMap::open().ok(),
+            // A jitdump file serves perf better, and any writer will do for it.
+            None if !jitdump && sys::is_recorded_by_perf() => PerfMap::open().ok(),
             None => None,
         };
-        let jitdump = settings.jitdump == Some(true);
         Ok(Self {
             perf_map,
             jitdump: jitdump.then(|| self::jitdump(machine)).transpose()?,
@@ -51,10 +52,16 @@ impl Tools {
         })
     }
 
-    /// Whether perf maps are written, for which code has to lie where perf looks: see [`perf_writer`](crate::perf_writer).
+    /// Whether perf maps are written.
     #[must_use]
     pub const fn writes_perf_map(&self) -> bool {
         self.perf_map.is_some()
+    }
+
+    /// Whether code should lie in private memory for them: see [`writer_for_tools`](crate::writer_for_tools).
+    #[must_use]
+    pub const fn prefer_private_memory(&self) -> bool {
+        self.perf_map.is_some() || self.gdb
     }
 
     /// Whether a jitdump file is written.
@@ -85,17 +92,27 @@ impl Tools {
     pub unsafe fn publish(&self, code: Code) -> (Registration, io::Result<()>) {
         // SAFETY: by this function's own obligation.
         let written = unsafe { self.write(&code) };
-        let registered = self.gdb.then(|| Registered::new(self.symbols(code)));
+        let file = self.gdb.then(|| self.symbols(code)).flatten();
+        let registered = file.map(Registered::new);
         let registration = Registration {
             _registered: registered,
         };
         (registration, written)
     }
 
-    fn symbols(&self, code: Code) -> Vec<u8> {
+    /// The file that debuggers get; `None` if there is nothing to tell them.
+    fn symbols(&self, code: Code) -> Option<Vec<u8>> {
         match code {
-            Code::Functions(functions) => symbol_file(self.machine, &functions),
-            Code::Object(bytes) => bytes,
+            Code::Functions(functions) => Some(of_functions(self.machine, &functions)),
+            Code::Object(bytes) => Some(bytes),
+            Code::Frames(regions) => {
+                let architecture = codeslab::architecture().ok()?;
+                Some(of_frames(
+                    self.machine,
+                    frame_rules(architecture)?,
+                    &regions,
+                ))
+            }
         }
     }
 
@@ -112,6 +129,7 @@ impl Tools {
                 read = located::functions(bytes);
                 (&read, Some(bytes))
             }
+            Code::Frames(_) => return Ok(()),
         };
         if let Some(perf_map) = &self.perf_map {
             perf_map.add(functions)?;

@@ -348,10 +348,17 @@ impl SectionWriter<'_, '_> {
         let operand = || Operand {
             offset: relocation.offset as usize,
             place: self.address + relocation.offset,
-            symbol: self.addresses.targets[id.0 as usize],
+            symbol: self.relaxed_symbol(row, id),
             addend: relocation.addend,
         };
         row.relax.is_some_and(|relax| relax(bytes, operand()))
+    }
+
+    /// What an instruction has in itself once it does without its entry: what the entry says.
+    fn relaxed_symbol(&self, row: &Row, id: TargetId) -> u64 {
+        let number = self.plan.thread_entries.number(row.formula.term, id);
+        let words = number.and_then(|number| self.addresses.thread_words.get(number));
+        words.map_or(self.addresses.targets[id.0 as usize], |words| words[0])
     }
 
     #[inline]

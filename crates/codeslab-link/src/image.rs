@@ -66,10 +66,10 @@ impl Linked {
         allocation: Allocation,
     ) -> Self {
         Self {
-            parts,
             program,
             thread_locals,
             allocation,
+            parts,
         }
     }
 
@@ -89,6 +89,12 @@ impl Linked {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
+    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
+    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
+        std::mem::take(&mut self.parts.objects)
     }
 
     /// The memory that it owns.
@@ -185,12 +191,6 @@ impl Image {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
-    }
-
-    /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
-    /// [`LinkOptions::keep_objects`](crate::LinkOptions::keep_objects) was set, or after they were taken.
-    pub fn take_objects(&mut self) -> Vec<PlacedObject> {
-        std::mem::take(&mut self.parts.objects)
     }
 
     /// The memory that it owns.

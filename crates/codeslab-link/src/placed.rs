@@ -40,7 +40,12 @@ pub(crate) fn objects(
 ) -> Result<Vec<PlacedObject>> {
     let place = |object: &Object<'_>| {
         let graph = &*object.graph;
-        let address_of = |section: u32| addresses.section(object.first_section + section);
+        // Sections of threads have no address, only an offset.
+        let is_shared = |section: u32| !graph.sections()[section as usize].is_thread_local;
+        let address_of = |section: u32| {
+            let number = is_shared(section).then_some(object.first_section + section)?;
+            addresses.section(number)
+        };
         let length = graph.origin().map_or(0, |origin| origin.bytes.len());
         resolution
             .budget

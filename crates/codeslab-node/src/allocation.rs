@@ -8,7 +8,6 @@ use crate::handle::{CodeHandle, Section};
 use crate::load::Weight;
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::Scope;
-use crate::published::{Content, Published};
 use crate::throw::OrThrow;
 use crate::views::{Bytes, Held, Words};
 use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
@@ -176,7 +175,7 @@ pub fn finalize(
             .map_err(Error::from)
     };
     let allocation = finalize().or_throw(env)?;
-    handle.publish(Published::new(Content::allocation(allocation)));
+    handle.publish(allocation);
     Ok(())
 }
 
@@ -201,7 +200,7 @@ pub fn finalize_all(
             .map_err(Error::from)
     };
     for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
-        handle.publish(Published::new(Content::allocation(allocation)));
+        handle.publish(allocation);
     }
     Ok(())
 }

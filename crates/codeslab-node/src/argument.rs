@@ -6,6 +6,7 @@
 //! One thing runs JavaScript: where a function says in `pointer` that its code is, a getter may answer, and detach or resize the
 //! buffer of another argument. So [`read`] refuses functions, and `function` asks them by [`pointer_of`] before it reads
 //! anything that has an address.
+#![allow(unsafe_code)] // It reads strings of native code.
 
 use crate::node_api::{NoBytes, Scope, Value};
 use codeslab_call::{Kind, Reject};
@@ -61,9 +62,25 @@ pub(crate) fn unfit<'a>(scope: Scope<'a>, value: Value<'a>, kind: Kind, reject: 
     Unfit::Reject(reject)
 }
 
+/// Whether the address of a value is good for the duration of a call only.
+pub(crate) fn is_borrowed<'a>(scope: Scope<'a>, value: Value<'a>) -> bool {
+    matches!(
+        scope.type_of(value),
+        ValueType::napi_object | ValueType::napi_string
+    )
+}
+
 /// Whether an argument has to be asked where its code is.
 pub(crate) fn is_function<'a>(scope: Scope<'a>, value: Value<'a>, kind: Kind) -> bool {
-    kind == Kind::Pointer && scope.type_of(value) == ValueType::napi_function
+    if kind != Kind::Pointer {
+        return false;
+    }
+    match scope.type_of(value) {
+        ValueType::napi_function => true,
+        // What holds no bytes may be a callback.
+        ValueType::napi_object => scope.address(value) == Err(NoBytes::Type),
+        _ => false,
+    }
 }
 
 /// Where a function says that its code is; `None` for all other arguments. Functions that were made here, or by `node:ffi`, have
@@ -91,6 +108,17 @@ pub(crate) fn write(scope: Scope<'_>, result: codeslab_call::Value) -> Option<Va
         codeslab_call::Value::Uint64(number) => scope.make_u64(number),
         codeslab_call::Value::Float(number) => scope.make_f64(number),
     }
+}
+
+/// The text of a result that is the address of a C string; `null` for null.
+pub(crate) fn write_text(scope: Scope<'_>, address: u64) -> Option<Value<'_>> {
+    if address == 0 {
+        return scope.null();
+    }
+    // SAFETY: native code returned it as a string that ends with a NUL: the embedder says so by declaring it.
+    let text =
+        unsafe { std::ffi::CStr::from_ptr(std::ptr::with_exposed_provenance(address as usize)) };
+    scope.text_of(text.to_bytes())
 }
 
 #[inline]

@@ -4,6 +4,7 @@
 //! times in one environment, as test runners do, the last one makes the errors, and all of them share the handles. `throw`
 //! makes errors with it, and every function that takes or gives a handle looks it up.
 
+use crate::answer::{Answers, Impossible};
 use crate::fast::FastCalls;
 use crate::handles::Handles;
 use crate::lent::LiveViews;
@@ -34,6 +35,8 @@ struct Environment {
     handles: Rc<Handles>,
     /// `None` where calls by Node-API are all there is.
     fast_calls: Option<Rc<FastCalls>>,
+    /// Made when JavaScript is called for the first time.
+    answers: Option<Rc<Answers>>,
     views: Rc<LiveViews>,
 }
 
@@ -47,6 +50,7 @@ pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
         make_error,
         handles: Rc::default(),
         fast_calls: FastCalls::new(Scope::of(&env)),
+        answers: None,
         views: Rc::default(),
     };
     env.set_instance_data(environment, (), |_| {})
@@ -67,6 +71,21 @@ pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
 /// The calls that need no Node-API.
 pub(crate) fn fast_calls(env: Env) -> napi::Result<Option<Rc<FastCalls>>> {
     installed(env).map(|environment| environment.fast_calls.clone())
+}
+
+/// The functions that native code can call.
+pub(crate) fn answers(env: Env) -> napi::Result<Result<Rc<Answers>, Impossible>> {
+    let environment = installed(env)?;
+    if let Some(answers) = &environment.answers {
+        return Ok(Ok(Rc::clone(answers)));
+    }
+    let calls = environment.fast_calls.as_ref();
+    let made = Answers::new(
+        Scope::of(&env),
+        calls.map(|calls| Rc::clone(calls).table().clone()),
+    );
+    environment.answers = made.as_ref().ok().cloned();
+    Ok(made)
 }
 
 /// The live views of data.

@@ -51,6 +51,19 @@ pub(crate) enum Error {
         symbol: String,
         protection: &'static str,
     },
+    /// JavaScript cannot be called here.
+    #[error(
+        "native code cannot call JavaScript here: there are no closures for this processor, or no code memory for them"
+    )]
+    NoCallbacks,
+    /// A callback that was disposed of.
+    #[error("the callback has been disposed of")]
+    Disposed,
+    /// Another thread called JavaScript that could not run.
+    #[error(
+        "another thread called a callback while this thread was in native code all the time, which may wait for that thread: the callback returned zero and did not run; make such a call with `async`"
+    )]
+    CallbackBlocked,
     /// A number that stands for no protection.
     #[error("there is no protection {number}")]
     UnknownProtection { number: u64 },
@@ -66,6 +79,9 @@ pub(crate) enum Error {
         section: String,
         protection: &'static str,
     },
+    /// A file for debuggers or profilers that cannot be written.
+    #[error("{message}")]
+    Tool { path: String, message: String },
     /// Something to read or write that is no data.
     #[error(
         "{name} is not data: it lies in {} memory. Read and write sections and symbols of 'rw' memory, and read those of 'ro' memory", protection.unwrap_or("no")
@@ -130,8 +146,12 @@ impl Error {
                 "UNSUPPORTED_PLATFORM"
             }
             Self::Call(_) => "INVALID_SIGNATURE",
+            Self::NoCallbacks => "NO_CALLBACKS",
+            Self::Disposed => "DISPOSED",
+            Self::CallbackBlocked => "CALLBACK_BLOCKED",
             Self::UnknownProtection { .. } | Self::UnknownSection { .. } => "INVALID_INDEX",
             Self::EmptyWindow { .. } => OUT_OF_RANGE,
+            Self::Tool { .. } => "TOOL_FILE",
             Self::OutsideSection { .. } | Self::OutsideData { .. } => "OUT_OF_BOUNDS",
             Self::NotData { .. } => "NOT_DATA",
             Self::NotWritable { .. } => "NOT_WRITABLE",
@@ -179,6 +199,9 @@ impl Error {
             | Self::Freed(_)
             | Self::Finalized
             | Self::Abandoned
+            | Self::NoCallbacks
+            | Self::Disposed
+            | Self::CallbackBlocked
             | Self::NoViews
             | Self::NoReading
             | Self::EmptyWindow { .. } => Vec::new(),
@@ -194,6 +217,7 @@ impl Error {
                 section,
                 protection,
             } => vec![text("section", section), text("protection", protection)],
+            Self::Tool { path, .. } => vec![text("path", path)],
             Self::OutsideSection { offset, size } => {
                 vec![("offset", Fact::Signed(*offset)), number("size", *size)]
             }
@@ -220,12 +244,15 @@ impl Error {
 }
 
 fn call_facts(error: &codeslab_call::Error) -> Facts {
-    use codeslab_call::Error::{TooManyArguments, UnknownType, UnsupportedConvention};
+    use codeslab_call::Error::{NotVariadic, TooManyArguments, UnknownType, UnsupportedConvention};
     match error {
         UnknownType { name, argument } => {
             let mut facts = vec![text("type", name)];
             facts.extend(argument.map(|index| number("argument", index as u64)));
             facts
+        }
+        NotVariadic { name, argument } => {
+            vec![text("type", name), number("argument", *argument as u64)]
         }
         TooManyArguments { argument, limit } => vec![
             number("argument", *argument as u64),

@@ -40,6 +40,9 @@ pub(crate) trait Target {
     fn answer<'a>(&self, scope: Scope<'a>, values: &[Value<'a>], count: usize)
     -> Option<Value<'a>>;
 
+    /// As [`Target::answer`], on another thread: a promise.
+    fn start<'a>(&self, scope: Scope<'a>, values: &[Value<'a>], count: usize) -> Option<Value<'a>>;
+
     /// How many values it takes.
     fn parameter_count(&self) -> usize;
 }
@@ -102,15 +105,15 @@ impl FastCalls {
         &self.table
     }
 
-    /// A JavaScript function that calls what `number` is an entrance to and `target` answers for, which lives as long as `keeper`, an
-    /// object.
+    /// A JavaScript function that calls what `number` is an entrance to and `target` answers for, with these
+    /// properties: an object that keeps the target, the name, and where the code is.
     pub(crate) fn make<'a>(
         &self,
         scope: Scope<'a>,
         signed: &Signed,
         number: u32,
         target: &Rc<dyn Target>,
-        keeper: Value<'a>,
+        [keeper, name, pointer]: [Value<'a>; 3],
     ) -> Option<Value<'a>> {
         let maker = self.maker(scope, signed)?;
         let mut targets = self.targets.borrow_mut();
@@ -120,7 +123,8 @@ impl FastCalls {
         }
         targets[index] = Some(Rc::downgrade(target));
         drop(targets);
-        scope.call(maker.get(scope)?, &[scope.make_u32(number)?, keeper])
+        let number = scope.make_u32(number)?;
+        scope.call(maker.get(scope)?, &[number, keeper, name, pointer])
     }
 
     /// What makes functions of a signature: compiled when the first one is made.
@@ -150,17 +154,17 @@ impl FastCalls {
     }
 
     /// Answers a call by V8. The exception that it leaves is Node-API's to throw, which does so only for its own callbacks.
-    fn answer(&self, call: Call) {
+    fn answer(&self, call: Call, way: Way) {
         // SAFETY: V8 runs a callback on the thread of this environment, whose isolate is the current one.
         let scope = unsafe { Scope::new(self.env) };
         self.table.stand_aside();
         let number = call.argument(0).and_then(|number| scope.number(number));
         let target = number.and_then(|number| self.target(number));
         let value = target.and_then(|target| match target.parameter_count() {
-            0..=2 => run::<2>(scope, &*target, call),
-            3..=4 => run::<4>(scope, &*target, call),
-            5..=8 => run::<8>(scope, &*target, call),
-            _ => run::<MAXIMUM_ARGUMENTS>(scope, &*target, call),
+            0..=2 => run::<2>(scope, &*target, call, way),
+            3..=4 => run::<4>(scope, &*target, call, way),
+            5..=8 => run::<8>(scope, &*target, call, way),
+            _ => run::<MAXIMUM_ARGUMENTS>(scope, &*target, call, way),
         });
         match value {
             Some(value) => call.answer(value),
@@ -179,9 +183,22 @@ fn run<'a, const CAPACITY: usize>(
     scope: Scope<'a>,
     target: &dyn Target,
     call: Call,
+    way: Way,
 ) -> Option<Value<'a>> {
     let values = CallInfo::<CAPACITY>::of(call.count() - 1, |index| call.argument(index + 1));
-    target.answer(scope, values.values(), values.count)
+    match way {
+        Way::Now => target.answer(scope, values.values(), values.count),
+        Way::Later => target.start(scope, values.values(), values.count),
+    }
+}
+
+/// When a call is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// Before the callback returns.
+    Now,
+    /// On another thread.
+    Later,
 }
 
 /// What V8 calls where it does not call a thunk.
@@ -190,14 +207,28 @@ struct Slow;
 
 impl Callee for Slow {
     fn call(call: Call) {
-        let calls = CURRENT.get();
-        // SAFETY: it is null, or the environment lives: it takes itself out before it goes.
-        let Some(calls) = (unsafe { calls.as_ref() }) else {
-            return;
-        };
-        // A panic would be a bug of ours; it must not unwind into C++.
-        let _ = catch_unwind(AssertUnwindSafe(|| calls.answer(call)));
+        answer(call, Way::Now);
     }
+}
+
+/// What `async` calls.
+#[derive(Debug)]
+struct Start;
+
+impl Callee for Start {
+    fn call(call: Call) {
+        answer(call, Way::Later);
+    }
+}
+
+fn answer(call: Call, way: Way) {
+    let calls = CURRENT.get();
+    // SAFETY: it is null, or the environment lives: it takes itself out before it goes.
+    let Some(calls) = (unsafe { calls.as_ref() }) else {
+        return;
+    };
+    // A panic would be a bug of ours; it must not unwind into C++.
+    let _ = catch_unwind(AssertUnwindSafe(|| calls.answer(call, way)));
 }
 
 fn barrier() {
@@ -224,6 +255,7 @@ fn make_tools(scope: Scope<'_>, v8: &V8, table: &Arc<FastTable>) -> Option<Stron
     for (holder, names) in [
         (c"BigInt", &[c"asIntN", c"asUintN"][..]),
         (c"Math", &[c"fround"]),
+        (c"Object", &[c"defineProperty"]),
     ] {
         let holder = scope.property(global, holder)?;
         for name in names {
@@ -236,6 +268,9 @@ fn make_tools(scope: Scope<'_>, v8: &V8, table: &Arc<FastTable>) -> Option<Stron
     // SAFETY: no code is called by it.
     let slow = unsafe { v8.function::<Slow>(scope, None) }?;
     scope.define(tools, c"slow", slow)?;
+    // SAFETY: no code is called by it.
+    let start = unsafe { v8.function::<Start>(scope, None) }?;
+    scope.define(tools, c"start", start)?;
     // SAFETY: the callback uses no data.
     let miscount = unsafe { scope.function("miscount", miscount, ptr::null::<()>()) }?;
     scope.define(tools, c"miscount", miscount)?;

@@ -1,19 +1,22 @@
 //! JavaScript functions that call published code.
 //!
-//! Each is a function of Node-API with a [`Function`] as its data: the address, the signature, and the code that it keeps
-//! from being collected. A call reads its arguments into a frame, enters the code so that freeing waits for it, and has
-//! `codeslab-call` do the rest. `image` makes them. A native class or a napi-rs function would cost several times a call.
+//! Each stands for a [`Function`]: the address, the signature, and the code that it keeps from being collected. Where V8 is known `fast`
+//! makes them; elsewhere they are functions of Node-API with that as their data. A call reads its arguments into a frame, enters the
+//! code so that freeing waits for it, and has `codeslab-call` do the rest. `image` and `allocation` ask for them. A native class or a
+//! napi-rs function would cost several times a call.
 #![allow(unsafe_code)] // It calls native code.
 
+use crate::answer::{Answers, Left, during, take_left};
 use crate::argument::{self, Strings, Unfit};
 use crate::environment;
 use crate::error::Error;
 use crate::fast::{FastCalls, Target};
 use crate::handle::CodeHandle;
 use crate::handles::Handles;
+use crate::later::{self, Later};
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::{Content, Published};
+use crate::published::{Owned, Published};
 use crate::signed::Signed;
 use crate::throw::{self, OrThrow};
 use codeslab::Address;
@@ -32,10 +35,10 @@ use std::sync::Arc;
 struct Function {
     name: String,
     target: Address,
-    signed: Signed,
+    signed: Rc<Signed>,
     code: Arc<Published>,
     /// Where V8 calls it, if V8 is known.
-    entrance: Option<Entrance<Content>>,
+    entrance: Option<Entrance<Owned>>,
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
@@ -49,6 +52,10 @@ enum Refusal {
     Count(usize),
     /// This argument cannot be passed.
     Argument(usize, Unfit),
+    /// It did happen, and JavaScript left something that it called meanwhile.
+    Left(Left),
+    /// Native code cannot call JavaScript here.
+    NoCallbacks,
 }
 
 /// A JavaScript function that calls `target`, which lies in the code of `handle`. `types` are those of the result and of the
@@ -64,7 +71,7 @@ pub(crate) fn make(
         Ok::<_, Error>(Function {
             name,
             target,
-            signed: Signed::compile(types)?,
+            signed: Rc::new(Signed::compile(types)?),
             code: handle.published()?,
             entrance: None,
             weight: Rc::clone(handle.weight()),
@@ -103,10 +110,10 @@ fn create_by_v8<'a>(
     let number = function.entrance.as_ref()?.number();
     let keeper = handles.hold(scope, Rc::clone(function))?;
     let target: Rc<dyn Target> = Rc::<Function>::clone(function);
-    let value = calls.make(scope, &function.signed, number, &target, keeper)?;
     let name = scope.text(&function.name)?;
-    scope.name(value, name, scope.make_u64(function.target.value())?)?;
-    Some(value)
+    let pointer = scope.make_u64(function.target.value())?;
+    let properties = [keeper, name, pointer];
+    calls.make(scope, &function.signed, number, &target, properties)
 }
 
 fn create_by_node_api<'a>(
@@ -114,23 +121,30 @@ fn create_by_node_api<'a>(
     handles: &Rc<Handles>,
     function: Rc<Function>,
 ) -> Option<Value<'a>> {
-    let callback = callback_for(function.parameters().len());
+    let (callback, start) = callbacks_for(function.parameters().len());
     let pointer = scope.make_u64(function.target.value())?;
     // SAFETY: every callback of `callback_for` treats its data as a `&Function`, and the handles keep it until the JavaScript
     // function has been collected. If they cannot, nothing but this Rust function has it, which drops it.
     let value = unsafe { scope.function(&function.name, callback, Rc::as_ptr(&function)) }?;
-    handles.keep(scope, value, function)?;
+    // SAFETY: so does this one, and the handles keep the function until this one has been collected, too.
+    let later = unsafe { scope.function("async", start, Rc::as_ptr(&function)) }?;
+    handles.keep(scope, value, Rc::clone(&function))?;
+    handles.keep(scope, later, function)?;
     scope.define(value, c"pointer", pointer)?;
+    scope.define_hidden(value, c"async", later)?;
     Some(value)
 }
 
-/// The callback with the least room that suffices: Node fills all of it, which is a good part of a short call.
-fn callback_for(arguments: usize) -> Callback {
+/// The callbacks with the least room that suffices: Node fills all of it, which is a good part of a short call.
+fn callbacks_for(arguments: usize) -> (Callback, Callback) {
     match arguments {
-        0..=2 => callback::<2>,
-        3..=4 => callback::<4>,
-        5..=8 => callback::<8>,
-        _ => callback::<MAXIMUM_ARGUMENTS>,
+        0..=2 => (callback::<2>, callback_async::<2>),
+        3..=4 => (callback::<4>, callback_async::<4>),
+        5..=8 => (callback::<8>, callback_async::<8>),
+        _ => (
+            callback::<MAXIMUM_ARGUMENTS>,
+            callback_async::<MAXIMUM_ARGUMENTS>,
+        ),
     }
 }
 
@@ -143,6 +157,34 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
     env: napi_env,
     info: napi_callback_info,
 ) -> napi_value {
+    // SAFETY: both are what Node passed, and the data is a `Function`, by the obligations.
+    unsafe { answer::<CAPACITY>(env, info, Function::answer) }
+}
+
+/// What Node calls for `async`.
+///
+/// # Safety
+/// - `env` and `info` are what Node passes to a callback.
+/// - The function was created with a [`Function`] as its data.
+unsafe extern "C" fn callback_async<const CAPACITY: usize>(
+    env: napi_env,
+    info: napi_callback_info,
+) -> napi_value {
+    // SAFETY: both are what Node passed, and the data is a `Function`, by the obligations.
+    unsafe { answer::<CAPACITY>(env, info, Function::start) }
+}
+
+/// Has a function answer a callback.
+///
+/// # Safety
+/// - `env` and `info` are what Node passes to a callback.
+/// - The function was created with a [`Function`] as its data.
+#[inline]
+unsafe fn answer<const CAPACITY: usize>(
+    env: napi_env,
+    info: napi_callback_info,
+    answer: for<'a> fn(&Function, Scope<'a>, &[Value<'a>], usize) -> Option<Value<'a>>,
+) -> napi_value {
     let run = || {
         let mut call = CallInfo::<CAPACITY>::unread();
         // SAFETY: `env` is what Node passed to the running callback: the current environment until the callback returns.
@@ -152,7 +194,7 @@ unsafe extern "C" fn callback<const CAPACITY: usize>(
         // SAFETY: the data is a `Function`, by the second obligation, and the handles drop it when the JavaScript function has
         // been collected, which cannot be while that function is being called.
         let function = unsafe { &*call.data.cast::<Function>() };
-        function.answer(scope, call.values(), call.count)
+        answer(function, scope, call.values(), call.count)
     };
     // A panic would be a bug of ours; it must not unwind into C++.
     let value = catch_unwind(AssertUnwindSafe(run)).ok().flatten();
@@ -169,6 +211,16 @@ impl Target for Function {
     ) -> Option<Value<'a>> {
         match self.call(scope, values, count) {
             Ok(value) => value,
+            Err(refusal) => {
+                self.throw(scope, &refusal);
+                None
+            }
+        }
+    }
+
+    fn start<'a>(&self, scope: Scope<'a>, values: &[Value<'a>], count: usize) -> Option<Value<'a>> {
+        match self.begin(scope, values, count) {
+            Ok(promise) => promise,
             Err(refusal) => {
                 self.throw(scope, &refusal);
                 None
@@ -199,6 +251,9 @@ impl Function {
             .get(..parameters.len())
             .filter(|_| count == parameters.len())
             .ok_or(Refusal::Count(count))?;
+        if self.signed.has_callbacks() {
+            return self.call_with_functions(scope, values);
+        }
         let mut frame = Frame::new();
         let mut strings = Strings::new();
         for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
@@ -227,41 +282,122 @@ impl Function {
         Err(Refusal::Argument(index, unfit))
     }
 
-    /// A call with functions among its arguments. They are asked first where their code is: that may run JavaScript, which may
-    /// do anything, after which buffers must be as long as before.
+    /// A call with functions among its arguments.
     #[inline(never)]
     fn call_with_functions<'a>(
         &self,
         scope: Scope<'a>,
         values: &[Value<'a>],
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let parameters = self.parameters();
+        let prepared = self.prepare(scope, values)?;
+        self.run(scope, &prepared.frame)
+    }
+
+    /// The frame of a call with any arguments. Functions are asked first where their code is: that may run JavaScript, which may
+    /// do anything, after which buffers must be as long as before.
+    fn prepare<'a>(&self, scope: Scope<'a>, values: &[Value<'a>]) -> Result<Prepared, Refusal> {
         let lengths: Vec<_> = values
             .iter()
             .map(|value| scope.extent_length(*value))
             .collect();
-        let ask = |(index, (parameter, value)): (usize, (&Parameter, &Value<'a>))| {
-            argument::pointer_of(scope, *value, parameter.kind())
-                .map_err(|unfit| Refusal::Argument(index, unfit))
+        let mut prepared = Prepared {
+            frame: Frame::new(),
+            strings: Strings::new(),
+            lent: Lent::default(),
         };
-        let asked = parameters.iter().zip(values).enumerate().map(ask);
-        let pointers = asked.collect::<Result<Vec<_>, _>>()?;
-        let mut frame = Frame::new();
-        let mut strings = Strings::new();
-        let arguments = parameters.iter().zip(values).zip(lengths).zip(pointers);
+        let mut pointers = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            pointers.push(self.pointer_of(scope, index, *value, &mut prepared.lent)?);
+        }
+        let arguments = self
+            .parameters()
+            .iter()
+            .zip(values)
+            .zip(lengths)
+            .zip(pointers);
         for (index, (((parameter, value), length), pointer)) in arguments.enumerate() {
             let kind = parameter.kind();
-            let read = || argument::read(scope, *value, kind, &mut strings);
+            let read = || argument::read(scope, *value, kind, &mut prepared.strings);
             let word = pointer.map_or_else(read, Ok);
             let word = word.map_err(|reject| argument::unfit(scope, *value, kind, reject));
             let is_steady = scope.extent_length(*value) == length;
             let word = word.and_then(|word| is_steady.then_some(word).ok_or(Unfit::Detached));
-            frame.put(
+            prepared.frame.put(
                 *parameter,
                 word.map_err(|unfit| Refusal::Argument(index, unfit))?,
             );
         }
-        self.run(scope, &frame)
+        Ok(prepared)
+    }
+
+    /// Where the code of a function is, or that of a closure which calls it, if native code may; `None` for what is no function.
+    fn pointer_of<'a>(
+        &self,
+        scope: Scope<'a>,
+        index: usize,
+        value: Value<'a>,
+        lent: &mut Lent,
+    ) -> Result<Option<u64>, Refusal> {
+        let kind = self.parameters()[index].kind();
+        let asked = argument::pointer_of(scope, value, kind);
+        match (asked, self.signed.callback(index)) {
+            // Nothing that holds bytes is code.
+            (Ok(None), Some(_)) if argument::is_borrowed(scope, value) => {
+                Err(Refusal::Argument(index, Reject::Type.into()))
+            }
+            (Ok(pointer), _) => Ok(pointer),
+            (Err(Unfit::Reject(Reject::Type)), Some(signed)) if scope.is_callable(value) => {
+                let pointer = lent.lend(scope, signed, value);
+                pointer.map(Some).ok_or(Refusal::NoCallbacks)
+            }
+            (Err(unfit), _) => Err(Refusal::Argument(index, unfit)),
+        }
+    }
+
+    /// Begins a call on a thread of the pool: a promise of its result.
+    fn begin<'a>(
+        &self,
+        scope: Scope<'a>,
+        values: &[Value<'a>],
+        count: usize,
+    ) -> Result<Option<Value<'a>>, Refusal> {
+        let values = values
+            .get(..self.parameters().len())
+            .filter(|_| count == self.parameters().len())
+            .ok_or(Refusal::Count(count))?;
+        let prepared = self.prepare(scope, values)?;
+        let entered = self.code.enter_for_long().ok_or(Refusal::Freed)?;
+        let borrowed = values
+            .iter()
+            .filter(|value| argument::is_borrowed(scope, **value));
+        // What a buffer of JavaScript's lies in stays as long as the buffer.
+        let kept: Vec<_> = borrowed
+            .filter_map(|value| scope.refer_to_object(*value))
+            .collect();
+        let signed = Rc::clone(&self.signed);
+        let target = self.target;
+        // SAFETY: `target` lies in published code, which was entered and stays until `entered` is dropped, after the call. The frame was
+        // filled by the parameters of this very signature, with words that fit their types; strings, closures and what buffers lie in are
+        // kept as long. That the code is what the signature says, may run on any thread, and returns, is what the embedder says by
+        // asking for it.
+        let call = move |frame: &Frame| unsafe {
+            signed
+                .signature
+                .call(ptr::with_exposed_provenance(target.value() as usize), frame)
+        };
+        let result = Rc::clone(&self.signed);
+        let finish = move |scope: Scope<'_>, word: u64| {
+            drop((entered, prepared.strings, prepared.lent, kept));
+            write(scope, &result, word).map(Value::into_raw)
+        };
+        Ok(later::start(
+            scope,
+            Later {
+                frame: prepared.frame,
+                call: Box::new(call),
+                finish: Box::new(finish),
+            },
+        ))
     }
 
     /// Calls the code and reads its result.
@@ -272,12 +408,11 @@ impl Function {
     )]
     fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let word = self.invoke(frame);
+        let word = during(|| self.invoke(frame));
+        // What it points to may lie in the code's own data, so it is read before that may go.
+        let value = write(scope, &self.signed, word);
         drop(running);
-        Ok(argument::write(
-            scope,
-            self.signed.signature.result().value(word),
-        ))
+        take_left().map_or(Ok(value), |left| Err(Refusal::Left(left)))
     }
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
@@ -306,6 +441,11 @@ impl Function {
                 scope.throw_type_error(c"ERR_INVALID_ARG_COUNT", &text(message));
             }
             Refusal::Argument(index, unfit) => self.throw_unfit(scope, *index, *unfit),
+            Refusal::Left(left) => match left.exception(scope) {
+                Some(exception) => scope.rethrow(exception),
+                None => throw::throw(scope, &Error::CallbackBlocked),
+            },
+            Refusal::NoCallbacks => throw::throw(scope, &Error::NoCallbacks),
         }
     }
 
@@ -326,6 +466,46 @@ impl Function {
                 let message = expected("not lie in a buffer that was detached or resized");
                 scope.throw_type_error(c"ERR_INVALID_ARG_VALUE", &message);
             }
+        }
+    }
+}
+
+/// The JavaScript value of a result; `None` if Node refused to make one.
+#[inline]
+fn write<'a>(scope: Scope<'a>, signed: &Signed, word: u64) -> Option<Value<'a>> {
+    if signed.returns_text {
+        return argument::write_text(scope, word);
+    }
+    argument::write(scope, signed.signature.result().value(word))
+}
+
+/// What a call is made with.
+struct Prepared {
+    frame: Frame,
+    strings: Strings,
+    lent: Lent,
+}
+
+/// Closures that are good for one call.
+#[derive(Default)]
+struct Lent(Vec<(Rc<Answers>, u32)>);
+
+impl Lent {
+    /// The address of a closure that calls a JavaScript function.
+    fn lend(&mut self, scope: Scope<'_>, signed: &Rc<Signed>, function: Value<'_>) -> Option<u64> {
+        let answers = environment::answers(Env::from_raw(scope.env()))
+            .ok()?
+            .ok()?;
+        let (number, pointer) = answers.open(scope, signed, function).ok()?;
+        self.0.push((answers, number));
+        Some(pointer)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        for (answers, number) in &self.0 {
+            answers.close_temporary(*number);
         }
     }
 }

@@ -6,8 +6,9 @@
 
 use crate::error::{Error, Result};
 use crate::load::Weight;
-use crate::published::Published;
-use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+use crate::published::{Content, Published};
+use crate::tools::Names;
+use codeslab::{Address, Allocation, InFlightAllocation, Protection, SectionId};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct CodeHandle {
     /// Those of an allocation, in the order in which JavaScript counts them.
     sections: Box<[Section]>,
     weight: Rc<Weight>,
+    /// Of the sections, if debuggers or profilers are told of them.
+    names: RefCell<Option<Box<Names>>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl CodeHandle {
             stage: RefCell::new(Stage::Writing(Box::new(allocation))),
             sections,
             weight: Rc::new(weight),
+            names: RefCell::default(),
         }
     }
 
@@ -59,6 +63,7 @@ impl CodeHandle {
             stage: RefCell::new(Stage::Published(image)),
             sections: Box::default(),
             weight: Rc::new(weight),
+            names: RefCell::default(),
         }
     }
 
@@ -124,8 +129,17 @@ impl CodeHandle {
         }
     }
 
-    /// Puts back what was taken, published.
-    pub(crate) fn publish(&self, published: Published) {
+    /// Names the sections for debuggers and profilers.
+    pub(crate) fn set_names(&self, names: Names) {
+        self.names.replace(Some(Box::new(names)));
+    }
+
+    /// Puts back what was taken, published, and tells debuggers and profilers of it.
+    pub(crate) fn publish(&self, allocation: Allocation) {
+        let names = self.names.take();
+        let told = names.map(|names| names.tell(&self.sections));
+        let told = told.into_iter().collect();
+        let published = Published::new(Content::allocation(allocation), told);
         *self.stage.borrow_mut() = Stage::Published(Arc::new(published));
     }
 

@@ -14,6 +14,7 @@ use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
 use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
@@ -60,12 +61,14 @@ pub fn link(
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
     let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let linked = image.or_throw(env)?;
+    let mut linked = image.or_throw(env)?;
+    // Before anything runs, so that debuggers know constructors, too.
+    let told = tools::tell(&opened, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
-    let published = Arc::new(Published::new(Content::image(image)));
+    let published = Arc::new(Published::new(Content::image(image), told));
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -93,7 +96,7 @@ fn link_all(
         roots: options.roots,
         libraries: loaded.among(libraries),
         files: codeslab_link::Files::Read,
-        keep_objects: false,
+        keep_objects: opened.tools.is_on(),
     };
     let inputs = inputs.borrow(contents, &graphs);
     collecting(env, || {
@@ -224,7 +227,7 @@ pub fn image_function(
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
-    let found = image.read(|content| match content {
+    let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
         _ => None,
     });

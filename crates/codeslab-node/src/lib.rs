@@ -3,7 +3,8 @@
 //! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `load`, `handles` and `environment` (what
 //! the JavaScript of one thread holds, and what V8 is told of it) · `error` and `throw` (what JavaScript sees when something is
 //! refused) · `registry`, `published` and `handle` (who holds what, across threads) · `views` and `enums` (how arguments and
-//! results cross) · `argument` and `function` (JavaScript functions that call native code, by `codeslab-call`) · `memory`,
+//! results cross) · `v8`, `signed` and `fast` (calls that need no Node-API) · `argument`, `answer` and `later` (values of calls, JavaScript
+//! that native code calls, calls on other threads) · `function` and `callback` (both directions, by `codeslab-call`) · `tools` (who else is told of code), `memory`,
 //! `allocation`, `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 
@@ -17,7 +18,9 @@
 #![allow(clippy::cast_sign_loss)]
 
 mod allocation;
+mod answer;
 mod argument;
+mod callback;
 mod data;
 mod enums;
 mod environment;
@@ -29,6 +32,7 @@ mod graph;
 mod handle;
 mod handles;
 mod image;
+mod later;
 mod lent;
 mod live;
 mod load;
@@ -43,5 +47,6 @@ mod sharing;
 mod signed;
 mod slot;
 mod throw;
+mod tools;
 mod v8;
 mod views;

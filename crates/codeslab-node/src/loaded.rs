@@ -77,10 +77,15 @@ impl Loaded {
         let addresses = addresses.map(|address| Address::new(address.get_u64().1));
         let keepers = native.keepers.iter().map(|keeper| keep(keeper));
         let images = native.images.iter().map(|image| as_image(keep(image)?));
-        let positions = native
-            .positions
-            .into_iter()
-            .map(|position| position as usize);
+        let images = images.map(|image| Ok(Library::Image(image?)));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        let paths = native.paths.into_iter().map(Library::Path);
+        let paths = native.path_positions.iter().zip(paths);
+        let others = native.positions.iter().zip(images).chain(paths);
+        let mut others: Vec<_> = others
+            .map(|(position, library)| (*position as usize, library))
+            .collect();
+        others.sort_by_key(|(position, _)| *position);
         Ok(Self {
             externals: Externals {
                 addresses: native.names.into_iter().zip(addresses).collect(),

@@ -8,10 +8,12 @@ use crate::error::{Error, Remedy, Result};
 use crate::node_api::Scope;
 use crate::registry::{self, Token};
 use crate::throw::OrThrow;
+use crate::tools::{self, NativeTools};
 use crate::views::Held;
 use codeslab::{
     CodeMemory, CodeModel, GracePeriod, Options, Reach, Sealing, SealingStatus, Writer,
 };
+use codeslab_debug::Tools;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -22,6 +24,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) memory: CodeMemory,
+    /// Debuggers and profilers that are told of its code.
+    pub(crate) tools: Tools,
     token: OnceLock<Token>,
 }
 
@@ -56,6 +60,12 @@ pub struct NativeMemoryOptions {
     pub max_mappings: Option<f64>,
     pub sealed: bool,
     pub hardened: bool,
+    #[napi(ts_type = "boolean | undefined")]
+    pub perf: Option<bool>,
+    #[napi(ts_type = "boolean | undefined")]
+    pub jitdump: Option<bool>,
+    #[napi(ts_type = "boolean | undefined")]
+    pub gdb: Option<bool>,
 }
 
 impl From<NativeMemoryOptions> for Options {
@@ -97,8 +107,11 @@ fn relieve(env: Env, remedy: Remedy) -> bool {
 #[napi(ts_return_type = "ExternalObject<MemoryHandle>")]
 pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<Unknown<'static>> {
     let open = || {
+        let tools = tools::open(&options)?;
+        let chosen = tools::choose_writer(&tools, options.into())?;
         Ok::<_, Error>(Opened {
-            memory: CodeMemory::new(options.into())?,
+            memory: CodeMemory::new(chosen)?,
+            tools,
             token: OnceLock::new(),
         })
     };
@@ -149,6 +162,7 @@ pub struct NativeConfiguration {
     pub max_mappings: Option<f64>,
     pub sealing: Option<NativeSealing>,
     pub hardened: bool,
+    pub tools: NativeTools,
 }
 
 /// What is closed to everybody else for good.
@@ -173,7 +187,8 @@ pub fn configuration(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
 ) -> napi::Result<NativeConfiguration> {
-    let configuration = handle.open().or_throw(env)?.memory.configuration();
+    let opened = handle.open().or_throw(env)?;
+    let configuration = opened.memory.configuration();
     Ok(NativeConfiguration {
         block_size: count(configuration.block_size),
         code_model: configuration.code_model.into(),
@@ -185,6 +200,7 @@ pub fn configuration(
         max_mappings: configuration.max_mappings.map(count),
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
+        tools: (&opened.tools).into(),
     })
 }
 

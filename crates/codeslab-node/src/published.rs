@@ -8,6 +8,7 @@ use crate::grace::{self, Code};
 use crate::registry::Token;
 use codeslab::{Address, Protection, SectionId, Slot};
 use codeslab_call::Callable;
+use codeslab_debug::Registration;
 use std::any::Any;
 use std::mem;
 use std::ops::Deref;
@@ -108,10 +109,18 @@ pub(crate) struct SharedSection {
     pub(crate) size: u64,
 }
 
+/// The memory, and what debuggers were told of it, which goes first.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// Kept for what its drop does.
+    _told: Vec<Registration>,
+    pub(crate) content: Content,
+}
+
 /// Published code and data that JavaScript holds handles to.
 #[derive(Debug)]
 pub(crate) struct Published {
-    callable: Callable<Content>,
+    callable: Callable<Owned>,
     noun: &'static str,
     /// Where its code begins, once that is watched.
     watched: OnceLock<Address>,
@@ -123,8 +132,8 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Takes what was published.
-    pub(crate) fn new(content: Content) -> Self {
+    /// Takes what was published, and what debuggers were told of it.
+    pub(crate) fn new(content: Content, told: Vec<Registration>) -> Self {
         let noun = match content {
             Content::Image(_) => "image",
             Content::Allocation(_) => "allocation",
@@ -132,7 +141,10 @@ impl Published {
             Content::Process => "process",
         };
         Self {
-            callable: Callable::new(content),
+            callable: Callable::new(Owned {
+                _told: told,
+                content,
+            }),
             noun,
             watched: OnceLock::new(),
             is_viewed: AtomicBool::new(false),
@@ -143,7 +155,7 @@ impl Published {
 
     /// Its memory, which stays as long as what this gives does; `None` once it has been freed.
     pub(crate) fn keep(&self) -> Option<Content> {
-        self.read(Content::clone)
+        self.read(|owned| owned.content.clone())
     }
 
     /// Has its calls seen by grace periods, and its code found by address: before something can call it.
@@ -151,7 +163,7 @@ impl Published {
         if self.watched.get().is_some() {
             return;
         }
-        let code = self.read(|content| match content.memory() {
+        let code = self.read(|owned| match owned.content.memory() {
             Some(memory) => memory.segment(Protection::ReadExecute),
             None => Some(Default::default()),
         });
@@ -164,7 +176,7 @@ impl Published {
     /// The code of the process that is not ours.
     pub(crate) fn process() -> Arc<Self> {
         static PROCESS: LazyLock<Arc<Published>> =
-            LazyLock::new(|| Arc::new(Published::new(Content::Process)));
+            LazyLock::new(|| Arc::new(Published::new(Content::Process, Vec::new())));
         PROCESS.watch();
         Arc::clone(&PROCESS)
     }
@@ -210,10 +222,10 @@ impl Drop for Published {
 }
 
 impl Deref for Published {
-    type Target = Callable<Content>;
+    type Target = Callable<Owned>;
 
     #[inline]
-    fn deref(&self) -> &Callable<Content> {
+    fn deref(&self) -> &Callable<Owned> {
         &self.callable
     }
 }

@@ -50,7 +50,10 @@ pub fn make_slot(
         let opened = memory.open()?;
         let (windows, kept) = (windows(&ends)?, keeper(target)?);
         let slot = collecting(env, || Ok(Slot::new(&opened.memory, target, &windows)?))?;
-        Ok::<_, Error>(Published::new(Content::slot(Entry::new(slot, kept))))
+        Ok::<_, Error>(Published::new(
+            Content::slot(Entry::new(slot, kept)),
+            Vec::new(),
+        ))
     };
     hold_slot(env, Arc::new(make().or_throw(env)?))
 }
@@ -92,7 +95,7 @@ fn hold_slot(env: Env, slot: Arc<Published>) -> napi::Result<Unknown<'static>> {
 }
 
 fn read<T>(slot: &Published, look: impl FnOnce(&Entry) -> T) -> Result<T> {
-    let found = slot.read(|content| match content {
+    let found = slot.read(|owned| match &owned.content {
         Content::Slot(entry) => Some(look(entry)),
         _ => None,
     });

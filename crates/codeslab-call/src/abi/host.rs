@@ -1,8 +1,8 @@
 //! The host's convention where none is known: signatures are refused by name, so there is nothing to call.
 //!
 //! A value of [`Host`] would be the placement of some arguments, and there is none: that no call happens is a matter of
-//! types. Windows on x86-64 passes its first four arguments in rcx, rdx, r8, r9 or xmm0 to xmm3 *by position*; Apple packs
-//! small stack arguments and passes variadic ones on the stack. Each becomes a file beside this one.
+//! types. Apple packs small stack arguments and passes variadic ones on the stack, and Windows on 64-bit Arm passes variadic floats in
+//! integer registers. Each becomes a file beside this one.
 #![allow(unsafe_code)] // The methods are as unsafe as where there is a convention.
 
 use super::Convention;

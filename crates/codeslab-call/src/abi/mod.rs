@@ -15,6 +15,7 @@ compile_error!("an argument is a word of 64 bits");
 
 pub(crate) mod closure;
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "sysv_x86_64.rs")]
+#[cfg_attr(all(target_arch = "x86_64", windows), path = "win64.rs")]
 #[cfg_attr(
     all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
     path = "aapcs64.rs"

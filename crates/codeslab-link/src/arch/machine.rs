@@ -7,7 +7,7 @@
 
 use super::row::{Misfit, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
+use codeslab::{Architecture, Protection};
 use object::BinaryFormat;
 use std::fmt;
 
@@ -37,6 +37,22 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     /// # Errors
     /// [`Misfit`] if the stub cannot reach the entry.
     fn write_stub(&self, stub: &mut [u8], at: u64, entry: u64) -> Result<(), Misfit>;
+
+    /// What code of this machine refers to because compilers have it in a library of their own.
+    fn builtins(&self) -> &'static [Builtin] {
+        &[]
+    }
+}
+
+/// Something that a compiler's own library defines in every image that needs it.
+#[derive(Debug)]
+pub(crate) struct Builtin {
+    pub(crate) name: &'static str,
+    pub(crate) protection: Protection,
+    /// Bytes, a power of two.
+    pub(crate) align: u64,
+    /// What it holds in this process.
+    pub(crate) content: fn() -> Vec<u8>,
 }
 
 /// What the files of one format say about one machine.

@@ -50,7 +50,7 @@ pub(crate) struct Operand {
     pub(crate) offset: usize,
     /// P, the address of the field.
     pub(crate) place: u64,
-    /// S, the address of the symbol.
+    /// S, the address of the symbol; for what the GOT says of a thread-local variable, the first word of that.
     pub(crate) symbol: u64,
     /// A.
     pub(crate) addend: i64,

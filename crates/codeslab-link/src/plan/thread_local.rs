@@ -162,7 +162,7 @@ fn problem(row: &Row, section: &GraphSection<'_>, place: Place) -> Option<&'stat
         Term::DtpOff | Term::Tls(ThreadEntry::Module) if is_elsewhere => Some(
             "the code takes a thread-local variable of the process for one of its own; compile it with -ftls-model=global-dynamic",
         ),
-        Term::TpOff if section.is_thread_local => {
+        Term::TpOff | Term::Tls(_) if section.is_thread_local => {
             Some("the initial value of a thread-local variable is the place of one")
         }
         _ => None,

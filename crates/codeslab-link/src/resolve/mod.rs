@@ -4,6 +4,7 @@
 //! names. Whatever makes a link impossible for what its inputs are is found here, before any memory is taken: an object of another
 //! machine, one that asks for something that is not supported, a symbol that is defined twice or nowhere.
 
+mod builtin;
 mod externals;
 mod globals;
 mod library;
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::format::{self, Parsed};
 use crate::input::{Input, LinkOptions};
 use library::{Found, Library};
+use std::borrow::Cow;
 use target::Rank;
 
 pub(crate) use resolution::{Object, Resolution};
@@ -75,7 +77,11 @@ fn pull<'a>(
             Rank::Reference => {
                 let is_inside =
                     !target.may_be_outside() || resolution.is_thread_local_reference(id);
-                library.find(&name, is_inside)?
+                match library.find(&name, is_inside)? {
+                    None => builtin::take(resolution.machine, &name)?
+                        .map(|graph| Found::Graph(Cow::Owned(graph))),
+                    found => found,
+                }
             }
             Rank::Common => library.take_value(&name)?.map(Found::Graph),
             _ => None,

@@ -6,7 +6,7 @@ use crate::support::{
 use codeslab_link::{Files, Image, Input, LinkOptions};
 use std::sync::Arc;
 
-fn with_libraries<'a>(libraries: Vec<Input<'a>>) -> LinkOptions<'a> {
+fn with_libraries(libraries: Vec<Input<'_>>) -> LinkOptions<'_> {
     LinkOptions {
         libraries,
         ..LinkOptions::default()

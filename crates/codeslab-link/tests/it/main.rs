@@ -3,6 +3,7 @@
 mod arbitrary;
 mod archives;
 mod assembled;
+mod builtin;
 mod canonical;
 mod compiled;
 mod cpp;

@@ -1,10 +1,10 @@
 //! What a link keeps for debuggers: objects with the addresses that their sections got.
 
-use crate::support::{Workshop, address, file, link, memory};
+use crate::support::{Workshop, file, memory};
 use codeslab::{Architecture, Protection};
 use codeslab_link::{
-    Binding, Content, Definition, Graph, GraphSection, Image, Input, LinkOptions, PlacedObject,
-    Symbol, SymbolKind,
+    Binding, Content, Definition, Graph, GraphSection, Input, LinkOptions, Linked, PlacedObject,
+    Symbol, SymbolKind, link,
 };
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
@@ -13,12 +13,16 @@ static int twice(int n) { return n * 2; }
 int (*volatile pointer)(int) = twice;
 int start(int n) { return pointer(n) + 1; }";
 
-fn keep(inputs: &[Input<'_>]) -> Image {
+fn keep(inputs: &[Input<'_>]) -> Linked {
     let options = LinkOptions {
         keep_objects: true,
         ..LinkOptions::default()
     };
     link(&memory(), inputs, &options).expect("it links")
+}
+
+fn address(linked: &Linked, name: &str) -> u64 {
+    linked.address(name).expect(name).value()
 }
 
 #[test]

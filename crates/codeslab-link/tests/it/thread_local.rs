@@ -1,7 +1,11 @@
 //! Thread-local variables: every thread has its own, whichever model the code was compiled for, and they go with the image.
 
 use crate::support::{Workshop, fact, file, function, link, link_error, link_files, memory};
-use codeslab_link::LinkOptions;
+use codeslab::{Architecture, Protection};
+use codeslab_link::{
+    Content, Definition, Graph, GraphSection, Input, LinkOptions, Relocation, RelocationKind,
+    Symbol, SymbolKind,
+};
 use std::sync::mpsc;
 use std::thread;
 
@@ -296,6 +300,11 @@ fn a_variable_that_one_object_has_for_threads_and_another_for_all_is_refused_by_
         assert_eq!(fact(&error, "symbol"), "v");
         assert!(error.to_string().contains(reason), "{error}");
     }
+    // Where variables lie is not known before their initial values are.
+    let source = ".section .tdata, \"awT\", @progbits\nv: .quad v@tpoff\n";
+    let object = workshop.assemble("self", source);
+    let error = link_error(&[file("self.o", &object)], &LinkOptions::default());
+    assert_eq!(error.code(), "THREAD_LOCAL_ACCESS");
     // The offset of a variable whose home is another library cannot stand in code.
     let source = "
         .section .text
@@ -326,4 +335,40 @@ fn variables_of_threads_have_no_address_among_the_symbols() {
     let image = link(&memory, &inputs, &LinkOptions::default()).expect("it links");
     let names: Vec<&str> = image.symbols().map(|symbol| symbol.name.as_str()).collect();
     assert_eq!(names, ["points"]);
+}
+
+#[test]
+fn an_assembler_makes_thread_local_variables_of_sections_that_it_says_so_of() {
+    let text = |bytes: &'static [u8]| Content::Bytes(bytes.into());
+    let mut graph = Graph::new("made", Architecture::X86_64);
+    // mov %fs:offset, %eax; ret
+    let code = text(&[0x64, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0xc3]);
+    let code = GraphSection::new(".text", Protection::ReadExecute, 16, code);
+    let code = graph.add_section(code).expect("a section");
+    let values = GraphSection::new(".tdata", Protection::ReadWrite, 4, text(&[7, 0, 0, 0]));
+    let values = graph.add_section(values.thread_local()).expect("a section");
+    let place = |section| Definition::Section { section, offset: 0 };
+    graph
+        .add_symbol(Symbol::new("f", place(code)))
+        .expect("a symbol");
+    let variable = Symbol::new("seven", place(values)).with_kind(SymbolKind::ThreadLocal, 4);
+    let symbol = graph.add_symbol(variable).expect("a symbol");
+    let relocation = Relocation {
+        offset: 4,
+        kind: RelocationKind::from_name("R_X86_64_TPOFF32").expect("a type"),
+        symbol,
+        addend: 0,
+    };
+    graph
+        .add_relocation(code, relocation)
+        .expect("a relocation");
+    let memory = memory();
+    let image = link(&memory, &[Input::Graph(&graph)], &LinkOptions::default()).expect("it links");
+    let f = function!(image, "f", extern "C" fn() -> i32);
+    assert_eq!(f(), 7);
+    let odd = Symbol::new("odd", place(code)).with_kind(SymbolKind::ThreadLocal, 4);
+    let error = graph
+        .add_symbol(odd)
+        .expect_err("code is the same for all threads");
+    assert_eq!(error.code(), "MALFORMED");
 }

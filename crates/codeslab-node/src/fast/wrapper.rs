@@ -42,13 +42,24 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
     let list = names.join(", ");
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
     let source = format!(
-        "(({{ words, slow, settle, miscount, asIntN, asUintN, fround }}, call) => (number, keeper) => ({{
-  call({list}) {{
-    'use strict';
-    if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
-    {fast}return slow({all})
-  }},
-}}).call)
+        "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty }}, call) =>
+  (number, keeper, name, pointer) => {{
+    'use strict'
+    const made = {{
+      call({list}) {{
+        if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
+        {fast}return slow({all})
+      }},
+      async({list}) {{
+        if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
+        return start({all})
+      }},
+    }}
+    defineProperty(made.call, 'name', {{ __proto__: null, value: name, configurable: true }})
+    defineProperty(made.call, 'pointer', {{ __proto__: null, value: pointer, enumerable: true }})
+    defineProperty(made.call, 'async', {{ __proto__: null, value: made.async }})
+    return made.call
+  }})
 //# sourceURL=codeslab:{name}",
         count = kinds.len(),
         fast = fast.unwrap_or_default(),
@@ -69,12 +80,12 @@ fn fast_part(signed: &Signed, kinds: &[Kind], names: &[String]) -> Option<String
     let result = crossing(signed.signature.result())?.result;
     Some(format!(
         "if ({checks}) {{
-      words[0] = number
-      const result = call({passed})
-      words[0] = 0
-      if (words[1] === 0 || !settle()) return {result}
-    }}
-    "
+          words[0] = number
+          const result = call({passed})
+          words[0] = 0
+          if (words[1] === 0 || !settle()) return {result}
+        }}
+        "
     ))
 }
 

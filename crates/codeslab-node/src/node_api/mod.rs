@@ -17,9 +17,9 @@ pub(crate) use bytes::NoBytes;
 pub(crate) use lifetime::{Collected, WeakReference, adjust_external_memory};
 pub(crate) use script::StrongReference;
 
-use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{self, Status, napi_env, napi_value};
+use napi::{Env, JsValue};
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::ptr;
@@ -96,6 +96,11 @@ impl Value<'_> {
     /// It is live for as long as the result.
     pub(crate) unsafe fn from_raw(raw: napi_value) -> Self {
         value(raw)
+    }
+
+    /// An argument of a running napi-rs function.
+    pub(crate) fn of_argument(argument: &Unknown<'_>) -> Self {
+        value(argument.value().value)
     }
 
     /// The handle, to be returned to Node.

@@ -52,6 +52,16 @@ impl<'a> Scope<'a> {
         None
     }
 
+    /// Whether `value` is a function, and none has thrown yet.
+    pub(crate) fn is_callable(self, value: Value<'a>) -> bool {
+        self.type_of(value) == sys::ValueType::napi_function && !self.is_exception_pending()
+    }
+
+    /// A reference that keeps `value`, if it is an object.
+    pub(crate) fn refer_to_object(self, value: Value<'a>) -> Option<StrongReference> {
+        (self.type_of(value) == sys::ValueType::napi_object).then(|| self.refer(value))?
+    }
+
     /// What a script evaluates to. It runs as written here, whatever a user has replaced.
     pub(crate) fn run(self, source: &str) -> Option<Value<'a>> {
         let (mut script, mut raw) = (ptr::null_mut(), ptr::null_mut());
@@ -112,16 +122,33 @@ impl<'a> Scope<'a> {
         ok(status, value(raw))
     }
 
-    /// The exception that waits to be seen, which does not any more.
-    pub(crate) fn take_exception(self) -> Option<Value<'a>> {
+    /// Whether an exception waits to be seen.
+    pub(crate) fn is_exception_pending(self) -> bool {
         let mut is_pending = false;
         // SAFETY: the environment is live by its invariant, and the result is ours.
         unsafe { sys::napi_is_exception_pending(self.env, &raw mut is_pending) };
-        is_pending.then_some(())?;
+        is_pending
+    }
+
+    /// The exception that waits to be seen, which does not any more.
+    pub(crate) fn take_exception(self) -> Option<Value<'a>> {
+        self.is_exception_pending().then_some(())?;
         let mut raw = ptr::null_mut();
         // SAFETY: the environment is live by its invariant, and the result is ours.
         let status = unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut raw) };
         ok(status, value(raw))
+    }
+
+    /// Has the process see an exception that nothing catches, as one of a timer would be.
+    pub(crate) fn report_uncaught(self, exception: Value<'a>) {
+        // SAFETY: environment and handle are live by their invariants.
+        unsafe { sys::napi_fatal_exception(self.env, exception.raw) };
+    }
+
+    /// Makes JavaScript see `exception` when the callback returns.
+    pub(crate) fn rethrow(self, exception: Value<'a>) {
+        // SAFETY: environment and handle are live by their invariants.
+        unsafe { sys::napi_throw(self.env, exception.raw) };
     }
 
     /// An `Int32Array` of words outside of V8's heap, which keeps `owner` as long as it lives.
@@ -164,42 +191,44 @@ impl<'a> Scope<'a> {
         ok(status, value(raw))
     }
 
-    /// Sets the name of a function, which can be changed, and where its code is, which cannot.
-    pub(crate) fn name(
+    /// Sets a property of an object for good, which enumerating does not show.
+    pub(crate) fn define_hidden(
         self,
-        function: Value<'a>,
-        name: Value<'a>,
-        pointer: Value<'a>,
+        object: Value<'a>,
+        name: &CStr,
+        content: Value<'a>,
     ) -> Option<()> {
-        let descriptor =
-            |key: &CStr, content: Value<'a>, attributes| sys::napi_property_descriptor {
-                utf8name: key.as_ptr(),
-                name: ptr::null_mut(),
-                method: None,
-                getter: None,
-                setter: None,
-                value: content.raw,
-                attributes,
-                data: ptr::null_mut(),
-            };
-        let descriptors = [
-            descriptor(c"name", name, sys::PropertyAttributes::configurable),
-            descriptor(c"pointer", pointer, sys::PropertyAttributes::enumerable),
-        ];
-        // SAFETY: environment and handles are live by their invariants, and there are two descriptors, whose names end with a NUL.
-        let status = unsafe {
-            sys::napi_define_properties(
-                self.env,
-                function.raw,
-                descriptors.len(),
-                descriptors.as_ptr(),
-            )
+        let descriptor = sys::napi_property_descriptor {
+            utf8name: name.as_ptr(),
+            name: ptr::null_mut(),
+            method: None,
+            getter: None,
+            setter: None,
+            value: content.raw,
+            attributes: sys::PropertyAttributes::default,
+            data: ptr::null_mut(),
         };
+        // SAFETY: environment and handles are live by their invariants, and there is one descriptor, whose name ends with a NUL.
+        let status =
+            unsafe { sys::napi_define_properties(self.env, object.raw, 1, &raw const descriptor) };
         ok(status, ())
+    }
+
+    /// `null`.
+    pub(crate) fn null(self) -> Option<Value<'a>> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: the environment is live by its invariant, and the result is ours.
+        let status = unsafe { sys::napi_get_null(self.env, &raw mut raw) };
+        ok(status, value(raw))
     }
 
     /// A string.
     pub(crate) fn text(self, text: &str) -> Option<Value<'a>> {
+        self.text_of(text.as_bytes())
+    }
+
+    /// A string, of bytes that should be UTF-8: what is not becomes U+FFFD.
+    pub(crate) fn text_of(self, text: &[u8]) -> Option<Value<'a>> {
         let mut raw = ptr::null_mut();
         // SAFETY: the environment is live by its invariant, and the text is `text.len()` bytes.
         let status = unsafe {

@@ -6,6 +6,7 @@
 //! were tried. Everything else, such as Bun, Deno, Electron and a V8 that came later, gets functions of Node-API.
 #![allow(unsafe_code)] // It calls V8's C++ functions by their addresses.
 
+pub(crate) mod code;
 mod info;
 mod symbols;
 

@@ -129,7 +129,7 @@ impl Symbols {
 ///
 /// # Safety
 /// `F` is the type of a pointer to the function of that name.
-unsafe fn find<F: Copy>(name: &str) -> Option<F> {
+pub(super) unsafe fn find<F: Copy>(name: &str) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<*const ()>()) };
     let address = codeslab::process_symbol(name)?.value();
     let pointer = ptr::with_exposed_provenance::<()>(address as usize);

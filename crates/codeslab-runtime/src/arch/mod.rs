@@ -1,6 +1,5 @@
-//! What processors differ in: what code asks about them, and the numbers that dynamic linkers have for them.
+//! What processors differ in: what code asks about them.
 
-pub(crate) mod elf;
 mod model;
 
 pub use model::ProcessorModel;

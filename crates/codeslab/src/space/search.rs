@@ -302,6 +302,11 @@ impl Wanted<'_> {
 const fn is_about_size(refusal: &Refusal) -> bool {
     matches!(
         refusal.limit,
-        Limit::AddressSpace | Limit::Data | Limit::FileSize | Limit::Memory
+        Limit::AddressSpace
+            | Limit::Data
+            | Limit::FileSize
+            | Limit::Memory
+            | Limit::Commit
+            | Limit::Quota
     )
 }

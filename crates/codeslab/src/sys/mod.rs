@@ -52,13 +52,18 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) mod address_map;
 mod arch;
+mod probe;
 
 #[cfg(test)]
 pub(crate) mod fake;
 
 // The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform.
 #[cfg_attr(all(not(miri), target_os = "linux"), path = "linux/mod.rs")]
-#[cfg_attr(any(miri, not(any(target_os = "linux"))), path = "unsupported.rs")]
+#[cfg_attr(all(not(miri), target_os = "windows"), path = "windows/mod.rs")]
+#[cfg_attr(
+    any(miri, not(any(target_os = "linux", target_os = "windows"))),
+    path = "unsupported.rs"
+)]
 mod native;
 
 // Compiled with the tests everywhere, so that it does not rot unseen.
@@ -266,6 +271,26 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - The range was mapped by [`Platform::map_private`] or [`Platform::map_keyed`].
     /// - It is idle.
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal>;
+
+    /// Gives the memory behind whole granules of private memory back until [`Platform::recommit_private`]. Where the system does not
+    /// take it back otherwise, nothing may read them meanwhile.
+    ///
+    /// # Safety
+    /// - The range was mapped by [`Platform::map_private`] or [`Platform::map_keyed`].
+    /// - It is idle, and not used until it is recommitted.
+    unsafe fn purge_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
+        // SAFETY: the range is private memory, and idle, by the caller's word.
+        unsafe { self.discard_private(at, size) }
+    }
+
+    /// Makes purged private memory zeroed memory again, readable and writable if that is what it was.
+    ///
+    /// # Safety
+    /// - The range was purged by [`Platform::purge_private`], whole or in parts.
+    /// - The caller holds the range.
+    unsafe fn recommit_private(&self, _at: Address, _size: u64) -> Result<(), Refusal> {
+        Ok(())
+    }
 
     /// Unmaps part of a reservation, which stays reserved. Private memory in it is gone.
     ///

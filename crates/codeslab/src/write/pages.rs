@@ -127,8 +127,8 @@ impl Pages {
             unsafe { backing.site().reservation.discard(offset, pages.size) }?;
         } else {
             let at = backing.at(pages.offset);
-            // SAFETY: the pages are private memory that no thread uses.
-            unsafe { backing.platform().discard_private(at, pages.size) }?;
+            // SAFETY: the pages are private memory that no thread uses until they are recommitted.
+            unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
         self.backing.budget().uncommit(pages.size);
@@ -142,9 +142,14 @@ impl Pages {
     pub(crate) unsafe fn recommit(&mut self, pages: Span, slab: Protection) -> Result<(), Refusal> {
         self.take(pages, slab, |pages| {
             let backing = pages.backing;
-            if !pages.is_code() && !backing.is_in_file(slab) {
-                // Private memory reads as zero and takes memory when it is touched.
-                return Ok(());
+            if !backing.is_in_file(slab) {
+                let at = backing.at(pages.span.offset);
+                // SAFETY: the pages are private memory, purged, and the block's alone.
+                unsafe { backing.platform().recommit_private(at, pages.span.size) }?;
+                if !pages.is_code() {
+                    // It reads as zero.
+                    return Ok(());
+                }
             }
             // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
             let filled = unsafe { backing.writer().fill(pages) };

@@ -1,7 +1,7 @@
 //! Options, the environment, and the limits of the system.
 
-use crate::support::{assert_passed, function, is_child, layout, memories, memory_of, run_child};
-use codeslab::{CodeMemory, CodeModel, Error, Limit, Options, Request, Writer};
+use crate::support::{function, memories, memory_of};
+use codeslab::{CodeMemory, CodeModel, Error, Options, Writer};
 
 #[test]
 fn defaults_are_a_small_code_model_and_blocks_of_16_mib() {
@@ -15,6 +15,8 @@ fn defaults_are_a_small_code_model_and_blocks_of_16_mib() {
 
 #[test]
 fn impossible_block_sizes_are_refused_with_the_possible_ones() {
+    // Four pages, or four of what mappings begin at multiples of.
+    let minimum = 4 * codeslab::capabilities().unwrap().granularity;
     for size in [
         0,
         1,
@@ -35,13 +37,13 @@ fn impossible_block_sizes_are_refused_with_the_possible_ones() {
             refused,
             Error::InvalidBlockSize {
                 size,
-                minimum: 4 * 4096,
+                minimum,
                 maximum: 1 << 30
             }
         );
     }
     for (writer, _) in memories() {
-        for size in [16 << 10, 1 << 30] {
+        for size in [minimum, 1 << 30] {
             let (_function, at) = function(&memory_of(writer, size), 5);
             assert_eq!(crate::support::call(at), 5, "{writer} {size:#x}");
         }
@@ -151,97 +153,4 @@ fn every_writer_reports_whether_it_works_here() {
             status.unavailable
         );
     }
-}
-
-/// Allocates `sizes` of code, constants and data. What was refused?
-fn refused_limit(memory: &CodeMemory, sizes: [u64; 3]) -> Option<Limit> {
-    let (layout, _) = layout(sizes);
-    match memory.allocate(&Request::new(&layout)) {
-        Ok(_) => None,
-        Err(Error::Refused(refusal)) => Some(refusal.limit),
-        Err(error) => panic!("{error}"),
-    }
-}
-
-#[test]
-fn a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps() {
-    const NAME: &str = "environment::a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps";
-    if is_child(NAME) {
-        for (writer, memory) in memories() {
-            let fits = refused_limit(&memory, [1_000, 0, 0]);
-            assert_eq!(fits, None, "{writer}: a smaller reservation does");
-            let refused = refused_limit(&memory, [900 << 20, 0, 0]);
-            assert_eq!(refused, Some(Limit::AddressSpace), "{writer}");
-        }
-        return;
-    }
-    assert_passed(&run_child(NAME, "ulimit -v 400000; exec \"$@\"", &[]));
-}
-
-#[test]
-fn a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal() {
-    const NAME: &str = "environment::a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal";
-    if is_child(NAME) {
-        let memory = CodeMemory::new(Options::default()).unwrap();
-        let (_function, at) = function(&memory, 9);
-        assert_eq!(crate::support::call(at), 9);
-        println!("writer {}", memory.configuration().writer);
-        return;
-    }
-    let small = run_child(NAME, "ulimit -f 65536; exec \"$@\"", &[]);
-    assert_passed(&small);
-    assert!(
-        String::from_utf8_lossy(&small.stdout).contains("writer dual-mapping"),
-        "{small:?}"
-    );
-    let little = run_child(NAME, "ulimit -f 1024; exec \"$@\"", &[]);
-    assert!(
-        String::from_utf8_lossy(&little.stdout).contains("writer protect"),
-        "{little:?}"
-    );
-    let none = run_child(NAME, "ulimit -f 0; exec \"$@\" | cat", &[]);
-    assert!(
-        String::from_utf8_lossy(&none.stdout).contains("writer protect"),
-        "{none:?}"
-    );
-}
-
-#[test]
-fn a_lack_of_file_descriptors_is_named() {
-    const NAME: &str = "environment::a_lack_of_file_descriptors_is_named";
-    if is_child(NAME) {
-        let memories = memories();
-        let mut open: Vec<_> =
-            std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
-        let limits: Vec<_> = memories
-            .iter()
-            .map(|(writer, memory)| (*writer, refused_limit(memory, [16, 0, 0])))
-            .collect();
-        open.clear();
-        for (writer, limit) in limits {
-            let needs_files = matches!(writer, Writer::DualMapping | Writer::FileWrite);
-            let expected = needs_files.then_some(Limit::OpenFiles);
-            assert_eq!(limit, expected, "{writer}");
-        }
-        for (writer, memory) in memories {
-            let stats = memory.stats();
-            assert_eq!((stats.live, stats.in_flight), (0, 0), "{writer}");
-            assert_eq!(refused_limit(&memory, [16, 0, 0]), None, "{writer}");
-        }
-        return;
-    }
-    assert_passed(&run_child(NAME, "ulimit -n 64; exec \"$@\"", &[]));
-}
-
-#[test]
-fn a_limit_on_private_memory_is_named() {
-    const NAME: &str = "environment::a_limit_on_private_memory_is_named";
-    if is_child(NAME) {
-        for (writer, memory) in memories() {
-            let refused = refused_limit(&memory, [16, 0, 400 << 20]);
-            assert_eq!(refused, Some(Limit::Data), "{writer}");
-        }
-        return;
-    }
-    assert_passed(&run_child(NAME, "ulimit -d 200000; exec \"$@\"", &[]));
 }

@@ -189,7 +189,7 @@ fn a_section_without_bytes_has_an_address_beside_the_others() {
 #[test]
 fn requests_that_make_no_sense_are_refused_with_the_facts_and_take_nothing() {
     let memory = CodeMemory::new(Options {
-        block_size: Some(1 << 16),
+        block_size: Some(1 << 18),
         ..Options::default()
     })
     .unwrap();
@@ -208,13 +208,13 @@ fn requests_that_make_no_sense_are_refused_with_the_facts_and_take_nothing() {
             }
         );
     }
-    layout.add(Protection::ReadOnly, 1, 1 << 17).unwrap();
+    layout.add(Protection::ReadOnly, 1, 1 << 19).unwrap();
     let refused = memory.allocate(&Request::new(&layout)).unwrap_err();
     assert_eq!(
         refused,
         Error::InvalidAlignment {
-            align: 1 << 17,
-            maximum: 1 << 16
+            align: 1 << 19,
+            maximum: 1 << 18
         }
     );
     for size in [3 << 30, 1 << 40, u64::MAX >> 2] {

@@ -10,16 +10,30 @@ mod documents;
 mod environment;
 mod execution;
 mod faults;
+#[cfg(target_os = "linux")]
 mod filter;
 mod find;
-#[cfg(target_arch = "x86_64")]
+#[cfg(target_os = "linux")]
+mod forks;
+#[cfg(target_os = "linux")]
+mod gaps;
+#[cfg(target_os = "linux")]
+mod limits;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pkeys;
 mod placement;
+#[cfg(target_os = "linux")]
 mod policies;
 mod ports;
+#[cfg(target_os = "linux")]
 mod refusals;
+#[cfg(target_os = "linux")]
 mod sealed;
 mod stress;
 mod support;
 mod threads;
 mod tidy;
+#[cfg(target_os = "linux")]
+mod views;
+#[cfg(windows)]
+mod windows;

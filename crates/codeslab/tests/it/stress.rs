@@ -1,6 +1,6 @@
 //! Many threads that come and go, and memories that go before what they gave out.
 
-use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_child};
+use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_alone};
 use codeslab::{Address, Allocation, CodeMemory, Protection, Request, Stats};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -161,7 +161,7 @@ fn a_memory_that_goes_while_other_threads_free_what_it_gave_out_leaves_no_mappin
         "stress::a_memory_that_goes_while_other_threads_free_what_it_gave_out_leaves_no_mapping";
     // In a process of its own, where nobody else has mappings of the kind.
     if !is_child(NAME) {
-        return assert_passed(&run_child(NAME, r#"exec "$@""#, &[]));
+        return assert_passed(&run_alone(NAME, &[]));
     }
     let mut blocks = Vec::new();
     for round in 0..40 {

@@ -111,19 +111,60 @@ pub(crate) fn is_child(test: &str) -> bool {
     std::env::var(CHILD).is_ok_and(|name| name == test)
 }
 
-/// Runs one test of this binary in a process of its own, where [`is_child`] holds, through `shell` code that ends in
-/// `exec "$@"`.
+/// Runs one test of this binary in a process of its own, where [`is_child`] holds.
+pub(crate) fn run_alone(test: &str, variables: &[(&str, &str)]) -> Output {
+    run_by(
+        Command::new(std::env::current_exe().expect("this binary")),
+        test,
+        variables,
+    )
+}
+
+/// The same through `shell` code that ends in `exec "$@"`.
+#[cfg(target_os = "linux")]
 pub(crate) fn run_child(test: &str, shell: &str, variables: &[(&str, &str)]) -> Output {
     let binary = std::env::current_exe().expect("this binary");
     let mut command = Command::new("sh");
-    command.args(["-c", shell, "sh"]).arg(binary).args([
-        "--exact",
-        "--nocapture",
-        "--test-threads=1",
-        test,
-    ]);
+    command.args(["-c", shell, "sh"]).arg(binary);
+    run_by(command, test, variables)
+}
+
+fn run_by(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Output {
+    command.args(["--exact", "--nocapture", "--test-threads=1", test]);
     command.env(CHILD, test).envs(variables.iter().copied());
     command.output().expect("a child process")
+}
+
+/// What processes die of that do what they must not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Death {
+    /// Memory was used in a way that its protection forbids.
+    Fault,
+    /// An instruction that traps was executed.
+    Trap,
+}
+
+impl Death {
+    /// What a child died of.
+    #[cfg(unix)]
+    pub(crate) fn of(output: &Output) -> Option<Self> {
+        use std::os::unix::process::ExitStatusExt;
+        match output.status.signal()? {
+            11 => Some(Self::Fault),
+            5 => Some(Self::Trap),
+            _ => None,
+        }
+    }
+
+    /// What a child died of.
+    #[cfg(windows)]
+    pub(crate) fn of(output: &Output) -> Option<Self> {
+        match output.status.code()?.cast_unsigned() {
+            0xc000_0005 => Some(Self::Fault),
+            0x8000_0003 => Some(Self::Trap),
+            _ => None,
+        }
+    }
 }
 
 /// The child ran its test, and it passed.

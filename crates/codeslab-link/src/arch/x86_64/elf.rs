@@ -86,7 +86,10 @@ static ROWS: [Row; 42] = [
     row(19, "R_X86_64_TLSGD",      of(Tls(Variable)).minus(P), 4, I32, Error),
     row(20, "R_X86_64_TLSLD",      of(Tls(Module)).minus(P),   4, I32, Error),
     row(21, "R_X86_64_DTPOFF32",   of(DtpOff),        4, I32, Error),
-    row(22, "R_X86_64_GOTTPOFF",   of(Tls(Offset)).minus(P),   4, I32, Error),
+    Row {
+        relax: Some(relax::initial_exec),
+        ..row(22, "R_X86_64_GOTTPOFF", of(Tls(Offset)).minus(P), 4, I32, Error)
+    },
     row(23, "R_X86_64_TPOFF32",    of(TpOff),         4, I32, Error),
     row(24, "R_X86_64_PC64",       of(S).minus(P),    8, E64, Error),
     row(25, "R_X86_64_GOTOFF64",   of(S).minus(GOT),  8, E64, Error),

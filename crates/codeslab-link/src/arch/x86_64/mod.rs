@@ -8,11 +8,12 @@
 //!
 //! Source: System V psABI for AMD64 (<https://gitlab.com/x86-psABIs/x86-64-ABI>); Intel SDM volume 2 for the encodings.
 
+mod builtin;
 mod elf;
 mod relax;
 
 use super::encoding::Range;
-use super::machine::{Machine, Table};
+use super::machine::{Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
 
@@ -49,6 +50,10 @@ impl Machine for X86_64 {
         // jmp *distance(%rip), and two traps that nothing reaches.
         stub.copy_from_slice(&[0xff, 0x25, a, b, c, d, 0xcc, 0xcc]);
         Ok(())
+    }
+
+    fn builtins(&self) -> &'static [Builtin] {
+        &builtin::ALL
     }
 }
 

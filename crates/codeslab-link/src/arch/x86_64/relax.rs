@@ -4,6 +4,9 @@
 //! instructions keep their length. They are recognised by their bytes before they are rewritten, and left alone when they are not what
 //! the relocation says they are. The rows of `elf` name these functions, and `apply` calls them.
 //!
+//! The offset of a thread-local variable that lies at one distance from all thread pointers is a number, which instructions can have in
+//! themselves.
+//!
 //! Source: psABI §B.2 "Optimize GOTPCRELX Relocations"; Intel SDM volume 2 for the encodings.
 
 use crate::arch::row::Operand;
@@ -25,6 +28,40 @@ pub(super) fn without_rex(bytes: &mut [u8], operand: Operand) -> bool {
 /// Rewrites an instruction with one.
 pub(super) fn with_rex(bytes: &mut [u8], operand: Operand) -> bool {
     relaxed(bytes, operand, 1).is_some()
+}
+
+/// Rewrites an instruction that takes the offset of a thread-local variable from an entry, so that it has the offset in itself: code for
+/// initial exec becomes code for local exec.
+pub(super) fn initial_exec(bytes: &mut [u8], operand: Operand) -> bool {
+    with_offset(bytes, operand).is_some()
+}
+
+fn with_offset(bytes: &mut [u8], operand: Operand) -> Option<()> {
+    const REX_W: u8 = 0x48;
+    if operand.addend != TO_END {
+        return None;
+    }
+    let start = operand.offset.checked_sub(3)?;
+    let end = operand.offset.checked_add(4)?;
+    let instruction: &mut [u8; 7] = bytes.get_mut(start..end)?.try_into().ok()?;
+    let [rex, opcode, modrm, ..] = *instruction;
+    if rex & !REX_R != REX_W || modrm & MODRM_MOD_RM != MODRM_RIP {
+        return None;
+    }
+    let opcode = match opcode {
+        // mov
+        0x8b => 0xc7,
+        // add
+        0x03 => 0x81,
+        _ => return None,
+    };
+    let [a, b, c, d] = i32::try_from(operand.symbol.cast_signed())
+        .ok()?
+        .to_le_bytes();
+    let register = MODRM_REGISTER | modrm >> 3 & 7;
+    // The register moves from ModRM.reg to ModRM.rm, its high bit from REX.R to REX.B.
+    *instruction = [REX_W | (rex & REX_R) >> 2, opcode, register, a, b, c, d];
+    Some(())
 }
 
 fn relaxed(bytes: &mut [u8], operand: Operand, prefix_size: usize) -> Option<()> {

@@ -14,7 +14,7 @@ pub struct ProcessorModel {
     /// `__cpu_model`: maker, type, subtype, and the first 32 features.
     pub model: [u32; 4],
     /// `__cpu_features2`: the features from 32 on.
-    pub features: [u32; 3],
+    pub features: [u32; 4],
 }
 
 impl ProcessorModel {

@@ -3,6 +3,7 @@
 //! Source: System V ABI, "Initialization and Termination Functions"; Itanium C++ ABI, §3.3.6 "DSO Object Destruction API".
 #![allow(unsafe_code)] // It calls what was linked, and the C library.
 
+mod machine;
 mod shared_object;
 mod thread_local;
 

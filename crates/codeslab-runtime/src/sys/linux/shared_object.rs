@@ -8,7 +8,7 @@
 //! Sources: System V ABI, "Object Files" and "Dynamic Linking" (<https://gabi.xinuos.com>); Drepper, "ELF Handling For Thread-Local
 //! Storage" (<https://www.akkadia.org/drepper/tls.pdf>).
 
-use crate::arch::elf::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
+use super::machine::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
 use crate::thread_local::{Question, Template, Variable};
 use std::collections::HashMap;
 

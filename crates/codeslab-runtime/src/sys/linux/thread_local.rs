@@ -234,3 +234,93 @@ fn last_error() -> String {
     let message = unsafe { CStr::from_ptr(message) };
     message.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Question::{Descriptor, ModuleAndOffset, ThreadOffset};
+    use Variable::{Nobody, Own, Process};
+
+    const NOTHING: Template<'_> = Template {
+        bytes: &[],
+        size: 0,
+        align: 1,
+    };
+
+    #[test]
+    fn a_variable_that_no_library_has_is_refused_in_the_words_of_the_dynamic_linker() {
+        let name = "codeslab_has_no_such_variable";
+        for question in [ModuleAndOffset, ThreadOffset, Descriptor] {
+            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)]) {
+                Err(Error::DynamicLinker { reason }) => {
+                    assert!(
+                        reason.contains(name) && !reason.contains("/proc"),
+                        "{reason}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_variable_fits_together() {
+        let template = Template {
+            bytes: &[1, 2, 3, 4],
+            size: 64,
+            align: 32,
+        };
+        let questions = [
+            (Own(8), ModuleAndOffset),
+            (Own(8), ThreadOffset),
+            (Own(40), ThreadOffset),
+            (Own(40), Descriptor),
+            (Nobody, ThreadOffset),
+            (Process("errno"), ThreadOffset),
+            (Process("errno"), ModuleAndOffset),
+        ];
+        let (provided, answers) = ThreadLocals::provide(&template, &questions).unwrap();
+        assert_eq!(answers[0][1], 8);
+        assert_eq!(answers[2][0] - answers[1][0], 32);
+        assert_eq!(provided.block, Some(answers[1][0].cast_signed() - 8));
+        assert_eq!(provided.block.unwrap().rem_euclid(32), 0);
+        // One distance from all threads: the descriptor says it, too.
+        assert_eq!(answers[3][1], answers[2][0]);
+        assert_eq!(answers[4][0], 0);
+        assert_ne!(answers[5][0], 0);
+        assert_ne!(answers[6][0], answers[0][0], "another module");
+    }
+
+    #[test]
+    fn a_file_has_a_name_that_no_other_has_at_its_descriptor() {
+        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)]);
+        let mut names = Vec::new();
+        for _ in 0..100 {
+            let file = memory_file(&object, &NOTHING).unwrap();
+            // Names are as good as the files' numbers, which stay taken while a file is mapped.
+            let kept = memory_file(&object, &NOTHING).unwrap();
+            names.extend([path(&file).unwrap(), path(&kept).unwrap()]);
+            let read = std::fs::read(path(&file).unwrap().to_str().unwrap()).unwrap();
+            assert!(read.starts_with(b"\x7fELF"));
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 200);
+    }
+
+    #[test]
+    fn room_at_one_distance_is_used_again_in_whatever_order_it_is_given_back() {
+        let template = Template {
+            bytes: &[],
+            size: 200,
+            align: 8,
+        };
+        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)]);
+        for _ in 0..100 {
+            let (first, _) = provide().unwrap();
+            let (second, _) = provide().unwrap();
+            drop(first);
+            drop(second);
+        }
+    }
+}

@@ -169,12 +169,18 @@ pub enum Limit {
     OpenFiles,
     /// Memory.
     Memory,
+    /// Committed memory, of the system or of a job (Windows).
+    Commit,
+    /// What the system lets this process have of its own resources (Windows).
+    Quota,
     /// The memory protection keys of a process.
     ProtectionKeys,
     /// What the processor can do, or the system with it.
     Hardware,
     /// A security policy.
     Policy,
+    /// The policy that a process makes no code (Windows: arbitrary code guard).
+    DynamicCode,
     /// What the system knows how to do.
     Unsupported,
     /// Another mapping is at the address.
@@ -198,9 +204,12 @@ impl Limit {
             Self::FileSize => "file-size",
             Self::OpenFiles => "open-files",
             Self::Memory => "memory",
+            Self::Commit => "commit",
+            Self::Quota => "quota",
             Self::ProtectionKeys => "protection-keys",
             Self::Hardware => "hardware",
             Self::Policy => "policy",
+            Self::DynamicCode => "dynamic-code",
             Self::Unsupported => "unsupported",
             Self::Occupied => "occupied",
             Self::MaxMappings => "max-mappings",
@@ -219,9 +228,12 @@ impl fmt::Display for Limit {
             Self::Data => "the limit on private memory is met; raise RLIMIT_DATA (ulimit -d)",
             Self::OpenFiles => "no file descriptor is left; raise RLIMIT_NOFILE (ulimit -n), or use the writer protect",
             Self::Memory => "the system has no memory left",
+            Self::Commit => "the commit limit is met; free something, enlarge the paging file, or raise the memory limit of the job",
+            Self::Quota => "a quota of the process is met; free something, or raise its quota or working set",
             Self::ProtectionKeys => "the process has no protection key left",
             Self::Hardware => "the processor does not offer it, or the system makes no use of it",
             Self::Policy => "a security policy forbids it",
+            Self::DynamicCode => "the process must not make code (arbitrary code guard); start it without ProhibitDynamicCode, or allow the thread to opt out",
             Self::Unsupported => "the system does not offer it",
             Self::Occupied => "the address is occupied",
             Self::MaxMappings => "this memory has as many mappings as it may; free something, or open it with a larger maximum of mappings",
@@ -277,10 +289,10 @@ impl Refusal {
     /// Whether it would not have been refused if the process had used less of what every writer needs.
     #[must_use]
     pub const fn is_lack_of_resources(&self) -> bool {
-        use Limit::{AddressSpace, Data, MapCount, Memory, OpenFiles};
+        use Limit::{AddressSpace, Commit, Data, MapCount, Memory, OpenFiles, Quota};
         matches!(
             self.limit,
-            MapCount | AddressSpace | Data | OpenFiles | Memory
+            MapCount | AddressSpace | Data | OpenFiles | Memory | Commit | Quota
         )
     }
 
@@ -292,8 +304,8 @@ impl Refusal {
             Limit::AddressSpace => "ADDRESS_SPACE_LIMIT",
             Limit::FileSize => "FILE_SIZE_LIMIT",
             Limit::OpenFiles => "TOO_MANY_FILES",
-            Limit::Data | Limit::Memory => "OUT_OF_MEMORY",
-            Limit::Policy => "FORBIDDEN",
+            Limit::Data | Limit::Memory | Limit::Commit | Limit::Quota => "OUT_OF_MEMORY",
+            Limit::Policy | Limit::DynamicCode => "FORBIDDEN",
             Limit::MaxMappings => "MAPPING_BUDGET",
             Limit::MaxCommitted => "COMMIT_BUDGET",
             Limit::ProtectionKeys

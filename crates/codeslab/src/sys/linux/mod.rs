@@ -12,7 +12,7 @@
 //! | `keys`        | protection keys: `pkey_alloc`, `pkey_mprotect`                                           |
 //! | `process`     | page size, addresses, symbols, random numbers, `/proc/self/mem`                      |
 //! | `symbols`     | which symbols of the process are functions                                          |
-//! | `probe`       | nothing by itself: it tries the others                                               |
+//! | `seals`       | which seals work                                                                    |
 //!
 //! What a reader must know about Linux:
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
@@ -30,14 +30,14 @@ mod keys;
 mod limits;
 mod memory_file;
 mod mm;
-mod probe;
 mod process;
+mod seals;
 mod shared_library;
 mod symbols;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -97,7 +97,7 @@ impl Platform for Linux {
     }
 
     fn probe_seal(&self, seal: Seal) -> Result<(), Refusal> {
-        probe::probe_seal(self, seal)
+        seals::probe(self, seal)
     }
 
     fn address_map(&self) -> Result<Box<dyn AddressMap + '_>, Refusal> {

@@ -1,6 +1,6 @@
 //! Rewritten instructions as data: what the compiler emits, and what is to become of it.
 
-use super::{TO_END, with_rex, without_rex};
+use super::{TO_END, initial_exec, with_rex, without_rex};
 use crate::arch::row::{Operand, Relax};
 
 /// P of every case.
@@ -11,6 +11,9 @@ const NEAR: u64 = PLACE + 4 + 0x100;
 const FAR: u64 = 0x7fff_1234_5678_0000;
 /// One that fits an immediate operand but is out of reach.
 const SMALL: u64 = 0x1234_5678;
+
+/// The offset of a thread-local variable.
+const OFFSET: u64 = (-0x40_i64).cast_unsigned();
 
 struct Case {
     title: &'static str,
@@ -80,6 +83,18 @@ const CASES: &[Case] = &[
         &[0x4c, 0x3b, 0x15, 0, 0, 0, 0], &[0x49, 0x81, 0xfa, 0x78, 0x56, 0x34, 0x12]),
     case("cmp of a near symbol with a large address stays", with_rex, NEAR,
         &[0x48, 0x3b, 0x05, 0, 0, 0, 0], &[0x48, 0x3b, 0x05, 0, 0, 0, 0]),
+    case("mov of a thread-local offset", initial_exec, OFFSET,
+        &[0x48, 0x8b, 0x1d, 0, 0, 0, 0], &[0x48, 0xc7, 0xc3, 0xc0, 0xff, 0xff, 0xff]),
+    case("mov of a thread-local offset moves REX.R to REX.B", initial_exec, OFFSET,
+        &[0x4c, 0x8b, 0x25, 0, 0, 0, 0], &[0x49, 0xc7, 0xc4, 0xc0, 0xff, 0xff, 0xff]),
+    case("add of a thread-local offset", initial_exec, OFFSET,
+        &[0x48, 0x03, 0x0d, 0, 0, 0, 0], &[0x48, 0x81, 0xc1, 0xc0, 0xff, 0xff, 0xff]),
+    case("an offset beyond 2 GiB stays", initial_exec, 0x8000_0000,
+        &[0x48, 0x8b, 0x1d, 0, 0, 0, 0], &[0x48, 0x8b, 0x1d, 0, 0, 0, 0]),
+    case("cmp with a thread-local offset stays", initial_exec, OFFSET,
+        &[0x48, 0x3b, 0x1d, 0, 0, 0, 0], &[0x48, 0x3b, 0x1d, 0, 0, 0, 0]),
+    case("half of a thread-local offset stays", initial_exec, OFFSET,
+        &[0x44, 0x8b, 0x1d, 0, 0, 0, 0], &[0x44, 0x8b, 0x1d, 0, 0, 0, 0]),
     case("an unknown opcode stays", with_rex, NEAR,
         &[0x48, 0x8a, 0x05, 0, 0, 0, 0], &[0x48, 0x8a, 0x05, 0, 0, 0, 0]),
     case("another addressing mode stays", with_rex, NEAR,

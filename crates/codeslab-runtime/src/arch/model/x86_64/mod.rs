@@ -34,11 +34,11 @@ fn ask() -> ProcessorModel {
     let maker = Maker::of(spelt, signature >> 8 & 0xf);
     let (family, model) = family_and_model(maker, signature);
     let (kind, subkind) = models::kind(maker, family, model, has);
-    let words = std::array::from_fn(|word| (features >> (32 * word)) as u32);
-    let [first, more @ ..]: [u32; 4] = words;
+    let word = |number: usize| (features >> (32 * number)) as u32;
     ProcessorModel {
-        model: [maker as u32, kind, subkind, first],
-        features: more,
+        model: [maker as u32, kind, subkind, word(0)],
+        // No compiler asks for the last ones yet.
+        features: [word(1), word(2), word(3), 0],
     }
 }
 

@@ -9,4 +9,4 @@
 )]
 mod native;
 
-pub(crate) use native::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
+pub(super) use native::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};

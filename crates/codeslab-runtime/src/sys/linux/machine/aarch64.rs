@@ -1,12 +1,12 @@
 //! 64-bit Arm in ELF files. Source: ELF for the Arm 64-bit Architecture, §5.7 (<https://github.com/ARM-software/abi-aa>).
 
 /// `EM_AARCH64`
-pub(crate) const MACHINE: u64 = 183;
+pub(in crate::sys) const MACHINE: u64 = 183;
 /// `R_AARCH64_TLS_DTPMOD`
-pub(crate) const MODULE: u64 = 1028;
+pub(in crate::sys) const MODULE: u64 = 1028;
 /// `R_AARCH64_TLS_DTPREL`
-pub(crate) const MODULE_OFFSET: u64 = 1029;
+pub(in crate::sys) const MODULE_OFFSET: u64 = 1029;
 /// `R_AARCH64_TLS_TPREL`
-pub(crate) const THREAD_OFFSET: u64 = 1030;
+pub(in crate::sys) const THREAD_OFFSET: u64 = 1030;
 /// `R_AARCH64_TLSDESC`
-pub(crate) const DESCRIPTOR: u64 = 1031;
+pub(in crate::sys) const DESCRIPTOR: u64 = 1031;

@@ -1,0 +1,126 @@
+/**
+ * One kind of call by one callee: `node bench/callee.ts ROW CALLEE COUNT`. bench/calls.ts runs all of them.
+ *
+ * The callee is `codeslab`, `wasm` (an export that does the same) or `koffi`, which is looked for where CODESLAB_KOFFI says, and else among
+ * the packages here. Each is a process of its own, since code that V8 compiled for one callee would tell about the other. The figure is
+ * that of the fastest of many short rounds, as in bench/call.ts.
+ */
+
+import { createRequire } from 'node:module'
+import { arch } from 'node:process'
+import { CodeMemory, type Signature } from 'codeslab'
+import { print } from './measure.ts'
+
+type Callee = (...values: never[]) => unknown
+
+/** As much of WebAssembly as is used: its types are those of browsers. */
+interface Compiler {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object) => { exports: { f: Callee } }
+}
+
+interface Row {
+  signature: Signature
+  /** Machine code for x86-64. */
+  code: number[]
+  /** The type of a WebAssembly function and its body; none where it has no such types. */
+  wasm?: { parameters: number[]; results: number[]; body: number[] }
+  /** What koffi calls it. */
+  koffi: string
+  /** The loop around it, of `n` calls of `f`. */
+  loop: string
+}
+
+const [, , name = '', callee = '', count = '2000000'] = process.argv
+const [i32, i64, f64] = [0x7f, 0x7e, 0x7c]
+
+const rows: Record<string, Row> = {
+  int32: {
+    signature: { return: 'int32', arguments: ['int32', 'int32'] },
+    code: [0x8d, 0x04, 0x37, 0xc3], // lea eax, [rdi + rsi]; ret
+    wasm: { parameters: [i32, i32], results: [i32], body: [0x20, 0, 0x20, 1, 0x6a] },
+    koffi: 'int32_t f(int32_t, int32_t)',
+    loop: 'let sum = 0; for (let k = 0; k < n; k++) sum = f(sum, 1); if (sum !== n) throw sum',
+  },
+  double: {
+    signature: { return: 'double', arguments: ['double', 'double'] },
+    code: [0xf2, 0x0f, 0x58, 0xc1, 0xc3], // addsd xmm0, xmm1; ret
+    wasm: { parameters: [f64, f64], results: [f64], body: [0x20, 0, 0x20, 1, 0xa0] },
+    koffi: 'double f(double, double)',
+    loop: 'let sum = 0.5; for (let k = 0; k < n; k++) sum = f(sum, 0.5); if (sum !== 0.5 + n / 2) throw sum',
+  },
+  void: {
+    signature: {},
+    code: [0xc3], // ret
+    wasm: { parameters: [], results: [], body: [] },
+    koffi: 'void f()',
+    loop: 'for (let k = 0; k < n; k++) f()',
+  },
+  uint64: {
+    signature: { return: 'uint64', arguments: ['uint64'] },
+    code: [0x48, 0x8d, 0x47, 0x01, 0xc3], // lea rax, [rdi + 1]; ret
+    wasm: { parameters: [i64], results: [i64], body: [0x20, 0, 0x42, 1, 0x7c] },
+    koffi: 'uint64_t f(uint64_t)',
+    loop: 'let sum = 0n; for (let k = 0; k < n; k++) sum = f(sum); if (Number(sum) !== n) throw sum',
+  },
+  pointer: {
+    signature: { return: 'int32', arguments: ['buffer'] },
+    code: [0x8b, 0x07, 0xc3], // mov eax, [rdi]; ret
+    koffi: 'int32_t f(void *)',
+    loop: 'const bytes = Buffer.alloc(8, 1); for (let k = 0; k < n; k++) f(bytes)',
+  },
+}
+
+if (arch !== 'x64') throw new Error('the machine code here is that of x86-64')
+const memory = new CodeMemory()
+const calls = Number(count)
+const rounds = 100
+const row = rows[name]
+if (row === undefined) throw new RangeError(`no ${name} among ${Object.keys(rows).join(', ')}`)
+// eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- one loop for each row
+const loop = new Function('f', `return n => { ${row.loop} }`)(make(row)) as (count: number) => void
+const each = Math.ceil(calls / rounds)
+let best = Infinity
+for (let round = 0; round < rounds; round++) {
+  const start = performance.now()
+  loop(each)
+  best = Math.min(best, ((performance.now() - start) * 1000) / each)
+}
+print({ objects: calls, failed: 0, us_per_object: best })
+
+function make({ signature, code, wasm, koffi }: Row): Callee {
+  const { text } = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(code) } }).finalize()
+  if (callee === 'codeslab') return text.function(signature)
+  if (callee === 'wasm' && wasm !== undefined) return instantiate(wasm)
+  if (callee !== 'koffi') throw new RangeError(`${callee} has no ${name}`)
+  return foreign(koffi, text.address)
+}
+
+/** An instance of a module with one function. */
+function instantiate({ parameters, results, body }: NonNullable<Row['wasm']>): Callee {
+  const section = (id: number, ...bytes: number[]) => [id, bytes.length, ...bytes]
+  const type = [0x60, parameters.length, ...parameters, results.length, ...results]
+  const code = [0, ...body, 0x0b]
+  const bytes = [
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, 1, ...type),
+    ...section(3, 1, 0),
+    ...section(7, 1, 1, 0x66, 0, 0),
+    ...section(10, 1, code.length, ...code),
+  ]
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: Compiler }
+  return new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes))).exports.f
+}
+
+/** The same code, called by koffi. */
+function foreign(prototype: string, address: bigint): Callee {
+  const require = createRequire(process.env['CODESLAB_KOFFI'] ?? import.meta.url)
+  const koffi = require('koffi') as {
+    load: (library: null) => unknown
+    proto: (prototype: string) => unknown
+    decode: (address: bigint, type: unknown) => Callee
+  }
+  // Without it, decoding a function ends the process.
+  koffi.load(null)
+  return koffi.decode(address, koffi.proto(prototype))
+}

@@ -1,0 +1,151 @@
+//! Debuggers and profilers: who is told of a memory's code, and of what.
+//!
+//! Whether a memory tells anyone is decided once, when it is opened (`codeslab-debug`). Then its sections get names, and what is finalized or
+//! linked is registered; the registration lies beside the memory that it is about and goes first. Where nobody is told, which is usual,
+//! all of this is an empty cell.
+#![allow(unsafe_code)] // Published code is read.
+
+use crate::error::{Error, Result};
+use crate::handle::{CodeHandle, Section};
+use crate::memory::{MemoryHandle, NativeMemoryOptions, Opened};
+use crate::throw::OrThrow;
+use crate::v8;
+use crate::views::Held;
+use codeslab::{Options, Protection, WRITER_VARIABLE};
+use codeslab_debug::{Code, Function, Region, Registration, Settings, Tools};
+use codeslab_link::PlacedObject;
+use napi::Env;
+use napi_derive::napi;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who is told of a memory's code.
+#[napi(object, object_from_js = false)]
+pub struct NativeTools {
+    pub perf: bool,
+    pub jitdump: bool,
+    pub gdb: bool,
+}
+
+impl From<&Tools> for NativeTools {
+    fn from(tools: &Tools) -> Self {
+        Self {
+            perf: tools.writes_perf_map(),
+            jitdump: tools.writes_jitdump(),
+            gdb: tools.tells_debuggers(),
+        }
+    }
+}
+
+/// Opens the tools that a memory shall tell.
+pub(crate) fn open(asked: &NativeMemoryOptions) -> Result<Tools> {
+    let settings = Settings {
+        perf: asked.perf,
+        jitdump: asked.jitdump,
+        gdb: asked.gdb,
+    };
+    let tools = Tools::open(settings.or_environment(variable))?;
+    if tools.tells_debuggers() {
+        tell_frames(&tools);
+    }
+    Ok(tools)
+}
+
+/// Tells debuggers how to get through JavaScript's frames: once for each region, for good, since threads share them.
+fn tell_frames(tools: &Tools) {
+    static TOLD: Mutex<Vec<(Region, Registration)>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    for region in v8::code::regions() {
+        if !told.iter().any(|(known, _)| *known == region) {
+            // SAFETY: nothing of these regions is read.
+            let (registration, _nothing) = unsafe { tools.publish(Code::Frames(vec![region])) };
+            told.push((region, registration));
+        }
+    }
+}
+
+/// Options with a writer that suits the tools, unless one is chosen.
+pub(crate) fn choose_writer(tools: &Tools, mut options: Options) -> Result<Options> {
+    let is_chosen = options.writer.is_some() || variable(WRITER_VARIABLE).is_some();
+    if tools.prefer_private_memory() && !is_chosen {
+        options.writer = codeslab_debug::writer_for_tools(&codeslab::capabilities()?);
+    }
+    Ok(options)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What an allocation tells when it is published: the names of its sections.
+#[derive(Debug)]
+pub(crate) struct Names {
+    opened: Arc<Opened>,
+    names: Vec<String>,
+}
+
+/// Gives the sections of an allocation in flight names for debuggers and profilers.
+#[napi]
+pub fn name_sections(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    names: Vec<String>,
+) -> napi::Result<()> {
+    let opened = memory.open().or_throw(env)?;
+    handle.set_names(Names { opened, names });
+    Ok(())
+}
+
+impl Names {
+    /// Tells of the code in `sections`, which have been published just now.
+    pub(crate) fn tell(&self, sections: &[Section]) -> Registration {
+        let is_code = |section: &Section| section.protection == Protection::ReadExecute;
+        let sections = sections.iter().zip(&self.names);
+        let functions = sections
+            .filter(|(section, _)| is_code(section))
+            .map(|(section, name)| Function {
+                name: name.clone(),
+                address: section.address,
+                size: section.size.get(),
+            });
+        let functions: Vec<_> = functions.collect();
+        if functions.is_empty() {
+            return Registration::default();
+        }
+        publish(&self.opened, Code::Functions(functions))
+    }
+}
+
+/// Tells of the objects of an image, which was published just now.
+pub(crate) fn tell(opened: &Opened, objects: Vec<PlacedObject>) -> Vec<Registration> {
+    let code = objects.into_iter().filter_map(|object| match object {
+        PlacedObject::File(bytes) => Some(Code::Object(bytes)),
+        PlacedObject::Functions(functions) if functions.is_empty() => None,
+        PlacedObject::Functions(functions) => {
+            let functions = functions.into_iter().map(|function| Function {
+                name: function.name,
+                address: function.address,
+                size: function.size,
+            });
+            Some(Code::Functions(functions.collect()))
+        }
+        _ => None,
+    });
+    code.map(|code| publish(opened, code)).collect()
+}
+
+/// A file that cannot be written any more (a full disk) is no reason to lose code that was published: the profile lacks it then.
+fn publish(opened: &Opened, code: Code) -> Registration {
+    // SAFETY: what was published is readable until it is freed, and it is freed by its handle, which the running call holds.
+    let (registration, _written) = unsafe { opened.tools.publish(code) };
+    registration
+}
+
+impl From<codeslab_debug::Error> for Error {
+    fn from(error: codeslab_debug::Error) -> Self {
+        Self::Tool {
+            path: error.path().display().to_string(),
+            message: error.to_string(),
+        }
+    }
+}

