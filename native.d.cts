@@ -183,9 +183,12 @@ export interface NativeLoaded {
   names: Array<string>
   addresses: Array<bigint>
   keepers: Array<ExternalObject<CodeHandle>>
-  /** Images among the libraries, and how many other libraries come before each. */
+  /** Images among the libraries, and how many libraries come before each. */
   images: Array<ExternalObject<CodeHandle>>
   positions: Array<number>
+  /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
+  paths: Array<string>
+  pathPositions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */

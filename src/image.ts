@@ -11,6 +11,7 @@ import './errors.ts'
 import { announce } from './internal/freed.ts'
 import { describe, region } from './internal/inspect.ts'
 import { makeWords, toNumber } from './internal/intrinsics.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { typeNames } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
@@ -86,6 +87,7 @@ export class Image {
 
   private constructor(key: typeof construct, handle: CodeHandle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
+    markAsUncloneable(this)
     this.#handle = handle
   }
 

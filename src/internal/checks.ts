@@ -209,13 +209,20 @@ function addressOf(value: unknown, name: string): bigint {
  */
 export function toBytes(value: unknown, name: string): Uint8Array {
   if (!isView(value) && !isAnyArrayBuffer(value)) {
-    throw invalidType(name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value)
+    throw invalidType(name, `a Buffer, a typed array, a DataView or an ArrayBuffer${bytesOf(value)}`, value)
   }
   try {
     return toUint8Array(value)
   } catch {
     throw unsteady(name, 'lie in a buffer that is detached or has become too short for them')
   }
+}
+
+/** How bytes are made of what people pass instead. */
+function bytesOf(value: unknown): string {
+  if (isArray(value)) return ': make one with Uint8Array.from(array)'
+  if (typeof value === 'string') return ': make one with Buffer.from(text), or readFileSync(path) of a file'
+  return addressed(value) === undefined ? '' : ': pass what its read() gives'
 }
 
 /**
