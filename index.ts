@@ -11,6 +11,7 @@
  * @document docs/replacing.md
  * @document docs/workers.md
  * @document docs/running.md
+ * @document docs/limits.md
  * @document docs/errors.md
  * @packageDocumentation
  */

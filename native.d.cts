@@ -90,8 +90,11 @@ export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: 
 /** Global and weak definitions of an image, by name. */
 export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
 
-/** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
-export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error): void
+/**
+ * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
+ * whether that is the main thread's, with which the process ends.
+ */
+export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error, isMain: boolean): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
@@ -154,6 +157,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
   tools: NativeTools
 }
 
@@ -202,6 +206,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined

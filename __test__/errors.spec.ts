@@ -159,6 +159,16 @@ const scenarios: Record<Producible, Scenario> = {
     facts: { first: 'a.o', second: 'b.o' },
   },
   ERR_CODESLAB_EMPTY_REQUEST: { provoke: allocate({}), facts: {} },
+  ERR_CODESLAB_EXCEPTION: {
+    provoke() {
+      // A function of the C++ library, which Node brings along.
+      const source =
+        'void _ZSt20__throw_out_of_rangePKc(const char *); void f(void) { _ZSt20__throw_out_of_rangePKc("far"); }'
+      const image = memory.link(compile(source, '-fexceptions'))
+      image.function('f', { return: 'void' })()
+    },
+    facts: { symbol: 'f', type: 'std::out_of_range', reason: 'far' },
+  },
   ERR_CODESLAB_FILE_SIZE_LIMIT: {
     ...inStraits("limit('limit_file_size', 4096)", place),
     facts: { limit: 'file-size' },

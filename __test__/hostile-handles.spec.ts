@@ -102,6 +102,7 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     quarantine: 'off',
     sealed: false,
     hardened: true,
+    guardPages: false,
   })
   const words = BigUint64Array.of(0n, 16n, 16n)
   const victim = new Uint8Array(64).fill(0xc3)

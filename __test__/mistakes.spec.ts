@@ -83,10 +83,39 @@ const mistakes: readonly Mistake[] = [
     /within must be an array/,
   ],
 
-  ['writing behind the end', () => { inFlight().text.write(add, 14); }, /4/, /14|0xe/, /16|0x10/],
-  ['writing at half a byte', () => { inFlight().text.write(add, 0.5); }, /offset must be a whole number/, /0\.5/],
-  ['writing text', () => { inFlight().text.write(any('ret')); }, /bytes must be/, /Buffer\.from/],
-  ['growing by shrinking', () => { inFlight().text.shrink(64); }, /64|0x40/, /16|0x10/],
+  [
+    'writing behind the end',
+    () => {
+      inFlight().text.write(add, 14)
+    },
+    /4/,
+    /14|0xe/,
+    /16|0x10/,
+  ],
+  [
+    'writing at half a byte',
+    () => {
+      inFlight().text.write(add, 0.5)
+    },
+    /offset must be a whole number/,
+    /0\.5/,
+  ],
+  [
+    'writing text',
+    () => {
+      inFlight().text.write(any('ret'))
+    },
+    /bytes must be/,
+    /Buffer\.from/,
+  ],
+  [
+    'growing by shrinking',
+    () => {
+      inFlight().text.shrink(64)
+    },
+    /64|0x40/,
+    /16|0x10/,
+  ],
   [
     'writing after finalize',
     () => {
@@ -163,7 +192,14 @@ const mistakes: readonly Mistake[] = [
   ],
 
   ['reading code', () => placed().text.read(), /section text/, /rx/, /'rw'/],
-  ['writing constants', () => { placed().table.write(add); }, /section table is constant/, /'rw'/],
+  [
+    'writing constants',
+    () => {
+      placed().table.write(add)
+    },
+    /section table is constant/,
+    /'rw'/,
+  ],
   ['a view of constants', () => placed().table.view(), /section table is constant/, /'rw'/],
   ['reading behind the end', () => placed().state.read(8, 9), /9 bytes at offset 8/, /section state/, /16 bytes/],
   ['a length below zero', () => placed().state.read(0, -1), /length must be/, /-1/],
@@ -231,8 +267,21 @@ const mistakes: readonly Mistake[] = [
   ['an image for an address', () => memory.find(any(image)), /image\.address\('name'\)/],
   ['an object with an address', () => memory.find(any({ address: 1n })), /section/],
   ['too large an address', () => memory.find(2n ** 64n), /2n \*\* 64n - 1n/, /18446744073709551616n/],
-  ['a period that is none', () => { memory.endGracePeriod(any(1)); }, /period must be a bigint/, /1/],
-  ['a period that has not begun', () => { memory.endGracePeriod(2n ** 40n); }, /beginGracePeriod/],
+  [
+    'a period that is none',
+    () => {
+      memory.endGracePeriod(any(1))
+    },
+    /period must be a bigint/,
+    /1/,
+  ],
+  [
+    'a period that has not begun',
+    () => {
+      memory.endGracePeriod(2n ** 40n)
+    },
+    /beginGracePeriod/,
+  ],
 
   ['a slot that leads to nothing', () => memory.slot(any(undefined)), /target must be/, /section/, /undefined/],
   ['a slot that leads to an image', () => memory.slot(any(image)), /image\.address\('name'\)/],

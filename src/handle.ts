@@ -123,6 +123,11 @@ export abstract class MemoryHandle {
     return this.#configuration.hardened
   }
 
+  /** Whether pages without access lie between code, constants and data, and at both ends of each block. */
+  get guardPages(): boolean {
+    return this.#configuration.guardPages
+  }
+
   /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
   get sealing(): Sealing | undefined {
     return this.#configuration.sealing
@@ -276,9 +281,10 @@ export abstract class MemoryHandle {
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
-    const { maxCommitted, maxMappings, sealing, hardened, tools } = rest
+    const { maxCommitted, maxMappings, sealing, hardened, guardPages, tools } = rest
     const limits = { maxCommitted, maxMappings }
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, sealing, hardened, tools }
+    const safety = { sealing, hardened, guardPages }
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, ...safety, tools }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }

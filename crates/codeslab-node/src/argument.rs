@@ -146,6 +146,9 @@ fn unsigned<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
 
 #[inline(never)]
 fn pointer<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Result<u64, Reject> {
+    if let Some(address) = scope.typed_array_address(value) {
+        return Ok(address.addr() as u64);
+    }
     match scope.type_of(value) {
         ValueType::napi_bigint => bigint_address(scope, value),
         ValueType::napi_null | ValueType::napi_undefined => Ok(0),

@@ -5,6 +5,7 @@
 //! only it knows.
 
 use codeslab::{Fact, Limit};
+use codeslab_runtime::Exception;
 
 /// The result of everything that can fail here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,6 +43,12 @@ pub(crate) enum Error {
     /// A token that stands for nothing, at least not any more and not in this process.
     #[error("token {token:?} stands for no {noun} in this process")]
     UnknownToken { token: String, noun: &'static str },
+    /// Code that was called threw an exception that it did not catch.
+    #[error("{function} threw {exception}")]
+    Exception {
+        function: String,
+        exception: Exception,
+    },
     /// A name that an image does not define.
     #[error("the image has no symbol {symbol}")]
     UnknownSymbol { symbol: String },
@@ -140,6 +147,7 @@ impl Error {
             Self::Finalized => "FINALIZED",
             Self::Abandoned => "ABANDONED",
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
+            Self::Exception { .. } => "EXCEPTION",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
             Self::NotExecutable { .. } | Self::SectionNotExecutable { .. } => "NOT_EXECUTABLE",
             Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
@@ -206,6 +214,14 @@ impl Error {
             | Self::NoReading
             | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
+            Self::Exception {
+                function,
+                exception,
+            } => {
+                let mut facts = vec![text("symbol", function)];
+                facts.extend(exception.facts());
+                facts
+            }
             Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]

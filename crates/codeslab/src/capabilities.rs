@@ -152,6 +152,7 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
         max_mappings: options.max_mappings,
         sealing,
         hardened: options.hardened || writer != Writer::DualMapping,
+        guard_pages: options.guard_pages,
     })
 }
 

@@ -48,6 +48,13 @@ impl<'a> Scope<'a> {
         Ok(extent.data)
     }
 
+    /// As [`Scope::address`], for a typed array with something in it, which most are: one question.
+    #[inline]
+    pub(crate) fn typed_array_address(self, object: Value<'a>) -> Option<*mut c_void> {
+        let extent = self.typed_array(object)?;
+        (extent.length > 0).then_some(extent.data)
+    }
+
     /// How long what [`Scope::address`] finds is, in elements or bytes; `None` where it finds nothing.
     pub(crate) fn extent_length(self, object: Value<'a>) -> Option<usize> {
         let extent = self
