@@ -31,6 +31,9 @@ export declare function allocate(handle: ExternalObject<MemoryHandle>, contents:
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
 
+/** Where native code calls it. */
+export declare function callbackPointer(handle: ExternalObject<CallbackHandle>): bigint
+
 /** What this process can do, with the reason for what it cannot. */
 export declare function capabilities(): NativeCapabilities
 
@@ -42,6 +45,9 @@ export declare function configuration(handle: ExternalObject<MemoryHandle>): Nat
 
 /** Detaches this thread's views of what any thread has freed. */
 export declare function detachFreed(): void
+
+/** Gives a callback up: native code that still calls it gets zero. Fails if that was done before. */
+export declare function disposeCallback(handle: ExternalObject<CallbackHandle>): void
 
 /**
  * Ends a grace period, and those before it: what was freed before is used again. `false`, and nothing ends, if none of that
@@ -68,6 +74,9 @@ export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUin
  * views are detached; whether other threads may have some is the result.
  */
 export declare function free(handle: ExternalObject<CodeHandle>): boolean
+
+/** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
+export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
 
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
@@ -98,6 +107,9 @@ export declare function link(handle: ExternalObject<MemoryHandle>, inputs: Nativ
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
+
+/** Makes a callback. `types` are those of the result and of the arguments. */
+export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
 
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
@@ -145,6 +157,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
   tools: NativeTools
 }
 
@@ -165,6 +178,21 @@ export interface NativeLinkOptions {
   processSymbols: boolean
   roots: Array<string>
   libraries: NativeInputs
+  loaded: NativeLoaded
+}
+
+/** Externals and images as parallel arrays. */
+export interface NativeLoaded {
+  /** The names of externals, their addresses, and what they lie in. */
+  names: Array<string>
+  addresses: Array<bigint>
+  keepers: Array<ExternalObject<CodeHandle>>
+  /** Images among the libraries, and how many libraries come before each. */
+  images: Array<ExternalObject<CodeHandle>>
+  positions: Array<number>
+  /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
+  paths: Array<string>
+  pathPositions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
@@ -178,6 +206,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined
@@ -288,6 +317,12 @@ export declare function picture(handle: ExternalObject<MemoryHandle>): Array<Nat
 
 /** Lets go of what no call can be in any more. Whether something waits still. */
 export declare function pollGrace(): boolean
+
+/** Where a symbol of the process is. */
+export declare function processSymbol(name: string): bigint | null
+
+/** Copies memory from an address on into `into`, as far as it is mapped. How many bytes that were. */
+export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void

@@ -12,6 +12,9 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+/// Makes the call: the word of the result, or the exception by which the code was left.
+type Make = Box<dyn Fn(&Frame) -> Result<u64, Exception>>;
+
 /// Lets go of what a call needed, and makes the value of its result.
 type Finish = Box<dyn FnOnce(Scope<'_>, Result<u64, Exception>) -> Option<napi_value>>;
 
@@ -19,7 +22,7 @@ type Finish = Box<dyn FnOnce(Scope<'_>, Result<u64, Exception>) -> Option<napi_v
 pub(crate) struct Later {
     pub(crate) frame: Frame,
     /// Makes it, on any thread: the word of the result, or the exception by which the code was left. What it has captured is used by it alone until it has returned.
-    pub(crate) call: Box<dyn Fn(&Frame) -> Result<u64, Exception>>,
+    pub(crate) call: Make,
     /// Lets go of what the call needed, and makes the result.
     pub(crate) finish: Finish,
 }
