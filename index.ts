@@ -7,6 +7,8 @@
  * @document docs/placing.md
  * @document docs/linking.md
  * @document docs/calling.md
+ * @document docs/data.md
+ * @document docs/replacing.md
  * @document docs/workers.md
  * @document docs/running.md
  * @document docs/limits.md
@@ -28,7 +30,7 @@ export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.t
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
-export type { ExternalAddress, LinkEstimate, LinkInput, LinkLibrary, LinkOptions, NamedInput } from './src/link.ts'
+export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'

@@ -55,9 +55,6 @@ export declare function disposeCallback(handle: ExternalObject<CallbackHandle>):
  */
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
-/** Says what linking inputs would take, and links nothing. */
-export declare function estimateLink(inputs: NativeInputs, options: NativeLinkOptions): NativeEstimate
-
 /** Publishes an allocation. */
 export declare function finalize(handle: ExternalObject<CodeHandle>): void
 
@@ -77,6 +74,9 @@ export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUin
  * views are detached; whether other threads may have some is the result.
  */
 export declare function free(handle: ExternalObject<CodeHandle>): boolean
+
+/** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
+export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
 
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
@@ -164,24 +164,11 @@ export interface NativeConfiguration {
 /** Where constants go. */
 export type NativeConstants = 'separate' | 'with-code'
 
-/** What a link would take. */
-export interface NativeEstimate {
-  code: number
-  constants: number
-  data: number
-  objects: Array<string>
-}
-
-/** What an input is. */
-export type NativeInputKind = 'File' | 'Graph' | 'Path' | 'Image'
-
-/** Inputs as parallel arrays: what errors call each, its bytes, and what it is. */
+/** Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph. */
 export interface NativeInputs {
   names: Array<string>
   contents: Array<Uint8Array>
-  kinds: Array<NativeInputKind>
-  /** Those of the kind `image`, in their order. */
-  images: Array<ExternalObject<CodeHandle>>
+  graphs: Array<boolean>
 }
 
 /** What links need to know besides their inputs. */
@@ -190,11 +177,22 @@ export interface NativeLinkOptions {
   externalAddresses: Array<bigint>
   processSymbols: boolean
   roots: Array<string>
-  gc: boolean
-  wrap: Array<string>
-  defsymNames: Array<string>
-  defsymExpressions: Array<string>
   libraries: NativeInputs
+  loaded: NativeLoaded
+}
+
+/** Externals and images as parallel arrays. */
+export interface NativeLoaded {
+  /** The names of externals, their addresses, and what they lie in. */
+  names: Array<string>
+  addresses: Array<bigint>
+  keepers: Array<ExternalObject<CodeHandle>>
+  /** Images among the libraries, and how many libraries come before each. */
+  images: Array<ExternalObject<CodeHandle>>
+  positions: Array<number>
+  /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
+  paths: Array<string>
+  pathPositions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
@@ -319,6 +317,12 @@ export declare function picture(handle: ExternalObject<MemoryHandle>): Array<Nat
 
 /** Lets go of what no call can be in any more. Whether something waits still. */
 export declare function pollGrace(): boolean
+
+/** Where a symbol of the process is. */
+export declare function processSymbol(name: string): bigint | null
+
+/** Copies memory from an address on into `into`, as far as it is mapped. How many bytes that were. */
+export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void

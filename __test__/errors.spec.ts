@@ -206,10 +206,6 @@ const scenarios: Record<Producible, Scenario> = {
     surroundings: { environment: { CODESLAB_WRITER: 'pencil' } },
     facts: { variable: 'CODESLAB_WRITER', value: 'pencil' },
   },
-  ERR_CODESLAB_INVALID_EXPRESSION: {
-    provoke: link(two, { defsym: { three: 'two*2' } }),
-    facts: { symbol: 'three', expression: 'two*2' },
-  },
   ERR_CODESLAB_INVALID_GRAPH: {
     provoke: link({ name: 'made.s', sections: [], symbols: [{ name: 'main', section: '.text' }] }),
     facts: { object: 'made.s', symbol: 'main', section: '.text' },
@@ -383,6 +379,10 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: link({ name: 'libm.a', bytes: Buffer.from('GROUP ( /x/libm-2.36.a )') }),
     facts: { object: 'libm.a', path: '/x/libm-2.36.a' },
   },
+  ERR_CODESLAB_UNMAPPED: {
+    provoke: () => memory.stringAt(16n),
+    facts: { address: 16n },
+  },
   ERR_CODESLAB_UNSUPPORTED: {
     provoke: link({ name: 'lto.o', bytes: Buffer.from('BC\xc0\xde', 'latin1') }),
     facts: { object: 'lto.o', feature: 'intermediate-code' },
@@ -436,7 +436,9 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   const native = texts.flatMap(text =>
     [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
-  const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE'].map(code => `ERR_CODESLAB_${code}`)
+  const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE', 'UNMAPPED'].map(
+    code => `ERR_CODESLAB_${code}`,
+  )
   const elsewhere = [
     'ERR_CODESLAB_DYNAMIC_LINKER',
     'ERR_CODESLAB_FORKED',

@@ -67,8 +67,6 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_INVALID_BLOCK_SIZE'
   /** CODESLAB_BLOCK_SIZE or CODESLAB_WRITER holds something it may not. */
   | 'ERR_CODESLAB_INVALID_ENVIRONMENT'
-  /** What a symbol is to be defined as (`defsym`) is no expression. */
-  | 'ERR_CODESLAB_INVALID_EXPRESSION'
   /** A graph contradicts itself. */
   | 'ERR_CODESLAB_INVALID_GRAPH'
   /** An object refers to a section or symbol that it does not have. */
@@ -131,6 +129,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNKNOWN_TOKEN'
   /** A file that an input names cannot be read. */
   | 'ERR_CODESLAB_UNREADABLE'
+  /** Nothing is mapped at an address that was to be read. */
+  | 'ERR_CODESLAB_UNMAPPED'
   /** An object needs something that the linker cannot do yet. */
   | 'ERR_CODESLAB_UNSUPPORTED'
   /** The architecture has no such code model. */

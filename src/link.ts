@@ -40,29 +40,8 @@ export interface NamedInput {
 export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
 
 /**
- * What defines symbols that the inputs do not: everything that can be linked, of which a link takes what it needs; an {@link Image} that
- * was linked before; or the path of an archive, an object, a linker script or a shared library. A name without a slash is that of a
- * shared library that the dynamic linker finds.
- *
- * An image or library that is used stays as long as the new image does.
- *
- * @example
- * ```ts
- * import { readFileSync } from 'node:fs'
- * import { CodeMemory, type LinkLibrary } from 'codeslab'
- *
- * const memory = new CodeMemory()
- * const runtime = memory.link(readFileSync('runtime.o'))
- * const libraries: LinkLibrary[] = [runtime, '/usr/lib/x86_64-linux-gnu/libm.a', 'libssl.so.3']
- * const image = memory.link(readFileSync('program.o'), { libraries })
- * ```
- *
- * @category Linking
- */
-export type LinkLibrary = LinkInput | Image | string
-
-/**
- * The address of an external: a bigint, a number, a section, a variable, or a function that has one in `pointer`.
+ * The address of an external: a bigint, a number, a section, a variable, a slot, a function that has one in `pointer`, or an image that
+ * defines the symbol. Sections, variables, slots and images are kept while the new image is there.
  *
  * @example
  * ```ts
@@ -73,7 +52,7 @@ export type LinkLibrary = LinkInput | Image | string
  *
  * @category Linking
  */
-export type ExternalAddress = AddressLike
+export type ExternalAddress = AddressLike | Image
 
 /**
  * How to link.
@@ -101,45 +80,10 @@ export interface LinkOptions {
   readonly processSymbols?: boolean
   /** If there are any: archives among the inputs give only the members that these symbols need. Default: they give all. */
   readonly roots?: readonly string[]
-  /** What defines what is missing, asked in this order. Of archives, the members that are needed are linked. */
-  readonly libraries?: readonly LinkLibrary[]
   /**
-   * Whether sections that nothing needs are left out, as `ld --gc-sections` does. What is needed begins with `roots`, or without any with
-   * all that the inputs define and do not hide. Default: false.
+   * What defines what is missing, asked in this order: archives, of which the members are linked that do, and images that were linked
+   * before, which are kept while the new one is there. A string is the path of a shared library, an archive or a linker script, or the name
+   * under which the dynamic linker finds a shared library.
    */
-  readonly gc?: boolean
-  /** Names for which references go to `__wrap_NAME`, and references to `__real_NAME` to the name itself, as in `ld --wrap`. */
-  readonly wrap?: readonly string[]
-  /**
-   * Symbols that are defined as another one (`'other'`), a place near it (`'other+8'`), or an address, whatever the inputs say, as in
-   * `ld --defsym`. Each may use those before it.
-   */
-  readonly defsym?: Readonly<Record<string, string | bigint | number>> | ReadonlyMap<string, string | bigint | number>
-  /** Whether only to say what linking would take: see {@link LinkEstimate}. Default: false. */
-  readonly dryRun?: boolean
-}
-
-/**
- * What linking would take. Nothing has been placed, written or run for it; what cannot be linked is thrown as by linking.
- *
- * @example
- * ```ts
- * import { readFileSync } from 'node:fs'
- * import { CodeMemory, type LinkEstimate } from 'codeslab'
- *
- * const needed: LinkEstimate = new CodeMemory().link(readFileSync('libz.a'), { roots: ['crc32'], gc: true, dryRun: true })
- * needed.objects // ['libz.a(crc32.o)', …]
- * ```
- *
- * @category Linking
- */
-export interface LinkEstimate {
-  /** Bytes of code, with the stubs by which it reaches far. */
-  readonly code: number
-  /** Bytes of constants, with the table of addresses. */
-  readonly constants: number
-  /** Bytes of data. */
-  readonly data: number
-  /** The objects that take part. */
-  readonly objects: readonly string[]
+  readonly libraries?: readonly (LinkInput | Image | string)[]
 }

@@ -1,8 +1,9 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
-import type { NativeInputKind, NativeInputs, NativeLinkOptions } from '#native'
+import type { link, NativeInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
-import type { LinkInput, LinkLibrary, LinkOptions, NamedInput } from '../link.ts'
+import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
+import { addressed, asImage } from './address.ts'
 import {
   checkBoolean,
   checkObject,
@@ -16,7 +17,6 @@ import {
   toList,
 } from './checks.ts'
 import { encodeGraph } from './graph.ts'
-import { imageHandleOf } from './images.ts'
 import {
   add,
   append,
@@ -35,21 +35,15 @@ import {
 } from './intrinsics.ts'
 
 const inputNames = names<NamedInput>({ name: true, bytes: true })
-const optionNames = names<LinkOptions>({
-  externals: true,
-  processSymbols: true,
-  roots: true,
-  libraries: true,
-  gc: true,
-  wrap: true,
-  defsym: true,
-  dryRun: true,
-})
+const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
 
 /** As much of the name of an input as crosses, for errors: as long as a path can be. */
 const longestName = 4096
 
 const NO_BYTES = makeBytes(0)
+
+type NativeLoaded = NativeLinkOptions['loaded']
+type CodeHandle = ReturnType<typeof link>
 
 /** An input that has been read. */
 interface Input {
@@ -57,19 +51,13 @@ interface Input {
   readonly bytes: Uint8Array
   /** How many those were when they were read. */
   readonly length: number
-  readonly kind: Kind
-  readonly image: CodeHandle | undefined
+  readonly isGraph: boolean
 }
-
-type Kind = `${NativeInputKind}`
-
-type CodeHandle = NativeInputs['images'][number]
 
 /** What native code takes for a link. */
 export interface Link {
   readonly inputs: NativeInputs
   readonly options: NativeLinkOptions
-  readonly isDryRun: boolean
 }
 
 /** Reads all of it, each property once, and then sees that no bytes have changed meanwhile. */
@@ -77,74 +65,66 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
   checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
-  const { gc = false, wrap = [], defsym = {}, dryRun = false } = options
   checkBoolean(processSymbols, 'processSymbols')
-  checkBoolean(gc, 'gc')
-  checkBoolean(dryRun, 'dryRun')
-  const rootNames = toNames(roots, 'roots')
-  const wrapped = toNames(wrap, 'wrap')
-  const assigned = toExpressions(defsym)
-  const readLibraries = toList(libraries, 'libraries', 'an array', toLibrary)
-  const { externalNames, externalAddresses } = toExternals(externals)
+  const rootNames = toRoots(roots)
+  const loaded = makeLoaded()
+  const readLibraries = toLibraries(libraries, loaded)
+  const { externalNames, externalAddresses } = toExternals(externals, loaded)
   return {
-    isDryRun: dryRun,
     inputs: toNative(read),
     options: {
       externalNames,
       externalAddresses,
       processSymbols,
       roots: rootNames,
-      gc,
-      wrap: wrapped,
-      ...assigned,
       libraries: toNative(readLibraries),
+      loaded,
     },
   }
 }
 
-/** Each name once: a string that is in an array again and again would cross each time. */
-function toNames(list: unknown, what: string): string[] {
+/** What is in memory already, before anything of it is known. */
+function makeLoaded(): NativeLoaded {
+  return {
+    names: makeList(),
+    addresses: makeList(),
+    keepers: makeList(),
+    images: makeList(),
+    positions: makeList(),
+    paths: makeList(),
+    pathPositions: makeList(),
+  }
+}
+
+/** Libraries that are bytes or graphs; images and paths go to what is loaded, each with its place among them. */
+function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
+  const read = makeList<Input>()
+  toList(libraries, 'libraries', 'an array', (library, name, index) => {
+    const image = asImage(library)
+    if (typeof library === 'string') {
+      append(loaded.paths, clip(library, longestName))
+      append(loaded.pathPositions, index)
+    } else if (image === undefined) {
+      append(read, toInput(library, name))
+    } else {
+      append(loaded.images, image.handle as CodeHandle)
+      append(loaded.positions, index)
+    }
+  })
+  return read
+}
+
+/** Each root once: a string that is in an array again and again would cross each time. */
+function toRoots(roots: unknown): string[] {
   const seen = new Set<string>()
   const once = makeList<string>()
-  toList(list, what, 'an array of strings', (root, name) => {
+  toList(roots, 'roots', 'an array of strings', (root, name) => {
     checkString(root, name)
     if (has(seen, root)) return
     add(seen, root)
     append(once, root)
   })
   return once
-}
-
-/** Symbols and what they are defined as. */
-function toExpressions(defsym: unknown): Pick<NativeLinkOptions, 'defsymNames' | 'defsymExpressions'> {
-  checkObject(defsym, 'defsym')
-  const encoded = { defsymNames: makeList<string>(), defsymExpressions: makeList<string>() }
-  const enter = (name: unknown, expression: unknown): void => {
-    checkString(name, 'name of a defsym')
-    append(encoded.defsymNames, name)
-    append(encoded.defsymExpressions, toExpression(name, expression))
-  }
-  if (isMap(defsym)) {
-    eachEntry(defsym as ReadonlyMap<unknown, unknown>, enter)
-    return encoded
-  }
-  const names = ownKeys(defsym)
-  for (let index = 0; index < names.length; index++) {
-    const name = names[index] as string
-    enter(name, (defsym as Readonly<Record<string, unknown>>)[name])
-  }
-  return encoded
-}
-
-function toExpression(name: string, expression: unknown): string {
-  return typeof expression === 'string' ? expression : `${toAddress(expression, `defsym ${name}`)}`
-}
-
-function toLibrary(input: unknown, what: string): Input {
-  if (typeof input === 'string') return { name: input, bytes: NO_BYTES, length: 0, kind: 'Path', image: undefined }
-  const image = imageHandleOf(input)
-  if (image === undefined) return toInput(input, what)
-  return { name: what, bytes: NO_BYTES, length: 0, kind: 'Image', image }
 }
 
 function toInputs(inputs: unknown, what: string): Input[] {
@@ -157,12 +137,13 @@ function toInput(input: unknown, what: string): Input {
   if (typeof input === 'string')
     throw invalidType(what, 'bytes, not the name of a file: pass readFileSync(name)', input)
   checkObject(input, what)
+  if (asImage(input) !== undefined) throw invalidType(what, 'bytes or a graph; give images as libraries', input)
   const isGraph = 'sections' in input
   const { name = what } = input as NamedInput | Graph
   checkString(name, `name of ${what}`)
   if (isGraph) {
     const bytes = encodeGraph(input as Graph, clip(name, longestName))
-    return { name, bytes, length: byteLength(bytes), kind: 'Graph', image: undefined }
+    return { name, bytes, length: byteLength(bytes), isGraph }
   }
   checkShape(input, what, inputNames)
   if (!('bytes' in input)) throw invalidType(what, 'bytes, an object with name and bytes, or a graph', input)
@@ -171,7 +152,7 @@ function toInput(input: unknown, what: string): Input {
 
 function toFile(name: string, content: unknown, what: string): Input {
   const bytes = toBytes(content, what)
-  return { name, bytes, length: byteLength(bytes), kind: 'File', image: undefined }
+  return { name, bytes, length: byteLength(bytes), isGraph: false }
 }
 
 /** Runs no code of users. */
@@ -179,31 +160,33 @@ function toNative(inputs: readonly Input[]): NativeInputs {
   const count = inputs.length
   const names = sized(count, '')
   const contents = sized<Uint8Array>(count, NO_BYTES)
-  const kinds = sized<Kind>(count, 'File')
-  const images = makeList<CodeHandle>()
+  const graphs = sized(count, false)
   for (let index = 0; index < count; index++) {
-    const { name, bytes, length, kind, image } = inputs[index] as Input
+    const { name, bytes, length, isGraph } = inputs[index] as Input
     checkSteady(bytes, length, `bytes of ${name}`)
     names[index] = clip(name, longestName)
     contents[index] = bytes
-    kinds[index] = kind
-    if (image !== undefined) append(images, image)
+    graphs[index] = isGraph
   }
-  return { names, contents, kinds: kinds as NativeInputKind[], images }
+  return { names, contents, graphs }
 }
 
 /** Externals by name. */
 type Externals = Pick<NativeLinkOptions, 'externalNames' | 'externalAddresses'>
 
-function toExternals(externals: object): Externals {
+function toExternals(externals: object, loaded: NativeLoaded): Externals {
   checkObject(externals, 'externals')
   const names = isMap(externals) ? undefined : ownKeys(externals)
   if (names?.length === 0) return { externalNames: [], externalAddresses: [] }
   const encoded: Externals = { externalNames: makeList(), externalAddresses: makeList() }
   const enter = (name: unknown, address: unknown): void => {
     checkString(name, 'name of an external')
-    append(encoded.externalNames, name)
-    append(encoded.externalAddresses, toExternal(name, address))
+    const image = asImage(address)
+    const value = image === undefined ? toAddress(address, `external ${name}`) : image.address(name)
+    const keeper = image ?? addressed(address)
+    append(keeper === undefined ? encoded.externalNames : loaded.names, name)
+    append(keeper === undefined ? encoded.externalAddresses : loaded.addresses, value)
+    if (keeper !== undefined) append(loaded.keepers, keeper.handle as CodeHandle)
   }
   if (names === undefined) {
     eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)
@@ -214,8 +197,4 @@ function toExternals(externals: object): Externals {
     }
   }
   return encoded
-}
-
-function toExternal(name: string, address: unknown): bigint {
-  return toAddress(address, `external ${name}`)
 }

@@ -8,6 +8,7 @@ use crate::function;
 use crate::graph;
 use crate::handle::CodeHandle;
 use crate::load::Weight;
+use crate::loaded::{Loaded, NativeLoaded};
 use crate::memory::{MemoryHandle, Opened, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
@@ -16,7 +17,7 @@ use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -24,30 +25,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Inputs as parallel arrays: what errors call each, its bytes, and what it is.
+/// Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph.
 #[napi(object, object_to_js = false)]
 pub struct NativeInputs<'a> {
     pub names: Vec<String>,
     #[napi(ts_type = "Array<Uint8Array>")]
     pub contents: Vec<Bytes<'a>>,
-    pub kinds: Vec<NativeInputKind>,
-    /// Those of the kind `image`, in their order.
-    #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
-    pub images: Vec<Held<CodeHandle>>,
-}
-
-/// What an input is.
-#[napi(string_enum)]
-#[derive(PartialEq, Eq, Debug)]
-pub enum NativeInputKind {
-    /// An object, an archive or a linker script.
-    File,
-    /// A graph in the encoding of `graph`.
-    Graph,
-    /// A path, or the name of a shared library.
-    Path,
-    /// An image that was linked before.
-    Image,
+    pub graphs: Vec<bool>,
 }
 
 /// What links need to know besides their inputs.
@@ -57,20 +41,8 @@ pub struct NativeLinkOptions<'a> {
     pub external_addresses: Vec<BigInt>,
     pub process_symbols: bool,
     pub roots: Vec<String>,
-    pub gc: bool,
-    pub wrap: Vec<String>,
-    pub defsym_names: Vec<String>,
-    pub defsym_expressions: Vec<String>,
     pub libraries: NativeInputs<'a>,
-}
-
-/// What a link would take.
-#[napi(object, object_from_js = false)]
-pub struct NativeEstimate {
-    pub code: f64,
-    pub constants: f64,
-    pub data: f64,
-    pub objects: Vec<String>,
+    pub loaded: NativeLoaded,
 }
 
 /// Links inputs into a memory.
@@ -87,21 +59,9 @@ pub fn link(
     let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
     // SAFETY: as above, and asking for the bytes of the libraries runs none either.
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
-    let linked = with_inputs(
-        &inputs,
-        &contents,
-        options,
-        &libraries,
-        |inputs, mut options| {
-            options.keep_objects = opened.tools.is_on();
-            collecting(env, || {
-                let linked = codeslab_link::link(&opened.memory, inputs, &options)?;
-                Ok(linked)
-            })
-        },
-    );
+    let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
     drop((contents, libraries));
-    let mut linked = linked.or_throw(env)?;
+    let mut linked = image.or_throw(env)?;
     // Before anything runs, so that debuggers know constructors, too.
     let told = tools::tell(&opened, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
@@ -112,66 +72,38 @@ pub fn link(
     hold(env, CodeHandle::image(published, weight))
 }
 
-/// Says what linking inputs would take, and links nothing.
-#[napi]
-pub fn estimate_link(
+/// Links inputs and libraries with their contents. Runs no JavaScript.
+fn link_all(
     env: Env,
-    inputs: NativeInputs<'_>,
-    options: NativeLinkOptions<'_>,
-) -> napi::Result<NativeEstimate> {
-    let scope = Scope::of(&env);
-    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
-    // SAFETY: as above, and asking for the bytes of the libraries runs none either.
-    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
-    let estimate = with_inputs(
-        &inputs,
-        &contents,
-        options,
-        &libraries,
-        |inputs, options| Ok(codeslab_link::estimate(inputs, &options)?),
-    );
-    drop((contents, libraries));
-    let estimate = estimate.or_throw(env)?;
-    Ok(NativeEstimate {
-        code: count(estimate.code),
-        constants: count(estimate.constants),
-        data: count(estimate.data),
-        objects: estimate.objects,
-    })
-}
-
-/// Hands inputs and options with their contents to the linker. Runs no JavaScript.
-fn with_inputs<T>(
+    opened: &Opened,
     inputs: &NativeInputs<'_>,
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-    link: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
-) -> Result<T> {
+) -> Result<Linked> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,
     );
-    let (images, library_images) = (inputs.images()?, options.libraries.images()?);
     let addresses = options.external_addresses.iter();
     let addresses = addresses.map(|address| Address::new(address.get_u64().1));
+    let loaded = Loaded::new(options.loaded)?;
+    let libraries = options.libraries.borrow(library_contents, &library_graphs);
     let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
-    let defsym = options.defsym_names.into_iter();
     let link_options = LinkOptions {
         externals,
         process_symbols: options.process_symbols,
         roots: options.roots,
-        libraries: options
-            .libraries
-            .borrow(library_contents, &library_graphs, &library_images),
-        gc: options.gc,
-        wrap: options.wrap,
-        defsym: defsym.zip(options.defsym_expressions).collect(),
+        libraries: loaded.among(libraries),
+        files: codeslab_link::Files::Read,
+        keep_objects: opened.tools.is_on(),
         ..LinkOptions::default()
     };
-    let inputs = inputs.borrow(contents, &graphs, &images);
-    link(&inputs, link_options)
+    let inputs = inputs.borrow(contents, &graphs);
+    collecting(env, || {
+        let image = codeslab_link::link(&opened.memory, &inputs, &link_options)?;
+        Ok(image)
+    })
 }
 
 /// How many bytes an image takes: all that its symbols lie in.
@@ -189,41 +121,22 @@ fn weigh(opened: &Opened, image: &Image) -> u64 {
 
 impl NativeInputs<'_> {
     fn graphs<'a>(&self, contents: &'a [Cow<'_, [u8]>]) -> Result<Vec<Option<Graph<'a>>>> {
-        let inputs = contents.iter().zip(&self.kinds);
-        let graph = |(bytes, kind): (&'a Cow<'_, [u8]>, &NativeInputKind)| {
-            let is_graph = *kind == NativeInputKind::Graph;
-            is_graph.then(|| graph::read(bytes)).transpose()
-        };
-        inputs.map(graph).collect()
-    }
-
-    /// The images among them, which stay while this is held.
-    fn images(&self) -> Result<Vec<Arc<Image>>> {
-        let images = self.images.iter().map(|handle| {
-            let published = handle.published()?;
-            let freed = Error::Freed(published.noun());
-            match published.keep() {
-                Some(Content::Image(image)) => Ok(image),
-                _ => Err(freed),
-            }
-        });
-        images.collect()
+        let inputs = contents.iter().zip(&self.graphs);
+        inputs
+            .map(|(bytes, is_graph)| is_graph.then(|| graph::read(bytes)).transpose())
+            .collect()
     }
 
     fn borrow<'a>(
         &'a self,
         contents: &'a [Cow<'_, [u8]>],
         graphs: &'a [Option<Graph<'a>>],
-        images: &'a [Arc<Image>],
     ) -> Vec<Input<'a>> {
-        let mut images = images.iter();
-        let files = self.names.iter().zip(contents).zip(graphs).zip(&self.kinds);
+        let files = self.names.iter().zip(contents).zip(graphs);
         files
-            .filter_map(|(((name, bytes), graph), kind)| match (kind, graph) {
-                (NativeInputKind::Image, _) => images.next().map(|image| Input::Loaded(image)),
-                (NativeInputKind::Path, _) => Some(Input::Path(name)),
-                (_, Some(graph)) => Some(Input::Graph(graph)),
-                (_, None) => Some(Input::File { name, bytes }),
+            .map(|((name, bytes), graph)| match graph {
+                Some(graph) => Input::Graph(graph),
+                None => Input::File { name, bytes },
             })
             .collect()
     }
@@ -317,7 +230,7 @@ pub fn image_function(
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
     let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) | Content::Slot(_) => None,
+        _ => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }
