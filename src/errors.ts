@@ -1,6 +1,7 @@
 /** What is thrown. */
 
 import { inspect, type InspectOptions } from 'node:util'
+import { isMainThread } from 'node:worker_threads'
 import { install } from '#native'
 import { hexadecimal } from './internal/inspect.ts'
 import { assign } from './internal/intrinsics.ts'
@@ -48,6 +49,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_DYNAMIC_LINKER'
   /** A request for no bytes at all. */
   | 'ERR_CODESLAB_EMPTY_REQUEST'
+  /** Linked code threw an exception (C++) that it did not catch: a function that was called, or a constructor while it was linked. */
+  | 'ERR_CODESLAB_EXCEPTION'
   /** The file size limit of the process (RLIMIT_FSIZE) is met. */
   | 'ERR_CODESLAB_FILE_SIZE_LIMIT'
   /** An in-flight allocation was used after it was finalized. */
@@ -126,6 +129,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNKNOWN_TOKEN'
   /** A file that an input names cannot be read. */
   | 'ERR_CODESLAB_UNREADABLE'
+  /** Nothing is mapped at an address that was to be read. */
+  | 'ERR_CODESLAB_UNMAPPED'
   /** An object needs something that the linker cannot do yet. */
   | 'ERR_CODESLAB_UNSUPPORTED'
   /** The architecture has no such code model. */
@@ -257,5 +262,5 @@ function refused(code: string, message: string, names: string[], values: unknown
   return new CodeslabError(`ERR_CODESLAB_${code}` as CodeslabErrorCode, message, facts)
 }
 
-install(fromNative)
+install(fromNative, isMainThread)
 installRefusal((code, message, facts) => new CodeslabError(code, message, facts))

@@ -10,6 +10,7 @@ import './errors.ts'
 import { describe } from './internal/inspect.ts'
 import { freeze, makeWords, toNumber } from './internal/intrinsics.ts'
 import { protectionAt } from './internal/protection.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type {
   CodeModel,
   Constants,
@@ -68,6 +69,7 @@ export abstract class MemoryHandle {
   /** @internal */
   protected constructor(key: typeof construct, handle: NativeHandle) {
     checkConstruct(key, 'MemoryHandle', 'new CodeMemory()')
+    markAsUncloneable(this)
     this.#handle = handle
     this.#configuration = native.configuration(handle)
     const { sealing, tools } = this.#configuration
@@ -119,6 +121,11 @@ export abstract class MemoryHandle {
   /** Whether nothing in flight can be executed, and no address exists at which published constants can be written. */
   get hardened(): boolean {
     return this.#configuration.hardened
+  }
+
+  /** Whether pages without access lie between code, constants and data, and at both ends of each block. */
+  get guardPages(): boolean {
+    return this.#configuration.guardPages
   }
 
   /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
@@ -274,9 +281,10 @@ export abstract class MemoryHandle {
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
-    const { maxCommitted, maxMappings, sealing, hardened, tools } = rest
+    const { maxCommitted, maxMappings, sealing, hardened, guardPages, tools } = rest
     const limits = { maxCommitted, maxMappings }
-    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, sealing, hardened, tools }
+    const safety = { sealing, hardened, guardPages }
+    const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, ...safety, tools }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)
   }

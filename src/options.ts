@@ -57,6 +57,12 @@ export interface CodeMemoryOptions {
    */
   readonly hardened?: boolean | undefined
   /**
+   * Whether pages that nothing can read, write or execute lie at both ends of each block, and between its code, constants and
+   * data, so that what overruns them faults instead of reaching others. They lie there however much these grow; between two
+   * allocations of the same protection there is none. It costs two mappings for each block, and four for a full one. Default: false.
+   */
+  readonly guardPages?: boolean | undefined
+  /**
    * Whether functions go into the perf map of the process, `/tmp/perf-PID.map`, by which `perf report` names them. perf reads it for
    * code that lies in no file, so the writer is `'self-mem'` or `'protect'` then, unless one is chosen. Default: the environment variable
    * `CODESLAB_PERF` (`1` or `0`), else true if `perf` started this process.

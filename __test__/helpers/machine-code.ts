@@ -1,7 +1,7 @@
 /** Machine code that several tests place, and how it is called. */
 
-/** lea eax, [rdi + rsi]; ret */
-export const add = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3)
+/** lea eax, [rdi + rsi]; ret. On Windows the numbers are in rcx and rdx. */
+export const add = Uint8Array.of(0x8d, 0x04, process.platform === 'win32' ? 0x11 : 0x37, 0xc3)
 
 /** Takes two numbers and returns one. */
 export const binary = { return: 'int32', arguments: ['int32', 'int32'] } as const

@@ -2,10 +2,11 @@
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { add } from './machine-code.ts'
 
 const program = `
   import { CodeMemory } from ${JSON.stringify(new URL('../../index.ts', import.meta.url).href)}
-  const bytes = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
+  const bytes = Uint8Array.from(${JSON.stringify([...add])})
   const { text } = new CodeMemory().allocate({ text: { protection: 'rx', bytes } }).finalize()
   const sum = text.function({ return: 'int32', arguments: ['int32', 'int32'] })(40, 2)
   if (sum !== 42) throw new Error('wrong')

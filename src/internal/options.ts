@@ -27,6 +27,7 @@ const optionNames = names<CodeMemoryOptions>({
   maxMappings: true,
   sealed: true,
   hardened: true,
+  guardPages: true,
   perf: true,
   jitdump: true,
   gdb: true,
@@ -70,9 +71,10 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
-  const { sealed = false, hardened = true, perf, jitdump, gdb } = options
+  const { sealed = false, hardened = true, guardPages = false, perf, jitdump, gdb } = options
   checkBoolean(sealed, 'sealed')
   checkBoolean(hardened, 'hardened')
+  checkBoolean(guardPages, 'guardPages')
   return {
     blockSize: toBlockSize(blockSize),
     codeModel: toCodeModel(codeModel),
@@ -83,6 +85,7 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     maxMappings: toLimit(maxMappings, 'maxMappings'),
     sealed,
     hardened,
+    guardPages,
     perf: toChoice(perf, 'perf'),
     jitdump: toChoice(jitdump, 'jitdump'),
     gdb: toChoice(gdb, 'gdb'),

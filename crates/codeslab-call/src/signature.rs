@@ -110,19 +110,21 @@ impl Signature {
     ///   thread until it returns.
     /// - The code takes what this signature says, and `frame` was filled by the parameters of this signature with the words of
     ///   values that the code accepts: what it does with them, above all with addresses, is sound.
-    /// - It returns, and does not unwind into its caller.
+    /// - Where it unwinds into its caller, that is prepared for it.
     #[inline]
     #[must_use]
     pub unsafe fn call(&self, target: *const (), frame: &Frame) -> u64 {
         if self.result.class() == Some(Class::Float) {
             // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that
             // `placement` has placed, by the second and the invariant; `frame` holds them where `Frame::put` put them, which is
-            // where `placement` has placed them. It is sound with these and does not unwind, by the second and third.
+            // where `placement` has placed them. It is sound with these by the second; by the third, the caller is
+            // prepared for what unwinds.
             unsafe { self.placement.call_float(target, &frame.0) }
         } else {
             // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that
             // `placement` has placed, by the second and the invariant; `frame` holds them where `Frame::put` put them, which is
-            // where `placement` has placed them. It is sound with these and does not unwind, by the second and third.
+            // where `placement` has placed them. It is sound with these by the second; by the third, the caller is
+            // prepared for what unwinds.
             unsafe { self.placement.call_integer(target, &frame.0) }
         }
     }
@@ -160,8 +162,18 @@ mod tests {
         assert_eq!(words.len(), 12);
     }
 
+    /// Whether registers are counted by position, so that no class has registers of its own.
+    fn counts_positions() -> bool {
+        let mut host = Host::begin().unwrap();
+        let places = [Class::Integer, Class::Float].map(|class| host.place(class));
+        places == [Some(0), Some(1)]
+    }
+
     #[test]
     fn a_register_that_is_left_is_used_when_the_stack_is_full() {
+        if counts_positions() {
+            return;
+        }
         let mut arguments = Vec::new();
         while Signature::compile("void", &[&arguments[..], &["u64"]].concat()).is_ok() {
             arguments.push("u64");
@@ -174,7 +186,10 @@ mod tests {
     #[test]
     fn more_stack_words_than_a_call_passes_are_refused_with_their_limit() {
         let arguments = vec!["u64"; MAXIMUM_ARGUMENTS];
-        let error = Signature::compile("void", &arguments).unwrap_err();
+        let Err(error) = Signature::compile("void", &arguments) else {
+            // There is room for as many as a signature may have.
+            return assert!(counts_positions());
+        };
         assert!(
             matches!(error, Error::TooManyArguments { limit: 16, .. }),
             "{error}"

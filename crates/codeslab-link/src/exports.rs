@@ -36,14 +36,16 @@ pub trait Exports: fmt::Debug {
         self.address(name)
     }
 
+    /// Whether an exception may leave its functions, whatever they are called. (Names tell of those of C++.)
+    fn may_unwind(&self) -> bool {
+        true
+    }
+
     /// Something with which all of it stays where it is, until it is dropped.
     fn keep(&self) -> Box<dyn Keep>;
 }
 
-/// What is held for as long as an image lives.
-pub trait Keep: fmt::Debug + Send + Sync {}
-
-impl<T: fmt::Debug + Send + Sync> Keep for T {}
+pub use codeslab_runtime::Keep;
 
 impl Exports for Arc<SharedLibrary> {
     fn address(&self, name: &str) -> Option<Address> {
@@ -52,6 +54,10 @@ impl Exports for Arc<SharedLibrary> {
 
     fn version_address(&self, name: &str, version: &str) -> Option<Address> {
         self.symbol_version(name, version)
+    }
+
+    fn may_unwind(&self) -> bool {
+        false
     }
 
     fn keep(&self) -> Box<dyn Keep> {

@@ -19,9 +19,9 @@ pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
     objects: Vec<PlacedObject>,
-    // What the memory refers to; it goes after the memory.
-    #[expect(dead_code, reason = "what is held stays where the image expects it")]
+    // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
+    may_unwind: bool,
 }
 
 impl Parts {
@@ -29,12 +29,14 @@ impl Parts {
         mut symbols: Vec<ImageSymbol>,
         objects: Vec<PlacedObject>,
         dependencies: Vec<Box<dyn Keep>>,
+        may_unwind: bool,
     ) -> Self {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
             objects,
             dependencies,
+            may_unwind,
         }
     }
 
@@ -109,7 +111,7 @@ impl Linked {
         &self.program
     }
 
-    /// The image, if there is nothing to run for it.
+    /// The image, if there is nothing to run for it. The process learns of its unwind tables.
     ///
     /// # Errors
     /// What was linked, as it was, if it has to be started.
@@ -118,60 +120,54 @@ impl Linked {
         reason = "it is what was passed, and as large then"
     )]
     pub fn into_image(self) -> Result<Image, Self> {
-        if self.program.is_empty() {
-            return Ok(Image {
-                parts: self.parts,
-                memory: Memory::Still(self.allocation),
-                _thread_locals: self.thread_locals,
-            });
+        if !self.program.runs_nothing() {
+            return Err(self);
         }
-        Err(self)
+        let (parts, program, allocation, kept) = self.into_parts();
+        // SAFETY: the linker found the unwind tables well-formed, with an end, when their bytes were final; nothing is executed.
+        let running = unsafe { Running::begin(program, allocation, kept) };
+        Ok(Image { parts, running })
+    }
+
+    /// What it consists of, and what has to stay as long as the memory.
+    fn into_parts(self) -> (Parts, Program, Allocation, Vec<Box<dyn Keep>>) {
+        let mut parts = self.parts;
+        let mut kept: Vec<Box<dyn Keep>> = Vec::new();
+        kept.extend(self.thread_locals.map(|locals| Box::new(locals) as _));
+        kept.append(&mut parts.dependencies);
+        (parts, self.program, self.allocation, kept)
     }
 
     /// Runs the constructors and gives the image. Destructors run when that is dropped.
     ///
     /// # Errors
-    /// [`Error::Start`]; the image has been ended then, and its memory given back.
+    /// [`Error::Start`] if a constructor throws. What the image had registered to be run at its end by then has been run, and its memory given
+    /// back.
     ///
     /// # Safety
     /// - The inputs are sound: their constructors may be executed now on this thread, their destructors and what they register to be run later
-    ///   on the thread that drops the image, on threads that end before, or when the process exits.
+    ///   on the thread that drops the image, on threads that end, or when the process exits.
+    /// - Constructors return, throw, or end the thread or the process; they do not jump over the caller (`longjmp`).
     /// - The addresses among the externals are what the inputs take them for, and stay while the image lives.
     pub unsafe fn start(self) -> Result<Image> {
-        if self.program.is_empty() {
-            return Ok(Image {
-                parts: self.parts,
-                memory: Memory::Still(self.allocation),
-                _thread_locals: self.thread_locals,
-            });
-        }
-        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays; that what it
-        // runs is sound is the first obligation, and that what it refers to elsewhere is there the second.
-        let running = unsafe { Running::start(self.program, self.allocation) };
-        Ok(Image {
-            parts: self.parts,
-            memory: Memory::Running(running.map_err(Error::Start)?),
-            _thread_locals: self.thread_locals,
-        })
+        let (parts, program, allocation, kept) = self.into_parts();
+        // SAFETY: the linker made the program of addresses in the allocation, where relocations have filled in the arrays, and found the
+        // unwind tables well-formed; that what it runs is sound is the first obligation, and that what it refers to elsewhere is there the
+        // third.
+        let running = unsafe { Running::start(program, allocation, kept) };
+        let running = running.map_err(Error::Start)?;
+        Ok(Image { parts, running })
     }
 }
 
-/// Who owns the memory of an image.
-#[derive(Debug)]
-enum Memory {
-    /// There was nothing to run.
-    Still(Allocation),
-    Running(Running),
-}
-
 /// Symbols with addresses, owning their memory. Dropping it runs its destructors and frees the memory.
+///
+/// Objects that a thread destroys at its end (`thread_local`) keep the memory: those of the thread that drops the image are destroyed then,
+/// and the image's end waits for the others. Images that are still there when the process exits run their destructors then.
 #[derive(Debug)]
 pub struct Image {
-    memory: Memory,
-    // Dropped after the memory: destructors may use thread-local variables.
-    _thread_locals: Option<ThreadLocals>,
-    // Goes last, with what the memory refers to.
     parts: Parts,
+    running: Running,
 }
 
 impl Image {
@@ -193,13 +189,16 @@ impl Image {
         self.symbol(name).map(|symbol| symbol.address)
     }
 
+    /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.
+    #[must_use]
+    pub const fn may_unwind(&self) -> bool {
+        self.parts.may_unwind
+    }
+
     /// The memory that it owns.
     #[must_use]
-    pub const fn allocation(&self) -> &Allocation {
-        match &self.memory {
-            Memory::Still(allocation) => allocation,
-            Memory::Running(running) => running.allocation(),
-        }
+    pub fn allocation(&self) -> &Allocation {
+        self.running.allocation()
     }
 
     /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.
@@ -213,6 +212,10 @@ impl Exports for Arc<Image> {
         let symbol = self.symbol(name);
         let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
         visible.map(|symbol| symbol.address)
+    }
+
+    fn may_unwind(&self) -> bool {
+        Image::may_unwind(self)
     }
 
     fn keep(&self) -> Box<dyn Keep> {

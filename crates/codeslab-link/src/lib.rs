@@ -36,13 +36,12 @@
 //!
 //! # What it does not do
 //!
-//! - Unwind information is relocated and kept, but not registered.
 //! - Nothing is merged, collected as garbage, or optimised at link time.
 //! - Stacks that code is executed on, and intermediate code of compilers (`-flto`), are refused by name.
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `format`, `resolve`, `plan`, `apply`, `program`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `input`, `unwind`, `format`, `resolve`, `plan`, `apply`, `program`, `image`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
@@ -63,6 +62,7 @@ mod plan;
 mod program;
 mod resolve;
 mod thread_local;
+mod unwind;
 
 pub use budget::Work;
 pub use codeslab_runtime as runtime;

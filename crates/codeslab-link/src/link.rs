@@ -85,7 +85,7 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
-    let program = program(&resolution, &plan, &addresses);
+    let program = program(&resolution, &plan, &addresses, &mut in_flight);
     let objects = options
         .keep_objects
         .then(|| placed::objects(&resolution, &addresses))
@@ -94,7 +94,7 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(symbols, objects, dependencies);
+    let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -128,7 +128,8 @@ fn symbols(
     // Variables of threads have no address.
     let globals = resolution.globals().filter(|(_, id)| {
         let target = resolution.target(*id);
-        target.is_defined() && !target.place.is_thread_local()
+        let is_made = || resolution.objects[target.object as usize].is_made;
+        target.is_defined() && !target.place.is_thread_local() && !is_made()
     });
     let defined = globals.map(|(name, id)| {
         let target = resolution.target(id);

@@ -53,7 +53,11 @@ pub(crate) fn objects(
         let file = format::placed(graph, address_of).map(PlacedObject::File);
         Ok(file.unwrap_or_else(|| PlacedObject::Functions(functions(graph, address_of))))
     };
-    resolution.objects.iter().map(place).collect()
+    let objects = resolution.objects.iter();
+    objects
+        .filter(|object| !object.is_made)
+        .map(place)
+        .collect()
 }
 
 /// A symbol in code.

@@ -7,38 +7,94 @@
 //! count as arrays whose entries are reversed. At the end of an image everything happens backwards. What it has registered with the C library
 //! runs before the destructors with a priority, because `ld` has crtbegin.o, which sees to that, first among those without.
 
-use crate::apply::Addresses;
+use crate::apply::{Addresses, Destination};
 use crate::graph::{Moment, Priority, Purpose};
 use crate::plan::Plan;
-use crate::resolve::{Resolution, TargetId};
-use codeslab::Address;
+use crate::resolve::{Place, Resolution, TargetId};
+use crate::unwind;
+use codeslab::{Address, Protection};
 use codeslab_runtime::{Direction, Indirect, Program, Step};
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
 
-/// What has to be run for an image with these addresses.
-pub(crate) fn program(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Program {
+/// What has to be run and known for an image with these addresses, whose bytes are final.
+pub(crate) fn program(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+    destination: &mut impl Destination,
+) -> Program {
     let mut arrays: Vec<Array> = arrays(resolution, addresses).collect();
     // Stable: those without a priority stay in the order of the inputs.
     arrays.sort_by_key(|array| (array.moment, array.priority));
     let of = |moment: Moment| arrays.iter().filter(move |array| array.moment == moment);
-    let mut program = Program::default();
-    program.indirects = indirects(resolution, plan, addresses).collect();
-    program.handle = handle(resolution, addresses);
-    program.initializers = of(Moment::BeforeAll)
-        .chain(of(Moment::Start))
-        .map(|array| array.step(Direction::Forwards))
-        .collect();
+    let forwards = |array: &Array| array.step(Direction::Forwards);
+    let backwards = |array: &&Array| array.step(Direction::Backwards);
     let (plain, first): (Vec<&Array>, Vec<&Array>) =
         of(Moment::End).partition(|array| array.priority == Priority::NONE);
-    let backwards = |array: &&Array| array.step(Direction::Backwards);
-    program.finalizers = plain.iter().rev().map(backwards).collect();
+    let handle = handle(resolution, addresses);
+    let mut program = Program::default();
+    program.indirects = indirects(resolution, plan, addresses).collect();
+    program.handle = handle;
+    let before = of(Moment::BeforeAll).map(forwards);
+    let initializers = before.chain(function(resolution, addresses, Moment::Start));
+    program.initializers = initializers
+        .chain(of(Moment::Start).map(forwards))
+        .collect();
+    let finalizers = plain.iter().rev().map(backwards);
+    let finalizers = finalizers.chain(handle.map(|_| Step::Registered));
+    let finalizers = finalizers.chain(first.iter().rev().map(backwards));
+    program.finalizers = finalizers
+        .chain(function(resolution, addresses, Moment::End))
+        .collect();
+    program.unwind_tables = unwind_tables(resolution, plan, addresses, destination);
     program
-        .finalizers
-        .extend(program.handle.map(|_| Step::Registered));
-    program.finalizers.extend(first.iter().rev().map(backwards));
-    program
+}
+
+/// The function that the fragments of a moment make.
+fn function(
+    resolution: &Resolution<'_>,
+    addresses: &Addresses,
+    moment: Moment,
+) -> impl Iterator<Item = Step> {
+    let of_moment = resolution
+        .fragments
+        .iter()
+        .filter(move |(other, _)| *other == moment);
+    of_moment.filter_map(|(_, place)| match *place {
+        Place::Section { section, offset } => {
+            let address = addresses.section(section)? + offset;
+            Some(Step::Function(Address::new(address)))
+        }
+        _ => None,
+    })
+}
+
+/// Where the unwind tables begin that are well-formed now that relocations are applied, and that describe the image's own code.
+fn unwind_tables(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+    destination: &mut impl Destination,
+) -> Vec<Address> {
+    let code = Protection::ReadExecute;
+    let Some(start) = destination.segment_address(code).map(Address::value) else {
+        return Vec::new();
+    };
+    let code = start..start + plan.layout.segment(code).size;
+    let mut is_right = |number: &u32| {
+        let id = plan.sections[*number as usize];
+        let address = addresses.section(*number);
+        id.zip(address)
+            .is_some_and(|(id, at)| unwind::describes(destination.bytes_mut(id), at, &code))
+    };
+    let tables = resolution.unwind_tables.iter();
+    tables
+        .filter(|sections| sections.iter().all(&mut is_right))
+        .filter_map(|sections| addresses.section(*sections.first()?))
+        .map(Address::new)
+        .collect()
 }
 
 /// The functions that have to be chosen, in the order of the inputs.

@@ -40,8 +40,8 @@ struct Environment {
     views: Rc<LiveViews>,
 }
 
-/// Says how errors are made.
-pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
+/// Says how errors are made, and whether the process ends with the environment.
+pub(crate) fn install(env: Env, make_error: MakeError, is_main: bool) -> napi::Result<()> {
     if let Some(environment) = env.get_instance_data::<Environment>()? {
         environment.make_error = make_error;
         return Ok(());
@@ -53,6 +53,11 @@ pub(crate) fn install(env: Env, make_error: MakeError) -> napi::Result<()> {
         answers: None,
         views: Rc::default(),
     };
+    if is_main {
+        // Node runs such hooks before it finalizes what the environment still has.
+        let handles = Rc::clone(&environment.handles);
+        env.add_env_cleanup_hook(handles, |handles| handles.keep_all())?;
+    }
     env.set_instance_data(environment, (), |_| {})
 }
 

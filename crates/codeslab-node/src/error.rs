@@ -5,6 +5,7 @@
 //! only it knows.
 
 use codeslab::{Fact, Limit};
+use codeslab_runtime::Exception;
 
 /// The result of everything that can fail here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,6 +43,12 @@ pub(crate) enum Error {
     /// A token that stands for nothing, at least not any more and not in this process.
     #[error("token {token:?} stands for no {noun} in this process")]
     UnknownToken { token: String, noun: &'static str },
+    /// Code that was called threw an exception that it did not catch.
+    #[error("{function} threw {exception}")]
+    Exception {
+        function: String,
+        exception: Exception,
+    },
     /// A name that an image does not define.
     #[error("the image has no symbol {symbol}")]
     UnknownSymbol { symbol: String },
@@ -106,6 +113,9 @@ pub(crate) enum Error {
         length: u64,
         size: u64,
     },
+    /// A system on which memory cannot be read without risk.
+    #[error("memory at any address cannot be read here: there is no /proc")]
+    NoReading,
     /// A runtime that gives JavaScript no native memory.
     #[error(
         "this runtime allows no buffers of native memory, as Electron does not: use read() and write(), which copy"
@@ -137,6 +147,7 @@ impl Error {
             Self::Finalized => "FINALIZED",
             Self::Abandoned => "ABANDONED",
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
+            Self::Exception { .. } => "EXCEPTION",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
             Self::NotExecutable { .. } | Self::SectionNotExecutable { .. } => "NOT_EXECUTABLE",
             Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
@@ -153,6 +164,7 @@ impl Error {
             Self::NotData { .. } => "NOT_DATA",
             Self::NotWritable { .. } => "NOT_WRITABLE",
             Self::NoViews => "NO_VIEWS",
+            Self::NoReading => "SYSTEM",
         }
     }
 
@@ -199,8 +211,17 @@ impl Error {
             | Self::Disposed
             | Self::CallbackBlocked
             | Self::NoViews
+            | Self::NoReading
             | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
+            Self::Exception {
+                function,
+                exception,
+            } => {
+                let mut facts = vec![text("symbol", function)];
+                facts.extend(exception.facts());
+                facts
+            }
             Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]

@@ -18,11 +18,12 @@ use crate::handles::Handles;
 use crate::later::{self, Later};
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
-use crate::published::{Owned, Published};
+use crate::published::{Content, Owned, Published};
 use crate::signed::Signed;
 use crate::throw::OrThrow;
 use codeslab::Address;
 use codeslab_call::{Entrance, Frame, MAXIMUM_ARGUMENTS, Parameter, Reject};
+use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
@@ -75,7 +76,9 @@ pub(crate) fn make(
 fn create(env: &Env, mut function: Function) -> napi::Result<Option<Value<'_>>> {
     let scope = Scope::of(env);
     let handles = environment::handles(*env)?;
-    let fast = environment::fast_calls(*env)?;
+    // Calls that compiled JavaScript makes itself pass no frame that would stop an exception.
+    let may_unwind = function.may_unwind();
+    let fast = environment::fast_calls(*env)?.filter(|_| !may_unwind);
     if let Some(calls) = fast {
         function.entrance = function.code.open(calls.table(), function.target.value());
         let function = Rc::new(function);
@@ -222,6 +225,16 @@ impl Target for Function {
 }
 
 impl Function {
+    /// Whether an exception may leave the code. A slot may come to lead to code that throws, and what is not ours may do anything.
+    fn may_unwind(&self) -> bool {
+        let may = |owned: &Owned| match &owned.content {
+            Content::Image(image) => image.may_unwind(),
+            Content::Allocation(_) => false,
+            Content::Slot(_) | Content::Process => true,
+        };
+        self.code.read(may).unwrap_or(false)
+    }
+
     fn parameters(&self) -> &[Parameter] {
         self.signed.signature.parameters()
     }
@@ -373,10 +386,18 @@ impl Function {
                 .signature
                 .call(ptr::with_exposed_provenance(target.value() as usize), frame)
         };
-        let result = Rc::clone(&self.signed);
-        let finish = move |scope: Scope<'_>, word: u64| {
+        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
+        let call = move |frame: &Frame| unsafe { guarded(|| call(frame)) };
+        let (result, function) = (Rc::clone(&self.signed), self.name.clone());
+        let finish = move |scope: Scope<'_>, called: Result<u64, Exception>| {
             drop((entered, prepared.strings, prepared.lent, kept));
-            write(scope, &result, word).map(Value::into_raw)
+            match called {
+                Ok(word) => write(scope, &result, word).map(Value::into_raw),
+                Err(exception) => {
+                    refusal::throw_exception(scope, &function, exception);
+                    None
+                }
+            }
         };
         Ok(later::start(
             scope,
@@ -396,23 +417,28 @@ impl Function {
     )]
     fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let word = during(|| self.invoke(frame));
+        let called = during(|| self.invoke(frame));
         // What it points to may lie in the code's own data, so it is read before that may go.
-        let value = write(scope, &self.signed, word);
+        let value = called.map(|word| write(scope, &self.signed, word));
         drop(running);
-        take_left().map_or(Ok(value), |left| Err(Refusal::Left(left)))
+        match take_left() {
+            Some(left) => Err(Refusal::Left(left)),
+            None => value.map_err(|exception| Refusal::Threw(Box::new(exception))),
+        }
     }
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
     #[inline]
-    fn invoke(&self, frame: &Frame) -> u64 {
+    fn invoke(&self, frame: &Frame) -> Result<u64, Exception> {
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
         // SAFETY: `target` lies in published code, which `run` has entered and which therefore stays until this returns.
         // The frame was filled by the parameters of this very signature, with words that fit their types. Strings live until
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
-        // what the embedder says by declaring it.
-        unsafe { self.signed.signature.call(target, frame) }
+        // what the embedder says by declaring it. What unwinds is stopped below.
+        let call = || unsafe { self.signed.signature.call(target, frame) };
+        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
+        unsafe { guarded(call) }
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Handles {
     /// Collections since the last one that found something.
     fruitless: Cell<u32>,
     paused_until: Cell<Option<Instant>>,
+    /// Whether everything stays as it is, because the process ends with the environment.
+    is_kept: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +105,13 @@ impl Handles {
             Slot::Held(_, content) => Rc::clone(content).downcast().ok(),
             Slot::Free | Slot::Swept(_) => None,
         }
+    }
+
+    /// Keeps everything for the rest of the process, which ends with this environment: threads that linked code started may still run,
+    /// and what images do at their end they do when the process exits.
+    pub(crate) fn keep_all(self: &Rc<Self>) {
+        self.is_kept.set(true);
+        std::mem::forget(Rc::clone(self));
     }
 
     /// Tells V8 of what was made and freed lately, and lets go of what V8 has collected when that may be much.
@@ -194,7 +203,9 @@ impl Collected for Handles {
         match slot.unwrap_or_default() {
             Slot::Held(reference, content) => {
                 reference.delete(environment);
-                drop(content);
+                if self.is_kept.get() {
+                    std::mem::forget(content);
+                }
             }
             Slot::Swept(reference) => reference.delete(environment),
             Slot::Free => {}

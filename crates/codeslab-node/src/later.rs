@@ -6,19 +6,23 @@
 
 use crate::node_api::{Scope, Value};
 use codeslab_call::Frame;
+use codeslab_runtime::Exception;
 use napi::sys::{self, Status, napi_async_work, napi_deferred, napi_env, napi_status, napi_value};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+/// Makes the call: the word of the result, or the exception by which the code was left.
+type Make = Box<dyn Fn(&Frame) -> Result<u64, Exception>>;
+
 /// Lets go of what a call needed, and makes the value of its result.
-type Finish = Box<dyn FnOnce(Scope<'_>, u64) -> Option<napi_value>>;
+type Finish = Box<dyn FnOnce(Scope<'_>, Result<u64, Exception>) -> Option<napi_value>>;
 
 /// A call that is made later.
 pub(crate) struct Later {
     pub(crate) frame: Frame,
-    /// Makes it, on any thread: the word of the result. What it has captured is used by it alone until it has returned.
-    pub(crate) call: Box<dyn Fn(&Frame) -> u64>,
+    /// Makes it, on any thread: the word of the result, or the exception by which the code was left. What it has captured is used by it alone until it has returned.
+    pub(crate) call: Make,
     /// Lets go of what the call needed, and makes the result.
     pub(crate) finish: Finish,
 }
@@ -26,7 +30,7 @@ pub(crate) struct Later {
 /// What Node carries to the pool and back.
 struct Work {
     later: Later,
-    word: u64,
+    called: Result<u64, Exception>,
     deferred: napi_deferred,
     handle: napi_async_work,
 }
@@ -41,7 +45,7 @@ pub(crate) fn start(scope: Scope<'_>, later: Later) -> Option<Value<'_>> {
     let name = scope.text("codeslab call")?.into_raw();
     let work = Box::into_raw(Box::new(Work {
         later,
-        word: 0,
+        called: Ok(0),
         deferred,
         handle: ptr::null_mut(),
     }));
@@ -79,7 +83,7 @@ pub(crate) fn start(scope: Scope<'_>, later: Later) -> Option<Value<'_>> {
 unsafe extern "C" fn execute(_env: napi_env, work: *mut c_void) {
     // SAFETY: it is the work that was queued, which nothing else uses before it is complete.
     let work = unsafe { &mut *work.cast::<Work>() };
-    work.word = (work.later.call)(&work.later.frame);
+    work.called = (work.later.call)(&work.later.frame);
 }
 
 /// On the thread of JavaScript.
@@ -88,7 +92,7 @@ unsafe extern "C" fn complete(env: napi_env, status: napi_status, work: *mut c_v
     let work = *unsafe { Box::from_raw(work.cast::<Work>()) };
     // SAFETY: Node runs this on the thread of the environment.
     let scope = unsafe { Scope::new(env) };
-    let finish = AssertUnwindSafe(|| (work.later.finish)(scope, work.word));
+    let finish = AssertUnwindSafe(|| (work.later.finish)(scope, work.called));
     let value = catch_unwind(finish)
         .ok()
         .flatten()

@@ -60,6 +60,7 @@ pub struct NativeMemoryOptions {
     pub max_mappings: Option<f64>,
     pub sealed: bool,
     pub hardened: bool,
+    pub guard_pages: bool,
     #[napi(ts_type = "boolean | undefined")]
     pub perf: Option<bool>,
     #[napi(ts_type = "boolean | undefined")]
@@ -81,6 +82,7 @@ impl From<NativeMemoryOptions> for Options {
             max_mappings: options.max_mappings.map(bytes),
             sealed: options.sealed,
             hardened: options.hardened,
+            guard_pages: options.guard_pages,
         }
     }
 }
@@ -162,6 +164,7 @@ pub struct NativeConfiguration {
     pub max_mappings: Option<f64>,
     pub sealing: Option<NativeSealing>,
     pub hardened: bool,
+    pub guard_pages: bool,
     pub tools: NativeTools,
 }
 
@@ -200,6 +203,7 @@ pub fn configuration(
         max_mappings: configuration.max_mappings.map(count),
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
+        guard_pages: configuration.guard_pages,
         tools: (&opened.tools).into(),
     })
 }

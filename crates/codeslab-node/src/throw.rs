@@ -11,7 +11,8 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, Function, Unknown};
 use napi_derive::napi;
 
-/// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`.
+/// Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
+/// whether that is the main thread's, with which the process ends.
 #[napi]
 pub fn install(
     env: Env,
@@ -19,11 +20,12 @@ pub fn install(
         ts_arg_type = "(code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error"
     )]
     make_error: Function<'_, ErrorArguments, Unknown<'static>>,
+    is_main: bool,
 ) -> napi::Result<()> {
     // Code, unwind tables and vtables of this module may be in use on other threads when the environment that loaded it
     // ends, which is when Node would unload it.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    environment::install(env, make_error.create_ref()?)
+    environment::install(env, make_error.create_ref()?, is_main)
 }
 
 /// Adapts what failed here to what napi-rs throws.

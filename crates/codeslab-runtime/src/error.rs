@@ -1,8 +1,9 @@
-//! Why an image could not be started.
+//! Why an image could not be started, and what left foreign code by unwinding.
 //!
-//! Whatever it was, the image has been ended again and its memory given back when this is returned.
+//! Whatever kept an image from starting, it has been ended again and its memory given back when this is returned.
 
 use codeslab::Fact;
+use std::fmt;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,12 +30,52 @@ pub enum Error {
         /// What the dynamic linker says.
         reason: String,
     },
+    /// An initialiser, or the resolver of an indirect function, was left by an exception.
+    #[error("a constructor threw {exception}")]
+    Constructor {
+        /// What it threw.
+        exception: Exception,
+    },
     /// The dynamic linker cannot be asked about thread-local variables.
     #[error("the dynamic linker cannot be asked about thread-local variables: {reason}")]
     DynamicLinker {
         /// What it, or the system, says.
         reason: String,
     },
+}
+
+/// An exception that left foreign code. It has been destroyed; this is what it said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Exception {
+    /// Its type as its language writes it, such as `std::runtime_error`; empty where that is not known.
+    pub type_name: String,
+    /// What it says of itself (`what()` of a C++ exception); empty where it says nothing.
+    pub message: String,
+}
+
+impl Exception {
+    /// What it says, by field.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Fact)> {
+        vec![
+            ("type", Fact::Text(self.type_name.clone())),
+            ("reason", Fact::Text(self.message.clone())),
+        ]
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.type_name.as_str() {
+            "" => f.write_str("an exception of an unknown type")?,
+            name => f.write_str(name)?,
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
 }
 
 impl Error {
@@ -44,6 +85,7 @@ impl Error {
         match self {
             Self::Unsupported { .. } => "UNSUPPORTED_PLATFORM",
             Self::StaticThreadLocal { .. } => "STATIC_THREAD_LOCAL",
+            Self::Constructor { .. } => "EXCEPTION",
             Self::DynamicLinker { .. } => "DYNAMIC_LINKER",
         }
     }
@@ -62,6 +104,7 @@ impl Error {
                 ("align", Fact::Number(*align)),
                 ("reason", Fact::Text(reason.clone())),
             ],
+            Self::Constructor { exception } => exception.facts(),
             Self::DynamicLinker { reason } => vec![("reason", Fact::Text(reason.clone()))],
         }
     }

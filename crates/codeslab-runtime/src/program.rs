@@ -17,6 +17,8 @@ pub struct Program {
     pub initializers: Vec<Step>,
     /// What runs when the image goes, in this order.
     pub finalizers: Vec<Step>,
+    /// Where unwind tables begin (`.eh_frame`), each well-formed and with an end.
+    pub unwind_tables: Vec<Address>,
 }
 
 /// A function that its resolver chooses.
@@ -59,7 +61,7 @@ pub enum Direction {
 impl Program {
     /// Whether starting and ending such an image runs nothing.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn runs_nothing(&self) -> bool {
         self.handle.is_none()
             && self.indirects.is_empty()
             && self.initializers.is_empty()

@@ -44,7 +44,13 @@ pub enum Question {
 
 /// Thread-local storage of an image. Dropping it gives the copies of all threads back.
 #[derive(Debug)]
-pub struct ThreadLocals(#[expect(dead_code, reason = "held for its drop")] sys::ThreadLocals);
+pub struct ThreadLocals(
+    #[allow(
+        dead_code,
+        reason = "held for its drop, and never made where there are none"
+    )]
+    sys::ThreadLocals,
+);
 
 impl ThreadLocals {
     /// Has every thread have a copy of `template`, and answers `questions`, two words each.

@@ -77,12 +77,13 @@ macro_rules! call {
         // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
         // the entry of code, so it is not null.
         let function = unsafe {
-            std::mem::transmute::<*const (), unsafe extern "C" fn(u64, ...) -> $result>($target)
+            std::mem::transmute::<*const (), unsafe extern "C-unwind" fn(u64, ...) -> $result>($target)
         };
         let float = |index: usize| f64::from_bits($words[FIRST_FLOAT + index]);
         // SAFETY: `target` is the entry of code that follows the host's C convention and may be executed now. It finds its
         // arguments because every register of the convention is loaded from its word, and as many stack words as
-        // `self` has placed at least; it ignores the others. What it does with them is sound, and it does not unwind.
+        // `self` has placed at least; it ignores the others. What it does with them is sound, and what unwinds out of
+        // it passes frames here that own nothing.
         unsafe {
             function(
                 $($words[$integer],)*

@@ -61,7 +61,7 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
     /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
     /// - The code takes at most the arguments that `self` has placed, of the same classes and in the same order, and `words`
     ///   holds them where `self` has placed them.
-    /// - Given these arguments, what the code does is sound, and it returns without unwinding.
+    /// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
     unsafe fn call_integer(&self, target: *const (), words: &Self::Words) -> u64;
 
     /// Calls `target` and returns the bits that it leaves where floats are returned.
@@ -70,6 +70,6 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
     /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
     /// - The code takes at most the arguments that `self` has placed, of the same classes and in the same order, and `words`
     ///   holds them where `self` has placed them.
-    /// - Given these arguments, what the code does is sound, and it returns without unwinding.
+    /// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
     unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64;
 }

@@ -38,10 +38,53 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     /// [`Misfit`] if the stub cannot reach the entry.
     fn write_stub(&self, stub: &mut [u8], at: u64, entry: u64) -> Result<(), Misfit>;
 
+    /// What instructions are aligned to, in bytes.
+    fn code_align(&self) -> u64 {
+        1
+    }
+
+    /// What comes before and after instructions that call functions, to make a function of them that saves what the convention asks for.
+    /// `None` where objects have no such fragments.
+    fn function_frame(&self) -> Option<[&'static [u8]; 2]> {
+        None
+    }
+
+    /// A function that passes its arguments on to another, with the address of something as one more. `None` where it cannot be made.
+    fn binder(&self, _binding: Binder) -> Option<BinderCode> {
+        None
+    }
+
     /// What code of this machine refers to because compilers have it in a library of their own.
     fn builtins(&self) -> &'static [Builtin] {
         &[]
     }
+}
+
+/// How a function passes its arguments on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Binder {
+    /// The argument that is null, counted from 0, if one is.
+    pub(crate) null: Option<u8>,
+    /// The argument that is the address, counted from 0.
+    pub(crate) address: Option<u8>,
+}
+
+/// Code with two references: to what the address is of, and to the function that goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BinderCode {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the field for the address is, if there is one, and of which type.
+    pub(crate) address: Option<Field>,
+    /// Where the field for the function is, and of which type.
+    pub(crate) function: Field,
+}
+
+/// A field of made code: offset, type by name, addend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Field {
+    pub(crate) offset: u64,
+    pub(crate) kind: &'static str,
+    pub(crate) addend: i64,
 }
 
 /// Something that a compiler's own library defines in every image that needs it.

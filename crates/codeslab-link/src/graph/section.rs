@@ -45,6 +45,8 @@ pub enum Purpose {
         /// Whether its last pointer is the first to run, as in `.ctors`.
         is_reversed: bool,
     },
+    /// It is a part of a function: all such parts in a row, in the order of the inputs, run at the moment (`.init`, `.fini`).
+    Fragment(Moment),
 }
 
 /// A moment of an image's life.

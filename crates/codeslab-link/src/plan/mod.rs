@@ -142,7 +142,9 @@ fn add_sections(
     for run in &resolution.runs {
         for &number in &run.sections {
             let (object, section) = resolution.section(number);
-            let id = add_section(layout, resolution, object, section, run.protection)?;
+            let align = run.align.unwrap_or(section.align);
+            let place = (run.protection, align);
+            let id = add_section(layout, resolution, object, section, place)?;
             ids[number as usize] = Some(id);
         }
     }
@@ -151,10 +153,8 @@ fn add_sections(
         for (object, section, number) in live_sections() {
             let id = &mut ids[number as usize];
             if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
-                let protection = section.protection;
-                *id = Some(add_section(
-                    layout, resolution, object, section, protection,
-                )?);
+                let place = (section.protection, section.align);
+                *id = Some(add_section(layout, resolution, object, section, place)?);
             }
         }
         if !zeros {
@@ -169,11 +169,11 @@ fn add_section(
     resolution: &Resolution<'_>,
     object: &Object<'_>,
     section: &GraphSection<'_>,
-    protection: Protection,
+    (protection, align): (Protection, u64),
 ) -> Result<SectionId> {
     let before = layout.segment(protection).size;
     let size = section.content.size();
-    let id = layout.add(protection, size, section.align)?;
+    let id = layout.add(protection, size, align)?;
     let padding = layout.section(id).offset - before;
     let bytes = written(&section.content, protection, size, padding);
     let name = object.graph.name();

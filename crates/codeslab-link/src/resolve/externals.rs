@@ -1,6 +1,6 @@
-//! Symbols that no object defines: the embedder's, the linker's own, the process's.
+//! Symbols that no object defines: the embedder's, the linker's own, what `codeslab-runtime` has for them, the process's.
 //!
-//! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of the three
+//! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
 use super::library::Library;
@@ -10,6 +10,7 @@ use super::target::{Place, Rank, Target, TargetId};
 use super::version;
 use crate::error::{Error, Reference, Resource, Result};
 use crate::input::LinkOptions;
+use crate::unwind;
 use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
@@ -42,7 +43,7 @@ pub(super) fn define(
         })
         .collect();
     let runs = provided.runs(resolution)?;
-    resolution.runs = runs;
+    resolution.runs.extend(runs);
     let mut missing = Vec::new();
     for (id, place) in found {
         let target = &mut resolution.targets[id.0 as usize];
@@ -56,6 +57,14 @@ pub(super) fn define(
         return Ok(());
     }
     report(resolution, &missing)
+}
+
+/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws.
+pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+    let mut undefined = resolution
+        .globals()
+        .filter(|(_, id)| !resolution.target(*id).is_defined());
+    undefined.any(|(name, _)| unwind::is_name_of_unwinding(name))
 }
 
 /// What the embedder provides. It serves every version of its name, as a library without versions does.
@@ -98,6 +107,9 @@ fn outside(
 fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
     if !options.process_symbols {
         return None;
+    }
+    if let Some(address) = codeslab_runtime::provided(name) {
+        return Some(address);
     }
     match version::split(name) {
         Some(versioned) => process_symbol_version(versioned.name, versioned.version),

@@ -117,8 +117,16 @@ impl<'a> Library<'a> {
 
     /// What the image that is linked uses, and so has to keep.
     pub(super) fn dependencies(&self) -> Vec<Box<dyn Keep>> {
-        let used = self.outside.iter().filter(|outside| outside.is_used.get());
-        used.map(|outside| outside.what.keep()).collect()
+        self.used().map(|outside| outside.what.keep()).collect()
+    }
+
+    /// Whether an exception may leave what the image uses.
+    pub(super) fn may_unwind(&self) -> bool {
+        self.used().any(|outside| outside.what.may_unwind())
+    }
+
+    fn used(&self) -> impl Iterator<Item = &Outside<'a>> {
+        self.outside.iter().filter(|outside| outside.is_used.get())
     }
 
     /// The same, but only a graph that gives `name` a value: a definition that is not common.

@@ -8,6 +8,7 @@ mod builtin;
 mod externals;
 mod globals;
 mod library;
+mod made;
 mod provided;
 mod resolution;
 mod target;
@@ -57,8 +58,14 @@ pub(crate) fn resolve<'a>(
         library.offer(format::open(input, budget)?)?;
     }
     pull(&mut resolution, &mut library, options)?;
+    made::add_functions(&mut resolution, options)?;
+    // What those refer to, a library may define.
+    pull(&mut resolution, &mut library, options)?;
+    made::add_frames(&mut resolution)?;
+    made::add_unwind_tables(&mut resolution)?;
     externals::define(&mut resolution, &library, options)?;
     resolution.dependencies = library.dependencies();
+    resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)
 }
 

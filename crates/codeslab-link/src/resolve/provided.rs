@@ -116,6 +116,7 @@ impl<'r> Provided<'r> {
             Some(protection_of(resolution, &sections).map(|protection| Run {
                 sections,
                 protection,
+                align: None,
             }))
         });
         runs.collect()

@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::exports::Keep;
 use crate::graph::{
-    Binding, Definition, Graph, GraphSection, Relocation, Symbol, SymbolIndex, SymbolKind,
+    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, SymbolKind,
     Visibility,
 };
 use codeslab::Protection;
@@ -29,6 +29,8 @@ pub(crate) struct Object<'a> {
     pub(crate) first_section: u32,
     /// The number of its first symbol, counted over all objects.
     first_symbol: u32,
+    /// Whether the linker made it: then its symbols are not the image's.
+    pub(crate) is_made: bool,
 }
 
 /// Sections that have to lie in a row.
@@ -38,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) sections: Vec<u32>,
     /// The protection that serves all of them.
     pub(crate) protection: Protection,
+    /// Their alignment, if it is not what each says: nothing lies between them then.
+    pub(crate) align: Option<u64>,
 }
 
 /// Everything that takes part, with every symbol's target.
@@ -52,8 +56,14 @@ pub(crate) struct Resolution<'a> {
     pub(crate) is_live: Vec<bool>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
+    /// Unwind tables, each as the sections that it consists of.
+    pub(crate) unwind_tables: Vec<Vec<u32>>,
+    /// Where the functions begin that fragments make, and when they run.
+    pub(crate) fragments: Vec<(Moment, Place)>,
     /// What the image will have to keep.
     pub(crate) dependencies: Vec<Box<dyn Keep>>,
+    /// Whether something outside that is referred to may unwind.
+    pub(crate) may_unwind: bool,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
     globals: Globals<'a>,
@@ -69,7 +79,10 @@ impl<'a> Resolution<'a> {
             targets: Vec::new(),
             is_live: Vec::new(),
             runs: Vec::new(),
+            unwind_tables: Vec::new(),
+            fragments: Vec::new(),
             dependencies: Vec::new(),
+            may_unwind: false,
             symbol_targets: Vec::new(),
             globals: Globals::default(),
         }
@@ -138,6 +151,15 @@ impl<'a> Resolution<'a> {
         self.globals.iter()
     }
 
+    /// Takes in a graph that the linker made.
+    pub(super) fn add_made(&mut self, graph: Graph<'a>) -> Result<()> {
+        self.add(Cow::Owned(graph))?;
+        if let Some(object) = self.objects.last_mut() {
+            object.is_made = true;
+        }
+        Ok(())
+    }
+
     /// Takes a graph in.
     pub(super) fn add(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
         self.check_machine(&graph)?;
@@ -148,6 +170,7 @@ impl<'a> Resolution<'a> {
             first_section: counted(self.is_live.len()),
             first_symbol: counted(self.symbol_targets.len()),
             graph,
+            is_made: false,
         };
         self.choose_sections(&object);
         self.add_symbols(object)

@@ -23,3 +23,4 @@ mod support;
 mod symbols;
 mod thread_local;
 mod tidy;
+mod unwinding;

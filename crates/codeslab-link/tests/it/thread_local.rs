@@ -1,11 +1,14 @@
 //! Thread-local variables: every thread has its own, whichever model the code was compiled for, and they go with the image.
 
-use crate::support::{Workshop, fact, file, function, link, link_error, link_files, memory};
+use crate::support::{
+    Workshop, externals, fact, file, function, has_cpp, link, link_error, link_files, memory,
+};
 use codeslab::{Architecture, Protection};
 use codeslab_link::{
     Content, Definition, Graph, GraphSection, Input, LinkOptions, Relocation, RelocationKind,
     Symbol, SymbolKind,
 };
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -371,4 +374,44 @@ fn an_assembler_makes_thread_local_variables_of_sections_that_it_says_so_of() {
         .add_symbol(odd)
         .expect_err("code is the same for all threads");
     assert_eq!(error.code(), "MALFORMED");
+}
+
+#[test]
+fn objects_of_threads_are_made_and_destroyed_by_each_thread() {
+    if !has_cpp("objects_of_threads_are_made_and_destroyed_by_each_thread") {
+        return;
+    }
+    let source = r#"
+        extern "C" void note(int);
+        struct Counter {
+            int value;
+            Counter() : value(100) { note(1); }
+            ~Counter() { note(value); }
+        };
+        thread_local Counter counter;
+        extern "C" int bump(int n) { return counter.value += n; }
+    "#;
+    static NOTED: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn note(value: i32) {
+        NOTED.fetch_add(value, Ordering::Relaxed);
+    }
+    let workshop = Workshop::new();
+    for model in MODELS {
+        let flags = ["-O2", "-fPIC", "-fno-exceptions", model];
+        let object = workshop.compile_cpp("counter", source, &flags);
+        let memory = memory();
+        let options = externals(&[("note", note as *const () as u64)]);
+        let image = link(&memory, &[file("counter.o", &object)], &options);
+        let image = image.unwrap_or_else(|error| panic!("{model}: {error}"));
+        let bump = function!(image, "bump", Unary);
+        NOTED.store(0, Ordering::Relaxed);
+        let start =
+            |n| thread::spawn(move || assert_eq!((bump(n), bump(n)), (100 + n, 100 + 2 * n)));
+        let threads: Vec<_> = (1..=8).map(start).collect();
+        for thread in threads {
+            thread.join().expect("it ends");
+        }
+        // Eight were made, and each was destroyed with what its own thread had made of it.
+        assert_eq!(NOTED.load(Ordering::Relaxed), 8 + 8 * 100 + 72, "{model}");
+    }
 }

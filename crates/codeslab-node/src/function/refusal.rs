@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::node_api::Scope;
 use crate::throw;
 use codeslab_call::{Kind, Reject};
+use codeslab_runtime::Exception;
 use std::ffi::CString;
 
 /// Why a call did not happen.
@@ -24,6 +25,21 @@ pub(super) enum Refusal {
     Left(Left),
     /// Native code cannot call JavaScript here.
     NoCallbacks,
+    /// The code was left by an exception.
+    Threw(Box<Exception>),
+}
+
+/// Has JavaScript see the exception by which a function was left.
+#[cold]
+pub(super) fn throw_exception(scope: Scope<'_>, function: &str, exception: Exception) {
+    let function = function.to_owned();
+    throw::throw(
+        scope,
+        &Error::Exception {
+            function,
+            exception,
+        },
+    );
 }
 
 impl Function {
@@ -46,6 +62,9 @@ impl Function {
                 None => throw::throw(scope, &Error::CallbackBlocked),
             },
             Refusal::NoCallbacks => throw::throw(scope, &Error::NoCallbacks),
+            Refusal::Threw(exception) => {
+                throw_exception(scope, &self.name, (**exception).clone());
+            }
         }
     }
 

@@ -1,12 +1,20 @@
 //! What an operating system and its C library have to do: one folder for each.
 //!
-//! A system calls functions by address as C does, with what it passes to initialisers, and knows how the C library forgets what an image
-//! registered. `running` is above this and knows no system.
+//! A system calls functions by address as C does and stops what unwinds out of them; it knows how the C library forgets what an image
+//! registered, how a thread and the process tell that they end, and how the process's unwinder learns of tables. `running`, `threads` and
+//! `provided` are above this and know no system.
 
 // The system of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
 mod native;
 
-pub(crate) use native::ThreadLocals;
-pub(crate) use native::{call_finalizer, call_initializer, call_resolver, finalize_registered};
+pub use native::guarded;
+pub(crate) use native::{
+    FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
+    call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
+    register_for_image,
+};
+
+#[cfg(target_os = "linux")]
+pub(crate) use native::personality;

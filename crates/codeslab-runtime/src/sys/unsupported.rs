@@ -1,14 +1,77 @@
-//! Systems on which nothing is started: there is no image to call anything of.
+//! Systems on which nothing is started by name: functions are called, and nothing else is known.
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Exception, Result};
 use crate::thread_local::{Question, Template, Variable};
 use codeslab::Address;
+use std::ffi::c_void;
+
+/// Functions that are provided on this system only.
+pub(crate) const FUNCTIONS: [(&str, fn() -> u64); 0] = [];
+
+/// Unwind tables that the process knows of: none.
+#[derive(Debug, Default)]
+pub(crate) struct Tables;
+
+impl Tables {
+    /// # Safety
+    /// Each of `tables` is well-formed, has an end, and stays as it is while the value lives.
+    pub(crate) unsafe fn register(_tables: &[Address], _code: Address) -> Self {
+        Self
+    }
+}
+
+/// # Safety
+/// What `call` runs is sound.
+pub unsafe fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Exception> {
+    Ok(call())
+}
 
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_resolver(function: Address) -> Address {
-    function
+pub(crate) unsafe fn call_initializer(_function: Address) -> Result<(), Exception> {
+    Ok(())
+}
+
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+pub(crate) unsafe fn call_finalizer(_function: Address) {}
+
+/// # Safety
+/// What was registered by this handle may be executed now, and is sound.
+pub(crate) unsafe fn finalize_registered(_handle: Address) {}
+
+pub(crate) fn at_process_exit(_function: extern "C" fn()) {}
+
+/// Whether `function` will be called when this thread ends: never here.
+pub(crate) fn at_thread_exit(_function: extern "C" fn()) -> bool {
+    false
+}
+
+/// # Safety
+/// `function` may be called with `data` when the image with this handle ends.
+pub(crate) unsafe fn register_for_image(
+    _function: unsafe extern "C-unwind" fn(*mut c_void, i32),
+    _data: *mut c_void,
+    _handle: Address,
+) -> i32 {
+    -1
+}
+
+/// # Safety
+/// `destructor` may be called with `object` when this thread ends, and is sound.
+pub(crate) unsafe fn destroy_at_thread_exit(
+    _destructor: unsafe extern "C-unwind" fn(*mut c_void),
+    _object: *mut c_void,
+    _handle: *const c_void,
+) -> i32 {
+    -1
+}
+
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
+    Ok(function)
 }
 
 /// No thread gets anything.
@@ -25,15 +88,3 @@ impl ThreadLocals {
         })
     }
 }
-
-/// # Safety
-/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_initializer(_function: Address) {}
-
-/// # Safety
-/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_finalizer(_function: Address) {}
-
-/// # Safety
-/// What was registered by this handle may be executed now, and is sound.
-pub(crate) unsafe fn finalize_registered(_handle: Address) {}

@@ -5,6 +5,7 @@
 use crate::model::layout::{Layout, Segment};
 use crate::model::options::Constants;
 use crate::model::protection::Protection;
+use crate::model::stats::Configuration;
 use crate::slab::spans::GRANULE;
 use crate::sys::Facts;
 use crate::write::{CodeWriter, WriteTarget};
@@ -18,6 +19,8 @@ pub(crate) struct Geometry {
     page_bytes: u64,
     /// What the system maps at least.
     pub(crate) granularity: u64,
+    /// Bytes without access that stay at both ends of a block and between its slabs: 0 without guard pages.
+    pub(crate) guard_bytes: u64,
     // Bytes of a granule less one, by protection.
     masks: [u64; 3],
     /// Whether the bytes of anything are written elsewhere first.
@@ -29,13 +32,18 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    pub(crate) fn new(constants: Constants, writer: &'static dyn CodeWriter, facts: Facts) -> Self {
+    pub(crate) fn new(
+        configuration: &Configuration,
+        writer: &'static dyn CodeWriter,
+        facts: Facts,
+    ) -> Self {
         let code = writer.target(Protection::ReadExecute);
         let mut geometry = Self {
-            constants,
+            constants: configuration.constants,
             writer,
             page_bytes: facts.page_size.bytes(),
             granularity: facts.granularity,
+            guard_bytes: facts.granularity * u64::from(configuration.guard_pages),
             masks: [0; 3],
             stages: code == WriteTarget::Staged,
             publishes: code != WriteTarget::View,
@@ -87,11 +95,13 @@ impl Geometry {
 
     /// Bytes of a fresh block that holds a request for certain.
     pub(crate) fn bytes_for_all(&self, layout: &Layout) -> Option<u64> {
+        let guard = self.guard_bytes;
         layout
             .segments()
-            .try_fold(0_u64, |total, (protection, segment)| {
+            .try_fold(guard, |total, (protection, segment)| {
                 let needed = self.bytes_for(self.slab_of(protection), segment)?;
-                total.checked_add(needed.checked_next_multiple_of(self.granularity)?)
+                let needed = needed.checked_next_multiple_of(self.granularity)?;
+                total.checked_add(needed)?.checked_add(guard)
             })
     }
 }

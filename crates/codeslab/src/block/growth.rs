@@ -80,6 +80,23 @@ impl Block {
         least
     }
 
+    /// Where a slab may go on: what is uncommitted, without the guards at the ends of the block and beside other slabs.
+    fn gaps(&self, slab: Protection) -> impl DoubleEndedIterator<Item = Span> + '_ {
+        let guard = self.geometry.guard_bytes;
+        let own = self.slab(slab).extents();
+        self.pages.uncommitted().iter().filter_map(move |gap| {
+            if guard == 0 {
+                return Some(gap);
+            }
+            let goes_on = own.iter().any(|extent| extent.end() == gap.offset);
+            let comes_down = own.iter().any(|extent| extent.offset == gap.end());
+            let offset = gap.offset + if goes_on { 0 } else { guard };
+            let end = gap.end() - if comes_down { 0 } else { guard };
+            let size = end.checked_sub(offset).filter(|size| *size > 0)?;
+            Some(Span { offset, size })
+        })
+    }
+
     /// Where a slab goes on: beside what it has, or else in the largest gap.
     fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
         let beside = self.slabs[slab.index()]
@@ -90,16 +107,12 @@ impl Block {
             let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
             // Data begins at the end of a block, also where constants were first.
             let at_end = self
-                .pages
-                .uncommitted()
-                .iter()
+                .gaps(slab)
                 .next_back()
                 .filter(|_| fresh && slab == Protection::ReadWrite);
             let at_end = at_end.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
             let largest = || {
-                self.pages
-                    .uncommitted()
-                    .iter()
+                self.gaps(slab)
                     .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
             };
             let gap = at_end.or_else(largest)?;
@@ -114,11 +127,7 @@ impl Block {
     fn pages_beside(&self, extent: Span, slab: Protection, needed: u64) -> Option<Span> {
         let pieces = &self.slabs[slab.index()];
         let above = || {
-            let gap = self
-                .pages
-                .uncommitted()
-                .iter()
-                .find(|gap| gap.offset == extent.end())?;
+            let gap = self.gaps(slab).find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
             self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.offset,
@@ -126,11 +135,7 @@ impl Block {
             })
         };
         let below = || {
-            let gap = self
-                .pages
-                .uncommitted()
-                .iter()
-                .find(|gap| gap.end() == extent.offset)?;
+            let gap = self.gaps(slab).find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
             self.whole_step(slab, missing, gap.size).map(|size| Span {
                 offset: gap.end() - size,

@@ -411,3 +411,19 @@ fn what_is_free_goes_back_before_a_budget_is_refused_for_it() {
         assert!(stats.committed_bytes <= 2 * MIB, "{kind:?}: {stats:?}");
     }
 }
+
+#[test]
+fn past_all_views_publishing_takes_a_call_for_code_and_one_for_constants() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &small_blocks(Writer::FileWrite));
+    let _neighbour = publish(&memory, [300, 200, 100]);
+    let (request, _) = layout([300, 200, 100]);
+    let in_flight = memory.allocate(&Request::new(&request)).unwrap();
+    let before = fake.calls().len();
+    let _published = in_flight.finalize().unwrap();
+    let calls = fake.calls().split_off(before);
+    assert_eq!(
+        calls,
+        ["write_file", "write_file", "synchronize_instructions"]
+    );
+}

@@ -1,5 +1,6 @@
 //! The manager on the fake platform: roll-back, placement and writers, with failures that no real system gives on demand.
 
+mod guards;
 mod lifecycle;
 mod placement;
 mod rollback;

@@ -85,6 +85,13 @@ pub struct Options {
     /// request with constants, and means that code in flight runs if something jumps there, and that a stray store into the view
     /// changes constants. The other writers are always as hardened as they can be.
     pub hardened: bool,
+    /// Whether a page that nothing can read, write or execute lies at both ends of each block, and between code, constants and data in
+    /// it (a unit of the system's mappings, where that is more). What overruns its slab then faults, instead of reaching another.
+    ///
+    /// Slabs grow, and never into such a page: at any time at least one is between any two pieces of different slabs. Pieces of one slab
+    /// that meet have none between them, nor do neighbours in a slab. A block takes two mappings more, four when it is full, and holds as many pages less;
+    /// the smallest ones hold a request of one protection only, and larger requests get blocks of their own.
+    pub guard_pages: bool,
 }
 
 impl Default for Options {
@@ -99,6 +106,7 @@ impl Default for Options {
             max_mappings: None,
             sealed: false,
             hardened: true,
+            guard_pages: false,
         }
     }
 }

@@ -157,4 +157,6 @@ pub struct Configuration {
     /// Whether nothing in flight can be executed, and no view shows constants: always, but for [`Writer::DualMapping`] without
     /// [`Options::hardened`](crate::Options::hardened).
     pub hardened: bool,
+    /// Whether pages without access lie between the slabs of a block and at its ends.
+    pub guard_pages: bool,
 }

@@ -65,7 +65,7 @@ impl Pool {
     pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
         let facts = platform.facts();
         let writer = write::by(configuration.writer, configuration.hardened);
-        let geometry = Geometry::new(configuration.constants, writer, facts);
+        let geometry = Geometry::new(&configuration, writer, facts);
         let memory = writer.memory(configuration.sealing);
         let space = Space::new(
             Arc::clone(&platform),

@@ -5,14 +5,14 @@ use codeslab::{Address, Protection, Request, Writer};
 
 const MARKER: &str = "about to do it";
 
-fn announce() {
+pub(crate) fn announce() {
     use std::io::Write;
     println!("{MARKER}");
     std::io::stdout().flush().unwrap();
 }
 
 /// Runs the test again as a child for every writer, and expects it to announce what it does and die like that.
-fn dies_of(death: Death, test: &str, action: impl Fn(Writer)) {
+pub(crate) fn dies_of(death: Death, test: &str, action: impl Fn(Writer)) {
     if is_child(test) {
         let name = std::env::var("CODESLAB_TEST_WRITER").unwrap();
         action(Writer::from_name(&name).unwrap());

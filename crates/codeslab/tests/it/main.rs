@@ -6,6 +6,12 @@
     reason = "tests call the code that they wrote and read the memory that they own"
 )]
 
+#[cfg(target_os = "linux")]
+mod aliases;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod cet;
+#[cfg(target_os = "linux")]
+mod containers;
 mod documents;
 mod environment;
 mod execution;
@@ -18,7 +24,11 @@ mod forks;
 #[cfg(target_os = "linux")]
 mod gaps;
 #[cfg(target_os = "linux")]
+mod guards;
+#[cfg(target_os = "linux")]
 mod limits;
+#[cfg(target_os = "linux")]
+mod outside;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pkeys;
 mod placement;

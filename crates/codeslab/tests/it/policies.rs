@@ -15,14 +15,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The writers that do not work here, with the reasons.
-fn unavailable() -> Vec<(Writer, String)> {
+pub(crate) fn unavailable() -> Vec<(Writer, String)> {
     let writers = capabilities().expect("a supported platform").writers;
     let reason = |status: codeslab::WriterStatus| Some((status.writer, status.unavailable?));
     writers.into_iter().filter_map(reason).collect()
 }
 
 /// Puts a policy in force, and expects it to take just these writers away, each with a reason that says this, part by part.
-fn takes_away(policy: impl FnOnce(), expected: &[(Writer, &str)]) {
+pub(crate) fn takes_away(policy: impl FnOnce(), expected: &[(Writer, &str)]) {
     let before: Vec<Writer> = unavailable()
         .into_iter()
         .map(|(writer, _)| writer)
@@ -50,7 +50,7 @@ fn takes_away(policy: impl FnOnce(), expected: &[(Writer, &str)]) {
     every_writer_that_is_left_works();
 }
 
-fn open(writer: Option<Writer>) -> Result<CodeMemory, Error> {
+pub(crate) fn open(writer: Option<Writer>) -> Result<CodeMemory, Error> {
     CodeMemory::new(Options {
         writer,
         block_size: Some(1 << 20),

@@ -5,15 +5,15 @@ use crate::support::memory;
 use codeslab::{Protection, Writer};
 
 /// Part of a memory file that is mapped.
-struct Mapped {
-    addresses: std::ops::Range<u64>,
-    is_writable: bool,
-    offset: u64,
+pub(crate) struct Mapped {
+    pub(crate) addresses: std::ops::Range<u64>,
+    pub(crate) is_writable: bool,
+    pub(crate) offset: u64,
     // Other tests have files, too.
-    file: String,
+    pub(crate) file: String,
 }
 
-fn mapped_files() -> Vec<Mapped> {
+pub(crate) fn mapped_files() -> Vec<Mapped> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let ours = maps.lines().filter(|line| line.contains("memfd:codeslab"));
     let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();

@@ -8,12 +8,13 @@
 //!
 //! Source: System V psABI for AMD64 (<https://gitlab.com/x86-psABIs/x86-64-ABI>); Intel SDM volume 2 for the encodings.
 
+mod binder;
 mod builtin;
 mod elf;
 mod relax;
 
 use super::encoding::Range;
-use super::machine::{Builtin, Machine, Table};
+use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
 
@@ -36,20 +37,32 @@ impl Machine for X86_64 {
         "x86-64"
     }
 
-    /// Six bytes of `jmp *entry(%rip)`, rounded up so that no stub crosses a cache line.
+    /// `endbr64` and `jmp *entry(%rip)`, rounded up so that no stub crosses a cache line.
     fn stub_size(&self) -> u64 {
-        8
+        16
     }
 
     fn write_stub(&self, stub: &mut [u8], at: u64, entry: u64) -> Result<(), Misfit> {
-        const JUMP_SIZE: i128 = 6;
-        let value = i128::from(entry) - (i128::from(at) + JUMP_SIZE);
+        const JUMP_END: i128 = 10;
+        let value = i128::from(entry) - (i128::from(at) + JUMP_END);
         let limit = DISPLACEMENT.limit(value);
         let distance = i32::try_from(value).map_err(|_| Misfit::Range { value, limit })?;
         let [a, b, c, d] = distance.to_le_bytes();
-        // jmp *distance(%rip), and two traps that nothing reaches.
-        stub.copy_from_slice(&[0xff, 0x25, a, b, c, d, 0xcc, 0xcc]);
+        // The stub may be called through a pointer, as the canonical address of a function, so it is marked for that (CET).
+        stub[..4].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa]);
+        // jmp *distance(%rip), and traps that nothing reaches.
+        stub[4..10].copy_from_slice(&[0xff, 0x25, a, b, c, d]);
+        stub[10..].fill(0xcc);
         Ok(())
+    }
+
+    /// A call leaves the stack 8 bytes off its alignment: `sub $8, %rsp`, and `add $8, %rsp; ret`.
+    fn function_frame(&self) -> Option<[&'static [u8]; 2]> {
+        Some([&[0x48, 0x83, 0xec, 8], &[0x48, 0x83, 0xc4, 8, 0xc3]])
+    }
+
+    fn binder(&self, binder: Binder) -> Option<BinderCode> {
+        binder::code(binder)
     }
 
     fn builtins(&self) -> &'static [Builtin] {
@@ -61,20 +74,22 @@ impl Machine for X86_64 {
 mod tests {
     use super::*;
 
-    fn stub(at: u64, entry: u64) -> Result<[u8; 8], Misfit> {
-        let mut stub = [0; 8];
+    fn stub(at: u64, entry: u64) -> Result<[u8; 16], Misfit> {
+        let mut stub = [0; 16];
         X86_64.write_stub(&mut stub, at, entry).map(|()| stub)
     }
 
     #[test]
-    fn a_stub_jumps_through_its_entry_if_that_is_in_reach() {
-        let expected = [0xff, 0x25, 0xfa, 0x0f, 0, 0, 0xcc, 0xcc];
-        assert_eq!(stub(0x1000, 0x2000), Ok(expected));
-        assert!(stub(0x1000, 0x1006 + 0x7fff_ffff).is_ok());
+    fn a_stub_is_marked_and_jumps_through_its_entry_if_that_is_in_reach() {
+        let made = stub(0x1000, 0x2000).unwrap();
+        assert_eq!(made[..4], [0xf3, 0x0f, 0x1e, 0xfa]);
+        assert_eq!(made[4..10], [0xff, 0x25, 0xf6, 0x0f, 0, 0]);
+        assert_eq!(made[10..], [0xcc; 6]);
+        assert!(stub(0x1000, 0x100a + 0x7fff_ffff).is_ok());
         let limit = i32::MAX.into();
         let value = 0x8000_0000;
         let far = Err(Misfit::Range { value, limit });
-        assert_eq!(stub(0x1000, 0x1006 + 0x8000_0000), far);
-        assert!(stub(u64::MAX - 7, 0).is_err());
+        assert_eq!(stub(0x1000, 0x100a + 0x8000_0000), far);
+        assert!(stub(u64::MAX - 15, 0).is_err());
     }
 }

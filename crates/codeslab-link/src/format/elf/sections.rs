@@ -11,6 +11,8 @@ use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
 
+const CODE: Protection = Protection::ReadExecute;
+
 type ElfSection = <Header as FileHeader>::SectionHeader;
 
 enum Fate {
@@ -40,6 +42,8 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
             Fate::Load(protection) => {
                 let purpose = match name {
                     ".eh_frame" => Purpose::UnwindTable,
+                    ".init" if protection == CODE => Purpose::Fragment(Moment::Start),
+                    ".fini" if protection == CODE => Purpose::Fragment(Moment::End),
                     _ => Purpose::Plain,
                 };
                 loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
@@ -85,13 +89,6 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     if flags.contains(elf::SHF_EXCLUDE) || name == ".note.gnu.property" {
         return Fate::Drop;
     }
-    if let Some(feature) = special_feature(name) {
-        return if header.sh_size(ENDIAN) == 0 {
-            Fate::Drop
-        } else {
-            Fate::Obstruct(feature)
-        };
-    }
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
     }
@@ -123,11 +120,6 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
 fn is_constant_after_relocation(name: &str) -> bool {
     name.strip_prefix(".data.rel.ro")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-fn special_feature(name: &str) -> Option<Feature> {
-    // Fragments of one function each.
-    matches!(name, ".init" | ".fini").then_some(Feature::Constructor)
 }
 
 /// What a section is for that holds pointers to functions: by its type, or by its name as in objects of old compilers.

@@ -208,6 +208,11 @@ fn close(handle: Handle) {
     let _ = unsafe { libc::dlclose(handle.0.as_ptr()) };
 }
 
+unsafe extern "C" {
+    /// Every C library has it; the bindings know of glibc's alone.
+    fn dlinfo(handle: *mut c_void, request: libc::c_int, information: *mut c_void) -> libc::c_int;
+}
+
 /// Where the file is loaded.
 fn base(handle: Handle) -> Result<*const u8, String> {
     /// What a debugger is told of a loaded file; its first field is where it is loaded. <https://man7.org/linux/man-pages/man3/dlinfo.3.html>
@@ -215,7 +220,7 @@ fn base(handle: Handle) -> Result<*const u8, String> {
     let mut map: *const *const u8 = ptr::null();
     let place = (&raw mut map).cast::<c_void>();
     // SAFETY: the handle is open, and for this request the place is to have a pointer.
-    let status = unsafe { libc::dlinfo(handle.0.as_ptr(), RTLD_DI_LINKMAP, place) };
+    let status = unsafe { dlinfo(handle.0.as_ptr(), RTLD_DI_LINKMAP, place) };
     if status != 0 || map.is_null() {
         return Err(last_error());
     }

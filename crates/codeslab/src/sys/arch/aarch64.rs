@@ -21,8 +21,10 @@ pub(in crate::sys) struct Native;
 
 impl Processor for Native {
     const ARCHITECTURE: Option<Architecture> = Some(Architecture::Aarch64);
-    /// mov w0, #42; ret
-    const ANSWER: &'static [u8] = &[0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6];
+    /// bti c; mov w0, #42; ret. The probe calls it through a pointer.
+    const ANSWER: &'static [u8] = &[
+        0x5f, 0x24, 0x03, 0xd5, 0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6,
+    ];
     const FETCHES_ARE_COHERENT: bool = false;
     const FETCHES_AHEAD_OF_OTHERS: bool = true;
     const KEY_REGISTER: Option<KeyRegister> = None;

@@ -19,8 +19,8 @@ pub(in crate::sys) struct Native;
 
 impl Processor for Native {
     const ARCHITECTURE: Option<Architecture> = Some(Architecture::X86_64);
-    /// mov eax, 42; ret
-    const ANSWER: &'static [u8] = &[0xb8, 42, 0, 0, 0, 0xc3];
+    /// endbr64; mov eax, 42; ret. The probe calls it through a pointer.
+    const ANSWER: &'static [u8] = &[0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 42, 0, 0, 0, 0xc3];
     const FETCHES_ARE_COHERENT: bool = true;
     const FETCHES_AHEAD_OF_OTHERS: bool = false;
     const KEY_REGISTER: Option<KeyRegister> = Some(KeyRegister {

@@ -36,6 +36,10 @@ impl SectionFile {
     /// # Safety
     /// - The part of the granule is idle.
     unsafe fn write_piece(&self, number: u64, start: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        // SAFETY: the bytes have room in the granule, and that part is idle.
+        if unsafe { self.store.write_shown(self.id, number, start, bytes) }? {
+            return Ok(());
+        }
         match self.store.way_to_write(self.id, number)? {
             // SAFETY: the view is of the whole granule, in which the bytes have room, and that part is idle.
             Way::Open(view) => unsafe { copy(&view, start, bytes) },

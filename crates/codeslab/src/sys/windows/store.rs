@@ -156,6 +156,34 @@ impl Store {
         self.state().provide(self, file, number)
     }
 
+    /// Writes to a granule of a file through a view that shows it, if there is one. The view cannot go meanwhile: it takes the lock to
+    /// unmap it. Mapping another one for each write takes much longer.
+    ///
+    /// # Safety
+    /// - From `start` on, the granule has room for the bytes, and no thread uses that part of it.
+    pub(super) unsafe fn write_shown(
+        &self,
+        file: FileId,
+        number: u64,
+        start: u64,
+        bytes: &[u8],
+    ) -> Result<bool, Refusal> {
+        let mut state = self.state();
+        state.provide(self, file, number)?;
+        let places = &state.piece(file, number).places;
+        let shown = places
+            .iter()
+            .find(|(_, access)| *access == Access::READ_WRITE);
+        let Some((at, _)) = shown else {
+            return Ok(false);
+        };
+        let to = (at.value() + start) as *mut u8;
+        // SAFETY: the granule is mapped there, writable, as long as the lock is held; the part is idle by the caller's word, and no
+        // reference to it exists, so the bytes lie elsewhere.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(true)
+    }
+
     /// How a granule of a file can be written, after it was given its memory.
     pub(super) fn way_to_write(&self, file: FileId, number: u64) -> Result<Way, Refusal> {
         let mut state = self.state();

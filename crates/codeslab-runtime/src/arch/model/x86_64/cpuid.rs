@@ -48,6 +48,6 @@ pub(super) fn saved_state() -> u64 {
 /// - The processor has the instruction, and the system lets programs use it.
 #[target_feature(enable = "xsave")]
 unsafe fn xgetbv() -> u64 {
-    // SAFETY: as the caller says; register 0 exists where the instruction does.
+    // SAFETY: the processor has the instruction, and the system lets programs use it; register 0 exists wherever it is.
     unsafe { intrinsics::_xgetbv(0) }
 }

@@ -1,4 +1,9 @@
 //! Numbers that dynamic linkers have for processors: a file each.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "not every system has a dynamic linker that reads ELF files"
+)]
 
 // The processor of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -1,0 +1,97 @@
+//! The ends of images, threads and the process, as glibc knows them.
+//!
+//! Handlers that were registered with a handle are run and forgotten by it (`__cxa_finalize`): those for the exit of the process run, those for a
+//! quick exit and for forks are only forgotten. A thread that ends runs what was registered on it.
+//!
+//! Source: Itanium C++ ABI, §3.3.6 "DSO Object Destruction API"; glibc's `stdlib/cxa_finalize.c` and `cxa_thread_atexit_impl.c`.
+#![allow(unsafe_code)] // It calls the C library.
+
+use super::symbols::function;
+use codeslab::Address;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+unsafe extern "C" {
+    fn __cxa_atexit(
+        function: unsafe extern "C-unwind" fn(*mut c_void, c_int),
+        data: *mut c_void,
+        handle: *const c_void,
+    ) -> c_int;
+}
+
+unsafe extern "C-unwind" {
+    fn __cxa_finalize(handle: *const c_void);
+}
+
+/// Runs and forgets all that was registered with the C library by `handle`, the latest first.
+///
+/// # Safety
+/// What was registered by this handle may be executed now, and is sound.
+pub(crate) unsafe fn finalize_registered(handle: Address) {
+    let handle = ptr::without_provenance(handle.value() as usize);
+    // SAFETY: a handle that is not null means what was registered by it, which is sound by the caller's obligation.
+    unsafe { __cxa_finalize(handle) };
+}
+
+/// Has `function` called with `data` when what was registered by `handle` is finalized, or with the status when the process exits. Not 0 if
+/// there is no memory for that.
+///
+/// # Safety
+/// `function` may be called with `data` then.
+pub(crate) unsafe fn register_for_image(
+    function: unsafe extern "C-unwind" fn(*mut c_void, c_int),
+    data: *mut c_void,
+    handle: Address,
+) -> c_int {
+    let handle = ptr::without_provenance(handle.value() as usize);
+    // SAFETY: glibc passes the status of the exit as a second argument, or 0; the function may be called by the obligation.
+    unsafe { __cxa_atexit(function, data, handle) }
+}
+
+/// Has `function` called when the process exits.
+pub(crate) fn at_process_exit(function: extern "C" fn()) {
+    // SAFETY: it is a function of this module, which stays loaded. If there is no memory for it, it is not called.
+    unsafe { libc::atexit(function) };
+}
+
+/// Has `ended` called when this thread ends. `false` if that cannot be.
+pub(crate) fn at_thread_exit(ended: extern "C" fn()) -> bool {
+    type Register =
+        unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, *const c_void) -> c_int;
+    extern "C" fn call(ended: *mut c_void) {
+        // SAFETY: it is the function that was passed below.
+        let ended = unsafe { std::mem::transmute::<*mut c_void, extern "C" fn()>(ended) };
+        ended();
+    }
+    /// Lies in this module, which has to stay loaded until then.
+    static OWN: u8 = 0;
+    // SAFETY: C libraries that have it have it with this type.
+    let Some(register) = (unsafe { function::<Register>("__cxa_thread_atexit_impl") }) else {
+        return false;
+    };
+    let data = ended as *mut c_void;
+    // SAFETY: `call` takes the function that it is passed as data.
+    unsafe { register(call, data, (&raw const OWN).cast()) == 0 }
+}
+
+/// Has the C library call `destructor` with `object` when this thread ends. Not 0 if it cannot.
+///
+/// # Safety
+/// `destructor` may be called with `object` then, and is sound.
+pub(crate) unsafe fn destroy_at_thread_exit(
+    destructor: unsafe extern "C-unwind" fn(*mut c_void),
+    object: *mut c_void,
+    handle: *const c_void,
+) -> c_int {
+    type Register = unsafe extern "C" fn(
+        unsafe extern "C-unwind" fn(*mut c_void),
+        *mut c_void,
+        *const c_void,
+    ) -> c_int;
+    // SAFETY: C libraries that have it have it with this type.
+    let register = unsafe { function::<Register>("__cxa_thread_atexit_impl") };
+    // SAFETY: it may be called by the obligation.
+    register.map_or(-1, |register| unsafe {
+        register(destructor, object, handle)
+    })
+}
