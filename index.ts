@@ -7,6 +7,8 @@
  * @document docs/placing.md
  * @document docs/linking.md
  * @document docs/calling.md
+ * @document docs/data.md
+ * @document docs/replacing.md
  * @document docs/workers.md
  * @document docs/running.md
  * @document docs/limits.md

@@ -75,6 +75,9 @@ export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUin
  */
 export declare function free(handle: ExternalObject<CodeHandle>): boolean
 
+/** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
+export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
+
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
 
@@ -175,6 +178,21 @@ export interface NativeLinkOptions {
   processSymbols: boolean
   roots: Array<string>
   libraries: NativeInputs
+  loaded: NativeLoaded
+}
+
+/** Externals and images as parallel arrays. */
+export interface NativeLoaded {
+  /** The names of externals, their addresses, and what they lie in. */
+  names: Array<string>
+  addresses: Array<bigint>
+  keepers: Array<ExternalObject<CodeHandle>>
+  /** Images among the libraries, and how many libraries come before each. */
+  images: Array<ExternalObject<CodeHandle>>
+  positions: Array<number>
+  /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
+  paths: Array<string>
+  pathPositions: Array<number>
 }
 
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
@@ -299,6 +317,12 @@ export declare function picture(handle: ExternalObject<MemoryHandle>): Array<Nat
 
 /** Lets go of what no call can be in any more. Whether something waits still. */
 export declare function pollGrace(): boolean
+
+/** Where a symbol of the process is. */
+export declare function processSymbol(name: string): bigint | null
+
+/** Copies memory from an address on into `into`, as far as it is mapped. How many bytes that were. */
+export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void

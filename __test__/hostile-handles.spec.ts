@@ -3,7 +3,7 @@
 import test from 'ava'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
-import { CodeMemory } from '../index.ts'
+import { CodeMemory, CodeslabError } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { codeOf, detach } from './helpers/hostile.ts'
 import { add, answer } from './helpers/machine-code.ts'
@@ -133,8 +133,13 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   })
   const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
   const none = { names: [], contents: [], graphs: [] }
-  const options = { externalNames: [], externalAddresses: [], processSymbols: true, roots: [], libraries: none }
+  const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
+  const options = { externalNames: [], externalAddresses: [], processSymbols: true, roots: [], libraries: none, loaded }
   t.throws(() => link?.(opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
+  // An allocation in flight is no image, and one that is published none either.
+  for (const images of [[one], [handle]]) {
+    t.throws(() => link?.(opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
+  }
 })
 
 test('where TypeScript is loaded again in one environment, as test runners do, handles stay what they are', t => {
@@ -146,4 +151,97 @@ test('where TypeScript is loaded again in one environment, as test runners do, h
     allocation.free()
     try { allocation.free() } catch (error) { console.log(error.message, memory.stats().live) }`
   t.like(run(program), { status: 0, output: 'made anew 0\n' })
+})
+
+test('native functions for data, slots and the process take nothing on trust either', t => {
+  type Native = Record<string, (...values: unknown[]) => unknown>
+  const native = createRequire(import.meta.url)('../native.cjs') as Native
+  const { sectionData, imageData, readData, writeData, viewData, makeSlot, replaceSlot, lookAtSlot } =
+    native as Required<Native>
+  const { shareAllocation, shareSlot, openSharedAllocation, openSharedSlot, readAt, isSynchronized, watchCode } =
+    native as Required<Native>
+  const opened = native['openMemory']?.({
+    ...{ codeModel: 'small', constants: 'separate', quarantine: 'off', sealed: false, hardened: true },
+  })
+  const request = () => BigUint64Array.of(2n, 16n, 16n, 0n, 16n, 16n)
+  const handle = native['allocate']?.(opened, [undefined, undefined], new BigUint64Array(0), request())
+  const none = new BigUint64Array(0)
+  t.throws(() => sectionData?.(handle, 0, 'in flight'), { code: 'ERR_CODESLAB_ABANDONED' })
+  t.throws(() => shareAllocation?.(handle, ['a']), { code: 'ERR_CODESLAB_ABANDONED' })
+  native['finalize']?.(handle)
+  const region = sectionData?.(handle, 0, 'state')
+  t.throws(() => sectionData?.(handle, 2, 'none'), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+  t.throws(() => sectionData?.(handle, 1, 'code'), { code: 'ERR_CODESLAB_NOT_DATA' })
+  t.throws(() => imageData?.(handle, 'none', none), { instanceOf: CodeslabError })
+  for (const offset of [-1, NaN, Infinity, 0.5, 16, 2 ** 63, 2 ** 64, Number.MAX_VALUE]) {
+    t.throws(
+      () => readData?.(region, offset, new Uint8Array(1)),
+      { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' },
+      String(offset),
+    )
+    t.throws(
+      () => writeData?.(region, offset, new Uint8Array(1)),
+      { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' },
+      String(offset),
+    )
+  }
+  for (const bytes of [[1], new Uint16Array(1), 'text', null, new DataView(new ArrayBuffer(1))]) {
+    t.throws(() => readData?.(region, 0, bytes), { message: /not a Uint8Array/ })
+    t.throws(() => writeData?.(region, 0, bytes), { message: /not a Uint8Array/ })
+    t.throws(() => readAt?.(1n, bytes), { message: /not a Uint8Array/ })
+  }
+  for (const stranger of [opened, handle, {}, undefined, 7, peek]) {
+    t.throws(() => readData?.(stranger, 0, new Uint8Array(1)), { message: /not a handle/ })
+    t.throws(() => viewData?.(stranger), { message: /not a handle/ })
+    t.throws(() => isSynchronized?.(stranger), { message: /not a handle/ })
+  }
+  // What is no slot is refused as one, though it is a handle.
+  t.throws(() => replaceSlot?.(handle, 1n), { instanceOf: CodeslabError })
+  t.throws(() => lookAtSlot?.(handle, none), { instanceOf: CodeslabError })
+  t.throws(() => shareSlot?.(handle), { instanceOf: CodeslabError })
+  const slot = makeSlot?.(opened, 2n ** 70n + 1n, none)
+  t.throws(() => makeSlot?.(opened, 1n, BigUint64Array.of(2n, 1n)), { code: 'ERR_OUT_OF_RANGE' })
+  t.notThrows(() => lookAtSlot?.(slot, none), 'there is room for nothing')
+  t.notThrows(() => watchCode?.(slot))
+  // More names than sections, and fewer, make no sections.
+  const token = shareAllocation?.(handle, ['a', 'b', 'c', 'd'])
+  const shared = openSharedAllocation?.(token) as { sections: unknown[] }
+  t.is(shared.sections.length, 2)
+  t.throws(() => openSharedSlot?.(token), { code: 'ERR_CODESLAB_UNKNOWN_TOKEN' })
+})
+
+test('sections, variables and slots are not made, changed or imitated', t => {
+  const { state, text } = memory
+    .allocate({ text: { protection: 'rx', bytes: answer(3) }, state: { protection: 'rw', size: 8 } })
+    .finalize()
+  const [variable, slot] = [state.data('int32'), memory.slot(text)]
+  for (const value of [variable, slot, state]) {
+    const { constructor } = value as unknown as { constructor: new (...values: unknown[]) => unknown }
+    t.throws(() => new constructor(), { instanceOf: TypeError })
+    t.throws(() => Object.assign(value, { address: 1n }), { instanceOf: TypeError })
+    const imitation = Object.create(value) as typeof state
+    t.is(
+      codeOf(() => memory.find(imitation)),
+      'ERR_INVALID_ARG_TYPE',
+    )
+    Object.defineProperty(value, 'address', { value: 0x1234n })
+    t.not(memory.find(value as never), undefined, 'what it says of itself is not asked')
+  }
+})
+
+test('a view is what it was made of, whatever is done to it', t => {
+  const allocation = memory.allocate({ state: { protection: 'rw', size: 16 } }).finalize()
+  const { state } = allocation
+  const view = state.view()
+  Object.defineProperty(view, 'length', { value: 2 ** 40 })
+  Object.defineProperty(view, 'byteLength', { value: 2 ** 40 })
+  Object.setPrototypeOf(view, null)
+  state.write(view)
+  t.is(state.read().length, 16)
+  const passed = (state.data().view().buffer as ArrayBuffer & { transfer(): ArrayBuffer }).transfer()
+  t.is(view[0], undefined)
+  t.is(state.view().length, 16, 'another one is made')
+  allocation.free()
+  new Uint8Array(passed).fill(7)
+  t.is(passed.byteLength, 16)
 })

@@ -1,5 +1,7 @@
 import test from 'ava'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory, Slot, type Allocation } from '../index.ts'
 import { compile } from './helpers/compile.ts'
@@ -173,4 +175,11 @@ test('code is replaced 100,000 times under two workers, and no answer is wrong',
   await memory.synchronize()
   t.false(image.freed || slot.freed)
   t.is(memory.stats().live, 3, 'the slot, the image and the last version')
+})
+
+test('the program of the guide replaces its code under two workers', t => {
+  const path = join(import.meta.dirname, '..', 'examples', 'hot-reload.ts')
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', path, '10'], { encoding: 'utf8' })
+  t.is(status, 0, stderr)
+  t.regex(stdout, /^10 versions, \d+ calls by 2 workers, no wrong answer\n$/)
 })

@@ -10,10 +10,9 @@ const setup = 'rustup toolchain install nightly --profile minimal'
 /** Tests that cannot run there, and why. */
 const impossible = {
   // Shadow memory takes 16 TiB of address space, and the sanitizer maps more of it whenever it is used.
-  'environment::a_limit_on_address_space': 'limits of the address space',
-  'outside::limits::': 'limits of the address space and of private memory',
-  'environment::a_limit_on_private_memory_is_named': 'limits of private memory',
+  'limits::': 'limits of the address space and of private memory',
   where_address_space_is_short: 'limits of the address space',
+  'gaps::': 'an address space that is filled by hand',
   // It wants to be the first library, and so does the one that makes calls fail.
   'refusals::': 'a library that is loaded before the C library',
   // LeakSanitizer stops all threads by calls that these forbid.

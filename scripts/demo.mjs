@@ -1,4 +1,4 @@
-// npm run demo, npm run demo:assembler: brings the checkout up and runs an example of it.
+// npm run demo, npm run demo:assembler, npm run demo:hot-reload: brings the checkout up and runs an example of it.
 
 import { join } from 'node:path'
 import { archives } from './inputs.mjs'
@@ -8,5 +8,15 @@ import { pinnedNode, prepare } from './setup.mjs'
 await main(() => {
   prepare()
   const example = process.argv[2] ?? 'demo'
-  run(pinnedNode, [join(root, 'examples', `${example}.ts`), ...archives('libz.a')])
+  const values = process.argv.slice(3)
+  run(pinnedNode, [join(root, 'examples', `${example}.ts`), ...(values.length > 0 ? values : given(example))])
 })
+
+/**
+ * What an example is started with.
+ *
+ * @param {string} example
+ */
+function given(example) {
+  return example === 'hot-reload' ? [] : archives('libz.a')
+}

@@ -10,6 +10,7 @@ import { announce } from './internal/freed.ts'
 import { describe } from './internal/inspect.ts'
 import { add, append, has, makeList, sized } from './internal/intrinsics.ts'
 import { regions, type Place } from './internal/place.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { makeSection, type Section } from './section.ts'
 
@@ -256,6 +257,7 @@ export class Allocation {
 
   private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
+    markAsUncloneable(this)
     this.#handle = handle
     this.#places = places
     for (let index = 0; index < places.length; index++) {

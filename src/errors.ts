@@ -129,6 +129,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_UNKNOWN_TOKEN'
   /** A file that an input names cannot be read. */
   | 'ERR_CODESLAB_UNREADABLE'
+  /** Nothing is mapped at an address that was to be read. */
+  | 'ERR_CODESLAB_UNMAPPED'
   /** An object needs something that the linker cannot do yet. */
   | 'ERR_CODESLAB_UNSUPPORTED'
   /** The architecture has no such code model. */

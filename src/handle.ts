@@ -10,6 +10,7 @@ import './errors.ts'
 import { describe } from './internal/inspect.ts'
 import { freeze, makeWords, toNumber } from './internal/intrinsics.ts'
 import { protectionAt } from './internal/protection.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type {
   CodeModel,
   Constants,
@@ -68,6 +69,7 @@ export abstract class MemoryHandle {
   /** @internal */
   protected constructor(key: typeof construct, handle: NativeHandle) {
     checkConstruct(key, 'MemoryHandle', 'new CodeMemory()')
+    markAsUncloneable(this)
     this.#handle = handle
     this.#configuration = native.configuration(handle)
     const { sealing, tools } = this.#configuration

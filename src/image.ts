@@ -3,6 +3,7 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
+import { installImages } from './internal/address.ts'
 import { checkString } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
@@ -10,6 +11,7 @@ import './errors.ts'
 import { announce } from './internal/freed.ts'
 import { describe, region } from './internal/inspect.ts'
 import { makeWords, toNumber } from './internal/intrinsics.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { typeNames } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
@@ -76,10 +78,16 @@ export class Image {
 
   static {
     makeImage = handle => new Image(construct, handle)
+    installImages(value => {
+      if (!(#handle in value)) return undefined
+      const handle = value.#handle
+      return { handle, address: name => native.imageAddress(handle, name) }
+    })
   }
 
   private constructor(key: typeof construct, handle: CodeHandle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
+    markAsUncloneable(this)
     this.#handle = handle
   }
 

@@ -2,6 +2,7 @@
 
 import type { AddressLike } from './address.ts'
 import type { Graph } from './graph.ts'
+import type { Image } from './image.ts'
 
 /**
  * An object file or an archive, told apart by its first bytes, under the name that errors shall call it.
@@ -39,7 +40,8 @@ export interface NamedInput {
 export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
 
 /**
- * The address of an external: a bigint, a number, a section, a variable, or a function that has one in `pointer`.
+ * The address of an external: a bigint, a number, a section, a variable, a slot, a function that has one in `pointer`, or an image that
+ * defines the symbol. Sections, variables, slots and images are kept while the new image is there.
  *
  * @example
  * ```ts
@@ -50,7 +52,7 @@ export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
  *
  * @category Linking
  */
-export type ExternalAddress = AddressLike
+export type ExternalAddress = AddressLike | Image
 
 /**
  * How to link.
@@ -78,6 +80,10 @@ export interface LinkOptions {
   readonly processSymbols?: boolean
   /** If there are any: archives among the inputs give only the members that these symbols need. Default: they give all. */
   readonly roots?: readonly string[]
-  /** Archives that are pulled in on demand: the members that define what is missing. */
-  readonly libraries?: readonly LinkInput[]
+  /**
+   * What defines what is missing, asked in this order: archives, of which the members are linked that do, and images that were linked
+   * before, which are kept while the new one is there. A string is the path of a shared library, an archive or a linker script, or the name
+   * under which the dynamic linker finds a shared library.
+   */
+  readonly libraries?: readonly (LinkInput | Image | string)[]
 }

@@ -6,19 +6,22 @@ import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type
 import { makeCallback, type Callback } from './callback.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
-import { checkFunction, checkString } from './internal/checks.ts'
+import { addressed } from './internal/address.ts'
+import { checkFunction, checkString, toAddress } from './internal/checks.ts'
 import { construct } from './internal/construct.ts'
+import { toHex } from './internal/inspect.ts'
 import { sized } from './internal/intrinsics.ts'
+import { readAt, stringAt } from './internal/process.ts'
+import { typeNames } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
 import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
-import { typeNames } from './internal/signature.ts'
 import type { LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
-import type { CallbackFunction, CallbackType } from './signature.ts'
+import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
 import { makeSlot, toTarget, type Slot } from './slot.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
 
@@ -310,6 +313,90 @@ export class CodeMemory extends MemoryHandle {
    */
   synchronize(): Promise<void> {
     return synchronize(handleOf(this))
+  }
+
+  /**
+   * Where a symbol of the process is: of its executable and of the libraries that it has loaded. `undefined` if it has none of that name.
+   *
+   * @param name - The symbol.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const getpid = memory.processSymbol('getpid')
+   * if (getpid !== undefined) memory.functionAt(getpid, { return: 'int32' })() // process.pid
+   * ```
+   */
+  processSymbol(name: string): bigint | undefined {
+    handleOf(this)
+    checkString(name, 'name')
+    return native.processSymbol(name) ?? undefined
+  }
+
+  /**
+   * A function that calls the code at any address.
+   *
+   * Code of ours is kept, as by a function of its section or image, if anything has a function of it. What is not ours has to stay by
+   * itself for as long as the function is called.
+   *
+   * @param address - Where the code is.
+   * @param signature - What it takes and returns. Nothing checks that it does, nor that there is code.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_INVALID_SIGNATURE` or `ERR_CODESLAB_FREED`.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * declare const address: bigint // from a table of another library
+   * const callee = new CodeMemory().functionAt(address, { return: 'int32', arguments: ['int32'] })
+   * ```
+   */
+  functionAt<const S extends Signature>(address: AddressLike, signature: S): NativeFunction<S> {
+    handleOf(this)
+    const at = toAddress(address, 'address')
+    const found = addressed(address)
+    const types = typeNames(signature)
+    if (found !== undefined) native.watchCode(found.handle as ReturnType<typeof native.makeSlot>)
+    return native.functionAt(at, toHex(at), types) as NativeFunction<S>
+  }
+
+  /**
+   * A copy of bytes at any address. What is not mapped is an error and ends no process.
+   *
+   * @param address - Where they begin.
+   * @param length - How many they are.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if they are not all mapped.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * declare const header: bigint // what a native function returned
+   * const bytes = new CodeMemory().readAt(header, 16)
+   * ```
+   */
+  readAt(address: AddressLike, length: number): Uint8Array {
+    handleOf(this)
+    return readAt(address, length)
+  }
+
+  /**
+   * The C string at an address: the text in UTF-8 up to the first zero byte.
+   *
+   * @param address - Where it begins.
+   * @param maxLength - How many bytes it may have. Default: 65536.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if it leads to what is not mapped, `ERR_CODESLAB_OUT_OF_BOUNDS` if it is longer.
+   * @example
+   * ```ts
+   * import { CodeMemory, type Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * const version = image.function('zlibVersion', { return: 'pointer' })
+   * new CodeMemory().stringAt(version()) // '1.3.1'
+   * ```
+   */
+  stringAt(address: AddressLike, maxLength = 65536): string {
+    handleOf(this)
+    return stringAt(address, maxLength)
   }
 
   /**

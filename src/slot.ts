@@ -13,6 +13,7 @@ import { settleLater } from './internal/grace.ts'
 import { describe, hexadecimal } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
 import { typeNames } from './internal/signature.ts'
+import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { NativeFunction, Signature } from './signature.ts'
 
 type SlotHandle = ReturnType<typeof native.makeSlot>
@@ -75,6 +76,7 @@ export class Slot {
 
   private constructor(key: typeof construct, handle: SlotHandle) {
     checkConstruct(key, 'Slot', 'CodeMemory.slot')
+    markAsUncloneable(this)
     this.#handle = handle
     native.lookAtSlot(handle, words)
     this.#address = words[0] ?? 0n

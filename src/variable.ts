@@ -10,7 +10,7 @@ import type { Data } from './internal/data.ts'
 import { exchange, toElement, type Element } from './internal/elements.ts'
 import './errors.ts'
 import { describe, region } from './internal/inspect.ts'
-import { prefix, toBigInt, toText } from './internal/intrinsics.ts'
+import { piece, prefix, toBigInt, toText } from './internal/intrinsics.ts'
 import { refusal } from './internal/refusal.ts'
 
 /**
@@ -120,7 +120,7 @@ export class Variable<T extends DataType = DataType> {
   static {
     makeVariable = (data, handle, type, offset) => new Variable(construct, data, handle, type ?? 'uint8', offset)
     installReader(value =>
-      #data in value ? { address: (value as Variable).address, handle: (value as Variable).#handle } : undefined,
+      #data in value ? { address: value.#data.address + toBigInt(value.#offset), handle: value.#handle } : undefined,
     )
   }
 
@@ -257,7 +257,7 @@ export class Variable<T extends DataType = DataType> {
    * ```
    */
   view(): Uint8Array {
-    return this.#data.view().subarray(this.#offset, this.#offset + this.size)
+    return piece(this.#data.view(), this.#offset, this.size)
   }
 
   #at(index: unknown): number {

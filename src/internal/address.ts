@@ -18,6 +18,27 @@ export interface Addressed {
 /** Says what an object stands for, if it is of a class. */
 export type Reader = (value: object) => Addressed | undefined
 
+/** An image, which has an address for each of its symbols. */
+export interface Symbols {
+  readonly handle: Addressed['handle']
+  readonly address: (name: string) => bigint
+}
+
+/** Says what an object is, if it is an image. */
+export type ImageReader = (value: object) => Symbols | undefined
+
+let readImage: ImageReader | undefined
+
+/** Says how images are read: once, by their module. */
+export function installImages(reader: ImageReader): void {
+  readImage = reader
+}
+
+/** What a value is as an image; `undefined` if it is none. */
+export function asImage(value: unknown): Symbols | undefined {
+  return typeof value === 'object' && value !== null ? readImage?.(value) : undefined
+}
+
 const readers = makeList<Reader>()
 
 /** Says how the addresses of a class are read: once, by its module. */

@@ -23,7 +23,7 @@ import {
   toText,
   toUint8Array,
 } from './intrinsics.ts'
-import { addressed } from './address.ts'
+import { addressed, asImage } from './address.ts'
 import { refusal } from './refusal.ts'
 
 /** The greatest address. */
@@ -195,7 +195,12 @@ function addressOf(value: unknown, name: string): bigint {
   // What a function says is not asked further.
   if (typeof found === 'bigint') return toAddress(found, name)
   const expected = 'a bigint, a number, a section, a slot, or a function that has its address in pointer'
-  throw invalidType(name, expected, value)
+  const isImage = asImage(value) !== undefined
+  throw invalidType(
+    name,
+    isImage ? "one address: of an image, that of a symbol, image.address('name')" : expected,
+    value,
+  )
 }
 
 /**
@@ -204,13 +209,20 @@ function addressOf(value: unknown, name: string): bigint {
  */
 export function toBytes(value: unknown, name: string): Uint8Array {
   if (!isView(value) && !isAnyArrayBuffer(value)) {
-    throw invalidType(name, 'a Buffer, a typed array, a DataView or an ArrayBuffer', value)
+    throw invalidType(name, `a Buffer, a typed array, a DataView or an ArrayBuffer${bytesOf(value)}`, value)
   }
   try {
     return toUint8Array(value)
   } catch {
     throw unsteady(name, 'lie in a buffer that is detached or has become too short for them')
   }
+}
+
+/** How bytes are made of what people pass instead. */
+function bytesOf(value: unknown): string {
+  if (isArray(value)) return ': make one with Uint8Array.from(array)'
+  if (typeof value === 'string') return ': make one with Buffer.from(text), or readFileSync(path) of a file'
+  return addressed(value) === undefined ? '' : ': pass what its read() gives'
 }
 
 /**

@@ -69,6 +69,10 @@ const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 const encoder = new TextEncoder()
 const encode = method(TextEncoder.prototype, 'encode') as (of: typeof encoder, text: string) => Uint8Array
 
+const decoder = new TextDecoder()
+const decode = method(TextDecoder.prototype, 'decode') as (of: typeof decoder, bytes: Uint8Array) => string
+const indexOf = method(typedArray, 'indexOf') as (bytes: Uint8Array, value: number) => number
+
 const sliceText = method(String.prototype, 'slice') as (text: string, from: number, to: number) => string
 
 type Visit = (value: unknown, key: unknown) => unknown
@@ -246,9 +250,24 @@ export function part(bytes: ArrayBuffer, offset: number, count: number): Uint8Ar
   return new Bytes(bytes, offset, count)
 }
 
+/** Some bytes of a view. */
+export function piece(bytes: Uint8Array, offset: number, count: number): Uint8Array {
+  return new Bytes(ofTypedArray.buffer(bytes), ofTypedArray.byteOffset(bytes) + offset, count)
+}
+
 /** Text in UTF-8. */
 export function encodeText(text: string): Uint8Array {
   return encode(encoder, text)
+}
+
+/** The text that bytes are in UTF-8; what is none becomes U+FFFD. */
+export function decodeText(bytes: Uint8Array): string {
+  return decode(decoder, bytes)
+}
+
+/** Where the first zero is; -1 if there is none. */
+export function indexOfZero(bytes: Uint8Array): number {
+  return indexOf(bytes, 0)
 }
 
 /** As much of a text as a limit allows. */

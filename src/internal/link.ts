@@ -1,8 +1,9 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
-import type { NativeInputs, NativeLinkOptions } from '#native'
+import type { link, NativeInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
+import { addressed, asImage } from './address.ts'
 import {
   checkBoolean,
   checkObject,
@@ -41,6 +42,9 @@ const longestName = 4096
 
 const NO_BYTES = makeBytes(0)
 
+type NativeLoaded = NativeLinkOptions['loaded']
+type CodeHandle = ReturnType<typeof link>
+
 /** An input that has been read. */
 interface Input {
   readonly name: string
@@ -63,8 +67,9 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
   checkBoolean(processSymbols, 'processSymbols')
   const rootNames = toRoots(roots)
-  const readLibraries = toInputs(libraries, 'libraries')
-  const { externalNames, externalAddresses } = toExternals(externals)
+  const loaded = makeLoaded()
+  const readLibraries = toLibraries(libraries, loaded)
+  const { externalNames, externalAddresses } = toExternals(externals, loaded)
   return {
     inputs: toNative(read),
     options: {
@@ -73,8 +78,40 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
       processSymbols,
       roots: rootNames,
       libraries: toNative(readLibraries),
+      loaded,
     },
   }
+}
+
+/** What is in memory already, before anything of it is known. */
+function makeLoaded(): NativeLoaded {
+  return {
+    names: makeList(),
+    addresses: makeList(),
+    keepers: makeList(),
+    images: makeList(),
+    positions: makeList(),
+    paths: makeList(),
+    pathPositions: makeList(),
+  }
+}
+
+/** Libraries that are bytes or graphs; images and paths go to what is loaded, each with its place among them. */
+function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
+  const read = makeList<Input>()
+  toList(libraries, 'libraries', 'an array', (library, name, index) => {
+    const image = asImage(library)
+    if (typeof library === 'string') {
+      append(loaded.paths, clip(library, longestName))
+      append(loaded.pathPositions, index)
+    } else if (image === undefined) {
+      append(read, toInput(library, name))
+    } else {
+      append(loaded.images, image.handle as CodeHandle)
+      append(loaded.positions, index)
+    }
+  })
+  return read
 }
 
 /** Each root once: a string that is in an array again and again would cross each time. */
@@ -100,6 +137,7 @@ function toInput(input: unknown, what: string): Input {
   if (typeof input === 'string')
     throw invalidType(what, 'bytes, not the name of a file: pass readFileSync(name)', input)
   checkObject(input, what)
+  if (asImage(input) !== undefined) throw invalidType(what, 'bytes or a graph; give images as libraries', input)
   const isGraph = 'sections' in input
   const { name = what } = input as NamedInput | Graph
   checkString(name, `name of ${what}`)
@@ -136,15 +174,19 @@ function toNative(inputs: readonly Input[]): NativeInputs {
 /** Externals by name. */
 type Externals = Pick<NativeLinkOptions, 'externalNames' | 'externalAddresses'>
 
-function toExternals(externals: object): Externals {
+function toExternals(externals: object, loaded: NativeLoaded): Externals {
   checkObject(externals, 'externals')
   const names = isMap(externals) ? undefined : ownKeys(externals)
   if (names?.length === 0) return { externalNames: [], externalAddresses: [] }
   const encoded: Externals = { externalNames: makeList(), externalAddresses: makeList() }
   const enter = (name: unknown, address: unknown): void => {
     checkString(name, 'name of an external')
-    append(encoded.externalNames, name)
-    append(encoded.externalAddresses, toExternal(name, address))
+    const image = asImage(address)
+    const value = image === undefined ? toAddress(address, `external ${name}`) : image.address(name)
+    const keeper = image ?? addressed(address)
+    append(keeper === undefined ? encoded.externalNames : loaded.names, name)
+    append(keeper === undefined ? encoded.externalAddresses : loaded.addresses, value)
+    if (keeper !== undefined) append(loaded.keepers, keeper.handle as CodeHandle)
   }
   if (names === undefined) {
     eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)
@@ -155,8 +197,4 @@ function toExternals(externals: object): Externals {
     }
   }
   return encoded
-}
-
-function toExternal(name: string, address: unknown): bigint {
-  return toAddress(address, `external ${name}`)
 }

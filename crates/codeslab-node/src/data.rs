@@ -61,7 +61,8 @@ impl Region {
             });
         };
         // A symbol may say of itself that it lies elsewhere, or goes on for longer.
-        let segment = content.memory().segment(protection);
+        let memory = content.memory();
+        let segment = memory.and_then(|memory| memory.segment(protection));
         let (start, length) = segment.unwrap_or_default();
         let offset = place.address.value().wrapping_sub(start.value());
         let left = length.saturating_sub(offset);

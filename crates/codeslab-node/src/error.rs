@@ -113,6 +113,9 @@ pub(crate) enum Error {
         length: u64,
         size: u64,
     },
+    /// A system on which memory cannot be read without risk.
+    #[error("memory at any address cannot be read here: there is no /proc")]
+    NoReading,
     /// A runtime that gives JavaScript no native memory.
     #[error(
         "this runtime allows no buffers of native memory, as Electron does not: use read() and write(), which copy"
@@ -161,6 +164,7 @@ impl Error {
             Self::NotData { .. } => "NOT_DATA",
             Self::NotWritable { .. } => "NOT_WRITABLE",
             Self::NoViews => "NO_VIEWS",
+            Self::NoReading => "SYSTEM",
         }
     }
 
@@ -207,6 +211,7 @@ impl Error {
             | Self::Disposed
             | Self::CallbackBlocked
             | Self::NoViews
+            | Self::NoReading
             | Self::EmptyWindow { .. } => Vec::new(),
             Self::UnknownToken { token, .. } => vec![text("token", token)],
             Self::Exception {

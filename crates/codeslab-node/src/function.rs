@@ -225,12 +225,12 @@ impl Target for Function {
 }
 
 impl Function {
-    /// Whether an exception may leave the code. A slot may come to lead to code that throws.
+    /// Whether an exception may leave the code. A slot may come to lead to code that throws, and what is not ours may do anything.
     fn may_unwind(&self) -> bool {
         let may = |owned: &Owned| match &owned.content {
             Content::Image(image) => image.may_unwind(),
             Content::Allocation(_) => false,
-            Content::Slot(_) => true,
+            Content::Slot(_) | Content::Process => true,
         };
         self.code.read(may).unwrap_or(false)
     }

@@ -8,6 +8,7 @@ use crate::function;
 use crate::graph;
 use crate::handle::CodeHandle;
 use crate::load::Weight;
+use crate::loaded::{Loaded, NativeLoaded};
 use crate::memory::{MemoryHandle, Opened, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
@@ -41,6 +42,7 @@ pub struct NativeLinkOptions<'a> {
     pub process_symbols: bool,
     pub roots: Vec<String>,
     pub libraries: NativeInputs<'a>,
+    pub loaded: NativeLoaded,
 }
 
 /// Links inputs into a memory.
@@ -85,12 +87,14 @@ fn link_all(
     );
     let addresses = options.external_addresses.iter();
     let addresses = addresses.map(|address| Address::new(address.get_u64().1));
+    let loaded = Loaded::new(options.loaded)?;
+    let libraries = options.libraries.borrow(library_contents, &library_graphs);
     let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
     let link_options = LinkOptions {
         externals,
         process_symbols: options.process_symbols,
         roots: options.roots,
-        libraries: options.libraries.borrow(library_contents, &library_graphs),
+        libraries: loaded.among(libraries),
         files: codeslab_link::Files::Read,
         keep_objects: opened.tools.is_on(),
     };
@@ -225,7 +229,7 @@ pub fn image_function(
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {
     let found = image.read(|owned| match &owned.content {
         Content::Image(image) => Some(look(image)),
-        Content::Allocation(_) | Content::Slot(_) => None,
+        _ => None,
     });
     found.flatten().ok_or(Error::Freed(image.noun()))
 }

@@ -13,7 +13,7 @@ use std::any::Any;
 use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// What owns the memory. A clone keeps it, whether or not it is freed: what may still be used goes when the last clone does.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub(crate) enum Content {
     Allocation(Arc<codeslab::Allocation>),
     /// An entry that leads to other code.
     Slot(Arc<Entry>),
+    /// Code of the process, which is not ours and is never freed.
+    Process,
 }
 
 /// A slot, and what keeps the code that it leads to.
@@ -86,12 +88,13 @@ impl Content {
         Self::Slot(Arc::new(entry))
     }
 
-    /// The memory.
-    pub(crate) fn memory(&self) -> &codeslab::Allocation {
+    /// The memory; `None` where it is not ours.
+    pub(crate) fn memory(&self) -> Option<&codeslab::Allocation> {
         match self {
-            Self::Image(image) => image.allocation(),
-            Self::Allocation(allocation) => allocation,
-            Self::Slot(entry) => entry.slot.allocation(),
+            Self::Image(image) => Some(image.allocation()),
+            Self::Allocation(allocation) => Some(allocation),
+            Self::Slot(entry) => Some(entry.slot.allocation()),
+            Self::Process => None,
         }
     }
 }
@@ -135,6 +138,7 @@ impl Published {
             Content::Image(_) => "image",
             Content::Allocation(_) => "allocation",
             Content::Slot(_) => "slot",
+            Content::Process => "process",
         };
         Self {
             callable: Callable::new(Owned {
@@ -159,11 +163,22 @@ impl Published {
         if self.watched.get().is_some() {
             return;
         }
-        let code = self.read(|owned| owned.content.memory().segment(Protection::ReadExecute));
+        let code = self.read(|owned| match owned.content.memory() {
+            Some(memory) => memory.segment(Protection::ReadExecute),
+            None => Some(Default::default()),
+        });
         if let Some((start, size)) = code.flatten() {
             self.watched.get_or_init(|| start);
             grace::watch(start, size, self);
         }
+    }
+
+    /// The code of the process that is not ours.
+    pub(crate) fn process() -> Arc<Self> {
+        static PROCESS: LazyLock<Arc<Published>> =
+            LazyLock::new(|| Arc::new(Published::new(Content::Process, Vec::new())));
+        PROCESS.watch();
+        Arc::clone(&PROCESS)
     }
 
     /// The code that an address lies in, if that is watched.

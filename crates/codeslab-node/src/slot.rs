@@ -97,7 +97,7 @@ fn hold_slot(env: Env, slot: Arc<Published>) -> napi::Result<Unknown<'static>> {
 fn read<T>(slot: &Published, look: impl FnOnce(&Entry) -> T) -> Result<T> {
     let found = slot.read(|owned| match &owned.content {
         Content::Slot(entry) => Some(look(entry)),
-        Content::Image(_) | Content::Allocation(_) => None,
+        _ => None,
     });
     found.flatten().ok_or(Error::Freed(slot.noun()))
 }

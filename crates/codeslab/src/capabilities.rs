@@ -92,6 +92,23 @@ pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
     platform.process_symbol_version(&name, &version)
 }
 
+/// Copies memory of this process from an address on, as far as it is mapped, and says how many bytes that were: for addresses that others
+/// say. It does not fault. `None` where the system has no way to do that. Bytes that are written meanwhile may be old or new.
+///
+/// ```
+/// let text = c"text";
+/// let at = codeslab::Address::new(text.as_ptr() as u64);
+/// let mut copy = [0; 4];
+/// if let Some(count) = codeslab::read_process(at, &mut copy) {
+///     assert_eq!((count, &copy), (4, b"text"));
+///     assert_eq!(codeslab::read_process(codeslab::Address::new(16), &mut copy), Some(0));
+/// }
+/// ```
+#[must_use]
+pub fn read_process(at: Address, into: &mut [u8]) -> Option<usize> {
+    sys::current().ok()?.read_process(at, into)
+}
+
 /// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
 ///
 /// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every

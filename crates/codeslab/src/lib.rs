@@ -61,7 +61,7 @@ mod write;
 pub use allocation::{Allocation, InFlightAllocation};
 pub use capabilities::{
     architecture, are_process_functions, capabilities, process_barrier, process_symbol,
-    process_symbol_version,
+    process_symbol_version, read_process,
 };
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};

@@ -333,6 +333,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         vec![false; symbols.len()]
     }
 
+    /// Copies memory of this process, whatever it is, as far as it is mapped: how many bytes that were. It never faults. `None` where the
+    /// system has no way to do that.
+    fn read_process(&self, _at: Address, _into: &mut [u8]) -> Option<usize> {
+        None
+    }
+
     /// A number that cannot be guessed from outside of the process; 0 if the system has none.
     fn random(&self) -> u64;
 

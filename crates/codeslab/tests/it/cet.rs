@@ -4,7 +4,7 @@
 //! Linux enforces shadow stacks for programs since 6.6, and indirect branch tracking for none.
 
 use crate::support::{assert_passed, call, is_child, layout, memories, run_child};
-use codeslab::{Address, CodeMemory, Request, Writer};
+use codeslab::{Address, Allocation, CodeMemory, Request, Writer};
 use codeslab_testing::skip;
 use std::os::unix::process::ExitStatusExt;
 
@@ -18,21 +18,22 @@ const SMUGGLING: [u8; 19] = [
     0xb8, 7, 0, 0, 0, 0xc3, // mov eax, 7; ret
 ];
 
-/// Publishes machine code, for as long as the process lives.
-fn publish(memory: &CodeMemory, bytes: &[u8]) -> Address {
+/// Publishes machine code.
+fn publish(memory: &CodeMemory, bytes: &[u8]) -> (Allocation, Address) {
     let (layout, [code, ..]) = layout([32, 0, 0]);
     let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
     in_flight.write(code, 0, bytes).unwrap();
     let at = in_flight.address(code);
-    std::mem::forget(in_flight.finalize().unwrap());
-    at
+    (in_flight.finalize().unwrap(), at)
 }
 
 #[test]
 fn code_that_is_marked_for_indirect_branches_runs() {
     for (writer, memory) in memories() {
-        assert_eq!(call(publish(&memory, &MARKED)), 42, "{writer}");
-        assert_eq!(call(publish(&memory, &SMUGGLING)), 7, "{writer}");
+        let (_marked, at) = publish(&memory, &MARKED);
+        assert_eq!(call(at), 42, "{writer}");
+        let (_smuggling, at) = publish(&memory, &SMUGGLING);
+        assert_eq!(call(at), 7, "{writer}");
     }
 }
 
@@ -68,7 +69,7 @@ fn under_a_shadow_stack_marked_code_runs_and_returns_that_were_not_called_fault(
             std::process::exit(CANNOT);
         }
         // Everything that places and publishes runs under it, too.
-        let at = publish(&memory, if bad { &SMUGGLING } else { &MARKED });
+        let (_published, at) = publish(&memory, if bad { &SMUGGLING } else { &MARKED });
         let is_right = call(at) == 42;
         println!("1 passed");
         unsafe { libc::_exit(i32::from(!is_right)) };

@@ -243,6 +243,10 @@ impl Platform for Linux {
         symbols::are_functions(symbols)
     }
 
+    fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {
+        process::read(at, into)
+    }
+
     fn random(&self) -> u64 {
         process::random()
     }

@@ -96,6 +96,21 @@ pub(super) unsafe fn write_memory(at: Address, bytes: &[u8]) -> Result<(), Refus
     memory.write_all_at(bytes, at.value()).map_err(refused)
 }
 
+/// pread of `/proc/self/mem`, as far as there is memory; `None` without `/proc`. It ends in the middle where the next page is not mapped.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_mem.5.html>
+pub(super) fn read(at: Address, into: &mut [u8]) -> Option<usize> {
+    let memory = File::open("/proc/self/mem").ok()?;
+    let mut count = 0;
+    while count < into.len() {
+        let next = at.value().saturating_add(count as u64);
+        match memory.read_at(&mut into[count..], next) {
+            Ok(0) | Err(_) => break,
+            Ok(more) => count += more,
+        }
+    }
+    Some(count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +139,19 @@ mod tests {
             let byte = Window::of_range(Address::new(at), 1).unwrap();
             assert!(addresses().contains(byte), "{byte} in {}", addresses());
         }
+    }
+
+    #[test]
+    fn memory_is_read_as_far_as_it_is_mapped_and_no_further() {
+        let bytes: Vec<u8> = (0..200).collect();
+        let mut copy = [0; 200];
+        assert_eq!(
+            read(Address::new(bytes.as_ptr() as u64), &mut copy),
+            Some(200)
+        );
+        assert_eq!(copy[..], bytes);
+        assert_eq!(read(Address::new(8), &mut copy), Some(0));
+        assert_eq!(read(Address::new(u64::MAX - 8), &mut copy), Some(0));
     }
 
     #[test]
