@@ -77,7 +77,9 @@ for (const [how, then] of Object.entries(ways)) {
         while (!ticks) ;
         return 7;
       }`)
-    const ending = run(probe + then, { files: { 'registers.o': threads } })
+    // Garbage would be freed, and the threads with it.
+    const keep = 'Object.assign(globalThis, { image, probe })\n'
+    const ending = run(probe + keep + then, { files: { 'registers.o': threads } })
     t.like(ending, { status: 0, signal: null, complaints: '' })
   })
 }
