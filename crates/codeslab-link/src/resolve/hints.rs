@@ -18,7 +18,7 @@ const LIBRARIES: [(&[&str], &str); 12] = [
     (&["_gfortran_"], "libgfortran.so.5"),
     (&["__gmp"], "libgmp.a"),
     (&["SSL_", "TLS_", "DTLS_"], "libssl.a"),
-    (&["EVP_", "BN_", "CRYPTO_", "ERR_", "RSA_", "SHA1_", "SHA256_", "OPENSSL_"], "libcrypto.a"),
+    (&["EVP_", "BN_", "CRYPTO_", "ERR_", "RSA_", "SHA1_", "SHA256_", "OPENSSL_"], "openssl (-lcrypto)"),
     (&["inflate", "deflate", "gzopen", "gzread", "adler32"], "libz.a"),
     (&["ZSTD_", "HUF_", "FSE_"], "libzstd.a"),
     (&["sqlite3_"], "libsqlite3.a"),
@@ -135,7 +135,7 @@ mod tests {
     fn libraries_are_told_by_how_their_symbols_begin() {
         assert_eq!(likely_library("__cxa_throw"), Some("libstdc++.so.6"));
         assert_eq!(likely_library("cosf"), Some("libm.so.6"));
-        assert_eq!(likely_library("EVP_DigestInit"), Some("libcrypto.a"));
+        assert_eq!(likely_library("EVP_DigestInit"), Some("openssl (-lcrypto)"));
         assert_eq!(likely_library("my_own_function"), None);
     }
 }
