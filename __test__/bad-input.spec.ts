@@ -194,7 +194,7 @@ test('properties that are misspelt are refused, with those that there are', t =>
     [
       () => new CodeMemory({ blocksize: 2 ** 20 } as object),
       "options cannot have a property 'blocksize'; it can have blockSize, codeModel, writer, constants, quarantine, " +
-        'maxCommitted, maxMappings, sealed, hardened, guardPages',
+        'maxCommitted, maxMappings, sealed, hardened, guardPages, perf, jitdump, gdb',
     ],
     [
       () => memory.link(object, { library: [] } as object),

@@ -106,7 +106,7 @@ for (const [type, fine, wrong] of [
     const call = image.function(`return_${type}`, { return: type, arguments: [{ return: type, arguments: [] }] })
     for (const value of fine) {
       const expected = type === 'int64' ? BigInt(String(value)) : (value ?? 0n)
-      const result: unknown = call((() => value))
+      const result: unknown = call(() => value)
       t.is(result, expected)
     }
     for (const value of wrong) {

@@ -71,8 +71,9 @@ function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 
 const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
 
 /**
- * All codes but four. No port is missing where these tests run. What the dynamic linker refuses is tested in Rust. Runtimes without buffers of native memory are not Node. No JavaScript runs in a process that was forked without a
- * program of its own, because V8 keeps its heap from such processes; what such a process may still do is tested in Rust.
+ * All codes but some. No port is missing where these tests run. What the dynamic linker refuses is tested in Rust. Runtimes without
+ * buffers of native memory are not Node. No JavaScript runs in a process that was forked without a program of its own, because V8 keeps its
+ * heap from such processes; what such a process may still do is tested in Rust. Files for debuggers have tests of their own.
  */
 type Producible = Exclude<
   CodeslabErrorCode,
@@ -81,6 +82,7 @@ type Producible = Exclude<
   | 'ERR_CODESLAB_NO_CALLBACKS'
   | 'ERR_CODESLAB_NO_VIEWS'
   | 'ERR_CODESLAB_DYNAMIC_LINKER'
+  | 'ERR_CODESLAB_TOOL_FILE'
 >
 
 const scenarios: Record<Producible, Scenario> = {
@@ -444,6 +446,7 @@ test('every code of the native modules and of TypeScript is provoked here, and n
     'ERR_CODESLAB_FORKED',
     'ERR_CODESLAB_NO_CALLBACKS',
     'ERR_CODESLAB_NO_VIEWS',
+    'ERR_CODESLAB_TOOL_FILE',
     'ERR_CODESLAB_UNSUPPORTED_PLATFORM',
   ]
   t.deepEqual([...new Set([...native, ...typescript])].sort(), [...Object.keys(scenarios), ...elsewhere].sort())

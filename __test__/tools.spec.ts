@@ -161,7 +161,7 @@ test('code that debuggers were told of is freed with its symbols: a program that
 
 test('tools and names are of the right types', t => {
   for (const option of ['perf', 'jitdump', 'gdb']) {
-    t.throws(() => new CodeMemory({ [option]: 1 } as object), { code: 'ERR_INVALID_ARG_TYPE' })
+    t.throws(() => new CodeMemory({ [option]: 1 }), { code: 'ERR_INVALID_ARG_TYPE' })
   }
   const name = 1 as unknown as string
   t.throws(() => new CodeMemory().allocate({ text: { protection: 'rx', size: 1, name } }), {

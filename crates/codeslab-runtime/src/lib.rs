@@ -9,22 +9,26 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `program`, `arch`, `error`, `sys`, `thread_local`, `running`, `threads`, `provided`. What an operating
+//! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `sys`, `thread_local`, `image`, `threads`, `running`, `provided`. What an operating
 //! system and its C library have to do for all this is one folder in `sys`; what processors differ in, a file in `arch`.
 
 mod arch;
 mod error;
+mod image;
 mod program;
 mod provided;
 mod running;
+mod storage;
 mod sys;
 mod thread_local;
 mod threads;
 
 pub use arch::ProcessorModel;
 pub use error::{Error, Exception, Result};
+pub use image::Keep;
 pub use program::{Direction, Indirect, Program, Step};
 pub use provided::{PROVIDED, Provided, Stand, provided};
-pub use running::{Keep, Running};
+pub use running::Running;
+pub use storage::{Question, Template, Variable};
 pub use sys::guarded;
-pub use thread_local::{Question, Template, ThreadLocals, Variable};
+pub use thread_local::ThreadLocals;

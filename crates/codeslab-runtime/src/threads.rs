@@ -9,7 +9,7 @@
 //! over when it is freed serve the next image.
 #![allow(unsafe_code)] // It calls destructors.
 
-use crate::running::{self, Image};
+use crate::image::{self, Image};
 use crate::sys;
 use codeslab::Address;
 use std::cell::RefCell;
@@ -51,7 +51,7 @@ pub(crate) unsafe extern "C" fn register(
     object: *mut c_void,
     handle: *const c_void,
 ) -> c_int {
-    let Some(image) = running::find(Address::new(handle.addr() as u64)) else {
+    let Some(image) = image::find(Address::new(handle.addr() as u64)) else {
         // SAFETY: it is what the C library would have been asked.
         return unsafe { sys::destroy_at_thread_exit(destructor, object, handle) };
     };

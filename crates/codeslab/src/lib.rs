@@ -41,7 +41,6 @@
 
 mod allocation;
 mod block;
-mod capabilities;
 #[cfg(test)]
 mod fake_tests;
 #[cfg(all(test, loom))]
@@ -49,8 +48,8 @@ mod loom_tests;
 mod memory;
 mod model;
 mod pool;
+mod process;
 mod request;
-mod shared_library;
 mod slab;
 mod slot;
 mod space;
@@ -59,10 +58,6 @@ mod sys;
 mod write;
 
 pub use allocation::{Allocation, InFlightAllocation};
-pub use capabilities::{
-    architecture, are_process_functions, capabilities, process_barrier, process_symbol,
-    process_symbol_version, read_process,
-};
 pub use memory::{CodeMemory, GracePeriod};
 pub use model::address::{Address, Window};
 pub use model::architecture::{Architecture, CodeModel, Reach};
@@ -78,6 +73,9 @@ pub use model::stats::{
     SpanPicture, Stats, WriterStatus,
 };
 pub use model::writer::Writer;
+pub use process::{
+    SharedLibrary, architecture, are_process_functions, capabilities, process_barrier,
+    process_symbol, process_symbol_version, read_process,
+};
 pub use request::Request;
-pub use shared_library::SharedLibrary;
 pub use slot::Slot;

@@ -1,7 +1,6 @@
 //! The memory manager: options in, allocations out.
 
 use crate::allocation::{Allocation, InFlightAllocation};
-use crate::capabilities;
 use crate::model::address::{Address, Window};
 #[cfg(doc)]
 use crate::model::error::Error;
@@ -10,6 +9,7 @@ use crate::model::options::Options;
 use crate::model::stats::{Configuration, Found, Picture, Stats};
 use crate::pool::Pool;
 use crate::pool::shard::{Emptied, Shard};
+use crate::process;
 use crate::request::Request;
 use crate::sync::thread_id;
 use crate::sys::{self, Platform};
@@ -105,7 +105,7 @@ impl CodeMemory {
 
     /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
-        let configuration = capabilities::configure(&*platform, options)?;
+        let configuration = process::configure(&*platform, options)?;
         let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
         let inside = Arc::new(Inside { pool, shards });

@@ -42,42 +42,12 @@ impl Error {
         match self {
             Self::Memory(error) => error.facts(),
             Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
-            Self::UnknownFormat { object, .. } => vec![text("object", object)],
-            Self::Unreadable {
-                object,
-                path,
-                reason,
-            } => vec![
-                text("object", object),
-                text("path", path),
-                text("reason", reason),
-            ],
-            Self::WrongArchitecture {
-                object,
-                found,
-                expected,
-            } => vec![
-                text("object", object),
-                text("found", found),
-                text("expected", expected),
-            ],
-            Self::NotRelocatable { object, found, .. } => {
-                vec![text("object", object), text("found", found)]
-            }
-            Self::Malformed { object, reason } => {
-                vec![text("object", object), text("reason", reason)]
-            }
-            Self::WorkBudget {
-                object,
-                resource,
-                limit,
-                input,
-            } => vec![
-                text("object", object),
-                text("resource", resource.name()),
-                number("limit", *limit),
-                number("input", *input),
-            ],
+            Self::UnknownFormat { .. }
+            | Self::Unreadable { .. }
+            | Self::WrongArchitecture { .. }
+            | Self::NotRelocatable { .. }
+            | Self::Malformed { .. }
+            | Self::WorkBudget { .. } => self.input_facts(),
             Self::Refused { first, all, roots } => {
                 let refusals = all.iter().map(ToString::to_string).collect();
                 let more = [
@@ -115,6 +85,48 @@ impl Error {
                 let names = Fact::Names(symbols.clone());
                 with(cause.facts(), [text("symbol", first), ("symbols", names)])
             }
+        }
+    }
+
+    fn input_facts(&self) -> Vec<(&'static str, Fact)> {
+        match self {
+            Self::UnknownFormat { object, .. } => vec![text("object", object)],
+            Self::Unreadable {
+                object,
+                path,
+                reason,
+            } => vec![
+                text("object", object),
+                text("path", path),
+                text("reason", reason),
+            ],
+            Self::WrongArchitecture {
+                object,
+                found,
+                expected,
+            } => vec![
+                text("object", object),
+                text("found", found),
+                text("expected", expected),
+            ],
+            Self::NotRelocatable { object, found, .. } => {
+                vec![text("object", object), text("found", found)]
+            }
+            Self::Malformed { object, reason } => {
+                vec![text("object", object), text("reason", reason)]
+            }
+            Self::WorkBudget {
+                object,
+                resource,
+                limit,
+                input,
+            } => vec![
+                text("object", object),
+                text("resource", resource.name()),
+                number("limit", *limit),
+                number("input", *input),
+            ],
+            _ => Vec::new(),
         }
     }
 

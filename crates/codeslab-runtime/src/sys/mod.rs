@@ -15,6 +15,3 @@ pub(crate) use native::{
     call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
     register_for_image,
 };
-
-#[cfg(target_os = "linux")]
-pub(crate) use native::personality;

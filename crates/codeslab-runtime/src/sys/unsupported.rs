@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
 use crate::error::{Error, Exception, Result};
-use crate::thread_local::{Question, Template, Variable};
+use crate::storage::{Question, Template, Variable};
 use codeslab::Address;
 use std::ffi::c_void;
 

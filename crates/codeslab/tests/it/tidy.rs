@@ -4,7 +4,7 @@ use codeslab_testing::{Source, document, repository};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The folders and files of `crates/codeslab/src` in order: each imports only from those before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 14] = [
     "model",
     "sync",
     "slab",
@@ -14,8 +14,7 @@ const LAYERS: [&str; 15] = [
     "block",
     "pool",
     "allocation",
-    "capabilities",
-    "shared_library",
+    "process",
     "request",
     "memory",
     "slot",

@@ -7,8 +7,8 @@
 //! Source: Itanium C++ ABI: Exception Handling (<https://itanium-cxx-abi.github.io/cxx-abi/abi-eh.html>); libsupc++'s `tinfo.h`.
 #![allow(unsafe_code)] // It calls the unwinder and the C++ runtime.
 
+use super::catch::{RESULT_REGISTER, call_catching};
 use super::symbols::function;
-use crate::arch::catch::{RESULT_REGISTER, call_catching};
 use crate::error::{Exception, Result};
 use codeslab::process_symbol;
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -1,11 +1,12 @@
 //! Linux with its C libraries.
 //!
-//! `process` calls functions with what every program is started with; `exceptions` stops what unwinds out of them and says what it was;
+//! `process` calls functions with what every program is started with; `catch` and `exceptions` stop what unwinds out of them and say what it was;
 //! `tables` tells the process's unwinder of tables; `exits` is what glibc has for the ends of images, threads and the process; `files` has
 //! functions under the names that they had in older C libraries; `thread_local` and `shared_object` get threads their copies of
 //! variables. What these rely on is in the process already and looked up by name where
 //! a process may be without it.
 
+mod catch;
 mod exceptions;
 mod exits;
 mod files;
@@ -17,7 +18,6 @@ mod tables;
 mod thread_local;
 
 pub use exceptions::guarded;
-pub(crate) use exceptions::personality;
 pub(crate) use exits::{
     at_process_exit, at_thread_exit, destroy_at_thread_exit, finalize_registered,
     register_for_image,

@@ -9,7 +9,7 @@
 //! Storage" (<https://www.akkadia.org/drepper/tls.pdf>).
 
 use super::machine::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
-use crate::thread_local::{Question, Template, Variable};
+use crate::storage::{Question, Template, Variable};
 use std::collections::HashMap;
 
 /// The file.

@@ -10,8 +10,8 @@
 //! two entries may overlap; they are told of each image by itself.
 #![allow(unsafe_code)] // It hands pointers to the unwinder.
 
+use super::catch::NEWER_UNWINDER;
 use super::symbols::function;
-use crate::arch::catch::NEWER_UNWINDER;
 use codeslab::{Address, process_symbol};
 use std::collections::BTreeMap;
 use std::ffi::c_void;

@@ -9,7 +9,7 @@
 
 use super::shared_object::SharedObject;
 use crate::error::{Error, Result};
-use crate::thread_local::{Question, Template, Variable};
+use crate::storage::{Question, Template, Variable};
 use std::ffi::{CStr, CString, c_void};
 use std::fs::File;
 use std::io;

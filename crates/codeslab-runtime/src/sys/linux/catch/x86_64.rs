@@ -48,6 +48,6 @@ pub(crate) unsafe extern "C-unwind" fn call_catching(
         ".cfi_endproc",
         ".Lcodeslab_personality:",
         "jmp {personality}",
-        personality = sym crate::sys::personality,
+        personality = sym super::super::exceptions::personality,
     )
 }

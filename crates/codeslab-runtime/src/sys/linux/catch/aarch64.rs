@@ -50,6 +50,6 @@ pub(crate) unsafe extern "C-unwind" fn call_catching(
         ".cfi_endproc",
         ".Lcodeslab_personality:",
         "b {personality}",
-        personality = sym crate::sys::personality,
+        personality = sym super::super::exceptions::personality,
     )
 }

@@ -2,7 +2,7 @@
 //!
 //! Rust ends the process when it catches an exception of another language. So the frame that catches is written by hand: its unwind
 //! information names a personality routine that stops every exception there, and a place at which the call then seems to have returned. A
-//! processor is one file here, which relies on the unwinder's interface in `sys`.
+//! processor is one file here; `exceptions` has the personality routine.
 
 // The processor of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
