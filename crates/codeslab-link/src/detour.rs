@@ -51,7 +51,7 @@ fn write_one(
     let place = start as usize..(start + plan.detour_size) as usize;
     let entry = plan.entry_offset(planned.symbol).unwrap_or_default();
     let places = Detour {
-        detour: destination.address(table).value() + start,
+        start: destination.address(table).value() + start,
         instruction: destination.address(id).value() + range.start as u64,
         entry: addresses.got() + entry,
         field: offset as usize - range.start,

@@ -6,6 +6,7 @@ use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::ffi::{c_char, c_int};
+use std::fmt::Write as _;
 
 /// Calls a function with words as a signature places them.
 ///
@@ -210,7 +211,7 @@ fn a_variadic_function_finds_its_arguments_in_registers_and_on_the_stack() {
             word(Kind::Int32, -f64::from(number)),
             (f64::from(number) + 0.5).to_bits(),
         ]);
-        expected += &format!("{} {}.5 ", -number, number);
+        write!(expected, "{} {number}.5 ", -number).expect("a string takes everything");
     }
     let signature = compile("int32", &types);
     // SAFETY: `snprintf` takes what the format says after the format, and writes into the buffer no more than its size.

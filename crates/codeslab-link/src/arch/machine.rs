@@ -104,7 +104,7 @@ pub(crate) struct Instruction {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Detour {
     /// The address of the detour, of the instruction and of the GOT entry.
-    pub(crate) detour: u64,
+    pub(crate) start: u64,
     pub(crate) instruction: u64,
     pub(crate) entry: u64,
     /// Bytes from the start of the instruction to its field.

@@ -9,7 +9,7 @@ mod facts;
 
 use codeslab::Address;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -479,14 +479,15 @@ fn refused(first: &Error, all: &[Error], roots: &[String]) -> String {
             format!("{} for {kind} ({shown}{more})", objects.len())
         });
         let kinds: Vec<String> = kinds.collect();
-        text += &format!("; {} objects are refused: {}", all.len(), kinds.join(", "));
+        let (count, kinds) = (all.len(), kinds.join(", "));
+        let _ = write!(text, "; {count} objects are refused: {kinds}");
     }
     if let Some(root) = roots.first() {
         let others = match roots.len() - 1 {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
-        text += &format!("; `roots` that need none of them: {root}{others}");
+        let _ = write!(text, "; `roots` that need none of them: {root}{others}");
     }
     text
 }

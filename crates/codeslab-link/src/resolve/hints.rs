@@ -55,7 +55,7 @@ fn likely_library(name: &str) -> Option<&'static str> {
     }
     let mut libraries = LIBRARIES.iter();
     let has = |start: &&str| name.starts_with(start);
-    let found = libraries.find(|(starts, _)| starts.iter().any(|start| has(start)));
+    let found = libraries.find(|(starts, _)| starts.iter().any(&has));
     found.map(|(_, library)| *library)
 }
 

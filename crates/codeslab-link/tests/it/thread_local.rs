@@ -378,6 +378,10 @@ fn an_assembler_makes_thread_local_variables_of_sections_that_it_says_so_of() {
 
 #[test]
 fn objects_of_threads_are_made_and_destroyed_by_each_thread() {
+    static NOTED: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn note(value: i32) {
+        NOTED.fetch_add(value, Ordering::Relaxed);
+    }
     if !has_cpp("objects_of_threads_are_made_and_destroyed_by_each_thread") {
         return;
     }
@@ -391,10 +395,6 @@ fn objects_of_threads_are_made_and_destroyed_by_each_thread() {
         thread_local Counter counter;
         extern "C" int bump(int n) { return counter.value += n; }
     "#;
-    static NOTED: AtomicI32 = AtomicI32::new(0);
-    extern "C" fn note(value: i32) {
-        NOTED.fetch_add(value, Ordering::Relaxed);
-    }
     let workshop = Workshop::new();
     for model in MODELS {
         let flags = ["-O2", "-fPIC", "-fno-exceptions", model];

@@ -3,11 +3,9 @@
 use super::*;
 use crate::model::stats::BlockPicture;
 
-fn guarded(options: Options) -> Options {
-    Options {
-        guard_pages: true,
-        ..options
-    }
+fn guarded(mut options: Options) -> Options {
+    options.guard_pages = true;
+    options
 }
 
 /// The least distance between pieces of different slabs, and between any piece and an end of its block.

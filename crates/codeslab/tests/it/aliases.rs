@@ -89,7 +89,7 @@ fn a_child_that_the_system_call_makes_keeps_the_files_open() {
             let is_ours = |number: i32| {
                 let mut path = *b"/proc/self/fd/000\0";
                 for (index, digit) in [100, 10, 1].into_iter().enumerate() {
-                    path[14 + index] = b'0' + (number / digit % 10) as u8;
+                    path[14 + index] = b'0' + (number / digit % 10).unsigned_abs() as u8;
                 }
                 // Numbers are written there without zeros in front.
                 let zeros = path[14..16].iter().take_while(|digit| **digit == b'0');

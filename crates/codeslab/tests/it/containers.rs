@@ -1,11 +1,11 @@
-//! SELinux and containers: which writers they leave, tried by what they answer to calls.
+//! `SELinux` and containers: which writers they leave, tried by what they answer to calls.
 
 use crate::filter::{Only, Rule, refuse};
 use crate::policies::{open, takes_away, unavailable};
 use crate::support::{assert_passed, is_child, run_child};
 use codeslab::{Writer, capabilities};
 
-/// What SELinux answers a domain without the permission `execmem` that may execute its own memory files.
+/// What `SELinux` answers a domain without the permission `execmem` that may execute its own memory files.
 #[test]
 fn where_selinux_denies_execmem_memory_files_are_used() {
     const NAME: &str = "containers::where_selinux_denies_execmem_memory_files_are_used";

@@ -115,18 +115,18 @@ pub(super) fn write(
     code.extend(LEAVE_RED_ZONE);
     code.push(0x50 | scratch);
     code.extend([0x48, 0x8b, 0x05 | scratch << 3]);
-    let end = places.detour + code.len() as u64 + 4;
+    let end = places.start + code.len() as u64 + 4;
     code.extend(displacement(i128::from(places.entry) - i128::from(end))?);
     code.extend(&moved);
     code.push(0x58 | scratch);
     code.extend(ENTER_RED_ZONE);
     code.push(0xe9);
-    let end = places.detour + code.len() as u64 + 4;
+    let end = places.start + code.len() as u64 + 4;
     let back = places.instruction + length as u64;
     code.extend(displacement(i128::from(back) - i128::from(end))?);
     detour.fill(0xcc);
     detour[..code.len()].copy_from_slice(&code);
-    let jump = i128::from(places.detour) - i128::from(places.instruction + 5);
+    let jump = i128::from(places.start) - i128::from(places.instruction + 5);
     instruction.fill(0x90);
     instruction[0] = 0xe9;
     instruction[1..5].copy_from_slice(&displacement(jump)?);
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn an_instruction_is_found_around_its_field_unless_it_cannot_be_done_elsewhere() {
-        let table: [(&[u8], usize, Option<(usize, usize, u8)>); 9] = [
+        type Row<'a> = (&'a [u8], usize, Option<(usize, usize, u8)>);
+        let table: [Row<'_>; 9] = [
             // mov x(%rip), %rax
             (&[0x48, 0x8b, 0x05, 0, 0, 0, 0], 3, Some((0, 7, 6))),
             // nop; mov x(%rip), %esi
@@ -181,7 +182,7 @@ mod tests {
         // cmpl $5, x+8(%rip)
         let mut instruction = [0x83, 0x3d, 0, 0, 0, 0, 5];
         let places = Detour {
-            detour: 0x2000,
+            start: 0x2000,
             instruction: 0x1000,
             entry: 0x3000,
             field: 2,

@@ -26,15 +26,14 @@ fn with_each_writer(test: &str, condition: &str, act: impl Fn(Writer) -> String)
     }
     for status in capabilities().expect("a supported platform").writers {
         let name = status.writer.name();
-        let outcome = match status.unavailable {
-            Some(reason) => format!("impossible here: {reason}"),
-            None => {
-                let output = run_child(test, "exec \"$@\"", &[(WRITER, name)]);
-                assert_passed(&output);
-                let text = String::from_utf8_lossy(&output.stdout);
-                let outcome = text.lines().find_map(|line| line.split_once("outcome: "));
-                outcome.expect("it says what came of it").1.to_owned()
-            }
+        let outcome = if let Some(reason) = status.unavailable {
+            format!("impossible here: {reason}")
+        } else {
+            let output = run_child(test, "exec \"$@\"", &[(WRITER, name)]);
+            assert_passed(&output);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let outcome = text.lines().find_map(|line| line.split_once("outcome: "));
+            outcome.expect("it says what came of it").1.to_owned()
         };
         println!("cell | {condition} | {name} | {outcome}");
     }
