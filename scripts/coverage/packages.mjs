@@ -1,7 +1,8 @@
-// @ts-nocheck: it runs programs and prints a table; types would say nothing that its output does not.
 // Debian's packages whose archives are linked: much used libraries, in C, C++, Fortran and assembler, old and new.
 
-export const packages = [
+import { spawnSync } from 'node:child_process'
+
+const packages = [
   'libssl-dev',
   'zlib1g-dev',
   'libzstd-dev',
@@ -85,3 +86,31 @@ export const packages = [
   'gfortran',
   'g++',
 ]
+
+/** Installs what can be had, and nothing without the right to. */
+export function installPackages() {
+  if (process.getuid?.() !== 0 || !succeeds('apt-get', '--version')) return
+  const known = missingPackages().filter(name => succeeds('apt-cache', 'show', name))
+  const install = ['install', '-y', '--no-install-recommends']
+  if (known.length === 0 || succeeds('apt-get', ...install, ...known)) return
+  // One that cannot be had must not keep the others away.
+  for (const name of known) succeeds('apt-get', ...install, name)
+}
+
+/** Those that are not installed. */
+export function missingPackages() {
+  const { stdout } = spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Status} ${Package}\\n'], {
+    encoding: 'utf8',
+  })
+  const installed = new Set((stdout ?? '').split('\n').filter(line => line.startsWith('installed ')))
+  return packages.filter(name => !installed.has(`installed ${name}`))
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ */
+function succeeds(program, ...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  return spawnSync(program, args, { stdio: 'ignore', env }).status === 0
+}
