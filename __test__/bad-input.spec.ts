@@ -206,7 +206,7 @@ test('properties that are misspelt are refused, with those that there are', t =>
     ],
     [
       () => place({ alignment: 16 }),
-      "section text cannot have a property 'alignment'; it can have protection, size, bytes, align",
+      "section text cannot have a property 'alignment'; it can have protection, size, bytes, align, name",
     ],
     [() => place({}, { whithin: [] }), "placement cannot have a property 'whithin'; it can have within, near"],
     [

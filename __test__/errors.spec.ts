@@ -444,6 +444,8 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   const elsewhere = [
     'ERR_CODESLAB_DYNAMIC_LINKER',
     'ERR_CODESLAB_FORKED',
+    // Only Rust has the option that it is about.
+    'ERR_CODESLAB_INVALID_EXPRESSION',
     'ERR_CODESLAB_NO_CALLBACKS',
     'ERR_CODESLAB_NO_VIEWS',
     'ERR_CODESLAB_TOOL_FILE',

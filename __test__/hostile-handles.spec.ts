@@ -147,7 +147,7 @@ test('where TypeScript is loaded again in one environment, as test runners do, h
   const program = `
     const memory = new CodeMemory()
     const allocation = memory.allocate({ text: { protection: 'rx', size: 1 } }).finalize()
-    process.getBuiltinModule('node:module').createRequire(import.meta.url)(${native}).install(() => new Error('made anew'))
+    process.getBuiltinModule('node:module').createRequire(import.meta.url)(${native}).install(() => new Error('made anew'), true)
     allocation.free()
     try { allocation.free() } catch (error) { console.log(error.message, memory.stats().live) }`
   t.like(run(program), { status: 0, output: 'made anew 0\n' })
@@ -161,7 +161,14 @@ test('native functions for data, slots and the process take nothing on trust eit
   const { shareAllocation, shareSlot, openSharedAllocation, openSharedSlot, readAt, isSynchronized, watchCode } =
     native as Required<Native>
   const opened = native['openMemory']?.({
-    ...{ codeModel: 'small', constants: 'separate', quarantine: 'off', sealed: false, hardened: true },
+    ...{
+      codeModel: 'small',
+      constants: 'separate',
+      quarantine: 'off',
+      sealed: false,
+      hardened: true,
+      guardPages: false,
+    },
   })
   const request = () => BigUint64Array.of(2n, 16n, 16n, 0n, 16n, 16n)
   const handle = native['allocate']?.(opened, [undefined, undefined], new BigUint64Array(0), request())

@@ -9,9 +9,10 @@
 mod wrapper;
 
 use crate::node_api::{CallInfo, Scope, StrongReference, Value};
+use crate::permanent;
 use crate::signed::Signed;
 use crate::v8::{Call, Callee, V8};
-use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use codeslab::{Allocation, Layout, Protection, Request};
 use codeslab_call::{FastTable, MAXIMUM_ARGUMENTS};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 use std::cell::{Cell, RefCell};
@@ -19,14 +20,10 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The most signatures that an environment has functions of V8 for: V8 keeps them until the environment ends.
 const MOST_SIGNATURES: usize = 1 << 12;
-
-/// Where thunks lie, as long as the process lives. `None` if there is no code memory.
-static MEMORY: LazyLock<Option<CodeMemory>> =
-    LazyLock::new(|| CodeMemory::new(Options::default()).ok());
 
 thread_local! {
     /// Those of the environment whose JavaScript this thread runs. A thread has one isolate.
@@ -237,7 +234,7 @@ fn barrier() {
 
 /// Puts thunks into code memory: their address and what owns them.
 fn place(bytes: &[u8]) -> Option<(u64, Allocation)> {
-    let memory = MEMORY.as_ref()?;
+    let memory = permanent::memory()?;
     let mut layout = Layout::new();
     let section = layout
         .add(Protection::ReadExecute, bytes.len() as u64, 16)

@@ -3,7 +3,7 @@
 //! In the order in which a call travels: `node_api` (Node's C functions, made safe) · `load`, `handles` and `environment` (what
 //! the JavaScript of one thread holds, and what V8 is told of it) · `error` and `throw` (what JavaScript sees when something is
 //! refused) · `registry`, `published` and `handle` (who holds what, across threads) · `views` and `enums` (how arguments and
-//! results cross) · `v8`, `signed` and `fast` (calls that need no Node-API) · `argument`, `answer` and `later` (values of calls, JavaScript
+//! results cross) · `permanent`, `v8`, `signed` and `fast` (calls that need no Node-API) · `argument`, `answer` and `later` (values of calls, JavaScript
 //! that native code calls, calls on other threads) · `function` and `callback` (both directions, by `codeslab-call`) · `tools` (who else is told of code), `memory`,
 //! `allocation`, `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
@@ -39,6 +39,7 @@ mod load;
 mod loaded;
 mod memory;
 mod node_api;
+mod permanent;
 mod process;
 mod published;
 mod registry;

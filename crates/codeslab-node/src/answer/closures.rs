@@ -3,7 +3,8 @@
 //! Native code may keep a pointer longer than JavaScript expects, so none is ever taken away. They are made many at a time.
 
 use super::handle;
-use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use crate::permanent;
+use codeslab::{Allocation, Layout, Protection, Request};
 use codeslab_call::{closure, closure_bytes, trampoline};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -13,10 +14,9 @@ const BATCH: u32 = 128;
 /// The closures of the process.
 #[derive(Default)]
 struct Closures {
-    memory: Option<CodeMemory>,
     /// The trampoline and all closures.
     code: Vec<Allocation>,
-    /// Its address.
+    /// The address of the trampoline; 0 before there is one.
     trampoline: u64,
     /// The address of each batch.
     batches: Vec<u64>,
@@ -44,9 +44,8 @@ pub(super) fn pointer(number: u32) -> Option<u64> {
 
 impl Closures {
     fn grow(&mut self) -> Option<()> {
-        if self.memory.is_none() {
+        if self.trampoline == 0 {
             (closure_bytes() > 0).then_some(())?;
-            self.memory = Some(CodeMemory::new(Options::default()).ok()?);
             self.trampoline = self.place(&trampoline(handle))?;
         }
         let first = u32::try_from(self.batches.len()).ok()?.checked_mul(BATCH)?;
@@ -66,8 +65,7 @@ impl Closures {
                 closure_bytes() as u64,
             )
             .ok()?;
-        let memory = self.memory.as_ref()?;
-        let mut in_flight = memory.allocate(&Request::new(&layout)).ok()?;
+        let mut in_flight = permanent::memory()?.allocate(&Request::new(&layout)).ok()?;
         in_flight.write(section, 0, bytes).ok()?;
         let address = in_flight.address(section).value();
         self.code.push(in_flight.finalize().ok()?);
