@@ -9,6 +9,7 @@ use crate::load::Weight;
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::Scope;
 use crate::throw::OrThrow;
+use crate::tools::Names;
 use crate::views::{Bytes, Held, Words};
 use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
 use napi::Env;
@@ -116,6 +117,19 @@ pub(crate) fn windows(ends: &[u64]) -> Result<Vec<Window>> {
             .ok_or(Error::EmptyWindow { index, last })
     };
     pairs.iter().enumerate().map(window).collect()
+}
+
+/// Gives the sections of an allocation in flight names for debuggers and profilers.
+#[napi]
+pub fn name_sections(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    names: Vec<String>,
+) -> napi::Result<()> {
+    let opened = memory.open().or_throw(env)?;
+    handle.set_names(Names::new(&opened.tools, names));
+    Ok(())
 }
 
 /// Copies bytes into a section.

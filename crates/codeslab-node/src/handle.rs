@@ -42,6 +42,14 @@ pub(crate) struct Section {
     pub(crate) size: Cell<u64>,
 }
 
+impl Section {
+    /// Where its code is and how many bytes it has, if it is code.
+    fn code(&self) -> Option<(Address, u64)> {
+        let is_code = self.protection == Protection::ReadExecute;
+        is_code.then(|| (self.address, self.size.get()))
+    }
+}
+
 impl CodeHandle {
     /// The handle of an allocation in flight.
     pub(crate) fn in_flight(
@@ -137,7 +145,7 @@ impl CodeHandle {
     /// Puts back what was taken, published, and tells debuggers and profilers of it.
     pub(crate) fn publish(&self, allocation: Allocation) {
         let names = self.names.take();
-        let told = names.map(|names| names.tell(&self.sections));
+        let told = names.map(|names| names.tell(self.sections.iter().map(Section::code)));
         let told = told.into_iter().collect();
         let published = Published::new(Content::allocation(allocation), told);
         *self.stage.borrow_mut() = Stage::Published(Arc::new(published));

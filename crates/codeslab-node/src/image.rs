@@ -63,7 +63,7 @@ pub fn link(
     drop((contents, libraries));
     let mut linked = image.or_throw(env)?;
     // Before anything runs, so that debuggers know constructors, too.
-    let told = tools::tell(&opened, linked.take_objects());
+    let told = tools::tell(&opened.tools, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;

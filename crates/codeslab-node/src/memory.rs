@@ -13,7 +13,7 @@ use crate::views::Held;
 use codeslab::{
     CodeMemory, CodeModel, GracePeriod, Options, Reach, Sealing, SealingStatus, Writer,
 };
-use codeslab_debug::Tools;
+use codeslab_debug::{Settings, Tools};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -25,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Opened {
     pub(crate) memory: CodeMemory,
     /// Debuggers and profilers that are told of its code.
-    pub(crate) tools: Tools,
+    pub(crate) tools: Arc<Tools>,
     token: OnceLock<Token>,
 }
 
@@ -109,7 +109,11 @@ fn relieve(env: Env, remedy: Remedy) -> bool {
 #[napi(ts_return_type = "ExternalObject<MemoryHandle>")]
 pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<Unknown<'static>> {
     let open = || {
-        let tools = tools::open(&options)?;
+        let tools = tools::open(Settings {
+            perf: options.perf,
+            jitdump: options.jitdump,
+            gdb: options.gdb,
+        })?;
         let chosen = tools::choose_writer(&tools, options.into())?;
         Ok::<_, Error>(Opened {
             memory: CodeMemory::new(chosen)?,
@@ -204,7 +208,7 @@ pub fn configuration(
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
         guard_pages: configuration.guard_pages,
-        tools: (&opened.tools).into(),
+        tools: opened.tools.as_ref().into(),
     })
 }
 

@@ -6,15 +6,10 @@
 #![allow(unsafe_code)] // Published code is read.
 
 use crate::error::{Error, Result};
-use crate::handle::{CodeHandle, Section};
-use crate::memory::{MemoryHandle, NativeMemoryOptions, Opened};
-use crate::throw::OrThrow;
 use crate::v8;
-use crate::views::Held;
-use codeslab::{Options, Protection, WRITER_VARIABLE};
+use codeslab::{Address, Options, WRITER_VARIABLE};
 use codeslab_debug::{Code, Function, Region, Registration, Settings, Tools};
 use codeslab_link::PlacedObject;
-use napi::Env;
 use napi_derive::napi;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,17 +32,12 @@ impl From<&Tools> for NativeTools {
 }
 
 /// Opens the tools that a memory shall tell.
-pub(crate) fn open(asked: &NativeMemoryOptions) -> Result<Tools> {
-    let settings = Settings {
-        perf: asked.perf,
-        jitdump: asked.jitdump,
-        gdb: asked.gdb,
-    };
+pub(crate) fn open(settings: Settings) -> Result<Arc<Tools>> {
     let tools = Tools::open(settings.or_environment(variable))?;
     if tools.tells_debuggers() {
         tell_frames(&tools);
     }
-    Ok(tools)
+    Ok(Arc::new(tools))
 }
 
 /// Tells debuggers how to get through JavaScript's frames: once for each region, for good, since threads share them.
@@ -79,45 +69,41 @@ fn variable(name: &str) -> Option<String> {
 /// What an allocation tells when it is published: the names of its sections.
 #[derive(Debug)]
 pub(crate) struct Names {
-    opened: Arc<Opened>,
+    tools: Arc<Tools>,
     names: Vec<String>,
-}
-
-/// Gives the sections of an allocation in flight names for debuggers and profilers.
-#[napi]
-pub fn name_sections(
-    env: Env,
-    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
-    names: Vec<String>,
-) -> napi::Result<()> {
-    let opened = memory.open().or_throw(env)?;
-    handle.set_names(Names { opened, names });
-    Ok(())
 }
 
 impl Names {
-    /// Tells of the code in `sections`, which have been published just now.
-    pub(crate) fn tell(&self, sections: &[Section]) -> Registration {
-        let is_code = |section: &Section| section.protection == Protection::ReadExecute;
-        let sections = sections.iter().zip(&self.names);
-        let functions = sections
-            .filter(|(section, _)| is_code(section))
-            .map(|(section, name)| Function {
-                name: name.clone(),
-                address: section.address,
-                size: section.size.get(),
-            });
+    /// The names of sections in their order.
+    pub(crate) fn new(tools: &Arc<Tools>, names: Vec<String>) -> Self {
+        let tools = Arc::clone(tools);
+        Self { tools, names }
+    }
+
+    /// Tells of code that has been published just now: for each section where it is and how many bytes it has, or nothing if it is no code.
+    pub(crate) fn tell(
+        &self,
+        sections: impl Iterator<Item = Option<(Address, u64)>>,
+    ) -> Registration {
+        let functions = sections.zip(&self.names).filter_map(|(section, name)| {
+            let (address, size) = section?;
+            let name = name.clone();
+            Some(Function {
+                name,
+                address,
+                size,
+            })
+        });
         let functions: Vec<_> = functions.collect();
         if functions.is_empty() {
             return Registration::default();
         }
-        publish(&self.opened, Code::Functions(functions))
+        publish(&self.tools, Code::Functions(functions))
     }
 }
 
 /// Tells of the objects of an image, which was published just now.
-pub(crate) fn tell(opened: &Opened, objects: Vec<PlacedObject>) -> Vec<Registration> {
+pub(crate) fn tell(tools: &Tools, objects: Vec<PlacedObject>) -> Vec<Registration> {
     let code = objects.into_iter().filter_map(|object| match object {
         PlacedObject::File(bytes) => Some(Code::Object(bytes)),
         PlacedObject::Functions(functions) if functions.is_empty() => None,
@@ -131,13 +117,13 @@ pub(crate) fn tell(opened: &Opened, objects: Vec<PlacedObject>) -> Vec<Registrat
         }
         _ => None,
     });
-    code.map(|code| publish(opened, code)).collect()
+    code.map(|code| publish(tools, code)).collect()
 }
 
 /// A file that cannot be written any more (a full disk) is no reason to lose code that was published: the profile lacks it then.
-fn publish(opened: &Opened, code: Code) -> Registration {
+fn publish(tools: &Tools, code: Code) -> Registration {
     // SAFETY: what was published is readable until it is freed, and it is freed by its handle, which the running call holds.
-    let (registration, _written) = unsafe { opened.tools.publish(code) };
+    let (registration, _written) = unsafe { tools.publish(code) };
     registration
 }
 

@@ -6,6 +6,9 @@
 //! it uses none of them.
 
 mod facts;
+mod resource;
+
+pub use resource::Resource;
 
 use codeslab::Address;
 use std::collections::BTreeMap;
@@ -384,73 +387,6 @@ impl fmt::Display for Feature {
                 "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
             }
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
-        })
-    }
-}
-
-/// What a link can take too much of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Resource {
-    /// Files that are cut out of archives.
-    Members,
-    /// Bytes of objects that are parsed.
-    Parsed,
-    /// Entries of symbol tables and of the indexes of archives.
-    Symbols,
-    /// Bytes of names that are read, and entries of all other tables.
-    Steps,
-    /// Bytes that are written or copied.
-    Bytes,
-}
-
-impl Resource {
-    /// Every one, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Members,
-        Self::Parsed,
-        Self::Symbols,
-        Self::Steps,
-        Self::Bytes,
-    ];
-
-    /// A name for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Members => "members",
-            Self::Parsed => "parsed",
-            Self::Symbols => "symbols",
-            Self::Steps => "steps",
-            Self::Bytes => "bytes",
-        }
-    }
-
-    /// What to do about it.
-    const fn advice(self) -> &'static str {
-        match self {
-            Self::Members | Self::Parsed => {
-                "members of an archive lie in each other: make it again with `ar`"
-            }
-            Self::Symbols => "an index lists more than there can be: make it again with `ranlib`",
-            Self::Steps => {
-                "many names are read from the same bytes: compile or archive it again, with shorter names"
-            }
-            Self::Bytes => {
-                "lower the alignment of its sections, have zeros in writable sections, or use shorter names"
-            }
-        }
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Members => "members to look into",
-            Self::Parsed => "bytes of objects to parse",
-            Self::Symbols => "symbols",
-            Self::Steps => "bytes of names and entries of tables to read",
-            Self::Bytes => "bytes to write or copy",
         })
     }
 }

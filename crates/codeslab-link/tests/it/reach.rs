@@ -75,7 +75,7 @@ fn code_with_32_bit_addresses_lies_low() {
 
 #[test]
 fn symbols_that_no_place_reaches_at_once_are_named() {
-    let source = ".text\nmov $here, %eax\nmov there(%rip), %rax\n.data\nhere: .byte 0\n";
+    let source = ".text\nmov $here, %eax\npush there(%rip)\n.data\nhere: .byte 0\n";
     let object = Workshop::new().assemble("conflict", source);
     let inputs = [file("conflict.o", &object)];
     let error = link_error(&inputs, &externals(&[("there", FAR)]));

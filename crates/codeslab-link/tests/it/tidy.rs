@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
 const ORDER: &[&str] = &[
+    "error/resource.rs",
     "error/mod.rs",
     "error/facts.rs",
     "budget.rs",
