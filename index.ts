@@ -30,7 +30,7 @@ export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.t
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
-export type { ExternalAddress, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
+export type { ExternalAddress, LinkEstimate, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'

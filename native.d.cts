@@ -55,6 +55,9 @@ export declare function disposeCallback(handle: ExternalObject<CallbackHandle>):
  */
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
+/** Says what linking inputs would take, and links nothing. */
+export declare function estimateLink(inputs: NativeInputs, options: NativeLinkOptions): NativeEstimate
+
 /** Publishes an allocation. */
 export declare function finalize(handle: ExternalObject<CodeHandle>): void
 
@@ -164,6 +167,14 @@ export interface NativeConfiguration {
 /** Where constants go. */
 export type NativeConstants = 'separate' | 'with-code'
 
+/** What a link would take. */
+export interface NativeEstimate {
+  code: number
+  constants: number
+  data: number
+  objects: Array<string>
+}
+
 /** Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph. */
 export interface NativeInputs {
   names: Array<string>
@@ -177,6 +188,10 @@ export interface NativeLinkOptions {
   externalAddresses: Array<bigint>
   processSymbols: boolean
   roots: Array<string>
+  gc: boolean
+  wrap: Array<string>
+  defsymNames: Array<string>
+  defsymExpressions: Array<string>
   libraries: NativeInputs
   loaded: NativeLoaded
 }

@@ -198,7 +198,7 @@ test('properties that are misspelt are refused, with those that there are', t =>
     ],
     [
       () => memory.link(object, { library: [] } as object),
-      "options cannot have a property 'library'; it can have externals, processSymbols, roots, libraries",
+      "options cannot have a property 'library'; it can have externals, processSymbols, roots, libraries, gc, wrap, defsym",
     ],
     [
       () => memory.link({ name: 'a.o', bytes: object, roots: [] } as LinkInput),

@@ -208,6 +208,10 @@ const scenarios: Record<Producible, Scenario> = {
     surroundings: { environment: { CODESLAB_WRITER: 'pencil' } },
     facts: { variable: 'CODESLAB_WRITER', value: 'pencil' },
   },
+  ERR_CODESLAB_INVALID_EXPRESSION: {
+    provoke: link(two, { defsym: { three: 'two*2' } }),
+    facts: { symbol: 'three', expression: 'two*2' },
+  },
   ERR_CODESLAB_INVALID_GRAPH: {
     provoke: link({ name: 'made.s', sections: [], symbols: [{ name: 'main', section: '.text' }] }),
     facts: { object: 'made.s', symbol: 'main', section: '.text' },
@@ -444,8 +448,6 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   const elsewhere = [
     'ERR_CODESLAB_DYNAMIC_LINKER',
     'ERR_CODESLAB_FORKED',
-    // Only Rust has the option that it is about.
-    'ERR_CODESLAB_INVALID_EXPRESSION',
     'ERR_CODESLAB_NO_CALLBACKS',
     'ERR_CODESLAB_NO_VIEWS',
     'ERR_CODESLAB_TOOL_FILE',

@@ -133,8 +133,17 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   })
   const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
   const none = { names: [], contents: [], graphs: [] }
+  const more = { gc: false, wrap: [], defsymNames: [], defsymExpressions: [] }
   const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
-  const options = { externalNames: [], externalAddresses: [], processSymbols: true, roots: [], libraries: none, loaded }
+  const options = {
+    externalNames: [],
+    externalAddresses: [],
+    processSymbols: true,
+    roots: [],
+    ...more,
+    libraries: none,
+    loaded,
+  }
   t.throws(() => link?.(opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {

@@ -128,3 +128,35 @@ test('inputs may be any bytes, and errors call nameless ones by their place', t 
     { object: 'input[1]' },
   )
 })
+
+test('what nothing needs can be left out, and an estimate says what is taken', t => {
+  const parts = compile('int used(void) { return 1; } int unused(void) { return 2; }', '-ffunction-sections')
+  const input = { name: 'parts.o', bytes: parts }
+  const options = { roots: ['used'], gc: true }
+  const image = memory.link(input, options)
+  t.deepEqual(
+    image.symbols().map(({ name }) => name),
+    ['used'],
+  )
+  image.free()
+  const before = memory.stats()
+  const [whole, needed] = [memory.estimate(input), memory.estimate(input, options)]
+  t.true(needed.code < whole.code)
+  t.deepEqual(needed.objects, ['parts.o'])
+  t.deepEqual(memory.stats(), before)
+  t.throws(() => memory.estimate(input, { roots: ['absent'] }), { code: 'ERR_CODESLAB_UNDEFINED_SYMBOL' })
+})
+
+test('names are wrapped and assigned', t => {
+  const wrapper = compile('int __real_helper(int); int __wrap_helper(int x) { return __real_helper(x) + 100; }')
+  const wrapped = memory.link([main, helper, wrapper], { wrap: ['helper'] })
+  t.is(wrapped.function('twice_helped', unary)(16), 242)
+  wrapped.free()
+  const assigned = memory.link([main, helper], { defsym: { again: 'helper', fixed: 0x1234n } })
+  t.is(assigned.address('again'), assigned.address('helper'))
+  t.is(assigned.address('fixed'), 0x1234n)
+  assigned.free()
+  for (const options of [{ gc: 1 }, { wrap: 'helper' }, { defsym: { a: {} } }, { defsym: 7 }]) {
+    t.throws(() => memory.link(main, options as object), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+})

@@ -67,6 +67,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_INVALID_BLOCK_SIZE'
   /** CODESLAB_BLOCK_SIZE or CODESLAB_WRITER holds something it may not. */
   | 'ERR_CODESLAB_INVALID_ENVIRONMENT'
+  /** What a symbol is to be assigned (option `defsym`) is no expression. */
+  | 'ERR_CODESLAB_INVALID_EXPRESSION'
   /** A graph contradicts itself. */
   | 'ERR_CODESLAB_INVALID_GRAPH'
   /** An object refers to a section or symbol that it does not have. */

@@ -86,4 +86,37 @@ export interface LinkOptions {
    * under which the dynamic linker finds a shared library.
    */
   readonly libraries?: readonly (LinkInput | Image | string)[]
+  /**
+   * Whether sections are left out that neither the roots nor, without roots, any global symbol needs, as with `ld --gc-sections`. Worth it
+   * for code that was compiled with `-ffunction-sections -fdata-sections`. Default: false.
+   */
+  readonly gc?: boolean
+  /** Names for which references go to `__wrap_NAME`, and those to `__real_NAME` to the name itself, as with `ld --wrap`. */
+  readonly wrap?: readonly string[]
+  /** Symbols that are another symbol, one and an offset (`'helper+4'`), or an address, as with `ld --defsym`. */
+  readonly defsym?: Readonly<Record<string, string | bigint | number>>
+}
+
+/**
+ * What linking would take: see {@link CodeMemory.estimate}.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs'
+ * import { CodeMemory, type LinkEstimate } from 'codeslab'
+ *
+ * const { code, objects }: LinkEstimate = new CodeMemory().estimate(readFileSync('libz.a'), { roots: ['crc32'] })
+ * ```
+ *
+ * @category Linking
+ */
+export interface LinkEstimate {
+  /** Bytes of code, with stubs. */
+  readonly code: number
+  /** Bytes of constants, with the global offset table. */
+  readonly constants: number
+  /** Bytes of data. */
+  readonly data: number
+  /** The objects that take part, in their order. */
+  readonly objects: readonly string[]
 }

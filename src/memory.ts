@@ -18,7 +18,7 @@ import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
 import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
-import type { LinkInput, LinkOptions } from './link.ts'
+import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
 import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
@@ -241,6 +241,26 @@ export class CodeMemory extends MemoryHandle {
   link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return makeImage(native.link(handleOf(this), read, known))
+  }
+
+  /**
+   * Says what linking would take, without linking: nothing is placed, and nothing runs. What cannot be linked for what it is says so as it
+   * would then; whether there is room within reach only linking can tell.
+   *
+   * @param inputs - What would be linked.
+   * @param options - How.
+   * @throws {@link CodeslabError} as {@link CodeMemory.link}, but for what finding a place and writing throw.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const { code, constants, data } = new CodeMemory().estimate(readFileSync('libz.a'), { roots: ['crc32'], gc: true })
+   * ```
+   */
+  estimate(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): LinkEstimate {
+    const { inputs: read, options: known } = encodeLink(inputs, options)
+    return native.estimateLink(read, known)
   }
 
   /**

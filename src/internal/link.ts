@@ -32,10 +32,19 @@ import {
   makeList,
   ownKeys,
   sized,
+  toText,
 } from './intrinsics.ts'
 
 const inputNames = names<NamedInput>({ name: true, bytes: true })
-const optionNames = names<LinkOptions>({ externals: true, processSymbols: true, roots: true, libraries: true })
+const optionNames = names<LinkOptions>({
+  externals: true,
+  processSymbols: true,
+  roots: true,
+  libraries: true,
+  gc: true,
+  wrap: true,
+  defsym: true,
+})
 
 /** As much of the name of an input as crosses, for errors: as long as a path can be. */
 const longestName = 4096
@@ -65,8 +74,12 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
   checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
+  const { gc = false, wrap = [], defsym = {} } = options
   checkBoolean(processSymbols, 'processSymbols')
-  const rootNames = toRoots(roots)
+  checkBoolean(gc, 'gc')
+  const rootNames = toNames(roots, 'roots')
+  const wrapped = toNames(wrap, 'wrap')
+  const assigned = toExpressions(defsym)
   const loaded = makeLoaded()
   const readLibraries = toLibraries(libraries, loaded)
   const { externalNames, externalAddresses } = toExternals(externals, loaded)
@@ -77,6 +90,9 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
       externalAddresses,
       processSymbols,
       roots: rootNames,
+      gc,
+      wrap: wrapped,
+      ...assigned,
       libraries: toNative(readLibraries),
       loaded,
     },
@@ -114,17 +130,33 @@ function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
   return read
 }
 
-/** Each root once: a string that is in an array again and again would cross each time. */
-function toRoots(roots: unknown): string[] {
+/** Each name once: a string that is in an array again and again would cross each time. */
+function toNames(list: unknown, what: string): string[] {
   const seen = new Set<string>()
   const once = makeList<string>()
-  toList(roots, 'roots', 'an array of strings', (root, name) => {
-    checkString(root, name)
-    if (has(seen, root)) return
-    add(seen, root)
-    append(once, root)
+  toList(list, what, 'an array of strings', (entry, name) => {
+    checkString(entry, name)
+    if (has(seen, entry)) return
+    add(seen, entry)
+    append(once, entry)
   })
   return once
+}
+
+/** Symbols and what they are assigned. */
+function toExpressions(defsym: unknown): Pick<NativeLinkOptions, 'defsymNames' | 'defsymExpressions'> {
+  checkObject(defsym, 'defsym')
+  const defsymNames = ownKeys(defsym)
+  const defsymExpressions = sized(defsymNames.length, '')
+  for (let index = 0; index < defsymNames.length; index++) {
+    const name = defsymNames[index] as string
+    defsymExpressions[index] = toExpression(name, (defsym as Readonly<Record<string, unknown>>)[name])
+  }
+  return { defsymNames, defsymExpressions }
+}
+
+function toExpression(name: string, expression: unknown): string {
+  return typeof expression === 'string' ? expression : toText(toAddress(expression, `defsym ${name}`))
 }
 
 function toInputs(inputs: unknown, what: string): Input[] {

@@ -86,6 +86,7 @@ pub fn estimate(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Estim
     let plan = plan::plan(&resolution)?;
     let size = |protection| plan.layout.segment(protection).size;
     let objects = resolution.objects.iter();
+    let objects = objects.filter(|object| !object.is_made);
     Ok(Estimate {
         code: size(Protection::ReadExecute),
         constants: size(Protection::ReadOnly),
@@ -109,7 +110,7 @@ pub struct Estimate {
     pub data: u64,
     /// Where the image would have to lie.
     pub window: Window,
-    /// The objects that take part, in their order.
+    /// The objects that take part, in their order. What the linker makes itself is not among them.
     pub objects: Vec<String>,
 }
 

@@ -17,12 +17,11 @@ use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, Linked};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph.
@@ -41,6 +40,10 @@ pub struct NativeLinkOptions<'a> {
     pub external_addresses: Vec<BigInt>,
     pub process_symbols: bool,
     pub roots: Vec<String>,
+    pub gc: bool,
+    pub wrap: Vec<String>,
+    pub defsym_names: Vec<String>,
+    pub defsym_expressions: Vec<String>,
     pub libraries: NativeInputs<'a>,
     pub loaded: NativeLoaded,
 }
@@ -55,13 +58,18 @@ pub fn link(
 ) -> napi::Result<Unknown<'static>> {
     let opened = handle.open().or_throw(env)?;
     let scope = Scope::of(&env);
-    // SAFETY: `link_all` runs no JavaScript, and it is the last that uses the bytes.
+    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
     let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
     // SAFETY: as above, and asking for the bytes of the libraries runs none either.
     let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
-    let image = link_all(env, &opened, &inputs, &contents, options, &libraries);
+    let link = |inputs: &[Input<'_>], mut options: LinkOptions<'_>| {
+        options.keep_objects = opened.tools.is_on();
+        let link = || Ok(codeslab_link::link(&opened.memory, inputs, &options)?);
+        collecting(env, link)
+    };
+    let linked = with_inputs(&inputs, &contents, options, &libraries, link);
     drop((contents, libraries));
-    let mut linked = image.or_throw(env)?;
+    let mut linked = linked.or_throw(env)?;
     // Before anything runs, so that debuggers know constructors, too.
     let told = tools::tell(&opened.tools, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
@@ -72,15 +80,49 @@ pub fn link(
     hold(env, CodeHandle::image(published, weight))
 }
 
-/// Links inputs and libraries with their contents. Runs no JavaScript.
-fn link_all(
+/// What a link would take.
+#[napi(object, object_from_js = false)]
+pub struct NativeEstimate {
+    pub code: f64,
+    pub constants: f64,
+    pub data: f64,
+    pub objects: Vec<String>,
+}
+
+/// Says what linking inputs would take, and links nothing.
+#[napi]
+pub fn estimate_link(
     env: Env,
-    opened: &Opened,
+    inputs: NativeInputs<'_>,
+    options: NativeLinkOptions<'_>,
+) -> napi::Result<NativeEstimate> {
+    let scope = Scope::of(&env);
+    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
+    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
+    // SAFETY: as in `link`: asking for the bytes of the libraries runs none either.
+    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
+    let estimate = |inputs: &[Input<'_>], options: LinkOptions<'_>| {
+        Ok(codeslab_link::estimate(inputs, &options)?)
+    };
+    let estimate = with_inputs(&inputs, &contents, options, &libraries, estimate);
+    drop((contents, libraries));
+    let estimate = estimate.or_throw(env)?;
+    Ok(NativeEstimate {
+        code: count(estimate.code),
+        constants: count(estimate.constants),
+        data: count(estimate.data),
+        objects: estimate.objects,
+    })
+}
+
+/// Hands inputs and options, with their contents, to the linker. Runs no JavaScript.
+fn with_inputs<T>(
     inputs: &NativeInputs<'_>,
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
-) -> Result<Linked> {
+    act: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
+) -> Result<T> {
     let (graphs, library_graphs) = (
         inputs.graphs(contents)?,
         options.libraries.graphs(library_contents)?,
@@ -89,21 +131,18 @@ fn link_all(
     let addresses = addresses.map(|address| Address::new(address.get_u64().1));
     let loaded = Loaded::new(options.loaded)?;
     let libraries = options.libraries.borrow(library_contents, &library_graphs);
-    let externals: HashMap<_, _> = options.external_names.into_iter().zip(addresses).collect();
+    let defsym = options.defsym_names.into_iter();
     let link_options = LinkOptions {
-        externals,
+        externals: options.external_names.into_iter().zip(addresses).collect(),
         process_symbols: options.process_symbols,
         roots: options.roots,
         libraries: loaded.among(libraries),
-        files: codeslab_link::Files::Read,
-        keep_objects: opened.tools.is_on(),
+        gc: options.gc,
+        wrap: options.wrap,
+        defsym: defsym.zip(options.defsym_expressions).collect(),
         ..LinkOptions::default()
     };
-    let inputs = inputs.borrow(contents, &graphs);
-    collecting(env, || {
-        let image = codeslab_link::link(&opened.memory, &inputs, &link_options)?;
-        Ok(image)
-    })
+    act(&inputs.borrow(contents, &graphs), link_options)
 }
 
 /// How many bytes an image takes: all that its symbols lie in.
