@@ -12,6 +12,7 @@
  * @document docs/workers.md
  * @document docs/running.md
  * @document docs/limits.md
+ * @document docs/debugging.md
  * @document docs/errors.md
  * @packageDocumentation
  */
