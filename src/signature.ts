@@ -158,7 +158,10 @@ export interface Signature {
  */
 export type PointerValue =
   | (bigint | ArrayBufferView | ArrayBuffer | string | NativeFunctionLike | null | undefined)
-  | { readonly pointer: bigint }
+  | {
+      /** Where it is. */
+      readonly pointer: bigint
+    }
 
 /**
  * A function that says where its code is, such as those of {@link Image.function} and of `node:ffi`.
@@ -196,7 +199,14 @@ export type ArgumentValue<Type extends ArgumentType> = Type extends NumberType
   : Type extends BigIntType
     ? bigint | number
     : Type extends CallbackType
-      ? CallbackFunction<Type> | { readonly pointer: bigint } | bigint | null | undefined
+      ? | CallbackFunction<Type>
+        | {
+            /** Where the code is. */
+            readonly pointer: bigint
+          }
+        | bigint
+        | null
+        | undefined
       : PointerValue
 
 /**

@@ -167,6 +167,7 @@ export class Variable<T extends DataType = DataType> {
     return this.get(0)
   }
 
+  /** What it shall hold; of an array, its first value. */
   set value(value: DataInput<T>) {
     this.set(0, value)
   }

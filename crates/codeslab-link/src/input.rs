@@ -82,7 +82,7 @@ pub struct LinkOptions<'a> {
     pub defsym: Vec<(String, String)>,
     /// Whether files are read that inputs name.
     pub files: Files,
-    /// Whether the image keeps its objects for debuggers: see [`Image::take_objects`](crate::Image::take_objects).
+    /// Whether the image keeps its objects for debuggers: see [`Linked::take_objects`](crate::Linked::take_objects).
     pub keep_objects: bool,
 }
 
