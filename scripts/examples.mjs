@@ -1,4 +1,5 @@
-// The examples that users read, as modules: a guide's blocks make one module together, each `@example` one of its own.
+// The examples that users read, as modules: a block of a guide continues what stands before it, unless it imports the same again, and
+// each `@example` is one of its own.
 
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,10 +11,33 @@ export function examples() {
 }
 
 function guides() {
-  return files('docs', '.md').map(({ name, text }) => {
+  return files('docs', '.md').flatMap(({ name, text }) => {
     const blocks = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block = '']) => block)
-    return { name: `guide-${name}`, text: asModule(blocks.join('\n')) }
+    return programs(blocks).map((program, index) => ({ name: `guide-${name}-${index + 1}`, text: asModule(program) }))
   })
+}
+
+/**
+ * What a reader would type into one file: blocks up to the next that imports again what is there already.
+ *
+ * @param {string[]} blocks
+ */
+function programs(blocks) {
+  /** @type {string[][]} */
+  const all = []
+  for (const block of blocks) {
+    const last = all.at(-1)
+    const known = imports(last?.join('\n') ?? '')
+    if (last !== undefined && !imports(block).some(name => known.includes(name))) last.push(block)
+    else all.push([block])
+  }
+  return all.map(program => program.join('\n'))
+}
+
+/** @param {string} text */
+function imports(text) {
+  const lists = [...text.matchAll(/^import (?:type )?\{([^}]*)\}/gm)].map(([, list = '']) => list)
+  return lists.flatMap(list => list.split(',').map(name => name.trim()))
 }
 
 function comments() {
