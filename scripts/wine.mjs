@@ -66,14 +66,14 @@ function mounts(system, folders) {
  */
 export function runInWine(system, command, { cwd, folders, env = {}, minutes = 20 }) {
   const output = mkdtempSync(join(cache, 'output-'))
-  mkdirSync(join(system, 'root', 'wine'), { recursive: true })
+  mkdirSync(join(system, 'home', 'wine'), { recursive: true })
   const script = `${mounts(system, [...folders, output])} cd ${system}
     exec chroot ${system} sh -c 'cd "$1"; out=$2; shift 2; exec ${wine} "$@" >"$out/stdout" 2>"$out/stderr" </dev/null' sh "$@"`
   const variables = {
-    HOME: '/root',
+    HOME: '/home',
     PATH: process.env.PATH ?? '',
     WINEDEBUG: '-all',
-    WINEPREFIX: '/root/wine',
+    WINEPREFIX: '/home/wine',
     XDG_RUNTIME_DIR: '/tmp',
     ...env,
   }
