@@ -6,8 +6,9 @@
 
 use crate::code::Function;
 use crate::error::{Error, Result};
+use crate::sys;
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -20,9 +21,15 @@ pub(crate) struct PerfMap {
 impl PerfMap {
     /// Opens the file of this process, or makes it.
     pub(crate) fn open() -> Result<Self> {
-        let path = PathBuf::from(format!("/tmp/perf-{}.map", std::process::id()));
-        let open = OpenOptions::new().append(true).create(true).open(&path);
-        open.map(|file| Self { file })
+        Self::at(PathBuf::from(format!(
+            "/tmp/perf-{}.map",
+            std::process::id()
+        )))
+    }
+
+    fn at(path: PathBuf) -> Result<Self> {
+        sys::append_to(&path)
+            .map(|file| Self { file })
             .map_err(|source| Error::File { path, source })
     }
 

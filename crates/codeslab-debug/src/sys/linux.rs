@@ -4,7 +4,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::ptr;
 
 /// The number of the calling thread, which perf records with its samples.
@@ -40,6 +42,14 @@ pub(crate) fn is_recorded_by_perf() -> bool {
     parent.is_ok_and(|name| name.trim_end() == "perf")
 }
 
+/// Opens a file whose name is known beforehand, in a folder where everybody may make files, to append to it. A link that somebody else has put
+/// there is refused: it could lead to any file of this user.
+pub(crate) fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// Maps the start of a file executable, and leaves the mapping to the process: perf records it, and finds the file by it.
 pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
     let protection = libc::PROT_READ | libc::PROT_EXEC;
@@ -50,4 +60,22 @@ pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_refused_and_nothing_is_made_where_it_leads() {
+        let folder = std::env::temp_dir().join(format!("codeslab-debug-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (elsewhere, link) = (folder.join("elsewhere"), folder.join("link"));
+        symlink(&elsewhere, &link).unwrap();
+        assert!(append_to(&link).is_err());
+        assert!(!elsewhere.exists());
+        assert!(append_to(&elsewhere).is_ok());
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 pub(crate) fn thread_id() -> u32 {
     std::process::id()
@@ -17,6 +18,10 @@ pub(crate) fn is_debugged() -> bool {
 
 pub(crate) fn is_recorded_by_perf() -> bool {
     false
+}
+
+pub(crate) fn append_to(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).open(path)
 }
 
 pub(crate) fn map_marker(_file: &File, _size: usize) -> io::Result<()> {
