@@ -49,6 +49,7 @@ export type {
   NativeFunction,
   NativeFunctionLike,
   NumberType,
+  PassedType,
   PointerType,
   PointerValue,
   ResultOf,
@@ -77,4 +78,20 @@ export type {
   Writer,
   WriterStatus,
 } from './src/stats.ts'
+export {
+  alignof,
+  array,
+  enumeration,
+  inout,
+  NativeType,
+  offsetof,
+  out,
+  pointer,
+  sizeof,
+  struct,
+  type FieldType,
+  type FieldValue,
+  type PointedValue,
+  type StructureValue,
+} from './src/type.ts'
 export { Variable, type DataInput, type DataType, type DataValue } from './src/variable.ts'

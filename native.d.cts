@@ -17,16 +17,7 @@ export declare class ExternalObject<T> {
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /** Gives an allocation back unpublished. */
-export declare function abandon(handle: ExternalObject<CodeHandle>): void
-
-/**
- * Places sections, writes what is known of their content, and tells their addresses.
- *
- * `contents` has the bytes of each section, or `undefined`; `windows` the first and last address of each window. `words`
- * brings three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
- * section back.
- */
-export declare function allocate(handle: ExternalObject<MemoryHandle>, contents: Array<Uint8Array | undefined>, windows: BigUint64Array, words: BigUint64Array): ExternalObject<CodeHandle>
+export declare function abandon(handle: number): void
 
 /** Begins a grace period for what was freed until now. */
 export declare function beginGracePeriod(handle: ExternalObject<MemoryHandle>): bigint
@@ -39,6 +30,9 @@ export declare function capabilities(): NativeCapabilities
 
 /** Closes this handle. `false` if it was closed before. */
 export declare function closeMemory(handle: ExternalObject<MemoryHandle>): boolean
+
+/** Compiles a signature. `types` are the names of those of the result and of the arguments. */
+export declare function compileSignature(types: Array<string>): ExternalObject<Signed>
 
 /** What a memory was opened with, after defaults, environment and probes. */
 export declare function configuration(handle: ExternalObject<MemoryHandle>): NativeConfiguration
@@ -58,11 +52,8 @@ export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, per
 /** Says what linking inputs would take, and links nothing. */
 export declare function estimateLink(inputs: NativeInputs, options: NativeLinkOptions): NativeEstimate
 
-/** Publishes an allocation. */
-export declare function finalize(handle: ExternalObject<CodeHandle>): void
-
 /** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
-export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<ExternalObject<CodeHandle>>): void
+export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<number>): void
 
 /**
  * What an address lies in; `false` if in nothing.
@@ -72,26 +63,20 @@ export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch:
  */
 export declare function find(handle: ExternalObject<MemoryHandle>, words: BigUint64Array): boolean
 
-/**
- * Frees an allocation or image: no call begins any more, and the memory goes when no call is running and no view is left. This thread's
- * views are detached; whether other threads may have some is the result.
- */
-export declare function free(handle: ExternalObject<CodeHandle>): boolean
-
 /** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
-export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
+export declare function functionAt(address: bigint, name: string, signed: ExternalObject<Signed>): unknown
 
 /** The address of a symbol. */
-export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
+export declare function imageAddress(handle: number, name: string): bigint
 
 /** The data of a symbol. `words` takes its address and its size back. */
-export declare function imageData(handle: ExternalObject<CodeHandle>, name: string, words: BigUint64Array): ExternalObject<Region>
+export declare function imageData(handle: number, name: string, words: BigUint64Array): ExternalObject<Region>
 
-/** A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments. */
-export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: string, types: Array<string>): unknown
+/** A JavaScript function that calls a function of an image. */
+export declare function imageFunction(handle: number, name: string, signed: ExternalObject<Signed>): unknown
 
 /** Global and weak definitions of an image, by name. */
-export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
+export declare function imageSymbols(handle: number): Array<NativeSymbol>
 
 /**
  * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
@@ -100,25 +85,34 @@ export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<
 export declare function install(makeError: (code: string, message: string, names: string[], values: (number | bigint | string | string[])[], cause: unknown) => Error, isMain: boolean): void
 
 /** Whether an allocation or image was freed, by whichever thread. */
-export declare function isFreed(handle: ExternalObject<CodeHandle>): boolean
+export declare function isFreed(handle: number): boolean
 
 /** Whether every call has returned that was running when it began. */
 export declare function isSynchronized(end: ExternalObject<GraceEnd>): boolean
 
-/** Links inputs into a memory. */
-export declare function link(handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): ExternalObject<CodeHandle>
+/** The functions of one array of numbers, which holds three for each section that is allocated at a time. */
+export declare function life(numbers: Float64Array): {
+  allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
+  write(code: number, section: number, offset: number, bytes: Uint8Array): void
+  finalize(code: number): void
+  free(code: number): boolean
+  call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
+}
+
+/** Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected. */
+export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): number
 
 /** Where a slot is, and where it leads: two words. */
-export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
+export declare function lookAtSlot(handle: number, words: BigUint64Array): void
 
-/** Makes a callback. `types` are those of the result and of the arguments. */
-export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
+/** Makes a callback. */
+export declare function makeCallback(memory: ExternalObject<MemoryHandle>, signed: ExternalObject<Signed>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
 
-/** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
-export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
+/** The number of a slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
+export declare function makeSlot(keeper: object, memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): number
 
 /** Gives the sections of an allocation in flight names for debuggers and profilers. */
-export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: number, names: Array<string>): void
 
 /** One block. */
 export interface NativeBlock {
@@ -201,9 +195,9 @@ export interface NativeLoaded {
   /** The names of externals, their addresses, and what they lie in. */
   names: Array<string>
   addresses: Array<bigint>
-  keepers: Array<ExternalObject<CodeHandle>>
+  keepers: Array<number>
   /** Images among the libraries, and how many libraries come before each. */
-  images: Array<ExternalObject<CodeHandle>>
+  images: Array<number>
   positions: Array<number>
   /** Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each. */
   paths: Array<string>
@@ -247,7 +241,8 @@ export interface NativeSealingStatus {
 
 /** An allocation that another thread shared. */
 export interface NativeSharedAllocation {
-  handle: ExternalObject<CodeHandle>
+  /** Its number, which stands for it until its keeper has been collected. */
+  number: number
   sections: Array<NativeSharedSection>
 }
 
@@ -316,16 +311,16 @@ export interface NativeWriterStatus {
 export declare function openMemory(options: NativeMemoryOptions): ExternalObject<MemoryHandle>
 
 /** Opens the allocation that a token stands for. */
-export declare function openSharedAllocation(token: string): NativeSharedAllocation
+export declare function openSharedAllocation(keeper: object, token: string): NativeSharedAllocation
 
 /** Opens the image that a token stands for. */
-export declare function openSharedImage(token: string): ExternalObject<CodeHandle>
+export declare function openSharedImage(keeper: object, token: string): number
 
 /** Opens the memory that a token stands for. */
 export declare function openSharedMemory(token: string): ExternalObject<MemoryHandle>
 
 /** Opens the slot that a token stands for. */
-export declare function openSharedSlot(token: string): ExternalObject<CodeHandle>
+export declare function openSharedSlot(keeper: object, token: string): number
 
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
@@ -343,37 +338,31 @@ export declare function readAt(address: bigint, into: Uint8Array): number
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void
 
 /** Has a slot lead to `target`. Whether something waits for the end of a grace period then. */
-export declare function replaceSlot(handle: ExternalObject<CodeHandle>, target: bigint): boolean
+export declare function replaceSlot(handle: number, target: bigint): boolean
 
 /** The data of a section. `name` is what errors call it. */
-export declare function sectionData(handle: ExternalObject<CodeHandle>, section: number, name: string): ExternalObject<Region>
-
-/**
- * A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section, and `types`
- * are those of the result and of the arguments.
- */
-export declare function sectionFunction(handle: ExternalObject<CodeHandle>, section: number, name: string, offset: number, types: Array<string>): unknown
+export declare function sectionData(handle: number, section: number, name: string): ExternalObject<Region>
 
 /**
  * A token by which every thread of the process can open the same allocation while a thread holds it. `names` are those of its
  * sections.
  */
-export declare function shareAllocation(handle: ExternalObject<CodeHandle>, names: Array<string>): string
+export declare function shareAllocation(handle: number, names: Array<string>): string
 
 /** A token by which every thread of the process can open the same image while a thread holds it. */
-export declare function shareImage(handle: ExternalObject<CodeHandle>): string
+export declare function shareImage(handle: number): string
 
 /** A token by which every thread of the process can open the same memory while a thread holds it. */
 export declare function shareMemory(handle: ExternalObject<MemoryHandle>): string
 
 /** A token by which every thread of the process can open the same slot while a thread holds it. */
-export declare function shareSlot(handle: ExternalObject<CodeHandle>): string
+export declare function shareSlot(handle: number): string
 
 /** Makes a section smaller. */
-export declare function shrinkSection(handle: ExternalObject<CodeHandle>, section: number, size: number): void
+export declare function shrinkSection(handle: number, section: number, size: number): void
 
 /** `in flight`, `finalized` or `abandoned`. */
-export declare function stage(handle: ExternalObject<CodeHandle>): string
+export declare function stage(handle: number): string
 
 /** What a memory holds. */
 export declare function stats(handle: ExternalObject<MemoryHandle>): NativeStats
@@ -388,10 +377,7 @@ export declare function trim(handle: ExternalObject<MemoryHandle>): void
 export declare function viewData(region: ExternalObject<Region>): ArrayBuffer
 
 /** Has the code of an allocation, image or slot be found by its address, for a slot that shall lead to it. */
-export declare function watchCode(handle: ExternalObject<CodeHandle>): void
+export declare function watchCode(handle: number): void
 
 /** Copies bytes to data at an offset. */
 export declare function writeData(region: ExternalObject<Region>, offset: number, bytes: Uint8Array): void
-
-/** Copies bytes into a section. */
-export declare function writeSection(handle: ExternalObject<CodeHandle>, section: number, offset: number, bytes: Uint8Array): void

@@ -91,12 +91,14 @@ test('errors are made while anything may be called, and what is called finds han
   t.true(entered > 3)
 })
 
-test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
-  type Native = Record<string, (...values: unknown[]) => unknown>
-  const native = createRequire(import.meta.url)('../native.cjs') as Native
-  const { allocate, writeSection, shrinkSection, sectionFunction, finalize, openMemory, link } =
-    native as Required<Native>
-  const opened = openMemory?.({
+type Native = Record<string, (...values: unknown[]) => unknown>
+
+/** The native functions, past TypeScript, and those of life with sections of these numbers. */
+function pastTypeScript(...numbers: number[]) {
+  const native = createRequire(import.meta.url)('../native.cjs') as Required<Native>
+  const shared = new Float64Array(numbers)
+  const life = native['life']?.(shared) as Required<Native>
+  const opened = native['openMemory']?.({
     codeModel: 'small',
     constants: 'separate',
     quarantine: 'off',
@@ -104,33 +106,51 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     hardened: true,
     guardPages: false,
   })
-  const words = BigUint64Array.of(0n, 16n, 16n)
+  const allocate = (count: number, contents: unknown) => {
+    shared.set(numbers)
+    return life['allocate']?.(opened, {}, count, contents, undefined, false)
+  }
+  return { native, life, opened, allocate, shared }
+}
+
+test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
+  const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 16, 16)
+  const { shrinkSection, link, compileSignature } = native
+  const { write, finalize, free, call } = life
   const victim = new Uint8Array(64).fill(0xc3)
   const contents: unknown[] = [victim]
   Object.defineProperty(contents, 1, { enumerable: true, get: () => (detach(victim), undefined) })
-  const handle = allocate?.(opened, contents, new BigUint64Array(0), BigUint64Array.of(0n, 16n, 16n, 0n, 16n, 16n))
-  const one = allocate?.(opened, [undefined], new BigUint64Array(0), words)
+  const handle = allocate(2, contents)
+  const one = allocate(1, undefined)
+  const signed = compileSignature?.(['void'])
   for (const index of [1, 7, 2 ** 32 - 1]) {
-    t.throws(() => writeSection?.(one, index, 0, add), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+    t.throws(() => write?.(one, index, 0, add), { code: 'ERR_CODESLAB_INVALID_INDEX' })
     t.throws(() => shrinkSection?.(one, index, 1), { code: 'ERR_CODESLAB_INVALID_INDEX' })
-    t.throws(() => sectionFunction?.(one, index, 'text', 0, ['void']), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+    t.throws(() => call?.(one, index, 'text', 0, signed), { code: 'ERR_CODESLAB_INVALID_INDEX' })
   }
   for (const offset of [-1, -Infinity, NaN, Infinity, 16, 2 ** 63]) {
-    finalize?.(allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(0n, 16n, 16n)))
-    t.throws(() => sectionFunction?.(handle, 0, 'text', offset, ['void']), { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' })
+    finalize?.(allocate(1, undefined))
+    t.throws(() => call?.(handle, 0, 'text', offset, signed), { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' })
   }
-  for (const stranger of [opened, {}, undefined, 7, peek]) {
-    t.throws(() => writeSection?.(stranger, 0, 0, add), { message: /not a handle/ })
+  const refused = { code: 'ERR_INVALID_ARG_TYPE' }
+  for (const stranger of [opened, {}, undefined, 2 ** 31, peek, signed]) {
+    t.throws(() => write?.(stranger, 0, 0, add), refused)
+    t.throws(() => free?.(stranger), refused)
   }
+  // These are what was freed: there are no sections in them.
+  for (const freed of [0, 1, 2, NaN, -1, 0.5]) t.throws(() => free?.(freed), { code: 'ERR_CODESLAB_FREED' })
   for (const bytes of [add.buffer, new Float64Array(2), 'text', [1, 2], new DataView(new ArrayBuffer(8))]) {
-    t.throws(() => writeSection?.(one, 0, 0, bytes), { message: /not a Uint8Array/ })
+    t.throws(() => write?.(one, 0, 0, bytes), refused)
   }
-  for (const other of [new BigInt64Array(3), new Uint8Array(24), {}, null]) {
-    t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), other), { message: /not a BigUint64Array/ })
-  }
-  t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(9n, 16n, 16n)), {
+  for (const count of [3, 2 ** 32, Infinity]) t.throws(() => allocate(count, []), refused)
+  t.throws(() => call?.(one, 0, 'text', 0, opened), refused)
+  t.throws(() => write?.(one, 0), refused)
+  shared[0] = 9
+  t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), {
     code: 'ERR_CODESLAB_INVALID_INDEX',
   })
+  detach(shared)
+  t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), refused)
   const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
   const none = { names: [], contents: [], graphs: [] }
   const more = { gc: false, wrap: [], defsymNames: [], defsymExpressions: [] }
@@ -144,10 +164,10 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     libraries: none,
     loaded,
   }
-  t.throws(() => link?.(opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
+  t.throws(() => link?.({}, opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {
-    t.throws(() => link?.(opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
+    t.throws(() => link?.({}, opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
   }
 })
 
@@ -163,28 +183,14 @@ test('where TypeScript is loaded again in one environment, as test runners do, h
 })
 
 test('native functions for data, slots and the process take nothing on trust either', t => {
-  type Native = Record<string, (...values: unknown[]) => unknown>
-  const native = createRequire(import.meta.url)('../native.cjs') as Native
-  const { sectionData, imageData, readData, writeData, viewData, makeSlot, replaceSlot, lookAtSlot } =
-    native as Required<Native>
-  const { shareAllocation, shareSlot, openSharedAllocation, openSharedSlot, readAt, isSynchronized, watchCode } =
-    native as Required<Native>
-  const opened = native['openMemory']?.({
-    ...{
-      codeModel: 'small',
-      constants: 'separate',
-      quarantine: 'off',
-      sealed: false,
-      hardened: true,
-      guardPages: false,
-    },
-  })
-  const request = () => BigUint64Array.of(2n, 16n, 16n, 0n, 16n, 16n)
-  const handle = native['allocate']?.(opened, [undefined, undefined], new BigUint64Array(0), request())
+  const { native, life, opened, allocate } = pastTypeScript(2, 16, 16, 0, 16, 16)
+  const { sectionData, imageData, readData, writeData, viewData, makeSlot, replaceSlot, lookAtSlot } = native
+  const { shareAllocation, shareSlot, openSharedAllocation, openSharedSlot, readAt, isSynchronized, watchCode } = native
+  const handle = allocate(2, [undefined, undefined])
   const none = new BigUint64Array(0)
   t.throws(() => sectionData?.(handle, 0, 'in flight'), { code: 'ERR_CODESLAB_ABANDONED' })
   t.throws(() => shareAllocation?.(handle, ['a']), { code: 'ERR_CODESLAB_ABANDONED' })
-  native['finalize']?.(handle)
+  life['finalize']?.(handle)
   const region = sectionData?.(handle, 0, 'state')
   t.throws(() => sectionData?.(handle, 2, 'none'), { code: 'ERR_CODESLAB_INVALID_INDEX' })
   t.throws(() => sectionData?.(handle, 1, 'code'), { code: 'ERR_CODESLAB_NOT_DATA' })
@@ -215,15 +221,15 @@ test('native functions for data, slots and the process take nothing on trust eit
   t.throws(() => replaceSlot?.(handle, 1n), { instanceOf: CodeslabError })
   t.throws(() => lookAtSlot?.(handle, none), { instanceOf: CodeslabError })
   t.throws(() => shareSlot?.(handle), { instanceOf: CodeslabError })
-  const slot = makeSlot?.(opened, 2n ** 70n + 1n, none)
-  t.throws(() => makeSlot?.(opened, 1n, BigUint64Array.of(2n, 1n)), { code: 'ERR_OUT_OF_RANGE' })
+  const slot = makeSlot?.({}, opened, 2n ** 70n + 1n, none)
+  t.throws(() => makeSlot?.({}, opened, 1n, BigUint64Array.of(2n, 1n)), { code: 'ERR_OUT_OF_RANGE' })
   t.notThrows(() => lookAtSlot?.(slot, none), 'there is room for nothing')
   t.notThrows(() => watchCode?.(slot))
   // More names than sections, and fewer, make no sections.
   const token = shareAllocation?.(handle, ['a', 'b', 'c', 'd'])
-  const shared = openSharedAllocation?.(token) as { sections: unknown[] }
+  const shared = openSharedAllocation?.({}, token) as { sections: unknown[] }
   t.is(shared.sections.length, 2)
-  t.throws(() => openSharedSlot?.(token), { code: 'ERR_CODESLAB_UNKNOWN_TOKEN' })
+  t.throws(() => openSharedSlot?.({}, token), { code: 'ERR_CODESLAB_UNKNOWN_TOKEN' })
 })
 
 test('sections, variables and slots are not made, changed or imitated', t => {

@@ -36,7 +36,7 @@ test('64-bit integers and addresses return as bigints, and nothing as undefined'
 test('a signature that is only known at run time has the type of any', t => {
   const signature: Signature = { return: 'void' }
   const any: NativeFunction = text.function(signature)
-  const result: Same<ReturnType<typeof any>, number | bigint | string | null | undefined> = true
+  const result: Same<ReturnType<typeof any>, number | bigint | string | object | null | undefined> = true
   t.true(result)
 })
 

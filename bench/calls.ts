@@ -13,9 +13,13 @@ const calls = process.argv[3] ?? '2000000'
 
 /** Microseconds per call; `undefined` where there is no such callee. */
 function time(row: string, callee: string, environment: Record<string, string> = {}): number | undefined {
-  const path = join(import.meta.dirname, 'callee.ts')
+  return run('callee.ts', [row, callee, calls], environment)
+}
+
+function run(program: string, parameters: string[], environment: Record<string, string> = {}): number | undefined {
+  const path = join(import.meta.dirname, program)
   const env = { ...process.env, NODE_OPTIONS: '', ...environment }
-  const args = ['--no-warnings', path, row, callee, calls]
+  const args = ['--no-warnings', path, ...parameters]
   const { status, stdout } = spawnSync(process.execPath, args, {
     env,
     encoding: 'utf8',
@@ -47,6 +51,7 @@ const figures = {
   int32_faster_than_koffi: koffi('int32'),
   double_faster_than_koffi: koffi('double'),
   void_faster_than_koffi: koffi('void'),
+  sort_times_koffi: medianOf(() => ratio(run('sort.ts', ['codeslab', '3']), run('sort.ts', ['koffi', '3']))),
   pointer_times_koffi: medianOf(() => ratio(time('pointer', 'codeslab', slowly), time('pointer', 'koffi'))),
 }
 const known = Object.fromEntries(Object.entries(figures).filter(([, figure]) => figure !== undefined))

@@ -22,6 +22,8 @@ export const particulars = {
   void_faster_than_koffi: 'void faster than koffi',
   /** The time of a call with a buffer, by Node-API, against koffi's. */
   pointer_times_koffi: 'pointer × koffi',
+  /** The time of `qsort` with a comparator of JavaScript against koffi's. */
+  sort_times_koffi: 'qsort × koffi',
 } as const
 
 export type Particulars = Partial<Record<keyof typeof particulars, number>>

@@ -54,6 +54,9 @@ export const FLOOR = 'floor'
 const LINKS = 300
 const CALLS = 20_000_000
 const COMPARED = 2_000_000
+
+/** Lives of functions. */
+const MADE = 200_000
 const PAIRS = 1_000_000
 const HOLES = 100_000
 const LIVE = 1_000_000
@@ -262,6 +265,11 @@ export const scenarios: Scenario[] = [
       libz ? [node, join(root, 'bench/link.ts'), libz, String(LINKS)] : 'no libz.a was given',
     bars: [noFailure, atMost(40, 'µs per object')],
   },
+  making('write', 'allocate, write, finalize, free 64 B, through Node', 2),
+  making('publish', '  publish, free', 2),
+  making('call', '  allocate, write, finalize, call, free', 5),
+  making('publish-call', '  publish, call, free', 5),
+  making('link', 'link an object of one function and free it, through Node', 5),
   {
     name: 'call-node',
     title: 'call int32 (int32, int32), through Node',
@@ -279,9 +287,21 @@ export const scenarios: Scenario[] = [
       atMost(1.6, '× WebAssembly, void ()', figures => figures.void_times_wasm),
       atMost(2.5, '× WebAssembly, uint64 (uint64)', figures => figures.uint64_times_wasm),
       atMost(1, '× koffi, pointer, by Node-API', figures => figures.pointer_times_koffi),
+      atMost(1, '× koffi, qsort of 100,000', figures => figures.sort_times_koffi),
     ],
   },
 ]
+
+/** The life of one function through Node, in at most so many microseconds. */
+function making(row: string, title: string, limit: number): Scenario {
+  return {
+    name: `making-${row}`,
+    title,
+    command: ({ node, root }) => [node, join(root, 'bench/making.ts'), row, String(MADE)],
+    bars: [noFailure],
+    goals: [atMost(limit, 'µs')],
+  }
+}
 
 function trace(root: string): string {
   return join(root, 'bench/libc.trace')

@@ -7,19 +7,20 @@ import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSi
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
+import { FREED_ALLOCATION, makeHandle, type Handle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
-import { add, append, has, makeList, sized } from './internal/intrinsics.ts'
-import { regions, type Place } from './internal/place.ts'
+import { add, append, asIntN, has, makeList, sized, toNumber } from './internal/intrinsics.ts'
+import { life } from './internal/life.ts'
+import { addressOf, regions, type Place } from './internal/place.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { makeSection, type Section } from './section.ts'
 
-type CodeHandle = ReturnType<typeof native.allocate>
 type MemoryHandle = ReturnType<typeof native.openMemory>
 
 /** What an allocation in flight consists of. */
 interface Inside {
-  readonly handle: CodeHandle
+  readonly handle: Handle
   readonly places: readonly Place[]
 }
 
@@ -31,10 +32,16 @@ let inside: (value: unknown) => Inside | undefined
  *
  * @internal
  */
-export let makeInFlight: (handle: CodeHandle, places: readonly Place[]) => InFlightAllocation
+export let makeInFlight: (handle: Handle, places: readonly Place[]) => InFlightAllocation
 
-let makeAllocation: (handle: CodeHandle, places: readonly Place[]) => Allocation
-let makeInFlightSection: (handle: CodeHandle, index: number, place: Place) => InFlightSection
+/**
+ * The published allocation of a handle.
+ *
+ * @internal
+ */
+export let makeAllocation: (handle: Handle, places: readonly Place[]) => Allocation
+
+let makeInFlightSection: (handle: Handle, index: number, place: Place) => InFlightSection
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -58,7 +65,7 @@ let makeInFlightSection: (handle: CodeHandle, index: number, place: Place) => In
  * @category Memory
  */
 export class InFlightAllocation<Names extends string = string> {
-  readonly #handle: CodeHandle
+  readonly #handle: Handle
   readonly #places: readonly Place[]
 
   static {
@@ -69,7 +76,7 @@ export class InFlightAllocation<Names extends string = string> {
     makeInFlight = (handle, places) => new InFlightAllocation(construct, handle, places)
   }
 
-  private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: Handle, places: readonly Place[]) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
     this.#handle = handle
     this.#places = places
@@ -95,7 +102,7 @@ export class InFlightAllocation<Names extends string = string> {
    * ```
    */
   finalize(): Published<Names> {
-    native.finalize(this.#handle)
+    life.finalize(this.#handle.number)
     return makeAllocation(this.#handle, this.#places) as Published<Names>
   }
 
@@ -113,17 +120,17 @@ export class InFlightAllocation<Names extends string = string> {
    * ```
    */
   abandon(): void {
-    native.abandon(this.#handle)
+    native.abandon(this.#handle.number)
   }
 
   /** Abandons it, unless it was finalized or abandoned before. */
   [Symbol.dispose](): void {
-    if (native.stage(this.#handle) === 'in flight') this.abandon()
+    if (native.stage(this.#handle.number) === 'in flight') this.abandon()
   }
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe(`InFlightAllocation (${native.stage(this.#handle)})`, regions(this.#places), depth, options)
+    return describe(`InFlightAllocation (${native.stage(this.#handle.number)})`, regions(this.#places), depth, options)
   }
 }
 
@@ -141,7 +148,7 @@ export class InFlightAllocation<Names extends string = string> {
  * @category Memory
  */
 export class InFlightSection {
-  readonly #handle: CodeHandle
+  readonly #handle: Handle
   readonly #index: number
   readonly #place: Place
 
@@ -149,7 +156,7 @@ export class InFlightSection {
     makeInFlightSection = (handle, index, place) => new InFlightSection(construct, handle, index, place)
   }
 
-  private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
+  private constructor(key: typeof construct, handle: Handle, index: number, place: Place) {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
@@ -163,7 +170,7 @@ export class InFlightSection {
 
   /** Where it will run or be read. */
   get address(): bigint {
-    return this.#place.address
+    return addressOf(this.#place)
   }
 
   /** What it may be used for once it is published. */
@@ -194,7 +201,7 @@ export class InFlightSection {
    * ```
    */
   write(bytes: ArrayBufferView | ArrayBuffer, offset = 0): void {
-    native.writeSection(this.#handle, this.#index, toOffset(offset), toBytes(bytes, 'bytes'))
+    life.write(this.#handle.number, this.#index, toOffset(offset), toBytes(bytes, 'bytes'))
   }
 
   /**
@@ -219,7 +226,7 @@ export class InFlightSection {
    */
   shrink(size: number): void {
     const bytes = toSize(size, this.#place.name)
-    native.shrinkSection(this.#handle, this.#index, bytes)
+    native.shrinkSection(this.#handle.number, this.#index, bytes)
     this.#place.size = bytes
   }
 
@@ -248,14 +255,14 @@ export class InFlightSection {
  * @category Memory
  */
 export class Allocation {
-  readonly #handle: CodeHandle
+  readonly #handle: Handle
   readonly #places: readonly Place[]
 
   static {
     makeAllocation = (handle, places) => new Allocation(construct, handle, places)
   }
 
-  private constructor(key: typeof construct, handle: CodeHandle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: Handle, places: readonly Place[]) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
     markAsUncloneable(this)
     this.#handle = handle
@@ -284,13 +291,18 @@ export class Allocation {
    */
   static open<Names extends string = string>(token: string): Published<Names> {
     checkString(token, 'token')
-    const { handle, sections } = native.openSharedAllocation(token)
-    return makeAllocation(handle, sections) as Published<Names>
+    const places = makeList<Place>()
+    const handle = makeHandle(keeper => {
+      const { number, sections } = native.openSharedAllocation(keeper, token)
+      for (let index = 0; index < sections.length; index++) append(places, placeOf(sections[index] as Shared))
+      return number
+    })
+    return makeAllocation(handle, places) as Published<Names>
   }
 
   /** Whether it has been freed, by any thread. */
   get freed(): boolean {
-    return native.isFreed(this.#handle)
+    return native.isFreed(this.#handle.number)
   }
 
   /**
@@ -308,7 +320,9 @@ export class Allocation {
    * ```
    */
   free(): void {
-    if (native.free(this.#handle)) announce()
+    const isViewed = life.free(this.#handle.number)
+    this.#handle.number = FREED_ALLOCATION
+    if (isViewed) announce()
   }
 
   /**
@@ -327,7 +341,7 @@ export class Allocation {
   share(): string {
     const names = sized(this.#places.length, '')
     for (let index = 0; index < names.length; index++) names[index] = (this.#places[index] as Place).name
-    return native.shareAllocation(this.#handle, names)
+    return native.shareAllocation(this.#handle.number, names)
   }
 
   /** Frees it, unless it was freed before. */
@@ -394,22 +408,29 @@ export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> =
  */
 export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Allocation[] {
   const seen = new Set<unknown>()
-  const handles = makeList<CodeHandle>()
+  const numbers = makeList<number>()
   const members = toList(batch, 'batch', 'an array', (value, name) => {
     const member = inside(value)
     if (member === undefined) throw invalidType(name, 'an allocation in flight', value)
     if (has(seen, value)) throw invalidValue(name, 'there once only', value)
     add(seen, value)
-    append(handles, member.handle)
+    append(numbers, member.handle.number)
     return member
   })
-  native.finalizeAll(memory, handles)
+  native.finalizeAll(memory, numbers)
   const published: Allocation[] = []
   for (let index = 0; index < members.length; index++) {
     const { handle, places } = members[index] as Inside
     published.push(makeAllocation(handle, places))
   }
   return published
+}
+
+type Shared = ReturnType<typeof native.openSharedAllocation>['sections'][number]
+
+/** The place of a section that another thread has shared. */
+function placeOf({ name, address, size, protection }: Shared): Place {
+  return { name, low: toNumber(asIntN(32, address)), high: toNumber(address >> 32n), size, protection }
 }
 
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */

@@ -9,22 +9,22 @@ import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
+import { FREED_IMAGE, makeHandle, type Handle } from './internal/handle.ts'
 import { describe, region } from './internal/inspect.ts'
 import { makeWords, toNumber } from './internal/intrinsics.ts'
+import { life } from './internal/life.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
-import { typeNames } from './internal/signature.ts'
+import { withSignature } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
 import { makeVariable, type DataType, type Variable } from './variable.ts'
-
-type CodeHandle = ReturnType<typeof native.link>
 
 /**
  * The image of a handle.
  *
  * @internal
  */
-export let makeImage: (handle: CodeHandle) => Image
+export let makeImage: (handle: Handle) => Image
 
 /** How many symbols `inspect` shows. */
 const SHOWN = 8
@@ -74,18 +74,18 @@ export interface ImageSymbol {
  * @category Linking
  */
 export class Image {
-  readonly #handle: CodeHandle
+  readonly #handle: Handle
 
   static {
     makeImage = handle => new Image(construct, handle)
     installImages(value => {
       if (!(#handle in value)) return undefined
       const handle = value.#handle
-      return { handle, address: name => native.imageAddress(handle, name) }
+      return { handle, address: name => native.imageAddress(handle.number, name) }
     })
   }
 
-  private constructor(key: typeof construct, handle: CodeHandle) {
+  private constructor(key: typeof construct, handle: Handle) {
     checkConstruct(key, 'Image', 'CodeMemory.link')
     markAsUncloneable(this)
     this.#handle = handle
@@ -107,12 +107,12 @@ export class Image {
    */
   static open(token: string): Image {
     checkString(token, 'token')
-    return makeImage(native.openSharedImage(token))
+    return makeImage(makeHandle(keeper => native.openSharedImage(keeper, token)))
   }
 
   /** Whether it has been freed, by any thread. */
   get freed(): boolean {
-    return native.isFreed(this.#handle)
+    return native.isFreed(this.#handle.number)
   }
 
   /**
@@ -133,7 +133,9 @@ export class Image {
    */
   function<const S extends Signature>(name: string, signature: S): NativeFunction<S> {
     checkString(name, 'name')
-    return native.imageFunction(this.#handle, name, typeNames(signature)) as NativeFunction<S>
+    return withSignature(signature, signed =>
+      native.imageFunction(this.#handle.number, name, signed),
+    ) as NativeFunction<S>
   }
 
   /**
@@ -156,7 +158,7 @@ export class Image {
    */
   data<T extends DataType = 'uint8'>(name: string, type?: T): Variable<T> {
     checkString(name, 'name')
-    const region = native.imageData(this.#handle, name, extent)
+    const region = native.imageData(this.#handle.number, name, extent)
     const data = new Data(region, `symbol ${name}`, extent[0] ?? 0n, toNumber(extent[1]))
     return makeVariable(data, this.#handle, type, 0) as Variable<T>
   }
@@ -174,7 +176,7 @@ export class Image {
    * ```
    */
   symbols(): ImageSymbol[] {
-    return native.imageSymbols(this.#handle)
+    return native.imageSymbols(this.#handle.number)
   }
 
   /**
@@ -193,7 +195,7 @@ export class Image {
    */
   address(name: string): bigint {
     checkString(name, 'name')
-    return native.imageAddress(this.#handle, name)
+    return native.imageAddress(this.#handle.number, name)
   }
 
   /**
@@ -210,7 +212,7 @@ export class Image {
    * ```
    */
   share(): string {
-    return native.shareImage(this.#handle)
+    return native.shareImage(this.#handle.number)
   }
 
   /**
@@ -228,7 +230,9 @@ export class Image {
    * ```
    */
   free(): void {
-    if (native.free(this.#handle)) announce()
+    const isViewed = life.free(this.#handle.number)
+    this.#handle.number = FREED_IMAGE
+    if (isViewed) announce()
   }
 
   /** Frees it, unless it was freed before. */

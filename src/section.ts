@@ -7,21 +7,21 @@ import { toOffset } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
 import './errors.ts'
+import type { Handle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
-import { regions, type Place } from './internal/place.ts'
-import { typeNames } from './internal/signature.ts'
+import { life } from './internal/life.ts'
+import { addressOf, regions, type Place } from './internal/place.ts'
+import { withSignature } from './internal/signature.ts'
 import type { Protection } from './protection.ts'
 import type { NativeFunction, Signature } from './signature.ts'
 import { makeVariable, type DataType, type Variable } from './variable.ts'
-
-type CodeHandle = ReturnType<typeof native.allocate>
 
 /**
  * The section of a handle with this number.
  *
  * @internal
  */
-export let makeSection: (handle: CodeHandle, index: number, place: Place) => Section
+export let makeSection: (handle: Handle, index: number, place: Place) => Section
 
 /**
  * A section of an {@link Allocation}.
@@ -37,17 +37,17 @@ export let makeSection: (handle: CodeHandle, index: number, place: Place) => Sec
  * @category Memory
  */
 export class Section {
-  readonly #handle: CodeHandle
+  readonly #handle: Handle
   readonly #index: number
   readonly #place: Place
   #bytes: Data | undefined
 
   static {
     makeSection = (handle, index, place) => new Section(construct, handle, index, place)
-    installReader(value => (#place in value ? { address: value.#place.address, handle: value.#handle } : undefined))
+    installReader(value => (#place in value ? { address: addressOf(value.#place), handle: value.#handle } : undefined))
   }
 
-  private constructor(key: typeof construct, handle: CodeHandle, index: number, place: Place) {
+  private constructor(key: typeof construct, handle: Handle, index: number, place: Place) {
     checkConstruct(key, 'Section', 'a property of an Allocation')
     this.#handle = handle
     this.#index = index
@@ -61,7 +61,7 @@ export class Section {
 
   /** Where it runs or is read. */
   get address(): bigint {
-    return this.#place.address
+    return addressOf(this.#place)
   }
 
   /** How many bytes it has. */
@@ -92,9 +92,9 @@ export class Section {
    * ```
    */
   function<const S extends Signature>(signature: S, offset = 0): NativeFunction<S> {
-    const types = typeNames(signature)
-    const at = toOffset(offset)
-    return native.sectionFunction(this.#handle, this.#index, this.#place.name, at, types) as NativeFunction<S>
+    return withSignature(signature, signed =>
+      life.call(this.#handle.number, this.#index, this.#place.name, toOffset(offset), signed),
+    ) as NativeFunction<S>
   }
 
   /**
@@ -182,8 +182,10 @@ export class Section {
   }
 
   #region(): Data {
-    const { name, address, size } = this.#place
-    this.#bytes ??= new Data(native.sectionData(this.#handle, this.#index, name), `section ${name}`, address, size)
+    if (this.#bytes !== undefined) return this.#bytes
+    const { name, size } = this.#place
+    const region = native.sectionData(this.#handle.number, this.#index, name)
+    this.#bytes = new Data(region, `section ${name}`, addressOf(this.#place), size)
     return this.#bytes
   }
 

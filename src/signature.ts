@@ -1,5 +1,7 @@
 /** The types of functions, with the names that `node:ffi` gives them. */
 
+import type { NativeType } from './internal/types.ts'
+
 /**
  * An integer of at most 32 bits, or a float: a JavaScript number.
  *
@@ -67,6 +69,22 @@ export type TextType = 'char *'
 export type PointerType = 'pointer' | 'ptr' | 'string' | 'str' | 'buffer' | 'arraybuffer' | 'function'
 
 /**
+ * A type that is passed by value, or a pointer to values: what {@link struct}, {@link enumeration}, {@link pointer}, {@link out} and
+ * {@link inout} give.
+ *
+ * @example
+ * ```ts
+ * import { struct, type PassedType } from 'codeslab'
+ *
+ * const types: PassedType[] = [struct('Point', { x: 'double', y: 'double' })]
+ * ```
+ *
+ * @category Calling
+ */
+export type PassedType =
+  NativeType<object, 'struct'> | NativeType<number | string, 'enumeration'> | NativeType<unknown, 'pointer'>
+
+/**
  * What an argument can be.
  *
  * @example
@@ -78,7 +96,7 @@ export type PointerType = 'pointer' | 'ptr' | 'string' | 'str' | 'buffer' | 'arr
  *
  * @category Calling
  */
-export type ArgumentType = NumberType | BigIntType | PointerType | TextType | CallbackType
+export type ArgumentType = NumberType | BigIntType | PointerType | TextType | CallbackType | PassedType
 
 /**
  * A function that native code calls: its signature, in the place of a type. A JavaScript function that is passed for it can be called by
@@ -194,20 +212,23 @@ export interface NativeFunctionLike {
  *
  * @category Calling
  */
-export type ArgumentValue<Type extends ArgumentType> = Type extends NumberType
-  ? number
-  : Type extends BigIntType
-    ? bigint | number
-    : Type extends CallbackType
-      ? | CallbackFunction<Type>
-        | {
-            /** Where the code is. */
-            readonly pointer: bigint
-          }
-        | bigint
-        | null
-        | undefined
-      : PointerValue
+export type ArgumentValue<Type extends ArgumentType> =
+  Type extends NativeType<infer Value>
+    ? Value
+    : Type extends NumberType
+      ? number
+      : Type extends BigIntType
+        ? bigint | number
+        : Type extends CallbackType
+          ? | CallbackFunction<Type>
+            | {
+                /** Where the code is. */
+                readonly pointer: bigint
+              }
+            | bigint
+            | null
+            | undefined
+          : PointerValue
 
 /**
  * A JavaScript function that native code can call with a signature.
@@ -231,12 +252,17 @@ export type CallbackFunction<S extends CallbackType> = (
 ) => ResultOf<S['return']> extends infer Result
   ? Result extends 'void'
     ? unknown
-    : Result extends NumberType
-      ? number
-      : Result extends BigIntType
-        ? bigint | number
-        : bigint | null
+    : Result extends NativeType<infer Value>
+      ? Value
+      : Result extends NumberType
+        ? number
+        : Result extends BigIntType
+          ? bigint | number
+          : bigint | null
   : never
+
+/** What a callback gets for a type: what a result would be, and addresses as bigints. */
+type CallbackValue<Type extends ResultType> = Type extends TextType ? bigint : ResultValue<Type>
 
 /**
  * What a callback gets for a list of types.
@@ -251,7 +277,7 @@ export type CallbackFunction<S extends CallbackType> = (
  * @category Calling
  */
 export type CallbackValues<Types extends readonly unknown[] | undefined> = Types extends readonly unknown[]
-  ? { -readonly [Index in keyof Types]: Types[Index] extends NumberType ? number : bigint }
+  ? { -readonly [Index in keyof Types]: Types[Index] extends ResultType ? CallbackValue<Types[Index]> : bigint }
   : []
 
 /**
@@ -268,11 +294,17 @@ export type CallbackValues<Types extends readonly unknown[] | undefined> = Types
  */
 export type ResultValue<Type extends ResultType> = Type extends 'void'
   ? undefined
-  : Type extends NumberType
-    ? number
-    : Type extends TextType
-      ? string | null
-      : bigint
+  : Type extends NativeType<infer Value, infer Kind>
+    ? Kind extends 'struct'
+      ? Value
+      : Kind extends 'enumeration'
+        ? number
+        : bigint
+    : Type extends NumberType
+      ? number
+      : Type extends TextType
+        ? string | null
+        : bigint
 
 /**
  * Native code as a JavaScript function.

@@ -10,20 +10,20 @@ import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
 import { settleLater } from './internal/grace.ts'
+import { FREED_SLOT, makeHandle, type Handle } from './internal/handle.ts'
 import { describe, hexadecimal } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
-import { typeNames } from './internal/signature.ts'
+import { life } from './internal/life.ts'
+import { withSignature } from './internal/signature.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { NativeFunction, Signature } from './signature.ts'
-
-type SlotHandle = ReturnType<typeof native.makeSlot>
 
 /**
  * The slot of a handle.
  *
  * @internal
  */
-export let makeSlot: (handle: SlotHandle) => Slot
+export let makeSlot: (handle: Handle) => Slot
 
 /**
  * Where a slot shall lead. What it leads to is kept from now on, if it is code of ours.
@@ -33,7 +33,7 @@ export let makeSlot: (handle: SlotHandle) => Slot
 export function toTarget(target: unknown): bigint {
   const address = toAddress(target, 'target')
   const found = addressed(target)
-  if (found !== undefined) native.watchCode(found.handle as SlotHandle)
+  if (found !== undefined) native.watchCode(found.handle.number)
   return address
 }
 
@@ -66,7 +66,7 @@ export function toTarget(target: unknown): bigint {
  * @category Memory
  */
 export class Slot {
-  readonly #handle: SlotHandle
+  readonly #handle: Handle
   readonly #address: bigint
 
   static {
@@ -74,11 +74,11 @@ export class Slot {
     installReader(value => (#address in value ? { address: value.#address, handle: value.#handle } : undefined))
   }
 
-  private constructor(key: typeof construct, handle: SlotHandle) {
+  private constructor(key: typeof construct, handle: Handle) {
     checkConstruct(key, 'Slot', 'CodeMemory.slot')
     markAsUncloneable(this)
     this.#handle = handle
-    native.lookAtSlot(handle, words)
+    native.lookAtSlot(handle.number, words)
     this.#address = words[0] ?? 0n
   }
 
@@ -96,7 +96,7 @@ export class Slot {
    */
   static open(token: string): Slot {
     checkString(token, 'token')
-    return makeSlot(native.openSharedSlot(token))
+    return makeSlot(makeHandle(keeper => native.openSharedSlot(keeper, token)))
   }
 
   /** What callers call and branch to: the same as long as it is there. */
@@ -110,13 +110,13 @@ export class Slot {
    * @throws {@link CodeslabError} with `ERR_CODESLAB_FREED`.
    */
   get target(): bigint {
-    native.lookAtSlot(this.#handle, words)
+    native.lookAtSlot(this.#handle.number, words)
     return words[1] ?? 0n
   }
 
   /** Whether it has been freed, by any thread. */
   get freed(): boolean {
-    return native.isFreed(this.#handle)
+    return native.isFreed(this.#handle.number)
   }
 
   /**
@@ -136,7 +136,7 @@ export class Slot {
    */
   replace(target: AddressLike): void {
     const address = toTarget(target)
-    if (native.replaceSlot(this.#handle, address)) settleLater()
+    if (native.replaceSlot(this.#handle.number, address)) settleLater()
   }
 
   /**
@@ -153,7 +153,7 @@ export class Slot {
    * ```
    */
   function<const S extends Signature>(signature: S): NativeFunction<S> {
-    return native.sectionFunction(this.#handle, 0, 'slot', 0, typeNames(signature)) as NativeFunction<S>
+    return withSignature(signature, signed => life.call(this.#handle.number, 0, 'slot', 0, signed)) as NativeFunction<S>
   }
 
   /**
@@ -170,7 +170,7 @@ export class Slot {
    * ```
    */
   share(): string {
-    return native.shareSlot(this.#handle)
+    return native.shareSlot(this.#handle.number)
   }
 
   /**
@@ -188,7 +188,9 @@ export class Slot {
    * ```
    */
   free(): void {
-    if (native.free(this.#handle)) announce()
+    const isViewed = life.free(this.#handle.number)
+    this.#handle.number = FREED_SLOT
+    if (isViewed) announce()
     settleLater()
   }
 

@@ -1,7 +1,6 @@
 /** Variables in published data, read and written by their types. */
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
-import type { ExternalObject } from '#native'
 import type { AddressLike } from './address.ts'
 import { installReader } from './internal/address.ts'
 import { toCount } from './internal/checks.ts'
@@ -9,6 +8,7 @@ import { checkConstruct, construct } from './internal/construct.ts'
 import type { Data } from './internal/data.ts'
 import { exchange, toElement, type Element } from './internal/elements.ts'
 import './errors.ts'
+import type { Handle } from './internal/handle.ts'
 import { describe, region } from './internal/inspect.ts'
 import { piece, prefix, toBigInt, toText } from './internal/intrinsics.ts'
 import { refusal } from './internal/refusal.ts'
@@ -84,12 +84,7 @@ export type DataInput<T extends DataType> = T extends 'pointer' | 'ptr'
  *
  * @internal
  */
-export let makeVariable: (
-  data: Data,
-  handle: ExternalObject<unknown>,
-  type: DataType | undefined,
-  offset: number,
-) => Variable
+export let makeVariable: (data: Data, handle: Handle, type: DataType | undefined, offset: number) => Variable
 
 /**
  * A variable of machine code, or an array of them: what {@link Image.data} and {@link Section.data} give.
@@ -112,7 +107,7 @@ export let makeVariable: (
  */
 export class Variable<T extends DataType = DataType> {
   readonly #data: Data
-  readonly #handle: ExternalObject<unknown>
+  readonly #handle: Handle
   readonly #type: T
   readonly #element: Element
   readonly #offset: number
@@ -124,7 +119,7 @@ export class Variable<T extends DataType = DataType> {
     )
   }
 
-  private constructor(key: typeof construct, data: Data, handle: ExternalObject<unknown>, type: T, offset: number) {
+  private constructor(key: typeof construct, data: Data, handle: Handle, type: T, offset: number) {
     checkConstruct(key, 'Variable', 'data() of an Image or a Section')
     this.#data = data
     this.#handle = handle

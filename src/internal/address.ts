@@ -5,14 +5,14 @@
  * they are asked by their private fields. `checks` uses this for every address that a user gives.
  */
 
-import type { ExternalObject } from '#native'
+import type { Handle } from './handle.ts'
 import { makeList } from './intrinsics.ts'
 
 /** What stands for an address. */
 export interface Addressed {
   readonly address: bigint
-  /** The native handle of what it lies in. */
-  readonly handle: ExternalObject<unknown>
+  /** What keeps what it lies in. */
+  readonly handle: Handle
 }
 
 /** Says what an object stands for, if it is of a class. */

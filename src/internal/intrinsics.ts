@@ -9,7 +9,9 @@
 
 import { types } from 'node:util'
 
-const { apply, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Reflect
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Reflect
+
+export const { apply } = Reflect
 
 /** `Function.prototype.call` of a function, whatever that property is later. */
 const uncurry = (method: unknown): unknown =>
@@ -85,6 +87,7 @@ const setAdd = method(Set.prototype, 'add') as (set: object, value: unknown) => 
 const { isSharedArrayBuffer } = types
 const Bytes = Uint8Array
 const Words = BigUint64Array
+const Doubles = Float64Array
 const View = DataView
 
 export const { isArray } = Array
@@ -273,6 +276,28 @@ export function indexOfZero(bytes: Uint8Array): number {
 /** As much of a text as a limit allows. */
 export function clip(text: string, limit: number): string {
   return text.length <= limit ? text : sliceText(text, 0, limit)
+}
+
+/** A property for good, whatever a prototype has of that name; enumerating shows it, if that is said. */
+export function defineHidden(object: object, name: string, value: unknown, enumerable = false): void {
+  defineProperty(object, name, { __proto__: null, value, enumerable } as PropertyDescriptor)
+}
+
+/** A property like one that is assigned, whatever a prototype has of that name. */
+export function define(object: object, name: string, value: unknown): void {
+  const descriptor = { __proto__: null, value, enumerable: true, configurable: true, writable: true }
+  defineProperty(object, name, descriptor as PropertyDescriptor)
+}
+
+/** A list as users have them. */
+export function ordinary<Item>(list: Item[]): Item[] {
+  setPrototypeOf(list, Array.prototype)
+  return list
+}
+
+/** So many numbers, all zero. */
+export function makeNumbers(count: number): Float64Array {
+  return new Doubles(count)
 }
 
 /** So many words, all zero. */

@@ -1,6 +1,6 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
-import type { link, NativeInputs, NativeLinkOptions } from '#native'
+import type { NativeInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import { addressed, asImage } from './address.ts'
@@ -52,7 +52,6 @@ const longestName = 4096
 const NO_BYTES = makeBytes(0)
 
 type NativeLoaded = NativeLinkOptions['loaded']
-type CodeHandle = ReturnType<typeof link>
 
 /** An input that has been read. */
 interface Input {
@@ -123,7 +122,7 @@ function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
     } else if (image === undefined) {
       append(read, toInput(library, name))
     } else {
-      append(loaded.images, image.handle as CodeHandle)
+      append(loaded.images, image.handle.number)
       append(loaded.positions, index)
     }
   })
@@ -218,7 +217,7 @@ function toExternals(externals: object, loaded: NativeLoaded): Externals {
     const keeper = image ?? addressed(address)
     append(keeper === undefined ? encoded.externalNames : loaded.names, name)
     append(keeper === undefined ? encoded.externalAddresses : loaded.addresses, value)
-    if (keeper !== undefined) append(loaded.keepers, keeper.handle as CodeHandle)
+    if (keeper !== undefined) append(loaded.keepers, keeper.handle.number)
   }
   if (names === undefined) {
     eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)

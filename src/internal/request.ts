@@ -1,5 +1,6 @@
 /** What shall be placed, and where, as native code takes it. `CodeMemory.allocate` uses this. */
 
+import type { openMemory } from '#native'
 import type { AddressLike } from '../address.ts'
 import type { Allocation, InFlightAllocation } from '../allocation.ts'
 import type { Protection } from '../protection.ts'
@@ -22,6 +23,9 @@ import {
   toSize,
 } from './checks.ts'
 import { append, byteLength, has, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
+import type { Handle } from './handle.ts'
+import { life, makeRoom, numbers } from './life.ts'
+import type { Place } from './place.ts'
 import { protections } from './protection.ts'
 import { refusal } from './refusal.ts'
 
@@ -107,43 +111,53 @@ function isReserved(name: string): boolean {
   return has(ownProperties.known, name) || name in Object.prototype || name === 'then'
 }
 
-/** How many numbers tell native code what a section is. */
-const NUMBERS = 3
+type MemoryHandle = ReturnType<typeof openMemory>
 
-/**
- * The words of a request, then the addresses of its sections. One buffer for all requests of this thread: with a new one for
- * each, allocating, writing, publishing and freeing one section took 1.3 to 1.4 times as long (Node 24, Linux x86-64, medians
- * of seven alternating runs). No request needs it while another one is in native code, which reads and writes it before it
- * returns.
- */
-let capacity = 8
-let words = makeWords(NUMBERS * capacity)
-
-/** Writes requests for native code, which writes one address for each over them. */
-export function exchange(requests: readonly Request[]): BigUint64Array {
+/** Has native code place sections, and publish them if nothing of them is to be written any more. Runs no code of users. */
+export function place(
+  memory: MemoryHandle,
+  requests: readonly Request[],
+  windows: BigUint64Array | undefined,
+  publishes: boolean,
+): Handle {
+  const contents = toContents(requests)
+  announce(requests)
   const count = requests.length
-  if (count > capacity) {
-    capacity = count
-    words = makeWords(NUMBERS * capacity)
-  }
-  for (let index = 0; index < count; index++) {
-    const { protection, size, align } = requests[index] as Request
-    words[index * NUMBERS] = toBigInt(choose(protection, 'protection', protections))
-    words[index * NUMBERS + 1] = toBigInt(size)
-    words[index * NUMBERS + 2] = toBigInt(align)
-  }
-  return words
+  const handle: Handle = { number: 0 }
+  handle.number = life.allocate(memory, handle, count, count === 1 ? contents[0] : contents, windows, publishes)
+  return handle
 }
 
-/** No window: anywhere. */
-const NO_WINDOWS = makeWords(0)
+/** Says what sections shall be, for the native function that allocates them. */
+function announce(requests: readonly Request[]): void {
+  const count = requests.length
+  makeRoom(count)
+  for (let index = 0; index < count; index++) {
+    const { protection, size, align } = requests[index] as Request
+    numbers[index * 3] = choose(protection, 'protection', protections)
+    numbers[index * 3 + 1] = size
+    numbers[index * 3 + 2] = align
+  }
+}
+
+/** Where sections are, as native code has just said. */
+export function toPlaces(requests: readonly Request[]): Place[] {
+  const places = sized<Place | undefined>(requests.length, undefined) as Place[]
+  for (let index = 0; index < requests.length; index++) {
+    const { name, size, protection } = requests[index] as Request
+    const low = numbers[index * 2] ?? 0
+    const high = numbers[index * 2 + 1] ?? 0
+    places[index] = { name, low, high, size, protection }
+  }
+  return places
+}
 
 /** The last address that there is. */
 const LAST = 2n ** 64n - 1n
 
 /** The first and last address of each window of a placement. That none is empty is for native code to say. */
-export function toWindows(placement: Placement | undefined, reach: number): BigUint64Array {
-  if (placement === undefined) return NO_WINDOWS
+export function toWindows(placement: Placement | undefined, reach: number): BigUint64Array | undefined {
+  if (placement === undefined) return undefined
   checkShape(placement, 'placement', placementNames)
   const { within = [], near } = placement
   const windows = toList(within, 'within', 'an array', toWindow)

@@ -1,8 +1,11 @@
 /** Signatures as native code takes them. `Image.function`, `Section.function` and `CodeMemory.callback` use this. */
 
+import { compileSignature } from '#native'
 import type { Signature } from '../signature.ts'
-import { checkShape, checkString, invalidValue, names, toList } from './checks.ts'
-import { append, clip, makeList } from './intrinsics.ts'
+import { checkShape, checkString, invalidType, invalidValue, names, toList } from './checks.ts'
+import { append, clip, get, makeList, set, toText } from './intrinsics.ts'
+import { convert, convertCallee, type Conversion, type Crossing } from './marshal.ts'
+import { layoutOf, pointedOf } from './types.ts'
 
 const signatureNames = names<Signature>({ return: true, arguments: true })
 
@@ -14,33 +17,109 @@ const longestName = 100
 /** How deep functions of functions go: as deep as native code follows them. */
 const deepest = 8
 
-/** The type names of a signature, that of the result first. Whether they exist is for native code to say. */
-export function typeNames(signature: Signature): string[] {
-  return read(signature, 'signature', deepest)
+type Signed = ReturnType<typeof compileSignature>
+
+/** A signature as it was read. */
+interface Read {
+  /** The names of its types as native code has them, that of the result first. */
+  readonly types: string[]
+  /** What is to be converted; `undefined` where all are scalars. */
+  readonly conversion: Conversion | undefined
 }
 
-function read(signature: Signature, what: string, depth: number): string[] {
+/** A type as native code has it, and what is done to its values. */
+interface Typed {
+  readonly native: string
+  readonly crossing: Crossing | undefined
+}
+
+/** Signatures that were compiled, by the names of their types. */
+const compiled = new Map<string, Signed>()
+
+/** So many are kept: a program has few. */
+const most = 4096
+let kept = 0
+
+/** A function with a signature, of what native code makes. Whether its types exist is for native code to say. */
+export function withSignature(signature: Signature, make: (signed: Signed) => unknown): unknown {
+  const { types, conversion } = read(signature, 'signature', deepest)
+  const native = make(toSigned(types))
+  return conversion === undefined ? native : convert(native as Parameters<typeof convert>[0], conversion)
+}
+
+/** A callee of JavaScript that native code calls with a signature, and that signature. */
+export function withCallee<T>(
+  signature: Signature,
+  callee: (...values: never[]) => unknown,
+  make: (signed: Signed, callee: (...values: never[]) => unknown) => T,
+): T {
+  const { types, conversion } = read(signature, 'signature', deepest)
+  const converted = conversion === undefined ? callee : convertCallee(callee, conversion)
+  return make(toSigned(types), converted)
+}
+
+function toSigned(types: string[]): Signed {
+  let key = ''
+  for (let index = 0; index < types.length; index++) {
+    const type = types[index] ?? ''
+    // With its length: a name may contain anything.
+    key += `${toText(type.length)}:${type}`
+  }
+  const known = get(compiled, key)
+  if (known !== undefined) return known
+  const signed = compileSignature(types)
+  if (kept < most) {
+    kept++
+    set(compiled, key, signed)
+  }
+  return signed
+}
+
+function read(signature: Signature, what: string, depth: number): Read {
   checkShape(signature, what, signatureNames)
-  const { return: result = 'void', arguments: types = [] } = signature
-  checkString(result, `${what}.return`)
-  const all = makeList<string>()
-  append(all, clip(result, longestName))
-  toList(types, `${what}.arguments`, 'an array of types', (type, name) => {
-    append(all, typeof type === 'object' && type !== null ? functionName(type, name, depth - 1) : nameOf(type, name))
+  const { return: result = 'void', arguments: list = [] } = signature
+  const types = makeList<string>()
+  const back = typedValue(result, `${what}.return`)
+  append(types, back.native)
+  const parameters = makeList<Crossing | undefined>()
+  let converts = back.crossing !== undefined
+  toList(list, `${what}.arguments`, 'an array of types', (type, name) => {
+    const { native, crossing } = typed(type, name, depth)
+    append(types, native)
+    // What stands before the arguments that vary is none.
+    if (native !== '...') append(parameters, crossing)
+    converts ||= crossing !== undefined
   })
-  return all
+  return { types, conversion: converts ? { result: back.crossing, parameters } : undefined }
 }
 
-function nameOf(type: unknown, name: string): string {
-  checkString(type, name)
-  return clip(type, longestName)
+function typed(type: unknown, name: string, depth: number): Typed {
+  const isFunction = typeof type === 'object' && type !== null && layoutOf(type) === undefined
+  return isFunction ? functionType(type, name, depth - 1) : typedValue(type, name)
+}
+
+/** A type that is no function. */
+function typedValue(type: unknown, name: string): Typed {
+  const pointed = pointedOf(type)
+  if (pointed !== undefined) return { native: 'pointer', crossing: { pointed } }
+  const layout = layoutOf(type)
+  if (layout === undefined) {
+    checkString(type, name)
+    return { native: clip(type, longestName), crossing: undefined }
+  }
+  if (!layout.passes) {
+    throw invalidType(name, 'a type that C passes by value: of an array, pass pointer() of what is in it', type)
+  }
+  return { native: layout.native, crossing: { layout } }
 }
 
 /** What stands for a function with a signature of its own. */
-function functionName(signature: Signature, name: string, depth: number): string {
+function functionType(signature: Signature, name: string, depth: number): Typed {
   if (depth === 0) throw invalidValue(name, `functions of functions, at most ${String(deepest)} deep`, signature)
-  const all = read(signature, name, depth)
+  const { types, conversion } = read(signature, name, depth)
   let list = ''
-  for (let index = 0; index < all.length; index++) list += index === 0 ? (all[index] ?? '') : `,${all[index] ?? ''}`
-  return `function(${list})`
+  for (let index = 0; index < types.length; index++)
+    list += index === 0 ? (types[index] ?? '') : `,${types[index] ?? ''}`
+  const crossing = conversion === undefined ? undefined : { callee: conversion }
+  return { native: `function(${list})`, crossing }
 }

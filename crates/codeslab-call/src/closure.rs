@@ -6,16 +6,18 @@
 #![allow(unsafe_code)] // It reads what native code passed.
 
 use crate::abi::closure;
-use crate::signature::Parameter;
+use crate::signature::{Parameter, Signature};
+use crate::structure::{Passed, Piece, Results, Returned};
 
-/// What all closures call: with the word, the argument registers and the words on the stack. What it returns is the result.
-pub type Handler = unsafe extern "C" fn(word: u64, registers: *const u64, stack: *const u64) -> u64;
+/// What all closures call: with the word, the argument registers and the words on the stack. What it returns is the result, and so is what
+/// [`Arguments::answer`] leaves where the registers were.
+pub type Handler = unsafe extern "C" fn(word: u64, registers: *mut u64, stack: *const u64) -> u64;
 
 /// The arguments of a call that native code makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
     // Invariant: what a trampoline passed, whose caller waits for the result.
-    registers: *const u64,
+    registers: *mut u64,
     stack: *const u64,
 }
 
@@ -28,7 +30,7 @@ impl Arguments {
     /// # Safety
     /// `registers` and `stack` are what a trampoline passed to its handler, and that handler has not returned while this is used.
     #[must_use]
-    pub unsafe fn new(registers: *const u64, stack: *const u64) -> Self {
+    pub unsafe fn new(registers: *mut u64, stack: *const u64) -> Self {
         Self { registers, stack }
     }
 
@@ -38,13 +40,94 @@ impl Arguments {
     /// The caller passed what the signature of the parameter says.
     #[must_use]
     pub unsafe fn get(&self, parameter: Parameter) -> u64 {
-        let word = parameter.word();
+        // SAFETY: it is a word of the signature, by the obligation.
+        unsafe { self.word(parameter.word()) }
+    }
+
+    /// # Safety
+    /// The caller passed what a signature says that has placed something in this word.
+    unsafe fn word(&self, word: usize) -> u64 {
         let place = match word.checked_sub(closure::REGISTER_WORDS) {
-            None => self.registers.wrapping_add(word),
+            None => self.registers.cast_const().wrapping_add(word),
             Some(index) => self.stack.wrapping_add(index),
         };
         // SAFETY: registers were stored in this order, and the caller put as many words on the stack as the signature says.
         unsafe { place.read() }
+    }
+
+    /// The bytes of an argument that is a structure; none if it is none.
+    ///
+    /// # Safety
+    /// The caller passed what the signature says.
+    #[must_use]
+    pub unsafe fn structure(&self, signature: &Signature, argument: usize) -> Vec<u8> {
+        let Some((structure, passed)) = signature.structure_of(argument) else {
+            return Vec::new();
+        };
+        let mut bytes = vec![0; structure.size()];
+        match passed {
+            Passed::Pieces(pieces) => {
+                let read = |piece: &Piece| {
+                    // SAFETY: the signature has placed a piece of the argument there.
+                    let word = unsafe { self.word(usize::from(piece.word)) };
+                    piece.write(word, &mut bytes);
+                };
+                pieces.iter().for_each(read);
+            }
+            Passed::Address(word) => {
+                // SAFETY: the signature has placed the address of the argument there.
+                let address = unsafe { self.word(usize::from(*word)) };
+                let from = std::ptr::with_exposed_provenance::<u8>(address as usize);
+                // SAFETY: the caller passed the address of so many bytes, by the obligation, and waits.
+                unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
+            }
+        }
+        bytes
+    }
+
+    /// What the registers for results shall hold for a result that is a structure of these bytes, zero where there are fewer. What is returned in
+    /// memory is written there.
+    ///
+    /// # Safety
+    /// The caller expects what the signature says, whose result is a structure.
+    #[must_use]
+    pub unsafe fn results(&self, signature: &Signature, bytes: &[u8]) -> Results {
+        let Some((structure, back)) = signature.result_of() else {
+            return Results::default();
+        };
+        let mut all = bytes.to_vec();
+        all.resize(structure.size(), 0);
+        match back {
+            Returned::Pieces(pieces) => {
+                let mut results = Results::default();
+                for piece in pieces {
+                    results[usize::from(piece.word)] = piece.read(&all);
+                }
+                results
+            }
+            Returned::Memory(word) => {
+                // SAFETY: the signature has placed the address of the result there.
+                let address = unsafe { self.word(usize::from(*word)) };
+                let to = std::ptr::with_exposed_provenance_mut::<u8>(address as usize);
+                // SAFETY: the caller has room for so many bytes there, by the obligation, and waits.
+                unsafe { to.copy_from_nonoverlapping(all.as_ptr(), all.len()) };
+                [address, 0, 0, 0]
+            }
+        }
+    }
+
+    /// Leaves results for the trampoline: the word that the handler returns.
+    ///
+    /// # Safety
+    /// Arguments are not read any more, and the handler returns this word.
+    #[must_use]
+    pub unsafe fn answer(self, results: Results) -> u64 {
+        let [first, rest @ ..] = results;
+        for (index, word) in (1..).zip(rest) {
+            // SAFETY: a trampoline stores at least four registers, and its frame is there until the handler has returned.
+            unsafe { self.registers.wrapping_add(index).write(word) };
+        }
+        first
     }
 }
 
@@ -86,7 +169,7 @@ mod tests {
     }
 
     /// Seven integers and nine floats, of which the last of each lie on the stack: their digits.
-    unsafe extern "C" fn handle(word: u64, registers: *const u64, stack: *const u64) -> u64 {
+    unsafe extern "C" fn handle(word: u64, registers: *mut u64, stack: *const u64) -> u64 {
         // SAFETY: they are what the trampoline passed.
         let arguments = unsafe { Arguments::new(registers, stack) };
         let signature = Signature::compile("double", &kinds()).unwrap();
@@ -103,7 +186,9 @@ mod tests {
             .iter()
             .map(digit)
             .fold(0.0, |all, digit| all * 2.0 + digit);
-        (sum + f64::from(word as u32)).to_bits()
+        let result = (sum + f64::from(word as u32)).to_bits();
+        // SAFETY: this returns it.
+        unsafe { arguments.answer([result, 0, result, 0]) }
     }
 
     fn kinds() -> Vec<&'static str> {

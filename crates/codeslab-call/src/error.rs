@@ -43,6 +43,17 @@ pub enum Error {
         /// Its index.
         argument: usize,
     },
+    /// A structure that is none, or that no call passes.
+    #[error(
+        "{} is a structure that cannot be passed: {reason}",
+        position(*argument)
+    )]
+    InvalidStructure {
+        /// The index of the argument; `None` for the result.
+        argument: Option<usize>,
+        /// Why.
+        reason: &'static str,
+    },
     /// This crate does not know how functions are called here.
     #[error(
         "the calling convention of {operating_system} on {architecture} is not supported: code can be placed and linked, but not called"

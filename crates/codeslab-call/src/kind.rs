@@ -44,6 +44,8 @@ pub enum Kind {
     Float64,
     /// Any address.
     Pointer,
+    /// A structure by value, of which [`crate::Signature`] knows more.
+    Structure,
 }
 
 /// Why a value is no argument of a type.
@@ -162,6 +164,18 @@ impl Kind {
         }
     }
 
+    /// How many bytes a value of it has; none of void, and of a structure [`crate::Structure::size`].
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Void | Self::Structure => 0,
+            Self::Int8 | Self::Uint8 => 1,
+            Self::Int16 | Self::Uint16 => 2,
+            Self::Int32 | Self::Uint32 | Self::Float32 => 4,
+            Self::Int64 | Self::Uint64 | Self::Float64 | Self::Pointer => 8,
+        }
+    }
+
     /// Whether C passes a wider type in its place where a function takes arguments that vary.
     #[must_use]
     pub const fn is_narrower_than_variadic(self) -> bool {
@@ -226,7 +240,7 @@ impl Kind {
     #[inline]
     pub fn value(self, word: u64) -> Value {
         match self {
-            Self::Void => Value::Void,
+            Self::Void | Self::Structure => Value::Void,
             Self::Int8 => Value::Int32((word as u8).cast_signed().into()),
             Self::Uint8 => Value::Uint32((word as u8).into()),
             Self::Int16 => Value::Int32((word as u16).cast_signed().into()),
@@ -257,6 +271,7 @@ impl Kind {
             }
             Self::Float32 => "a number that a 32-bit float can hold",
             Self::Float64 => "a number",
+            Self::Structure => "the bytes of a structure",
             Self::Pointer => {
                 "a bigint from 0n to 2n**64n - 1n, an ArrayBuffer or a view of one, a string without NUL, a function with a pointer, or null"
             }

@@ -7,9 +7,9 @@
 //!
 //! The crate knows no code memory and no JavaScript: a binding turns its values into words with [`Kind`], places them in a
 //! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
-//! value, vectors and `long double` are not passed.
+//! value are passed as bytes, laid out as C lays them out ([`Structure`]). Vectors, unions and `long double` are not passed.
 //!
-//! In order, each file using only those before it: `error`, `kind`, `registers`, `abi` (one file for each calling
+//! In order, each file using only those before it: `error`, `kind`, `structure`, `registers`, `abi` (one file for each calling
 //! convention), `signature`, `closure`, `fast`, `running`.
 
 mod abi;
@@ -20,10 +20,12 @@ mod kind;
 mod registers;
 mod running;
 mod signature;
+mod structure;
 
 pub use closure::{Arguments, Handler, closure, closure_bytes, trampoline};
 pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
 pub use running::{Callable, Entered, Entrance, Running};
-pub use signature::{Frame, MAXIMUM_ARGUMENTS, Parameter, Signature};
+pub use signature::{Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type};
+pub use structure::{LARGEST, Leaf, Results, Structure};

@@ -12,12 +12,22 @@
 use crate::kind::Class;
 
 /// Gives each argument its word: integer registers come first, then floating-point registers, then the stack.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Registers<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> {
-    // Invariant: at most `INTEGERS`, `FLOATS` and `STACK`.
+    // Invariant: at most `INTEGERS`, `FLOATS` and `limit`.
     integers: u8,
     floats: u8,
     stack: u8,
+    /// The most words on the stack.
+    limit: u8,
+}
+
+impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Default
+    for Registers<INTEGERS, FLOATS, STACK>
+{
+    fn default() -> Self {
+        Self::with_stack(STACK)
+    }
 }
 
 impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, FLOATS, STACK> {
@@ -30,7 +40,33 @@ impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, 
         if *used < registers {
             return Some(first + take(used));
         }
-        (self.stack < STACK).then(|| INTEGERS + FLOATS + take(&mut self.stack))
+        (self.stack < self.limit).then(|| INTEGERS + FLOATS + take(&mut self.stack))
+    }
+
+    /// With room for so many words on the stack.
+    pub(crate) fn with_stack(limit: u8) -> Self {
+        Self {
+            integers: 0,
+            floats: 0,
+            stack: 0,
+            limit,
+        }
+    }
+
+    /// Whether so many registers of each class are left.
+    pub(crate) fn are_left(&self, integers: usize, floats: usize) -> bool {
+        let left = |used: u8, all: u8| usize::from(all - used);
+        integers <= left(self.integers, INTEGERS) && floats <= left(self.floats, FLOATS)
+    }
+
+    /// The first of so many words on the stack; `None` if there are not as many.
+    pub(crate) fn on_stack_next(&mut self, count: usize) -> Option<u8> {
+        let end = usize::from(self.stack) + count;
+        (end <= usize::from(self.limit)).then(|| {
+            let first = INTEGERS + FLOATS + self.stack;
+            self.stack = end as u8;
+            first
+        })
     }
 
     /// How many words of the stack are in use so far.

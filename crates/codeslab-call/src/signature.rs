@@ -8,6 +8,7 @@
 use crate::abi::{Convention, Host};
 use crate::error::{Error, Result};
 use crate::kind::{Class, Kind};
+use crate::structure::{Passed, Returned, Shape, Structure};
 
 /// One argument: its type, and which word of a call it becomes.
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +32,32 @@ impl Parameter {
     }
 }
 
+/// The type of an argument or result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Type {
+    /// What fits a register.
+    Scalar(Kind),
+    /// A structure by value.
+    Structure(Structure),
+}
+
 /// A compiled signature.
 #[derive(Debug)]
 pub struct Signature {
     result: Kind,
     parameters: Box<[Parameter]>,
-    // Invariant: has placed `parameters` and nothing else.
+    // Invariant: has placed `parameters`, `structures` and nothing else.
     placement: Host,
+    structures: Option<Box<Structures>>,
+}
+
+/// The structures of a signature that has any.
+#[derive(Debug)]
+struct Structures {
+    /// For each argument.
+    arguments: Box<[Option<(Structure, Passed)>]>,
+    result: Option<(Structure, Returned)>,
+    shape: Shape,
 }
 
 /// The most arguments that any signature can have.
@@ -59,6 +79,72 @@ impl Frame {
     #[inline]
     pub fn put(&mut self, parameter: Parameter, word: u64) {
         self.0.as_mut()[usize::from(parameter.word)] = word;
+    }
+}
+
+/// The words of one call that has structures among its arguments, or for a result.
+#[derive(Clone, Debug)]
+pub struct LargeFrame {
+    words: <Host as Convention>::Large,
+    /// What the addresses of arguments are, and that of the result, aligned for everything that C has.
+    copies: Vec<Vec<u128>>,
+}
+
+impl LargeFrame {
+    /// A frame of zeros.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            words: Host::LARGE_ZEROS,
+            copies: Vec::new(),
+        }
+    }
+
+    /// Puts in the word of an argument.
+    pub fn put(&mut self, parameter: Parameter, word: u64) {
+        self.words.as_mut()[usize::from(parameter.word)] = word;
+    }
+
+    /// Puts in the bytes of an argument that is a structure. `false` if that is none, or has another size.
+    #[must_use]
+    pub fn put_structure(&mut self, signature: &Signature, argument: usize, bytes: &[u8]) -> bool {
+        let Some((structure, passed)) = signature.structure_of(argument) else {
+            return false;
+        };
+        if bytes.len() != structure.size() {
+            return false;
+        }
+        match passed {
+            Passed::Pieces(pieces) => {
+                for piece in pieces {
+                    self.words.as_mut()[usize::from(piece.word)] = piece.read(bytes);
+                }
+            }
+            Passed::Address(word) => {
+                let address = self.copy(bytes.len(), bytes);
+                self.words.as_mut()[usize::from(*word)] = address;
+            }
+        }
+        true
+    }
+
+    /// The address of so many bytes that begin with a copy of these.
+    fn copy(&mut self, length: usize, bytes: &[u8]) -> u64 {
+        let mut copy = vec![0_u128; length.div_ceil(16)];
+        for (word, bytes) in copy.iter_mut().zip(bytes.chunks(16)) {
+            let mut chunk = [0; 16];
+            chunk[..bytes.len()].copy_from_slice(bytes);
+            *word = u128::from_ne_bytes(chunk);
+        }
+        let address = copy.as_mut_ptr().expose_provenance() as u64;
+        self.copies.push(copy);
+        address
+    }
+}
+
+impl Default for LargeFrame {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -86,7 +172,127 @@ impl Signature {
             result,
             parameters,
             placement,
+            structures: None,
         })
+    }
+
+    /// As [`Signature::compile`], of types that may be structures.
+    ///
+    /// # Errors
+    /// As [`Signature::compile`], and [`Error::InvalidStructure`] where structures cannot be passed.
+    pub fn of_types(result: &Type, arguments: &[Type]) -> Result<Self> {
+        let mut placement = Host::begin_large()?;
+        let back = match result {
+            Type::Scalar(_) => None,
+            Type::Structure(structure) => {
+                check_structures(None)?;
+                let back = placement.place_result(structure);
+                let back = back.ok_or_else(|| too_many(0, Host::LARGE_STACK_WORDS))?;
+                Some((structure.clone(), back))
+            }
+        };
+        let mut parameters = Vec::new();
+        let mut structures = Vec::new();
+        for (index, argument) in arguments.iter().enumerate() {
+            let (parameter, structure) = place(&mut placement, argument, index)?;
+            parameters.push(parameter);
+            structures.push(structure);
+        }
+        if parameters.len() > MAXIMUM_ARGUMENTS {
+            return Err(too_many(MAXIMUM_ARGUMENTS, Host::LARGE_STACK_WORDS));
+        }
+        let kind = match result {
+            Type::Scalar(kind) => *kind,
+            Type::Structure(_) => Kind::Structure,
+        };
+        Ok(Self {
+            result: kind,
+            parameters: parameters.into(),
+            placement,
+            structures: Some(Box::new(Structures {
+                arguments: structures.into(),
+                shape: shape(kind, back.as_ref().map(|(_, back)| back)),
+                result: back,
+            })),
+        })
+    }
+
+    /// Whether it has structures: then calls go by [`Signature::call_large`].
+    #[must_use]
+    #[inline]
+    pub fn has_structures(&self) -> bool {
+        self.structures.is_some()
+    }
+
+    /// The structure that an argument is.
+    #[must_use]
+    pub fn structure(&self, argument: usize) -> Option<&Structure> {
+        self.structure_of(argument).map(|(structure, _)| structure)
+    }
+
+    pub(crate) fn structure_of(&self, argument: usize) -> Option<&(Structure, Passed)> {
+        self.structures.as_ref()?.arguments.get(argument)?.as_ref()
+    }
+
+    /// The structure that the result is.
+    #[must_use]
+    pub fn result_structure(&self) -> Option<&Structure> {
+        self.result_of().map(|(structure, _)| structure)
+    }
+
+    pub(crate) fn result_of(&self) -> Option<&(Structure, Returned)> {
+        self.structures.as_ref()?.result.as_ref()
+    }
+
+    /// Calls `target` with the words of `frame`: the word of the result, or its bytes, if it is a structure.
+    ///
+    /// # Safety
+    /// - `target` is the entry of code that follows the C calling convention of this machine, and may be executed by this
+    ///   thread until it returns.
+    /// - The code takes what this signature says, and `frame` was filled by the parameters of this signature with the words of
+    ///   values that the code accepts: what it does with them, above all with addresses, is sound.
+    /// - Where it unwinds into its caller, that is prepared for it.
+    #[must_use]
+    pub unsafe fn call_large(&self, target: *const (), frame: &mut LargeFrame) -> (u64, Vec<u8>) {
+        let memory = match self.result_of() {
+            Some((structure, Returned::Memory(word))) => {
+                let address = frame.copy(structure.size(), &[]);
+                frame.words.as_mut()[usize::from(*word)] = address;
+                true
+            }
+            _ => false,
+        };
+        let shape = self
+            .structures
+            .as_ref()
+            .map_or(Shape::Integers, |all| all.shape);
+        // SAFETY: `target` is such code and may be executed, by the first obligation. It takes the arguments that
+        // `placement` has placed, by the second and the invariant; `frame` holds them where they were put, which is
+        // where `placement` has placed them. It is sound with these by the second; by the third, the caller is
+        // prepared for what unwinds.
+        let results = unsafe { self.placement.call_large(target, &frame.words, shape) };
+        let word = match shape {
+            Shape::Floats => results[2],
+            _ => results[0],
+        };
+        let mut bytes = Vec::new();
+        match self.result_of() {
+            Some((structure, Returned::Pieces(pieces))) => {
+                bytes.resize(structure.size(), 0);
+                for piece in pieces {
+                    piece.write(results[usize::from(piece.word)], &mut bytes);
+                }
+            }
+            Some((structure, Returned::Memory(_))) if memory => {
+                let copy = frame.copies.pop().unwrap_or_default();
+                // The callee wrote by the address of it.
+                let words = std::hint::black_box(copy);
+                bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+                bytes.truncate(structure.size());
+            }
+            _ => {}
+        }
+        (word, bytes)
     }
 
     /// The type of the result.
@@ -140,6 +346,65 @@ fn parameter(placement: &mut Host, name: &str, argument: usize) -> Result<Parame
         limit: Host::STACK_WORDS,
     })?;
     Ok(Parameter { kind, word })
+}
+
+/// The place of an argument that may be a structure.
+fn place(
+    placement: &mut Host,
+    argument: &Type,
+    index: usize,
+) -> Result<(Parameter, Option<(Structure, Passed)>)> {
+    match argument {
+        Type::Scalar(kind) => {
+            let class = kind.class().ok_or_else(|| unknown("void", Some(index)))?;
+            let word = placement.place(class);
+            let word = word.ok_or_else(|| too_many(index, Host::LARGE_STACK_WORDS))?;
+            Ok((Parameter { kind: *kind, word }, None))
+        }
+        Type::Structure(structure) => {
+            check_structures(Some(index))?;
+            let passed = placement.place_structure(structure);
+            let passed = passed.ok_or_else(|| too_many(index, Host::LARGE_STACK_WORDS))?;
+            let kind = Kind::Structure;
+            Ok((
+                Parameter { kind, word: 0 },
+                Some((structure.clone(), passed)),
+            ))
+        }
+    }
+}
+
+/// Refuses structures where the convention has no way for them.
+fn check_structures(argument: Option<usize>) -> Result<()> {
+    let reason = "the way in which this machine passes structures is not known here";
+    let refusal = Error::InvalidStructure { argument, reason };
+    Host::HAS_STRUCTURES.then_some(()).ok_or(refusal)
+}
+
+fn too_many(argument: usize, limit: u8) -> Error {
+    Error::TooManyArguments { argument, limit }
+}
+
+/// Which registers a result is read from.
+fn shape(kind: Kind, back: Option<&Returned>) -> Shape {
+    let Some(back) = back else {
+        let is_float = kind.class() == Some(Class::Float);
+        return if is_float {
+            Shape::Floats
+        } else {
+            Shape::Integers
+        };
+    };
+    let Returned::Pieces(pieces) = back else {
+        return Shape::Integers;
+    };
+    let is_float = |index: usize| pieces.get(index).map(|piece| piece.word >= 2);
+    match (is_float(0), is_float(1)) {
+        (Some(true), Some(false)) => Shape::FloatInteger,
+        (Some(true), _) => Shape::Floats,
+        (_, Some(true)) => Shape::IntegerFloat,
+        _ => Shape::Integers,
+    }
 }
 
 fn unknown(name: &str, argument: Option<usize>) -> Error {

@@ -1,75 +1,65 @@
-//! Placing bytes by hand: allocate, write, finalize or abandon, find, free.
-#![allow(unsafe_code)] // It reads memory of JavaScript's.
+//! Placing bytes by hand: allocate, write, finalize or abandon, find, free. `life` hands over what JavaScript passes.
 
-use crate::environment::{self, hold};
 use crate::error::{Error, Result};
 use crate::function;
 use crate::handle::{CodeHandle, Section};
-use crate::load::Weight;
+use crate::life::Failure;
+use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
-use crate::node_api::Scope;
+use crate::node_api::{Scope, Value};
+use crate::signed::Signed;
 use crate::throw::OrThrow;
 use crate::tools::Names;
-use crate::views::{Bytes, Held, Words};
+use crate::views::{Held, Words};
 use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
 use napi::Env;
-use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::rc::Rc;
 
 /// Numbers that describe one section: its protection's index, its size and its alignment.
-const NUMBERS: usize = 3;
+pub(crate) const NUMBERS: usize = 3;
 
-/// What a section shall hold from the start, if anything.
-type Contents<'a> = [Option<Cow<'a, [u8]>>];
+/// What each section shall hold from the start, if anything.
+pub(crate) type Contents<'a> = Vec<Option<Cow<'a, [u8]>>>;
 
-/// Places sections, writes what is known of their content, and tells their addresses.
-///
-/// `contents` has the bytes of each section, or `undefined`; `windows` the first and last address of each window. `words`
-/// brings three numbers for each section (the index of its protection, its size, its alignment) and takes one address for each
-/// section back.
-#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
-pub fn allocate(
+/// Places sections, writes what is known of their content, and publishes them if that is all. `requests` has three numbers for each section,
+/// `windows` the first and last address of each window. Runs no JavaScript.
+pub(crate) fn make(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
-    #[napi(ts_arg_type = "Array<Uint8Array | undefined>")] contents: Vec<Option<Bytes<'_>>>,
-    #[napi(ts_arg_type = "BigUint64Array")] windows: Words<'_>,
-    #[napi(ts_arg_type = "BigUint64Array")] words: Words<'_>,
-) -> napi::Result<Unknown<'static>> {
-    let scope = Scope::of(&env);
-    let windows = windows.read(scope, usize::MAX)?;
-    let requests = words.read_exactly(scope, contents.len() * NUMBERS)?;
-    let contents = contents.iter().map(|content| {
-        // SAFETY: `place` runs no JavaScript, and it is the last that uses the bytes.
-        let bytes = content.as_ref().map(|bytes| unsafe { bytes.get(scope) });
-        bytes.transpose()
-    });
-    let contents = contents.collect::<napi::Result<Vec<_>>>()?;
-    let placed = handle
-        .open()
-        .and_then(|opened| place(env, &opened, &requests, &contents, &windows));
-    drop(contents);
-    let (allocation, sections) = placed.or_throw(env)?;
-    let addresses: Vec<u64> = sections
-        .iter()
-        .map(|section| section.address.value())
-        .collect();
-    words.write(scope, &addresses);
+    memory: &MemoryHandle,
+    load: &Rc<Load>,
+    requests: &[f64],
+    contents: &Contents<'_>,
+    windows: &[u64],
+    publishes: bool,
+) -> Result<CodeHandle> {
+    let opened = memory.open()?;
+    let (in_flight, sections) = place(env, &opened, requests, contents, windows)?;
     let bytes = sections.iter().map(|section| section.size.get()).sum();
-    let weight = Weight::new(environment::handles(env)?.load(), bytes);
-    hold(env, CodeHandle::in_flight(allocation, sections, weight))
+    if !publishes {
+        let weight = Weight::new(load, bytes);
+        return Ok(CodeHandle::in_flight(in_flight, sections, weight));
+    }
+    // An error drops the allocation.
+    let allocation = in_flight.finalize()?;
+    Ok(CodeHandle::allocation(
+        allocation,
+        sections,
+        Weight::new(load, bytes),
+    ))
 }
 
 /// Runs no JavaScript.
 fn place(
     env: Env,
     opened: &Opened,
-    requests: &[u64],
+    requests: &[f64],
     contents: &Contents<'_>,
     windows: &[u64],
 ) -> Result<(InFlightAllocation, Box<[Section]>)> {
-    let (layout, ids) = layout(requests, contents.len())?;
+    let (layout, ids) = layout(requests)?;
     let windows = self::windows(windows)?;
     let request = Request::new(&layout).within(&windows);
     let mut allocation = collecting(env, || Ok(opened.memory.allocate(&request)?))?;
@@ -91,21 +81,16 @@ fn place(
     Ok((allocation, sections))
 }
 
-fn layout(words: &[u64], count: usize) -> Result<(Layout, Vec<SectionId>)> {
+fn layout(requests: &[f64]) -> Result<(Layout, Vec<SectionId>)> {
     let mut layout = Layout::new();
-    let (requests, _) = words.as_chunks::<NUMBERS>();
-    let sections = requests
-        .iter()
-        .take(count)
-        .map(|request| {
-            let [protection, size, align] = *request;
-            let known = usize::try_from(protection)
-                .ok()
-                .and_then(|index| Protection::ALL.get(index));
-            let known = known.ok_or(Error::UnknownProtection { number: protection })?;
-            Ok::<_, Error>(layout.add(*known, size, align)?)
-        })
-        .collect::<Result<_, _>>()?;
+    let (requests, _) = requests.as_chunks::<NUMBERS>();
+    let sections = requests.iter().map(|[protection, size, align]| {
+        let known = Protection::ALL.get(*protection as usize);
+        let number = *protection as u64;
+        let known = known.ok_or(Error::UnknownProtection { number })?;
+        Ok::<_, Error>(layout.add(*known, *size as u64, *align as u64)?)
+    });
+    let sections = sections.collect::<Result<_, _>>()?;
     Ok((layout, sections))
 }
 
@@ -124,7 +109,7 @@ pub(crate) fn windows(ends: &[u64]) -> Result<Vec<Window>> {
 pub fn name_sections(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     names: Vec<String>,
 ) -> napi::Result<()> {
     let opened = memory.open().or_throw(env)?;
@@ -132,24 +117,14 @@ pub fn name_sections(
     Ok(())
 }
 
-/// Copies bytes into a section.
-#[napi]
-pub fn write_section(
-    env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+/// Copies bytes into a section. Runs no JavaScript.
+pub(crate) fn write_bytes(
+    handle: &CodeHandle,
     section: u32,
     offset: f64,
-    #[napi(ts_arg_type = "Uint8Array")] bytes: Bytes<'_>,
-) -> napi::Result<()> {
-    // SAFETY: `write_bytes` runs no JavaScript, and it is the last that uses the bytes.
-    let bytes = unsafe { bytes.get(Scope::of(&env)) }?;
-    let written = write_bytes(&handle, section, offset, &bytes);
-    drop(bytes);
-    written.or_throw(env)
-}
-
-/// Runs no JavaScript.
-fn write_bytes(handle: &CodeHandle, section: u32, offset: f64, bytes: &[u8]) -> Result<()> {
+    bytes: &[u8],
+) -> Result<()> {
+    handle.write(|_| Ok(()))?;
     let section = handle.section(section)?;
     if offset < 0.0 {
         return Err(outside(section, offset));
@@ -161,11 +136,12 @@ fn write_bytes(handle: &CodeHandle, section: u32, offset: f64, bytes: &[u8]) -> 
 #[napi]
 pub fn shrink_section(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     section: u32,
     size: f64,
 ) -> napi::Result<()> {
     let shrink = || {
+        handle.write(|_| Ok(()))?;
         let section = handle.section(section)?;
         handle.write(|allocation| Ok(allocation.shrink(section.id, size as u64)?))?;
         section.size.set(size as u64);
@@ -175,21 +151,11 @@ pub fn shrink_section(
 }
 
 /// Publishes an allocation.
-#[napi]
-pub fn finalize(
-    env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
-) -> napi::Result<()> {
-    let finalize = || {
-        let in_flight = handle.take()?;
-        // An error drops the allocation.
-        in_flight
-            .finalize()
-            .inspect_err(|_| handle.weight().clear())
-            .map_err(Error::from)
-    };
-    let allocation = finalize().or_throw(env)?;
-    handle.publish(allocation);
+pub(crate) fn finalize(handle: &CodeHandle) -> Result<()> {
+    let in_flight = handle.take()?;
+    // An error drops the allocation.
+    let allocation = in_flight.finalize();
+    handle.publish(allocation.inspect_err(|_| handle.weight().clear())?);
     Ok(())
 }
 
@@ -198,7 +164,7 @@ pub fn finalize(
 pub fn finalize_all(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
-    #[napi(ts_arg_type = "Array<ExternalObject<CodeHandle>>")] batch: Vec<Held<CodeHandle>>,
+    #[napi(ts_arg_type = "Array<number>")] batch: Vec<Held<CodeHandle>>,
 ) -> napi::Result<()> {
     let finalize = || {
         let opened = memory.open()?;
@@ -221,9 +187,7 @@ pub fn finalize_all(
 
 /// `in flight`, `finalized` or `abandoned`.
 #[napi]
-pub fn stage(
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
-) -> &'static str {
+pub fn stage(#[napi(ts_arg_type = "number")] handle: Held<CodeHandle>) -> &'static str {
     handle.stage()
 }
 
@@ -231,56 +195,44 @@ pub fn stage(
 #[napi]
 pub fn abandon(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<()> {
     handle.take().or_throw(env)?.abandon();
     handle.weight().clear();
     Ok(())
 }
 
-/// Frees an allocation or image: no call begins any more, and the memory goes when no call is running and no view is left. This thread's
-/// views are detached; whether other threads may have some is the result.
-#[napi]
-pub fn free(
-    env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
-) -> napi::Result<bool> {
-    let published = handle.published().or_throw(env)?;
-    published
-        .free()
-        .then_some(())
-        .ok_or(Error::Freed(published.noun()))
-        .or_throw(env)?;
-    handle.weight().clear();
-    let is_viewed = published.is_viewed();
-    if is_viewed {
-        environment::views(env)?.detach_freed(Scope::of(&env));
+/// Frees an allocation or image. Whether threads may have views of it.
+pub(crate) fn free(handle: &CodeHandle) -> Result<bool> {
+    let published = handle.published()?;
+    if !published.free() {
+        return Err(Error::Freed(published.noun()));
     }
-    Ok(is_viewed)
+    handle.weight().clear();
+    Ok(published.is_viewed())
 }
 
 /// Whether an allocation or image was freed, by whichever thread.
 #[napi]
 pub fn is_freed(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<bool> {
     Ok(handle.published().or_throw(env)?.is_freed())
 }
 
-/// A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section, and `types`
-/// are those of the result and of the arguments.
-#[napi(ts_return_type = "unknown")]
-pub fn section_function(
-    env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+/// A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section.
+pub(crate) fn function<'a>(
+    scope: Scope<'a>,
+    handle: &CodeHandle,
     section: u32,
     name: String,
     offset: f64,
-    types: Vec<String>,
-) -> napi::Result<Unknown<'static>> {
-    let target = callable(&handle, section, &name, offset).or_throw(env)?;
-    function::make(env, &handle, name, target, &types)
+    signed: &Rc<Signed>,
+) -> Result<Value<'a>, Failure> {
+    let target = callable(handle, section, &name, offset)?;
+    let made = function::make(scope, handle, name, target, signed)?;
+    made.ok_or(Failure::Thrown)
 }
 
 /// Where the code of a section is.
@@ -347,8 +299,8 @@ mod tests {
 
     #[test]
     fn a_protection_that_there_is_not_is_refused_and_not_taken_for_another() {
-        assert!(layout(&[2, 16, 16], 1).is_ok());
-        let error = layout(&[3, 16, 16], 1).unwrap_err();
+        assert!(layout(&[2.0, 16.0, 16.0]).is_ok());
+        let error = layout(&[3.0, 16.0, 16.0]).unwrap_err();
         assert_eq!(error.code(), "INVALID_INDEX");
     }
 }

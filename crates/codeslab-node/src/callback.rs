@@ -24,20 +24,19 @@ pub struct CallbackHandle {
     answers: Rc<Answers>,
 }
 
-/// Makes a callback. `types` are those of the result and of the arguments.
+/// Makes a callback.
 #[napi(ts_return_type = "ExternalObject<CallbackHandle>")]
 pub fn make_callback(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
-    types: Vec<String>,
+    #[napi(ts_arg_type = "ExternalObject<Signed>")] signed: Held<Signed>,
     #[napi(ts_arg_type = "(...values: never[]) => unknown")] callee: Unknown<'_>,
 ) -> napi::Result<Unknown<'static>> {
     memory.open().or_throw(env)?;
-    let signed = Signed::compile(&types).or_throw(env)?;
     let answers = environment::answers(env)?.or_throw(env)?;
     let scope = Scope::of(&env);
     let function = Value::of_argument(&callee);
-    let opened = answers.open(scope, &Rc::new(signed), function);
+    let opened = answers.open(scope, signed.shared(), function);
     let (number, pointer) = opened.or_throw(env)?;
     hold(
         env,

@@ -156,7 +156,7 @@ impl Region {
 #[napi(ts_return_type = "ExternalObject<Region>")]
 pub fn section_data(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     section: u32,
     name: String,
 ) -> napi::Result<Unknown<'static>> {
@@ -177,7 +177,7 @@ pub fn section_data(
 #[napi(ts_return_type = "ExternalObject<Region>")]
 pub fn image_data(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     name: String,
     #[napi(ts_arg_type = "BigUint64Array")] words: Words<'_>,
 ) -> napi::Result<Unknown<'static>> {

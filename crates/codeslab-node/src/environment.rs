@@ -8,7 +8,7 @@ use crate::answer::{Answers, Impossible};
 use crate::fast::FastCalls;
 use crate::handles::Handles;
 use crate::lent::LiveViews;
-use crate::node_api::Scope;
+use crate::node_api::{Scope, Value};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
 use std::any::Any;
@@ -101,6 +101,17 @@ pub(crate) fn views(env: Env) -> napi::Result<Rc<LiveViews>> {
 fn installed(env: Env) -> napi::Result<&'static mut Environment> {
     env.get_instance_data::<Environment>()?
         .ok_or_else(|| napi::Error::from_reason("the module is not installed"))
+}
+
+/// A number that stands for `content` until `keeper` has been collected.
+pub(crate) fn number<T: Any>(env: Env, keeper: &Unknown<'_>, content: T) -> napi::Result<u32> {
+    let handles = handles(env)?;
+    let scope = Scope::of(&env);
+    let number = handles
+        .number(scope, Value::of_argument(keeper), Rc::new(content))
+        .ok_or_else(|| napi::Error::from_reason("Node could not create a handle"))?;
+    handles.settle(scope);
+    Ok(number)
 }
 
 /// A new external that stands for `content`.

@@ -260,7 +260,9 @@ impl Error {
 }
 
 fn call_facts(error: &codeslab_call::Error) -> Facts {
-    use codeslab_call::Error::{NotVariadic, TooManyArguments, UnknownType, UnsupportedConvention};
+    use codeslab_call::Error::{
+        InvalidStructure, NotVariadic, TooManyArguments, UnknownType, UnsupportedConvention,
+    };
     match error {
         UnknownType { name, argument } => {
             let mut facts = vec![text("type", name)];
@@ -269,6 +271,10 @@ fn call_facts(error: &codeslab_call::Error) -> Facts {
         }
         NotVariadic { name, argument } => {
             vec![text("type", name), number("argument", *argument as u64)]
+        }
+        InvalidStructure { argument, .. } => {
+            let argument = argument.map(|index| number("argument", index as u64));
+            argument.into_iter().collect()
         }
         TooManyArguments { argument, limit } => vec![
             number("argument", *argument as u64),

@@ -252,7 +252,7 @@ fn make_tools(scope: Scope<'_>, v8: &V8, table: &Arc<FastTable>) -> Option<Stron
     for (holder, names) in [
         (c"BigInt", &[c"asIntN", c"asUintN"][..]),
         (c"Math", &[c"fround"]),
-        (c"Object", &[c"defineProperty"]),
+        (c"Object", &[c"defineProperty", c"freeze"]),
     ] {
         let holder = scope.property(global, holder)?;
         for name in names {

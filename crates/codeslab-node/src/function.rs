@@ -7,6 +7,7 @@
 #![allow(unsafe_code)] // It calls native code.
 
 mod refusal;
+mod structures;
 
 use crate::answer::{Answers, during, take_left};
 use crate::argument::{self, Strings, Unfit};
@@ -15,14 +16,14 @@ use crate::error::Error;
 use crate::fast::{FastCalls, Target};
 use crate::handle::CodeHandle;
 use crate::handles::Handles;
-use crate::later::{self, Later};
+use crate::later::{self, Called, Later};
 use crate::load::Weight;
 use crate::node_api::{CallInfo, Callback, Scope, Value};
 use crate::published::{Content, Owned, Published};
 use crate::signed::Signed;
 use crate::throw::OrThrow;
 use codeslab::Address;
-use codeslab_call::{Entrance, Frame, MAXIMUM_ARGUMENTS, Parameter, Reject};
+use codeslab_call::{Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject, Signature};
 use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
@@ -47,49 +48,57 @@ struct Function {
     weight: Rc<Weight>,
 }
 
-/// A JavaScript function that calls `target`, which lies in the code of `handle`. `types` are those of the result and of the
-/// arguments.
-pub(crate) fn make(
+/// A JavaScript function that calls `target`, which lies in the code of `handle`.
+pub(crate) fn make<'a>(
+    scope: Scope<'a>,
+    handle: &CodeHandle,
+    name: String,
+    target: Address,
+    signed: &Rc<Signed>,
+) -> Result<Option<Value<'a>>, Error> {
+    let function = Function {
+        name,
+        target,
+        signed: Rc::clone(signed),
+        code: handle.published()?,
+        entrance: None,
+        weight: Rc::clone(handle.weight()),
+    };
+    Ok(create(scope, function))
+}
+
+/// As [`make`], for a function of napi-rs.
+pub(crate) fn make_unknown(
     env: Env,
     handle: &CodeHandle,
     name: String,
     target: Address,
-    types: &[String],
+    signed: &Rc<Signed>,
 ) -> napi::Result<Unknown<'static>> {
-    let make = || {
-        Ok::<_, Error>(Function {
-            name,
-            target,
-            signed: Rc::new(Signed::compile(types)?),
-            code: handle.published()?,
-            entrance: None,
-            weight: Rc::clone(handle.weight()),
-        })
-    };
-    let function = make().or_throw(env)?;
-    create(&env, function)?
+    make(Scope::of(&env), handle, name, target, signed)
+        .or_throw(env)?
         .map(|function| function.into_unknown(&env))
         .ok_or_else(|| napi::Error::from_reason("Node could not create a function"))
 }
 
 /// A JavaScript function that calls native code, by V8 or else by Node-API. Its property `pointer` says where that is.
-fn create(env: &Env, mut function: Function) -> napi::Result<Option<Value<'_>>> {
-    let scope = Scope::of(env);
-    let handles = environment::handles(*env)?;
+fn create(scope: Scope<'_>, mut function: Function) -> Option<Value<'_>> {
+    let env = Env::from_raw(scope.env());
+    let handles = environment::handles(env).ok()?;
     // Calls that compiled JavaScript makes itself pass no frame that would stop an exception.
     let may_unwind = function.may_unwind();
-    let fast = environment::fast_calls(*env)?.filter(|_| !may_unwind);
-    if let Some(calls) = fast {
+    let fast = environment::fast_calls(env).ok()?;
+    if let Some(calls) = fast.filter(|_| !may_unwind) {
         function.entrance = function.code.open(calls.table(), function.target.value());
         let function = Rc::new(function);
         let made = create_by_v8(scope, &handles, &calls, &function);
         if made.is_some() {
-            return Ok(made);
+            return made;
         }
         scope.take_exception();
-        return Ok(create_by_node_api(scope, &handles, function));
+        return create_by_node_api(scope, &handles, function);
     }
-    Ok(create_by_node_api(scope, &handles, Rc::new(function)))
+    create_by_node_api(scope, &handles, Rc::new(function))
 }
 
 fn create_by_v8<'a>(
@@ -255,6 +264,9 @@ impl Function {
         if self.signed.has_callbacks() {
             return self.call_with_functions(scope, values);
         }
+        if self.signed.signature.has_structures() {
+            return self.call_with_structures(scope, values);
+        }
         let mut frame = Frame::new();
         let mut strings = Strings::new();
         for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
@@ -290,19 +302,27 @@ impl Function {
         scope: Scope<'a>,
         values: &[Value<'a>],
     ) -> Result<Option<Value<'a>>, Refusal> {
-        let prepared = self.prepare(scope, values)?;
+        if self.signed.signature.has_structures() {
+            return self.call_with_structures(scope, values);
+        }
+        let prepared = self.prepare(scope, values, Frame::new())?;
         self.run(scope, &prepared.frame)
     }
 
     /// The frame of a call with any arguments. Functions are asked first where their code is: that may run JavaScript, which may
     /// do anything, after which buffers must be as long as before.
-    fn prepare<'a>(&self, scope: Scope<'a>, values: &[Value<'a>]) -> Result<Prepared, Refusal> {
+    fn prepare<'a, F: Fill>(
+        &self,
+        scope: Scope<'a>,
+        values: &[Value<'a>],
+        frame: F,
+    ) -> Result<Prepared<F>, Refusal> {
         let lengths: Vec<_> = values
             .iter()
             .map(|value| scope.extent_length(*value))
             .collect();
         let mut prepared = Prepared {
-            frame: Frame::new(),
+            frame,
             strings: Strings::new(),
             lent: Lent::default(),
         };
@@ -318,6 +338,13 @@ impl Function {
             .zip(pointers);
         for (index, (((parameter, value), length), pointer)) in arguments.enumerate() {
             let kind = parameter.kind();
+            if kind == Kind::Structure {
+                let signature = &self.signed.signature;
+                let is_fit = prepared.frame.fill(scope, signature, index, *value);
+                let unfit = Refusal::Argument(index, Reject::Type.into());
+                is_fit.then_some(()).ok_or(unfit)?;
+                continue;
+            }
             let read = || argument::read(scope, *value, kind, &mut prepared.strings);
             let word = pointer.map_or_else(read, Ok);
             let word = word.map_err(|reject| argument::unfit(scope, *value, kind, reject));
@@ -366,47 +393,58 @@ impl Function {
             .get(..self.parameters().len())
             .filter(|_| count == self.parameters().len())
             .ok_or(Refusal::Count(count))?;
-        let prepared = self.prepare(scope, values)?;
         let entered = self.code.enter_for_long().ok_or(Refusal::Freed)?;
+        let (call, kept) = self.call_for_later(scope, values)?;
         let borrowed = values
             .iter()
             .filter(|value| argument::is_borrowed(scope, **value));
         // What a buffer of JavaScript's lies in stays as long as the buffer.
-        let kept: Vec<_> = borrowed
+        let buffers: Vec<_> = borrowed
             .filter_map(|value| scope.refer_to_object(*value))
             .collect();
-        let signed = Rc::clone(&self.signed);
-        let target = self.target;
-        // SAFETY: `target` lies in published code, which was entered and stays until `entered` is dropped, after the call. The frame was
-        // filled by the parameters of this very signature, with words that fit their types; strings, closures and what buffers lie in are
-        // kept as long. That the code is what the signature says, may run on any thread, and returns, is what the embedder says by
-        // asking for it.
-        let call = move |frame: &Frame| unsafe {
-            signed
-                .signature
-                .call(ptr::with_exposed_provenance(target.value() as usize), frame)
-        };
-        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
-        let call = move |frame: &Frame| unsafe { guarded(|| call(frame)) };
         let (result, function) = (Rc::clone(&self.signed), self.name.clone());
-        let finish = move |scope: Scope<'_>, called: Result<u64, Exception>| {
-            drop((entered, prepared.strings, prepared.lent, kept));
+        let finish = move |scope: Scope<'_>, called: Called| {
+            drop((entered, kept, buffers));
             match called {
-                Ok(word) => write(scope, &result, word).map(Value::into_raw),
+                Ok((word, bytes)) => write(scope, &result, word, &bytes).map(Value::into_raw),
                 Err(exception) => {
                     refusal::throw_exception(scope, &function, exception);
                     None
                 }
             }
         };
-        Ok(later::start(
-            scope,
-            Later {
-                frame: prepared.frame,
-                call: Box::new(call),
-                finish: Box::new(finish),
-            },
-        ))
+        let finish = Box::new(finish);
+        Ok(later::start(scope, Later { call, finish }))
+    }
+
+    /// A call that any thread can make, as long as the code is entered, and what has to stay until then.
+    fn call_for_later<'a>(
+        &self,
+        scope: Scope<'a>,
+        values: &[Value<'a>],
+    ) -> Result<(Box<dyn FnMut() -> Called>, (Strings, Lent)), Refusal> {
+        if self.signed.signature.has_structures() {
+            return self.structures_for_later(scope, values);
+        }
+        let Prepared {
+            frame,
+            strings,
+            lent,
+        } = self.prepare(scope, values, Frame::new())?;
+        let (signed, target) = (Rc::clone(&self.signed), self.target);
+        // SAFETY: `target` lies in published code, which the caller has entered until the call has returned. The frame was
+        // filled by the parameters of this very signature, with words that fit their types; strings, closures and what buffers lie in are
+        // kept as long. That the code is what the signature says, may run on any thread, and returns, is what the embedder says by
+        // asking for it.
+        let call = move || unsafe {
+            signed.signature.call(
+                ptr::with_exposed_provenance(target.value() as usize),
+                &frame,
+            )
+        };
+        // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
+        let call = move || unsafe { guarded(&call) }.map(|word| (word, Vec::new()));
+        Ok((Box::new(call), (strings, lent)))
     }
 
     /// Calls the code and reads its result.
@@ -419,7 +457,7 @@ impl Function {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
         let called = during(|| self.invoke(frame));
         // What it points to may lie in the code's own data, so it is read before that may go.
-        let value = called.map(|word| write(scope, &self.signed, word));
+        let value = called.map(|word| write(scope, &self.signed, word, &[]));
         drop(running);
         match take_left() {
             Some(left) => Err(Refusal::Left(left)),
@@ -444,18 +482,45 @@ impl Function {
 
 /// The JavaScript value of a result; `None` if Node refused to make one.
 #[inline]
-fn write<'a>(scope: Scope<'a>, signed: &Signed, word: u64) -> Option<Value<'a>> {
+fn write<'a>(scope: Scope<'a>, signed: &Signed, word: u64, bytes: &[u8]) -> Option<Value<'a>> {
     if signed.returns_text {
         return argument::write_text(scope, word);
+    }
+    if signed.signature.result() == Kind::Structure {
+        return scope.make_bytes(bytes);
     }
     argument::write(scope, signed.signature.result().value(word))
 }
 
 /// What a call is made with.
-struct Prepared {
-    frame: Frame,
+struct Prepared<F> {
+    frame: F,
     strings: Strings,
     lent: Lent,
+}
+
+/// The words of a call, to be filled.
+trait Fill {
+    fn put(&mut self, parameter: Parameter, word: u64);
+
+    /// Puts in the bytes of a structure. `false` if the value has none, or not as many.
+    fn fill<'a>(
+        &mut self,
+        scope: Scope<'a>,
+        signature: &Signature,
+        index: usize,
+        value: Value<'a>,
+    ) -> bool;
+}
+
+impl Fill for Frame {
+    fn put(&mut self, parameter: Parameter, word: u64) {
+        Self::put(self, parameter, word);
+    }
+
+    fn fill<'a>(&mut self, _: Scope<'a>, _: &Signature, _: usize, _: Value<'a>) -> bool {
+        false
+    }
 }
 
 /// Closures that are good for one call.

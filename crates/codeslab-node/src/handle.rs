@@ -51,6 +51,14 @@ impl Section {
 }
 
 impl CodeHandle {
+    /// The handles in the place of those that were given up: of an allocation, an image and a slot that were freed.
+    pub(crate) fn freed() -> [Self; 3] {
+        ["allocation", "image", "slot"].map(|noun| {
+            let freed = Arc::new(Published::freed(noun));
+            Self::image(freed, Weight::new(&Rc::default(), 0))
+        })
+    }
+
     /// The handle of an allocation in flight.
     pub(crate) fn in_flight(
         allocation: InFlightAllocation,
@@ -63,6 +71,16 @@ impl CodeHandle {
             weight: Rc::new(weight),
             names: RefCell::default(),
         }
+    }
+
+    /// The handle of an allocation that was published at once.
+    pub(crate) fn allocation(
+        allocation: Allocation,
+        sections: Box<[Section]>,
+        weight: Weight,
+    ) -> Self {
+        let published = Published::new(Content::allocation(allocation), Vec::new());
+        Self::opened(Arc::new(published), sections, weight)
     }
 
     /// A handle to an image.
@@ -101,10 +119,15 @@ impl CodeHandle {
         }
     }
 
-    /// A section by its number.
+    /// A section by its number. What was freed and given up has none.
     pub(crate) fn section(&self, number: u32) -> Result<&Section> {
-        let unknown = Error::UnknownSection { number };
-        self.sections.get(number as usize).ok_or(unknown)
+        self.sections.get(number as usize).ok_or_else(|| {
+            let published = self.published();
+            let freed = published.ok().filter(|published| published.is_freed());
+            freed.map_or(Error::UnknownSection { number }, |freed| {
+                Error::Freed(freed.noun())
+            })
+        })
     }
 
     /// What V8 is told that it weighs.

@@ -1,10 +1,13 @@
 //! What JavaScript holds of this module, in one table for each environment.
 //!
-//! JavaScript has numbers of slots, wrapped in externals that nothing can look into; here they are looked up, so an external of
-//! another module is refused and never followed. Finalizers empty slots when the event loop turns. Before a request is refused
+//! JavaScript has numbers of slots: those of code in private fields, others wrapped in externals that nothing can look into. Here they
+//! are looked up, so an external of another module is refused and never followed. Finalizers empty slots when the event loop turns;
+//! what is freed by hand leaves its slot at once, which spares the collector the object. Before a request is refused
 //! for want of something that garbage may still have, V8 is made to collect, and [`Handles::collect`] empties the slots whose
 //! objects are gone; in loops that never yield, [`Handles::settle`] does when enough was made. `load` tells V8 how much that is.
+#![allow(unsafe_code)] // It takes references back.
 
+use crate::handle::CodeHandle;
 use crate::load::Load;
 use crate::node_api::{Collected, Scope, Value, WeakReference, adjust_external_memory};
 use napi::sys::napi_env;
@@ -23,7 +26,7 @@ const PATIENCE: u32 = 3;
 const PAUSE: u32 = 10;
 
 /// What the JavaScript of one environment holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Handles {
     slots: RefCell<Slots>,
     load: Rc<Load>,
@@ -45,10 +48,29 @@ struct Slots {
 enum Slot {
     #[default]
     Free,
+    /// Nothing stands for this content: it stays.
+    Standing(Rc<dyn Any>),
     /// An object stands for this content.
     Held(WeakReference, Rc<dyn Any>),
     /// The object has been collected, and its finalizer has not run yet.
     Swept(WeakReference),
+}
+
+impl Default for Handles {
+    /// With the handles of what was freed by hand, as the first ones.
+    fn default() -> Self {
+        let freed = CodeHandle::freed().map(|handle| Slot::Standing(Rc::new(handle)));
+        Self {
+            slots: RefCell::new(Slots {
+                all: freed.into(),
+                free: Vec::new(),
+            }),
+            load: Rc::default(),
+            fruitless: Cell::default(),
+            paused_until: Cell::default(),
+            is_kept: Cell::default(),
+        }
+    }
 }
 
 impl Handles {
@@ -68,6 +90,45 @@ impl Handles {
             let reference = scope.observe(external, word, Rc::clone(self))?;
             Some((reference, external))
         })
+    }
+
+    /// A number that stands for `content` until `keeper` has been collected. `None` if Node refused.
+    pub(crate) fn number<T: Any>(
+        self: &Rc<Self>,
+        scope: Scope<'_>,
+        keeper: Value<'_>,
+        content: Rc<T>,
+    ) -> Option<u32> {
+        self.fill(content, |word| {
+            Some((scope.observe(keeper, word, Rc::clone(self))?, word as u32))
+        })
+    }
+
+    /// What a number stands for, if that is a `T`.
+    #[inline]
+    pub(crate) fn numbered<T: Any>(&self, number: f64) -> Option<Rc<T>> {
+        // A number that there is not is cast to one that no slot has, or the first.
+        self.get(MARK | u64::from(number as u32))
+    }
+
+    /// Lets go of what a number stands for, although its object is still there: it must not be used any more.
+    pub(crate) fn release(self: &Rc<Self>, scope: Scope<'_>, number: f64) {
+        let mut slots = self.slots.borrow_mut();
+        let number = number as u32;
+        let Some(slot) = slots.all.get_mut(number as usize) else {
+            return;
+        };
+        if !matches!(slot, Slot::Held(..)) {
+            return;
+        }
+        let slot = std::mem::take(slot);
+        slots.free.push(number);
+        drop(slots);
+        if let Slot::Held(reference, content) = slot {
+            // SAFETY: slots are filled by `fill`, whose references are made with these handles as their observer.
+            unsafe { reference.cancel(scope.env(), self) };
+            drop(content);
+        }
     }
 
     /// Keeps `content` until `object` has been collected. `None` if Node refused.
@@ -102,7 +163,7 @@ impl Handles {
     pub(crate) fn get<T: Any>(&self, word: u64) -> Option<Rc<T>> {
         let slots = self.slots.borrow();
         match slots.all.get(number(word)?)? {
-            Slot::Held(_, content) => Rc::clone(content).downcast().ok(),
+            Slot::Held(_, content) | Slot::Standing(content) => Rc::clone(content).downcast().ok(),
             Slot::Free | Slot::Swept(_) => None,
         }
     }
@@ -188,7 +249,7 @@ impl Slot {
                 *self = Self::Swept(reference);
                 Some(content)
             }
-            Self::Free | Self::Swept(_) => None,
+            Self::Free | Self::Standing(_) | Self::Swept(_) => None,
         }
     }
 }
@@ -208,7 +269,7 @@ impl Collected for Handles {
                 }
             }
             Slot::Swept(reference) => reference.delete(environment),
-            Slot::Free => {}
+            Slot::Free | Slot::Standing(_) => {}
         }
         if let Some(change) = self.load.change() {
             adjust_external_memory(environment, change);

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // It reads memory of JavaScript's.
 
 use crate::enums::NativeProtection;
-use crate::environment::{self, hold};
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::function;
 use crate::graph;
@@ -13,6 +13,7 @@ use crate::memory::{MemoryHandle, Opened, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
+use crate::signed::Signed;
 use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
@@ -48,14 +49,15 @@ pub struct NativeLinkOptions<'a> {
     pub loaded: NativeLoaded,
 }
 
-/// Links inputs into a memory.
-#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
+/// Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected.
+#[napi]
 pub fn link(
     env: Env,
+    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
     inputs: NativeInputs<'_>,
     options: NativeLinkOptions<'_>,
-) -> napi::Result<Unknown<'static>> {
+) -> napi::Result<u32> {
     let opened = handle.open().or_throw(env)?;
     let scope = Scope::of(&env);
     // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
@@ -77,7 +79,7 @@ pub fn link(
     let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
     let published = Arc::new(Published::new(Content::image(image), told));
-    hold(env, CodeHandle::image(published, weight))
+    environment::number(env, &keeper, CodeHandle::image(published, weight))
 }
 
 /// What a link would take.
@@ -207,7 +209,7 @@ impl From<&ImageSymbol> for NativeSymbol {
 #[napi]
 pub fn image_symbols(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<Vec<NativeSymbol>> {
     let symbols = |image: &codeslab_link::Image| image.symbols().map(NativeSymbol::from).collect();
     let image = handle.published().or_throw(env)?;
@@ -218,7 +220,7 @@ pub fn image_symbols(
 #[napi]
 pub fn image_address(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     name: String,
 ) -> napi::Result<BigInt> {
     let image = handle.published().or_throw(env)?;
@@ -230,7 +232,7 @@ pub fn image_address(
 #[napi]
 pub fn share_image(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<String> {
     let image = handle.published().or_throw(env)?;
     look(&image, |_| ()).or_throw(env)?;
@@ -239,8 +241,12 @@ pub fn share_image(
 }
 
 /// Opens the image that a token stands for.
-#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
-pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'static>> {
+#[napi]
+pub fn open_shared_image(
+    env: Env,
+    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
+    token: String,
+) -> napi::Result<u32> {
     let noun = "image";
     let image = registry::find(&token)
         .filter(|image: &Arc<Published>| !image.is_freed() && image.noun() == noun);
@@ -249,21 +255,21 @@ pub fn open_shared_image(env: Env, token: String) -> napi::Result<Unknown<'stati
         .or_throw(env)?;
     // The thread that linked it tells V8 what it weighs.
     let weight = Weight::new(environment::handles(env)?.load(), 0);
-    hold(env, CodeHandle::image(image, weight))
+    environment::number(env, &keeper, CodeHandle::image(image, weight))
 }
 
-/// A JavaScript function that calls a function of an image. `types` are those of the result and of the arguments.
+/// A JavaScript function that calls a function of an image.
 #[napi(ts_return_type = "unknown")]
 pub fn image_function(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     name: String,
-    types: Vec<String>,
+    #[napi(ts_arg_type = "ExternalObject<Signed>")] signed: Held<Signed>,
 ) -> napi::Result<Unknown<'static>> {
     let image = handle.published().or_throw(env)?;
     let target = executable(&image, &name).or_throw(env)?;
     image.watch();
-    function::make(env, &handle, name, target, &types)
+    function::make_unknown(env, &handle, name, target, signed.shared())
 }
 
 fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> Result<T> {

@@ -5,23 +5,24 @@
 #![allow(unsafe_code)] // It hands a pointer through Node.
 
 use crate::node_api::{Scope, Value};
-use codeslab_call::Frame;
 use codeslab_runtime::Exception;
 use napi::sys::{self, Status, napi_async_work, napi_deferred, napi_env, napi_status, napi_value};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-/// Makes the call: the word of the result, or the exception by which the code was left.
-type Make = Box<dyn Fn(&Frame) -> Result<u64, Exception>>;
+/// The word of a result and, if it is a structure, its bytes; or the exception by which the code was left.
+pub(crate) type Called = Result<(u64, Vec<u8>), Exception>;
+
+/// Makes the call.
+type Make = Box<dyn FnMut() -> Called>;
 
 /// Lets go of what a call needed, and makes the value of its result.
-type Finish = Box<dyn FnOnce(Scope<'_>, Result<u64, Exception>) -> Option<napi_value>>;
+type Finish = Box<dyn FnOnce(Scope<'_>, Called) -> Option<napi_value>>;
 
 /// A call that is made later.
 pub(crate) struct Later {
-    pub(crate) frame: Frame,
-    /// Makes it, on any thread: the word of the result, or the exception by which the code was left. What it has captured is used by it alone until it has returned.
+    /// Makes it, on any thread. What it has captured is used by it alone until it has returned.
     pub(crate) call: Make,
     /// Lets go of what the call needed, and makes the result.
     pub(crate) finish: Finish,
@@ -30,7 +31,7 @@ pub(crate) struct Later {
 /// What Node carries to the pool and back.
 struct Work {
     later: Later,
-    called: Result<u64, Exception>,
+    called: Called,
     deferred: napi_deferred,
     handle: napi_async_work,
 }
@@ -45,7 +46,7 @@ pub(crate) fn start(scope: Scope<'_>, later: Later) -> Option<Value<'_>> {
     let name = scope.text("codeslab call")?.into_raw();
     let work = Box::into_raw(Box::new(Work {
         later,
-        called: Ok(0),
+        called: Ok((0, Vec::new())),
         deferred,
         handle: ptr::null_mut(),
     }));
@@ -83,7 +84,7 @@ pub(crate) fn start(scope: Scope<'_>, later: Later) -> Option<Value<'_>> {
 unsafe extern "C" fn execute(_env: napi_env, work: *mut c_void) {
     // SAFETY: it is the work that was queued, which nothing else uses before it is complete.
     let work = unsafe { &mut *work.cast::<Work>() };
-    work.called = (work.later.call)(&work.later.frame);
+    work.called = (work.later.call)();
 }
 
 /// On the thread of JavaScript.

@@ -20,10 +20,10 @@ pub struct NativeLoaded {
     /// The names of externals, their addresses, and what they lie in.
     pub names: Vec<String>,
     pub addresses: Vec<BigInt>,
-    #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
+    #[napi(ts_type = "Array<number>")]
     pub keepers: Vec<Held<CodeHandle>>,
     /// Images among the libraries, and how many libraries come before each.
-    #[napi(ts_type = "Array<ExternalObject<CodeHandle>>")]
+    #[napi(ts_type = "Array<number>")]
     pub images: Vec<Held<CodeHandle>>,
     pub positions: Vec<u32>,
     /// Paths of libraries, or names that the dynamic linker knows, and how many libraries come before each.

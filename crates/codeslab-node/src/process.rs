@@ -9,8 +9,9 @@ use crate::handle::CodeHandle;
 use crate::load::Weight;
 use crate::node_api::Scope;
 use crate::published::Published;
+use crate::signed::Signed;
 use crate::throw::OrThrow;
-use crate::views::Bytes;
+use crate::views::{Bytes, Held};
 use codeslab::Address;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
@@ -29,7 +30,7 @@ pub fn function_at(
     env: Env,
     address: BigInt,
     name: String,
-    types: Vec<String>,
+    #[napi(ts_arg_type = "ExternalObject<Signed>")] signed: Held<Signed>,
 ) -> napi::Result<Unknown<'static>> {
     let address = Address::new(address.get_u64().1);
     let code = Published::at(address).unwrap_or_else(Published::process);
@@ -38,7 +39,7 @@ pub fn function_at(
     }
     let weight = Weight::new(environment::handles(env)?.load(), 0);
     let handle = CodeHandle::image(code, weight);
-    function::make(env, &handle, name, address, &types)
+    function::make_unknown(env, &handle, name, address, signed.shared())
 }
 
 /// Copies memory from an address on into `into`, as far as it is mapped. How many bytes that were.

@@ -153,6 +153,14 @@ impl Published {
         }
     }
 
+    /// In the place of what was freed.
+    pub(crate) fn freed(noun: &'static str) -> Self {
+        let mut freed = Self::new(Content::Process, Vec::new());
+        freed.noun = noun;
+        freed.callable.free();
+        freed
+    }
+
     /// Its memory, which stays as long as what this gives does; `None` once it has been freed.
     pub(crate) fn keep(&self) -> Option<Content> {
         self.read(|owned| owned.content.clone())

@@ -4,7 +4,7 @@
 //! them. Addresses, sizes and protections are what was placed. `image` has the same for images.
 
 use crate::enums::NativeProtection;
-use crate::environment::{self, hold};
+use crate::environment;
 use crate::error::{Error, Result};
 use crate::handle::{CodeHandle, Section};
 use crate::load::Weight;
@@ -25,8 +25,8 @@ const NOUN: &str = "allocation";
 /// An allocation that another thread shared.
 #[napi(object, object_from_js = false)]
 pub struct NativeSharedAllocation {
-    #[napi(ts_type = "ExternalObject<CodeHandle>")]
-    pub handle: Unknown<'static>,
+    /// Its number, which stands for it until its keeper has been collected.
+    pub number: u32,
     pub sections: Vec<NativeSharedSection>,
 }
 
@@ -44,7 +44,7 @@ pub struct NativeSharedSection {
 #[napi]
 pub fn share_allocation(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     names: Vec<String>,
 ) -> napi::Result<String> {
     let share = || {
@@ -75,7 +75,11 @@ fn describe(handle: &CodeHandle, names: Vec<String>) -> Box<[SharedSection]> {
 
 /// Opens the allocation that a token stands for.
 #[napi]
-pub fn open_shared_allocation(env: Env, token: String) -> napi::Result<NativeSharedAllocation> {
+pub fn open_shared_allocation(
+    env: Env,
+    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
+    token: String,
+) -> napi::Result<NativeSharedAllocation> {
     let (allocation, sections) = find(token).or_throw(env)?;
     // The thread that placed it tells V8 what it weighs.
     let weight = Weight::new(environment::handles(env)?.load(), 0);
@@ -85,7 +89,7 @@ pub fn open_shared_allocation(env: Env, token: String) -> napi::Result<NativeSha
         weight,
     );
     Ok(NativeSharedAllocation {
-        handle: hold(env, handle)?,
+        number: environment::number(env, &keeper, handle)?,
         sections: sections
             .into_iter()
             .map(NativeSharedSection::from)

@@ -1,17 +1,32 @@
 //! A signature as JavaScript declares it, compiled, and what follows from it for calls.
 //!
 //! Types cross as names. That of a function which JavaScript may be passed for is `function(RESULT,ARGUMENT,…)`: a pointer to native
-//! code, which knows how to call JavaScript in its place. `function` and `answer` use signatures, `fast` compiles JavaScript for each
+//! code, which knows how to call JavaScript in its place. A structure is `struct(SIZE,TYPE@OFFSET,…)`, with the scalars that lie in it;
+//! TypeScript knows its fields, and passes bytes. `function` and `answer` use signatures, `fast` compiles JavaScript for each
 //! that is different.
 
-use codeslab_call::{Error, Kind, Signature};
+use crate::environment::hold;
+use crate::throw::OrThrow;
+use codeslab_call::{Error, Kind, Leaf, Signature, Structure, Type};
+use napi::Env;
+use napi::bindgen_prelude::Unknown;
+use napi_derive::napi;
 use std::rc::Rc;
+use std::sync::Arc;
+
+/// Compiles a signature. `types` are the names of those of the result and of the arguments.
+#[napi(ts_return_type = "ExternalObject<Signed>")]
+pub fn compile_signature(env: Env, types: Vec<String>) -> napi::Result<Unknown<'static>> {
+    hold(env, Signed::compile(&types).or_throw(env)?)
+}
 
 /// A signature, and what follows from it.
 #[derive(Debug)]
 pub(crate) struct Signed {
     /// Its types, with commas: the same for signatures that are the same.
     pub(crate) name: String,
+    /// The names of its types.
+    pub(crate) types: Arc<[String]>,
     pub(crate) signature: Signature,
     /// For each argument that is a function: what it takes and returns.
     callbacks: Box<[Option<Rc<Signed>>]>,
@@ -30,6 +45,9 @@ const VARIADIC: &str = "...";
 /// What a type begins with that is a function with a signature.
 const FUNCTION: &str = "function(";
 
+/// What a type begins with that is a structure.
+const STRUCTURE: &str = "struct(";
+
 /// How deep functions of functions go.
 const DEPTH: usize = 8;
 
@@ -44,7 +62,18 @@ impl Signed {
         let (result, arguments) = names.split_first().map_or(("", &[][..]), |(r, a)| (*r, a));
         let arguments = without_ellipsis(arguments)?;
         let plain: Vec<&str> = arguments.iter().copied().map(plain).collect();
-        let signature = Signature::compile(self::plain(result), &plain)?;
+        let is_structure = |name: &&str| name.starts_with(STRUCTURE);
+        let has_structures = is_structure(&result) || plain.iter().any(is_structure);
+        let signature = if has_structures {
+            let types = plain.iter().enumerate();
+            let types = types.map(|(index, name)| type_of(name, Some(index)));
+            Signature::of_types(
+                &type_of(result, None)?,
+                &types.collect::<Result<Vec<_>, _>>()?,
+            )?
+        } else {
+            Signature::compile(self::plain(result), &plain)?
+        };
         let callback = |(index, name): (usize, &&str)| callback(name, index, depth);
         let callbacks = arguments
             .iter()
@@ -53,9 +82,10 @@ impl Signed {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             name: names.join(","),
+            types: names.iter().map(|name| (*name).to_owned()).collect(),
             signature,
             callbacks,
-            may_be_fast: !plain.contains(&"function") && result != TEXT,
+            may_be_fast: !plain.contains(&"function") && result != TEXT && !has_structures,
             returns_text: result == TEXT,
         })
     }
@@ -78,6 +108,33 @@ fn plain(name: &str) -> &str {
         return "function";
     }
     if name == TEXT { "string" } else { name }
+}
+
+/// A type that may be a structure.
+fn type_of(name: &str, argument: Option<usize>) -> codeslab_call::Result<Type> {
+    if let Some(inside) = name.strip_prefix(STRUCTURE) {
+        let structure = structure(inside).map(Type::Structure);
+        let reason = "it has no scalars in it, or more bytes than a call passes";
+        return structure.ok_or(Error::InvalidStructure { argument, reason });
+    }
+    let kind = Kind::from_name(plain(name)).map(Type::Scalar);
+    kind.ok_or_else(|| Error::UnknownType {
+        name: name.to_owned(),
+        argument,
+    })
+}
+
+fn structure(inside: &str) -> Option<Structure> {
+    let mut parts = inside.strip_suffix(')')?.split(',');
+    let size = parts.next()?.parse().ok()?;
+    let leaf = |part: &str| {
+        let (name, offset) = part.split_once('@')?;
+        Some(Leaf {
+            kind: Kind::from_name(name)?,
+            offset: offset.parse().ok()?,
+        })
+    };
+    Structure::new(size, &parts.map(leaf).collect::<Option<Vec<_>>>()?)
 }
 
 /// The arguments, of which those behind `...` are promoted as C does it: what a variadic function cannot be passed is refused.
@@ -152,6 +209,29 @@ mod tests {
                 .parameters()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_structure_is_its_size_and_its_scalars() {
+        let point = "struct(16,double@0,int32@8)";
+        let signed = Signed::compile(&[point, point, "int32"]).unwrap();
+        assert!(signed.signature.has_structures() && !signed.may_be_fast);
+        let structure = signed.signature.structure(0).unwrap();
+        assert_eq!((structure.size(), structure.leaves().len()), (16, 2));
+        assert!(signed.signature.structure(1).is_none());
+        assert_eq!(signed.signature.result_structure(), Some(structure));
+        for name in [
+            "struct(16,double@0",
+            "struct()",
+            "struct(8)",
+            "struct(8,double)",
+            "struct(8,what@0)",
+            "struct(8,double@8)",
+            "struct(8,double@-1)",
+            "struct(99999999,double@0)",
+        ] {
+            assert!(Signed::compile(&["void", name]).is_err(), "{name}");
+        }
     }
 
     #[test]

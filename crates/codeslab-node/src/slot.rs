@@ -30,36 +30,37 @@ const NOUN: &str = "slot";
 #[napi]
 pub fn watch_code(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<()> {
     handle.published().or_throw(env)?.watch();
     Ok(())
 }
 
-/// A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie.
-#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
+/// The number of a slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie.
+#[napi]
 pub fn make_slot(
     env: Env,
+    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
     target: BigInt,
     #[napi(ts_arg_type = "BigUint64Array")] ends: Words<'_>,
-) -> napi::Result<Unknown<'static>> {
+) -> napi::Result<u32> {
     let ends = ends.read(Scope::of(&env), usize::MAX)?;
     let target = Address::new(target.get_u64().1);
     let make = || {
         let opened = memory.open()?;
-        let (windows, kept) = (windows(&ends)?, keeper(target)?);
+        let (windows, kept) = (windows(&ends)?, kept_for(target)?);
         let slot = collecting(env, || Ok(Slot::new(&opened.memory, target, &windows)?))?;
         Ok::<_, Error>(Published::new(
             Content::slot(Entry::new(slot, kept)),
             Vec::new(),
         ))
     };
-    hold_slot(env, Arc::new(make().or_throw(env)?))
+    hold_slot(env, &keeper, Arc::new(make().or_throw(env)?))
 }
 
 /// What keeps the code at an address; `None` if that is not ours.
-fn keeper(target: Address) -> Result<Option<Content>> {
+fn kept_for(target: Address) -> Result<Option<Content>> {
     let Some(code) = Published::at(target) else {
         return Ok(None);
     };
@@ -68,7 +69,7 @@ fn keeper(target: Address) -> Result<Option<Content>> {
 }
 
 /// A handle to a slot, with its code as its only section.
-fn hold_slot(env: Env, slot: Arc<Published>) -> napi::Result<Unknown<'static>> {
+fn hold_slot(env: Env, keeper: &Unknown<'_>, slot: Arc<Published>) -> napi::Result<u32> {
     slot.watch();
     let handle = || {
         let (address, size) = read(&slot, |entry| {
@@ -91,7 +92,7 @@ fn hold_slot(env: Env, slot: Arc<Published>) -> napi::Result<Unknown<'static>> {
             weight,
         ))
     };
-    hold(env, handle().or_throw(env)?)
+    environment::number(env, keeper, handle().or_throw(env)?)
 }
 
 fn read<T>(slot: &Published, look: impl FnOnce(&Entry) -> T) -> Result<T> {
@@ -106,7 +107,7 @@ fn read<T>(slot: &Published, look: impl FnOnce(&Entry) -> T) -> Result<T> {
 #[napi]
 pub fn look_at_slot(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     #[napi(ts_arg_type = "BigUint64Array")] words: Words<'_>,
 ) -> napi::Result<()> {
     let look = || {
@@ -124,13 +125,13 @@ pub fn look_at_slot(
 #[napi]
 pub fn replace_slot(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
     target: BigInt,
 ) -> napi::Result<bool> {
     let target = Address::new(target.get_u64().1);
     let replace = || {
         let slot = handle.published()?;
-        let kept = keeper(target)?;
+        let kept = kept_for(target)?;
         read(&slot, |entry| entry.replace(target, kept))
     };
     replace().or_throw(env)
@@ -140,7 +141,7 @@ pub fn replace_slot(
 #[napi]
 pub fn share_slot(
     env: Env,
-    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<String> {
     let slot = handle.published().or_throw(env)?;
     read(&slot, |_| ()).or_throw(env)?;
@@ -149,14 +150,18 @@ pub fn share_slot(
 }
 
 /// Opens the slot that a token stands for.
-#[napi(ts_return_type = "ExternalObject<CodeHandle>")]
-pub fn open_shared_slot(env: Env, token: String) -> napi::Result<Unknown<'static>> {
+#[napi]
+pub fn open_shared_slot(
+    env: Env,
+    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
+    token: String,
+) -> napi::Result<u32> {
     let found = registry::find::<Published>(&token);
     let slot = found.filter(|slot| !slot.is_freed() && slot.noun() == NOUN);
     let slot = slot
         .ok_or(Error::UnknownToken { token, noun: NOUN })
         .or_throw(env)?;
-    hold_slot(env, slot)
+    hold_slot(env, &keeper, slot)
 }
 
 /// The end of a grace period.

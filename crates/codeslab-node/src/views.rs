@@ -18,6 +18,13 @@ use std::rc::Rc;
 /// An argument that shall be a handle: what it stands for.
 pub struct Held<T>(Rc<T>);
 
+impl<T> Held<T> {
+    /// What it stands for, to be kept.
+    pub(crate) fn shared(&self) -> &Rc<T> {
+        &self.0
+    }
+}
+
 impl<T> Deref for Held<T> {
     type Target = T;
 
@@ -43,9 +50,12 @@ impl<T: Any> FromNapiValue for Held<T> {
         // SAFETY: napi-rs converts arguments of a running callback, whose handles live until it returns.
         let external = unsafe { Value::from_raw(value) };
         let handles = environment::handles(env)?;
-        let held = scope
-            .external_word(external)
-            .and_then(|word| handles.get(word));
+        let held = match scope.number(external) {
+            Some(number) => handles.numbered(number),
+            None => scope
+                .external_word(external)
+                .and_then(|word| handles.get(word)),
+        };
         held.map(Self)
             .ok_or_else(|| expected("a handle of codeslab"))
     }
@@ -99,15 +109,6 @@ impl<'a> Words<'a> {
     pub(crate) fn read(&self, scope: Scope<'a>, count: usize) -> napi::Result<Vec<u64>> {
         let words = scope.words(self.0, count);
         words.ok_or_else(|| expected("a BigUint64Array"))
-    }
-
-    /// A copy of the first `count` words, all of which have to be there.
-    pub(crate) fn read_exactly(&self, scope: Scope<'a>, count: usize) -> napi::Result<Vec<u64>> {
-        let words = self.read(scope, count)?;
-        let are_all = words.len() == count;
-        are_all
-            .then_some(words)
-            .ok_or_else(|| expected("a BigUint64Array of that many"))
     }
 
     /// Writes to its start, as much as fits.

@@ -8,6 +8,7 @@
 use super::Convention;
 use crate::error::{Error, Result};
 use crate::kind::Class;
+use crate::structure::{Passed, Results, Returned, Shape, Structure};
 
 /// There is none.
 #[derive(Clone, Debug)]
@@ -28,6 +29,35 @@ impl Convention for Host {
     }
 
     fn place(&mut self, _class: Class) -> Option<u8> {
+        match *self {}
+    }
+
+    type Large = [u64; 0];
+
+    const LARGE_ZEROS: Self::Large = [];
+
+    const LARGE_STACK_WORDS: u8 = 0;
+
+    const HAS_STRUCTURES: bool = false;
+
+    fn begin_large() -> Result<Self> {
+        Self::begin()
+    }
+
+    fn place_structure(&mut self, _structure: &Structure) -> Option<Passed> {
+        match *self {}
+    }
+
+    fn place_result(&mut self, _structure: &Structure) -> Option<Returned> {
+        match *self {}
+    }
+
+    unsafe fn call_large(
+        &self,
+        _target: *const (),
+        _words: &Self::Large,
+        _shape: Shape,
+    ) -> Results {
         match *self {}
     }
 

@@ -13,14 +13,28 @@ pub(super) const FLOAT_REGISTERS: u8 = 8;
 #[allow(dead_code, reason = "where no convention is known, nothing is called")]
 pub(super) const STACK_WORDS: u8 = 16;
 
-/// Defines `Host`, given the number of integer registers and the words that they are loaded from.
+/// The same for calls with structures, which go to the stack when they are large.
+#[allow(dead_code, reason = "where no convention is known, nothing is called")]
+pub(super) const LARGE_STACK_WORDS: u8 = 64;
+
+/// What a call leaves in two registers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[allow(dead_code, reason = "not every convention has such results")]
+pub(super) struct Pair<A, B>(pub(super) A, pub(super) B);
+
+/// Defines `Host`, given the number of integer registers and the words that they are loaded from. The file says how structures travel: by
+/// `HAS_STRUCTURES`, `pass` and `give_back`.
 macro_rules! convention {
     ($integers:literal integer registers: $($integer:literal)*) => {
         use super::Convention;
-        use super::load_all::{FLOAT_REGISTERS, STACK_WORDS, call_by_stack_words};
+        use super::load_all::{
+            FLOAT_REGISTERS, LARGE_STACK_WORDS, Pair, STACK_WORDS, call_by_stack_words, call_large,
+        };
         use crate::error::Result;
         use crate::kind::Class;
         use crate::registers::Registers;
+        use crate::structure::{Passed, Results, Returned, Shape, Structure};
 
         const FIRST_FLOAT: usize = $integers;
         const FIRST_STACK: usize = FIRST_FLOAT + FLOAT_REGISTERS as usize;
@@ -41,6 +55,57 @@ macro_rules! convention {
 
             fn place(&mut self, class: Class) -> Option<u8> {
                 self.next(class)
+            }
+
+            type Large = [u64; FIRST_STACK + LARGE_STACK_WORDS as usize];
+
+            const LARGE_ZEROS: Self::Large = [0; _];
+
+            const LARGE_STACK_WORDS: u8 = LARGE_STACK_WORDS;
+
+            const HAS_STRUCTURES: bool = HAS_STRUCTURES;
+
+            fn begin_large() -> Result<Self> {
+                Ok(Self::with_stack(LARGE_STACK_WORDS))
+            }
+
+            fn place_structure(&mut self, structure: &Structure) -> Option<Passed> {
+                pass(self, structure)
+            }
+
+            fn place_result(&mut self, structure: &Structure) -> Option<Returned> {
+                give_back(self, structure)
+            }
+
+            unsafe fn call_large(
+                &self,
+                target: *const (),
+                words: &Self::Large,
+                shape: Shape,
+            ) -> Results {
+                let stack = self.on_stack();
+                match shape {
+                    Shape::Integers => {
+                        let Pair(one, two) =
+                            call_large!(target, words, stack, Pair<u64, u64>, [$($integer)*]);
+                        [one, two, 0, 0]
+                    }
+                    Shape::Floats => {
+                        let Pair(one, two) =
+                            call_large!(target, words, stack, Pair<f64, f64>, [$($integer)*]);
+                        [0, 0, one.to_bits(), two.to_bits()]
+                    }
+                    Shape::IntegerFloat => {
+                        let Pair(one, two) =
+                            call_large!(target, words, stack, Pair<u64, f64>, [$($integer)*]);
+                        [one, 0, two.to_bits(), 0]
+                    }
+                    Shape::FloatInteger => {
+                        let Pair(one, two) =
+                            call_large!(target, words, stack, Pair<f64, u64>, [$($integer)*]);
+                        [two, 0, one.to_bits(), 0]
+                    }
+                }
             }
 
             #[inline]
@@ -72,6 +137,25 @@ macro_rules! call_by_stack_words {
     }};
 }
 
+/// The same with more of them.
+macro_rules! call_large {
+    ($target:ident, $words:ident, $stack:expr, $result:ty, $integers:tt) => {{
+        use super::load_all::call;
+        match $stack {
+            0 => call!($target, $words, $result, $integers, []),
+            1..=8 => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7]),
+            9..=24 => call!($target, $words, $result, $integers, [
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+            ]),
+            _ => call!($target, $words, $result, $integers, [
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+                24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+                48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+            ]),
+        }
+    }};
+}
+
 macro_rules! call {
     ($target:ident, $words:ident, $result:ty, [$($integer:literal)*], [$($stack:literal)*]) => {{
         // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
@@ -94,4 +178,4 @@ macro_rules! call {
     }};
 }
 
-pub(super) use {call, call_by_stack_words, convention};
+pub(super) use {call, call_by_stack_words, call_large, convention};

@@ -8,6 +8,7 @@
 
 use crate::error::Result;
 use crate::kind::Class;
+use crate::structure::{Passed, Results, Returned, Shape, Structure};
 use std::fmt;
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -54,6 +55,39 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
 
     /// The index in [`Convention::Words`] of the next argument; `None` when there is no place left for its class.
     fn place(&mut self, class: Class) -> Option<u8>;
+
+    /// As [`Convention::Words`], with room for structures on the stack.
+    type Large: Clone + fmt::Debug + AsMut<[u64]>;
+
+    /// All of them zero.
+    const LARGE_ZEROS: Self::Large;
+
+    /// The most words of [`Convention::Large`] that a call passes on the stack.
+    const LARGE_STACK_WORDS: u8;
+
+    /// Whether structures can be passed.
+    const HAS_STRUCTURES: bool;
+
+    /// As [`Convention::begin`], for [`Convention::Large`].
+    ///
+    /// # Errors
+    /// [`crate::Error::UnsupportedConvention`] if functions cannot be called on this machine.
+    fn begin_large() -> Result<Self>;
+
+    /// How the next argument travels, which is a structure; `None` when there is no place left.
+    fn place_structure(&mut self, structure: &Structure) -> Option<Passed>;
+
+    /// How a structure comes back. Asked before the first argument.
+    fn place_result(&mut self, structure: &Structure) -> Option<Returned>;
+
+    /// Calls `target` and returns the registers for results, of which those of `shape` hold something.
+    ///
+    /// # Safety
+    /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
+    /// - The code takes at most the arguments that `self` has placed, of the same classes and in the same order, and `words`
+    ///   holds them where `self` has placed them.
+    /// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
+    unsafe fn call_large(&self, target: *const (), words: &Self::Large, shape: Shape) -> Results;
 
     /// Calls `target` and returns the word that it leaves where integers and pointers are returned.
     ///

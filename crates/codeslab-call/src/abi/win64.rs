@@ -6,22 +6,28 @@
 //! kind of call does for any mix of integers and floats: it passes four floats, variadically, and both registers of each
 //! position have the word's bits.
 //!
+//! A structure of 1, 2, 4 or 8 bytes travels like an integer of that size, whatever is in it; of any other, the address of a copy does. As a
+//! result the one comes back in rax, the other in memory whose address is the first argument, and which rax holds then.
+//!
 //! <https://learn.microsoft.com/en-us/cpp/build/x64-calling-convention>
 #![allow(unsafe_code)] // It calls through function pointers, which is what this file is for.
 
 use super::Convention;
-use super::load_all::STACK_WORDS;
+use super::load_all::{LARGE_STACK_WORDS, STACK_WORDS};
 use crate::error::Result;
 use crate::kind::Class;
+use crate::structure::{Passed, Piece, Results, Returned, Shape, Structure};
 
 const REGISTERS: u8 = 4;
 const FIRST_STACK: usize = REGISTERS as usize;
 
 /// The convention of this file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Host {
-    // Invariant: at most `REGISTERS` and `STACK_WORDS` together.
+    // Invariant: at most `REGISTERS` and `limit` together.
     used: u8,
+    /// The most words on the stack.
+    limit: u8,
 }
 
 macro_rules! call {
@@ -54,6 +60,26 @@ macro_rules! call_by_stack_words {
     };
 }
 
+/// The same with more of them.
+macro_rules! call_large {
+    ($target:ident, $words:ident, $stack:expr, $result:ty) => {
+        match $stack {
+            0 => call!($target, $words, $result, []),
+            1..=16 => call!($target, $words, $result, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]),
+            _ => call!($target, $words, $result, [
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+                24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+                48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+            ]),
+        }
+    };
+}
+
+/// Whether a structure travels like an integer.
+fn is_word(structure: &Structure) -> bool {
+    matches!(structure.size(), 1 | 2 | 4 | 8)
+}
+
 impl Host {
     #[inline]
     fn on_stack(&self) -> u8 {
@@ -69,15 +95,57 @@ impl Convention for Host {
     const STACK_WORDS: u8 = STACK_WORDS;
 
     fn begin() -> Result<Self> {
-        Ok(Self::default())
+        Ok(Self {
+            used: 0,
+            limit: STACK_WORDS,
+        })
     }
 
     fn place(&mut self, _class: Class) -> Option<u8> {
         let index = self.used;
-        (index < REGISTERS + STACK_WORDS).then(|| {
+        (index < REGISTERS + self.limit).then(|| {
             self.used += 1;
             index
         })
+    }
+
+    type Large = [u64; FIRST_STACK + LARGE_STACK_WORDS as usize];
+
+    const LARGE_ZEROS: Self::Large = [0; _];
+
+    const LARGE_STACK_WORDS: u8 = LARGE_STACK_WORDS;
+
+    const HAS_STRUCTURES: bool = true;
+
+    fn begin_large() -> Result<Self> {
+        Ok(Self {
+            used: 0,
+            limit: LARGE_STACK_WORDS,
+        })
+    }
+
+    fn place_structure(&mut self, structure: &Structure) -> Option<Passed> {
+        let word = self.place(Class::Integer)?;
+        if !is_word(structure) {
+            return Some(Passed::Address(word));
+        }
+        Piece::each(structure, |_| Some(word)).map(Passed::Pieces)
+    }
+
+    fn place_result(&mut self, structure: &Structure) -> Option<Returned> {
+        if !is_word(structure) {
+            return self.place(Class::Integer).map(Returned::Memory);
+        }
+        Piece::each(structure, |_| Some(0)).map(Returned::Pieces)
+    }
+
+    unsafe fn call_large(&self, target: *const (), words: &Self::Large, shape: Shape) -> Results {
+        if shape == Shape::Floats {
+            let result: f64 = call_large!(target, words, self.on_stack(), f64);
+            return [0, 0, result.to_bits(), 0];
+        }
+        let result: u64 = call_large!(target, words, self.on_stack(), u64);
+        [result, 0, 0, 0]
     }
 
     #[inline]

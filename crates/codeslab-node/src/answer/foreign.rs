@@ -6,7 +6,8 @@
 #![allow(unsafe_code)] // It calls Node-API on other threads, as far as that may be done.
 
 use super::HERE;
-use codeslab_call::Arguments;
+use crate::signed::Signed;
+use codeslab_call::{Arguments, Results};
 use napi::sys::{self, Status, napi_env, napi_threadsafe_function, napi_value};
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -57,12 +58,20 @@ struct Waiting {
 enum State {
     Waiting,
     Running,
-    Done(u64),
+    Done(Results),
     Withdrawn,
 }
 
+/// The types of each number whose results are structures.
+static IN_MEMORY: LazyLock<Mutex<HashMap<u32, Arc<[String]>>>> = LazyLock::new(Mutex::default);
+
 /// A number is that of this mailbox's environment from now on.
-pub(super) fn enter(number: u32, mailbox: &Arc<Mailbox>) {
+pub(super) fn enter(number: u32, mailbox: &Arc<Mailbox>, signed: &Signed) {
+    if signed.signature.result_structure().is_some() {
+        lock(&IN_MEMORY).insert(number, signed.types.clone());
+    } else if !lock(&IN_MEMORY).is_empty() {
+        lock(&IN_MEMORY).remove(&number);
+    }
     lock(&OWNERS).insert(number, Arc::clone(mailbox));
 }
 
@@ -72,9 +81,24 @@ pub(super) fn leave(number: u32) {
 }
 
 /// Has the thread of the environment answer, and waits. Zero if there is none.
-pub(super) fn ask(number: u32, arguments: Arguments) -> u64 {
+pub(super) fn ask(number: u32, arguments: Arguments) -> Results {
     let owner = lock(&OWNERS).get(&number).cloned();
-    owner.map_or(0, |mailbox| mailbox.ask(number, arguments))
+    let answered = owner.and_then(|mailbox| mailbox.ask(number, arguments));
+    answered.unwrap_or_else(|| zero(number, arguments))
+}
+
+/// What native code gets where nothing answers. The signature of a number is known for as long as there may be calls of it: one that returns
+/// structures in memory says where.
+fn zero(number: u32, arguments: Arguments) -> Results {
+    let in_memory = lock(&IN_MEMORY).get(&number).cloned();
+    in_memory.map_or_else(Results::default, |types| {
+        let signed = Signed::compile(&types);
+        // SAFETY: native code expects what the signature says: the embedder says so by declaring it.
+        signed.map_or_else(
+            |_| Results::default(),
+            |signed| unsafe { arguments.results(&signed.signature, &[]) },
+        )
+    })
 }
 
 impl Mailbox {
@@ -125,7 +149,7 @@ impl Mailbox {
     pub(super) fn close(&self) {
         *lock(&self.bell) = None;
         for waiting in std::mem::take(&mut *lock(&self.waiting)) {
-            waiting.finish(0);
+            waiting.finish(None);
         }
     }
 
@@ -161,7 +185,8 @@ impl Mailbox {
         self.blocked.load(Ordering::Relaxed) && self.blocked.swap(false, Ordering::Relaxed)
     }
 
-    fn ask(&self, number: u32, arguments: Arguments) -> u64 {
+    /// `None` if nothing answers.
+    fn ask(&self, number: u32, arguments: Arguments) -> Option<Results> {
         let waiting = Arc::new(Waiting {
             number,
             arguments: Mutex::new(arguments),
@@ -169,14 +194,14 @@ impl Mailbox {
             changed: Condvar::new(),
         });
         if !self.post(&waiting) {
-            return 0;
+            return None;
         }
         let (mut since, mut changes) = (Instant::now(), self.changes.load(Ordering::Relaxed));
         let mut state = lock(&waiting.state);
         loop {
             match *state {
-                State::Done(word) => return word,
-                State::Withdrawn => return 0,
+                State::Done(results) => return Some(results),
+                State::Withdrawn => return None,
                 State::Waiting | State::Running => {}
             }
             let now = self.changes.load(Ordering::Relaxed);
@@ -215,10 +240,10 @@ impl Mailbox {
 }
 
 impl Waiting {
-    fn finish(&self, word: u64) {
+    fn finish(&self, results: Option<Results>) {
         let mut state = lock(&self.state);
         if *state != State::Withdrawn {
-            *state = State::Done(word);
+            *state = results.map_or(State::Withdrawn, State::Done);
         }
         drop(state);
         self.changed.notify_all();
@@ -236,7 +261,7 @@ impl Waiting {
         // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
         let here = unsafe { HERE.get().as_ref() };
         let answer = here.and_then(|here| Some((here, here.get(self.number)?)));
-        self.finish(answer.map_or(0, |(here, answer)| here.run(&answer, arguments)));
+        self.finish(answer.map(|(here, answer)| here.run(&answer, arguments)));
     }
 }
 
@@ -252,7 +277,7 @@ unsafe extern "C" fn ring(
     let waiting = std::mem::take(&mut *lock(&mailbox.waiting));
     for waiting in waiting {
         if env.is_null() {
-            waiting.finish(0);
+            waiting.finish(None);
         } else {
             waiting.answer();
         }

@@ -13,7 +13,7 @@ mod foreign;
 use crate::argument::{self, Strings};
 use crate::node_api::{Scope, StrongReference, Value};
 use crate::signed::Signed;
-use codeslab_call::{Arguments, FastTable, Kind, MAXIMUM_ARGUMENTS, Reject};
+use codeslab_call::{Arguments, FastTable, Kind, MAXIMUM_ARGUMENTS, Reject, Results};
 use foreign::Mailbox;
 use napi::sys::napi_env;
 use std::cell::{Cell, RefCell};
@@ -106,14 +106,16 @@ impl Answers {
             .ok_or(Impossible::NoClosure)?;
         let pointer = closures::pointer(number).ok_or(Impossible::NoClosure)?;
         let function = scope.refer(function).ok_or(Impossible::NoClosure)?;
-        let signed = Rc::clone(signed);
         let mut all = self.all.borrow_mut();
         if all.len() <= number as usize {
             all.resize(number as usize + 1, None);
         }
-        all[number as usize] = Some(Rc::new(Answer { signed, function }));
+        all[number as usize] = Some(Rc::new(Answer {
+            signed: Rc::clone(signed),
+            function,
+        }));
         drop(all);
-        foreign::enter(number, &self.mailbox);
+        foreign::enter(number, &self.mailbox, signed);
         if self.live.replace(self.live.get() + 1) == 0 {
             self.fast.iter().for_each(|table| table.pause());
         }
@@ -148,16 +150,16 @@ impl Answers {
     }
 
     /// Runs JavaScript, on its thread. The result is zero if it threw, or if an exception is waiting already.
-    fn run(&self, answer: &Answer, arguments: Arguments) -> u64 {
+    fn run(&self, answer: &Answer, arguments: Arguments) -> Results {
         if self.left.borrow().is_some() {
-            return 0;
+            return answer.zero(arguments);
         }
         // SAFETY: this is the thread of the environment, and it lives: it takes itself out before it goes.
         let scope = unsafe { Scope::new(self.env) };
         scope.nested(|| {
             answer.call(scope, arguments).unwrap_or_else(|| {
                 self.keep_exception(scope);
-                0
+                answer.zero(arguments)
             })
         })
     }
@@ -196,17 +198,53 @@ impl Drop for Answers {
 
 impl Answer {
     /// Calls the function. `None` if there is an exception.
-    fn call(&self, scope: Scope<'_>, arguments: Arguments) -> Option<u64> {
-        let parameters = self.signed.signature.parameters();
+    fn call(&self, scope: Scope<'_>, arguments: Arguments) -> Option<Results> {
+        let signature = &self.signed.signature;
+        let parameters = signature.parameters();
         let mut values = [scope.undefined()?; MAXIMUM_ARGUMENTS];
-        for (value, parameter) in values.iter_mut().zip(parameters) {
+        for (index, (value, parameter)) in values.iter_mut().zip(parameters).enumerate() {
+            if parameter.kind() == Kind::Structure {
+                // SAFETY: native code passed what the signature says: the embedder says so by declaring it.
+                let bytes = unsafe { arguments.structure(signature, index) };
+                *value = scope.make_bytes(&bytes)?;
+                continue;
+            }
             // SAFETY: native code passed what the signature says: the embedder says so by declaring it.
             let word = unsafe { arguments.get(*parameter) };
             *value = argument::write(scope, parameter.kind().value(word))?;
         }
         let function = self.function.get(scope)?;
         let result = scope.call(function, values.get(..parameters.len())?)?;
-        self.word_of(scope, result)
+        if signature.result() == Kind::Structure {
+            return self.structure_of(scope, result, arguments);
+        }
+        self.word_of(scope, result).map(in_both)
+    }
+
+    /// The registers of a result that is a structure.
+    fn structure_of<'a>(
+        &self,
+        scope: Scope<'a>,
+        result: Value<'a>,
+        arguments: Arguments,
+    ) -> Option<Results> {
+        let signature = &self.signed.signature;
+        // SAFETY: nothing runs JavaScript before the bytes are copied below.
+        let bytes = unsafe { scope.bytes(result) };
+        let fits =
+            |bytes: &[u8]| Some(bytes.len()) == signature.result_structure().map(|s| s.size());
+        let Some(bytes) = bytes.filter(|bytes| fits(bytes)) else {
+            refuse(scope, Kind::Structure, Reject::Type);
+            return None;
+        };
+        // SAFETY: native code expects what the signature says: the embedder says so by declaring it.
+        Some(unsafe { arguments.results(signature, &bytes) })
+    }
+
+    /// What native code gets where there is nothing to give: a structure that is returned in memory is there, and zero.
+    fn zero(&self, arguments: Arguments) -> Results {
+        // SAFETY: native code expects what the signature says: the embedder says so by declaring it.
+        unsafe { arguments.results(&self.signed.signature, &[]) }
     }
 
     /// The word of a result. Strings and buffers are refused: they would be gone when native code reads them.
@@ -236,14 +274,21 @@ fn refuse(scope: Scope<'_>, kind: Kind, reject: Reject) {
 }
 
 /// What closures call.
-unsafe extern "C" fn handle(word: u64, registers: *const u64, stack: *const u64) -> u64 {
+unsafe extern "C" fn handle(word: u64, registers: *mut u64, stack: *const u64) -> u64 {
     // SAFETY: a trampoline passed them, and waits for the result.
     let arguments = unsafe { Arguments::new(registers, stack) };
     // A panic would be a bug of ours; it must not unwind into native code.
-    catch_unwind(AssertUnwindSafe(|| answer(word as u32, arguments))).unwrap_or_default()
+    let results = catch_unwind(AssertUnwindSafe(|| answer(word as u32, arguments)));
+    // SAFETY: nothing reads arguments any more, and this returns the word.
+    unsafe { arguments.answer(results.unwrap_or_default()) }
 }
 
-fn answer(number: u32, arguments: Arguments) -> u64 {
+/// A word where integers and where floats are returned.
+fn in_both(word: u64) -> Results {
+    [word, 0, word, 0]
+}
+
+fn answer(number: u32, arguments: Arguments) -> Results {
     // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
     let here = unsafe { HERE.get().as_ref() };
     match here.and_then(|here| Some((here, here.get(number)?))) {

@@ -3,6 +3,9 @@
 //! The checks are those of `argument`, in terms that optimized code has for nothing: a value that passes crosses as it is. What does not
 //! pass goes to `slow`, which knows what else fits (a number for a 64-bit integer) and throws for the rest. Before the call the
 //! number is stored where other threads look, afterwards 0; nothing can interrupt optimized code between the two.
+//!
+//! A function is made in a fifth of the time that `defineProperty` would take: its properties are assigned, where nothing on the prototype
+//! would see that, and it is frozen.
 
 use crate::signed::Signed;
 use crate::v8::Type;
@@ -42,23 +45,29 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
     let list = names.join(", ");
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
     let source = format!(
-        "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty }}, call) =>
+        "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty, freeze }}, call) =>
   (number, keeper, name, pointer) => {{
     'use strict'
     const made = {{
-      call({list}) {{
+      [name]({list}) {{
         if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
         {fast}return slow({all})
       }},
+    }}[name]
+    const {{ async }} = {{
       async({list}) {{
         if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
         return start({all})
       }},
     }}
-    defineProperty(made.call, 'name', {{ __proto__: null, value: name, configurable: true }})
-    defineProperty(made.call, 'pointer', {{ __proto__: null, value: pointer, enumerable: true }})
-    defineProperty(made.call, 'async', {{ __proto__: null, value: made.async }})
-    return made.call
+    if ('pointer' in made || 'async' in made) {{
+      defineProperty(made, 'pointer', {{ __proto__: null, value: pointer, enumerable: true }})
+      defineProperty(made, 'async', {{ __proto__: null, value: async, enumerable: true }})
+    }} else {{
+      made.pointer = pointer
+      made.async = async
+    }}
+    return freeze(made)
   }})
 //# sourceURL=codeslab:{name}",
         count = kinds.len(),
@@ -154,6 +163,6 @@ fn crossing(kind: Kind) -> Option<Crossing> {
             "result",
         ),
         Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result"),
-        Kind::Pointer => None,
+        Kind::Pointer | Kind::Structure => None,
     }
 }

@@ -5,6 +5,7 @@
 //! of this module first read everything that may run JavaScript (elements, properties), and ask for addresses last.
 
 use super::lending::may_be_lent;
+use super::script::StrongReference;
 use super::{Scope, Value, ok, value};
 use crate::shared;
 use napi::sys::{self, TypedarrayType};
@@ -85,6 +86,26 @@ impl<'a> Scope<'a> {
         // their last use, by the obligation.
         let bytes = unsafe { std::slice::from_raw_parts(extent.data.cast::<u8>(), extent.length) };
         Some(Cow::Borrowed(bytes))
+    }
+
+    /// A `Uint8Array` with a copy of bytes.
+    pub(crate) fn make_bytes(self, bytes: &[u8]) -> Option<Value<'a>> {
+        let (mut data, mut buffer, mut raw) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let length = bytes.len();
+        // SAFETY: the environment is live by its invariant, and the results are ours.
+        let status = unsafe {
+            sys::napi_create_arraybuffer(self.env, length, &raw mut data, &raw mut buffer)
+        };
+        ok(status, ())?;
+        if length > 0 {
+            // SAFETY: Node has made room for so many bytes there, which nothing else knows yet.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data.cast(), length) };
+        }
+        let kind = TypedarrayType::uint8_array;
+        // SAFETY: environment and handle are live, and the buffer has as many bytes from its start on.
+        let status =
+            unsafe { sys::napi_create_typedarray(self.env, kind, length, buffer, 0, &raw mut raw) };
+        ok(status, value(raw))
     }
 
     /// How many bytes a `Uint8Array` has; `None` if it is none.
@@ -222,6 +243,46 @@ impl Extent<'_> {
             buffer: value(ptr::null_mut()),
             offset: 0,
         }
+    }
+}
+
+/// Numbers that native code and JavaScript share: an array that is kept. Where they are is asked every time, for it may be detached.
+#[derive(Debug)]
+pub(crate) struct Numbers(StrongReference);
+
+impl Numbers {
+    /// Those of an array; `None` if Node refused.
+    pub(crate) fn new<'a>(scope: Scope<'a>, array: Value<'a>) -> Option<Self> {
+        scope.refer(array).map(Self)
+    }
+
+    /// A copy of the first of them; `None` if there are not so many.
+    pub(crate) fn first(&self, scope: Scope<'_>, count: usize) -> Option<Vec<f64>> {
+        let (first, all) = self.extent(scope)?;
+        let read = |index| {
+            // SAFETY: so many numbers are there, and JavaScript has not run since that was asked.
+            unsafe { first.wrapping_add(index).read() }
+        };
+        (count <= all).then(|| (0..count).map(read).collect())
+    }
+
+    /// Sets the first of them, as many as there are.
+    pub(crate) fn set(&self, scope: Scope<'_>, numbers: impl Iterator<Item = f64>) {
+        let Some((first, all)) = self.extent(scope) else {
+            return;
+        };
+        for (index, number) in numbers.take(all).enumerate() {
+            // SAFETY: so many numbers are there, and JavaScript has not run since that was asked.
+            unsafe { first.wrapping_add(index).write(number) };
+        }
+    }
+
+    /// Where they are and how many. What is no `Float64Array`, or not aligned, has none.
+    fn extent(&self, scope: Scope<'_>) -> Option<(*mut f64, usize)> {
+        let extent = scope.typed_array(self.0.get(scope)?)?;
+        let first = extent.data.cast::<f64>();
+        let fits = extent.kind == TypedarrayType::float64_array && first.is_aligned();
+        fits.then_some((first, extent.length))
     }
 }
 

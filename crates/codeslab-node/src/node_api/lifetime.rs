@@ -141,6 +141,17 @@ impl WeakReference {
         }
     }
 
+    /// Gives it back before its object has been collected, so that the observer is not told.
+    ///
+    /// # Safety
+    /// `observer` is what [`Scope::observe`] made it with.
+    pub(crate) unsafe fn cancel<T: Collected>(self, environment: napi_env, observer: &Rc<T>) {
+        self.delete(environment);
+        // SAFETY: `observe` has left a count of this observer with Node, by the obligation, and Node calls no finalizer of a reference that
+        // was deleted.
+        unsafe { Rc::decrement_strong_count(Rc::as_ptr(observer)) };
+    }
+
     /// Gives it back, once its object has been collected.
     pub(crate) fn delete(self, environment: napi_env) {
         // SAFETY: it is a reference of this environment and not deleted, by its invariant, and this consumes it.

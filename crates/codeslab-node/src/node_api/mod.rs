@@ -13,7 +13,7 @@ mod lending;
 mod lifetime;
 mod script;
 
-pub(crate) use bytes::NoBytes;
+pub(crate) use bytes::{NoBytes, Numbers};
 pub(crate) use lifetime::{Collected, WeakReference, adjust_external_memory};
 pub(crate) use script::StrongReference;
 
@@ -238,6 +238,29 @@ impl<'a> Scope<'a> {
             )
         };
         ok(status, bytes)
+    }
+
+    /// The string that `value` is.
+    pub(crate) fn string(self, value: Value<'a>) -> Option<String> {
+        let mut bytes = self.c_string(value)?;
+        bytes.pop();
+        String::from_utf8(bytes).ok()
+    }
+
+    /// The boolean that `value` is.
+    pub(crate) fn truth(self, value: Value<'a>) -> Option<bool> {
+        let mut truth = false;
+        // SAFETY: environment and handle are live by their invariants, and the result is ours.
+        let status = unsafe { sys::napi_get_value_bool(self.env, value.raw, &raw mut truth) };
+        ok(status, truth)
+    }
+
+    /// An element of an array.
+    pub(crate) fn element(self, array: Value<'a>, index: u32) -> Option<Value<'a>> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: environment and handle are live by their invariants, and the result is ours.
+        let status = unsafe { sys::napi_get_element(self.env, array.raw, index, &raw mut raw) };
+        ok(status, value(raw))
     }
 
     /// A property of an object or function.

@@ -21,7 +21,7 @@ pub(crate) fn closure(word: u64, trampoline: u64) -> Vec<u8> {
     code
 }
 
-/// Calls `handler(word, registers, stack)`.
+/// Calls `handler(word, registers, stack)`: rax is what it returns, and rdx, xmm0 and xmm1 what it leaves in the second to fourth word.
 pub(crate) fn trampoline(handler: u64) -> Vec<u8> {
     let mut code = vec![
         0x55, // push rbp
@@ -51,7 +51,9 @@ pub(crate) fn trampoline(handler: u64) -> Vec<u8> {
     code.extend([0x48, 0xb8]); // mov rax, handler
     code.extend(handler.to_le_bytes());
     code.extend([0xff, 0xd0]); // call rax
-    code.extend([0x66, 0x48, 0x0f, 0x6e, 0xc0]); // movq xmm0, rax
+    code.extend([0x48, 0x8b, 0x54, 0x24, 0x08]); // mov rdx, [rsp + 8]
+    code.extend([0xf2, 0x0f, 0x10, 0x44, 0x24, 0x10]); // movsd xmm0, [rsp + 16]
+    code.extend([0xf2, 0x0f, 0x10, 0x4c, 0x24, 0x18]); // movsd xmm1, [rsp + 24]
     code.extend([0xc9, 0xc3]); // leave; ret
     code
 }

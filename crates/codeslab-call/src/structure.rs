@@ -1,0 +1,216 @@
+//! Structures that are passed and returned by value: how large they are, and which scalars lie where in them.
+//!
+//! A convention looks at no more than that: nested structures and arrays are flattened by the binding, which knows their fields. Values are
+//! bytes, laid out as C lays them out. `abi` says in which words they travel, `signature` moves the bytes there.
+
+use crate::kind::{Class, Kind};
+
+/// A scalar of a structure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// Its type, which is not void.
+    pub kind: Kind,
+    /// Bytes from the start of the structure.
+    pub offset: u32,
+}
+
+/// What a convention has to know of a structure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Structure {
+    // Invariant: at least 1, and at most `LARGEST`.
+    size: u32,
+    // Invariant: all lie inside, in the order of their offsets, and there is one at least.
+    leaves: Box<[Leaf]>,
+}
+
+/// The most bytes of a structure that is passed or returned.
+pub const LARGEST: u32 = 1 << 16;
+
+impl Structure {
+    /// A structure of so many bytes. `None` for one without bytes or scalars, for one that is larger than [`LARGEST`], and for scalars that do
+    /// not lie in it in the order of their offsets, each at a multiple of its size.
+    #[must_use]
+    pub fn new(size: u32, leaves: &[Leaf]) -> Option<Self> {
+        let is_inside = |leaf: &Leaf| {
+            let width = leaf.kind.bytes();
+            width > 0
+                && leaf.offset.is_multiple_of(width)
+                && leaf
+                    .offset
+                    .checked_add(width)
+                    .is_some_and(|end| end <= size)
+        };
+        let is_sound = (1..=LARGEST).contains(&size)
+            && !leaves.is_empty()
+            && leaves.iter().all(is_inside)
+            && leaves.is_sorted_by_key(|leaf| leaf.offset);
+        is_sound.then(|| Self {
+            size,
+            leaves: leaves.into(),
+        })
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// Its scalars.
+    #[must_use]
+    pub fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// How many words of eight bytes it takes.
+    #[allow(dead_code, reason = "some conventions pass addresses")]
+    pub(crate) fn words(&self) -> usize {
+        self.size().div_ceil(8)
+    }
+
+    /// The class of one of its words: that of floats if nothing else lies in it.
+    #[allow(dead_code, reason = "some conventions have no classes of words")]
+    pub(crate) fn class_of_word(&self, index: usize) -> Class {
+        let mut inside = self
+            .leaves
+            .iter()
+            .filter(|leaf| leaf.offset as usize / 8 == index);
+        let is_float = |leaf: &Leaf| leaf.kind.class() == Some(Class::Float);
+        if inside.all(is_float) {
+            Class::Float
+        } else {
+            Class::Integer
+        }
+    }
+}
+
+/// Some bytes of a structure, and the word in which they travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Piece {
+    pub(crate) word: u8,
+    pub(crate) offset: u16,
+    /// At most eight; fewer are left at the end of a structure.
+    pub(crate) width: u8,
+}
+
+/// How a structure travels as an argument.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Passed {
+    /// By its bytes.
+    Pieces(Box<[Piece]>),
+    /// By the address of a copy, in this word.
+    #[allow(dead_code, reason = "some conventions pass bytes only")]
+    Address(u8),
+}
+
+/// How a structure comes back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Returned {
+    /// In registers: words of [`Results`].
+    Pieces(Box<[Piece]>),
+    /// In memory whose address is the argument in this word.
+    Memory(u8),
+}
+
+/// The registers that a call leaves results in: two for integers, then two for floats.
+pub type Results = [u64; 4];
+
+/// Which registers of [`Results`] are read. The others hold nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    Integers,
+    Floats,
+    IntegerFloat,
+    FloatInteger,
+}
+
+impl Piece {
+    /// So many pieces of eight bytes or what is left, in the words that `word` says.
+    pub(crate) fn each(
+        structure: &Structure,
+        mut word: impl FnMut(usize) -> Option<u8>,
+    ) -> Option<Box<[Self]>> {
+        let piece = |index: usize| {
+            let left = structure.size() - index * 8;
+            Some(Self {
+                word: word(index)?,
+                offset: u16::try_from(index * 8).ok()?,
+                width: left.min(8) as u8,
+            })
+        };
+        (0..structure.size().div_ceil(8)).map(piece).collect()
+    }
+
+    /// Its bytes, as a word.
+    pub(crate) fn read(self, bytes: &[u8]) -> u64 {
+        let mut word = [0; 8];
+        let width = usize::from(self.width);
+        let start = usize::from(self.offset);
+        if let Some(bytes) = bytes.get(start..start + width) {
+            word[..width].copy_from_slice(bytes);
+        }
+        u64::from_le_bytes(word)
+    }
+
+    /// Writes its bytes, from a word.
+    pub(crate) fn write(self, word: u64, bytes: &mut [u8]) {
+        let width = usize::from(self.width);
+        let start = usize::from(self.offset);
+        if let Some(bytes) = bytes.get_mut(start..start + width) {
+            bytes.copy_from_slice(&word.to_le_bytes()[..width]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(kind: Kind, offset: u32) -> Leaf {
+        Leaf { kind, offset }
+    }
+
+    #[test]
+    fn a_structure_that_contradicts_itself_is_none() {
+        let int = leaf(Kind::Int32, 0);
+        assert!(Structure::new(4, &[int]).is_some());
+        for (size, leaves) in [
+            (0, vec![int]),
+            (LARGEST + 4, vec![int]),
+            (4, vec![]),
+            (3, vec![int]),
+            (8, vec![leaf(Kind::Int32, 2)]),
+            (8, vec![leaf(Kind::Int32, 4), int]),
+            (8, vec![leaf(Kind::Void, 0)]),
+            (8, vec![leaf(Kind::Int32, u32::MAX - 3)]),
+        ] {
+            assert_eq!(Structure::new(size, &leaves), None, "{size} {leaves:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_float_if_nothing_but_floats_lies_in_it() {
+        let leaves = [
+            leaf(Kind::Float32, 0),
+            leaf(Kind::Int32, 4),
+            leaf(Kind::Float32, 8),
+            leaf(Kind::Float32, 12),
+        ];
+        let mixed = Structure::new(16, &leaves).unwrap();
+        let classes = [0, 1].map(|word| mixed.class_of_word(word));
+        assert_eq!(classes, [Class::Integer, Class::Float]);
+    }
+
+    #[test]
+    fn bytes_travel_in_pieces_there_and_back() {
+        let bytes: Vec<u8> = (1..=11).collect();
+        let structure = Structure::new(11, &[leaf(Kind::Int8, 0)]).unwrap();
+        let pieces = Piece::each(&structure, |index| Some(index as u8)).unwrap();
+        let mut back = vec![0; 11];
+        for piece in &pieces {
+            piece.write(piece.read(&bytes), &mut back);
+        }
+        assert_eq!(back, bytes);
+        assert_eq!(pieces.iter().map(|piece| piece.width).sum::<u8>(), 11);
+    }
+}

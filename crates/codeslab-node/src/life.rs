@@ -1,0 +1,285 @@
+//! The functions that the life of every allocation goes through: allocate, write, finalize, call, free.
+//!
+//! Each takes less time than what napi-rs adds to a call, so Node-API makes these itself. Numbers do not cross one by one: what sections
+//! shall be, and where they are then, is in an array that TypeScript and this file share. `allocation` does the work.
+#![allow(unsafe_code)] // These are what Node calls.
+
+use crate::allocation::{self, Contents};
+use crate::environment;
+use crate::error::Error;
+use crate::handle::CodeHandle;
+use crate::handles::Handles;
+use crate::memory::MemoryHandle;
+use crate::node_api::{CallInfo, Callback, Numbers, Scope, Value};
+use crate::signed::Signed;
+use crate::throw;
+use napi::Env;
+use napi::bindgen_prelude::Unknown;
+use napi::sys::{ValueType, napi_callback_info, napi_env, napi_value};
+use napi_derive::napi;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+/// What these functions work with.
+struct Life {
+    handles: Rc<Handles>,
+    numbers: Numbers,
+}
+
+/// Why a function of this file was left.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Codeslab refused.
+    Refused(Error),
+    /// Something that TypeScript does not pass.
+    Argument(&'static str),
+    /// There is an exception.
+    Thrown,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+type Done<'a> = Result<Value<'a>, Failure>;
+
+/// The functions of one array of numbers, which holds three for each section that is allocated at a time.
+#[napi(ts_return_type = "{
+  allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
+  write(code: number, section: number, offset: number, bytes: Uint8Array): void
+  finalize(code: number): void
+  free(code: number): boolean
+  call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
+}")]
+pub fn life(
+    env: Env,
+    #[napi(ts_arg_type = "Float64Array")] numbers: Unknown<'_>,
+) -> napi::Result<Unknown<'static>> {
+    let scope = Scope::of(&env);
+    let handles = environment::handles(env)?;
+    let made = || {
+        let numbers = Numbers::new(scope, Value::of_argument(&numbers))?;
+        let life = Rc::new(Life {
+            handles: Rc::clone(&handles),
+            numbers,
+        });
+        let functions: [(_, Callback); 5] = [
+            (c"allocate", callback::<6, Allocate>),
+            (c"write", callback::<4, Write>),
+            (c"finalize", callback::<1, Finalize>),
+            (c"free", callback::<1, Free>),
+            (c"call", callback::<5, Call>),
+        ];
+        let object = scope.object()?;
+        for (name, callback) in functions {
+            // SAFETY: every callback treats its data as a `&Life`, which the handles keep until the function has been collected.
+            let function =
+                unsafe { scope.function(name.to_str().ok()?, callback, Rc::as_ptr(&life)) }?;
+            handles.keep(scope, function, Rc::clone(&life))?;
+            scope.define(object, name, function)?;
+        }
+        Some(object.into_unknown(&env))
+    };
+    made().ok_or_else(|| napi::Error::from_reason("Node could not make functions"))
+}
+
+/// One of these functions, of so many arguments.
+trait Act<const COUNT: usize> {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; COUNT]) -> Done<'a>;
+}
+
+/// What Node calls.
+///
+/// # Safety
+/// - `env` and `info` are what Node passes to a callback.
+/// - The function was created with a [`Life`] as its data, which lives as long as the function.
+unsafe extern "C" fn callback<const COUNT: usize, A: Act<COUNT>>(
+    env: napi_env,
+    info: napi_callback_info,
+) -> napi_value {
+    let run = || {
+        let mut call = CallInfo::<COUNT>::unread();
+        // SAFETY: `env` is what Node passed to the running callback: the current environment until the callback returns.
+        let scope = unsafe { Scope::new(env) };
+        // SAFETY: `info` is what Node passed to the running callback, by the first obligation.
+        unsafe { scope.read_call(info, &mut call) }?;
+        // SAFETY: the data is a `Life` that lives as long as the function, by the second obligation.
+        let life = unsafe { &*call.data.cast::<Life>() };
+        let values = call
+            .exactly(COUNT)
+            .and_then(|values| values.try_into().ok());
+        let done = match values {
+            Some(values) => A::act(life, scope, values),
+            None => Err(Failure::Argument("wrong number of arguments")),
+        };
+        done.map_err(|failure| throw_failure(scope, &failure)).ok()
+    };
+    // A panic would be a bug of ours; it must not unwind into C++.
+    let value = catch_unwind(AssertUnwindSafe(run)).ok().flatten();
+    value.map_or(ptr::null_mut(), Value::into_raw)
+}
+
+#[cold]
+fn throw_failure(scope: Scope<'_>, failure: &Failure) {
+    match failure {
+        Failure::Refused(error) => throw::throw(scope, error),
+        Failure::Argument(what) => {
+            let message = std::ffi::CString::new(*what).unwrap_or_default();
+            scope.throw_type_error(c"ERR_INVALID_ARG_TYPE", &message);
+        }
+        Failure::Thrown => {}
+    }
+}
+
+/// A value that Node could make.
+fn made(value: Option<Value<'_>>) -> Done<'_> {
+    value.ok_or(Failure::Thrown)
+}
+
+impl Life {
+    /// What an external stands for.
+    fn external<T: Any>(&self, scope: Scope<'_>, value: Value<'_>) -> Result<Rc<T>, Failure> {
+        let word = scope.external_word(value);
+        word.and_then(|word| self.handles.get(word))
+            .ok_or(Failure::Argument("this is not a handle of codeslab"))
+    }
+
+    fn code(&self, scope: Scope<'_>, value: Value<'_>) -> Result<Rc<CodeHandle>, Failure> {
+        let number = scope.number(value);
+        number
+            .and_then(|number| self.handles.numbered(number))
+            .ok_or(Failure::Argument("this is not the number of any code"))
+    }
+}
+
+fn number<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<f64, Failure> {
+    let number = scope.number(value);
+    number.ok_or(Failure::Argument("this is not a number"))
+}
+
+/// Places sections, writes what is known of their content, and publishes that if it is all. Their addresses go where their numbers were.
+struct Allocate;
+
+impl Act<6> for Allocate {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 6]) -> Done<'a> {
+        let [memory, keeper, count, contents, windows, publish] = *values;
+        let memory = life.external::<MemoryHandle>(scope, memory)?;
+        let count = number(scope, count)? as usize;
+        let requests = life
+            .numbers
+            .first(scope, count.saturating_mul(allocation::NUMBERS));
+        let requests = requests.ok_or(Failure::Argument(
+            "there are no numbers of so many sections",
+        ))?;
+        let elements = elements(scope, contents, count)?;
+        let windows = match scope.type_of(windows) {
+            ValueType::napi_undefined => Vec::new(),
+            _ => scope
+                .words(windows, usize::MAX)
+                .ok_or(Failure::Argument("windows are a BigUint64Array"))?,
+        };
+        let publishes = scope.truth(publish).unwrap_or(false);
+        // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `allocation::make` makes.
+        let bytes = |element: &Value<'a>| unsafe { scope.bytes(*element) };
+        // What has none is `undefined`.
+        let contents: Contents<'_> = elements.iter().map(bytes).collect();
+        let env = Env::from_raw(scope.env());
+        let load = life.handles.load();
+        let handle = allocation::make(
+            env, &memory, load, &requests, &contents, &windows, publishes,
+        );
+        drop(contents);
+        let handle = handle?;
+        let halves = handle.sections().iter().flat_map(|section| {
+            let address = section.address.value();
+            // As signed halves, which JavaScript has without a box.
+            [
+                f64::from(address as u32 as i32),
+                f64::from((address >> 32) as u32),
+            ]
+        });
+        life.numbers.set(scope, halves);
+        let number = life.handles.number(scope, keeper, Rc::new(handle));
+        life.handles.settle(scope);
+        made(number.and_then(|number| scope.make_u32(number)))
+    }
+}
+
+/// The content of each section: one value stands for itself.
+fn elements<'a>(
+    scope: Scope<'a>,
+    contents: Value<'a>,
+    count: usize,
+) -> Result<Vec<Value<'a>>, Failure> {
+    if count == 1 {
+        return Ok(vec![contents]);
+    }
+    let element = |index: usize| scope.element(contents, index as u32);
+    let elements: Option<Vec<_>> = (0..count).map(element).collect();
+    elements.ok_or(Failure::Argument("contents are an array"))
+}
+
+/// Copies bytes into a section.
+struct Write;
+
+impl Act<4> for Write {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 4]) -> Done<'a> {
+        let [code, section, offset, bytes] = *values;
+        let code = life.code(scope, code)?;
+        let (section, offset) = (number(scope, section)?, number(scope, offset)?);
+        // SAFETY: `write_bytes` runs no JavaScript, and it is the last that uses the bytes.
+        let bytes = unsafe { scope.bytes(bytes) };
+        let bytes = bytes.ok_or(Failure::Argument("bytes are a Uint8Array"))?;
+        let written = allocation::write_bytes(&code, section as u32, offset, &bytes);
+        drop(bytes);
+        written?;
+        made(scope.undefined())
+    }
+}
+
+/// Publishes an allocation.
+struct Finalize;
+
+impl Act<1> for Finalize {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
+        let code = life.code(scope, values[0])?;
+        allocation::finalize(&code)?;
+        made(scope.undefined())
+    }
+}
+
+/// Frees an allocation or image, and gives its number up: no call begins any more, and the memory goes when no call is running and no
+/// view is left. This thread's views are detached; whether other threads may have some is the result.
+struct Free;
+
+impl Act<1> for Free {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
+        let is_viewed = allocation::free(&*life.code(scope, values[0])?)?;
+        life.handles.release(scope, number(scope, values[0])?);
+        if is_viewed {
+            let views = environment::views(Env::from_raw(scope.env()));
+            views.map_err(|_| Failure::Thrown)?.detach_freed(scope);
+        }
+        made(scope.boolean(is_viewed))
+    }
+}
+
+/// A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section.
+struct Call;
+
+impl Act<5> for Call {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 5]) -> Done<'a> {
+        let [code, section, name, offset, signed] = *values;
+        let code = life.code(scope, code)?;
+        let (section, offset) = (number(scope, section)?, number(scope, offset)?);
+        let name = scope
+            .string(name)
+            .ok_or(Failure::Argument("a name is a string"))?;
+        let signed = life.external::<Signed>(scope, signed)?;
+        allocation::function(scope, &code, section as u32, name, offset, &signed)
+    }
+}

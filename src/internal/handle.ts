@@ -1,0 +1,28 @@
+/**
+ * What JavaScript holds of code: an allocation, an image or a slot.
+ *
+ * Native code finds it by a number, and lets go of it when the object that has the number has been collected. What is freed by hand is
+ * given up at once, which is a good part of what a short life costs; then the number is that of something that was freed. Sections,
+ * variables and images keep the object, and hand the number to native code.
+ */
+
+/** The object that keeps some code. */
+export interface Handle {
+  number: number
+}
+
+/** Code of which native code is told the keeper, and gives the number. */
+export function makeHandle(make: (keeper: object) => number): Handle {
+  const handle: Handle = { number: 0 }
+  handle.number = make(handle)
+  return handle
+}
+
+/** The number of every allocation that was freed and given up. */
+export const FREED_ALLOCATION = 0
+
+/** The number of every image that was freed and given up. */
+export const FREED_IMAGE = 1
+
+/** The number of every slot that was freed and given up. */
+export const FREED_SLOT = 2
