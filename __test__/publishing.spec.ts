@@ -67,8 +67,10 @@ test('what was freed is not what is placed afterwards, whatever is done to it', 
     memory.publish({ text: { protection: 'rx', bytes: answer(index) }, state: { protection: 'rw', size: 8 } }),
   )
   const gone = { code: 'ERR_CODESLAB_FREED' }
-  for (const use of [
-    () => { freed.free(); },
+  const ofFreed: (() => unknown)[] = [
+    () => {
+      freed.free()
+    },
     () => freed.share(),
     () => freed.text.function(nullary),
     () => freed.state.read(),
@@ -110,12 +112,22 @@ test('images and slots that were freed say so', t => {
   const f = image.function('f', nullary)
   t.is(f(), 5)
   image.free()
-  t.throws(() => { image.free(); }, { code: 'ERR_CODESLAB_FREED', message: /the image has been freed/ })
+  t.throws(
+    () => {
+      image.free()
+    },
+    { code: 'ERR_CODESLAB_FREED', message: /the image has been freed/ },
+  )
   t.throws(() => image.symbols(), { code: 'ERR_CODESLAB_FREED' })
   t.throws(() => image.function('f', nullary), { code: 'ERR_CODESLAB_FREED' })
   t.throws(() => f(), { code: 'ERR_CODESLAB_FREED' })
   t.true(image.freed)
   const slot = memory.slot(memory.publish({ text: { protection: 'rx', bytes: answer(6) } }).text)
   slot.free()
-  t.throws(() => { slot.free(); }, { code: 'ERR_CODESLAB_FREED', message: /slot/ })
+  t.throws(
+    () => {
+      slot.free()
+    },
+    { code: 'ERR_CODESLAB_FREED', message: /slot/ },
+  )
 })
