@@ -273,7 +273,7 @@ export class CodeMemory extends MemoryHandle {
    * })
    * ```
    */
-  link(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): Image {
+  link(inputs: LinkInput | readonly LinkInput[], options?: LinkOptions): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return makeImage(makeHandle(keeper => native.link(keeper, handleOf(this), read, known)))
   }
@@ -293,7 +293,7 @@ export class CodeMemory extends MemoryHandle {
    * const { code, constants, data } = new CodeMemory().estimate(readFileSync('libz.a'), { roots: ['crc32'], gc: true })
    * ```
    */
-  estimate(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): LinkEstimate {
+  estimate(inputs: LinkInput | readonly LinkInput[], options?: LinkOptions): LinkEstimate {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return native.estimateLink(read, known)
   }

@@ -65,12 +65,14 @@ interface Input {
 /** What native code takes for a link. */
 export interface Link {
   readonly inputs: NativeInputs
-  readonly options: NativeLinkOptions
+  /** `undefined` where there are none. */
+  readonly options: NativeLinkOptions | undefined
 }
 
 /** Reads all of it, each property once, and then sees that no bytes have changed meanwhile. */
-export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: LinkOptions): Link {
+export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: LinkOptions | undefined): Link {
   const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
+  if (options === undefined) return { inputs: toNative(read), options }
   checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
   const { gc = false, wrap = [], defsym = {} } = options

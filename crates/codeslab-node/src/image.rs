@@ -49,6 +49,28 @@ pub struct NativeLinkOptions<'a> {
     pub loaded: NativeLoaded,
 }
 
+impl NativeLinkOptions<'_> {
+    /// Those of a link that has none: reading each of them takes longer than a small link.
+    fn usual() -> Self {
+        Self {
+            external_names: Vec::new(),
+            external_addresses: Vec::new(),
+            process_symbols: true,
+            roots: Vec::new(),
+            gc: false,
+            wrap: Vec::new(),
+            defsym_names: Vec::new(),
+            defsym_expressions: Vec::new(),
+            libraries: NativeInputs {
+                names: Vec::new(),
+                contents: Vec::new(),
+                graphs: Vec::new(),
+            },
+            loaded: NativeLoaded::default(),
+        }
+    }
+}
+
 /// Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected.
 #[napi]
 pub fn link(
@@ -56,8 +78,9 @@ pub fn link(
     #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
     inputs: NativeInputs<'_>,
-    options: NativeLinkOptions<'_>,
+    options: Option<NativeLinkOptions<'_>>,
 ) -> napi::Result<u32> {
+    let options = options.unwrap_or_else(NativeLinkOptions::usual);
     let opened = handle.open().or_throw(env)?;
     let scope = Scope::of(&env);
     // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
@@ -96,8 +119,9 @@ pub struct NativeEstimate {
 pub fn estimate_link(
     env: Env,
     inputs: NativeInputs<'_>,
-    options: NativeLinkOptions<'_>,
+    options: Option<NativeLinkOptions<'_>>,
 ) -> napi::Result<NativeEstimate> {
+    let options = options.unwrap_or_else(NativeLinkOptions::usual);
     let scope = Scope::of(&env);
     // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
     let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;

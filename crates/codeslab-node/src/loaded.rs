@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 /// Externals and images as parallel arrays.
 #[napi(object, object_to_js = false)]
+#[derive(Default)]
 pub struct NativeLoaded {
     /// The names of externals, their addresses, and what they lie in.
     pub names: Vec<String>,

@@ -1,7 +1,8 @@
 //! Calls with structures by value: JavaScript passes and gets their bytes, which TypeScript makes and reads.
 #![allow(unsafe_code)] // It calls native code.
 
-use super::{Fill, Function, Lent, Prepared, Refusal, write};
+use super::prepare::{Fill, Lent, Prepared};
+use super::{Function, Refusal, write};
 use crate::answer::{during, take_left};
 use crate::argument::Strings;
 use crate::later::Called;
