@@ -33,7 +33,7 @@ export function archive(members: Readonly<Record<string, Buffer>>, options = 'rc
 }
 
 /** A real library, built from its source: the one that the Rust tests link, too. */
-export function builtLibrary(name: 'libz.a' | 'libzstd.a'): Buffer {
+export function builtLibrary(name: 'libz.a' | 'libzstd.a' | 'libsqlite3.a'): Buffer {
   const [path = ''] = archives(name)
   return readFileSync(path)
 }

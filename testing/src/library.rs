@@ -9,11 +9,13 @@ pub enum Library {
     Zlib,
     /// Large objects, jump tables, and on x86-64 one written in assembler.
     Zstd,
+    /// One very large object, which calls back what its users give it.
+    Sqlite,
 }
 
 impl Library {
     /// Every one of them.
-    pub const ALL: [Self; 2] = [Self::Zlib, Self::Zstd];
+    pub const ALL: [Self; 3] = [Self::Zlib, Self::Zstd, Self::Sqlite];
 
     /// What its archive is called, here and on systems that have it.
     #[must_use]
@@ -21,6 +23,7 @@ impl Library {
         match self {
             Self::Zlib => "libz.a",
             Self::Zstd => "libzstd.a",
+            Self::Sqlite => "libsqlite3.a",
         }
     }
 
@@ -37,6 +40,7 @@ impl Library {
         match self {
             Self::Zlib => "libz-sys",
             Self::Zstd => "zstd-sys",
+            Self::Sqlite => "libsqlite3-sys",
         }
     }
 
@@ -50,6 +54,15 @@ impl Library {
                 "zstd/lib/decompress",
                 "zstd/lib/dictBuilder",
             ],
+            Self::Sqlite => &["sqlite3"],
+        }
+    }
+
+    /// Files in these folders that are for other systems.
+    pub(crate) const fn left_out(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &["wasm32-wasi-vfs.c"],
+            Self::Zlib | Self::Zstd => &[],
         }
     }
 
@@ -62,6 +75,7 @@ impl Library {
                 "-D_LARGEFILE64_SOURCE=1",
             ],
             Self::Zstd => &["-DZSTD_LEGACY_SUPPORT=0", "-DZSTD_MULTITHREAD"],
+            Self::Sqlite => &["-DSQLITE_THREADSAFE=1", "-DSQLITE_OMIT_LOAD_EXTENSION"],
         }
     }
 }

@@ -54,7 +54,10 @@ pub(crate) fn files(library: Library, package: &Path) -> Result<Vec<PathBuf>, Er
             let is_source = path
                 .extension()
                 .is_some_and(|kind| kind == "c" || kind == "S");
-            files.extend(is_source.then_some(path));
+            let is_ours = path
+                .file_name()
+                .is_none_or(|name| !library.left_out().iter().any(|left_out| name == *left_out));
+            files.extend((is_source && is_ours).then_some(path));
         }
     }
     files.sort();
