@@ -50,7 +50,7 @@ export declare function disposeCallback(handle: ExternalObject<CallbackHandle>):
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
 /** Says what linking inputs would take, and links nothing. */
-export declare function estimateLink(inputs: NativeInputs, options: NativeLinkOptions): NativeEstimate
+export declare function estimateLink(inputs: NativeInputs, options?: NativeLinkOptions | undefined | null): NativeEstimate
 
 /** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
 export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<number>): void
@@ -100,7 +100,7 @@ export declare function life(numbers: Float64Array): {
 }
 
 /** Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected. */
-export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options: NativeLinkOptions): number
+export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options?: NativeLinkOptions | undefined | null): number
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: number, words: BigUint64Array): void
