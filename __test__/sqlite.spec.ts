@@ -73,7 +73,7 @@ test('rows are given to JavaScript, and what is wrong with a statement comes bac
     { name: 'pear', weight: null },
     { name: 'Äpfel', weight: '1.5' },
   ])
-  t.throws(() => query(database, 'select * from nothing'), { message: /no such table: nothing/ })
+  t.throws(() => query(database, 'select * from nowhere'), { message: /no such table: nowhere/ })
   t.is(close(database), 0)
 })
 
