@@ -29,7 +29,7 @@ use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
-use prepare::{Lent, Prepared};
+use prepare::{ForLater, Prepared};
 use refusal::Refusal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -352,7 +352,7 @@ impl Function {
         &self,
         scope: Scope<'a>,
         values: &[Value<'a>],
-    ) -> Result<(Box<dyn FnMut() -> Called>, (Strings, Lent)), Refusal> {
+    ) -> Result<ForLater, Refusal> {
         if self.signed.signature.has_structures() {
             return self.structures_for_later(scope, values);
         }

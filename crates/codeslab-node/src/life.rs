@@ -198,7 +198,7 @@ impl Act<6> for Allocate {
             let address = section.address.value();
             // As signed halves, which JavaScript has without a box.
             [
-                f64::from(address as u32 as i32),
+                f64::from((address as u32).cast_signed()),
                 f64::from((address >> 32) as u32),
             ]
         });
@@ -258,7 +258,8 @@ struct Free;
 
 impl Act<1> for Free {
     fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
-        let is_viewed = allocation::free(&*life.code(scope, values[0])?)?;
+        let code = life.code(scope, values[0])?;
+        let is_viewed = allocation::free(&code)?;
         life.handles.release(scope, number(scope, values[0])?);
         if is_viewed {
             let views = environment::views(Env::from_raw(scope.env()));

@@ -36,12 +36,11 @@ fn pass(host: &mut Host, structure: &Structure) -> Option<Passed> {
             .count();
         host.are_left(classes.len() - floats, floats)
     });
-    let pieces = match classes {
-        Some(classes) => Piece::each(structure, |index| host.next(classes[index])),
-        None => {
-            let first = host.on_stack_next(structure.words())?;
-            Piece::each(structure, |index| Some(first + index as u8))
-        }
+    let pieces = if let Some(classes) = classes {
+        Piece::each(structure, |index| host.next(classes[index]))
+    } else {
+        let first = host.on_stack_next(structure.words())?;
+        Piece::each(structure, |index| Some(first + index as u8))
     };
     pieces.map(Passed::Pieces)
 }

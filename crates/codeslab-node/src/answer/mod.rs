@@ -13,7 +13,7 @@ mod foreign;
 use crate::argument::{self, Strings};
 use crate::node_api::{Scope, StrongReference, Value};
 use crate::signed::Signed;
-use codeslab_call::{Arguments, FastTable, Kind, MAXIMUM_ARGUMENTS, Reject, Results};
+use codeslab_call::{Arguments, FastTable, Kind, MAXIMUM_ARGUMENTS, Reject, Results, Structure};
 use foreign::Mailbox;
 use napi::sys::napi_env;
 use std::cell::{Cell, RefCell};
@@ -237,7 +237,7 @@ impl Answer {
         // SAFETY: nothing runs JavaScript before the bytes are copied below.
         let bytes = unsafe { scope.bytes(result) };
         let fits =
-            |bytes: &[u8]| Some(bytes.len()) == signature.result_structure().map(|s| s.size());
+            |bytes: &[u8]| Some(bytes.len()) == signature.result_structure().map(Structure::size);
         let Some(bytes) = bytes.filter(|bytes| fits(bytes)) else {
             refuse(scope, Kind::Structure, Reject::Type);
             return None;

@@ -4,11 +4,15 @@ use super::{Function, Refusal};
 use crate::answer::Answers;
 use crate::argument::{self, Strings, Unfit};
 use crate::environment;
+use crate::later::Called;
 use crate::node_api::{Scope, Value};
 use crate::signed::Signed;
 use codeslab_call::{Frame, Kind, Parameter, Reject, Signature};
 use napi::Env;
 use std::rc::Rc;
+
+/// A call that any thread can make, and what has to stay until it has returned.
+pub(super) type ForLater = (Box<dyn FnMut() -> Called>, (Strings, Lent));
 
 /// What a call is made with.
 pub(super) struct Prepared<F> {

@@ -1,15 +1,12 @@
 //! Calls with structures by value: JavaScript passes and gets their bytes, which TypeScript makes and reads.
 #![allow(unsafe_code)] // It calls native code.
 
-use super::prepare::{Fill, Lent, Prepared};
+use super::prepare::{Fill, ForLater, Prepared};
 use super::{Function, Refusal, write};
 use crate::answer::{during, take_left};
-use crate::argument::Strings;
-use crate::later::Called;
 use crate::node_api::{Scope, Value};
 use codeslab_call::{LargeFrame, Parameter, Signature};
 use codeslab_runtime::guarded;
-use std::cell::RefCell;
 use std::ptr;
 use std::rc::Rc;
 
@@ -42,16 +39,12 @@ impl Function {
         let mut prepared = self.prepare(scope, values, LargeFrame::new())?;
         let running = self.code.enter().ok_or(Refusal::Freed)?;
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
-        let frame = RefCell::new(&mut prepared.frame);
+        let frame = &mut prepared.frame;
         // SAFETY: `target` lies in published code, which was entered and stays until this returns. The frame was filled by the parameters of
         // this very signature, with what fits their types, which lives until the call has returned: JavaScript has not run since
         // addresses were read. That the code is what the signature says, is sound with these values, and returns, is what the embedder says
         // by declaring it. What unwinds is stopped below.
-        let call = || unsafe {
-            self.signed
-                .signature
-                .call_large(target, *frame.borrow_mut())
-        };
+        let call = || unsafe { self.signed.signature.call_large(target, frame) };
         // SAFETY: frames between here and the code own what an exception would only leak; that exceptions are sound belongs to what the
         // embedder says.
         let called = during(|| unsafe { guarded(call) });
@@ -69,7 +62,7 @@ impl Function {
         &self,
         scope: Scope<'a>,
         values: &[Value<'a>],
-    ) -> Result<(Box<dyn FnMut() -> Called>, (Strings, Lent)), Refusal> {
+    ) -> Result<ForLater, Refusal> {
         let Prepared {
             mut frame,
             strings,
