@@ -17,7 +17,7 @@ import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
-import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
+import { areNamed, exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -171,7 +171,7 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
-    if (tellsTools(this)) native.nameSections(handleOf(this), handle, toLabels(requests))
+    if (tellsTools(this) || areNamed(requests)) native.nameSections(handleOf(this), handle, toLabels(requests))
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
   }
 

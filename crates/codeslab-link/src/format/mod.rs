@@ -11,7 +11,7 @@ pub(crate) mod thin;
 
 use crate::arch::native;
 use crate::budget::Budget;
-use crate::error::{Error, Feature, Reference, Resource, Result};
+use crate::error::{Error, Feature, Reference, Resource, Result, Unknown};
 use crate::exports::Exports;
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
@@ -107,6 +107,7 @@ pub(crate) fn object<'a>(
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
+            found: Unknown::of(bytes),
         }),
     }
 }

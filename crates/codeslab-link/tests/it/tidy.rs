@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
 const ORDER: &[&str] = &[
     "error/resource.rs",
+    "error/found.rs",
     "error/mod.rs",
     "error/facts.rs",
+    "similar.rs",
     "budget.rs",
     "arch/formula.rs",
     "arch/encoding.rs",
@@ -40,6 +42,7 @@ const ORDER: &[&str] = &[
     "format/elf/mod.rs",
     "format/mod.rs",
     "gather.rs",
+    "inspect.rs",
     "resolve/target.rs",
     "resolve/globals.rs",
     "resolve/version.rs",
@@ -67,6 +70,7 @@ const ORDER: &[&str] = &[
     "detour.rs",
     "thread_local.rs",
     "placed.rs",
+    "located.rs",
     "program.rs",
     "image.rs",
 ];
