@@ -27,6 +27,8 @@ export {
   type PublishedBatch,
 } from './src/allocation.ts'
 export { Callback } from './src/callback.ts'
+export type { CompileOptions, CompilerDiagnostic } from './src/cc.ts'
+export { drawLayout, drawLayoutSvg, type DrawingOptions } from './src/drawing.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'

@@ -81,6 +81,9 @@ export declare function free(handle: ExternalObject<CodeHandle>): boolean
 /** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
 export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
 
+/** Whether functions of this environment are called by V8 itself, and not through Node-API. */
+export declare function hasFastCalls(): boolean
+
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
 

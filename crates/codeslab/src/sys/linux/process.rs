@@ -63,12 +63,12 @@ pub(super) fn location(at: Address) -> Option<ProcessLocation> {
     // SAFETY: zeros are a value of it, and the call may have written another one.
     let found = unsafe { found.assume_init() };
     let text = |text: *const libc::c_char| {
+        if text.is_null() {
+            return None;
+        }
         // SAFETY: what is not null is a C string of the dynamic linker, which stays while its library is loaded.
-        (!text.is_null()).then(|| {
-            unsafe { CStr::from_ptr(text) }
-                .to_string_lossy()
-                .into_owned()
-        })
+        let text = unsafe { CStr::from_ptr(text) };
+        Some(text.to_string_lossy().into_owned())
     };
     let object = text(found.dli_fname).filter(|_| is_found)?;
     let name = text(found.dli_sname);
