@@ -22,7 +22,7 @@ Exit status: 0 if code can be placed and called, 1 if not.`
 /** Something that works or does not. */
 interface Check {
   readonly name: string
-  /** \`yes\`, \`no\`, or \`limited\` where something is missing that one can do without. */
+  /** `yes`, `no`, or `limited` where something is missing that one can do without. */
   readonly works: 'yes' | 'no' | 'limited'
   readonly found: string
   /** What to do about it. */
@@ -38,7 +38,7 @@ export function doctor(args: readonly string[]): number {
     print(doctorHelp)
     return statuses.success
   }
-  const checks = [system(), ...placing(), calls(), ...system_tools()]
+  const checks = [system(), ...placing(), calls(), ...programs()]
   if (values.json) printJson(checks)
   else show(checks)
   return checks.some(({ works }) => works === 'no') ? statuses.refused : statuses.success
@@ -169,7 +169,7 @@ function calls(): Check {
 }
 
 /** What else one may want to have. */
-function system_tools(): Check[] {
+function programs(): Check[] {
   const compiler = (process.env['CC'] ?? '').trim() || 'cc'
   return [
     tool(
@@ -194,14 +194,8 @@ function show(checks: readonly Check[]): void {
   const longest = Math.max(...checks.map(({ name }) => name.length))
   const indent = ' '.repeat(longest + 6)
   for (const { name, works, found, next } of checks) {
-    print(
-      wrap(
-        `${marks[works].padEnd(2)}  ${name.padEnd(longest)}  ${found}`.replace(/ (?= )/g, '\u00a0'),
-        columns(),
-        indent,
-      ).replace(/\u00a0/g, ' '),
-    )
-    if (next !== undefined) print(`${indent}${wrap(`-> ${next}`, columns() - indent.length, `${indent}   `)}`)
+    print(`${marks[works]}  ${name.padEnd(longest)}  ${wrap(found, columns(), indent, indent.length)}`)
+    if (next !== undefined) print(`${indent}-> ${wrap(next, columns(), `${indent}   `, indent.length + 3)}`)
   }
   const broken = checks.filter(({ works }) => works === 'no')
   print('')

@@ -5,7 +5,7 @@ import { inspectInputs, type Inspected } from '../internal/inspection.ts'
 import { toBytesText, toCountText } from '../internal/scale.ts'
 import { statuses } from './failure.ts'
 import { linkHelp, linkOptions, parse, read, toLinkOptions } from './inputs.ts'
-import { columns, cut, print, printJson, table, wrap } from './output.ts'
+import { baseName, columns, cut, print, printJson, table, wrap } from './output.ts'
 
 export const inspectHelp = `Usage: codeslab inspect [OPTIONS] FILE.o|FILE.a ...
 
@@ -147,7 +147,7 @@ function showMembers(objects: readonly Inspected[]): void {
       return symbols.filter(symbol => (symbol.definition === 'undefined') === isUndefined && symbol.binding !== 'local')
         .length
     }
-    const note = refusal === undefined ? name : `${name}  refused`
+    const note = refusal === undefined ? baseName(name) : `${baseName(name)}  refused`
     return [size('rx'), size('ro'), size('rw'), count(false), count(true), note]
   })
   print(table([['CODE', 'CONSTANTS', 'DATA', 'DEFINES', 'NEEDS', 'OBJECT'], ...rows], ''))
@@ -164,7 +164,7 @@ function showNeeds(needs: readonly Need[]): void {
   const sorted = [...needs].sort((one, other) => order[one.from] - order[other.from])
   const rows = sorted.map(({ symbol, from, library, object, weak }) => {
     const found = from === 'nowhere' ? 'NOWHERE' : (library?.split('/').at(-1) ?? from)
-    return [found, `${symbol}${weak ? ' (weak)' : ''}`, `for ${object}`]
+    return [found, `${symbol}${weak ? ' (weak)' : ''}`, `for ${baseName(object)}`]
   })
   print(
     table([
@@ -178,14 +178,14 @@ function showRefusals(objects: readonly Inspected[]): void {
   const refused = objects.filter(({ refusal }) => refusal !== undefined)
   if (refused.length === 0) return
   print(`\n${toCountText(refused.length, 'object')} cannot be linked:`)
-  for (const { refusal = '' } of refused) print(`  ${wrap(refusal, columns() - 2, '    ')}`)
+  for (const { refusal = '' } of refused) print(`  ${wrap(refusal, columns(), '    ', 2)}`)
 }
 
 function showOutcome(outcome: Outcome): void {
   if ('estimate' in outcome) {
     const { code, constants, data, objects } = outcome.estimate
     const sizes = `${toBytesText(code)} of code, ${toBytesText(constants)} of constants, ${toBytesText(data)} of data`
-    print(`\n${wrap(`It would link: ${sizes}, from ${toCountText(objects.length, 'object')}.`, columns())}`)
+    print(`\n${wrap(`It would link: ${sizes}, from ${toCountText(objects.length, 'object')}.`, columns(), '  ')}`)
     return
   }
   const { code, message } = outcome.refusal

@@ -1,10 +1,10 @@
 /** `codeslab layout`: a picture of the memory that files take when they are linked. */
 
 import { writeFileSync } from 'node:fs'
-import { CodeMemory, drawLayout, drawLayoutSvg, lookup, type SpanLayout } from '../../index.ts'
+import { CodeMemory, drawLayout, drawLayoutSvg, type MemoryLayout, type SpanLayout } from '../../index.ts'
 import { statuses, UsageError } from './failure.ts'
 import { linkHelp, linkOptions, parse, read, toLinkOptions } from './inputs.ts'
-import { columns, hasColors, print, printJson } from './output.ts'
+import { baseName, columns, hasColors, print, printJson } from './output.ts'
 
 export const layoutHelp = `Usage: codeslab layout [OPTIONS] FILE.o|FILE.a ...
 
@@ -46,18 +46,21 @@ export function layout(args: readonly string[]): number {
   const memory = new CodeMemory({ blockSize: toBlockSize(values['block-size']), guardPages: values['guard-pages'] })
   const link = toLinkOptions(values)
   const groups = values.together ? [inputs] : inputs.map(input => [input])
+  const owners = new Map<bigint, string>()
   // Kept until the picture is drawn.
-  const images = groups.map(group => ({
-    image: memory.link(group, link),
-    name: group.map(({ name }) => name).join(' + '),
-  }))
-  const label = labelOf(
-    images.map(({ image, name }) => ({ addresses: image.symbols().map(({ address }) => address), name })),
-  )
+  const images = groups.map(group => {
+    const image = memory.link(group, link)
+    const name = group.map(input => baseName(input.name)).join(' + ')
+    // What was not there before is what this one takes.
+    for (const { address } of spans(memory.layout())) if (!owners.has(address)) owners.set(address, name)
+    return image
+  })
   const picture = memory.layout()
+  const label = ({ address }: SpanLayout) => owners.get(address)
   if (values.json) printJson(picture)
   else if (values.svg) write(drawLayoutSvg(picture, { label }), values.output)
   else print(drawLayout(picture, { label, width: columns(), colors: hasColors() }))
+  for (const image of images) image.free()
   return statuses.success
 }
 
@@ -77,13 +80,8 @@ function toBlockSize(text: string | undefined): number | undefined {
   return size
 }
 
-/** What a span is called: by what it is alone, or by the file of which it is a part. */
-function labelOf(images: readonly { addresses: readonly bigint[]; name: string }[]) {
-  return ({ address, size }: SpanLayout): string | undefined => {
-    const end = address + BigInt(size)
-    const owner = images.find(({ addresses }) => addresses.some(each => each >= address && each < end))
-    return owner?.name ?? lookup(address)?.name
-  }
+function spans({ blocks }: MemoryLayout): SpanLayout[] {
+  return blocks.flatMap(({ slabs }) => slabs.flatMap(slab => slab.spans))
 }
 
 function write(svg: string, path: string | undefined): void {

@@ -83,10 +83,16 @@ function fail(error: unknown, args: readonly string[]): number {
   }
   const where = isCommand(args[0]) ? `codeslab ${args[0]}` : 'codeslab'
   const what = `${where}: ${message.replace(/^(run|inspect|layout|doctor): /, '')}${code === undefined ? '' : ` (${code})`}`
-  const lines = [what, ...(next === undefined ? [] : [wrap(`  -> ${next}`, columns(), '     ')])]
+  const lines = [what, ...(next === undefined ? [] : [`  -> ${wrap(next, columns(), '     ', 5)}`])]
   process.stderr.write(`${lines.join('\n')}\n`)
   return status
 }
+
+// Who reads may have had enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(statuses.success)
+})
 
 const args = process.argv.slice(2)
 try {

@@ -20,18 +20,17 @@ export function hasColors(): boolean {
   return process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === ''
 }
 
-/** Text in lines of a width, each but the first indented. Words are not broken. */
-export function wrap(text: string, width: number, indent = ''): string {
+/** Text in lines of a width. The first begins behind `start` columns, the others behind an indent. Words are not broken. */
+export function wrap(text: string, width: number, indent = '', start = 0): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
-    const candidate = line === '' ? word : `${line} ${word}`
-    const room = width - (lines.length > 0 ? indent.length : 0)
-    if (candidate.length > room && line !== '') {
+    const room = width - (lines.length > 0 ? indent.length : start)
+    if (line !== '' && line.length + 1 + word.length > room) {
       lines.push(line)
       line = word
     } else {
-      line = candidate
+      line = line === '' ? word : `${line} ${word}`
     }
   }
   lines.push(line)
@@ -58,4 +57,9 @@ export function table(rows: readonly (readonly (string | number)[])[], indent = 
 /** Text that ends where there is no room. */
 export function cut(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text
+}
+
+/** A file without its folders, as long as it is known from elsewhere which it is; members of archives stay: `libz.a(crc32.o)`. */
+export function baseName(path: string): string {
+  return path.replace(/^.*\/(?=[^/]*$)/, '')
 }

@@ -124,7 +124,11 @@ function callAll(job: Job, calls: readonly Call[]): void {
     const value = invoke(job, call, result)
     flush(job)
     if (!job.isJson && result !== 'void') print(shownResult(value, result))
-    return { call: call.text, type: result, value: value ?? null }
+    return {
+      call: call.text,
+      type: result,
+      value: typeof value === 'bigint' ? shownResult(value, result) : (value ?? null),
+    }
   })
   if (job.isJson) printJson(results)
 }

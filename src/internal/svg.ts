@@ -36,7 +36,6 @@ const style = `
     .rx { fill: #bc4c00 } .ro { fill: #0969da } .rw { fill: #1a7f37 }
     .span { stroke: #fff; stroke-width: .5 }
     .span:hover { opacity: .75 }
-    .tie { fill: #d1d9e0; opacity: .5 }
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc }
       .fact, .mono { fill: #9198a1 }
@@ -45,7 +44,6 @@ const style = `
       .slab { fill: #212830 }
       .span { stroke: #0d1117 }
       .rx { fill: #d2691e } .ro { fill: #316dca } .rw { fill: #2a8b46 }
-      .tie { fill: #3d444d }
     }
   `
 

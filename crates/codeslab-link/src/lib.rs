@@ -73,7 +73,7 @@ mod unwind;
 
 pub use budget::Work;
 pub use codeslab_runtime as runtime;
-pub use error::{Error, Feature, Reference, Resource, Result, Unknown};
+pub use error::{Error, Feature, Reference, Resource, Result};
 pub use exports::{Exports, ImageSymbol, Keep};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,

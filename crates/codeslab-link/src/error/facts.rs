@@ -91,7 +91,7 @@ impl Error {
     fn input_facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::UnknownFormat { object, found, .. } => {
-                vec![text("object", object), text("found", found.name())]
+                vec![text("object", object), text("found", found)]
             }
             Self::Unreadable {
                 object,

@@ -6,10 +6,8 @@
 //! it uses none of them.
 
 mod facts;
-mod found;
 mod resource;
 
-pub use found::Unknown;
 pub use resource::Resource;
 
 use codeslab::Address;
@@ -30,14 +28,16 @@ pub enum Error {
     #[error(transparent)]
     ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
-    #[error("{object}: neither an object ({formats}) nor an archive, but {}", found.described())]
+    #[error("{object}: neither an object ({formats}) nor an archive, but {advice}")]
     UnknownFormat {
         /// What the caller named the input.
         object: String,
         /// The formats of objects that are known.
         formats: String,
-        /// What it looks like.
-        found: Unknown,
+        /// What it looks like, for programs.
+        found: &'static str,
+        /// What it looks like, and what to do.
+        advice: &'static str,
     },
     /// A file that an input names, and that cannot be read.
     #[error("{}: {reason}", named(object, path))]

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
 const ORDER: &[&str] = &[
     "error/resource.rs",
-    "error/found.rs",
     "error/mod.rs",
     "error/facts.rs",
     "similar.rs",
@@ -34,6 +33,7 @@ const ORDER: &[&str] = &[
     "format/archive.rs",
     "format/script.rs",
     "format/thin.rs",
+    "format/unknown.rs",
     "format/elf/file.rs",
     "format/elf/sections.rs",
     "format/elf/symbols.rs",

@@ -2,8 +2,7 @@
 
 /// What an input is that is neither an object nor an archive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Unknown {
+pub(super) enum Unknown {
     /// No bytes.
     Empty,
     /// Text that looks like a program in C or C++.
@@ -28,14 +27,14 @@ pub enum Unknown {
 
 impl Unknown {
     /// What these bytes look like.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         const BEGINNINGS: [(&[u8], Unknown); 12] = [
             (b"\0asm", Unknown::WebAssembly),
             (b"MZ", Unknown::Pe),
-            (b"\x64\x86", Unknown::Pe),
-            (b"\x4c\x01", Unknown::Pe),
-            (b"\x64\xaa", Unknown::Pe),
+            // The numbers of machines with which objects begin there.
+            (&[100, 134], Unknown::Pe),
+            (&[76, 1], Unknown::Pe),
+            (&[100, 170], Unknown::Pe),
             (b"\xcf\xfa\xed\xfe", Unknown::MachO),
             (b"\xce\xfa\xed\xfe", Unknown::MachO),
             (b"\xca\xfe\xba\xbe", Unknown::MachO),
@@ -80,8 +79,7 @@ impl Unknown {
     }
 
     /// A name for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
             Self::Source => "source",
