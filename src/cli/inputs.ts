@@ -18,8 +18,8 @@ export const linkOptions = {
 
 /** What they mean. */
 export const linkHelp = `
-  -l, --library FILE       look for what is missing in an archive, or in a shared
-                           library by its path or name (libm.so.6)
+  -l, --library FILE       look for what is missing in an archive, or in a
+                           shared library by its path or name (libm.so.6)
   -r, --root NAME          link what this symbol needs, and no other members of
                            archives
   -e, --external NAME=AT   a symbol's address, such as log=0x7f0000001000
@@ -35,8 +35,13 @@ export interface LinkValues {
   readonly 'no-process-symbols'?: boolean | undefined
 }
 
+/** What is read from arguments by options. */
+type Parsed<T extends Options> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: T; allowPositionals: true; strict: true }>
+>
+
 /** The arguments of a command. A mistake in them is told as such. */
-export function parse<const T extends Options>(command: string, args: readonly string[], options: T) {
+export function parse<const T extends Options>(command: string, args: readonly string[], options: T): Parsed<T> {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {

@@ -65,7 +65,8 @@ function version(): string {
   const candidates = ['../../../package.json', '../../package.json'].map(path => new URL(path, import.meta.url))
   for (const candidate of candidates) {
     try {
-      return (JSON.parse(readFileSync(candidate, 'utf8')) as { version: string }).version
+      const { name, version } = JSON.parse(readFileSync(candidate, 'utf8')) as { name: string; version: string }
+      if (name === 'codeslab') return version
     } catch {
       // The other place.
     }

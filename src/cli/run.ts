@@ -17,8 +17,8 @@ import { cut, print, printJson } from './output.ts'
 
 export const runHelp = `Usage: codeslab run [OPTIONS] FILE.o|FILE.a ... [-- ARGUMENT ...]
 
-Links files as one image and runs main with the arguments, or calls functions and
-prints what they return.
+Links files as one image and runs main with the arguments, or calls functions
+and prints what they return.
 
   -c, --call CALL          call a function, such as 'add(1, 2)'; may be repeated
   -t, --result TYPE        the type of results that calls do not name (int32)

@@ -5,6 +5,8 @@
 //! by making the beginning of the mangled name (Itanium C++ ABI, "External Names"). An error of a link asks this, and so does an image
 //! that lacks a symbol. It knows names and nothing else.
 
+use std::fmt::Write as _;
+
 /// Names that are as good as each other are told up to this number.
 const MOST: usize = 3;
 
@@ -145,7 +147,7 @@ impl SourceName {
             if part.is_empty() || !part.bytes().all(is_name) {
                 return None;
             }
-            path.push_str(&format!("{}{part}", part.len()));
+            let _ = write!(path, "{}{part}", part.len());
             parts += 1;
         }
         Some(Self {

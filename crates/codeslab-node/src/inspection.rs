@@ -109,7 +109,7 @@ impl NativeInspected {
             named.map(|symbol| NativeInspectedSymbol::of(graph, symbol))
         });
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for relocation in sections().flat_map(|section| section.relocations()) {
+        for relocation in sections().flat_map(codeslab_link::GraphSection::relocations) {
             *counts.entry(relocation.kind.name()).or_default() += 1;
         }
         let relocation_types = counts
