@@ -12,6 +12,7 @@ import { describe } from './internal/inspect.ts'
 import { add, append, asIntN, has, makeList, sized, toNumber } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
 import { addressOf, regions, type Place } from './internal/place.ts'
+import { refusal } from './internal/refusal.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { makeSection, type Section } from './section.ts'
@@ -230,6 +231,15 @@ export class InFlightSection {
     this.#place.size = bytes
   }
 
+  /**
+   * Refuses what only a published section has, with what to write instead.
+   *
+   * @internal
+   */
+  function(): never {
+    throw unpublished(this.#place.name, 'function')
+  }
+
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     return describe('InFlightSection', regions([this.#place]), depth, options)
@@ -431,6 +441,14 @@ type Shared = ReturnType<typeof native.openSharedAllocation>['sections'][number]
 /** The place of a section that another thread has shared. */
 function placeOf({ name, address, size, protection }: Shared): Place {
   return { name, low: toNumber(asIntN(32, address)), high: toNumber(address >> 32n), size, protection }
+}
+
+/** What is asked of a section in flight that only published ones can do. */
+function unpublished(section: string, method: string): Error {
+  const message =
+    `section ${section} is in flight, so it cannot be called yet: publish it with finalize(), and call ${method}() ` +
+    `of what that gives, as in allocate(…).finalize().${section}.${method}(signature)`
+  return refusal('ERR_CODESLAB_NOT_EXECUTABLE', message, { section })
 }
 
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */

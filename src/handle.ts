@@ -9,8 +9,10 @@ import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { describe } from './internal/inspect.ts'
 import { freeze, makeWords, toNumber } from './internal/intrinsics.ts'
+import { readAt, stringAt } from './internal/process.ts'
 import { protectionAt } from './internal/protection.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
+import type { Location } from './lookup.ts'
 import type {
   CodeModel,
   Constants,
@@ -180,6 +182,64 @@ export abstract class MemoryHandle {
     found[0] = toAddress(address, 'address')
     if (!native.find(this.#handle, found)) return undefined
     return { address: found[0], size: toNumber(found[1]), protection: protectionAt(found[2]) }
+  }
+
+  /**
+   * What an address of this memory is, by name: see {@link lookup}, which asks the whole process. `undefined` for all that lies elsewhere.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` or `RangeError` with
+   * `ERR_OUT_OF_RANGE` for what is no address.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const bytes = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
+   * const { text } = memory.allocate({ text: { protection: 'rx', bytes, name: 'add' } }).finalize()
+   * memory.lookup(text.address + 3n) // { origin: 'placed', name: 'add', offset: 3, size: 4, … }
+   * ```
+   */
+  lookup(address: AddressLike): Location | undefined {
+    return native.lookup(this.#handle, toAddress(address, 'address')) ?? undefined
+  }
+
+  /**
+   * A copy of bytes at any address. What is not mapped is an error and ends no process.
+   *
+   * @param address - Where they begin.
+   * @param length - How many they are.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if they are not all mapped.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * declare const header: bigint // what a native function returned
+   * const bytes = new CodeMemory().readAt(header, 16)
+   * ```
+   */
+  readAt(address: AddressLike, length: number): Uint8Array {
+    handleOf(this)
+    return readAt(address, length)
+  }
+
+  /**
+   * The C string at an address: the text in UTF-8 up to the first zero byte.
+   *
+   * @param address - Where it begins.
+   * @param maxLength - How many bytes it may have. Default: 65536.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if it leads to what is not mapped, `ERR_CODESLAB_OUT_OF_BOUNDS` if it is longer.
+   * @example
+   * ```ts
+   * import { CodeMemory, type Image } from 'codeslab'
+   *
+   * declare const image: Image
+   * const version = image.function('zlibVersion', { return: 'pointer' })
+   * new CodeMemory().stringAt(version()) // '1.3.1'
+   * ```
+   */
+  stringAt(address: AddressLike, maxLength = 65536): string {
+    handleOf(this)
+    return stringAt(address, maxLength)
   }
 
   /**

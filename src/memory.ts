@@ -12,20 +12,22 @@ import {
   type PublishedBatch,
 } from './allocation.ts'
 import { makeCallback, type Callback } from './callback.ts'
+import type { CompileOptions } from './cc.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { addressed } from './internal/address.ts'
 import { checkFunction, checkString, toAddress } from './internal/checks.ts'
+import { compile, linkOptionsOf } from './internal/compiler.ts'
 import { construct } from './internal/construct.ts'
 import { makeHandle } from './internal/handle.ts'
 import { toHex } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
-import { readAt, stringAt } from './internal/process.ts'
+import { life } from './internal/life.ts'
 import { withCallee, withSignature } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
-import { place, toLabels, toPlaces, toRequests, toWindows } from './internal/request.ts'
+import { areNamed, place, toLabels, toPlaces, toRequests, toWindows } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -177,7 +179,7 @@ export class CodeMemory extends MemoryHandle {
     const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
     const handle = place(handleOf(this), requests, windows, false)
-    if (tellsTools(this)) native.nameSections(handleOf(this), handle.number, toLabels(requests))
+    if (tellsTools(this) || areNamed(requests)) native.nameSections(handleOf(this), handle.number, toLabels(requests))
     return makeInFlight(handle, toPlaces(requests)) as InFlight<Names>
   }
 
@@ -202,12 +204,17 @@ export class CodeMemory extends MemoryHandle {
     sections: Readonly<Record<Names, SectionRequest>>,
     placement?: Placement,
   ): Published<Names> {
-    // Tools are told when something is finalized.
-    if (tellsTools(this)) return this.allocate(sections, placement).finalize()
     const requests = toRequests(sections)
     const windows = toWindows(placement, this.reach)
-    const handle = place(handleOf(this), requests, windows, true)
-    return makeAllocation(handle, toPlaces(requests)) as Published<Names>
+    const isNamed = tellsTools(this) || areNamed(requests)
+    const handle = place(handleOf(this), requests, windows, !isNamed)
+    const places = toPlaces(requests)
+    if (isNamed) {
+      // Names come before publishing, which tells them.
+      native.nameSections(handleOf(this), handle.number, toLabels(requests))
+      life.finalize(handle.number)
+    }
+    return makeAllocation(handle, places) as Published<Names>
   }
 
   /**
@@ -296,6 +303,31 @@ export class CodeMemory extends MemoryHandle {
   estimate(inputs: LinkInput | readonly LinkInput[], options?: LinkOptions): LinkEstimate {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return native.estimateLink(read, known)
+  }
+
+  /**
+   * Compiles C, or another language of the compiler, with the compiler that this system has, and links what comes of it.
+   *
+   * The compiler runs in a process of its own, so nothing waits for it. Nothing of it stays on the disk, even if this process is killed.
+   *
+   * @param options - The program, flags, and all options of {@link CodeMemory.link}.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_COMPILER` if it does not compile (`diagnostics` has files and lines, `output` all
+   * that the compiler said), `ERR_CODESLAB_NO_COMPILER` if there is none, and everything that {@link CodeMemory.link} throws.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const image = await new CodeMemory().cc({
+   *   source: 'int add(int a, int b) { return a + b; }',
+   *   flags: ['-O3', '-Wall'],
+   * })
+   * image.function('add', { return: 'int32', arguments: ['int32', 'int32'] })(40, 2) // 42
+   * ```
+   */
+  async cc(options: CompileOptions): Promise<Image> {
+    handleOf(this)
+    const linked = linkOptionsOf(options)
+    return this.link(await compile(options), linked)
   }
 
   /**
@@ -417,45 +449,6 @@ export class CodeMemory extends MemoryHandle {
       if (found !== undefined) native.watchCode(found.handle.number)
       return native.functionAt(at, toHex(at), signed)
     }) as NativeFunction<S>
-  }
-
-  /**
-   * A copy of bytes at any address. What is not mapped is an error and ends no process.
-   *
-   * @param address - Where they begin.
-   * @param length - How many they are.
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if they are not all mapped.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * declare const header: bigint // what a native function returned
-   * const bytes = new CodeMemory().readAt(header, 16)
-   * ```
-   */
-  readAt(address: AddressLike, length: number): Uint8Array {
-    handleOf(this)
-    return readAt(address, length)
-  }
-
-  /**
-   * The C string at an address: the text in UTF-8 up to the first zero byte.
-   *
-   * @param address - Where it begins.
-   * @param maxLength - How many bytes it may have. Default: 65536.
-   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNMAPPED` if it leads to what is not mapped, `ERR_CODESLAB_OUT_OF_BOUNDS` if it is longer.
-   * @example
-   * ```ts
-   * import { CodeMemory, type Image } from 'codeslab'
-   *
-   * declare const image: Image
-   * const version = image.function('zlibVersion', { return: 'pointer' })
-   * new CodeMemory().stringAt(version()) // '1.3.1'
-   * ```
-   */
-  stringAt(address: AddressLike, maxLength = 65536): string {
-    handleOf(this)
-    return stringAt(address, maxLength)
   }
 
   /**

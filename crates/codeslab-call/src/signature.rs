@@ -411,6 +411,7 @@ fn unknown(name: &str, argument: Option<usize>) -> Error {
     Error::UnknownType {
         name: name.to_owned(),
         argument,
+        meant: Kind::meant_by(name),
     }
 }
 

@@ -215,7 +215,7 @@ impl Target for Function {
         match self.call(scope, values, count) {
             Ok(value) => value,
             Err(refusal) => {
-                self.throw(scope, &refusal);
+                self.throw(scope, &refusal, values);
                 None
             }
         }
@@ -225,7 +225,7 @@ impl Target for Function {
         match self.begin(scope, values, count) {
             Ok(promise) => promise,
             Err(refusal) => {
-                self.throw(scope, &refusal);
+                self.throw(scope, &refusal, values);
                 None
             }
         }
