@@ -145,8 +145,8 @@ function toValue(image: Image, { symbol, value }: Argument): unknown {
 
 /** A result as a person reads it: addresses in hexadecimal, text as it is. */
 function shownResult(value: unknown, type: ResultType): string {
-  const isAddress =
-    typeof value === 'bigint' && /^(pointer|ptr|string|str|buffer|arraybuffer|function)$/.test(String(type))
+  const addresses = /^(pointer|ptr|string|str|buffer|arraybuffer|function)$/
+  const isAddress = typeof value === 'bigint' && typeof type === 'string' && addresses.test(type)
   return isAddress ? `0x${value.toString(16)}` : String(value)
 }
 
