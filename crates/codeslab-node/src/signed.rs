@@ -121,6 +121,7 @@ fn type_of(name: &str, argument: Option<usize>) -> codeslab_call::Result<Type> {
     kind.ok_or_else(|| Error::UnknownType {
         name: name.to_owned(),
         argument,
+        meant: Kind::meant_by(name),
     })
 }
 
