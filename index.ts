@@ -11,6 +11,7 @@
  * @document docs/hooks.md
  * @document docs/replacing.md
  * @document docs/debugging.md
+ * @document docs/command-line.md
  * @document docs/runtimes.md
  * @document docs/windows.md
  * @document docs/memory.md
