@@ -264,6 +264,7 @@ pub fn free(
         .then_some(())
         .ok_or(Error::Freed(published.noun()))
         .or_throw(env)?;
+    published.leave();
     handle.weight().clear();
     let is_viewed = published.is_viewed();
     if is_viewed {
