@@ -19,7 +19,7 @@ import { addressed } from './internal/address.ts'
 import { checkFunction, checkString, toAddress } from './internal/checks.ts'
 import { compile, linkOptionsOf } from './internal/compiler.ts'
 import { construct } from './internal/construct.ts'
-import { makeHandle } from './internal/handle.ts'
+import { makeHandle, type Handle } from './internal/handle.ts'
 import { toHex } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
@@ -27,7 +27,7 @@ import { withCallee, withSignature } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
-import { areNamed, place, toLabels, toPlaces, toRequests, toWindows } from './internal/request.ts'
+import { areNamed, place, toLabels, toPlaces, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -179,7 +179,8 @@ export class CodeMemory extends MemoryHandle {
     const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
     const handle = place(handleOf(this), requests, windows, false)
-    if (tellsTools(this) || areNamed(requests)) native.nameSections(handleOf(this), handle.number, toLabels(requests))
+    const isNamed = areNamed(requests)
+    if (isNamed || tellsTools(this)) this.#name(handle, requests, isNamed)
     return makeInFlight(handle, toPlaces(requests)) as InFlight<Names>
   }
 
@@ -206,15 +207,23 @@ export class CodeMemory extends MemoryHandle {
   ): Published<Names> {
     const requests = toRequests(sections)
     const windows = toWindows(placement, this.reach)
-    const isNamed = tellsTools(this) || areNamed(requests)
-    const handle = place(handleOf(this), requests, windows, !isNamed)
+    const isNamed = areNamed(requests)
+    const isTold = isNamed || tellsTools(this)
+    const handle = place(handleOf(this), requests, windows, !isTold)
     const places = toPlaces(requests)
-    if (isNamed) {
+    if (isTold) {
       // Names come before publishing, which tells them.
-      native.nameSections(handleOf(this), handle.number, toLabels(requests))
+      this.#name(handle, requests, isNamed)
       life.finalize(handle.number)
     }
     return makeAllocation(handle, places) as Published<Names>
+  }
+
+  /** Says what the sections of an allocation in flight are called. */
+  #name({ number }: Handle, requests: readonly Request[], isNamed: boolean): void {
+    const labels = toLabels(requests)
+    if (labels.length === 1) native.nameSection(handleOf(this), number, labels[0] ?? '', isNamed)
+    else native.nameSections(handleOf(this), number, labels, isNamed)
   }
 
   /**
