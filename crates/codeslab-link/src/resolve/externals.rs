@@ -62,8 +62,13 @@ pub(super) fn define(
     report(resolution, &missing)
 }
 
-/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws.
+/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws; or whether the image has an
+/// unwinder of its own.
 pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+    let has = |name| resolution.global(name).is_some();
+    if unwind::WAYS_TO_THROW.into_iter().any(has) {
+        return true;
+    }
     let mut undefined = resolution
         .globals()
         .filter(|(_, id)| !resolution.target(*id).is_defined());

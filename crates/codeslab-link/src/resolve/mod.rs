@@ -16,6 +16,7 @@ mod made;
 mod provided;
 mod refusals;
 mod resolution;
+mod runtime;
 mod target;
 mod version;
 
@@ -68,6 +69,8 @@ pub(crate) fn resolve<'a>(
     made::add_functions(&mut resolution, options)?;
     // What those refer to, a library may define.
     pull(&mut resolution, &mut library, options)?;
+    runtime::refuse_starts(&mut resolution);
+    runtime::share_tables(&mut resolution, options);
     refusals::check(&mut resolution)?;
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;
