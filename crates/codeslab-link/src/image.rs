@@ -1,14 +1,14 @@
 //! What linking yields: first a [`Linked`], of which nothing has run, and then an [`Image`].
 //!
 //! `link` makes the former when no byte changes any more. Both own their memory, so addresses are good while they live; the inputs may be
-//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code. Names are
-//! sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code.
 #![allow(unsafe_code)] // Starting an image runs foreign code.
 
 use crate::error::{Error, Result};
 use crate::exports::{Exports, ImageSymbol, Keep};
 use crate::graph::Visibility;
 use crate::placed::PlacedObject;
+use crate::symbols::Symbols;
 use codeslab::{Address, Allocation};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use std::sync::Arc;
 /// What is known of an image, whatever runs of it.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    // Invariant: ascending by name, each name once.
-    symbols: Vec<ImageSymbol>,
+    symbols: Symbols,
     objects: Vec<PlacedObject>,
     // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
@@ -25,25 +24,18 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn new(
-        mut symbols: Vec<ImageSymbol>,
+    pub(crate) const fn new(
+        symbols: Symbols,
         objects: Vec<PlacedObject>,
         dependencies: Vec<Box<dyn Keep>>,
         may_unwind: bool,
     ) -> Self {
-        symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
             objects,
             dependencies,
             may_unwind,
         }
-    }
-
-    fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
-        let index = self.symbols.binary_search_by(by_name).ok()?;
-        self.symbols.get(index)
     }
 }
 
@@ -78,19 +70,20 @@ impl Linked {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.parts.symbols.iter()
+        self.parts.symbols.sorted().iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.parts.symbol(name)
+        self.parts.symbols.get(name)
     }
 
     /// The address of a symbol.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
-        self.symbol(name).map(|symbol| symbol.address)
+        let found = self.parts.symbols.find(name);
+        found.map(|symbol| symbol.address)
     }
 
     /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
@@ -174,19 +167,26 @@ impl Image {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.parts.symbols.iter()
+        self.parts.symbols.sorted().iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.parts.symbol(name)
+        self.parts.symbols.get(name)
     }
 
     /// The address of a symbol.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
-        self.symbol(name).map(|symbol| symbol.address)
+        let found = self.parts.symbols.find(name);
+        found.map(|symbol| symbol.address)
+    }
+
+    /// A symbol, for those who look for few: [`Image::symbol`] puts all of them in order first.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ImageSymbol> {
+        self.parts.symbols.find(name)
     }
 
     /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.
@@ -209,7 +209,7 @@ impl Image {
 
 impl Exports for Arc<Image> {
     fn address(&self, name: &str) -> Option<Address> {
-        let symbol = self.symbol(name);
+        let symbol = self.find(name);
         let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
         visible.map(|symbol| symbol.address)
     }

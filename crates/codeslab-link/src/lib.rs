@@ -65,6 +65,7 @@ mod placed;
 mod plan;
 mod program;
 mod resolve;
+mod symbols;
 mod thread_local;
 mod unwind;
 

@@ -9,7 +9,7 @@ use crate::graph;
 use crate::handle::CodeHandle;
 use crate::load::Weight;
 use crate::loaded::{Loaded, NativeLoaded};
-use crate::memory::{MemoryHandle, Opened, collecting, count};
+use crate::memory::{MemoryHandle, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
@@ -75,7 +75,7 @@ pub fn link(
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
-    let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
+    let weight = Weight::new(environment::handles(env)?.load(), weigh(&image));
     let published = Arc::new(Published::new(Content::image(image), told));
     hold(env, CodeHandle::image(published, weight))
 }
@@ -145,17 +145,11 @@ fn with_inputs<T>(
     act(&inputs.borrow(contents, &graphs), link_options)
 }
 
-/// How many bytes an image takes: all that its symbols lie in.
-fn weigh(opened: &Opened, image: &Image) -> u64 {
-    let mut lie_in: [Option<Address>; Protection::ALL.len()] = [None; Protection::ALL.len()];
-    for symbol in image.symbols() {
-        if let Some(protection) = symbol.protection {
-            lie_in[protection.index()] = Some(symbol.address);
-        }
-    }
-    let found = lie_in.into_iter().flatten();
-    let found = found.filter_map(|address| opened.memory.find(address));
-    found.map(|found| found.size).sum()
+/// How many bytes an image takes.
+fn weigh(image: &Image) -> u64 {
+    let segments = Protection::ALL.into_iter();
+    let segments = segments.filter_map(|protection| image.allocation().segment(protection));
+    segments.map(|(_, size)| size).sum()
 }
 
 impl NativeInputs<'_> {
@@ -276,7 +270,7 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
 
 /// A symbol of an image.
 pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
-    look(image, |image| image.symbol(name).cloned())?.ok_or_else(|| Error::UnknownSymbol {
+    look(image, |image| image.find(name))?.ok_or_else(|| Error::UnknownSymbol {
         symbol: name.to_owned(),
     })
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod archive;
 mod elf;
+mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
 

@@ -251,8 +251,17 @@ impl<'a> Graph<'a> {
         relocations: Vec<Relocation>,
     ) -> Result<()> {
         let within = self.section(section)?;
+        let size = within.field_room();
+        let symbols = self.symbols.len();
         for &relocation in &relocations {
-            self.check_relocation(within, relocation)?;
+            let row = relocation.kind.row();
+            let end = relocation.offset.checked_add(row.encoding.size());
+            let is_right = row.architecture == self.architecture
+                && end.is_some_and(|end| end <= size)
+                && (relocation.symbol.0 as usize) < symbols;
+            if !is_right {
+                self.check_relocation(within, relocation)?;
+            }
         }
         let present = &mut self.sections[section.0 as usize].relocations;
         if present.is_empty() {
@@ -334,11 +343,7 @@ impl<'a> Graph<'a> {
             });
         }
         let length = kind.size();
-        // Nothing is written into zero-filled sections, so only fields of no bytes fit there.
-        let size = match &section.content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Zeros(_) => 0,
-        };
+        let size = section.field_room();
         if relocation.offset > size || size - relocation.offset < length {
             return Err(self.out_of_bounds(section, kind.name(), relocation.offset, length));
         }

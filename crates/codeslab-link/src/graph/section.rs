@@ -142,6 +142,21 @@ impl<'a> GraphSection<'a> {
         }
     }
 
+    /// Bytes in which fields may lie. Nothing is written into zero-filled sections, so only fields of no bytes fit there.
+    #[inline]
+    pub(crate) fn field_room(&self) -> u64 {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Zeros(_) => 0,
+        }
+    }
+
+    /// Whether it is for something besides being loaded, or threads have copies of it.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        self.is_thread_local || self.purpose != Purpose::Plain
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -170,13 +170,13 @@ impl<'a> Library<'a> {
     fn offer_index(
         &mut self,
         archive: Archive<'a>,
-        index: impl Iterator<Item = Result<(&'a str, MemberOffset)>>,
+        index: impl Iterator<Item = Result<(Cow<'a, str>, MemberOffset)>>,
     ) -> Result<()> {
         let number = self.archives.len();
         self.archives.push(archive);
         for entry in index {
             let (name, offset) = entry?;
-            self.enter(Cow::Borrowed(name), Offer::Member(number, offset));
+            self.enter(name, Offer::Member(number, offset));
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ pub(crate) fn resolve<'a>(
 ) -> Result<Resolution<'a>> {
     let mut resolution = Resolution::new(machine, budget, &options.wrap);
     let mut library = Library::new(budget);
+    resolution.expect(budget.input());
     resolution.assign_all(&options.defsym)?;
     for root in &options.roots {
         resolution.add_root(root);
