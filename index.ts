@@ -33,6 +33,7 @@ export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType 
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkEstimate, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
 export { CodeMemory } from './src/memory.ts'
+export { ParsedInput } from './src/parsed.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
 export { Slot } from './src/slot.ts'

@@ -132,6 +132,20 @@ impl Addresses {
         })
     }
 
+    /// The entry of a function that can be replaced, and where the function of the inputs is.
+    pub(crate) fn replaceable(
+        &self,
+        resolution: &Resolution<'_>,
+        plan: &Plan,
+        id: TargetId,
+    ) -> Option<(u64, u64)> {
+        let Place::Section { section, offset } = resolution.target(id).place else {
+            return None;
+        };
+        let entry = self.indirects + plan.hidden_entry_offset(id)?;
+        Some((entry, self.sections[section as usize].wrapping_add(offset)))
+    }
+
     /// Where the GOT is.
     pub(crate) const fn got(&self) -> u64 {
         self.got
@@ -202,6 +216,7 @@ pub(crate) fn write(
         writer.write(destination, id)?;
     }
     write_got(resolution, plan, addresses, destination);
+    write_replaceable(resolution, plan, addresses, destination);
     write_thread_table(plan, addresses, destination);
     write_stubs(resolution, plan, addresses, destination)
 }
@@ -270,6 +285,25 @@ fn write_got(
     }
 }
 
+/// Has functions that can be replaced be those of the inputs, for now.
+fn write_replaceable(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+    destination: &mut impl Destination,
+) {
+    let Some(table) = plan.indirects else { return };
+    let machine = resolution.machine;
+    for &id in &resolution.replaceable {
+        let offset = plan.hidden_entry_offset(id);
+        let function = addresses.replaceable(resolution, plan, id);
+        if let (Some(offset), Some((_, function))) = (offset, function) {
+            let bytes = destination.bytes_mut(table);
+            machine.write_entry(part(bytes, offset, machine.entry_size()), function);
+        }
+    }
+}
+
 fn write_stubs(
     resolution: &Resolution<'_>,
     plan: &Plan,
@@ -283,8 +317,10 @@ fn write_stubs(
         let offsets = (plan.stub_offset(id), plan.stub_entry_offset(id));
         if let (Some(offset), Some(entry)) = offsets {
             let at = addresses.stubs + offset;
-            let is_indirect = matches!(resolution.target(id).place, Place::Indirect { .. });
-            let table = if is_indirect {
+            // What lies elsewhere stays there.
+            let is_fixed = matches!(resolution.target(id).place, Place::Absolute(_));
+            let is_in_data = !is_fixed && plan.hidden_entry_offset(id).is_some();
+            let table = if is_in_data {
                 addresses.indirects
             } else {
                 addresses.got

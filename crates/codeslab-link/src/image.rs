@@ -12,6 +12,7 @@ use crate::symbols::Symbols;
 use codeslab::{Address, Allocation};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What is known of an image, whatever runs of it.
 #[derive(Debug)]
@@ -21,6 +22,19 @@ pub(crate) struct Parts {
     // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
     may_unwind: bool,
+    // Ascending by function.
+    entries: Vec<Entry>,
+}
+
+/// Where a function that can be replaced leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// What stands for the function: its stub.
+    pub(crate) function: Address,
+    /// The word of data that the stub branches through.
+    pub(crate) entry: Address,
+    /// The function of the inputs.
+    pub(crate) original: Address,
 }
 
 impl Parts {
@@ -35,7 +49,14 @@ impl Parts {
             objects,
             dependencies,
             may_unwind,
+            entries: Vec::new(),
         }
+    }
+
+    /// The same, with functions that can be replaced.
+    pub(crate) fn with(self, mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by_key(|entry| entry.function);
+        Self { entries, ..self }
     }
 }
 
@@ -199,6 +220,46 @@ impl Image {
     #[must_use]
     pub fn allocation(&self) -> &Allocation {
         self.running.allocation()
+    }
+
+    /// Has a function that can be replaced lead to `target`, for every call that begins from now on, in any thread; and says where it led
+    /// before: threads may still be there. Its own address as `target` stands for the function of the inputs. `None` if the image does not
+    /// define it as a function that can be replaced: see [`LinkOptions::replaceable`](crate::LinkOptions::replaceable).
+    ///
+    /// # Safety
+    /// What is at `target` takes and returns the same, and stays there until the function leads elsewhere and nothing runs it any more.
+    pub unsafe fn replace(&self, name: &str, target: Address) -> Option<Address> {
+        let entry = self.entry(name)?;
+        let target = if target == entry.function {
+            entry.original
+        } else {
+            target
+        };
+        let word = self.allocation().word(entry.entry)?;
+        // Sequentially consistent: a thread that looks afterwards who is running what was replaced must not look before.
+        Some(Address::new(word.swap(target.value(), Ordering::SeqCst)))
+    }
+
+    /// Whether a function can be replaced.
+    #[must_use]
+    pub fn is_replaceable(&self, name: &str) -> bool {
+        self.entry(name).is_some()
+    }
+
+    /// Undoes all replacing: its functions are those of the inputs again.
+    pub fn restore(&self) {
+        for entry in &self.parts.entries {
+            if let Some(word) = self.allocation().word(entry.entry) {
+                word.store(entry.original.value(), Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let function = self.address(name)?;
+        let entries = &self.parts.entries;
+        let found = entries.binary_search_by_key(&function, |entry| entry.function);
+        entries.get(found.ok()?)
     }
 
     /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.

@@ -52,6 +52,11 @@ pub(crate) enum Error {
     /// A name that an image does not define.
     #[error("the image has no symbol {symbol}")]
     UnknownSymbol { symbol: String },
+    /// A function that every call reaches directly.
+    #[error(
+        "{symbol} cannot be replaced: link it with `replaceable: ['{symbol}']`, or with `replaceable: true`, and see that it is a function"
+    )]
+    NotReplaceable { symbol: String },
     /// Something to call that is no code.
     #[error("{symbol} is not code: it lies in {protection} memory")]
     NotExecutable {
@@ -149,6 +154,7 @@ impl Error {
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
             Self::Exception { .. } => "EXCEPTION",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
+            Self::NotReplaceable { .. } => "NOT_REPLACEABLE",
             Self::NotExecutable { .. } | Self::SectionNotExecutable { .. } => "NOT_EXECUTABLE",
             Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
                 "UNSUPPORTED_PLATFORM"
@@ -222,7 +228,9 @@ impl Error {
                 facts.extend(exception.facts());
                 facts
             }
-            Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
+            Self::UnknownSymbol { symbol } | Self::NotReplaceable { symbol } => {
+                vec![text("symbol", symbol)]
+            }
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]
             }

@@ -6,6 +6,7 @@
 
 pub(crate) mod archive;
 mod elf;
+pub(crate) mod kept;
 mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
@@ -17,6 +18,7 @@ use crate::exports::Exports;
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
+use kept::KeptArchive;
 use std::borrow::Cow;
 
 /// One format of object files.
@@ -41,6 +43,7 @@ static FORMATS: [Format; 1] = [
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
+    Kept(&'a KeptArchive),
     Loaded(&'a dyn Exports),
 }
 
@@ -56,6 +59,7 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
         }
         Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
+        Input::Parsed(file) => file.open(budget),
         Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
         Input::Path(path) => Err(Error::Unreadable {
             object: path.to_owned(),
@@ -120,7 +124,7 @@ pub(crate) fn placed(
 ) -> Option<Vec<u8>> {
     let origin = graph.origin()?;
     let mut formats = FORMATS.iter();
-    let format = formats.find(|format| (format.recognises)(origin.bytes))?;
+    let format = formats.find(|format| (format.recognises)(&origin.bytes))?;
     let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
-    Some((format.placed)(origin.bytes, &address_of))
+    Some((format.placed)(&origin.bytes, &address_of))
 }

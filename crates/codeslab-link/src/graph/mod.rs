@@ -54,7 +54,7 @@ pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
 /// The file that a graph was read from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Origin<'a> {
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: Cow<'a, [u8]>,
     /// By section of the file: which of the graph it became, if any.
     pub(crate) sections: Vec<Option<SectionIndex>>,
 }
@@ -297,6 +297,26 @@ impl<'a> Graph<'a> {
         self.origin.as_ref()
     }
 
+    /// The same with a copy of all that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Graph<'static> {
+        let sections = self.sections.into_iter().map(GraphSection::into_owned);
+        let symbols = self.symbols.into_iter().map(Symbol::into_owned);
+        Graph {
+            name: own(self.name),
+            architecture: self.architecture,
+            sections: sections.collect(),
+            symbols: symbols.collect(),
+            groups: self.groups.into_iter().map(own).collect(),
+            has_versions: self.has_versions,
+            obstacle: self.obstacle,
+            origin: self.origin.map(|origin| Origin {
+                bytes: Cow::Owned(origin.bytes.into_owned()),
+                sections: origin.sections,
+            }),
+        }
+    }
+
     /// How errors name a relocation of this graph.
     pub(crate) fn reference(
         &self,
@@ -410,4 +430,9 @@ impl<'a> Graph<'a> {
             size: section.content.size(),
         }
     }
+}
+
+/// A name with a copy of what it borrows.
+fn own(name: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(name.into_owned())
 }

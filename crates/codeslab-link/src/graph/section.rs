@@ -151,6 +151,25 @@ impl<'a> GraphSection<'a> {
         }
     }
 
+    /// The same with a copy of all that it borrows.
+    pub(super) fn into_owned(self) -> GraphSection<'static> {
+        GraphSection {
+            name: Cow::Owned(self.name.into_owned()),
+            protection: self.protection,
+            align: self.align,
+            content: match self.content {
+                Content::Bytes(bytes) => Content::Bytes(Cow::Owned(bytes.into_owned())),
+                Content::Zeros(size) => Content::Zeros(size),
+            },
+            relocations: self.relocations,
+            group: self.group,
+            purpose: self.purpose,
+            is_thread_local: self.is_thread_local,
+            is_retained: self.is_retained,
+            may_lose: self.may_lose,
+        }
+    }
+
     /// Whether it is for something besides being loaded, or threads have copies of it.
     #[inline]
     pub(crate) fn is_special(&self) -> bool {

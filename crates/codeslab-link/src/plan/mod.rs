@@ -37,7 +37,7 @@ pub(crate) struct Plan {
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
-    /// Where indirect functions are, once their resolvers have said so.
+    /// Where indirect functions are, once their resolvers have said so, and functions that can be replaced.
     pub(crate) indirects: Option<SectionId>,
     /// What the dynamic linker says of thread-local variables.
     pub(crate) thread_table: Option<SectionId>,

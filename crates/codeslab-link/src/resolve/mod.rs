@@ -15,6 +15,7 @@ mod library;
 mod made;
 mod provided;
 mod refusals;
+mod replaceable;
 mod resolution;
 mod runtime;
 mod target;
@@ -59,6 +60,11 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
+            Parsed::Kept(archive) if options.roots.is_empty() => {
+                for graph in &archive.members {
+                    resolution.add(Cow::Borrowed(graph))?;
+                }
+            }
             other => library.offer(other)?,
         }
     }
@@ -80,6 +86,7 @@ pub(crate) fn resolve<'a>(
         gc::collect(&mut resolution, &options.roots, given)?;
     }
     externals::define(&mut resolution, &library, options)?;
+    replaceable::choose(&mut resolution, options)?;
     resolution.dependencies = library.dependencies();
     resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)

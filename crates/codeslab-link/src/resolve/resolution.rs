@@ -68,6 +68,10 @@ pub(crate) struct Resolution<'a> {
     pub(crate) unwind_tables: Vec<Vec<u32>>,
     /// Where the functions begin that fragments make, and when they run.
     pub(crate) fragments: Vec<(Moment, Place)>,
+    /// Functions that can be replaced.
+    pub(crate) replaceable: Vec<TargetId>,
+    /// The names of libraries that have thread-local variables which objects refer to.
+    pub(crate) thread_libraries: Vec<String>,
     /// What the image will have to keep.
     pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// Whether something outside that is referred to may unwind.
@@ -97,6 +101,8 @@ impl<'a> Resolution<'a> {
             wrapped: Wrapped::new(wrapped),
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
+            replaceable: Vec::new(),
+            thread_libraries: Vec::new(),
             dependencies: Vec::new(),
             may_unwind: false,
             symbol_targets: Vec::new(),

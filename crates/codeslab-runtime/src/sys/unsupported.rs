@@ -86,6 +86,7 @@ impl ThreadLocals {
     pub(crate) fn provide(
         _: &Template<'_>,
         _: &[(Variable<'_>, Question)],
+        _: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
         Err(Error::Unsupported {
             what: "thread-local variables",

@@ -47,7 +47,7 @@ pub(super) fn parse<'a>(
     sections::add_groups(&mut graph, &object, &loaded)?;
     sections::add_linked_once(&mut graph)?;
     graph.set_origin(Origin {
-        bytes,
+        bytes: bytes.into(),
         sections: loaded,
     });
     Ok(graph)

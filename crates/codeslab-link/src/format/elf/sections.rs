@@ -93,6 +93,10 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
     }
+    // Packed relative relocations are for files that are linked already.
+    if header.sh_type(ENDIAN) == elf::SHT_RELR {
+        return Fate::Obstruct(Feature::RelocationFormat);
+    }
     if flags.contains(elf::SHF_TLS) {
         return Fate::Load(Protection::ReadWrite);
     }
