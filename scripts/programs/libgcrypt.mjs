@@ -18,9 +18,12 @@ export const program = {
       const length = digest(name, data, data.length, out)
       equal(out.toString('hex', 0, length), createHash(name).update(data).digest('hex'), name)
     }
-    const types = ['pointer', 'pointer', 'pointer', 'uint32', 'pointer']
+    const types = /** @type {const} */ (['pointer', 'pointer', 'pointer', 'uint32', 'pointer'])
     const [key, iv] = [Buffer.alloc(32, 3), Buffer.alloc(16, 4)]
-    equal(image.function('encrypt', { return: 'int32', arguments: types })(key, iv, data, data.length, out), data.length)
+    equal(
+      image.function('encrypt', { return: 'int32', arguments: types })(key, iv, data, data.length, out),
+      data.length,
+    )
     const cipher = createCipheriv('aes-256-ctr', key, iv)
     equal(out.toString('hex'), Buffer.concat([cipher.update(data), cipher.final()]).toString('hex'), 'aes-256-ctr')
     equal(image.function('signs', { return: 'int32' })(), 1, 'it verifies what it signs and nothing else')

@@ -2,7 +2,23 @@
 
 import { Buffer } from 'node:buffer'
 
-const unary = ['sin', 'cos', 'tan', 'exp', 'exp2', 'log', 'log2', 'atan', 'sinh', 'cbrt', 'erf', 'lgamma', 'floor', 'rint', 'ceil']
+const unary = [
+  'sin',
+  'cos',
+  'tan',
+  'exp',
+  'exp2',
+  'log',
+  'log2',
+  'atan',
+  'sinh',
+  'cbrt',
+  'erf',
+  'lgamma',
+  'floor',
+  'rint',
+  'ceil',
+]
 const binary = ['pow', 'atan2', 'fmod', 'hypot']
 const values = [0, -0, 1, -1, 0.5, Math.PI, 1e-310, 1e300, -3.7, Infinity, NaN]
 for (let value = 1e-6; value < 1e6; value *= 1.37) values.push(value, -value)
@@ -22,12 +38,18 @@ export const program = {
       const system = slot.function(signature)
       for (const one of all) {
         const [first = 0, second = 0] = one
-        const [found, expected] = types.length === 1 ? [own(first), system(first)] : [own(first, second), system(first, second)]
+        const [found, expected] =
+          types.length === 1 ? [own(first), system(first)] : [own(first, second), system(first, second)]
         equal(bits(found), bits(expected), `${name}(${one.join(', ')})`)
       }
       slot.free()
     }
-    for (const name of unary) check(name, ['double'], values.map(value => [value]))
+    for (const name of unary)
+      check(
+        name,
+        ['double'],
+        values.map(value => [value]),
+      )
     const pairs = values.flatMap((one, index) => values.slice(index % 5, 20).map(other => [one, other]))
     for (const name of binary) check(name, ['double', 'double'], pairs)
     image.free()
@@ -40,7 +62,7 @@ export const program = {
  * @param {import('../../index.ts').CodeMemory} memory
  */
 function inside(memory) {
-  const names = ['frexpf128', 'ldexpf128', 'scalbnf128']
+  const names = ['frexp', 'ldexp', 'scalbn'].flatMap(name => ['', 'f', 'l', 'f128'].map(suffix => name + suffix))
   return Object.fromEntries(names.map(name => [`__${name}`, memory.processSymbol(name) ?? 0n]))
 }
 

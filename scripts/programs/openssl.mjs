@@ -12,15 +12,19 @@ export const program = {
     const image = link([compile('openssl.c'), archive('libcrypto.a')])
     const data = Buffer.from('what is signed, digested and enciphered '.repeat(97))
     const out = Buffer.alloc(8192)
-    const size = ['string', 'pointer', 'uint32', 'pointer']
+    const size = /** @type {const} */ (['string', 'pointer', 'uint32', 'pointer'])
     const digest = image.function('digest', { return: 'int32', arguments: size })
     for (const name of ['md5', 'sha1', 'sha256', 'sha512', 'sha3-256', 'blake2b512']) {
       const length = digest(name, data, data.length, out)
       equal(out.toString('hex', 0, length), createHash(name).update(data).digest('hex'), name)
     }
-    const types = ['string', 'pointer', 'pointer', 'pointer', 'int32', 'pointer']
+    const types = /** @type {const} */ (['string', 'pointer', 'pointer', 'pointer', 'int32', 'pointer'])
     const encrypt = image.function('encrypt', { return: 'int32', arguments: types })
-    for (const [name, bytes] of [['aes-256-cbc', 32], ['aes-128-ctr', 16], ['chacha20', 32]]) {
+    for (const [name, bytes] of [
+      ['aes-256-cbc', 32],
+      ['aes-128-ctr', 16],
+      ['chacha20', 32],
+    ]) {
       const [key, iv] = [Buffer.alloc(Number(bytes), 7), Buffer.alloc(16, 9)]
       const length = encrypt(String(name), key, iv, data, data.length, out)
       const cipher = createCipheriv(String(name), key, iv)

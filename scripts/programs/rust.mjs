@@ -11,7 +11,15 @@ function build() {
   try {
     const library = join(folder, 'libcounting.a')
     const source = join(import.meta.dirname, 'rust.rs')
-    execFileSync('rustc', ['--edition=2024', '-O', '--crate-name=counting', '--crate-type=staticlib', source, '-o', library])
+    execFileSync('rustc', [
+      '--edition=2024',
+      '-O',
+      '--crate-name=counting',
+      '--crate-type=staticlib',
+      source,
+      '-o',
+      library,
+    ])
     return readFileSync(library)
   } finally {
     rmSync(folder, { recursive: true })
