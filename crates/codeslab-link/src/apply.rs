@@ -132,18 +132,9 @@ impl Addresses {
         })
     }
 
-    /// The entry of a function that can be replaced, and where the function of the inputs is.
-    pub(crate) fn replaceable(
-        &self,
-        resolution: &Resolution<'_>,
-        plan: &Plan,
-        id: TargetId,
-    ) -> Option<(u64, u64)> {
-        let Place::Section { section, offset } = resolution.target(id).place else {
-            return None;
-        };
-        let entry = self.indirects + plan.hidden_entry_offset(id)?;
-        Some((entry, self.sections[section as usize].wrapping_add(offset)))
+    /// Where the table of entries is that are filled in when all else is constant, or later.
+    pub(crate) const fn indirects(&self) -> u64 {
+        self.indirects
     }
 
     /// Where the GOT is.
@@ -216,7 +207,6 @@ pub(crate) fn write(
         writer.write(destination, id)?;
     }
     write_got(resolution, plan, addresses, destination);
-    write_replaceable(resolution, plan, addresses, destination);
     write_thread_table(plan, addresses, destination);
     write_stubs(resolution, plan, addresses, destination)
 }
@@ -281,25 +271,6 @@ fn write_got(
         let hidden = plan.hidden_entry_offset(TargetId(id));
         if let (Some(offset), Place::Absolute(function)) = (hidden, target.place) {
             write(offset, function);
-        }
-    }
-}
-
-/// Has functions that can be replaced be those of the inputs, for now.
-fn write_replaceable(
-    resolution: &Resolution<'_>,
-    plan: &Plan,
-    addresses: &Addresses,
-    destination: &mut impl Destination,
-) {
-    let Some(table) = plan.indirects else { return };
-    let machine = resolution.machine;
-    for &id in &resolution.replaceable {
-        let offset = plan.hidden_entry_offset(id);
-        let function = addresses.replaceable(resolution, plan, id);
-        if let (Some(offset), Some((_, function))) = (offset, function) {
-            let bytes = destination.bytes_mut(table);
-            machine.write_entry(part(bytes, offset, machine.entry_size()), function);
         }
     }
 }
@@ -503,6 +474,6 @@ fn does_not_fit(
 }
 
 /// The entry or stub at `offset`, which the plan keeps inside the table.
-fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
+pub(crate) fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
     &mut table[offset as usize..][..size as usize]
 }

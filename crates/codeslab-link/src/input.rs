@@ -4,8 +4,8 @@
 //! is copied: inputs are borrowed until `link` returns.
 
 use crate::exports::Exports;
-use crate::format::kept::ParsedFile;
 use crate::graph::Graph;
+use crate::kept::ParsedFile;
 use codeslab::Address;
 use std::collections::HashMap;
 

@@ -60,10 +60,12 @@ mod gather;
 mod graph;
 mod image;
 mod input;
+mod kept;
 mod link;
 mod placed;
 mod plan;
 mod program;
+mod replaceable;
 mod resolve;
 mod symbols;
 mod thread_local;
@@ -73,12 +75,12 @@ pub use budget::Work;
 pub use codeslab_runtime as runtime;
 pub use error::{Error, Feature, Reference, Resource, Result};
 pub use exports::{Exports, ImageSymbol, Keep};
-pub use format::kept::ParsedFile;
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,
     RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 pub use image::{Image, Linked};
 pub use input::{Files, Input, LinkOptions, Replaceable};
+pub use kept::ParsedFile;
 pub use link::{Estimate, estimate, link, link_counted};
 pub use placed::{PlacedFunction, PlacedObject};

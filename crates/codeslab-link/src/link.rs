@@ -9,15 +9,16 @@ use crate::budget::{Budget, Work};
 use crate::detour;
 use crate::error::{Error, Resource, Result};
 use crate::gather;
-use crate::image::{Entry, Linked, Parts};
+use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
 use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
+use crate::replaceable;
 use crate::resolve::{self, Place, Resolution};
 use crate::symbols::Symbols;
 use crate::thread_local;
-use codeslab::{Address, CodeMemory, InFlightAllocation, Protection, Window};
+use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::mem;
 
 /// Links `inputs` into `memory`, and runs nothing of them.
@@ -129,6 +130,7 @@ fn link_within(
     let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
+    replaceable::write(&resolution, &plan, &addresses, &mut in_flight);
     // ---- No byte changes from here on.
     let symbols = symbols(&resolution, &plan, &addresses)?;
     let program = program(&resolution, &plan, &addresses, &mut in_flight);
@@ -140,7 +142,7 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let entries = entries(&resolution, &plan, &addresses);
+    let entries = replaceable::entries(&resolution, &plan, &addresses);
     let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind).with(entries);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
@@ -190,20 +192,6 @@ fn symbols(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> R
         symbols.add(name, place, protection, target.visibility, target.object);
     }
     Ok(symbols)
-}
-
-/// The entries of functions that can be replaced.
-fn entries(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Vec<Entry> {
-    let ids = resolution.replaceable.iter();
-    let entries = ids.filter_map(|id| {
-        let (entry, function) = addresses.replaceable(resolution, plan, *id)?;
-        Some(Entry {
-            function: addresses.target(*id),
-            entry: Address::new(entry),
-            original: Address::new(function),
-        })
-    });
-    entries.collect()
 }
 
 fn protection(plan: &Plan, place: Place) -> Option<Protection> {

@@ -116,7 +116,14 @@ fn label(archive: &str, member: &[u8]) -> String {
         Some(start) if member.len() > LONGEST => {
             format!("{archive}({}...)", String::from_utf8_lossy(start))
         }
-        _ => format!("{archive}({})", String::from_utf8_lossy(member)),
+        _ => {
+            let member = String::from_utf8_lossy(member);
+            let mut label = String::with_capacity(archive.len() + member.len() + 2);
+            for part in [archive, "(", &member, ")"] {
+                label.push_str(part);
+            }
+            label
+        }
     }
 }
 

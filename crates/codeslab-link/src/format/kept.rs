@@ -1,7 +1,6 @@
-//! Inputs that are parsed once and linked again and again.
+//! Parsing inputs that are kept: every member of an archive, and its index.
 //!
-//! A [`ParsedFile`] owns all that it says: graphs with names and contents of their own, and the index of an archive. So its bytes may go, and
-//! it serves links of any thread. Members that cannot be parsed are kept as their errors: a link that takes none of them does not care.
+//! Members that cannot be parsed are kept as their errors: a link that takes none of them does not care.
 
 use super::{Parsed, open};
 use crate::arch::native;
@@ -9,32 +8,9 @@ use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::graph::Graph;
 use crate::input::Input;
+use crate::kept::{Content, KeptArchive, ParsedFile};
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// An object or an archive that has been parsed: [`Input::Parsed`] links it.
-///
-/// It takes about as much memory as the file, and again as much for names and tables.
-#[derive(Debug)]
-pub struct ParsedFile {
-    size: u64,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    Graph(Graph<'static>),
-    Archive(KeptArchive),
-}
-
-/// An archive of which every member is parsed.
-#[derive(Debug)]
-pub(crate) struct KeptArchive {
-    /// In their order. One that cannot be parsed is a graph with that obstacle.
-    pub(crate) members: Vec<Graph<'static>>,
-    /// Symbols and the numbers of the members that define them, if the archive has an index.
-    pub(crate) index: Option<Vec<(String, usize)>>,
-}
 
 impl ParsedFile {
     /// Parses an object or an archive; `name` is what errors call it.
@@ -56,12 +32,6 @@ impl ParsedFile {
             }
         };
         Ok(Self { size, content })
-    }
-
-    /// How much it counts as an input: the length of what was parsed, in bytes.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
     }
 
     /// What `resolve` gets of it.

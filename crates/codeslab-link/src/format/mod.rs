@@ -6,7 +6,7 @@
 
 pub(crate) mod archive;
 mod elf;
-pub(crate) mod kept;
+mod kept;
 mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
@@ -17,8 +17,8 @@ use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::exports::Exports;
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
+use crate::kept::KeptArchive;
 use archive::Archive;
-use kept::KeptArchive;
 use std::borrow::Cow;
 
 /// One format of object files.
@@ -29,13 +29,15 @@ struct Format {
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    /// The header of a file of no sections and no segments.
+    empty: fn() -> Vec<u8>,
     /// A copy of an object in which the sections have addresses.
     placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, empty: elf::empty_header, placed: elf::placed },
 ];
 
 /// An input that has been looked at.
@@ -114,6 +116,19 @@ pub(crate) fn object<'a>(
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
         }),
     }
+}
+
+/// What is at the start of a file of no segments, where code looks for the file that it came from.
+pub(crate) fn empty_file() -> Vec<u8> {
+    FORMATS
+        .first()
+        .map(|format| (format.empty)())
+        .unwrap_or_default()
+}
+
+/// What is in such a file for the dynamic linker: an end.
+pub(crate) fn empty_dynamic() -> Vec<u8> {
+    vec![0; 16]
 }
 
 /// The object that a graph was read from, with the address that each of its sections got; `None` for a graph that was never a file.

@@ -132,7 +132,7 @@ impl<'a> Graph<'a> {
         self.add_symbol_anywhere(symbol)
     }
 
-    /// The same, but the symbol may lie outside of its section: assemblers write `there + 64`, and linkers count from where that is.
+    /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {

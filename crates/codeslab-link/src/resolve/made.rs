@@ -161,11 +161,9 @@ fn add_frame(resolution: &mut Resolution<'_>, first: u32, moment: Moment) -> Res
 /// Has unwind tables lie in a row with an end behind them; those that have an end of their own, each for itself. Notes where tables begin.
 pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
     let (mut open, mut ended) = (Vec::new(), Vec::new());
-    for (_, section, number) in resolution.special_sections() {
+    for (_, section, number) in resolution.describing_sections() {
         let shape = match &section.content {
-            Content::Bytes(bytes) if section.purpose == Purpose::UnwindTable => {
-                unwind::shape(bytes)
-            }
+            Content::Bytes(bytes) => unwind::shape(bytes),
             _ => None,
         };
         match shape {

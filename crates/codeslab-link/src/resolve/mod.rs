@@ -12,6 +12,7 @@ mod gc;
 mod globals;
 mod hints;
 mod library;
+mod live;
 mod made;
 mod provided;
 mod refusals;

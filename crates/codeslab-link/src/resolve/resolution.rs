@@ -13,8 +13,8 @@ use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::exports::Keep;
 use crate::graph::{
-    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, SymbolKind,
-    Visibility,
+    Binding, Definition, Graph, GraphSection, Moment, Purpose, Relocation, Symbol, SymbolIndex,
+    SymbolKind, Visibility,
 };
 use codeslab::Protection;
 use std::borrow::Cow;
@@ -55,8 +55,10 @@ pub(crate) struct Resolution<'a> {
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
-    /// The sections that are for something besides being loaded, and those that threads have copies of, in their order.
-    special: Vec<u32>,
+    /// The sections that describe code, in their order: nearly every object has one.
+    pub(super) describing: Vec<u32>,
+    /// Those that are for something else besides being loaded, and those that threads have copies of.
+    pub(super) special: Vec<u32>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
     /// Why objects that take part cannot be linked.
@@ -94,6 +96,7 @@ impl<'a> Resolution<'a> {
             objects: Vec::new(),
             targets: Vec::new(),
             is_live: Vec::new(),
+            describing: Vec::new(),
             special: Vec::new(),
             runs: Vec::new(),
             refusals: Vec::new(),
@@ -164,32 +167,6 @@ impl<'a> Resolution<'a> {
         })
     }
 
-    /// Every section that is loaded, with its object and its number.
-    pub(crate) fn live_sections(
-        &self,
-    ) -> impl Iterator<Item = (&Object<'a>, &GraphSection<'a>, u32)> {
-        let objects = self.objects.iter();
-        objects.flat_map(|object| {
-            let sections = object.graph.sections();
-            let is_live = &self.is_live[object.first_section as usize..][..sections.len()];
-            let sections = sections.iter().zip(object.first_section..).zip(is_live);
-            let live = sections.filter(|(_, is_live)| **is_live);
-            live.map(move |((section, number), _)| (object, section, number))
-        })
-    }
-
-    /// Those of them that are for something besides being loaded, or of which threads have copies.
-    pub(crate) fn special_sections(
-        &self,
-    ) -> impl Iterator<Item = (&Object<'a>, &GraphSection<'a>, u32)> {
-        let numbers = self.special.iter().copied();
-        let live = numbers.filter(|number| self.is_live[*number as usize]);
-        live.map(|number| {
-            let (object, section) = self.section(number);
-            (object, section, number)
-        })
-    }
-
     /// The target of a global name that an object or a root mentions.
     pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
@@ -257,8 +234,13 @@ impl<'a> Resolution<'a> {
         let sections = object.graph.sections();
         self.is_live.extend(sections.iter().map(is_live));
         let numbered = sections.iter().zip(object.first_section..);
-        let special = numbered.filter(|(section, _)| section.is_special());
-        self.special.extend(special.map(|(_, number)| number));
+        for (section, number) in numbered {
+            if section.purpose == Purpose::UnwindTable {
+                self.describing.push(number);
+            } else if section.is_special() {
+                self.special.push(number);
+            }
+        }
     }
 
     /// Wants `name` as if an object referred to it.

@@ -137,7 +137,7 @@ impl Space {
         for size in sizes {
             // Blocks for many requests are aligned so that any of them fits.
             let align = if size > needed {
-                size.min(SHARED_ALIGN)
+                size.min(SHARED_ALIGN).max(align)
             } else {
                 align
             };

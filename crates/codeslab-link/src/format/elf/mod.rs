@@ -12,6 +12,7 @@ mod relocations;
 mod sections;
 mod symbols;
 
+use crate::arch::native_number;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::graph::{Graph, Origin};
@@ -30,6 +31,24 @@ pub(super) fn is_shared_library(bytes: &[u8]) -> bool {
     // e_type, in the byte order of every machine that is linked for.
     let kind = bytes.get(16..18);
     kind == Some(&object::elf::ET_DYN.0.to_le_bytes())
+}
+
+/// The header of a shared library of this process's kind, without segments and sections.
+pub(super) fn empty_header() -> Vec<u8> {
+    const ET_DYN: u16 = 3;
+    const SIZE: u16 = 64;
+    const SEGMENT: u16 = 56;
+    let machine = native_number(object::BinaryFormat::Elf).unwrap_or_default();
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend(ET_DYN.to_le_bytes());
+    bytes.extend((machine as u16).to_le_bytes());
+    bytes.extend(1_u32.to_le_bytes());
+    bytes.resize(52, 0);
+    bytes.extend(SIZE.to_le_bytes());
+    bytes.extend(SEGMENT.to_le_bytes());
+    bytes.resize(SIZE.into(), 0);
+    bytes
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.

@@ -36,6 +36,7 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
+#[inline]
 fn convert<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a>,
