@@ -14,6 +14,12 @@
  * @document docs/limits.md
  * @document docs/debugging.md
  * @document docs/errors.md
+ * @document ARCHITECTURE.md
+ * @document PORTING.md
+ * @document SECURITY.md
+ * @document CONTRIBUTING.md
+ * @document crates/codeslab-link/fuzz/README.md
+ * @document CHANGELOG.md
  * @packageDocumentation
  */
 
