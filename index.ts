@@ -6,6 +6,7 @@
  *
  * @document docs/placing.md
  * @document docs/linking.md
+ * @document docs/coverage.md
  * @document docs/calling.md
  * @document docs/data.md
  * @document docs/replacing.md

@@ -32,7 +32,7 @@ pub(crate) struct Entry {
     /// What stands for the function: its stub.
     pub(crate) function: Address,
     /// The word of data that the stub branches through.
-    pub(crate) entry: Address,
+    pub(crate) word: Address,
     /// The function of the inputs.
     pub(crate) original: Address,
 }
@@ -235,7 +235,7 @@ impl Image {
         } else {
             target
         };
-        let word = self.allocation().word(entry.entry)?;
+        let word = self.allocation().word(entry.word)?;
         // Sequentially consistent: a thread that looks afterwards who is running what was replaced must not look before.
         Some(Address::new(word.swap(target.value(), Ordering::SeqCst)))
     }
@@ -249,7 +249,7 @@ impl Image {
     /// Undoes all replacing: its functions are those of the inputs again.
     pub fn restore(&self) {
         for entry in &self.parts.entries {
-            if let Some(word) = self.allocation().word(entry.entry) {
+            if let Some(word) = self.allocation().word(entry.word) {
                 word.store(entry.original.value(), Ordering::SeqCst);
             }
         }

@@ -43,8 +43,8 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `input`, `unwind`, `format`,
-//! `gather`, `resolve`, `plan`, `apply`, `detour`, `program`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `kept`, `input`, `unwind`, `format`,
+//! `gather`, `resolve`, `plan`, `apply`, `detour`, `program`, `symbols`, `image`, `replaceable`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;

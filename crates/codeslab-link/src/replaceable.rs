@@ -36,7 +36,7 @@ pub(crate) fn entries(
         let entry = addresses.indirects() + plan.hidden_entry_offset(*id)?;
         Some(Entry {
             function: addresses.target(*id),
-            entry: Address::new(entry),
+            word: Address::new(entry),
             original: Address::new(function(resolution, addresses, *id)?),
         })
     });

@@ -37,6 +37,9 @@ pub(crate) struct Member<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct MemberOffset(u64);
 
+/// A symbol, and the member that defines it.
+pub(crate) type IndexEntry<'a> = (Cow<'a, str>, MemberOffset);
+
 impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
     pub(crate) fn open(name: &'a str, bytes: &'a [u8], budget: &'a Budget) -> Result<Self> {
@@ -67,9 +70,7 @@ impl<'a> Archive<'a> {
     }
 
     /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
-    pub(crate) fn index(
-        &self,
-    ) -> Result<Option<impl Iterator<Item = Result<(Cow<'a, str>, MemberOffset)>>>> {
+    pub(crate) fn index(&self) -> Result<Option<impl Iterator<Item = Result<IndexEntry<'a>>>>> {
         let archive = *self;
         let symbols = self.file.symbols();
         let symbols = symbols.map_err(|error| malformed(archive.name, &error))?;
@@ -82,7 +83,7 @@ impl<'a> Archive<'a> {
     }
 
     /// An entry of the index.
-    fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<(Cow<'a, str>, MemberOffset)> {
+    fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<IndexEntry<'a>> {
         self.budget.spend(Resource::Symbols, 1, self.name)?;
         self.budget.read_name(symbol.name(), self.name)?;
         let name = name_of(symbol.name());

@@ -111,9 +111,10 @@ fn outside(
         let in_library = || library.thread_local(base).is_some();
         let exists = may_be && (in_library() || in_process(options, name).is_some());
         let is_weak = target.rank == Rank::WeakReference;
-        return match exists {
-            true => Some(Place::ProcessThreadLocal),
-            false => is_weak.then_some(Place::NoThreadLocal),
+        return if exists {
+            Some(Place::ProcessThreadLocal)
+        } else {
+            is_weak.then_some(Place::NoThreadLocal)
         };
     }
     let found = || loaded().or_else(|| in_process(options, name));

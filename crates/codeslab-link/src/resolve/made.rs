@@ -164,7 +164,7 @@ pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
     for (_, section, number) in resolution.describing_sections() {
         let shape = match &section.content {
             Content::Bytes(bytes) => unwind::shape(bytes),
-            _ => None,
+            Content::Zeros(_) => None,
         };
         match shape {
             Some(Shape::Open) => open.push(number),
