@@ -391,7 +391,7 @@ impl fmt::Display for Feature {
             }
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
             Self::ProcessRuntime => {
-                "a second runtime of the process (glibc's libc.a and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
+                "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
             }
         })
     }
