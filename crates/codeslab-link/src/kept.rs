@@ -10,6 +10,7 @@ use crate::graph::Graph;
 /// It takes about as much memory as the file twice, and as much again for names and tables.
 #[derive(Debug)]
 pub struct ParsedFile {
+    pub(crate) name: String,
     pub(crate) size: u64,
     pub(crate) content: Content,
 }
@@ -30,6 +31,12 @@ pub(crate) struct KeptArchive {
 }
 
 impl ParsedFile {
+    /// What errors call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How much it counts as an input: the length of what was parsed, in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {

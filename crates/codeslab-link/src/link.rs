@@ -11,6 +11,7 @@ use crate::error::{Error, Resource, Result};
 use crate::gather;
 use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::located::Located;
 use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
@@ -20,6 +21,7 @@ use crate::symbols::Symbols;
 use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::mem;
+use std::sync::Arc;
 
 /// Links `inputs` into `memory`, and runs nothing of them.
 ///
@@ -132,7 +134,10 @@ fn link_within(
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
     replaceable::write(&resolution, &plan, &addresses, &mut in_flight);
     // ---- No byte changes from here on.
-    let symbols = symbols(&resolution, &plan, &addresses)?;
+    let objects = resolution.objects.iter();
+    let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
+    let symbols = symbols(&resolution, &plan, &addresses, &names)?;
+    let located = Located::of(&resolution, &addresses, names);
     let program = program(&resolution, &plan, &addresses, &mut in_flight);
     let objects = options
         .keep_objects
@@ -143,7 +148,8 @@ fn link_within(
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
     let entries = replaceable::entries(&resolution, &plan, &addresses);
-    let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind).with(entries);
+    let may_unwind = resolution.may_unwind;
+    let parts = Parts::new(symbols, located, objects, dependencies, may_unwind).with(entries);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -167,10 +173,13 @@ fn place(memory: &CodeMemory, plan: &Plan) -> Result<InFlightAllocation> {
         })
 }
 
-fn symbols(resolution: &Resolution<'_>, plan: &Plan, addresses: &Addresses) -> Result<Symbols> {
-    let objects = resolution.objects.iter();
-    let names = objects.map(|object| object.graph.name().to_owned());
-    let mut symbols = Symbols::of(names.collect(), resolution.globals().len());
+fn symbols(
+    resolution: &Resolution<'_>,
+    plan: &Plan,
+    addresses: &Addresses,
+    names: &[Arc<str>],
+) -> Result<Symbols> {
+    let mut symbols = Symbols::of(names.to_vec(), resolution.globals().len());
     for (name, id) in resolution.globals() {
         let target = resolution.target(id);
         let object = resolution.objects.get(target.object as usize);

@@ -20,7 +20,7 @@ pub(crate) struct Symbols {
     // Invariant: each name once, and within `names`.
     entries: Vec<Entry>,
     /// The objects that define them, by number.
-    objects: Vec<String>,
+    objects: Vec<Arc<str>>,
     searches: AtomicU32,
     sorted: OnceLock<Vec<ImageSymbol>>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 
 impl Symbols {
     /// None yet, of these objects.
-    pub(crate) fn of(objects: Vec<String>, count: usize) -> Self {
+    pub(crate) fn of(objects: Vec<Arc<str>>, count: usize) -> Self {
         Self {
             entries: Vec::with_capacity(count),
             objects,
@@ -73,11 +73,10 @@ impl Symbols {
     /// All of them, ascending by name.
     pub(crate) fn sorted(&self) -> &[ImageSymbol] {
         self.sorted.get_or_init(|| {
-            let objects: Vec<Arc<str>> = self.objects.iter().map(|name| (&**name).into()).collect();
             let mut entries: Vec<(&str, &Entry)> = self.iter().collect();
             entries.sort_unstable_by_key(|(name, _)| *name);
             let full = entries.into_iter().map(|(name, entry)| {
-                let object = objects.get(entry.object as usize).cloned();
+                let object = self.objects.get(entry.object as usize).cloned();
                 full(name, entry, object.unwrap_or_else(|| ASSIGNED.into()))
             });
             full.collect()
@@ -98,9 +97,8 @@ impl Symbols {
             return self.get(name).cloned();
         }
         let (_, entry) = self.iter().find(|(other, _)| *other == name)?;
-        let object = self.objects.get(entry.object as usize);
-        let object = object.map_or(ASSIGNED, |object| object.as_str());
-        Some(full(name, entry, object.into()))
+        let object = self.objects.get(entry.object as usize).cloned();
+        Some(full(name, entry, object.unwrap_or_else(|| ASSIGNED.into())))
     }
 
     fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
@@ -129,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_symbol_is_the_same_however_often_symbols_are_looked_for() {
-        let mut symbols = Symbols::of(vec!["a.o".to_owned()], 2);
+        let mut symbols = Symbols::of(vec!["a.o".into()], 2);
         for (name, at, object) in [("two", 2, 0), ("one", 1, u32::MAX), ("", 3, 0)] {
             let place = (Address::new(at), 8);
             symbols.add(name, place, None, Visibility::Default, object);

@@ -31,7 +31,12 @@ impl ParsedFile {
                 ));
             }
         };
-        Ok(Self { size, content })
+        let name = name.to_owned();
+        Ok(Self {
+            name,
+            size,
+            content,
+        })
     }
 
     /// What `resolve` gets of it.

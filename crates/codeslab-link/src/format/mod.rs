@@ -10,6 +10,7 @@ mod kept;
 mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
+mod unknown;
 
 use crate::arch::native;
 use crate::budget::Budget;
@@ -20,6 +21,7 @@ use crate::input::Input;
 use crate::kept::KeptArchive;
 use archive::Archive;
 use std::borrow::Cow;
+use unknown::Unknown;
 
 /// One format of object files.
 struct Format {
@@ -114,6 +116,8 @@ pub(crate) fn object<'a>(
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
+            found: Unknown::of(bytes).name(),
+            advice: Unknown::of(bytes).described(),
         }),
     }
 }
