@@ -143,6 +143,30 @@ test('a jitdump file that cannot be made is named', t => {
   t.true(error.message.startsWith(error.path))
 })
 
+test('a link in the place of a file for profilers is refused, and what it leads to stays as it is', t => {
+  const { output } = run(`
+    const { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } = await import('node:fs')
+    const folder = mkdtempSync('/tmp/codeslab-tools-')
+    const precious = folder + '/precious'
+    process.env.JITDUMPDIR = folder
+    const paths = { jitdump: folder + '/jit-' + process.pid + '.dump', perf: '/tmp/perf-' + process.pid + '.map' }
+    const results = {}
+    for (const [option, path] of Object.entries(paths)) {
+      writeFileSync(precious, 'as it was')
+      symlinkSync(precious, path)
+      const { code, path: named } = caught(() => {
+        const bytes = Uint8Array.of(0xc3)
+        new CodeMemory({ [option]: true }).allocate({ text: { protection: 'rx', bytes } }).finalize()
+      })
+      results[option] = { code, isNamed: named === path, kept: readFileSync(precious, 'utf8') }
+      rmSync(path)
+    }
+    rmSync(folder, { recursive: true })
+    report(results)`)
+  const refused = { code: 'ERR_CODESLAB_TOOL_FILE', isNamed: true, kept: 'as it was' }
+  t.deepEqual(JSON.parse(output), { jitdump: refused, perf: refused })
+})
+
 test('code that debuggers were told of is freed with its symbols: a program that goes on and on does not grow', t => {
   const program = `
     const memory = new CodeMemory({ gdb: true })

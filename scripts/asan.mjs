@@ -34,7 +34,7 @@ await main(() => {
     PROPTEST_CASES: '16',
   }
   const skips = Object.keys(impossible).flatMap(name => ['--skip', name])
-  const packages = ['codeslab', 'codeslab-link', 'codeslab-call'].flatMap(name => ['--package', name])
+  const packages = ['codeslab', 'codeslab-link', 'codeslab-runtime', 'codeslab-call', 'codeslab-debug'].flatMap(name => ['--package', name])
   run('cargo', ['+nightly', 'test', '--target', host, ...packages, '--lib', '--tests', '--', ...skips], { env })
   for (const [name, reason] of Object.entries(impossible)) console.log(`not run there: ${name} (${reason})`)
 })

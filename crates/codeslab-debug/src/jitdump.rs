@@ -75,9 +75,7 @@ impl JitDump {
 
 fn create(folder: &Path, path: &Path, machine: u16) -> io::Result<File> {
     fs::create_dir_all(folder)?;
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(true);
-    let mut file = options.open(path)?;
+    let mut file = sys::create(path)?;
     file.write_all(&header(machine))?;
     Ok(file)
 }

@@ -179,6 +179,7 @@ fuzz_target!(|link: Link| {
         libraries,
         // Asking for them takes most of the time.
         process_symbols: link.externals.len() % 2 == 1,
+        ..LinkOptions::default()
     };
     check_link(&inputs, &options);
 });
