@@ -50,6 +50,16 @@ impl JitDump {
         })
     }
 
+    /// The bytes that a function takes without its lines, roughly.
+    pub(crate) fn size_of(function: &Function) -> u64 {
+        (function.name.len() as u64).saturating_add(function.size)
+    }
+
+    /// The bytes that lines take, roughly.
+    pub(crate) fn size_of_lines(lines: &[Line]) -> u64 {
+        lines.iter().map(|line| line.file.len() as u64 + 17).sum()
+    }
+
     /// Adds a function, with its code and the lines that it came from. One call writes all of it, so what two threads add does not mix.
     pub(crate) fn add(&self, function: &Function, lines: &[Line], code: &[u8]) -> io::Result<()> {
         let now = sys::monotonic_nanoseconds();

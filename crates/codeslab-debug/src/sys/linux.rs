@@ -117,6 +117,10 @@ mod tests {
         assert!(create(&link).is_err());
         assert_eq!(fs::read(&elsewhere).unwrap(), b"precious");
         assert!(create(&elsewhere).is_ok());
-        assert_eq!(fs::read(&elsewhere).unwrap(), b"", "a file of an earlier process is emptied");
+        assert_eq!(
+            fs::read(&elsewhere).unwrap(),
+            b"",
+            "a file of an earlier process is emptied"
+        );
     }
 }

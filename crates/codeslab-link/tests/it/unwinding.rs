@@ -271,7 +271,12 @@ fn a_backtrace_passes_through_an_image() {
     let mut all = [0_u64; 64];
     let count = frames(all.as_mut_ptr(), 64);
     let inside = image.address("frames").expect("it is there").value();
-    assert!((inside..inside + 64).contains(&all[0]), "{all:x?}");
+    // A sanitizer's `backtrace` comes before the function that called it.
+    let mut first = all[..2].iter();
+    assert!(
+        first.any(|at| (inside..inside + 64).contains(at)),
+        "{all:x?}"
+    );
     // The test, and the harness that called it.
     assert!(count > 4, "{count}");
 }
@@ -316,8 +321,7 @@ fn a_thread_that_ends_or_is_cancelled_inside_an_image_runs_its_cleanup_handlers(
 
 #[test]
 fn eight_threads_link_throw_and_free_again_and_again() {
-    const NAME: &str =
-        "unwinding::eight_threads_link_throw_and_free_again_and_again";
+    const NAME: &str = "unwinding::eight_threads_link_throw_and_free_again_and_again";
     const ROUNDS: i32 = 200;
     if !has_cpp(NAME) {
         return;
