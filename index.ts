@@ -4,16 +4,33 @@
  *
  * Begin with {@link CodeMemory}.
  *
+ * @document docs/install.md
+ * @document docs/c-library.md
+ * @document docs/jit.md
+ * @document docs/plugins.md
+ * @document docs/hooks.md
+ * @document docs/replacing.md
+ * @document docs/debugging.md
+ * @document docs/runtimes.md
+ * @document docs/windows.md
+ * @document docs/memory.md
  * @document docs/placing.md
  * @document docs/linking.md
  * @document docs/calling.md
  * @document docs/data.md
- * @document docs/replacing.md
  * @document docs/workers.md
  * @document docs/running.md
  * @document docs/limits.md
- * @document docs/debugging.md
+ * @document docs/faq.md
+ * @document docs/troubleshooting.md
  * @document docs/errors.md
+ * @document docs/stability.md
+ * @document ARCHITECTURE.md
+ * @document PORTING.md
+ * @document SECURITY.md
+ * @document CONTRIBUTING.md
+ * @document crates/codeslab-link/fuzz/README.md
+ * @document CHANGELOG.md
  * @packageDocumentation
  */
 

@@ -1,6 +1,6 @@
 // npm run pack:check: does the package work for somebody who has only npm? Packs it, installs the tarballs without a
 // network and without Rust into an empty project, and uses it from ES modules, CommonJS and TypeScript, on the oldest Node
-// we support that is here and on the pinned one. It also runs the README's example, so that it stays true.
+// we support that is here and on the pinned one. It also runs the README's example and the guides', so that they stay true.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { pack } from './pack.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
-import { examples } from './examples.mjs'
+import { examples, runGuides } from './examples.mjs'
 
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
@@ -29,6 +29,7 @@ await main(() => {
     for (const node of nodes()) useFrom(project, node)
     for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
     typecheckExamples(project)
+    runGuides(join(project, 'guides'), pinnedNode)
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
