@@ -145,7 +145,7 @@ test('a jitdump file that cannot be made is named', t => {
 
 test('a link in the place of a file for profilers is refused, and what it leads to stays as it is', t => {
   const { output } = run(`
-    const { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } = await import('node:fs')
+    const { mkdtempSync, rmSync, symlinkSync, writeFileSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/codeslab-tools-')
     const precious = folder + '/precious'
     process.env.JITDUMPDIR = folder
@@ -184,7 +184,7 @@ test('a function that says it is longer than its section, or lies elsewhere, is 
     lying.writeBigUInt64LE(0x10_0000n, table + section * 64 + 0x10)
   const { output, complaints, signal } = run(
     `
-    const { mkdtempSync, readFileSync, rmSync } = await import('node:fs')
+    const { mkdtempSync, rmSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/codeslab-tools-')
     process.env.JITDUMPDIR = folder
     const memory = new CodeMemory({ jitdump: true })
