@@ -82,7 +82,7 @@ function compileShown(guide, folder) {
  */
 export function checked(text) {
   const literal = /-?\d[\d_.]*n?|-?0x[\da-f_]+n?|true|false|null|undefined|'[^']*'/
-  const statement = /^(\s*)(?!(?:const|let|import|return|throw)\b|[\w$]+:|\/\/)([\w$][^]*?);?/
+  const statement = /^(\s*)(?!(?:const|let|import|return|throw|console)\b|[\w$]+:|\/\/)([\w$][^]*?);?/
   const shown = new RegExp(`${statement.source} +// (${literal.source})(?=$|[;,:]\\s)`, 'i')
   let results = 0
   const lines = text.split('\n').map(line => {

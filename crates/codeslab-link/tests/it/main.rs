@@ -15,6 +15,7 @@ mod graphs;
 mod indirect;
 mod life;
 mod loaded;
+mod located;
 mod memories;
 mod placed;
 mod proportion;
