@@ -126,8 +126,11 @@ export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
 
-/** Gives the sections of an allocation in flight names for debuggers and profilers. */
-export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
+/** Gives the one section of an allocation in flight a name for debuggers and profilers, and for lookups if it `is_given`. */
+export declare function nameSection(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, name: string, isGiven: boolean): void
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers, and for lookups if they `are_given`. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>, areGiven: boolean): void
 
 /** One block. */
 export interface NativeBlock {

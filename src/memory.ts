@@ -196,8 +196,16 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
-    if (tellsTools(this) || areNamed(requests)) native.nameSections(handleOf(this), handle, toLabels(requests))
+    const isNamed = areNamed(requests)
+    if (isNamed || tellsTools(this)) this.#name(handle, requests, isNamed)
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
+  }
+
+  /** Says what the sections of an allocation in flight are called. */
+  #name(handle: ReturnType<typeof native.allocate>, requests: readonly Request[], isNamed: boolean): void {
+    const labels = toLabels(requests)
+    if (labels.length === 1) native.nameSection(handleOf(this), handle, labels[0] ?? '', isNamed)
+    else native.nameSections(handleOf(this), handle, labels, isNamed)
   }
 
   /**

@@ -257,6 +257,11 @@ impl Published {
         }
     }
 
+    /// Is found by no address any more: what was freed has no use for names, and its handle may be kept for long.
+    pub(crate) fn leave(&self) {
+        self.entered.leave(&raw const *self);
+    }
+
     /// What is found by this address.
     pub(crate) fn entered_at(address: Address) -> Option<Arc<Self>> {
         let code: Arc<dyn Any + Send + Sync> = places::find(address)?;
@@ -294,7 +299,7 @@ impl Drop for Published {
         if let Some(start) = self.watched.get() {
             grace::forget(*start, &raw const *self);
         }
-        self.entered.leave(&raw const *self);
+        self.leave();
     }
 }
 

@@ -16,6 +16,7 @@ mod indirect;
 mod kept;
 mod life;
 mod loaded;
+mod located;
 mod memories;
 mod placed;
 mod proportion;
