@@ -1,7 +1,7 @@
 // What tests say of themselves, counted: Rust's harness and ava, on this machine and on others that it pretends to be.
 
-import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { root } from './process.mjs'
 
 /** @typedef {{ passed: number, failed: number, skipped: string[] }} Count */
@@ -12,6 +12,7 @@ const skips = join(root, '.cache', 'skips')
 /** Forgets what was skipped before, and says by which variable tests learn where to write. */
 export function countSkips() {
   rmSync(skips, { force: true })
+  mkdirSync(dirname(skips), { recursive: true })
   return { CODESLAB_SKIPS: skips }
 }
 

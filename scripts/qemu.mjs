@@ -44,7 +44,10 @@ export async function prepareQemu() {
     symlinkSync(join('usr', 'lib'), join(folder, 'lib'))
   })
   const machine = { qemu, root, tools: tools(root) }
-  const { ok, output } = await runInQemu(machine, ['/lib/ld-linux-aarch64.so.1', '--version'], { cwd: '/' })
+  const { ok, output } = await runInQemu(machine, ['/lib/ld-linux-aarch64.so.1', '--version'], {
+    cwd: '/',
+    quiet: true,
+  })
   if (!ok) throw new Failure(`no program for AArch64 starts (registering them takes Linux 6.7): ${output}`)
   return machine
 }
@@ -73,9 +76,9 @@ function tools(root) {
  *
  * @param {Machine} machine
  * @param {string[]} command
- * @param {{ cwd: string, env?: Record<string, string> }} options
+ * @param {{ cwd: string, env?: Record<string, string>, quiet?: boolean }} options quiet: nothing is shown
  */
-export function runInQemu({ qemu, root, tools }, command, { cwd, env = {} }) {
+export function runInQemu({ qemu, root, tools }, command, { cwd, env = {}, quiet = false }) {
   // F: the kernel opens qemu now. P: programs are told the name that they were started by.
   const line = String.raw`:aarch64:M::${magic}:${mask}:${qemu}:PF`
   const folder = '/proc/sys/fs/binfmt_misc'
@@ -84,5 +87,5 @@ export function runInQemu({ qemu, root, tools }, command, { cwd, env = {} }) {
   const [program = '', ...args] = command
   const file = program.startsWith('/lib/') ? join(root, program) : program
   const namespace = ['--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', file, ...args]
-  return tee('unshare', namespace, { cwd, env: variables })
+  return tee('unshare', namespace, { cwd, env: variables }, quiet)
 }
