@@ -9,7 +9,7 @@ use crate::graph::{Content, Definition, Graph, GraphSection, Symbol, SymbolKind,
 
 /// The object that defines `name`, if compilers have it in a library of their own.
 pub(super) fn take(machine: &dyn Machine, name: &str) -> Result<Option<Graph<'static>>> {
-    let mut builtins = machine.builtins().iter();
+    let mut builtins = machine.builtins().iter().copied().flatten();
     let builtin = builtins.find(|builtin| builtin.name == name);
     builtin.map(|builtin| graph(machine, builtin)).transpose()
 }
