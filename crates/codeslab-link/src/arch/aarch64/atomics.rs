@@ -8,7 +8,7 @@
 //! Source: "AArch64 Options" in the GCC manual (<https://gcc.gnu.org/onlinedocs/gcc/AArch64-Options.html>); Arm ARM, §B2.9 "Synchronization and
 //! semaphores", and chapter C6 for the encodings.
 
-use super::{BTI_C, code};
+use super::instructions::{BTI_C, code};
 use crate::arch::machine::Builtin;
 use codeslab::Protection::ReadExecute;
 

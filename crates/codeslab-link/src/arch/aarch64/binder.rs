@@ -5,7 +5,7 @@
 //!
 //! Source: Procedure Call Standard for the Arm 64-bit Architecture, §6.8; Arm ARM, chapter C6, for the encodings.
 
-use super::{BTI_C, code as bytes_of};
+use super::instructions::{BTI_C, code as bytes_of};
 use crate::arch::machine::{Binder, BinderCode, Field};
 
 /// Integer arguments in registers.

@@ -4,7 +4,7 @@
 //! Names and ranges are those of its tables. `GDAT(S)` is the entry of a symbol in the GOT; types whose names end in `NC` take some bits
 //! of a value that others check.
 
-use super::{LOW_8, PAGE, PAGE_REACH, bits};
+use super::instructions::{LOW_8, PAGE, PAGE_REACH, bits};
 use crate::arch::encoding::{Encoding, Piece, Range};
 use crate::arch::formula::{
     Formula,

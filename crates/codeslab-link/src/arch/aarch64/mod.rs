@@ -17,11 +17,12 @@
 mod atomics;
 mod binder;
 mod elf;
+mod instructions;
 
-use super::encoding::{Encoding, Piece, Range};
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
+use instructions::{BTI_C, LOW_8, PAGE, PAGE_REACH, code};
 
 /// The machine.
 #[derive(Debug)]
@@ -29,26 +30,6 @@ pub(super) struct Aarch64;
 
 /// What object files say about it, format by format.
 pub(super) static TABLES: [Table; 1] = [elf::TABLE];
-
-const fn bits(pieces: &'static [Piece]) -> Encoding {
-    Encoding::Bits { size: 4, pieces }
-}
-
-/// `adrp`: a number of pages.
-const PAGE: Encoding = bits(&[Piece::new(12, 29, 2), Piece::new(14, 5, 19)]);
-/// How far it spans.
-const PAGE_REACH: Range = Range::signed(33);
-/// `ldr` and `str` of 8 bytes: the low 12 bits of an address that is a multiple of 8.
-const LOW_8: Encoding = bits(&[Piece::new(3, 10, 9)]);
-
-/// Callable through a pointer, where that is guarded.
-const BTI_C: u32 = 0xd503_245f;
-
-/// Instructions as bytes.
-fn code(instructions: &[u32]) -> Vec<u8> {
-    let bytes = instructions.iter().map(|word| word.to_le_bytes());
-    bytes.flatten().collect()
-}
 
 impl Machine for Aarch64 {
     fn architecture(&self) -> Architecture {
