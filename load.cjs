@@ -84,12 +84,21 @@ function systemOf(platform, architecture, cause) {
  * @param {any} cause
  */
 function isGlibc(cause) {
-  const report = /** @type {any} */ (process.report)?.getReport()
-  if (report?.header) return report.header.glibcVersionRuntime !== undefined
+  const { header } = report()
+  if (header) return header.glibcVersionRuntime !== undefined
   for (let each = cause; each != null; each = each.cause) {
     if (/-musl\b/.test(String(each.message))) return false
   }
   return true
+}
+
+/** @returns {any} Node's report, or nothing where a runtime does not let us have it, as Deno without `--allow-sys`. */
+function report() {
+  try {
+    return /** @type {any} */ (process.report)?.getReport() ?? {}
+  } catch {
+    return {}
+  }
 }
 
 /** The systems with a binary: an installed package depends on theirs, a checkout builds them. */

@@ -1,4 +1,4 @@
-// npm run demo, npm run demo:assembler, npm run demo:hot-reload: brings the checkout up and runs an example of it.
+// npm run demo, and npm run demo:NAME for the other programs in examples/: brings the checkout up and runs an example of it.
 
 import { join } from 'node:path'
 import { archives } from './inputs.mjs'
@@ -18,5 +18,5 @@ await main(() => {
  * @param {string} example
  */
 function given(example) {
-  return example === 'hot-reload' ? [] : archives('libz.a')
+  return example === 'demo' ? archives('libz.a') : []
 }

@@ -1,6 +1,6 @@
 // npm run pack:check: does the package work for somebody who has only npm? Packs it, installs the tarballs without a
 // network and without Rust into an empty project, and uses it from ES modules, CommonJS and TypeScript, on the oldest Node
-// we support that is here and on the pinned one. It also runs the README's example, so that it stays true.
+// we support that is here and on the pinned one. It also runs the README's example and the guides', so that they stay true.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,13 +8,13 @@ import { delimiter, dirname, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { pack } from './pack.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
-import { examples } from './examples.mjs'
+import { examples, runGuides } from './examples.mjs'
 
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
 // What may be in a tarball. Anything else is a leak from the checkout.
 const expectedFiles =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/(internal\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/((cli|internal)\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
 await main(() => {
   if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {
@@ -29,6 +29,7 @@ await main(() => {
     for (const node of nodes()) useFrom(project, node)
     for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
     typecheckExamples(project)
+    runGuides(join(project, 'guides'), pinnedNode)
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
@@ -89,6 +90,28 @@ function useFrom(project, node) {
   const strict = ['--throw-deprecation', '--pending-deprecation']
   for (const file of ['use.mjs', 'use.cjs', 'readme.mjs']) {
     run(node, [...strict, file], { cwd: project, env: withoutRust() })
+  }
+  useCommand(project, node)
+}
+
+/**
+ * The command, as `npx` runs it: on a real archive.
+ *
+ * @param {string} project
+ * @param {string} node
+ */
+function useCommand(project, node) {
+  const command = join(project, 'node_modules', '.bin', 'codeslab')
+  const archive = ask('cc', ['-print-file-name=libz.a']) ?? ''
+  const env = { ...withoutRust(), PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+  for (const args of [
+    ['doctor'],
+    ['inspect', archive],
+    ['layout', archive],
+    ['run', archive, '--call', 'uint64 crc32((uint64) 0, "123456789", 9)'],
+  ]) {
+    console.log(`codeslab ${args.join(' ')}`)
+    run(command, args, { cwd: project, env })
   }
 }
 

@@ -3,7 +3,8 @@
 //! [`archive()`] makes static libraries for the linker to chew on: real ones, whose C source ships inside crates, built by the
 //! C compiler that the README asks for. So they are the same on every machine, whatever its packages, and a cross compiler
 //! makes them for another target. [`system_archive`] finds one that a package of the system adds, where it is installed.
-//! [`skip()`] is for a test that this machine lacks something for: `npm test` names and counts it. [`sources`] reads the tree
+//! [`skip()`] is for a test that this machine lacks something for: `npm test` names and counts it. [`run_alone`] gives a test
+//! a process of its own. [`sources`] reads the tree
 //! itself, for tests of what may stand where. [`hostile`] makes small files that are meant to take a linker long, and [`count_heap`]
 //! says how much memory something takes.
 //!
@@ -11,6 +12,7 @@
 //! tests, the demo and the benchmarks, run the program `inputs`.
 
 mod archive;
+mod child;
 mod compiler;
 mod counting;
 mod error;
@@ -21,6 +23,7 @@ mod source;
 mod tree;
 
 pub use archive::{archive, system_archive};
+pub use child::{assert_passed, is_child, run_alone, run_child};
 pub use compiler::Compiler;
 pub use counting::{CountingAllocator, Heap, count_heap};
 pub use error::Error;

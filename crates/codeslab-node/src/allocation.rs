@@ -302,6 +302,7 @@ fn callable(handle: &CodeHandle, section: u32, name: &str, offset: f64) -> Resul
         return Err(Error::Freed(published.noun()));
     }
     published.watch();
+    published.name(section.address, section.size.get(), name);
     Ok(Address::new(section.address.value() + offset as u64))
 }
 

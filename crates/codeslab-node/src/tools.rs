@@ -80,11 +80,19 @@ impl Names {
         Self { tools, names }
     }
 
+    /// The names.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Tells of code that has been published just now: for each section where it is and how many bytes it has, or nothing if it is no code.
     pub(crate) fn tell(
         &self,
         sections: impl Iterator<Item = Option<(Address, u64)>>,
     ) -> Registration {
+        if !self.tools.is_on() {
+            return Registration::default();
+        }
         let functions = sections.zip(&self.names).filter_map(|(section, name)| {
             let (address, size) = section?;
             let name = name.clone();

@@ -8,6 +8,7 @@ pub(crate) mod archive;
 mod elf;
 pub(crate) mod script;
 pub(crate) mod thin;
+mod unknown;
 
 use crate::arch::native;
 use crate::budget::Budget;
@@ -17,6 +18,7 @@ use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
+use unknown::Unknown;
 
 /// One format of object files.
 struct Format {
@@ -107,6 +109,8 @@ pub(crate) fn object<'a>(
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
+            found: Unknown::of(bytes).name(),
+            advice: Unknown::of(bytes).described(),
         }),
     }
 }

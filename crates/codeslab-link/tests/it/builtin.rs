@@ -60,10 +60,15 @@ fn code_is_told_of_the_processor_what_the_compilers_own_library_tells() {
         (theirs[0], theirs[3]),
         "maker and features"
     );
-    for (ours, theirs) in ours[1..3].iter().zip(&theirs[1..3]) {
-        assert!(*theirs == 0 || ours == theirs, "a type that it knows");
-    }
-    for (ours, theirs) in ours.iter().zip(&theirs) {
+    assert!(theirs[1] == 0 || ours[1] == theirs[1], "a family it knows");
+    // An older compiler takes a newer processor for the last of the family that it knows, and they are numbered as they came.
+    assert!(
+        theirs[2] == 0 || ours[2] >= theirs[2],
+        "{} {}",
+        ours[2],
+        theirs[2]
+    );
+    for (ours, theirs) in ours.iter().zip(&theirs).skip(3) {
         assert_eq!(ours & theirs, *theirs, "{ours:#x} {theirs:#x}");
     }
 }

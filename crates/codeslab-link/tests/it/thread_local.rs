@@ -8,6 +8,7 @@ use codeslab_link::{
     Content, Definition, Graph, GraphSection, Input, LinkOptions, Relocation, RelocationKind,
     Symbol, SymbolKind,
 };
+use codeslab_testing::{assert_passed, is_child, run_alone};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -230,6 +231,10 @@ fn a_variable_that_nobody_has_and_nobody_has_to_have_is_no_reason_not_to_link() 
 
 #[test]
 fn a_thousand_images_leave_neither_memory_nor_descriptors_nor_static_room_behind() {
+    const NAME: &str = "thread_local::a_thousand_images_leave_neither_memory_nor_descriptors_nor_static_room_behind";
+    if !is_child(NAME) {
+        return assert_passed(&run_alone(NAME, &[]));
+    }
     let workshop = Workshop::new();
     let descriptors = || std::fs::read_dir("/proc/self/fd").expect("/proc").count();
     let memory = memory();

@@ -1,11 +1,11 @@
 //! The writable view of code: where it is, what it shows, and who has one at all.
 
 use crate::support::{
-    CODE, assert_passed, call, call_all, function, functions, is_child, memories, memory,
-    return_constant, run_child,
+    CODE, call, call_all, function, functions, memories, memory, return_constant,
 };
 use crate::views::mapped_files;
 use codeslab::{Address, CodeMemory, Options, Protection, Writer};
+use codeslab_testing::{assert_passed, is_child, run_child};
 
 /// Where the byte at `at`, which lies in a memory file, can be written by another address.
 fn writable_alias(at: Address) -> Option<u64> {

@@ -3,9 +3,10 @@
 //!
 //! Linux enforces shadow stacks for programs since 6.6, and indirect branch tracking for none.
 
-use crate::support::{assert_passed, call, is_child, layout, memories, run_child};
+use crate::support::{call, layout, memories};
 use codeslab::{Address, Allocation, CodeMemory, Request, Writer};
 use codeslab_testing::skip;
+use codeslab_testing::{assert_passed, is_child, run_child};
 use std::os::unix::process::ExitStatusExt;
 
 /// `endbr64; mov eax, 42; ret`

@@ -2,7 +2,8 @@
 
 use crate::filter::{Only, Rule, refuse};
 use crate::policies::{open, takes_away, unavailable};
-use crate::support::{assert_passed, is_child, run_child};
+use codeslab_testing::{assert_passed, is_child, run_child};
+
 use codeslab::{Writer, capabilities};
 
 /// What `SELinux` answers a domain without the permission `execmem` that may execute its own memory files.

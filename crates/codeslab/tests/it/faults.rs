@@ -1,7 +1,8 @@
 //! What must not be possible, tried in a child process that dies of it.
 
-use crate::support::{Death, call, function, is_child, layout, memories, memory, run_alone};
+use crate::support::{Death, call, function, layout, memories, memory};
 use codeslab::{Address, Protection, Request, Writer};
+use codeslab_testing::{is_child, run_alone};
 
 const MARKER: &str = "about to do it";
 

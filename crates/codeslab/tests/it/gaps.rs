@@ -1,7 +1,8 @@
 //! Gaps are found in an address space that leaves little room.
 
-use crate::support::{assert_passed, function, is_child, layout, memories, run_alone};
+use crate::support::{function, layout, memories};
 use codeslab::{CodeMemory, Error, Options, Request, Window};
+use codeslab_testing::{assert_passed, is_child, run_alone};
 
 const GIB: u64 = 1 << 30;
 

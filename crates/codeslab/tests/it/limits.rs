@@ -1,7 +1,8 @@
 //! The limits of the system (ulimit), each refused by its name.
 
-use crate::support::{assert_passed, function, is_child, layout, memories, run_child};
+use crate::support::{function, layout, memories};
 use codeslab::{CodeMemory, Error, Limit, Options, Request, Writer};
+use codeslab_testing::{assert_passed, is_child, run_child};
 
 /// Allocates `sizes` of code, constants and data. What was refused?
 fn refused_limit(memory: &CodeMemory, sizes: [u64; 3]) -> Option<Limit> {

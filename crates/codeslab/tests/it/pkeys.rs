@@ -1,9 +1,10 @@
 //! What only the writer `pkeys` has to show: rights belong to threads there, not to pages. On a processor without keys the
 //! first two tests tell that it is refused, and the others are skipped; `scripts/pkeys-vm.mjs` runs them on one that has keys.
 
-use crate::support::{assert_passed, byte_at, call, function, is_child, layout, memory, run_child};
+use crate::support::{byte_at, call, function, layout, memory};
 use codeslab::{Address, Allocation, CodeMemory, Constants, Error, Options, Request, Writer};
 use codeslab_testing::skip;
+use codeslab_testing::{assert_passed, is_child, run_child};
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::os::unix::process::ExitStatusExt;

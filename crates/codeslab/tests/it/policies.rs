@@ -3,12 +3,10 @@
 //! The policies are real. Each is put in force in a child process, which then runs code with every writer that is left.
 
 use crate::filter::{Only, Rule, refuse};
-use crate::support::{
-    assert_passed, call, call_all, function, functions, is_child, layout, memories, memory_of,
-    run_child,
-};
+use crate::support::{call, call_all, function, functions, layout, memories, memory_of};
 use codeslab::{CodeMemory, Error, Limit, Options, Request, Window, Writer, capabilities};
 use codeslab_testing::skip;
+use codeslab_testing::{assert_passed, is_child, run_child};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

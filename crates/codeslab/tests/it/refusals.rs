@@ -1,7 +1,8 @@
 //! The real system, made to refuse: a small library that is loaded before libc fails the call that it is told to.
 
-use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_child};
+use crate::support::{call, layout, memories, return_constant};
 use codeslab::{CodeMemory, Error, Request};
+use codeslab_testing::{assert_passed, is_child, run_child};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,13 +1,11 @@
 //! Sealed memory on the real system: in a child process, somebody who can make any system call tries to get at code.
 
-use crate::support::{
-    Function, assert_passed, call, call_all, functions, is_child, layout, return_constant,
-    run_child,
-};
+use crate::support::{Function, call, call_all, functions, layout, return_constant};
 use codeslab::{
     Address, CodeMemory, Error, Options, Protection, Request, Sealing, Writer, capabilities,
 };
 use codeslab_testing::skip;
+use codeslab_testing::{assert_passed, is_child, run_child};
 use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt;
 

@@ -1,7 +1,8 @@
 //! Many threads that come and go, and memories that go before what they gave out.
 
-use crate::support::{assert_passed, call, is_child, layout, memories, return_constant, run_alone};
+use crate::support::{call, layout, memories, return_constant};
 use codeslab::{Address, Allocation, CodeMemory, Protection, Request, Stats};
+use codeslab_testing::{assert_passed, is_child, run_alone};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Barrier, Mutex};
 

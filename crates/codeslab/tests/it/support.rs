@@ -1,7 +1,7 @@
 //! What the tests share.
 
 use codeslab::{Address, CodeMemory, Layout, Options, Protection, Request, SectionId, Writer};
-use std::process::{Command, Output};
+use std::process::Output;
 
 pub(crate) use crate::processor::{CODE, return_constant, sums};
 
@@ -115,37 +115,6 @@ pub(crate) fn call_all(functions: &[Function], writer: Writer) {
     }
 }
 
-const CHILD: &str = "CODESLAB_TEST_CHILD";
-
-/// Whether this process is the child that [`run_child`] started for `test`.
-pub(crate) fn is_child(test: &str) -> bool {
-    std::env::var(CHILD).is_ok_and(|name| name == test)
-}
-
-/// Runs one test of this binary in a process of its own, where [`is_child`] holds.
-pub(crate) fn run_alone(test: &str, variables: &[(&str, &str)]) -> Output {
-    run_by(
-        Command::new(std::env::current_exe().expect("this binary")),
-        test,
-        variables,
-    )
-}
-
-/// The same through `shell` code that ends in `exec "$@"`.
-#[cfg(target_os = "linux")]
-pub(crate) fn run_child(test: &str, shell: &str, variables: &[(&str, &str)]) -> Output {
-    let binary = std::env::current_exe().expect("this binary");
-    let mut command = Command::new("sh");
-    command.args(["-c", shell, "sh"]).arg(binary);
-    run_by(command, test, variables)
-}
-
-fn run_by(mut command: Command, test: &str, variables: &[(&str, &str)]) -> Output {
-    command.args(["--exact", "--nocapture", "--test-threads=1", test]);
-    command.env(CHILD, test).envs(variables.iter().copied());
-    command.output().expect("a child process")
-}
-
 /// What processes die of that do what they must not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Death {
@@ -176,13 +145,4 @@ impl Death {
             _ => None,
         }
     }
-}
-
-/// The child ran its test, and it passed.
-pub(crate) fn assert_passed(output: &Output) {
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{output:?}"
-    );
 }

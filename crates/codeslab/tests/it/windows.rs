@@ -1,10 +1,8 @@
 //! Windows: address space, handles and committed memory go back, windows are met to the last granule, and nothing is writable and executable.
 
-use crate::support::{
-    assert_passed, call, call_all, function, functions, is_child, layout, memories, memory,
-    run_alone,
-};
+use crate::support::{call, call_all, function, functions, layout, memories, memory};
 use codeslab::{Address, CodeMemory, Error, Options, Protection, Request, Window, Writer};
+use codeslab_testing::{assert_passed, is_child, run_alone};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::System::Memory::{
@@ -51,6 +49,23 @@ fn usage() -> (usize, usize, u32) {
 fn is_near(first: usize, second: usize) -> bool {
     // What the heap and threads that ended keep.
     first.abs_diff(second) < 16 << 20
+}
+
+/// What is lost is lost each time. The heap grows as well, with the threads that happened to run at once, but soon enough
+/// not any more: so one of a few times has to end where it began.
+fn assert_ends_where_it_began(work: impl Fn()) {
+    work();
+    let mut seen = vec![usage()];
+    for _ in 0..4 {
+        work();
+        let (reserved, committed, handles) = seen[seen.len() - 1];
+        let (after, kept, left) = usage();
+        if is_near(after, reserved) && is_near(kept, committed) && left <= handles + 8 {
+            return;
+        }
+        seen.push((after, kept, left));
+    }
+    panic!("bytes reserved, bytes committed, handles: {seen:x?}");
 }
 
 #[test]
@@ -258,12 +273,7 @@ fn ten_thousand_rounds_of_reserving_and_replacing_on_four_threads_leave_nothing(
             }
         });
     };
-    rounds(10);
-    let (reserved, _, handles) = usage();
-    rounds(2_500);
-    let (after, _, left) = usage();
-    assert!(is_near(after, reserved), "{reserved:#x} {after:#x}");
-    assert!(left <= handles + 8, "{handles} {left}");
+    assert_ends_where_it_began(|| rounds(2_500));
 }
 
 #[test]
@@ -288,13 +298,8 @@ fn eight_threads_that_place_call_and_free_end_where_they_began() {
         });
         memory.trim();
     };
-    work(10);
-    let (reserved, committed, handles) = usage();
-    work(2_000);
-    let (after, kept, left) = usage();
+    assert_ends_where_it_began(|| work(2_000));
     assert_eq!(memory.stats(), codeslab::Stats::default());
-    assert!(is_near(after, reserved) && is_near(kept, committed));
-    assert!(left <= handles + 8, "{handles} {left}");
 }
 
 #[test]

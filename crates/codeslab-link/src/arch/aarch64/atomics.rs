@@ -5,7 +5,7 @@
 //! next, and what was there before is returned. libgcc's choose between instructions of the first version of the architecture and those
 //! of Armv8.1; these use the former, which every processor has: a library that is given comes first, so who wants the latter gives libgcc.
 //!
-//! Source: "AArch64 Options" in the GCC manual (<https://gcc.gnu.org/onlinedocs/gcc/AArch64-Options.html>); Arm ARM, §B2.9 "Synchronization and
+//! Source: "`AArch64` Options" in the GCC manual (<https://gcc.gnu.org/onlinedocs/gcc/AArch64-Options.html>); Arm ARM, §B2.9 "Synchronization and
 //! semaphores", and chapter C6 for the encodings.
 
 use super::instructions::{BTI_C, code};

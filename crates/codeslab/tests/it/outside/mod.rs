@@ -8,7 +8,8 @@ mod limits;
 mod settings;
 mod signals;
 
-use crate::support::{assert_passed, is_child, run_child};
+use codeslab_testing::{assert_passed, is_child, run_child};
+
 use codeslab::{Writer, capabilities};
 
 const WRITER: &str = "CODESLAB_TEST_WRITER";
