@@ -126,8 +126,11 @@ export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
 
-/** Gives the sections of an allocation in flight names for debuggers and profilers. */
-export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
+/** Gives the one section of an allocation in flight a name for debuggers and profilers, and for lookups if it `is_given`. */
+export declare function nameSection(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, name: string, isGiven: boolean): void
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers, and for lookups if they `are_given`. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>, areGiven: boolean): void
 
 /** One block. */
 export interface NativeBlock {
@@ -190,6 +193,9 @@ export interface NativeInputs {
   names: Array<string>
   contents: Array<Uint8Array>
   graphs: Array<boolean>
+  /** Inputs that were parsed before, and the place of each: nothing else is there. */
+  parsed: Array<ExternalObject<ParsedInput>>
+  parsedPositions: Array<number>
 }
 
 /** An object, or what is in the place of one. */
@@ -247,6 +253,8 @@ export interface NativeLinkOptions {
   roots: Array<string>
   gc: boolean
   wrap: Array<string>
+  /** Functions that can be replaced; `None` for all. */
+  replaceable?: Array<string>
   defsymNames: Array<string>
   defsymExpressions: Array<string>
   libraries: NativeInputs
@@ -401,6 +409,12 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 /** Opens the slot that a token stands for. */
 export declare function openSharedSlot(token: string): ExternalObject<CodeHandle>
 
+/** How many bytes were parsed. */
+export declare function parsedSize(input: ExternalObject<ParsedInput>): number
+
+/** Parses an object or an archive. */
+export declare function parseInput(name: string, bytes: Uint8Array): ExternalObject<ParsedInput>
+
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
@@ -415,6 +429,9 @@ export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void
+
+/** Has a function lead to `target`. Whether something waits for the end of a grace period then. */
+export declare function replaceFunction(handle: ExternalObject<CodeHandle>, name: string, target: bigint): boolean
 
 /** Has a slot lead to `target`. Whether something waits for the end of a grace period then. */
 export declare function replaceSlot(handle: ExternalObject<CodeHandle>, target: bigint): boolean

@@ -39,8 +39,7 @@ export interface Location {
  * What an address of this process is, a program counter for example: a function or variable of an image with the object that it comes
  * from (local ones, too), a section that was placed by hand, or a symbol of a library. `undefined` if it is none of them.
  *
- * A section is called what `allocate` was told (`name`), or by its name there once a function was made of it, or where a debugger or profiler is told of
- * it; others are found without a name. {@link CodeMemory.lookup} asks one memory only; {@link CodeMemory.find} knows no names and takes
+ * A section is called what `allocate` was told (`name`), or by its name there once a function was made of it; others are found without a name. {@link CodeMemory.lookup} asks one memory only; {@link CodeMemory.find} knows no names and takes
  * no lock, for signal handlers and samplers.
  *
  * @param address - Any address.

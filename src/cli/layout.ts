@@ -8,8 +8,8 @@ import { baseName, columns, hasColors, print, printJson } from './output.ts'
 
 export const layoutHelp = `Usage: codeslab layout [OPTIONS] FILE.o|FILE.a ...
 
-Links each file into one memory, constructors included, and draws where its code,
-constants and data lie.
+Links each file into one memory, constructors included, and draws where its
+code, constants and data lie.
 
       --svg [FILE]         an SVG file instead of text: into FILE, or to the
                            terminal

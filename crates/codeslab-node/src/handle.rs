@@ -153,7 +153,7 @@ impl CodeHandle {
         for (section, name) in self
             .sections
             .iter()
-            .zip(names.iter().flat_map(|names| names.names()))
+            .zip(names.iter().flat_map(|names| names.given()))
         {
             published.name(section.address, section.size.get(), name);
         }

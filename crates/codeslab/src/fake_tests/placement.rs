@@ -419,6 +419,4 @@ fn what_is_reserved_in_a_window_is_there_when_others_have_taken_the_rest() {
         reserved,
         "what is unused went back"
     );
-    fake.fork();
-    assert!(matches!(memory.reserve(window), Err(Error::Forked)));
 }
