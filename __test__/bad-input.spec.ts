@@ -198,7 +198,8 @@ test('properties that are misspelt are refused, with those that there are', t =>
     ],
     [
       () => memory.link(object, { library: [] } as object),
-      "options cannot have a property 'library'; it can have externals, processSymbols, roots, libraries, gc, wrap, defsym",
+      "options cannot have a property 'library'; it can have externals, processSymbols, roots, libraries, gc, wrap, " +
+        'defsym, replaceable',
     ],
     [
       () => memory.link({ name: 'a.o', bytes: object, roots: [] } as LinkInput),

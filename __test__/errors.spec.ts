@@ -286,6 +286,12 @@ const scenarios: Record<Producible, Scenario> = {
     provoke: () => memory.link(two).function('two', {}),
     facts: { symbol: 'two', protection: 'rw' },
   },
+  ERR_CODESLAB_NOT_REPLACEABLE: {
+    provoke: () => {
+      memory.link(two).replace('one', 0x1000n)
+    },
+    facts: { symbol: 'one' },
+  },
   ERR_CODESLAB_NOT_RELOCATABLE: {
     provoke: link({ name: 'shared.so', bytes: compileShared('int one(void) { return 1; }') }),
     facts: { object: 'shared.so' },

@@ -37,7 +37,7 @@ pub(crate) fn is_needed(inputs: &[Input<'_>]) -> bool {
     inputs.iter().any(|input| match input {
         Input::File { bytes, .. } => thin::is_thin(bytes) || script::is_script(bytes),
         Input::Path(_) => true,
-        Input::Graph(_) | Input::Loaded(_) => false,
+        Input::Graph(_) | Input::Parsed(_) | Input::Loaded(_) => false,
     })
 }
 

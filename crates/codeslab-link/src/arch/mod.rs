@@ -124,6 +124,16 @@ pub(crate) fn by_number(format: BinaryFormat, number: u32) -> Option<Types> {
     })
 }
 
+/// What files of a format call the machine of this process.
+pub(crate) fn native_number(format: BinaryFormat) -> Option<u32> {
+    let architecture = codeslab::architecture().ok()?;
+    let mut machines = MACHINES.iter();
+    let entry = machines.find(|entry| entry.machine.architecture() == architecture)?;
+    let mut tables = entry.tables.iter();
+    let table = tables.find(|table| table.format == format)?;
+    Some(table.machine)
+}
+
 /// What to call a machine that is not linked for.
 pub(crate) fn foreign_name(format: BinaryFormat, number: u32) -> Option<&'static str> {
     let is_asked =

@@ -293,6 +293,43 @@ fn a_link_that_may_read_no_files_refuses_inputs_that_name_some() {
 }
 
 #[test]
+fn thread_local_variables_of_a_library_are_the_librarys_own() {
+    let workshop = Workshop::new();
+    let source = "__thread int own = 5; int read_own(void) { return own; }";
+    std::fs::write(workshop.path("lib.c"), source).expect("the folder is writable");
+    workshop.run("cc", &["-shared", "-fPIC", "lib.c", "-o", "libown.so"]);
+    let library = path(&workshop, "libown.so");
+    let source = "extern __thread int own; int read_own(void);
+        int both(void) { own += 1; return own * 100 + read_own(); }";
+    for model in ["global-dynamic", "initial-exec"] {
+        let flags = ["-fPIC", &format!("-ftls-model={model}")];
+        let object = workshop.compile("user", source, &flags);
+        let options = with_libraries(vec![Input::Path(&library)]);
+        let linked = link(&memory(), &[file("user.o", &object)], &options);
+        let image = match linked {
+            Ok(image) => image,
+            // The library has lost its place at one distance from all threads, or never had one.
+            Err(error) => {
+                assert_eq!(
+                    (error.code(), model),
+                    ("STATIC_THREAD_LOCAL", "initial-exec")
+                );
+                continue;
+            }
+        };
+        let both = function!(image, "both", unsafe extern "C" fn() -> i32);
+        let call = move || {
+            #[allow(unsafe_code, reason = "calling what was linked is the point")]
+            // SAFETY: it takes nothing and returns a number, and the image is kept.
+            let result = unsafe { both() };
+            result
+        };
+        assert_eq!(std::thread::spawn(call).join().expect("it returns"), 606);
+        assert_eq!(std::thread::spawn(call).join().expect("it returns"), 606);
+    }
+}
+
+#[test]
 fn what_is_no_regular_file_is_not_waited_for() {
     let error = link_error(&[Input::Path("/dev/zero")], &LinkOptions::default());
     assert_eq!(error.code(), "UNREADABLE");

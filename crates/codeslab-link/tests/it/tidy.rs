@@ -28,8 +28,10 @@ const ORDER: &[&str] = &[
     "graph/section.rs",
     "graph/mod.rs",
     "exports.rs",
+    "kept.rs",
     "input.rs",
     "unwind.rs",
+    "format/name.rs",
     "format/archive.rs",
     "format/script.rs",
     "format/thin.rs",
@@ -41,6 +43,7 @@ const ORDER: &[&str] = &[
     "format/elf/placed.rs",
     "format/elf/mod.rs",
     "format/mod.rs",
+    "format/kept.rs",
     "gather.rs",
     "inspect.rs",
     "resolve/target.rs",
@@ -48,6 +51,9 @@ const ORDER: &[&str] = &[
     "resolve/version.rs",
     "resolve/assign.rs",
     "resolve/resolution.rs",
+    "resolve/live.rs",
+    "resolve/runtime.rs",
+    "resolve/replaceable.rs",
     "resolve/assigned.rs",
     "resolve/gc.rs",
     "resolve/refusals.rs",
@@ -72,7 +78,9 @@ const ORDER: &[&str] = &[
     "placed.rs",
     "located.rs",
     "program.rs",
+    "symbols.rs",
     "image.rs",
+    "replaceable.rs",
 ];
 
 /// Those that are above all others: the request as a whole, and what the crate exports.

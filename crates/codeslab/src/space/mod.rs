@@ -14,7 +14,7 @@ pub(crate) mod search;
 use crate::model::address::Window;
 use crate::model::architecture::Reach;
 use crate::model::error::Result;
-use crate::model::layout::MAXIMUM_ALIGN;
+use crate::model::layout::SHARED_ALIGN;
 use crate::model::stats::Stats;
 use crate::sys::Platform;
 use clusters::{Clusters, Site};
@@ -137,7 +137,7 @@ impl Space {
         for size in sizes {
             // Blocks for many requests are aligned so that any of them fits.
             let align = if size > needed {
-                size.min(MAXIMUM_ALIGN)
+                size.min(SHARED_ALIGN).max(align)
             } else {
                 align
             };

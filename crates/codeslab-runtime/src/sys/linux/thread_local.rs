@@ -42,8 +42,9 @@ impl ThreadLocals {
     pub(crate) fn provide(
         template: &Template<'_>,
         questions: &[(Variable<'_>, Question)],
+        needed: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
-        let object = SharedObject::new(template, questions);
+        let object = SharedObject::new(template, questions, needed);
         let file = memory_file(&object, template).map_err(|error| Error::DynamicLinker {
             reason: format!("memory file: {error}"),
         })?;
@@ -256,7 +257,7 @@ mod tests {
     fn a_variable_that_no_library_has_is_refused_in_the_words_of_the_dynamic_linker() {
         let name = "codeslab_has_no_such_variable";
         for question in [ModuleAndOffset, ThreadOffset, Descriptor] {
-            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)]) {
+            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)], &[]) {
                 Err(Error::DynamicLinker { reason }) => {
                     assert!(
                         reason.contains(name) && !reason.contains("/proc"),
@@ -284,7 +285,7 @@ mod tests {
             (Process("errno"), ThreadOffset),
             (Process("errno"), ModuleAndOffset),
         ];
-        let (provided, answers) = ThreadLocals::provide(&template, &questions).unwrap();
+        let (provided, answers) = ThreadLocals::provide(&template, &questions, &[]).unwrap();
         assert_eq!(answers[0][1], 8);
         assert_eq!(answers[2][0] - answers[1][0], 32);
         assert_eq!(provided.block, Some(answers[1][0].cast_signed() - 8));
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_file_has_a_name_that_no_other_has_at_its_descriptor() {
-        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)]);
+        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)], &[]);
         let mut names = Vec::new();
         for _ in 0..100 {
             let file = memory_file(&object, &NOTHING).unwrap();
@@ -320,7 +321,7 @@ mod tests {
             size: 200,
             align: 8,
         };
-        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)]);
+        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)], &[]);
         for _ in 0..100 {
             let (first, _) = provide().unwrap();
             let (second, _) = provide().unwrap();
