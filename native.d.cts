@@ -165,6 +165,7 @@ export interface NativeConfiguration {
   blockSize: number
   codeModel: NativeCodeModel
   reach: number
+  branchReach: number
   writer: NativeWriter
   constants: NativeConstants
   quarantine: NativeQuarantine

@@ -19,7 +19,8 @@ static OF_FILES: [Builtin; 2] = [
 
 /// The object that defines `name`, if compilers have it in a library of their own, or linkers make it.
 pub(super) fn take(machine: &dyn Machine, name: &str) -> Result<Option<Graph<'static>>> {
-    let mut builtins = machine.builtins().iter().chain(&OF_FILES);
+    let of_machine = machine.builtins().iter().copied().flatten();
+    let mut builtins = of_machine.chain(&OF_FILES);
     let builtin = builtins.find(|builtin| builtin.name == name);
     builtin.map(|builtin| graph(machine, builtin)).transpose()
 }

@@ -1,5 +1,7 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod arbitrary;
 mod archives;
 mod assembled;

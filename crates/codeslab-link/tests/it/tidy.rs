@@ -21,6 +21,11 @@ const ORDER: &[&str] = &[
     "arch/x86_64/elf.rs",
     "arch/x86_64/builtin.rs",
     "arch/x86_64/mod.rs",
+    "arch/aarch64/instructions.rs",
+    "arch/aarch64/binder.rs",
+    "arch/aarch64/elf.rs",
+    "arch/aarch64/atomics.rs",
+    "arch/aarch64/mod.rs",
     "arch/mod.rs",
     "graph/index.rs",
     "graph/symbol.rs",
@@ -247,6 +252,7 @@ fn a_machine_is_one_folder_and_its_lines_in_one_file() {
     // The fake machine has all that a machine can have: fields of bits, stubs, entries, a table for a format.
     assert_eq!(users_of("fake", FAKE), ["arch/mod.rs"]);
     assert_eq!(users_of("x86_64", "arch/x86_64/"), ["arch/mod.rs"]);
+    assert_eq!(users_of("aarch64", "arch/aarch64/"), ["arch/mod.rs"]);
     let lines = files()["arch/mod.rs"]
         .lines()
         .filter(|line| line.contains("fake"))

@@ -67,12 +67,7 @@ impl Pool {
         let writer = write::by(configuration.writer, configuration.hardened);
         let geometry = Geometry::new(&configuration, writer, facts);
         let memory = writer.memory(configuration.sealing);
-        let space = Space::new(
-            Arc::clone(&platform),
-            configuration.reach,
-            configuration.block_size,
-            memory,
-        );
+        let space = Space::new(Arc::clone(&platform), &configuration, memory);
         let budget = Budget::new(configuration.max_committed, configuration.max_mappings);
         Self {
             configuration,

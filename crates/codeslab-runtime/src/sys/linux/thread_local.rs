@@ -83,6 +83,9 @@ impl Drop for ThreadLocals {
     }
 }
 
+/// Programs are loaded from there on, and pointers lead no lower; distances from thread pointers are shorter.
+const LOWEST_POINTER: i64 = 4 << 20;
+
 /// Where the image's own block lies from the thread pointer, if the answers say so.
 fn block(questions: &[(Variable<'_>, Question)], answers: &[[u64; 2]]) -> Option<i64> {
     let answered = questions.iter().zip(answers);
@@ -93,7 +96,9 @@ fn block(questions: &[(Variable<'_>, Question)], answers: &[[u64; 2]]) -> Option
         let at = match kind {
             Question::ThreadOffset => answer[0].cast_signed(),
             // The argument of a descriptor is a pointer, unless the block lies at one distance, which it is then.
-            Question::Descriptor if answer[1].cast_signed() < 0 => answer[1].cast_signed(),
+            Question::Descriptor if answer[1].cast_signed() < LOWEST_POINTER => {
+                answer[1].cast_signed()
+            }
             _ => return None,
         };
         Some(at.wrapping_sub(offset.cast_signed()))
@@ -115,8 +120,9 @@ static STATIC_BLOCKS: StaticBlocks = StaticBlocks(Mutex::new(Vec::new()));
 impl StaticBlocks {
     fn add(&self, at: i64, handle: Handle) {
         let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Places are given downwards.
-        let position = blocks.partition_point(|block| block.at > at);
+        // Places are given away from the thread pointer: downwards on x86-64, upwards on 64-bit Arm.
+        let is_before = |block: &StaticBlock| block.at.unsigned_abs() < at.unsigned_abs();
+        let position = blocks.partition_point(is_before);
         let block = StaticBlock {
             at,
             handle,
