@@ -229,10 +229,10 @@ fn requests_that_make_no_sense_are_refused_with_the_facts_and_take_nothing() {
 
 #[test]
 fn a_write_outside_of_its_section_is_refused_and_writes_nothing() {
+    const SIZE: u64 = CODE_BYTES;
     for (writer, memory) in memories() {
         let (layout, [code, ..]) = layout([CODE_BYTES, 0, 0]);
         let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
-        const SIZE: u64 = CODE_BYTES;
         in_flight.write(code, 0, &[1; CODE]).unwrap();
         for (offset, length) in [
             (0, SIZE + 1),
