@@ -3,9 +3,10 @@
 
 import { cpSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { kept } from './cache.mjs'
-import { buildModule, buildTests, prepareTarget } from './cross.mjs'
-import { Failure, main, root, run } from './process.mjs'
+import { npmPackage } from './cache.mjs'
+import { avaCount, rustCount, sumUp } from './counting.mjs'
+import { buildModule, buildTests, withZig } from './cross.mjs'
+import { Failure, main, root } from './process.mjs'
 import { prepare } from './setup.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
 
@@ -23,7 +24,8 @@ const linking = [
   '8 workers allocate, link, call and free in one memory, *',
 ]
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+/** @typedef {import('./counting.mjs').Count} Count */
+/** @typedef {{ toolchain: import('./cross.mjs').Toolchain, wine: string }} System */
 
 const parts = process.argv.slice(2)
 /** @param {string} part */
@@ -36,76 +38,60 @@ await main(async () => {
   const counts = []
   if (wants('rust')) counts.push(...rustTests(system))
   if (wants('ava')) counts.push(avaTests(system))
-  /** @param {keyof Count} key */
-  const sum = key => counts.reduce((total, count) => total + count[key], 0)
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
-  if (sum('failed') > 0) process.exitCode = 1
+  sumUp(counts)
 })
 
-/** Fetches everything; what is missing is a skip with a name, and not a pass. */
+/**
+ * Fetches everything; what is missing is a skip with a name, and not a pass.
+ *
+ * @returns {System | undefined}
+ */
 function ready() {
   try {
-    prepareTarget(target)
-    return prepareWine()
+    return { toolchain: withZig(target), wine: prepareWine() }
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    console.log(`skipped: tests on Windows: ${error.message}`)
-    console.log('0 passed, 0 failed, 1 skipped')
+    sumUp([{ passed: 0, failed: 0, skipped: [`tests on Windows: ${error.message}`] }])
     return undefined
   }
 }
 
 /**
- * @param {string} system
+ * @param {System} system
  * @returns {Count[]}
  */
-function rustTests(system) {
-  const programs = packages.flatMap(name => buildTests(target, ['--package', name]))
-  return programs.map(program => {
+function rustTests({ toolchain, wine }) {
+  return buildTests(toolchain, packages).map(({ program }) => {
     console.log(`\n> ${program}`)
-    const result = runInWine(system, [program], { cwd: root, folders: [root, dirname(program)] })
+    const result = runInWine(wine, [program], { cwd: root, folders: [root, dirname(program)] })
     console.log(result.output)
-    const counted = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/m.exec(result.output)
-    const [passed = 0, failed = 1, skipped = 0] = counted?.slice(1).map(Number) ?? []
-    return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped }
+    return rustCount(result.ok, result.output)
   })
 }
 
 /**
  * The same JavaScript tests as elsewhere, on Windows' Node.
  *
- * @param {string} system
+ * @param {System} system
  * @returns {Count}
  */
-function avaTests(system) {
+function avaTests({ toolchain, wine }) {
   prepare()
-  const program = join(windowsNode(), 'bin', 'node.exe')
+  const program = join(npmPackage(node), 'bin', 'node.exe')
   // Where the loader looks for a binary in a checkout. What is published is built by the release workflow.
-  cpSync(buildModule(target), join(root, 'codeslab.win32-x64-msvc.node'))
+  cpSync(buildModule(toolchain), join(root, 'codeslab.win32-x64-msvc.node'))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const files = specs.map(name => `__test__/${name}.spec.ts`)
   const left = linking.map(title => `--match=!*${title}`)
-  for (const title of linking) console.log(`skipped: ${title}: no objects are linked on Windows yet`)
   console.log(`\n> node.exe ${ava} ${files.join(' ')}`)
-  const result = runInWine(system, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
+  const result = runInWine(wine, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
     cwd: root,
     folders: [root, dirname(dirname(program))],
     env: { NO_COLOR: '1', CI: 'true' },
     minutes: 40,
   })
   console.log(result.output)
-  /** @param {RegExp} pattern */
-  const count = pattern => [...result.output.matchAll(pattern)].length
-  const passed = count(/^\s+[✔√] /gm)
-  const failed = count(/^\s+[✘×] /gm)
-  return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped: linking.length }
-}
-
-/** Node for Windows, as its npm package has it. */
-function windowsNode() {
-  const folder = kept(node.replace('@', '-'), place => {
-    run('npm', ['pack', '--silent', node, '--pack-destination', place])
-    run('sh', ['-c', 'tar -xzf *.tgz --strip-components=1 && rm *.tgz'], { cwd: place })
-  })
-  return folder
+  const skipped = linking.map(title => `${title}: no objects are linked on Windows yet`)
+  const count = avaCount(result.ok, result.output)
+  return { ...count, skipped: [...count.skipped, ...skipped] }
 }

@@ -361,6 +361,8 @@ pub enum Feature {
     ExecutableStack,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
+    /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
+    ProcessRuntime,
 }
 
 impl Feature {
@@ -375,6 +377,7 @@ impl Feature {
             Self::RelocationFormat => "relocation-format",
             Self::ExecutableStack => "executable-stack",
             Self::IntermediateCode => "intermediate-code",
+            Self::ProcessRuntime => "process-runtime",
         }
     }
 }
@@ -391,6 +394,9 @@ impl fmt::Display for Feature {
                 "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
             }
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
+            Self::ProcessRuntime => {
+                "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
+            }
         })
     }
 }

@@ -12,10 +12,13 @@ mod gc;
 mod globals;
 mod hints;
 mod library;
+mod live;
 mod made;
 mod provided;
 mod refusals;
+mod replaceable;
 mod resolution;
+mod runtime;
 mod target;
 mod version;
 
@@ -44,6 +47,7 @@ pub(crate) fn resolve<'a>(
 ) -> Result<Resolution<'a>> {
     let mut resolution = Resolution::new(machine, budget, &options.wrap);
     let mut library = Library::new(budget);
+    resolution.expect(budget.input());
     resolution.assign_all(&options.defsym)?;
     for root in &options.roots {
         resolution.add_root(root);
@@ -57,6 +61,11 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
+            Parsed::Kept(archive) if options.roots.is_empty() => {
+                for graph in &archive.members {
+                    resolution.add(Cow::Borrowed(graph))?;
+                }
+            }
             other => library.offer(other)?,
         }
     }
@@ -68,6 +77,8 @@ pub(crate) fn resolve<'a>(
     made::add_functions(&mut resolution, options)?;
     // What those refer to, a library may define.
     pull(&mut resolution, &mut library, options)?;
+    runtime::refuse_starts(&mut resolution);
+    runtime::share_tables(&mut resolution, options);
     refusals::check(&mut resolution)?;
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;
@@ -76,6 +87,7 @@ pub(crate) fn resolve<'a>(
         gc::collect(&mut resolution, &options.roots, given)?;
     }
     externals::define(&mut resolution, &library, options)?;
+    replaceable::choose(&mut resolution, options)?;
     resolution.dependencies = library.dependencies();
     resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)

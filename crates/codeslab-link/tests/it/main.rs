@@ -1,5 +1,7 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod arbitrary;
 mod archives;
 mod assembled;
@@ -13,6 +15,7 @@ mod direct;
 mod elf_symbols;
 mod graphs;
 mod indirect;
+mod kept;
 mod life;
 mod loaded;
 mod located;
@@ -21,6 +24,7 @@ mod placed;
 mod proportion;
 mod reach;
 mod refused;
+mod replaceable;
 mod support;
 mod symbols;
 mod thread_local;

@@ -171,6 +171,30 @@ fn relocation_tables_without_addends_are_refused() {
 }
 
 #[test]
+fn what_starts_a_program_is_refused_by_name() {
+    for name in ["__libc_setup_tls", "__asan_init"] {
+        let source = format!(".globl {name}\n{name}: ret\n");
+        let object = Workshop::new().assemble("start", &source);
+        let error = link_error(&[file("start.o", &object)], &LinkOptions::default());
+        assert_eq!(error.code(), "UNSUPPORTED");
+        assert_eq!(fact(&error, "feature"), "process-runtime");
+        assert_eq!(fact(&error, "symbol"), name);
+        assert!(
+            error.to_string().contains("the process's own serves"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn packed_relative_relocations_are_refused_in_an_object() {
+    let source = ".section .relr.dyn, \"a\", @0x13\n.quad 8\n";
+    let object = Workshop::new().assemble("relr", source);
+    let error = link_error(&[file("relr.o", &object)], &LinkOptions::default());
+    assert_eq!(fact(&error, "feature"), "relocation-format");
+}
+
+#[test]
 fn compressed_sections_are_refused() {
     // sh_flags becomes writable, loaded and compressed.
     let error = with_header_word(".data", 8, 0x803);

@@ -11,11 +11,14 @@ use codeslab::Protection::{ReadExecute, ReadOnly};
 use codeslab_runtime::ProcessorModel;
 
 #[rustfmt::skip] // A table is read by columns.
-pub(super) static ALL: [Builtin; 3] = [
+static MODEL: [Builtin; 3] = [
     Builtin { name: "__cpu_model",          protection: ReadOnly,    align: 16, content: model },
     Builtin { name: "__cpu_features2",      protection: ReadOnly,    align: 16, content: features },
     Builtin { name: "__cpu_indicator_init", protection: ReadExecute, align: 16, content: init },
 ];
+
+/// All of them.
+pub(super) static ALL: [&[Builtin]; 1] = [&MODEL];
 
 fn model() -> Vec<u8> {
     let model = ProcessorModel::native().map_or([0; 4], |model| model.model);

@@ -66,7 +66,7 @@ impl Machine for X86_64 {
         binder::code(binder)
     }
 
-    fn builtins(&self) -> &'static [Builtin] {
+    fn builtins(&self) -> &'static [&'static [Builtin]] {
         &builtin::ALL
     }
 
