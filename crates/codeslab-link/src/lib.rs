@@ -56,6 +56,7 @@ mod exports;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod function_table;
 mod gather;
 mod graph;
 mod image;

@@ -355,6 +355,8 @@ pub enum Feature {
     RelocationFormat,
     /// A stack from which code is executed, as nested functions of GNU C and internal procedures of Fortran have it.
     ExecutableStack,
+    /// A function of a library that goes by a number and has no name.
+    ImportByOrdinal,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
 }
@@ -370,6 +372,7 @@ impl Feature {
             Self::CompressedSection => "compressed-section",
             Self::RelocationFormat => "relocation-format",
             Self::ExecutableStack => "executable-stack",
+            Self::ImportByOrdinal => "import-by-ordinal",
             Self::IntermediateCode => "intermediate-code",
         }
     }
@@ -386,6 +389,7 @@ impl fmt::Display for Feature {
             Self::ExecutableStack => {
                 "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
             }
+            Self::ImportByOrdinal => "imports by ordinal (the library exports no name) are",
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
         })
     }

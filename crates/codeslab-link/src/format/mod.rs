@@ -5,6 +5,7 @@
 //! itself. Archives hold objects of any format. `resolve` opens inputs through this module and never sees which format they had.
 
 pub(crate) mod archive;
+mod coff;
 mod elf;
 pub(crate) mod script;
 pub(crate) mod thin;
@@ -27,12 +28,14 @@ struct Format {
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
     /// A copy of an object in which the sections have addresses.
-    placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
+    /// `None` for a format that has no room for addresses.
+    placed: fn(&[u8], &AddressOf<'_>) -> Option<Vec<u8>>,
 }
 
 #[rustfmt::skip] // A line for each format.
-static FORMATS: [Format; 1] = [
+static FORMATS: [Format; 2] = [
     Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
+    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, placed: |_, _| None },
 ];
 
 /// An input that has been looked at.
@@ -121,5 +124,5 @@ pub(crate) fn placed(
     let mut formats = FORMATS.iter();
     let format = formats.find(|format| (format.recognises)(origin.bytes))?;
     let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
-    Some((format.placed)(origin.bytes, &address_of))
+    (format.placed)(origin.bytes, &address_of)
 }

@@ -17,10 +17,27 @@ use crate::graph::{
     Visibility,
 };
 use codeslab::Protection;
+use codeslab_runtime::Convention;
+use foldhash::fast::RandomState;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The object number of a target that only a root has asked for.
 const NO_OBJECT: u32 = u32::MAX;
+
+/// A symbol that stands for another one because nothing defines it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fallback {
+    pub(super) id: TargetId,
+    pub(super) base: TargetId,
+}
+
+/// What a name stands for if nothing defines it.
+#[derive(Clone, Debug)]
+pub(super) enum Alternative<'a> {
+    Target(TargetId),
+    Name(Cow<'a, str>),
+}
 
 /// A graph that takes part.
 #[derive(Debug)]
@@ -61,6 +78,10 @@ pub(crate) struct Resolution<'a> {
     pub(super) refusals: Vec<(u32, Error)>,
     /// Symbols that are assigned the places of others.
     pub(super) assignments: Vec<Assignment>,
+    /// Symbols that stand for others because nothing defines them, in the order in which that was found.
+    pub(super) fallbacks: Vec<Fallback>,
+    /// How the functions are called, as far as an object says.
+    pub(crate) convention: Option<Convention>,
     wrapped: Wrapped,
     /// Unwind tables, each as the sections that it consists of.
     pub(crate) unwind_tables: Vec<Vec<u32>>,
@@ -72,7 +93,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) may_unwind: bool,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
-    globals: Globals<'a>,
+    pub(super) globals: Globals<'a>,
+    pub(super) alternates: HashMap<Cow<'a, str>, Alternative<'a>, RandomState>,
 }
 
 impl<'a> Resolution<'a> {
@@ -91,6 +113,8 @@ impl<'a> Resolution<'a> {
             runs: Vec::new(),
             refusals: Vec::new(),
             assignments: Vec::new(),
+            fallbacks: Vec::new(),
+            convention: None,
             wrapped: Wrapped::new(wrapped),
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
@@ -98,6 +122,7 @@ impl<'a> Resolution<'a> {
             may_unwind: false,
             symbol_targets: Vec::new(),
             globals: Globals::default(),
+            alternates: HashMap::default(),
         }
     }
 
@@ -201,14 +226,16 @@ impl<'a> Resolution<'a> {
             graph,
             is_made: false,
         };
-        self.choose_sections(&object);
-        self.add_symbols(object)
+        self.choose_sections(&object)?;
+        self.add_symbols(object)?;
+        self.note_alternates();
+        Ok(())
     }
 
-    fn check_machine(&self, graph: &Graph<'_>) -> Result<()> {
+    fn check_machine(&mut self, graph: &Graph<'_>) -> Result<()> {
         let expected = self.machine.architecture();
         if graph.architecture() == expected {
-            return Ok(());
+            return self.check_convention(graph);
         }
         Err(Error::WrongArchitecture {
             object: graph.name().to_owned(),
@@ -217,16 +244,36 @@ impl<'a> Resolution<'a> {
         })
     }
 
-    /// Leaves out the COMDAT groups that an earlier object has brought already.
-    fn choose_sections(&mut self, object: &Object<'a>) {
-        let groups = object.graph.groups().iter();
-        let is_first: Vec<bool> = groups
-            .map(|name| self.globals.claim_group(name.clone()))
-            .collect();
-        let is_live =
-            |section: &GraphSection<'_>| section.group.is_none_or(|group| is_first[group as usize]);
-        self.is_live
-            .extend(object.graph.sections().iter().map(is_live));
+    /// Code that is called in one way cannot call what is called in another.
+    fn check_convention(&mut self, graph: &Graph<'_>) -> Result<()> {
+        let Some(found) = graph.convention() else {
+            return Ok(());
+        };
+        let expected = *self.convention.get_or_insert(found);
+        if found == expected {
+            return Ok(());
+        }
+        let name = |convention| match convention {
+            Convention::SystemV => "the calling convention of System V (ELF)",
+            Convention::Windows => "the calling convention of Windows (PE)",
+        };
+        Err(Error::WrongArchitecture {
+            object: graph.name().to_owned(),
+            found: name(found).to_owned(),
+            expected: format!("{}, as the objects before it", name(expected)),
+        })
+    }
+
+    /// Whether its functions cannot call the process's.
+    pub(super) fn is_foreign(&self) -> bool {
+        let convention = self.convention;
+        convention.is_some_and(|convention| convention != codeslab_runtime::CONVENTION)
+    }
+
+    /// Whether the object that mentions a target first is one of Windows.
+    pub(super) fn is_of_windows(&self, id: TargetId) -> bool {
+        let object = self.objects.get(self.target(id).object as usize);
+        object.is_some_and(|object| object.graph.is_of_windows())
     }
 
     /// Wants `name` as if an object referred to it.

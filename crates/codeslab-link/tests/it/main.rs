@@ -6,6 +6,7 @@ mod assembled;
 mod builtin;
 mod canonical;
 mod chosen;
+mod coff;
 mod compiled;
 mod cpp;
 mod damaged;

@@ -9,7 +9,7 @@
 #[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
 mod native;
 
-pub use native::guarded;
+pub use native::{CONVENTION, guarded};
 pub(crate) use native::{
     FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
     call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
