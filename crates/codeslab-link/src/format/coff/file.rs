@@ -39,7 +39,7 @@ pub(super) enum Kind {
 }
 
 /// Whether `bytes` begin like an executable or a library, which are for the system to load.
-pub(in crate::format) fn is_executable(bytes: &[u8]) -> bool {
+pub(super) fn is_executable(bytes: &[u8]) -> bool {
     bytes.starts_with(b"MZ")
 }
 

@@ -14,8 +14,6 @@ mod relocations;
 mod sections;
 mod symbols;
 
-pub(super) use file::is_executable as is_library;
-
 use crate::arch::{by_number, foreign_name};
 use crate::budget::Budget;
 use crate::error::{Error, Feature, Reference, Result};
@@ -41,6 +39,11 @@ pub(super) fn is_coff(bytes: &[u8]) -> bool {
         }
         (None, _) => false,
     }
+}
+
+/// Whether a file that begins with `bytes` is for the system to load.
+pub(super) fn is_library(bytes: &[u8]) -> bool {
+    file::is_executable(bytes)
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.

@@ -12,13 +12,20 @@ fn weak(test: &str, default: &str, search: u32) -> Option<Vec<u8>> {
     let source =
         format!(".data\n.globl pointer\npointer: .quad chosen\n.weak chosen\nchosen = {default}\n");
     let mut object = assembled(test, &source)?;
-    // The record has the number of the default and then the kind, which is 3 in what LLVM's assembler writes.
-    let found = object
-        .windows(36)
-        .position(|entry| entry[16] == 0x69 && entry[17] == 1);
-    let at = found.expect("a weak external") + 18 + 4;
-    assert_eq!(object[at], 3);
-    object[at..at + 4].copy_from_slice(&search.to_le_bytes());
+    let mut entries = object.windows(36);
+    let found = entries.position(|entry| entry[16] == 0x69 && entry[17] == 1);
+    let symbol = found.expect("a weak external");
+    // The record behind it has the number of the default and then the kind, which is 3 in what LLVM's assembler writes.
+    let kind = symbol + 18 + 4;
+    assert_eq!(object[kind], 3);
+    object[kind..kind + 4].copy_from_slice(&search.to_le_bytes());
+    // It also lets a field refer to the default at once. It shall refer to the weak external.
+    let table = u32::from_le_bytes(*object[8..].first_chunk().expect("a header"));
+    let number = ((symbol as u32) - table) / 18;
+    let mut entries = object.windows(10);
+    let field = entries.position(|entry| entry[..4] == [0; 4] && entry[8..] == [1, 0]);
+    let field = field.expect("there is one relocation") + 4;
+    object[field..field + 4].copy_from_slice(&number.to_le_bytes());
     Some(object)
 }
 
