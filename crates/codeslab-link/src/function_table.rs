@@ -107,9 +107,7 @@ fn is_right(
     if !is_of_code || !is_aligned || !constants.contains(&unwind) {
         return false;
     }
-    infos
-        .at(unwind, destination)
-        .is_some_and(|info| is_information(info))
+    infos.at(unwind, destination).is_some_and(is_information)
 }
 
 /// Whether bytes begin with unwind information that lies wholly among them.

@@ -19,6 +19,9 @@ use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
 
+/// Makes a copy of an object in which the sections have addresses.
+type Placed = fn(&[u8], &AddressOf<'_>) -> Vec<u8>;
+
 /// One format of object files.
 struct Format {
     name: &'static str,
@@ -29,13 +32,13 @@ struct Format {
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
     /// A copy of an object in which the sections have addresses.
     /// `None` for a format that has no room for addresses.
-    placed: fn(&[u8], &AddressOf<'_>) -> Option<Vec<u8>>,
+    placed: Option<Placed>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 2] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: elf::placed },
-    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, placed: |_, _| None },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: Some(elf::placed) },
+    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, placed: None },
 ];
 
 /// An input that has been looked at.
@@ -124,5 +127,7 @@ pub(crate) fn placed(
     let mut formats = FORMATS.iter();
     let format = formats.find(|format| (format.recognises)(origin.bytes))?;
     let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
-    (format.placed)(origin.bytes, &address_of)
+    format
+        .placed
+        .map(|placed| placed(origin.bytes, &address_of))
 }

@@ -115,10 +115,8 @@ fn pull<'a>(
         match found {
             Some(Found::Graph(graph)) => resolution.add(graph)?,
             Some(Found::At(address)) => resolution.targets[id.0 as usize].place = address.into(),
-            None if is_open => {
-                if !resolution.fall_back(&name, id) {
-                    imports::add_cell(resolution, &name, id)?;
-                }
+            None if is_open && !resolution.fall_back(&name, id) => {
+                imports::add_cell(resolution, &name, id)?;
             }
             None => {}
         }

@@ -1,28 +1,54 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
+//!
+//! Most files have objects of this machine's compiler, which are of no use on Windows; those of `coff` are for every system.
 
+#[cfg(unix)]
 mod arbitrary;
+#[cfg(unix)]
 mod archives;
+#[cfg(unix)]
 mod assembled;
+#[cfg(unix)]
 mod builtin;
+#[cfg(unix)]
 mod canonical;
+#[cfg(unix)]
 mod chosen;
 mod coff;
+#[cfg(unix)]
 mod compiled;
+#[cfg(unix)]
 mod cpp;
+#[cfg(unix)]
 mod damaged;
+#[cfg(unix)]
 mod direct;
+#[cfg(unix)]
 mod elf_symbols;
+#[cfg(unix)]
 mod graphs;
+#[cfg(unix)]
 mod indirect;
+#[cfg(unix)]
 mod life;
+#[cfg(unix)]
 mod loaded;
+#[cfg(unix)]
 mod memories;
+#[cfg(unix)]
 mod placed;
+#[cfg(unix)]
 mod proportion;
+#[cfg(unix)]
 mod reach;
+#[cfg(unix)]
 mod refused;
 mod support;
+#[cfg(unix)]
 mod symbols;
+#[cfg(unix)]
 mod thread_local;
+#[cfg(unix)]
 mod tidy;
+#[cfg(unix)]
 mod unwinding;

@@ -112,7 +112,7 @@ mod tests {
         row.write(&mut bytes, 1, row.formula.value(&terms))?;
         let size = row.encoding.size() as usize;
         assert_eq!((bytes[0], bytes[1 + size]), (0xa5, 0xa5), "{name}");
-        Ok(bytes[1..1 + size].to_vec())
+        Ok(bytes[1..][..size].to_vec())
     }
 
     #[test]

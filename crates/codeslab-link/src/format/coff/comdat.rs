@@ -19,8 +19,18 @@ use std::collections::HashMap;
 struct Said<'a> {
     /// The kind of selection, and the section that this one is associated with, by number.
     selection: Option<(pe::ComdatSelection, u32)>,
-    /// The symbol that names it, if others see that.
-    name: Option<Option<&'a str>>,
+    name: Name<'a>,
+}
+
+/// What a section is called among those of which one is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Name<'a> {
+    /// No symbol says it.
+    #[default]
+    Missing,
+    /// Its object alone sees the symbol, so it is taken.
+    Local,
+    Global(&'a str),
 }
 
 /// Adds the groups.
@@ -48,7 +58,7 @@ pub(super) fn add<'a, C: CoffHeader>(
         }
     }
     for (index, said) in said.iter().enumerate() {
-        let (Some((selection, _)), Some(Some(name))) = (said.selection, said.name) else {
+        let (Some((selection, _)), Name::Global(name)) = (said.selection, said.name) else {
             continue;
         };
         let Some(leader) = loaded[index] else {
@@ -87,10 +97,13 @@ fn read<'a, C: CoffHeader>(graph: &Graph<'_>, object: &CoffObject<'a, C>) -> Res
             let high = if C::is_type_bigobj() { high } else { 0 };
             let number = u32::from(low) | u32::from(high) << 16;
             said[index].selection = Some((record.selection, number));
-        } else if said[index].selection.is_some() && said[index].name.is_none() {
+        } else if said[index].selection.is_some() && said[index].name == Name::Missing {
             let is_global = symbol.storage_class() == pe::IMAGE_SYM_CLASS_EXTERNAL;
-            let name = is_global.then(|| object.symbol_name(graph, symbol));
-            said[index].name = Some(name.transpose()?);
+            said[index].name = if is_global {
+                Name::Global(object.symbol_name(graph, symbol)?)
+            } else {
+                Name::Local
+            };
         }
     }
     Ok(said)
@@ -105,7 +118,7 @@ fn name_the_nameless<'a>(said: &mut [Said<'a>], names: &[&'a str]) {
     });
     let code: HashMap<&str, u32, RandomState> = code.collect();
     for (said, name) in said.iter_mut().zip(names) {
-        let (Some((_, number)), None) = (said.selection, said.name) else {
+        let (Some((_, number)), Name::Missing) = (said.selection, said.name) else {
             continue;
         };
         let function = name
@@ -113,7 +126,7 @@ fn name_the_nameless<'a>(said: &mut [Said<'a>], names: &[&'a str]) {
             .or_else(|| name.strip_prefix(".xdata$"));
         match function.and_then(|function| code.get(function)) {
             Some(code) => said.selection = Some((pe::IMAGE_COMDAT_SELECT_ASSOCIATIVE, *code)),
-            None if number == 0 => said.name = Some(Some(name)),
+            None if number == 0 => said.name = Name::Global(name),
             None => {}
         }
     }

@@ -43,12 +43,11 @@ pub(super) fn add<'a, C: CoffHeader>(
     for (number, symbol) in object.symbols.iter() {
         let name = object.symbol_name(graph, symbol)?;
         check(graph, name, symbol);
-        let made = match weak_default(object, graph, number, symbol)? {
-            Some(weak) => convert_weak(graph, object, loaded, (name, weak), &mut waiting)?,
-            None => {
-                let definition = definition(graph, loaded, directives, name, symbol)?;
-                convert(name, definition, symbol)
-            }
+        let made = if let Some(weak) = weak_default(object, graph, number, symbol)? {
+            convert_weak(graph, object, loaded, (name, weak), &mut waiting)?
+        } else {
+            let definition = definition(graph, loaded, directives, name, symbol)?;
+            convert(name, definition, symbol)
         };
         let index = graph.add_symbol_anywhere(made)?;
         indices[number.0] = Some(index);

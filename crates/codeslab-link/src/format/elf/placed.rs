@@ -11,10 +11,10 @@ use object::read::elf::FileHeader;
 use object::{LittleEndian, U64, pod};
 
 /// A copy of the object in `bytes` in which each section has the address that `address_of` knows by its number.
-pub(crate) fn placed(bytes: &[u8], address_of: &AddressOf<'_>) -> Option<Vec<u8>> {
+pub(crate) fn placed(bytes: &[u8], address_of: &AddressOf<'_>) -> Vec<u8> {
     let mut placed = bytes.to_vec();
     let Ok(header) = Header::parse(bytes) else {
-        return Some(placed);
+        return placed;
     };
     let count = header.shnum(ENDIAN, bytes).unwrap_or_default();
     let start = header.e_shoff.get(ENDIAN) as usize;
@@ -30,5 +30,5 @@ pub(crate) fn placed(bytes: &[u8], address_of: &AddressOf<'_>) -> Option<Vec<u8>
             section.sh_flags = U64::new(ENDIAN, flags);
         }
     }
-    Some(placed)
+    placed
 }

@@ -11,7 +11,6 @@ mod objects;
 mod refused;
 mod relocations;
 mod selections;
-#[cfg(windows)]
 mod system;
 mod weak;
 

@@ -1,7 +1,7 @@
 //! What is refused by name, and damaged objects: a typed error, never a panic, and nothing is left behind.
 
 use super::{CLANG, assembled, compiled};
-use crate::support::{Workshop, externals, fact, file, link_error, memory};
+use crate::support::{externals, fact, file, link_error, memory};
 use codeslab_link::{LinkOptions, link};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -63,7 +63,7 @@ fn objects_of_both_formats_are_not_linked_together() {
     let Some(windows) = assembled(test, ".text\n.globl f\nf: ret\n") else {
         return;
     };
-    let elf = Workshop::new().assemble("g", ".text\n.globl g\ng: ret\n");
+    let elf = crate::support::Workshop::new().assemble("g", ".text\n.globl g\ng: ret\n");
     let error = link_error(
         &[file("g.o", &elf), file("f.obj", &windows)],
         &LinkOptions::default(),

@@ -1,7 +1,7 @@
 //! Weak externals with every kind of search, and names that stand for others.
 
 use super::{CLANG, assembled, compiled};
-use crate::support::{Workshop, address, file, function, link, memory, peek_u64};
+use crate::support::{address, file, function, link, memory, peek_u64};
 use codeslab_link::{Error, Image, Input, LinkOptions};
 
 /// Searches no library, a library, and is an alias: `IMAGE_WEAK_EXTERN_SEARCH_…`.
@@ -117,7 +117,6 @@ fn a_weak_reference_is_null_and_a_weak_definition_gives_way() {
             2
         );
     }
-    drop(Workshop::new());
 }
 
 #[test]
