@@ -84,7 +84,8 @@ function makeObjects() {
   mkdirSync(folder, { recursive: true })
   const [, compiler = ''] = compilers
   for (const name of compilers) {
-    if (ask(name, ['--version']) === undefined) console.log(`skipped: tests that link what ${name} compiles: it is not installed`)
+    if (ask(name, ['--version']) === undefined)
+      console.log(`skipped: tests that link what ${name} compiles: it is not installed`)
   }
   for (const name of libraries) {
     const path = ask(compiler, [`-print-file-name=${name}`])?.trim()

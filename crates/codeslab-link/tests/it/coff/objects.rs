@@ -153,6 +153,10 @@ fn constructors_of_gcc_run_by_priority_and_destructors_backwards() {
     assert_eq!(order, [5, 1, 2, 3, 4, 5, 0, 0]);
 }
 
+extern "win64" fn seed() -> i32 {
+    21
+}
+
 #[test]
 fn constructors_of_cpp_run_before_the_image_is_used() {
     let test = "constructors_of_cpp_run_before_the_image_is_used";
@@ -165,9 +169,6 @@ fn constructors_of_cpp_run_before_the_image_is_used() {
         extern \"C\" int made_value(void) { return twice(made.value); }
         extern \"C\" int call_shared(int n) { return shared(n); }
     ";
-    extern "win64" fn seed() -> i32 {
-        21
-    }
     for tool in [GPP, CLANG] {
         let flags = ["-O1", "-fno-exceptions"];
         let Some(object) = compiled(test, tool, "cpp", source, &flags) else {

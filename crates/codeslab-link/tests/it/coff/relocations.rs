@@ -95,6 +95,10 @@ fn distances_count_from_the_end_of_the_instruction() {
     assert_eq!(peek::<5>(answer), [0xb8, 42, 0, 0, 0]);
 }
 
+extern "win64" fn far_function() -> u64 {
+    77
+}
+
 /// What is far away is called through a stub, and 32-bit addresses of it are those of the stub.
 #[test]
 fn far_functions_are_reached_through_stubs_and_far_handlers_too() {
@@ -115,9 +119,6 @@ fn far_functions_are_reached_through_stubs_and_far_handlers_too() {
         .balign 8
         base:      .quad __ImageBase
     ";
-    extern "win64" fn far_function() -> u64 {
-        77
-    }
     let test = "far_functions_are_reached_through_stubs_and_far_handlers_too";
     let Some(object) = assembled(test, source) else {
         return;
