@@ -16,7 +16,7 @@ const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
 /** What the tests of the linker link is compiled here, by the same tests, and kept for their run there. */
 const compilers = ['x86_64-w64-mingw32-gcc', 'x86_64-w64-mingw32-g++']
 /** What GCC links C++ programs with. */
-const libraries = ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a', 'libmingwex.a', 'libmingw32.a']
+const libraries = ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a', 'libmingwex.a']
 /** The JavaScript tests that place code of their own. All others link objects, for which Windows has no format here yet. */
 const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
 /** Those among them that link what a C compiler makes. */

@@ -6,46 +6,14 @@
 
 use crate::arch::formula::{Term, Terms};
 use crate::arch::row::{Far, Misfit, Operand, Row};
+use crate::destination::Destination;
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
 use crate::plan::thread_local::ENTRY_SIZE;
 use crate::resolve::{Edge, Object, Place, Resolution, TargetId};
-use codeslab::{Address, InFlightAllocation, Protection, SectionId, Window};
+use codeslab::{Address, Protection, SectionId};
 use codeslab_runtime::Indirect;
-
-/// Memory for an image, laid out as planned.
-pub(crate) trait Destination {
-    /// Where a section will run, or be read.
-    fn address(&self, id: SectionId) -> Address;
-
-    /// Where the sections of a protection begin, if there are any.
-    fn segment_address(&self, protection: Protection) -> Option<Address>;
-
-    /// The address space that all of it lies in. Image-relative addresses count from its start.
-    fn block(&self) -> Window;
-
-    /// Where a section is written.
-    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8];
-}
-
-impl Destination for InFlightAllocation {
-    fn address(&self, id: SectionId) -> Address {
-        self.address(id)
-    }
-
-    fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.segment_address(protection)
-    }
-
-    fn block(&self) -> Window {
-        self.block()
-    }
-
-    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8] {
-        self.bytes_mut(id)
-    }
-}
 
 /// The segments in the order of their numbers.
 const SEGMENTS: [Protection; 3] = [

@@ -6,7 +6,8 @@
 //!
 //! Source: Microsoft, "x64 exception handling" (<https://learn.microsoft.com/en-us/cpp/build/exception-handling-x64>).
 
-use crate::apply::{Addresses, Destination};
+use crate::apply::Addresses;
+use crate::destination::Destination;
 use crate::graph::{Content, Purpose};
 use crate::plan::Plan;
 use crate::resolve::Resolution;

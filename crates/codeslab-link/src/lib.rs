@@ -51,6 +51,7 @@
 mod apply;
 mod arch;
 mod budget;
+mod destination;
 mod detour;
 mod error;
 mod exports;

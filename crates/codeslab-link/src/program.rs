@@ -7,7 +7,8 @@
 //! count as arrays whose entries are reversed. At the end of an image everything happens backwards. What it has registered with the C library
 //! runs before the destructors with a priority, because `ld` has crtbegin.o, which sees to that, first among those without.
 
-use crate::apply::{Addresses, Destination};
+use crate::apply::Addresses;
+use crate::destination::Destination;
 use crate::function_table;
 use crate::graph::{Moment, Priority, Purpose};
 use crate::plan::Plan;

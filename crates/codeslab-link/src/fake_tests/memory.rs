@@ -1,6 +1,6 @@
 //! Memory for an image that lies wherever a test wants it, so that references can be too far apart.
 
-use crate::apply::Destination;
+use crate::destination::Destination;
 use codeslab::Protection::{self, ReadExecute, ReadOnly, ReadWrite};
 use codeslab::{Address, Layout, SectionId, Window};
 

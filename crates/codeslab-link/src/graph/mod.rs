@@ -5,6 +5,7 @@
 //! `resolve`, `plan` and `apply` index without looking. Objects of any format become graphs in `format`; an assembler that has no
 //! format builds them itself.
 
+mod group;
 mod index;
 mod relocation;
 mod section;
@@ -15,6 +16,7 @@ use codeslab::{Architecture, MAXIMUM_ALIGN, Protection};
 use codeslab_runtime::Convention;
 use std::borrow::Cow;
 
+pub(crate) use group::{Alternate, Group, Other, Selection};
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Content, GraphSection, Moment, Priority, Purpose};
@@ -52,44 +54,6 @@ pub struct Graph<'a> {
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
     origin: Option<Origin<'a>>,
-}
-
-/// Sections of which a link takes one of a name.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Group<'a> {
-    pub(crate) name: Cow<'a, str>,
-    pub(crate) selection: Selection,
-    /// The section that is compared where the selection compares.
-    pub(crate) leader: SectionIndex,
-}
-
-/// Which group of a name a link takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Selection {
-    /// The first.
-    First,
-    /// The first; all have to be as long.
-    SameSize,
-    /// The first; all have to be the same.
-    Same,
-    /// That with the greatest number, and of several the first.
-    Greatest(u64),
-}
-
-/// What a name stands for if nothing defines it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Alternate<'a> {
-    pub(crate) name: Cow<'a, str>,
-    pub(crate) other: Other<'a>,
-}
-
-/// Another symbol.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Other<'a> {
-    /// One of the same graph.
-    Symbol(SymbolIndex),
-    /// One that all graphs see.
-    Name(Cow<'a, str>),
 }
 
 /// The address of a section of a file by its number there; `None` for one that is left out.
@@ -250,7 +214,7 @@ impl<'a> Graph<'a> {
         self.groups.push(Group {
             name: name.into(),
             selection,
-            leader: sections.first().copied().unwrap_or(SectionIndex(0)),
+            leader: sections.first().copied(),
         });
         Ok(())
     }

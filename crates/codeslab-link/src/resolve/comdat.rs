@@ -7,7 +7,7 @@ use super::globals::Chosen;
 use super::resolution::{Object, Resolution};
 use super::target::{Place, Rank};
 use crate::error::{Error, Resource, Result};
-use crate::graph::{Content, Group, Selection};
+use crate::graph::{Content, Graph, GraphSection, Group, Selection};
 
 impl<'a> Resolution<'a> {
     /// Says which sections of a new object are loaded: all but those of groups that another object has brought already.
@@ -51,24 +51,21 @@ impl<'a> Resolution<'a> {
     ) -> Result<bool> {
         let other = &self.objects[chosen.object as usize];
         let before = &other.graph.groups()[chosen.group as usize];
-        let leader = &object.graph.sections()[group.leader.0 as usize];
-        let other_leader = &other.graph.sections()[before.leader.0 as usize];
-        let is_alike = match (group.selection, before.selection) {
-            (Selection::SameSize, _) => leader.content.size() == other_leader.content.size(),
-            (Selection::Same, _) => {
-                if let Content::Bytes(bytes) = &leader.content {
-                    let name = object.graph.name();
-                    let length = bytes.len() as u64;
-                    self.budget.spend(Resource::Steps, length, name)?;
-                }
-                leader.content == other_leader.content
-                    && leader.relocations.len() == other_leader.relocations.len()
-            }
-            (Selection::Greatest(own), Selection::Greatest(other)) if own > other => {
+        if let (Selection::Greatest(own), Selection::Greatest(other)) =
+            (group.selection, before.selection)
+        {
+            if own > other {
                 self.leave_out(chosen)?;
-                return Ok(true);
             }
-            _ => true,
+            return Ok(own > other);
+        }
+        let is_alike = match group.selection {
+            Selection::First | Selection::Greatest(_) => true,
+            selection => {
+                let leaders = [(&object.graph, group), (&other.graph, before)];
+                let [leader, other] = leaders.map(|(graph, group)| leader_of(graph, group));
+                self.are_alike(selection, leader, other, object.graph.name())?
+            }
         };
         if is_alike {
             return Ok(false);
@@ -78,6 +75,29 @@ impl<'a> Resolution<'a> {
             first: other.graph.name().to_owned(),
             second: object.graph.name().to_owned(),
         })
+    }
+
+    /// Whether two sections are as much alike as a selection asks for.
+    fn are_alike(
+        &self,
+        selection: Selection,
+        one: Option<&GraphSection<'_>>,
+        other: Option<&GraphSection<'_>>,
+        object: &str,
+    ) -> Result<bool> {
+        let (Some(one), Some(other)) = (one, other) else {
+            return Ok(one.is_none() && other.is_none());
+        };
+        let is_as_long = one.content.size() == other.content.size();
+        if selection == Selection::SameSize || !is_as_long {
+            return Ok(is_as_long);
+        }
+        if let Content::Bytes(bytes) = &one.content {
+            let length = bytes.len() as u64;
+            self.budget.spend(Resource::Steps, length, object)?;
+        }
+        let counts = [one, other].map(|section| section.relocations.len());
+        Ok(one.content == other.content && counts[0] == counts[1])
     }
 
     /// Leaves a group out that was chosen before.
@@ -113,4 +133,10 @@ impl<'a> Resolution<'a> {
         }
         Ok(())
     }
+}
+
+/// The section of a group that is compared.
+fn leader_of<'g, 'a>(graph: &'g Graph<'a>, group: &Group<'_>) -> Option<&'g GraphSection<'a>> {
+    let leader = group.leader?;
+    graph.sections().get(leader.0 as usize)
 }

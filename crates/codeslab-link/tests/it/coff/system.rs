@@ -121,13 +121,7 @@ mod on_windows {
     }
 
     fn cpp_libraries(test: &str) -> Option<Vec<(&'static str, Vec<u8>)>> {
-        let names = [
-            "libstdc++.a",
-            "libgcc_eh.a",
-            "libgcc.a",
-            "libmingwex.a",
-            "libmingw32.a",
-        ];
+        let names = ["libstdc++.a", "libgcc_eh.a", "libgcc.a", "libmingwex.a"];
         let all = names.map(|name| Some((name, library(test, name)?)));
         all.into_iter().collect()
     }
