@@ -4,16 +4,28 @@
  *
  * Begin with {@link CodeMemory}.
  *
+ * @document docs/install.md
+ * @document docs/c-library.md
+ * @document docs/jit.md
+ * @document docs/plugins.md
+ * @document docs/hooks.md
+ * @document docs/replacing.md
+ * @document docs/debugging.md
+ * @document docs/command-line.md
+ * @document docs/runtimes.md
+ * @document docs/windows.md
+ * @document docs/memory.md
  * @document docs/placing.md
  * @document docs/linking.md
  * @document docs/calling.md
  * @document docs/data.md
- * @document docs/replacing.md
  * @document docs/workers.md
  * @document docs/running.md
  * @document docs/limits.md
- * @document docs/debugging.md
+ * @document docs/faq.md
+ * @document docs/troubleshooting.md
  * @document docs/errors.md
+ * @document docs/stability.md
  * @document ARCHITECTURE.md
  * @document PORTING.md
  * @document SECURITY.md
@@ -33,11 +45,14 @@ export {
   type PublishedBatch,
 } from './src/allocation.ts'
 export { Callback } from './src/callback.ts'
+export type { CompileOptions, CompilerDiagnostic } from './src/cc.ts'
+export { drawLayout, drawLayoutSvg, type DrawingOptions } from './src/drawing.ts'
 export { CodeslabError, type CodeslabErrorCode, type Fact } from './src/errors.ts'
 export { MemoryHandle } from './src/handle.ts'
 export type { Graph, GraphRelocation, GraphSection, GraphSymbol, RelocationType } from './src/graph.ts'
 export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkEstimate, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
+export { lookup, type Location } from './src/lookup.ts'
 export { CodeMemory } from './src/memory.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'

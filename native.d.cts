@@ -81,6 +81,9 @@ export declare function free(handle: ExternalObject<CodeHandle>): boolean
 /** A JavaScript function that calls the code at an address. If that lies in code of ours, it is a function of that. */
 export declare function functionAt(address: bigint, name: string, types: Array<string>): unknown
 
+/** Whether functions of this environment are called by V8 itself, and not through Node-API. */
+export declare function hasFastCalls(): boolean
+
 /** The address of a symbol. */
 export declare function imageAddress(handle: ExternalObject<CodeHandle>, name: string): bigint
 
@@ -92,6 +95,9 @@ export declare function imageFunction(handle: ExternalObject<CodeHandle>, name: 
 
 /** Global and weak definitions of an image, by name. */
 export declare function imageSymbols(handle: ExternalObject<CodeHandle>): Array<NativeSymbol>
+
+/** Shows what is in inputs: every object of every archive, as it was read. `with_relocations` lists all relocations, which may be many. */
+export declare function inspectInputs(inputs: NativeInputs, withRelocations: boolean): Array<NativeInspected>
 
 /**
  * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
@@ -111,14 +117,20 @@ export declare function link(handle: ExternalObject<MemoryHandle>, inputs: Nativ
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: ExternalObject<CodeHandle>, words: BigUint64Array): void
 
+/** What an address is: in one memory, or without one in all of this process. */
+export declare function lookup(handle: ExternalObject<MemoryHandle> | undefined, address: bigint): NativeLocation | null
+
 /** Makes a callback. `types` are those of the result and of the arguments. */
 export declare function makeCallback(memory: ExternalObject<MemoryHandle>, types: Array<string>, callee: (...values: never[]) => unknown): ExternalObject<CallbackHandle>
 
 /** A slot that leads to `target`. `windows` has the first and last address of each window in which it shall lie. */
 export declare function makeSlot(memory: ExternalObject<MemoryHandle>, target: bigint, ends: BigUint64Array): ExternalObject<CodeHandle>
 
-/** Gives the sections of an allocation in flight names for debuggers and profilers. */
-export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>): void
+/** Gives the one section of an allocation in flight a name for debuggers and profilers, and for lookups if it `is_given`. */
+export declare function nameSection(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, name: string, isGiven: boolean): void
+
+/** Gives the sections of an allocation in flight names for debuggers and profilers, and for lookups if they `are_given`. */
+export declare function nameSections(memory: ExternalObject<MemoryHandle>, handle: ExternalObject<CodeHandle>, names: Array<string>, areGiven: boolean): void
 
 /** One block. */
 export interface NativeBlock {
@@ -182,6 +194,53 @@ export interface NativeInputs {
   graphs: Array<boolean>
 }
 
+/** An object, or what is in the place of one. */
+export interface NativeInspected {
+  name: string
+  architecture?: string
+  /** Why it cannot be linked, and the code of that. */
+  refusal?: string
+  refusalCode?: string
+  sections: Array<NativeInspectedSection>
+  symbols: Array<NativeInspectedSymbol>
+  relocations: Array<NativeInspectedRelocation>
+  /** How many relocations there are of each type. */
+  relocationTypes: Array<NativeRelocationCount>
+}
+
+/** A relocation. */
+export interface NativeInspectedRelocation {
+  section: string
+  offset: number
+  kind: string
+  symbol: string
+  addend: number
+}
+
+/** A section. */
+export interface NativeInspectedSection {
+  name: string
+  protection: NativeProtection
+  size: number
+  align: number
+  isZeroFilled: boolean
+  isThreadLocal: boolean
+  relocations: number
+}
+
+/** A symbol. */
+export interface NativeInspectedSymbol {
+  name: string
+  kind: 'function' | 'data' | 'thread-local' | 'indirect-function' | 'unknown'
+  binding: 'local' | 'global' | 'weak'
+  definition: 'undefined' | 'section' | 'absolute' | 'common' | 'discarded'
+  /** The name of its section. */
+  section?: string
+  /** Bytes from the start of its section. */
+  offset: number
+  size: number
+}
+
 /** What links need to know besides their inputs. */
 export interface NativeLinkOptions {
   externalNames: Array<string>
@@ -210,6 +269,17 @@ export interface NativeLoaded {
   pathPositions: Array<number>
 }
 
+/** What an address is. */
+export interface NativeLocation {
+  origin: 'image' | 'placed' | 'process'
+  name?: string
+  object?: string
+  address: bigint
+  offset: number
+  size?: number
+  protection?: NativeProtection
+}
+
 /** What a memory is opened with. What is absent comes from the environment or has a default. */
 export interface NativeMemoryOptions {
   blockSize?: number | undefined
@@ -232,6 +302,12 @@ export type NativeProtection = 'rx' | 'ro' | 'rw'
 
 /** What becomes of freed memory. */
 export type NativeQuarantine = 'off' | 'trapping' | 'intact'
+
+/** Relocations of one type. */
+export interface NativeRelocationCount {
+  kind: string
+  count: number
+}
 
 /** What is closed to everybody else for good. */
 export interface NativeSealing {

@@ -2,7 +2,7 @@ import test from 'ava'
 import { Worker } from 'node:worker_threads'
 import { once } from 'node:events'
 import { CodeMemory, type CallbackType } from '../index.ts'
-import { builtLibrary, compileFixture } from './helpers/compile.ts'
+import { builtLibrary, compile, compileFixture } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
 
 const memory = new CodeMemory()
@@ -343,4 +343,23 @@ test('a worker that is terminated in a callback takes nothing else down', async 
     await worker.terminate()
   }
   t.is(callKept.name, 'call_kept')
+})
+
+test('a destructor that runs when the process or a worker ends gets zero from JavaScript, which is gone by then', t => {
+  const source = 'int (*tell)(int); __attribute__((destructor)) static void gone(void) { if (tell) tell(1); }'
+  const program = `
+    import { Worker, isMainThread } from 'node:worker_threads'
+    const memory = new CodeMemory()
+    const image = memory.link(input('gone.o'))
+    const callback = memory.callback({ return: 'int32', arguments: ['int32'] }, value => value)
+    image.data('tell', 'pointer').value = callback.pointer
+    globalThis.kept = [image, callback]
+    if (isMainThread) new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) }).on('exit', code => report(code))
+  `
+  t.deepEqual(run(program, { files: { 'gone.o': compile(source) } }), {
+    status: 0,
+    signal: null,
+    output: '0',
+    complaints: '',
+  })
 })

@@ -73,7 +73,8 @@ const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
 /**
  * All codes but some. No port is missing where these tests run. What the dynamic linker refuses is tested in Rust. Runtimes without
  * buffers of native memory are not Node. No JavaScript runs in a process that was forked without a program of its own, because V8 keeps its
- * heap from such processes; what such a process may still do is tested in Rust. Files for debuggers have tests of their own.
+ * heap from such processes; what such a process may still do is tested in Rust. Files for debuggers, and compilers, have
+ * tests of their own.
  */
 type Producible = Exclude<
   CodeslabErrorCode,
@@ -83,6 +84,8 @@ type Producible = Exclude<
   | 'ERR_CODESLAB_NO_VIEWS'
   | 'ERR_CODESLAB_DYNAMIC_LINKER'
   | 'ERR_CODESLAB_TOOL_FILE'
+  | 'ERR_CODESLAB_COMPILER'
+  | 'ERR_CODESLAB_NO_COMPILER'
 >
 
 const scenarios: Record<Producible, Scenario> = {
@@ -442,15 +445,22 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   const native = texts.flatMap(text =>
     [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
-  const typescript = ['INVALID_GRAPH', 'INVALID_SECTION_NAME', 'INVALID_SIZE', 'UNMAPPED'].map(
-    code => `ERR_CODESLAB_${code}`,
-  )
+  const typescript = [
+    'COMPILER',
+    'INVALID_GRAPH',
+    'INVALID_SECTION_NAME',
+    'INVALID_SIZE',
+    'NO_COMPILER',
+    'UNMAPPED',
+  ].map(code => `ERR_CODESLAB_${code}`)
   const elsewhere = [
     'ERR_CODESLAB_DYNAMIC_LINKER',
     'ERR_CODESLAB_FORKED',
     'ERR_CODESLAB_NO_CALLBACKS',
     'ERR_CODESLAB_NO_VIEWS',
     'ERR_CODESLAB_TOOL_FILE',
+    'ERR_CODESLAB_COMPILER',
+    'ERR_CODESLAB_NO_COMPILER',
     'ERR_CODESLAB_UNSUPPORTED_PLATFORM',
   ]
   t.deepEqual([...new Set([...native, ...typescript])].sort(), [...Object.keys(scenarios), ...elsewhere].sort())

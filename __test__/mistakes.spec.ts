@@ -1,16 +1,25 @@
 /** Mistakes that people make, each with what its message must name: what was passed, and what to do instead. */
 
 import test from 'ava'
-import { CodeMemory } from '../index.ts'
-import { compile } from './helpers/compile.ts'
+import { CodeMemory, drawLayout, lookup, type Section } from '../index.ts'
+import { compile, compileShared } from './helpers/compile.ts'
 import { add, answer, nullary } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const object = compile(
-  'int counter = 5; const int limit = 7; int seven(void) { return 7; } int use(char *p) { return *p; }',
+  `int counter = 5; const int limit = 7; int seven(void) { return 7; } int use(char *p) { return *p; }
+  int half(int x) { return x / 2; } static int __attribute__((noinline, used)) inner(void) { return 1; }
+  int cpp(int x) __asm__("_Z5twicei"); int cpp(int x) { return x; }
+  long method(long x) __asm__("_ZN2ns6thriceEl"); long method(long x) { return x; }`,
 )
 const image = memory.link(object)
 const any = (value: unknown) => value as never
+/** TypeScript knows that a section in flight cannot be called; JavaScript does not. */
+const callable = (section: unknown) => section as Section
+
+const seven = image.function('seven', { return: 'int32' })
+const half = image.function('half', { return: 'int32', arguments: ['int32'] })
+const use = image.function('use', { return: 'int32', arguments: ['pointer'] })
 
 /** What is placed anew for each mistake. */
 const inFlight = () => memory.allocate({ text: { protection: 'rx', size: 16 }, state: { protection: 'rw', size: 16 } })
@@ -46,6 +55,13 @@ const mistakes: readonly Mistake[] = [
   ['bytes as an array', () => memory.allocate({ text: { protection: 'rx', bytes: any([0xc3]) } }), /Uint8Array\.from/],
   ['bytes as text', () => memory.allocate({ text: { protection: 'rx', bytes: any('ret') } }), /'ret'/, /Buffer\.from/],
   ['a section for bytes', () => memory.allocate({ text: { protection: 'rx', bytes: any(placed().text) } }), /read\(\)/],
+  [
+    'the properties of a section in the place of sections',
+    () => memory.allocate(any({ protection: 'rx', size: 64 })),
+    /sections have names/,
+    /\{ text: \{ protection, size \} \}/,
+    /'rx'/,
+  ],
   ['no size', () => memory.allocate({ text: { protection: 'rx' } }), /size of section text must be a number/],
   ['a size of zero', () => memory.allocate({ text: { protection: 'rx', size: 0 } }), /size of section text/, /0$/],
   ['a fractional size', () => memory.allocate({ text: { protection: 'rx', size: 1.5 } }), /whole number/, /1\.5/],
@@ -124,6 +140,16 @@ const mistakes: readonly Mistake[] = [
       one.text.write(add)
     },
     /finalized/,
+    /before finalize\(\)/,
+    /'rw' section/,
+    /memory\.slot/,
+  ],
+  [
+    'calling before finalize',
+    () => callable(inFlight().text).function(nullary),
+    /in flight/,
+    /publish it with finalize\(\)/,
+    /finalize\(\)\.text\.function\(signature\)/,
   ],
   [
     'finalizing twice',
@@ -142,6 +168,7 @@ const mistakes: readonly Mistake[] = [
       one.finalize()
     },
     /abandoned/,
+    /allocate again/,
   ],
   [
     'finalizing what is none',
@@ -170,6 +197,17 @@ const mistakes: readonly Mistake[] = [
   ],
   ['a misspelt signature', () => placed().text.function(any({ returns: 'int32' })), /'returns'/, /return/],
   ['one type for all', () => placed().text.function({ arguments: any('int32') }), /array of types/, /int32/],
+  ['char* without its space', () => placed().text.function({ return: any('char*') }), /"char\*"/, /write "char \*"/],
+  ['C for an integer', () => placed().text.function({ return: any('unsigned long') }), /write "ulong"/],
+  [
+    'a type of stdint.h',
+    () => placed().text.function({ arguments: any(['uint32_t']) }),
+    /argument 1/,
+    /write "uint32"/,
+  ],
+  ['a pointer as in C', () => placed().text.function({ arguments: any(['int *']) }), /"int \*"/, /write "pointer"/],
+  ['a type of JavaScript', () => placed().text.function({ arguments: any(['number']) }), /write "double"/],
+  ['a type in capitals', () => placed().text.function({ return: any('INT32') }), /write "int32"/],
   ['a type that there is not', () => placed().text.function({ return: any('integer') }), /integer/],
   [
     'freeing twice',
@@ -190,6 +228,17 @@ const mistakes: readonly Mistake[] = [
     },
     /freed/,
   ],
+
+  ['too many arguments', () => (seven as unknown as typeof half)(1), /seven takes 0 arguments, not 1/],
+  ['a bigint for an int', () => half(any(1n)), /argument 1 of half/, /from -2147483648/, /received 1n/],
+  ['text for an int', () => half(any('1')), /argument 1 of half/, /received "1"/],
+  ['a boolean for an int', () => half(any(true)), /a boolean; pass 0 or 1/],
+  ['a fraction for an int', () => half(0.5), /an integer/, /received 0\.5/],
+  ['a section for a pointer', () => use(any(placed().state)), /section\.address/],
+  ['an image for a pointer', () => use(any(image)), /image\.address\(name\)/],
+  ['a JavaScript function for a pointer', () => use(any(() => 0)), /memory\.callback\(signature, function\)/],
+  ['a number for a pointer', () => use(any(4096)), /a bigint/, /received 4096/],
+  ['an array for a pointer', () => use(any([1, 2])), /an ArrayBuffer or a view of one/, /received an object/],
 
   ['reading code', () => placed().text.read(), /section text/, /rx/, /'rw'/],
   [
@@ -237,6 +286,46 @@ const mistakes: readonly Mistake[] = [
   ['an array of numbers for an input', () => memory.link(any({ bytes: [1, 2, 3] })), /Uint8Array\.from/],
   ['an input without bytes', () => memory.link(any({ name: 'a.o' })), /bytes/, /a\.o/],
   ['noise for an input', () => memory.link({ name: 'noise.o', bytes: Buffer.from('noise') }), /noise\.o/],
+  [
+    'nothing for an input',
+    () => memory.link({ name: 'empty.o', bytes: Buffer.of() }),
+    /empty\.o/,
+    /empty: nothing was read/,
+  ],
+  [
+    'C for an input',
+    () => memory.link({ name: 'add.c', bytes: Buffer.from('int add(int a, int b) { return a + b; }\n') }),
+    /add\.c/,
+    /source text: compile it first/,
+    /cc -c/,
+  ],
+  [
+    'assembler for an input',
+    () => memory.link(Buffer.from('.globl f\nf:\n  ret\n')),
+    /assembler text: assemble it first/,
+  ],
+  [
+    'a script that places sections for an input',
+    () => memory.link({ name: 'layout.ld', bytes: Buffer.from('SECTIONS { .text : { *(.text) } }') }),
+    /layout\.ld/,
+    /INPUT/,
+  ],
+  [
+    'an object of Windows for an input',
+    () => memory.link(Buffer.of(0x64, 0x86, 2, 0)),
+    /Windows/,
+    /compile for this system/,
+  ],
+  ['WebAssembly for an input', () => memory.link(Buffer.from('\0asm\x01\0\0\0', 'latin1')), /WebAssembly/],
+  ['machine code for an input', () => memory.link(Buffer.from(answer(7))), /machine code/, /allocate/],
+  [
+    'a shared library for an input',
+    () => memory.link({ name: 'lib.so', bytes: compileShared('int f(void) { return 1; }') }),
+    /lib\.so/,
+    /shared object/,
+    /`libraries`/,
+  ],
+  ['a misspelt root', () => memory.link(object, { roots: ['sevn'] }), /sevn/, /did you mean seven\?/],
   ['a misspelt option of a link', () => memory.link(object, any({ external: {} })), /'external'/, /externals/],
   ['roots that are one', () => memory.link(object, { roots: any('seven') }), /roots must be an array/, /'seven'/],
   ['externals that are text', () => memory.link(object, { externals: any('abs') }), /externals must be an object/],
@@ -260,7 +349,14 @@ const mistakes: readonly Mistake[] = [
   ],
   ['a symbol that is defined twice', () => memory.link([object, object]), /counter|seven|limit|use/],
 
-  ['a function that there is not', () => image.function('six', nullary), /six/],
+  ['a function that there is not', () => image.function('six', nullary), /six/, /image\.symbols\(\) lists all/],
+  ['a misspelt function', () => image.function('seve', nullary), /no symbol seve: did you mean seven\?/],
+  ['another case', () => image.function('Seven', nullary), /did you mean seven\?/],
+  ['a misspelt variable', () => image.data('conter', 'int32'), /did you mean counter\?/],
+  ['a misspelt address', () => image.address('limits'), /did you mean limit\?/],
+  ['a function that is static', () => image.function('inner', nullary), /local to/, /without `static`/],
+  ['a function of C++', () => image.function('twice(int)', nullary), /ask for _Z5twicei/, /extern "C"/],
+  ['a method of C++', () => image.function('ns::thrice', nullary), /ask for _ZN2ns6thriceEl/],
   ['calling a variable', () => image.function('counter', nullary), /counter/, /rw/],
   ['a name that is none', () => image.function(any(7), nullary), /name must be a string/, /7/],
   ['an address that is text', () => memory.find(any('0x1000')), /address must be/, /'0x1000'/],
@@ -298,12 +394,16 @@ const mistakes: readonly Mistake[] = [
       one.stats()
     },
     /closed/,
+    /new CodeMemory\(\)/,
   ],
+  ['looking up text', () => lookup(any('main')), /address must be/, /'main'/],
+  ['drawing a memory', () => drawLayout(any(undefined)), /layout must be an object/],
+  ['drawing too narrowly', () => drawLayout(memory.layout(), { width: 10 }), /from 40 to/, /10/],
   ['making an image', () => new (image.constructor as new () => unknown)(), /CodeMemory\.link/],
 ]
 
 test('the list of mistakes is long, and none is there twice', t => {
-  t.true(mistakes.length >= 90, String(mistakes.length))
+  t.true(mistakes.length >= 129, String(mistakes.length))
   t.is(new Set(mistakes.map(([what]) => what)).size, mistakes.length)
 })
 

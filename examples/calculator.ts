@@ -9,10 +9,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { CodeMemory, type Image } from 'codeslab'
 
 /** The functions of C's math.h that an expression may call, with the number of their arguments. */
@@ -31,9 +27,20 @@ class Expression {
   readonly #evaluate: (...values: number[]) => number
   readonly #tabulate: (...values: (Float64Array | number)[]) => void
 
-  constructor(text: string) {
-    this.variables = variablesOf(text)
-    this.#image = compile(sourceOf(text, this.variables))
+  /** Reads an expression, compiles it, and links what comes of it. */
+  static async compile(text: string): Promise<Expression> {
+    const variables = variablesOf(text)
+    const image = await memory.cc({
+      source: sourceOf(text, variables),
+      name: 'expression.c',
+      flags: ['-fno-math-errno'],
+    })
+    return new Expression(variables, image)
+  }
+
+  private constructor(variables: readonly string[], image: Image) {
+    this.variables = variables
+    this.#image = image
     const doubles = this.variables.map(() => 'double' as const)
     this.#evaluate = this.#image.function('evaluate', { return: 'double', arguments: doubles })
     const columns = this.variables.map(() => 'buffer' as const)
@@ -123,49 +130,37 @@ void tabulate(size_t rows, double *results${columns}) {
 `
 }
 
-/** Compiles C and links what comes of it. */
-function compile(source: string): Image {
-  const folder = mkdtempSync(join(tmpdir(), 'codeslab-calculator-'))
-  try {
-    const object = join(folder, 'expression.o')
-    execFileSync('cc', ['-O2', '-fno-math-errno', '-x', 'c', '-c', '-', '-o', object], { input: source })
-    return memory.link(readFileSync(object))
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
 const [text, ...given] = process.argv.slice(2)
-if (text === undefined) demonstrate()
+if (text === undefined) await demonstrate()
 else {
-  using expression = new Expression(text)
+  using expression = await Expression.compile(text)
   const values = given.map(pair => pair.split('=')).map(([name = '', value]) => [name, Number(value)] as const)
   console.log(expression.evaluate(Object.fromEntries(values)))
 }
 
-function demonstrate(): void {
-  calculate('1 + 2 * 3', {}, 7)
-  calculate('hypot(x, y)', { x: 3, y: 4 }, 5)
-  calculate('(a - b) / (a + b)', { a: 3, b: 1 }, 0.5)
-  calculate('--x + int - 1.5e1', { x: 1, int: 2 }, -12)
+async function demonstrate(): Promise<void> {
+  await calculate('1 + 2 * 3', {}, 7)
+  await calculate('hypot(x, y)', { x: 3, y: 4 }, 5)
+  await calculate('(a - b) / (a + b)', { a: 3, b: 1 }, 0.5)
+  await calculate('--x + int - 1.5e1', { x: 1, int: 2 }, -12)
   for (const text of ['system(x)', 'x; x', '1 +', 'sqrt(1, 2)', 'x[0]', '_', '']) {
-    assert.throws(() => new Expression(text), SyntaxError, text)
+    await assert.rejects(Expression.compile(text), SyntaxError, text)
   }
-  tabulate('sqrt(x * x + y * y) / (1 + exp(-x))', ({ x, y }) => Math.sqrt(x * x + y * y) / (1 + Math.exp(-x)))
+  await tabulate('sqrt(x * x + y * y) / (1 + exp(-x))', ({ x, y }) => Math.sqrt(x * x + y * y) / (1 + Math.exp(-x)))
   assert.equal(memory.stats().live, 0, 'no code is left')
 }
 
-function calculate(text: string, values: Record<string, number>, expected: number): void {
-  using expression = new Expression(text)
+async function calculate(text: string, values: Record<string, number>, expected: number): Promise<void> {
+  using expression = await Expression.compile(text)
   const value = expression.evaluate(values)
   console.log(`  ${text.padEnd(20)} = ${value}`)
   assert.equal(value, expected)
 }
 
 /** Two columns of a million rows, by the compiled expression and by the same in JavaScript. */
-function tabulate(text: string, same: (row: { x: number; y: number }) => number): void {
+async function tabulate(text: string, same: (row: { x: number; y: number }) => number): Promise<void> {
   const start = performance.now()
-  using expression = new Expression(text)
+  using expression = await Expression.compile(text)
   console.log(`  ${text}\n    compiled and linked in ${(performance.now() - start).toFixed(0)} ms`)
   const x = Float64Array.from({ length: 1e6 }, (_, row) => (row + 1) / 1e5)
   const y = Float64Array.from(x, value => Math.sin(value))

@@ -6,7 +6,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import {
   cpSync,
@@ -21,12 +20,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
 import { CodeMemory, CodeslabError, type Callback, type Image, type Slot } from 'codeslab'
 
 const INTERFACE = 1
 const transformation = { return: 'size_t', arguments: ['string', 'buffer', 'size_t'] } as const
-const compiler = promisify(execFile)
 
 interface Plugin {
   image: Image
@@ -101,19 +98,13 @@ class Plugins extends EventEmitter<Events> {
     return join(this.#folder, `${name}.c`)
   }
 
-  /** Compiles in another process and links what comes of it. Constructors have run when this returns. */
-  async #build(name: string): Promise<Image> {
-    const place = mkdtempSync(join(tmpdir(), 'codeslab-plugin-'))
-    try {
-      const object = join(place, 'plugin.o')
-      await compiler('cc', ['-O2', '-g', '-Wall', '-c', this.#source(name), '-o', object])
-      return this.#memory.link(
-        { name: `${name}.o`, bytes: readFileSync(object) },
-        { externals: { host_log: this.#host.pointer } },
-      )
-    } finally {
-      rmSync(place, { recursive: true })
-    }
+  /** Compiles in another process and links what comes of it. Constructors have run when the image is there. */
+  #build(name: string): Promise<Image> {
+    return this.#memory.cc({
+      file: this.#source(name),
+      flags: ['-g', '-Wall'],
+      externals: { host_log: this.#host.pointer },
+    })
   }
 
   /** Has calls arrive in a new version. The old one goes when the calls that are in it have returned. */
@@ -150,10 +141,9 @@ class Plugins extends EventEmitter<Events> {
 
 /** The first error of the compiler, or what codeslab says. */
 function reasonOf(error: unknown): string {
-  const { stderr } = error as { stderr?: string }
-  const line = stderr?.split('\n').find(text => text.includes('error:'))
-  if (line !== undefined) return line.slice(line.indexOf('error:'))
-  return error instanceof CodeslabError ? `${error.code}: ${error.message}` : String(error)
+  if (!(error instanceof CodeslabError)) return String(error)
+  const mistake = error.diagnostics?.find(({ kind }) => kind === 'error')
+  return mistake === undefined ? `${error.code}: ${error.message}` : `line ${mistake.line}: ${mistake.message}`
 }
 
 await demonstrate()

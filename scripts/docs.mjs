@@ -41,6 +41,9 @@ function listErrors() {
   const text = readFileSync(page, 'utf8')
   const codes = [...readFileSync(join(root, 'src', 'errors.ts'), 'utf8').matchAll(documentedCode)]
   if (codes.length === 0) throw new Failure('the codes in src/errors.ts cannot be listed')
+  const advice = readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8')
+  const without = codes.map(({ groups }) => groups?.code ?? '').filter(code => !advice.includes(`\`${code}\``))
+  if (without.length > 0) throw new Failure(`docs/troubleshooting.md has no advice for ${without.join(', ')}`)
   const rows = codes.map(({ groups }) => `| \`${groups?.code}\` | ${groups?.meaning} |`)
   const table = ['| code | meaning |', '| --- | --- |', ...rows].join('\n')
   const updated = text.replace(/(<!-- codes -->).*(<!-- \/codes -->)/s, `$1\n\n${table}\n\n$2`)

@@ -82,16 +82,14 @@ function compileShown(guide, folder) {
  */
 export function checked(text) {
   const literal = /-?\d[\d_.]*n?|-?0x[\da-f_]+n?|true|false|null|undefined|'[^']*'/
-  const shown = new RegExp(
-    `^(?!const |let |import |return |throw |//)([\\w$].*?);? +// (${literal.source})(?=$|[;,:]\\s)`,
-    'i',
-  )
+  const statement = /^(\s*)(?!(?:const|let|import|return|throw|console)\b|[\w$]+:|\/\/)([\w$][^]*?);?/
+  const shown = new RegExp(`${statement.source} +// (${literal.source})(?=$|[;,:]\\s)`, 'i')
   let results = 0
   const lines = text.split('\n').map(line => {
-    const [whole, expression, value] = shown.exec(line) ?? []
-    if (whole === undefined) return line
+    const [whole, indent, expression, value] = shown.exec(line) ?? []
+    if (whole === undefined || expression?.endsWith(',')) return line
     results += 1
-    return `same(${expression}, ${value}) ${line.slice(whole.length).replace(/^/, '//')}`
+    return `${indent}same(${expression}, ${value}) //${line.slice(whole.length)}`
   })
   const compare = `
 function same(found: unknown, shown: unknown) {

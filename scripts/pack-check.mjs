@@ -14,7 +14,7 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const consumer = join(root, 'scripts', 'consumer')
 // What may be in a tarball. Anything else is a leak from the checkout.
 const expectedFiles =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/(internal\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/((cli|internal)\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
 await main(() => {
   if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {
@@ -90,6 +90,28 @@ function useFrom(project, node) {
   const strict = ['--throw-deprecation', '--pending-deprecation']
   for (const file of ['use.mjs', 'use.cjs', 'readme.mjs']) {
     run(node, [...strict, file], { cwd: project, env: withoutRust() })
+  }
+  useCommand(project, node)
+}
+
+/**
+ * The command, as `npx` runs it: on a real archive.
+ *
+ * @param {string} project
+ * @param {string} node
+ */
+function useCommand(project, node) {
+  const command = join(project, 'node_modules', '.bin', 'codeslab')
+  const archive = ask('cc', ['-print-file-name=libz.a']) ?? ''
+  const env = { ...withoutRust(), PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+  for (const args of [
+    ['doctor'],
+    ['inspect', archive],
+    ['layout', archive],
+    ['run', archive, '--call', 'uint64 crc32((uint64) 0, "123456789", 9)'],
+  ]) {
+    console.log(`codeslab ${args.join(' ')}`)
+    run(command, args, { cwd: project, env })
   }
 }
 

@@ -1,8 +1,10 @@
 // npm run pack: the tarballs as they are published, in .cache/pack: the main package and each platform package of which
-// the binary is here. `--all` insists on every platform (the release does).
+// the binary is here. `--all` insists on every platform, and on the address of the repository (the release does).
+// Without an address they can be installed and not published: npm refuses what is private.
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { addresses, noAddress } from './address.mjs'
 import { ask, Failure, main, root } from './process.mjs'
 
 const stage = join(root, '.cache', 'pack')
@@ -20,6 +22,7 @@ if (process.argv[1] === import.meta.filename) {
  * @returns {string[]} the tarballs' paths, the main package first
  */
 export function pack(insistOnAll = false) {
+  if (insistOnAll && addresses() === undefined) throw new Failure(noAddress)
   rmSync(stage, { recursive: true, force: true })
   const platforms = readdirSync(join(root, 'npm')).filter(name => hasBinary(name, insistOnAll))
   if (platforms.length === 0) throw new Failure('no binary to pack: run npm run build first')
@@ -56,8 +59,17 @@ function stageMain(platforms) {
   }
   const kept = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)))
   const optionalDependencies = Object.fromEntries(platforms.map(name => [`codeslab-${name}`, manifest.version]))
-  writeJson(join(folder, 'package.json'), { ...kept, optionalDependencies })
+  writeJson(join(folder, 'package.json'), { ...kept, optionalDependencies, ...published() })
   return folder
+}
+
+/**
+ * What a package.json needs to be published, or what keeps it from that.
+ *
+ * @param {string} [directory]
+ */
+function published(directory) {
+  return addresses(directory) ?? { private: true }
 }
 
 /** @param {string} platform */
@@ -66,7 +78,7 @@ function stagePlatform(platform) {
   const { version } = readJson(join(root, 'package.json'))
   const manifest = readJson(join(root, 'npm', platform, 'package.json'))
   mkdirSync(folder, { recursive: true })
-  writeJson(join(folder, 'package.json'), { ...manifest, version })
+  writeJson(join(folder, 'package.json'), { ...manifest, version, ...published(`npm/${platform}`) })
   copyFileSync(join(root, 'npm', platform, 'README.md'), join(folder, 'README.md'))
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   copyFileSync(/** @type {string} */ (binaryOf(platform)), join(folder, manifest.main))

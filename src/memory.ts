@@ -4,10 +4,12 @@ import * as native from '#native'
 import type { AddressLike } from './address.ts'
 import { finalizeAll, makeInFlight, type InFlight, type InFlightAllocation, type PublishedBatch } from './allocation.ts'
 import { makeCallback, type Callback } from './callback.ts'
+import type { CompileOptions } from './cc.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { addressed } from './internal/address.ts'
 import { checkFunction, checkString, toAddress } from './internal/checks.ts'
+import { compile, linkOptionsOf } from './internal/compiler.ts'
 import { construct } from './internal/construct.ts'
 import { toHex } from './internal/inspect.ts'
 import { sized } from './internal/intrinsics.ts'
@@ -17,7 +19,7 @@ import { synchronize } from './internal/grace.ts'
 import { encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
-import { exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
+import { areNamed, exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import type { Placement, SectionRequest } from './request.ts'
@@ -171,8 +173,16 @@ export class CodeMemory extends MemoryHandle {
     const contents = toContents(requests)
     const words = exchange(requests)
     const handle = native.allocate(handleOf(this), contents, windows, words)
-    if (tellsTools(this)) native.nameSections(handleOf(this), handle, toLabels(requests))
+    const isNamed = areNamed(requests)
+    if (isNamed || tellsTools(this)) this.#name(handle, requests, isNamed)
     return makeInFlight(handle, toPlaces(requests, words)) as InFlight<Names>
+  }
+
+  /** Says what the sections of an allocation in flight are called. */
+  #name(handle: ReturnType<typeof native.allocate>, requests: readonly Request[], isNamed: boolean): void {
+    const labels = toLabels(requests)
+    if (labels.length === 1) native.nameSection(handleOf(this), handle, labels[0] ?? '', isNamed)
+    else native.nameSections(handleOf(this), handle, labels, isNamed)
   }
 
   /**
@@ -261,6 +271,31 @@ export class CodeMemory extends MemoryHandle {
   estimate(inputs: LinkInput | readonly LinkInput[], options: LinkOptions = {}): LinkEstimate {
     const { inputs: read, options: known } = encodeLink(inputs, options)
     return native.estimateLink(read, known)
+  }
+
+  /**
+   * Compiles C, or another language of the compiler, with the compiler that this system has, and links what comes of it.
+   *
+   * The compiler runs in a process of its own, so nothing waits for it. Nothing of it stays on the disk, even if this process is killed.
+   *
+   * @param options - The program, flags, and all options of {@link CodeMemory.link}.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_COMPILER` if it does not compile (`diagnostics` has files and lines, `output` all
+   * that the compiler said), `ERR_CODESLAB_NO_COMPILER` if there is none, and everything that {@link CodeMemory.link} throws.
+   * @example
+   * ```ts
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const image = await new CodeMemory().cc({
+   *   source: 'int add(int a, int b) { return a + b; }',
+   *   flags: ['-O3', '-Wall'],
+   * })
+   * image.function('add', { return: 'int32', arguments: ['int32', 'int32'] })(40, 2) // 42
+   * ```
+   */
+  async cc(options: CompileOptions): Promise<Image> {
+    handleOf(this)
+    const linked = linkOptionsOf(options)
+    return this.link(await compile(options), linked)
   }
 
   /**

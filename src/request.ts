@@ -24,7 +24,9 @@ export interface SectionRequest {
   readonly bytes?: ArrayBufferView | ArrayBuffer
   /** Its alignment in bytes, a power of two. Default: 16. */
   readonly align?: number
-  /** What debuggers and profilers call it, if it is code and they are told ({@link MemoryHandle.tools}). Default: the name of the section. */
+  /**
+   * What {@link lookup}, debuggers and profilers ({@link MemoryHandle.tools}) call it. Default: the name of the section.
+   */
   readonly name?: string
 }
 

@@ -99,6 +99,11 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   }
 }
 
+/** Inputs alone, to be looked into. */
+export function encodeInputs(inputs: readonly LinkInput[]): NativeInputs {
+  return toNative(toInputs(inputs, 'input'))
+}
+
 /** What is in memory already, before anything of it is known. */
 function makeLoaded(): NativeLoaded {
   return {

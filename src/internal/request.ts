@@ -12,6 +12,7 @@ import {
   checkString,
   checkSteady,
   choose,
+  invalidType,
   isCount,
   names,
   outOfRange,
@@ -21,7 +22,7 @@ import {
   toList,
   toSize,
 } from './checks.ts'
-import { append, byteLength, has, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
+import { append, byteLength, has, isView, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
 import { protections } from './protection.ts'
 import { refusal } from './refusal.ts'
 
@@ -56,6 +57,13 @@ export function toRequests(sections: Readonly<Record<string, SectionRequest>>): 
 }
 
 function toRequest(name: string, section: SectionRequest): Request {
+  if (isFlat(name, section)) {
+    throw invalidType(
+      `section ${name}`,
+      'an object: sections have names, so write { text: { protection, size } }',
+      section,
+    )
+  }
   checkShape(section, `section ${name}`, sectionNames)
   if (isReserved(name)) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
@@ -71,6 +79,11 @@ function toRequest(name: string, section: SectionRequest): Request {
   return { name, label, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
 }
 
+/** Whether somebody wrote the properties of one section in the place of sections. */
+function isFlat(name: string, section: unknown): boolean {
+  return has(sectionNames.known, name) && (typeof section !== 'object' || isView(section))
+}
+
 function bytesOf(section: string): string {
   return `bytes of section ${section}`
 }
@@ -84,6 +97,15 @@ export function toContents(requests: readonly Request[]): (Uint8Array | undefine
     contents[index] = bytes
   }
   return contents
+}
+
+/** Whether any section was given a name of its own. */
+export function areNamed(requests: readonly Request[]): boolean {
+  for (let index = 0; index < requests.length; index++) {
+    const { name, label } = requests[index] as Request
+    if (name !== label) return true
+  }
+  return false
 }
 
 /** What debuggers and profilers call each section. */

@@ -12,14 +12,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A type that does not exist, or `void` as an argument.
     #[error(
-        "{} is of unknown type {name:?}; the types are those of node:ffi, such as int32, uint64, double, pointer",
-        position(*argument)
+        "{} is of unknown type {name:?}{}; the types are those of node:ffi, such as int32, uint64, double, pointer",
+        position(*argument),
+        meant.map_or_else(String::new, |meant| format!(": write {meant:?}"))
     )]
     UnknownType {
         /// What the signature calls it.
         name: String,
         /// The index of the argument; `None` for the result.
         argument: Option<usize>,
+        /// What may have been meant.
+        meant: Option<&'static str>,
     },
     /// More arguments than a call passes.
     #[error(

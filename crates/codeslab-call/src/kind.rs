@@ -141,6 +141,32 @@ const NAMES: [(&str, Kind); 44] = [
     ("function", Kind::Pointer),
 ];
 
+/// What people write in the place of type names, without spaces and in small letters.
+const MEANT: [(&str, &str); 22] = [
+    ("integer", "int32"),
+    ("signed", "int32"),
+    ("unsigned", "uint32"),
+    ("unsignedint", "uint32"),
+    ("unsignedchar", "uint8"),
+    ("signedchar", "int8"),
+    ("byte", "uint8"),
+    ("unsignedshort", "uint16"),
+    ("unsignedlong", "ulong"),
+    ("longint", "long"),
+    ("unsignedlongint", "ulong"),
+    ("unsignedlonglong", "ulonglong"),
+    ("number", "double"),
+    ("bigint", "int64"),
+    ("boolean", "bool"),
+    ("_bool", "bool"),
+    ("usize", "size_t"),
+    ("isize", "ssize_t"),
+    ("undefined", "void"),
+    ("null", "void"),
+    ("object", "pointer"),
+    ("callback", "function"),
+];
+
 impl Kind {
     /// The type of that name.
     #[must_use]
@@ -149,6 +175,34 @@ impl Kind {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, kind)| *kind)
+    }
+
+    /// The name of the type that may have been meant by what is none: C's spellings, JavaScript's types, another case.
+    #[must_use]
+    pub fn meant_by(name: &str) -> Option<&'static str> {
+        let words: Vec<&str> = name
+            .split_whitespace()
+            .filter(|word| *word != "const")
+            .collect();
+        let plain = words.concat().to_ascii_lowercase();
+        if let Some(target) = plain.strip_suffix('*').or_else(|| plain.strip_suffix("[]")) {
+            return Some(if target == "char" {
+                "char *"
+            } else {
+                "pointer"
+            });
+        }
+        let meant = MEANT
+            .iter()
+            .find(|(other, _)| *other == plain)
+            .map(|(_, known)| *known);
+        meant.or_else(|| {
+            let bare = plain.strip_suffix("_t").unwrap_or(&plain);
+            NAMES
+                .iter()
+                .find(|(known, _)| *known == bare)
+                .map(|(known, _)| *known)
+        })
     }
 
     /// How an argument of it travels; `None` for void.
@@ -276,6 +330,26 @@ mod tests {
             assert_eq!(Kind::from_name(name), Some(*kind));
         }
         assert_eq!(Kind::from_name("int33"), None);
+    }
+
+    #[test]
+    fn what_people_write_in_the_place_of_a_type_names_the_one_that_they_mean() {
+        for (written, meant) in [
+            ("char*", Some("char *")),
+            ("const char *", Some("char *")),
+            ("char []", Some("char *")),
+            ("void*", Some("pointer")),
+            ("struct point *", Some("pointer")),
+            ("unsigned long long", Some("ulonglong")),
+            ("uint32_t", Some("uint32")),
+            ("Int32", Some("int32")),
+            ("number", Some("double")),
+            ("int33", None),
+        ] {
+            assert_eq!(Kind::meant_by(written), meant, "{written}");
+            let is_type = |name: &str| name == "char *" || Kind::from_name(name).is_some();
+            assert!(meant.is_none_or(is_type), "{written}");
+        }
     }
 
     #[test]

@@ -146,6 +146,7 @@ fn unknown(name: &str, argument: Option<usize>) -> Error {
     Error::UnknownType {
         name: name.to_owned(),
         argument,
+        meant: Kind::meant_by(name),
     }
 }
 

@@ -66,8 +66,11 @@ impl Section {
 
 /// A file of sections, which are counted from 1, on a machine with this ELF number.
 pub(crate) fn file(machine: u16, sections: Vec<Section>) -> Vec<u8> {
-    let mut names = vec![0];
-    let mut all = vec![Section::default()];
+    // Those of all sections that there are.
+    let mut names = Vec::with_capacity(64);
+    names.push(0);
+    let mut all = Vec::with_capacity(sections.len() + 2);
+    all.push(Section::default());
     all.extend(sections);
     all.push(Section::names(".shstrtab", Vec::new()));
     let name_offsets: Vec<u32> = all
@@ -77,8 +80,11 @@ pub(crate) fn file(machine: u16, sections: Vec<Section>) -> Vec<u8> {
     let count = all.len();
     all[count - 1].content = names;
 
-    let mut file = header(machine, count);
-    let mut offset = (HEADER + count * SECTION_HEADER) as u64;
+    let start = HEADER + count * SECTION_HEADER;
+    let contents: usize = all.iter().map(|section| section.content.len()).sum();
+    let mut file = Vec::with_capacity(start + contents);
+    put_header(&mut file, machine, count);
+    let mut offset = start as u64;
     for (section, name) in all.iter().zip(name_offsets) {
         section.put(&mut file, name, offset);
         offset += section.content.len() as u64;
@@ -100,8 +106,7 @@ pub(crate) fn put_name(names: &mut Vec<u8>, name: &str) -> u32 {
     offset
 }
 
-fn header(machine: u16, sections: usize) -> Vec<u8> {
-    let mut file = Vec::with_capacity(HEADER + sections * SECTION_HEADER);
+fn put_header(file: &mut Vec<u8>, machine: u16, sections: usize) {
     file.extend(elf::ELFMAG);
     // 64 bits, little-endian, version 1, and padding.
     file.extend([2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -116,5 +121,4 @@ fn header(machine: u16, sections: usize) -> Vec<u8> {
     for half in [HEADER, 0, 0, SECTION_HEADER, sections, sections - 1] {
         file.extend((half as u16).to_le_bytes());
     }
-    file
 }

@@ -15,8 +15,11 @@ pub(crate) fn of_functions(machine: u16, functions: &[Function]) -> Vec<u8> {
     let end = |function: &Function| function.address.value().saturating_add(function.size);
     let last = functions.iter().map(end).max().unwrap_or(first);
 
-    let mut names = vec![0];
-    let mut symbols = vec![0; SYMBOL];
+    let name_bytes = functions.iter().map(|function| function.name.len() + 1);
+    let mut names = Vec::with_capacity(1 + name_bytes.sum::<usize>());
+    names.push(0);
+    let mut symbols = Vec::with_capacity(SYMBOL * (functions.len() + 1));
+    symbols.resize(SYMBOL, 0);
     for function in functions {
         let name = elf::put_name(&mut names, &function.name);
         put_symbol(&mut symbols, name, function, first);

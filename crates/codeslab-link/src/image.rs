@@ -8,8 +8,10 @@
 use crate::error::{Error, Result};
 use crate::exports::{Exports, ImageSymbol, Keep};
 use crate::graph::Visibility;
+use crate::located::{Located, Location};
 use crate::placed::PlacedObject;
-use codeslab::{Address, Allocation};
+use crate::similar::Similar;
+use codeslab::{Address, Allocation, Protection};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use std::sync::Arc;
 pub(crate) struct Parts {
     // Invariant: ascending by name, each name once.
     symbols: Vec<ImageSymbol>,
+    located: Located,
     objects: Vec<PlacedObject>,
     // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
@@ -27,6 +30,7 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn new(
         mut symbols: Vec<ImageSymbol>,
+        located: Located,
         objects: Vec<PlacedObject>,
         dependencies: Vec<Box<dyn Keep>>,
         may_unwind: bool,
@@ -34,6 +38,7 @@ impl Parts {
         symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
+            located,
             objects,
             dependencies,
             may_unwind,
@@ -187,6 +192,32 @@ impl Image {
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
         self.symbol(name).map(|symbol| symbol.address)
+    }
+
+    /// The function or variable that an address lies in, local ones as well; `None` for what the linker added, such as stubs, and outside.
+    #[must_use]
+    pub fn locate(&self, address: Address) -> Option<Location> {
+        let parts = Protection::ALL.map(|protection| self.allocation().segment(protection));
+        let mut parts = parts.into_iter().flatten().map(|(start, size)| {
+            let start = start.value();
+            start..start.saturating_add(size)
+        });
+        let within = parts.find(|part| part.contains(&address.value()))?;
+        let parts = &self.parts;
+        parts.located.find(&parts.symbols, address, within)
+    }
+
+    /// What may have been meant by the name of a symbol that it does not have.
+    #[must_use]
+    pub fn similar(&self, name: &str) -> Similar {
+        let names = self.symbols().map(|symbol| symbol.name.as_str());
+        Similar::among(name, names.collect::<Vec<_>>().into_iter())
+    }
+
+    /// The object that has a local (`static`) symbol of this name, which no one else sees.
+    #[must_use]
+    pub fn local(&self, name: &str) -> Option<&str> {
+        self.parts.located.local(name).map(AsRef::as_ref)
     }
 
     /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.

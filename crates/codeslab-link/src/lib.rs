@@ -45,7 +45,7 @@
 //! # Order
 //!
 //! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `input`, `unwind`, `format`,
-//! `gather`, `resolve`, `plan`, `apply`, `detour`, `program`, `image`, `link`;
+//! `gather`, `inspect`, `resolve`, `plan`, `apply`, `detour`, `program`, `located`, `image`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
@@ -63,11 +63,14 @@ mod gather;
 mod graph;
 mod image;
 mod input;
+mod inspect;
 mod link;
+mod located;
 mod placed;
 mod plan;
 mod program;
 mod resolve;
+mod similar;
 mod thread_local;
 mod unwind;
 
@@ -81,5 +84,8 @@ pub use graph::{
 };
 pub use image::{Image, Linked};
 pub use input::{Files, Input, LinkOptions};
+pub use inspect::{Inspected, inspect};
 pub use link::{Estimate, estimate, link, link_counted};
+pub use located::Location;
 pub use placed::{PlacedFunction, PlacedObject};
+pub use similar::Similar;

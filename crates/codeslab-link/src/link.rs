@@ -12,6 +12,7 @@ use crate::exports::ImageSymbol;
 use crate::gather;
 use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
+use crate::located::Located;
 use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
@@ -131,7 +132,10 @@ fn link_within(
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
     // ---- No byte changes from here on.
-    let symbols = symbols(&resolution, &plan, &addresses)?;
+    let objects = resolution.objects.iter();
+    let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
+    let symbols = symbols(&resolution, &plan, &addresses, &names)?;
+    let located = Located::of(&resolution, &addresses, names);
     let program = program(&resolution, &plan, &addresses, &mut in_flight);
     let objects = options
         .keep_objects
@@ -141,7 +145,13 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(symbols, objects, dependencies, resolution.may_unwind);
+    let parts = Parts::new(
+        symbols,
+        located,
+        objects,
+        dependencies,
+        resolution.may_unwind,
+    );
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -169,9 +179,8 @@ fn symbols(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
+    names: &[Arc<str>],
 ) -> Result<Vec<ImageSymbol>> {
-    let objects = resolution.objects.iter();
-    let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
     // Variables of threads have no address.
     let globals = resolution.globals().filter(|(_, id)| {
         let target = resolution.target(*id);

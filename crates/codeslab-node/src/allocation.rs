@@ -119,16 +119,29 @@ pub(crate) fn windows(ends: &[u64]) -> Result<Vec<Window>> {
     pairs.iter().enumerate().map(window).collect()
 }
 
-/// Gives the sections of an allocation in flight names for debuggers and profilers.
+/// Gives the one section of an allocation in flight a name for debuggers and profilers, and for lookups if it `is_given`.
+#[napi]
+pub fn name_section(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    name: String,
+    is_given: bool,
+) -> napi::Result<()> {
+    name_sections(env, memory, handle, vec![name], is_given)
+}
+
+/// Gives the sections of an allocation in flight names for debuggers and profilers, and for lookups if they `are_given`.
 #[napi]
 pub fn name_sections(
     env: Env,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] memory: Held<MemoryHandle>,
     #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
     names: Vec<String>,
+    are_given: bool,
 ) -> napi::Result<()> {
     let opened = memory.open().or_throw(env)?;
-    handle.set_names(Names::new(&opened.tools, names));
+    handle.set_names(Names::new(&opened.tools, names, are_given));
     Ok(())
 }
 
@@ -251,6 +264,7 @@ pub fn free(
         .then_some(())
         .ok_or(Error::Freed(published.noun()))
         .or_throw(env)?;
+    published.leave();
     handle.weight().clear();
     let is_viewed = published.is_viewed();
     if is_viewed {
@@ -302,6 +316,7 @@ fn callable(handle: &CodeHandle, section: u32, name: &str, offset: f64) -> Resul
         return Err(Error::Freed(published.noun()));
     }
     published.watch();
+    published.name(section.address, section.size.get(), name);
     Ok(Address::new(section.address.value() + offset as u64))
 }
 

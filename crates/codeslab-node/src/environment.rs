@@ -89,7 +89,11 @@ pub(crate) fn answers(env: Env) -> napi::Result<Result<Rc<Answers>, Impossible>>
         Scope::of(&env),
         calls.map(|calls| Rc::clone(calls).table().clone()),
     );
-    environment.answers = made.as_ref().ok().cloned();
+    if let Ok(answers) = &made {
+        environment.answers = Some(Rc::clone(answers));
+        // What is kept until the process exits may call afterwards, when there is no JavaScript any more.
+        env.add_env_cleanup_hook(Rc::clone(answers), |answers| answers.retire())?;
+    }
     Ok(made)
 }
 

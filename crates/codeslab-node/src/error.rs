@@ -29,19 +29,25 @@ pub(crate) enum Error {
     #[error(transparent)]
     Call(#[from] codeslab_call::Error),
     /// A handle to a memory that was disposed of.
-    #[error("this handle to the code memory is closed")]
+    #[error(
+        "this handle to the code memory is closed: open another with new CodeMemory(), or dispose of it later"
+    )]
     Closed,
     /// An allocation or image that was freed.
     #[error("the {0} has been freed")]
     Freed(&'static str),
     /// An in-flight allocation that was published.
-    #[error("the allocation is finalized: it can no longer be written or abandoned")]
+    #[error(
+        "the allocation is finalized, so it can be neither written nor abandoned: write before finalize(). What shall change later belongs into an 'rw' section, whose write() goes on working; code is replaced by placing other code, and a slot (memory.slot) leads callers there"
+    )]
     Finalized,
     /// An in-flight allocation that was given up.
-    #[error("the allocation was abandoned")]
+    #[error("the allocation was abandoned: its memory is gone, so allocate again")]
     Abandoned,
     /// A token that stands for nothing, at least not any more and not in this process.
-    #[error("token {token:?} stands for no {noun} in this process")]
+    #[error(
+        "token {token:?} stands for no {noun} in this process: tokens come from share() in any of its threads, and last as long as a thread has what they stand for"
+    )]
     UnknownToken { token: String, noun: &'static str },
     /// Code that was called threw an exception that it did not catch.
     #[error("{function} threw {exception}")]
@@ -50,10 +56,16 @@ pub(crate) enum Error {
         exception: Exception,
     },
     /// A name that an image does not define.
-    #[error("the image has no symbol {symbol}")]
-    UnknownSymbol { symbol: String },
+    #[error("the image has no symbol {symbol}: {advice}")]
+    UnknownSymbol {
+        symbol: String,
+        advice: String,
+        candidates: Vec<String>,
+    },
     /// Something to call that is no code.
-    #[error("{symbol} is not code: it lies in {protection} memory")]
+    #[error(
+        "{symbol} is not code: it lies in {protection} memory. Variables are read and written with image.data({symbol:?}, type)"
+    )]
     NotExecutable {
         symbol: String,
         protection: &'static str,
@@ -64,7 +76,9 @@ pub(crate) enum Error {
     )]
     NoCallbacks,
     /// A callback that was disposed of.
-    #[error("the callback has been disposed of")]
+    #[error(
+        "the callback has been disposed of: dispose of it once, and make another with memory.callback()"
+    )]
     Disposed,
     /// Another thread called JavaScript that could not run.
     #[error(
@@ -81,7 +95,9 @@ pub(crate) enum Error {
     #[error("there is no section {number}")]
     UnknownSection { number: u32 },
     /// A section to call that is no code.
-    #[error("section {section} is not code: it lies in {protection} memory")]
+    #[error(
+        "section {section} is not code: it lies in {protection} memory. Place code in 'rx' memory"
+    )]
     SectionNotExecutable {
         section: String,
         protection: &'static str,
@@ -122,7 +138,7 @@ pub(crate) enum Error {
     )]
     NoViews,
     /// An offset that is not in its section.
-    #[error("offset {offset} is outside of a section of {size} bytes")]
+    #[error("offset {offset} is outside of a section of {size} bytes: pass 0 to {}", size.saturating_sub(1))]
     OutsideSection { offset: i128, size: u64 },
 }
 
@@ -222,7 +238,12 @@ impl Error {
                 facts.extend(exception.facts());
                 facts
             }
-            Self::UnknownSymbol { symbol } => vec![text("symbol", symbol)],
+            Self::UnknownSymbol {
+                symbol, candidates, ..
+            } => vec![
+                text("symbol", symbol),
+                ("candidates", Fact::Names(candidates.clone())),
+            ],
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]
             }
@@ -262,7 +283,7 @@ impl Error {
 fn call_facts(error: &codeslab_call::Error) -> Facts {
     use codeslab_call::Error::{NotVariadic, TooManyArguments, UnknownType, UnsupportedConvention};
     match error {
-        UnknownType { name, argument } => {
+        UnknownType { name, argument, .. } => {
             let mut facts = vec![text("type", name)];
             facts.extend(argument.map(|index| number("argument", index as u64)));
             facts

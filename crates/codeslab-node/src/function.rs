@@ -203,7 +203,7 @@ impl Target for Function {
         match self.call(scope, values, count) {
             Ok(value) => value,
             Err(refusal) => {
-                self.throw(scope, &refusal);
+                self.throw(scope, &refusal, values);
                 None
             }
         }
@@ -213,7 +213,7 @@ impl Target for Function {
         match self.begin(scope, values, count) {
             Ok(promise) => promise,
             Err(refusal) => {
-                self.throw(scope, &refusal);
+                self.throw(scope, &refusal, values);
                 None
             }
         }

@@ -145,10 +145,19 @@ impl CodeHandle {
     /// Puts back what was taken, published, and tells debuggers and profilers of it.
     pub(crate) fn publish(&self, allocation: Allocation) {
         let names = self.names.take();
-        let told = names.map(|names| names.tell(self.sections.iter().map(Section::code)));
+        let told = names
+            .as_ref()
+            .map(|names| names.tell(self.sections.iter().map(Section::code)));
         let told = told.into_iter().collect();
-        let published = Published::new(Content::allocation(allocation), told);
-        *self.stage.borrow_mut() = Stage::Published(Arc::new(published));
+        let published = Arc::new(Published::new(Content::allocation(allocation), told));
+        for (section, name) in self
+            .sections
+            .iter()
+            .zip(names.iter().flat_map(|names| names.given()))
+        {
+            published.name(section.address, section.size.get(), name);
+        }
+        *self.stage.borrow_mut() = Stage::Published(published);
     }
 
     /// What was published. (A count and not a borrow, because throwing runs JavaScript, which may use this very handle.)

@@ -77,6 +77,7 @@ pub fn link(
     let image = unsafe { linked.start() }.or_throw(env)?;
     let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
     let published = Arc::new(Published::new(Content::image(image), told));
+    published.be_found();
     hold(env, CodeHandle::image(published, weight))
 }
 
@@ -159,14 +160,17 @@ fn weigh(opened: &Opened, image: &Image) -> u64 {
 }
 
 impl NativeInputs<'_> {
-    fn graphs<'a>(&self, contents: &'a [Cow<'_, [u8]>]) -> Result<Vec<Option<Graph<'a>>>> {
+    pub(crate) fn graphs<'a>(
+        &self,
+        contents: &'a [Cow<'_, [u8]>],
+    ) -> Result<Vec<Option<Graph<'a>>>> {
         let inputs = contents.iter().zip(&self.graphs);
         inputs
             .map(|(bytes, is_graph)| is_graph.then(|| graph::read(bytes)).transpose())
             .collect()
     }
 
-    fn borrow<'a>(
+    pub(crate) fn borrow<'a>(
         &'a self,
         contents: &'a [Cow<'_, [u8]>],
         graphs: &'a [Option<Graph<'a>>],
@@ -276,9 +280,32 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
 
 /// A symbol of an image.
 pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
-    look(image, |image| image.symbol(name).cloned())?.ok_or_else(|| Error::UnknownSymbol {
+    look(image, |image| {
+        let symbol = image.symbol(name).cloned();
+        symbol.ok_or_else(|| unknown(image, name))
+    })?
+}
+
+/// A symbol that is not there, and what may have been meant.
+#[cold]
+fn unknown(image: &Image, name: &str) -> Error {
+    let similar = image.similar(name);
+    let advice = match image.local(name) {
+        Some(object) => {
+            format!(
+                "it is local to {object}, where nothing else sees it; declare it without `static`"
+            )
+        }
+        None => similar.advice().unwrap_or_else(|| {
+            let count = image.symbols().len();
+            format!("nothing is called like that; image.symbols() lists all {count}")
+        }),
+    };
+    Error::UnknownSymbol {
         symbol: name.to_owned(),
-    })
+        advice,
+        candidates: similar.names,
+    }
 }
 
 /// Where a symbol's code is. Absolute symbols are taken at their word.

@@ -11,14 +11,15 @@ use crate::throw::OrThrow;
 use crate::tools::{self, NativeTools};
 use crate::views::Held;
 use codeslab::{
-    CodeMemory, CodeModel, GracePeriod, Options, Reach, Sealing, SealingStatus, Writer,
+    Address, CodeMemory, CodeModel, Found, GracePeriod, Options, Reach, Sealing, SealingStatus,
+    Writer,
 };
 use codeslab_debug::{Settings, Tools};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// A memory that JavaScript holds handles to.
 #[derive(Debug)]
@@ -27,6 +28,25 @@ pub(crate) struct Opened {
     /// Debuggers and profilers that are told of its code.
     pub(crate) tools: Arc<Tools>,
     token: OnceLock<Token>,
+}
+
+/// All memories that were opened. What is gone is taken out when the next one comes.
+static MEMORIES: Mutex<Vec<Weak<Opened>>> = Mutex::new(Vec::new());
+
+fn remember(opened: &Arc<Opened>) {
+    let mut memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
+    memories.retain(|memory| memory.strong_count() > 0);
+    memories.push(Arc::downgrade(opened));
+}
+
+/// What an address lies in, in whichever memory.
+pub(crate) fn find_in_all(address: Address) -> Option<Found> {
+    let memories = MEMORIES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let mut open = memories.iter().filter_map(Weak::upgrade);
+    open.find_map(|opened| opened.memory.find(address))
 }
 
 /// One thread's handle to a memory: empty once it is closed.
@@ -121,8 +141,9 @@ pub fn open_memory(env: Env, options: NativeMemoryOptions) -> napi::Result<Unkno
             token: OnceLock::new(),
         })
     };
-    let opened = open().or_throw(env)?;
-    hold(env, MemoryHandle::new(Arc::new(opened)))
+    let opened = Arc::new(open().or_throw(env)?);
+    remember(&opened);
+    hold(env, MemoryHandle::new(opened))
 }
 
 /// Closes this handle. `false` if it was closed before.

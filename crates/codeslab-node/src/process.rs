@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::function;
 use crate::handle::CodeHandle;
 use crate::load::Weight;
+use crate::lookup;
 use crate::node_api::Scope;
 use crate::published::Published;
 use crate::throw::OrThrow;
@@ -36,6 +37,7 @@ pub fn function_at(
     if code.is_freed() {
         return Err(Error::Freed(code.noun())).or_throw(env);
     }
+    let name = lookup::label(address).unwrap_or(name);
     let weight = Weight::new(environment::handles(env)?.load(), 0);
     let handle = CodeHandle::image(code, weight);
     function::make(env, &handle, name, address, &types)

@@ -5,6 +5,7 @@
 //! JavaScript function exists, `registry` without keeping it alive.
 
 use crate::grace::{self, Code};
+use crate::places::{self, Entered, Part};
 use crate::registry::Token;
 use codeslab::{Address, Protection, SectionId, Slot};
 use codeslab_call::Callable;
@@ -127,6 +128,8 @@ pub(crate) struct Published {
     /// Whether there ever was a live view of its data.
     is_viewed: AtomicBool,
     pub(crate) token: OnceLock<Token>,
+    /// What is found by address: where it begins, and what its parts are called.
+    pub(crate) entered: Entered,
     /// Those of an allocation that was shared.
     pub(crate) sections: OnceLock<Box<[SharedSection]>>,
 }
@@ -149,6 +152,7 @@ impl Published {
             watched: OnceLock::new(),
             is_viewed: AtomicBool::new(false),
             token: OnceLock::new(),
+            entered: Entered::default(),
             sections: OnceLock::new(),
         }
     }
@@ -187,6 +191,44 @@ impl Published {
         code.downcast().ok()
     }
 
+    /// Has all of its memory be found by address, for questions by name.
+    pub(crate) fn be_found(self: &Arc<Self>) {
+        let parts = self.read(|owned| {
+            let memory = owned.content.memory()?;
+            Some(Protection::ALL.map(|protection| memory.segment(protection)))
+        });
+        let parts = parts.flatten().into_iter().flatten().flatten();
+        let parts = parts.map(|(start, size)| Part {
+            start,
+            size,
+            name: None,
+        });
+        self.entered.add(self, parts.collect());
+    }
+
+    /// Has part of it be found by address, under a name, unless it has one.
+    pub(crate) fn name(self: &Arc<Self>, start: Address, size: u64, name: &str) {
+        if !self.entered.has(start) {
+            let part = Part {
+                start,
+                size,
+                name: Some(name.into()),
+            };
+            self.entered.add(self, vec![part]);
+        }
+    }
+
+    /// Is found by no address any more: what was freed has no use for names, and its handle may be kept for long.
+    pub(crate) fn leave(&self) {
+        self.entered.leave(&raw const *self);
+    }
+
+    /// What is found by this address.
+    pub(crate) fn entered_at(address: Address) -> Option<Arc<Self>> {
+        let code: Arc<dyn Any + Send + Sync> = places::find(address)?;
+        code.downcast().ok()
+    }
+
     /// A live view is about to be made.
     pub(crate) fn note_view(&self) {
         self.is_viewed.store(true, Ordering::Release);
@@ -218,6 +260,7 @@ impl Drop for Published {
         if let Some(start) = self.watched.get() {
             grace::forget(*start, &raw const *self);
         }
+        self.leave();
     }
 }
 

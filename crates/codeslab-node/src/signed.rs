@@ -111,6 +111,7 @@ fn callback(
     let unknown = || Error::UnknownType {
         name: name.to_owned(),
         argument: Some(argument),
+        meant: None,
     };
     let inside = inside.strip_suffix(')').ok_or_else(unknown)?;
     let depth = depth.checked_sub(1).ok_or_else(unknown)?;

@@ -70,14 +70,25 @@ fn variable(name: &str) -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Names {
     tools: Arc<Tools>,
-    names: Vec<String>,
+    labels: Vec<String>,
+    /// Whether a user gave them, so that lookups shall find them: that costs an entry for each.
+    are_given: bool,
 }
 
 impl Names {
     /// The names of sections in their order.
-    pub(crate) fn new(tools: &Arc<Tools>, names: Vec<String>) -> Self {
+    pub(crate) fn new(tools: &Arc<Tools>, labels: Vec<String>, are_given: bool) -> Self {
         let tools = Arc::clone(tools);
-        Self { tools, names }
+        Self {
+            tools,
+            labels,
+            are_given,
+        }
+    }
+
+    /// The names that lookups shall find.
+    pub(crate) fn given(&self) -> &[String] {
+        if self.are_given { &self.labels } else { &[] }
     }
 
     /// Tells of code that has been published just now: for each section where it is and how many bytes it has, or nothing if it is no code.
@@ -85,7 +96,10 @@ impl Names {
         &self,
         sections: impl Iterator<Item = Option<(Address, u64)>>,
     ) -> Registration {
-        let functions = sections.zip(&self.names).filter_map(|(section, name)| {
+        if !self.tools.is_on() {
+            return Registration::default();
+        }
+        let functions = sections.zip(&self.labels).filter_map(|(section, name)| {
             let (address, size) = section?;
             let name = name.clone();
             Some(Function {

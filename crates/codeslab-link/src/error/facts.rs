@@ -90,7 +90,9 @@ impl Error {
 
     fn input_facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
-            Self::UnknownFormat { object, .. } => vec![text("object", object)],
+            Self::UnknownFormat { object, found, .. } => {
+                vec![text("object", object), text("found", found)]
+            }
             Self::Unreadable {
                 object,
                 path,

@@ -28,12 +28,16 @@ pub enum Error {
     #[error(transparent)]
     ThreadLocals(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
-    #[error("{object}: neither an object ({formats}) nor an archive")]
+    #[error("{object}: neither an object ({formats}) nor an archive, but {advice}")]
     UnknownFormat {
         /// What the caller named the input.
         object: String,
         /// The formats of objects that are known.
         formats: String,
+        /// What it looks like, for programs.
+        found: &'static str,
+        /// What it looks like, and what to do.
+        advice: &'static str,
     },
     /// A file that an input names, and that cannot be read.
     #[error("{}: {reason}", named(object, path))]
@@ -436,6 +440,7 @@ fn refused(first: &Error, all: &[Error], roots: &[String]) -> String {
 fn where_to_pass(found: &str) -> &'static str {
     match found {
         "shared object" => "; pass its path among `libraries`",
+        "executable" => "; link the objects that it was made of",
         _ => "",
     }
 }

@@ -9,6 +9,7 @@ mod coff;
 mod elf;
 pub(crate) mod script;
 pub(crate) mod thin;
+mod unknown;
 
 use crate::arch::native;
 use crate::budget::Budget;
@@ -18,6 +19,7 @@ use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use archive::Archive;
 use std::borrow::Cow;
+use unknown::Unknown;
 
 /// Makes a copy of an object in which the sections have addresses.
 type Placed = fn(&[u8], &AddressOf<'_>) -> Vec<u8>;
@@ -113,6 +115,8 @@ pub(crate) fn object<'a>(
         None => Err(Error::UnknownFormat {
             object: name.into_owned(),
             formats: FORMATS.each_ref().map(|format| format.name).join(" or "),
+            found: Unknown::of(bytes).name(),
+            advice: Unknown::of(bytes).described(),
         }),
     }
 }

@@ -366,7 +366,8 @@ impl<'a> Graph<'a> {
     }
 
     /// What to call a symbol; a section's symbol has no name of its own.
-    pub(crate) fn symbol_name(&self, index: SymbolIndex) -> String {
+    #[must_use]
+    pub fn symbol_name(&self, index: SymbolIndex) -> String {
         let Some(symbol) = self.symbols.get(index.0 as usize) else {
             return String::new();
         };

@@ -168,6 +168,12 @@ impl<'a> GraphSection<'a> {
         &self.content
     }
 
+    /// Whether every thread has a copy of it.
+    #[must_use]
+    pub const fn is_thread_local(&self) -> bool {
+        self.is_thread_local
+    }
+
     /// What it is for.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {

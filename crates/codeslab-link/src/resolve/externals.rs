@@ -3,7 +3,7 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
-use super::hints::hint;
+use super::hints::{hint, root_hint};
 use super::library::Library;
 use super::provided::{Answer, Provided};
 use super::resolution::Resolution;
@@ -25,7 +25,7 @@ pub(super) fn define(
     library: &Library<'_>,
     options: &LinkOptions<'_>,
 ) -> Result<()> {
-    check_roots(resolution, &options.roots)?;
+    check_roots(resolution, library, &options.roots)?;
     let mut provided = Provided::default();
     let undefined = resolution.globals().filter(|(_, id)| {
         let target = resolution.target(*id);
@@ -127,7 +127,7 @@ fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
     }
 }
 
-fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
+fn check_roots(resolution: &Resolution<'_>, library: &Library<'_>, roots: &[String]) -> Result<()> {
     let is_undefined = |root: &&String| {
         let target = resolution.global(root);
         target.is_none_or(|id| resolution.target(id).rank < Rank::WeakDefinition)
@@ -136,10 +136,10 @@ fn check_roots(resolution: &Resolution<'_>, roots: &[String]) -> Result<()> {
     match all.first() {
         None => Ok(()),
         Some(first) => Err(Error::UndefinedSymbol {
+            hint: root_hint(resolution, first, library.names()),
             symbol: first.clone(),
             at: None,
             all,
-            hint: None,
         }),
     }
 }

@@ -7,6 +7,7 @@ use super::provided::is_of_file;
 use super::resolution::Resolution;
 use super::target::TargetId;
 use crate::error::Resource;
+use crate::similar::{Similar, distance};
 
 /// How symbols begin, and the library that has them.
 #[rustfmt::skip] // A line for each library.
@@ -45,6 +46,9 @@ pub(super) fn hint(resolution: &Resolution<'_>, id: TargetId, name: &str) -> Opt
     if !resolution.target(id).may_be_outside() {
         return Some("it is hidden, so an input or `externals` has to define it".to_owned());
     }
+    if let Some(advice) = mangled(resolution, name) {
+        return Some(advice);
+    }
     if let Some(other) = nearest(resolution, name) {
         return Some(format!("did you mean {other}?"));
     }
@@ -63,6 +67,44 @@ fn likely_library(name: &str) -> Option<&'static str> {
     let has = |start: &&str| name.starts_with(start);
     let found = libraries.find(|(starts, _)| starts.iter().any(&has));
     found.map(|(_, library)| *library)
+}
+
+/// What to do about a C name that is defined as a C++ function.
+fn mangled(resolution: &Resolution<'_>, name: &str) -> Option<String> {
+    let defined = resolution
+        .globals()
+        .filter(|(other, id)| other.starts_with("_Z") && resolution.target(*id).is_defined());
+    let mut names = Vec::new();
+    for (other, _) in defined {
+        let steps = other.len() as u64;
+        let spent = resolution.budget.spend(Resource::Steps, steps, other);
+        spent.ok()?;
+        names.push(other);
+    }
+    let similar = Similar::among(name, names.into_iter());
+    let advice = similar.is_mangled.then(|| similar.advice()).flatten()?;
+    Some(format!("it is defined as C++: {advice}"))
+}
+
+/// What may help where a root is defined by nothing that was given.
+pub(super) fn root_hint<'n>(
+    resolution: &'n Resolution<'_>,
+    root: &str,
+    offered: impl Iterator<Item = &'n str>,
+) -> Option<String> {
+    let defined = resolution
+        .globals()
+        .filter(|(_, id)| resolution.target(*id).is_defined());
+    let mut names = Vec::new();
+    for name in defined.map(|(name, _)| name).chain(offered) {
+        let steps = (root.len() * name.len().min(root.len() + 4)) as u64;
+        let spent = resolution.budget.spend(Resource::Steps, steps, name);
+        if spent.is_err() {
+            break;
+        }
+        names.push(name);
+    }
+    Similar::among(root, names.into_iter()).advice()
 }
 
 /// The defined name that differs least, if that is little: two letters at most, and one in four.
@@ -96,46 +138,9 @@ fn nearest(resolution: &Resolution<'_>, name: &str) -> Option<String> {
     best.map(|(_, other)| other.to_owned())
 }
 
-/// How many letters have to be put in, taken out, replaced or swapped with the next to make one name of the other.
-fn distance(one: &[u8], other: &[u8]) -> usize {
-    let mut before: Vec<usize> = vec![0; other.len() + 1];
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    for (i, letter) in one.iter().enumerate() {
-        let mut line = vec![i + 1];
-        for (j, with) in other.iter().enumerate() {
-            let replaced = last[j] + usize::from(letter != with);
-            let mut least = replaced.min(last[j + 1] + 1).min(line[j] + 1);
-            let is_swapped = i > 0 && j > 0 && *letter == other[j - 1] && one[i - 1] == *with;
-            if is_swapped {
-                least = least.min(before[j - 1] + 1);
-            }
-            line.push(least);
-        }
-        before = std::mem::replace(&mut last, line);
-    }
-    last[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_differ_by_as_many_letters_as_have_to_change() {
-        for (one, other, expected) in [
-            ("compute", "compute", 0),
-            ("compute", "comptue", 1),
-            ("compute", "computes", 1),
-            ("compute", "conpite", 2),
-            ("", "abc", 3),
-        ] {
-            assert_eq!(
-                distance(one.as_bytes(), other.as_bytes()),
-                expected,
-                "{other}"
-            );
-        }
-    }
 
     #[test]
     fn libraries_are_told_by_how_their_symbols_begin() {

@@ -115,6 +115,11 @@ impl<'a> Library<'a> {
         })
     }
 
+    /// The names that archives and graphs offer.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.offers.keys().map(Cow::as_ref)
+    }
+
     /// What the image that is linked uses, and so has to keep.
     pub(super) fn dependencies(&self) -> Vec<Box<dyn Keep>> {
         self.used().map(|outside| outside.what.keep()).collect()

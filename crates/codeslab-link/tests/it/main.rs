@@ -34,6 +34,8 @@ mod life;
 #[cfg(unix)]
 mod loaded;
 #[cfg(unix)]
+mod located;
+#[cfg(unix)]
 mod memories;
 #[cfg(unix)]
 mod placed;

@@ -143,6 +143,19 @@ impl Answers {
         }
     }
 
+    /// The environment ends: native code that calls from now on, such as a destructor when the process exits, gets zero.
+    pub(crate) fn retire(&self) {
+        if ptr::eq(HERE.get(), self) {
+            HERE.set(ptr::null());
+        }
+        for (number, answer) in self.all.borrow().iter().enumerate() {
+            if answer.is_some() {
+                foreign::leave(number as u32);
+            }
+        }
+        self.mailbox.close();
+    }
+
     fn get(&self, number: u32) -> Option<Rc<Answer>> {
         self.all.borrow().get(number as usize)?.clone()
     }
@@ -182,15 +195,7 @@ impl Answers {
 
 impl Drop for Answers {
     fn drop(&mut self) {
-        if ptr::eq(HERE.get(), self) {
-            HERE.set(ptr::null());
-        }
-        for (number, answer) in self.all.get_mut().iter().enumerate() {
-            if answer.is_some() {
-                foreign::leave(number as u32);
-            }
-        }
-        self.mailbox.close();
+        self.retire();
     }
 }
 

@@ -46,6 +46,30 @@ pub struct Found {
     pub protection: Protection,
 }
 
+/// What an address of the process lies in that is in no code memory: see [`crate::process_location`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ProcessLocation {
+    /// The last symbol at or before the address that others can see; `None` if there is none.
+    pub name: Option<String>,
+    /// The executable or library.
+    pub object: String,
+    /// Where the symbol begins, or else the object.
+    pub address: Address,
+}
+
+impl ProcessLocation {
+    /// What a system found.
+    #[must_use]
+    pub const fn new(name: Option<String>, object: String, address: Address) -> Self {
+        Self {
+            name,
+            object,
+            address,
+        }
+    }
+}
+
 /// A code memory, drawn: see [`crate::CodeMemory::picture`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]

@@ -4,7 +4,9 @@ use crate::model::address::Address;
 use crate::model::architecture::{Architecture, CodeModel};
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
-use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
+use crate::model::stats::{
+    Capabilities, Configuration, ProcessLocation, SealingStatus, WriterStatus,
+};
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
@@ -58,6 +60,19 @@ pub fn architecture() -> Result<Architecture> {
 pub fn process_symbol(name: &str) -> Option<Address> {
     let name = std::ffi::CString::new(name).ok()?;
     sys::current().ok()?.process_symbol(&name)
+}
+
+/// The executable or library of the process that an address lies in, and the symbol there, as far as others can see it: for addresses that
+/// are in no code memory. `None` where it lies in neither.
+///
+/// ```
+/// let at = codeslab::process_symbol("getpid");
+/// let found = at.and_then(codeslab::process_location);
+/// assert!(found.is_none_or(|found| found.name.is_some_and(|name| name.contains("getpid"))));
+/// ```
+#[must_use]
+pub fn process_location(at: Address) -> Option<ProcessLocation> {
+    sys::current().ok()?.process_location(at)
 }
 
 /// Has every thread of this process execute a full memory barrier, where the system can do that; this thread does in any case. Whether

@@ -44,6 +44,7 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
+use crate::model::stats::ProcessLocation;
 use crate::model::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
@@ -320,6 +321,11 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         _version: &std::ffi::CStr,
     ) -> Option<Address> {
         self.process_symbol(name)
+    }
+
+    /// The executable or library that an address lies in, and the symbol. `None` where it lies in neither, or the system does not tell.
+    fn process_location(&self, _at: Address) -> Option<ProcessLocation> {
+        None
     }
 
     /// Opens a shared library by its path or name, or says why that is not possible.

@@ -1,6 +1,6 @@
-//! What only Windows itself can show: functions of its libraries, exceptions through linked code, and threads that link at once.
+//! What only Windows itself can show: functions of its libraries, what its unwinder finds, and threads that link at once.
 
-use super::{CLANG, GCC, GPP, Tool, compiled};
+use super::{CLANG, GCC, Tool, compiled};
 
 const CALLS: &str = "
         typedef unsigned long long size_t;
@@ -33,37 +33,10 @@ const WORKING: &str = "
         size_t work(const char *text, size_t n) { calls += n; return table[0](text) + strlen(text) + calls; }
     ";
 
-const THROWING: &str = r#"
-    struct Guard { int *count; ~Guard() { ++*count; } };
-    struct Problem { int code; virtual ~Problem() {} };
-    struct Worse : Problem { Worse(int n) { code = n; } };
-    __attribute__((noinline)) static void deep(int n, int *count) {
-        Guard guard = {count};
-        if (n == 0) throw Worse(42);
-        deep(n - 1, count);
-    }
-    extern "C" int run(int depth) {
-        int count = 0;
-        try { deep(depth, &count); }
-        catch (const char *) { return -1; }
-        catch (Problem &problem) { return problem.code * 1000 + count; }
-        return -2;
-    }
-    extern "C" int rethrow(void) {
-        try {
-            try { throw 5; }
-            catch (int n) { throw n + 1.5; }
-        } catch (double d) { return (int)(d * 10); }
-        return -1;
-    }
-"#;
-
 /// How each of them is compiled.
-const OBJECTS: [(Tool, &str, &str, &[&str]); 7] = [
+const OBJECTS: [(Tool, &str, &str, &[&str]); 5] = [
     (GCC, "c", CALLS, &["-O1", "-fno-builtin"]),
     (CLANG, "c", CALLS, &["-O1", "-fno-builtin"]),
-    (GPP, "cpp", THROWING, &["-O0"]),
-    (GPP, "cpp", THROWING, &["-O2"]),
     (GCC, "c", TWO, &["-O1"]),
     (GCC, "c", REGISTERING, &["-O1"]),
     (GCC, "c", WORKING, &["-O1", "-fno-builtin"]),
@@ -81,11 +54,10 @@ fn what_is_linked_on_windows_compiles() {
 
 #[cfg(windows)]
 mod on_windows {
-    use super::super::{CLANG, GCC, GPP, compiled};
-    use super::{CALLS, REGISTERING, THROWING, TWO, WORKING};
+    use super::super::{CLANG, GCC, compiled};
+    use super::{CALLS, REGISTERING, TWO, WORKING};
     use crate::support::{externals, file, function, link, memory};
     use codeslab_link::{Input, LinkOptions};
-    use codeslab_testing::skip;
 
     #[test]
     fn code_calls_functions_of_the_process_by_name_and_through_cells() {
@@ -108,57 +80,6 @@ mod on_windows {
             );
             assert_eq!(function!(image, "large", extern "C" fn(i32) -> i32)(41), 42);
         }
-    }
-
-    /// The archives that GCC links C++ programs with, which were kept for this run.
-    fn library(test: &str, name: &str) -> Option<Vec<u8>> {
-        let folder = super::super::folder()?;
-        let bytes = std::fs::read(folder.join(name)).ok();
-        if bytes.is_none() {
-            skip(test, &format!("{name} was not kept for it before"));
-        }
-        bytes
-    }
-
-    fn cpp_libraries(test: &str) -> Option<Vec<(&'static str, Vec<u8>)>> {
-        let names = ["libstdc++.a", "libgcc_eh.a", "libgcc.a", "libmingwex.a"];
-        let all = names.map(|name| Some((name, library(test, name)?)));
-        all.into_iter().collect()
-    }
-
-    /// Everything of it, the C++ run-time library too, is linked here: the table of functions has those of both.
-    #[test]
-    fn exceptions_are_thrown_and_caught_in_linked_code() {
-        let test = "exceptions_are_thrown_and_caught_in_linked_code";
-        let Some(libraries) = cpp_libraries(test) else {
-            return;
-        };
-        let memory = memory();
-        let before = memory.stats();
-        for flags in [["-O0"], ["-O2"]] {
-            let Some(object) = compiled(test, GPP, "cpp", THROWING, &flags) else {
-                return;
-            };
-            let libraries = libraries.iter().map(|(name, bytes)| file(name, bytes));
-            let options = LinkOptions {
-                libraries: libraries.collect(),
-                ..LinkOptions::default()
-            };
-            let image = link(&memory, &[file("throwing.obj", &object)], &options);
-            let image = image.unwrap_or_else(|error| panic!("{error}"));
-            let run = function!(image, "run", extern "C" fn(i32) -> i32);
-            for depth in [0, 1, 10, 100] {
-                assert_eq!(run(depth), 42_001 + depth, "{flags:?}");
-            }
-            assert_eq!(
-                function!(image, "rethrow", extern "C" fn() -> i32)(),
-                65,
-                "{flags:?}"
-            );
-            image.free();
-        }
-        let after = memory.stats();
-        assert_eq!((after.live, after.used_bytes), (0, before.used_bytes));
     }
 
     /// `RtlLookupFunctionEntry` is what every stack walk begins with.

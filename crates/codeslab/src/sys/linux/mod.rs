@@ -43,6 +43,7 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
+use crate::model::stats::ProcessLocation;
 use crate::model::writer::Writer;
 use memory_file::Memfd;
 use mm::{Access, Advice, Source, pointer};
@@ -232,6 +233,10 @@ impl Platform for Linux {
 
     fn process_symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
         process::symbol_version(name, version)
+    }
+
+    fn process_location(&self, at: Address) -> Option<ProcessLocation> {
+        process::location(at)
     }
 
     fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {

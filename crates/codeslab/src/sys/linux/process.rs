@@ -6,6 +6,7 @@ use super::limits::refusal;
 use crate::model::address::{Address, Window};
 use crate::model::error::Refusal;
 use crate::model::page::PageSize;
+use crate::model::stats::ProcessLocation;
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -51,6 +52,36 @@ pub(super) fn random() -> u64 {
     // SAFETY: the place has the eight bytes that the kernel is told of.
     unsafe { libc::getrandom(place, random.len(), libc::GRND_NONBLOCK) };
     u64::from_ne_bytes(random)
+}
+
+/// dladdr. <https://man7.org/linux/man-pages/man3/dladdr.3.html>
+pub(super) fn location(at: Address) -> Option<ProcessLocation> {
+    let mut found = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let address = std::ptr::without_provenance(at.value() as usize);
+    // SAFETY: the address is compared and not read, and there is room for what is found.
+    let is_found = unsafe { libc::dladdr(address, found.as_mut_ptr()) } != 0;
+    // SAFETY: zeros are a value of it, and the call may have written another one.
+    let found = unsafe { found.assume_init() };
+    let text = |text: *const libc::c_char| {
+        if text.is_null() {
+            return None;
+        }
+        // SAFETY: what is not null is a C string of the dynamic linker, which stays while its library is loaded.
+        let text = unsafe { CStr::from_ptr(text) };
+        Some(text.to_string_lossy().into_owned())
+    };
+    let object = text(found.dli_fname).filter(|_| is_found)?;
+    let name = text(found.dli_sname);
+    let start = if name.is_some() {
+        found.dli_saddr
+    } else {
+        found.dli_fbase
+    };
+    Some(ProcessLocation::new(
+        name,
+        object,
+        Address::new(start as u64),
+    ))
 }
 
 /// dlsym, in everything that is loaded. <https://man7.org/linux/man-pages/man3/dlsym.3.html>
