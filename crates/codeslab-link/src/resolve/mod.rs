@@ -9,6 +9,7 @@ mod assign;
 mod assigned;
 mod builtin;
 mod comdat;
+mod convention;
 mod externals;
 mod gc;
 mod globals;

@@ -58,6 +58,7 @@ const ORDER: &[&str] = &[
     "resolve/version.rs",
     "resolve/assign.rs",
     "resolve/resolution.rs",
+    "resolve/convention.rs",
     "resolve/comdat.rs",
     "resolve/alternates.rs",
     "resolve/grouped.rs",
