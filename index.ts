@@ -17,6 +17,7 @@
  * @document docs/memory.md
  * @document docs/placing.md
  * @document docs/linking.md
+ * @document docs/coverage.md
  * @document docs/calling.md
  * @document docs/data.md
  * @document docs/workers.md
@@ -54,6 +55,7 @@ export { Image, type ImageSymbol } from './src/image.ts'
 export type { ExternalAddress, LinkEstimate, LinkInput, LinkOptions, NamedInput } from './src/link.ts'
 export { lookup, type Location } from './src/lookup.ts'
 export { CodeMemory } from './src/memory.ts'
+export { ParsedInput } from './src/parsed.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
 export { Slot } from './src/slot.ts'

@@ -165,6 +165,7 @@ export interface NativeConfiguration {
   blockSize: number
   codeModel: NativeCodeModel
   reach: number
+  branchReach: number
   writer: NativeWriter
   constants: NativeConstants
   quarantine: NativeQuarantine
@@ -192,6 +193,9 @@ export interface NativeInputs {
   names: Array<string>
   contents: Array<Uint8Array>
   graphs: Array<boolean>
+  /** Inputs that were parsed before, and the place of each: nothing else is there. */
+  parsed: Array<ExternalObject<ParsedInput>>
+  parsedPositions: Array<number>
 }
 
 /** An object, or what is in the place of one. */
@@ -249,6 +253,8 @@ export interface NativeLinkOptions {
   roots: Array<string>
   gc: boolean
   wrap: Array<string>
+  /** Functions that can be replaced; `None` for all. */
+  replaceable?: Array<string>
   defsymNames: Array<string>
   defsymExpressions: Array<string>
   libraries: NativeInputs
@@ -403,6 +409,12 @@ export declare function openSharedMemory(token: string): ExternalObject<MemoryHa
 /** Opens the slot that a token stands for. */
 export declare function openSharedSlot(token: string): ExternalObject<CodeHandle>
 
+/** How many bytes were parsed. */
+export declare function parsedSize(input: ExternalObject<ParsedInput>): number
+
+/** Parses an object or an archive. */
+export declare function parseInput(name: string, bytes: Uint8Array): ExternalObject<ParsedInput>
+
 /** The blocks of a memory with their slabs and spans. */
 export declare function picture(handle: ExternalObject<MemoryHandle>): Array<NativeBlock>
 
@@ -417,6 +429,9 @@ export declare function readAt(address: bigint, into: Uint8Array): number
 
 /** Copies data at an offset into all of `into`. */
 export declare function readData(region: ExternalObject<Region>, offset: number, into: Uint8Array): void
+
+/** Has a function lead to `target`. Whether something waits for the end of a grace period then. */
+export declare function replaceFunction(handle: ExternalObject<CodeHandle>, name: string, target: bigint): boolean
 
 /** Has a slot lead to `target`. Whether something waits for the end of a grace period then. */
 export declare function replaceSlot(handle: ExternalObject<CodeHandle>, target: bigint): boolean

@@ -200,7 +200,7 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_INVALID_ALIGNMENT: {
     provoke: allocate({ text: { protection: 'rx', size: 1, align: 3 } }),
-    facts: { align: 3, limit: 2 ** 20 },
+    facts: { align: 3, limit: 2 ** 22 },
   },
   ERR_CODESLAB_INVALID_BLOCK_SIZE: {
     provoke: () => new CodeMemory({ blockSize: 12345 }),
@@ -285,6 +285,12 @@ const scenarios: Record<Producible, Scenario> = {
   ERR_CODESLAB_NOT_EXECUTABLE: {
     provoke: () => memory.link(two).function('two', {}),
     facts: { symbol: 'two', protection: 'rw' },
+  },
+  ERR_CODESLAB_NOT_REPLACEABLE: {
+    provoke: () => {
+      memory.link(two).replace('one', 0x1000n)
+    },
+    facts: { symbol: 'one' },
   },
   ERR_CODESLAB_NOT_RELOCATABLE: {
     provoke: link({ name: 'shared.so', bytes: compileShared('int one(void) { return 1; }') }),
@@ -470,5 +476,5 @@ test('an error has its facts as properties, its code, and a name', t => {
   const error = t.throws(allocate({ text: { protection: 'rx', size: 1, align: 3 } }))
   t.is(Object.prototype.toString.call(error), '[object Error]')
   t.deepEqual(Object.keys(error).sort(), ['align', 'code', 'limit'])
-  t.is(String(error), 'CodeslabError: alignment 0x3 is not a power of two from 1 to 0x100000')
+  t.is(String(error), 'CodeslabError: alignment 0x3 is not a power of two from 1 to 0x400000')
 })

@@ -131,9 +131,10 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   t.throws(() => allocate?.(opened, [undefined], new BigUint64Array(0), BigUint64Array.of(9n, 16n, 16n)), {
     code: 'ERR_CODESLAB_INVALID_INDEX',
   })
-  const inputs = { names: ['a.o'], contents: [victim], graphs: [true] }
-  const none = { names: [], contents: [], graphs: [] }
-  const more = { gc: false, wrap: [], defsymNames: [], defsymExpressions: [] }
+  const parsed = { parsed: [], parsedPositions: [] }
+  const inputs = { names: ['a.o'], contents: [victim], graphs: [true], ...parsed }
+  const none = { names: [], contents: [], graphs: [], ...parsed }
+  const more = { gc: false, wrap: [], replaceable: [], defsymNames: [], defsymExpressions: [] }
   const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
   const options = {
     externalNames: [],
@@ -148,6 +149,7 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {
     t.throws(() => link?.(opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
+    t.throws(() => link?.(opened, { ...inputs, parsed: images, parsedPositions: [0] }, options))
   }
 })
 

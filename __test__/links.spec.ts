@@ -1,5 +1,5 @@
 import test from 'ava'
-import { CodeMemory, CodeslabError } from '../index.ts'
+import { CodeMemory, CodeslabError, ParsedInput } from '../index.ts'
 import { archive, compile } from './helpers/compile.ts'
 
 const memory = new CodeMemory()
@@ -159,4 +159,101 @@ test('names are wrapped and assigned', t => {
   for (const options of [{ gc: 1 }, { wrap: 'helper' }, { defsym: { a: {} } }, { defsym: 7 }]) {
     t.throws(() => memory.link(main, options as object), { code: 'ERR_INVALID_ARG_TYPE' })
   }
+})
+
+test('an input that was parsed is linked again and again, whatever becomes of its bytes', t => {
+  const bytes = Uint8Array.from(library.bytes)
+  const parsed = CodeMemory.load({ name: 'parts.a', bytes })
+  bytes.fill(0)
+  t.is(parsed.name, 'parts.a')
+  t.is(parsed.size, bytes.length + 'parts.a'.length)
+  for (let round = 0; round < 3; round++) {
+    const image = memory.link(main, { libraries: [parsed] })
+    t.is(image.function('twice_helped', unary)(0), 10)
+    image.free()
+    const whole = memory.link([parsed, main])
+    t.deepEqual(
+      whole.symbols().map(({ name }) => name),
+      ['bias', 'deep', 'helper', 'other', 'twice_helped'],
+    )
+    whole.free()
+  }
+  t.deepEqual(memory.estimate(parsed, { roots: ['other'] }).objects, ['parts.a(other.o)'])
+  t.throws(() => CodeMemory.load(Buffer.from('noise')), { code: 'ERR_CODESLAB_UNKNOWN_FORMAT' })
+  t.throws(() => CodeMemory.load(Buffer.from('GROUP ( libm.a )')), { code: 'ERR_CODESLAB_UNKNOWN_FORMAT' })
+  for (const value of ['parts.a', parsed, 7, undefined, { sections: [] }]) {
+    t.throws(() => CodeMemory.load(value as unknown as Uint8Array), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  t.throws(() => Reflect.construct(ParsedInput, []) as unknown, {
+    instanceOf: TypeError,
+    message: /what CodeMemory.load gives/,
+  })
+})
+
+const program = compile(
+  'int step(int x) { return x + 1; } int twice(int x) { return step(step(x)); }',
+  '-fPIC',
+  '-fno-inline',
+  '-fno-ipa-cp',
+)
+
+test('a function of an image is replaced for its own code, for other images and for JavaScript', t => {
+  for (const replaceable of [true, ['step']]) {
+    const image = memory.link({ name: 'program.o', bytes: program }, { replaceable })
+    const [step, twice] = [image.function('step', unary), image.function('twice', unary)]
+    const other = memory.link(compile('int step(int); int thrice(int x) { return step(step(step(x))); }'), {
+      libraries: [image],
+    })
+    const thrice = other.function('thrice', unary)
+    const address = image.address('step')
+    t.deepEqual([step(1), twice(1), thrice(1)], [2, 3, 4])
+    const next = memory.link(compile('int step(int x) { return x * 10; }'))
+    image.replace('step', next.function('step', unary))
+    t.deepEqual([step(1), twice(1), thrice(1)], [10, 100, 1000])
+    t.is(image.address('step'), address)
+    // What it leads to is kept.
+    next.free()
+    t.deepEqual([step(1), twice(1)], [10, 100])
+    image.replace('step', address)
+    t.deepEqual([step(1), twice(1), thrice(1)], [2, 3, 4])
+    image.free()
+    // The other image keeps the code of the first one, and that is its own again.
+    t.is(thrice(1), 4)
+    other.free()
+  }
+})
+
+test('what a freed image was led to goes with it', t => {
+  const before = memory.stats().live
+  const image = memory.link(program, { replaceable: true })
+  const next = memory.link(compile('int step(int x) { return x * 10; }'), { libraries: [image] })
+  image.replace('step', next.function('step', unary))
+  next.free()
+  image.free()
+  t.is(memory.stats().live, before)
+})
+
+test('only functions that were linked for it are replaced', t => {
+  const image = memory.link({ name: 'program.o', bytes: program }, { replaceable: ['step'] })
+  t.like(
+    t.throws(() => {
+      image.replace('twice', 0x1000n)
+    }),
+    { code: 'ERR_CODESLAB_NOT_REPLACEABLE', symbol: 'twice' },
+  )
+  t.throws(
+    () => {
+      image.replace('nobody', 0x1000n)
+    },
+    { code: 'ERR_CODESLAB_UNKNOWN_SYMBOL' },
+  )
+  t.throws(() => memory.link(program, { replaceable: ['nobody'] }), { code: 'ERR_CODESLAB_UNDEFINED_SYMBOL' })
+  t.throws(() => memory.link(program, { replaceable: 'step' as unknown as string[] }), { code: 'ERR_INVALID_ARG_TYPE' })
+  image.free()
+  t.throws(
+    () => {
+      image.replace('step', 0x1000n)
+    },
+    { code: 'ERR_CODESLAB_FREED' },
+  )
 })

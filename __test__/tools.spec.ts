@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import test from 'ava'
 import { CodeMemory } from '../index.ts'
-import { compile } from './helpers/compile.ts'
+import { assemble, compile } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
 import { inWorkplace, missing } from './helpers/tools.ts'
 
@@ -141,6 +141,68 @@ test('a jitdump file that cannot be made is named', t => {
   t.is(error.code, 'ERR_CODESLAB_TOOL_FILE')
   t.regex(error.path, /^\/dev\/null\/nowhere\/jit-\d+\.dump$/)
   t.true(error.message.startsWith(error.path))
+})
+
+test('a link in the place of a file for profilers is refused, and what it leads to stays as it is', t => {
+  const { output } = run(`
+    const { mkdtempSync, rmSync, symlinkSync, writeFileSync } = await import('node:fs')
+    const folder = mkdtempSync('/tmp/codeslab-tools-')
+    const precious = folder + '/precious'
+    process.env.JITDUMPDIR = folder
+    const paths = { jitdump: folder + '/jit-' + process.pid + '.dump', perf: '/tmp/perf-' + process.pid + '.map' }
+    const results = {}
+    for (const [option, path] of Object.entries(paths)) {
+      writeFileSync(precious, 'as it was')
+      symlinkSync(precious, path)
+      const { code, path: named } = caught(() => {
+        const bytes = Uint8Array.of(0xc3)
+        new CodeMemory({ [option]: true }).allocate({ text: { protection: 'rx', bytes } }).finalize()
+      })
+      results[option] = { code, isNamed: named === path, kept: readFileSync(precious, 'utf8') }
+      rmSync(path)
+    }
+    rmSync(folder, { recursive: true })
+    report(results)`)
+  const refused = { code: 'ERR_CODESLAB_TOOL_FILE', isNamed: true, kept: 'as it was' }
+  t.deepEqual(JSON.parse(output), { jitdump: refused, perf: refused })
+})
+
+test('a function that says it is longer than its section, or lies elsewhere, is written to a jitdump file as far as it is there', t => {
+  const lying = assemble(`
+    .globl long_one
+    .type long_one, @function
+    .size long_one, 0x7fffffffff
+    long_one: ret
+    .section .debug_elsewhere, "", @progbits
+    .type elsewhere, @function
+    .size elsewhere, 4096
+    elsewhere: .zero 4096
+  `)
+  // Sections that are not loaded have addresses of their own here.
+  const table = Number(lying.readBigUInt64LE(0x28))
+  for (let section = 0; section < lying.readUInt16LE(0x3c); section++)
+    lying.writeBigUInt64LE(0x10_0000n, table + section * 64 + 0x10)
+  const { output, complaints, signal } = run(
+    `
+    const { mkdtempSync, rmSync } = await import('node:fs')
+    const folder = mkdtempSync('/tmp/codeslab-tools-')
+    process.env.JITDUMPDIR = folder
+    const memory = new CodeMemory({ jitdump: true })
+    memory.link(input('lying.o'))
+    const graph = {
+      sections: [{ name: 'text', protection: 'rx' as const, bytes: Uint8Array.of(0xc3) }],
+      symbols: [{ name: 'whole_graph', section: 'text', offset: 0, size: 2 ** 40 }],
+    }
+    memory.link(graph as never)
+    const dump = readFileSync(folder + '/jit-' + process.pid + '.dump')
+    rmSync(folder, { recursive: true })
+    report({ size: dump.length, names: ['long_one', 'elsewhere', 'whole_graph'].map(name => dump.includes(name)) })`,
+    { files: { 'lying.o': lying } },
+  )
+  t.deepEqual([signal, complaints], [null, ''])
+  const { size, names } = JSON.parse(output) as { size: number; names: boolean[] }
+  t.true(size < 4096, String(size))
+  t.deepEqual(names, [true, false, true])
 })
 
 test('code that debuggers were told of is freed with its symbols: a program that goes on and on does not grow', t => {

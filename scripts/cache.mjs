@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { run } from './process.mjs'
 
 /** `CODESLAB_CACHE`, or a folder of the user's. */
 export const cache = process.env.CODESLAB_CACHE ?? join(homedir(), '.cache', 'codeslab')
@@ -22,4 +23,16 @@ export function kept(name, make) {
   make(unfinished)
   renameSync(unfinished, folder)
   return folder
+}
+
+/**
+ * A package as npm's registry has it, such as a Node for another system.
+ *
+ * @param {string} name with its version
+ */
+export function npmPackage(name) {
+  return kept(name.replace('@', '-'), folder => {
+    run('npm', ['pack', '--silent', name, '--pack-destination', folder])
+    run('sh', ['-c', 'tar -xzf *.tgz --strip-components=1 && rm *.tgz'], { cwd: folder })
+  })
 }

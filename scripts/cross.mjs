@@ -1,7 +1,8 @@
-// Building for other systems on this machine: Rust's standard library from rustup, and zig, which pip installs, as the linker.
+// Building for other systems on this machine: Rust's standard library from rustup; and as the linker zig, which pip installs, or a cross
+// compiler, where tests need one anyway.
 
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { cache } from './cache.mjs'
 import { ask, Failure, root, run } from './process.mjs'
 
@@ -10,13 +11,59 @@ const environment = join(cache, 'zig')
 const zigbuild = join(environment, 'bin', 'cargo-zigbuild')
 
 /**
- * Sees to it that a target can be built.
+ * What builds for a target.
+ *
+ * @typedef {object} Toolchain
+ * @property {string} target
+ * @property {string} cargo the program
+ * @property {string} build what it calls building
+ * @property {NodeJS.ProcessEnv} env
+ */
+
+/**
+ * Sees to it that a target can be built with zig.
  *
  * @param {string} target
+ * @returns {Toolchain}
  */
-export function prepareTarget(target) {
+export function withZig(target) {
+  addTarget(target)
+  installZig()
+  const env = {
+    ...environmentOf(process.env),
+    PATH: `${join(environment, 'bin')}:${process.env.PATH ?? ''}`,
+    LIBNODE_PATH: libnode(),
+  }
+  return { target, cargo: zigbuild, build: 'zigbuild', env }
+}
+
+/**
+ * Sees to it that a target can be built with a compiler for it.
+ *
+ * @param {string} target
+ * @param {string} linker the compiler
+ * @returns {Toolchain}
+ */
+export function withCompiler(target, linker) {
+  addTarget(target)
+  const name = `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_LINKER`
+  return { target, cargo: 'cargo', build: 'build', env: { ...environmentOf(process.env), [name]: linker } }
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function environmentOf(env) {
+  // Nobody debugs there, and linking takes half as long.
+  const profiles = { CARGO_PROFILE_DEV_DEBUG: 'false', CARGO_PROFILE_TEST_DEBUG: 'false' }
+  return { ...env, CARGO_TERM_COLOR: 'never', ...profiles }
+}
+
+/** @param {string} target */
+function addTarget(target) {
   const installed = ask('rustup', ['target', 'list', '--installed']) ?? ''
   if (!installed.split('\n').includes(target)) run('rustup', ['target', 'add', target])
+}
+
+function installZig() {
   if (existsSync(zigbuild)) return
   rmSync(environment, { recursive: true, force: true })
   mkdirSync(cache, { recursive: true })
@@ -26,43 +73,31 @@ export function prepareTarget(target) {
   run(join(environment, 'bin', 'pip'), ['install', '--quiet', 'ziglang', 'cargo-zigbuild'])
 }
 
-/** The environment in which cargo finds zig. */
-export function crossEnvironment() {
-  return {
-    ...process.env,
-    PATH: `${join(environment, 'bin')}:${process.env.PATH ?? ''}`,
-    CARGO_TERM_COLOR: 'never',
-    LIBNODE_PATH: libnode(),
-    // Nobody debugs there, and linking takes half as long.
-    CARGO_PROFILE_DEV_DEBUG: 'false',
-    CARGO_PROFILE_TEST_DEBUG: 'false',
-  }
-}
-
 /**
- * Builds the tests of a package.
+ * Builds the tests of packages.
  *
- * @param {string} target
- * @param {string[]} args
- * @returns {string[]} the programs, each of which runs tests
+ * @param {Toolchain} toolchain
+ * @param {string[]} packages
+ * @returns {{ program: string, folder: string }[]} the programs, each of which runs tests, and the folders of their packages
  */
-export function buildTests(target, args) {
-  return artifacts(['test', '--no-run', '--target', target, ...args]).flatMap(artifact =>
-    artifact.profile?.test && artifact.executable ? [artifact.executable] : [],
+export function buildTests(toolchain, packages) {
+  const built = artifacts(toolchain, ['test', '--no-run', ...packages.map(name => `--package=${name}`)])
+  return built.flatMap(({ profile, executable, manifest_path: manifest }) =>
+    profile?.test && executable && manifest ? [{ program: executable, folder: dirname(manifest) }] : [],
   )
 }
 
 /**
  * Builds the Node module as tests want it: with what was built for the other tests, and quickly.
  *
- * @param {string} target
+ * @param {Toolchain} toolchain
  * @returns {string} the library
  */
-export function buildModule(target) {
-  const built = artifacts(['zigbuild', '--target', target, '--package', 'codeslab-node'])
+export function buildModule(toolchain) {
+  const built = artifacts(toolchain, [toolchain.build, '--package', 'codeslab-node'])
   const library = built.find(artifact => artifact.target?.crate_types?.includes('cdylib'))
   const file = library?.filenames?.find(name => /\.(?:dll|so|dylib)$/.test(name))
-  if (!file) throw new Failure(`the Node module was not built for ${target}`)
+  if (!file) throw new Failure(`the Node module was not built for ${toolchain.target}`)
   return file
 }
 
@@ -72,31 +107,26 @@ export function buildModule(target) {
  * @property {string[]} [filenames]
  * @property {{ test: boolean }} [profile]
  * @property {{ crate_types: string[] }} [target]
+ * @property {string} [manifest_path]
  */
 
 /**
  * What cargo says that it built.
  *
+ * @param {Toolchain} toolchain
  * @param {string[]} args
  * @returns {Artifact[]}
  */
-function artifacts(args) {
-  console.log(`\n> cargo ${args.join(' ')}`)
-  const messages = capture(zigbuild, [...args, '--message-format=json-render-diagnostics'])
+function artifacts({ cargo, target, env }, args) {
+  const all = [...args, '--target', target]
+  console.log(`\n> cargo ${all.join(' ')}`)
+  const command = [...all, '--message-format=json-render-diagnostics']
+  const messages = ask(cargo, command, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (messages === undefined) throw new Failure(`cargo ${all.join(' ')} failed`)
   return messages
     .split('\n')
     .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line))
-}
-
-/**
- * @param {string} program
- * @param {string[]} args
- */
-function capture(program, args) {
-  const output = ask(program, args, { env: crossEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] })
-  if (output === undefined) throw new Failure(`${program} ${args.join(' ')} failed`)
-  return output
 }
 
 /** napi-build wants a library to link to, of which nothing is taken: symbols are looked up when the module is loaded. */

@@ -28,9 +28,10 @@ export function run(program, args, options = {}) {
  * @param {string} program
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptionsWithoutStdio} [options]
+ * @param {boolean} [quiet] whether it is returned only
  * @returns {Promise<{ ok: boolean, output: string }>}
  */
-export function tee(program, args, options = {}) {
+export function tee(program, args, options = {}, quiet = false) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, ...options })
     child.stdin.end()
@@ -39,7 +40,7 @@ export function tee(program, args, options = {}) {
     const pass = (from, to) => {
       from.setEncoding('utf8').on('data', text => {
         output += text
-        to.write(text)
+        if (!quiet) to.write(text)
       })
     }
     pass(child.stdout, process.stdout)

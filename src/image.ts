@@ -3,18 +3,21 @@
 
 import { inspect, type InspectOptionsStylized } from 'node:util'
 import * as native from '#native'
+import type { AddressLike } from './address.ts'
 import { installImages } from './internal/address.ts'
 import { checkString } from './internal/checks.ts'
 import { checkConstruct, construct } from './internal/construct.ts'
 import { Data } from './internal/data.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
+import { settleLater } from './internal/grace.ts'
 import { describe, region } from './internal/inspect.ts'
 import { makeWords, toNumber } from './internal/intrinsics.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
 import { typeNames } from './internal/signature.ts'
 import type { NativeFunction, Signature } from './signature.ts'
+import { toTarget } from './slot.ts'
 import { makeVariable, type DataType, type Variable } from './variable.ts'
 
 type CodeHandle = ReturnType<typeof native.link>
@@ -194,6 +197,36 @@ export class Image {
   address(name: string): bigint {
     checkString(name, 'name')
     return native.imageAddress(this.#handle, name)
+  }
+
+  /**
+   * Has calls of a function that begin from now on, in any thread, arrive somewhere else: those in its own code, those of other images, and
+   * those from JavaScript. Its address stays. It needs the option {@link LinkOptions.replaceable}.
+   *
+   * What it leads to is kept as by {@link Slot.replace}, until it leads elsewhere or this image is freed. Its own address as the target
+   * leads it back to the function that was linked. Calls that the compiler has resolved within one object (inlined, or of a `static` function) stay
+   * as they are; `-fPIC -fno-inline` leaves none to functions that others can see.
+   *
+   * @param name - The function.
+   * @param target - A native function, a section, a slot, or any address, such as that of the new version in another image. That it takes and
+   * returns the same is for you to see to.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_NOT_REPLACEABLE`, `ERR_CODESLAB_UNKNOWN_SYMBOL`, or `ERR_CODESLAB_FREED` if the image or
+   * the target was freed.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const memory = new CodeMemory()
+   * const program = memory.link(readFileSync('program.o'), { replaceable: true })
+   * const better = memory.link(readFileSync('step.o'), { libraries: [program] })
+   * program.replace('step', better.function('step', { return: 'int32', arguments: ['int32'] }))
+   * ```
+   */
+  replace(name: string, target: AddressLike): void {
+    checkString(name, 'name')
+    const address = toTarget(target)
+    if (native.replaceFunction(this.#handle, name, address)) settleLater()
   }
 
   /**

@@ -3,6 +3,7 @@
 import type { AddressLike } from './address.ts'
 import type { Graph } from './graph.ts'
 import type { Image } from './image.ts'
+import type { ParsedInput } from './parsed.ts'
 
 /**
  * An object file or an archive, told apart by its first bytes, under the name that errors shall call it.
@@ -25,7 +26,8 @@ export interface NamedInput {
 }
 
 /**
- * What can be linked: the bytes of an object file or archive, with or without a name, or a {@link Graph}.
+ * What can be linked: the bytes of an object file or archive, with or without a name; what {@link CodeMemory.load} made of them; or a
+ * {@link Graph}.
  *
  * @example
  * ```ts
@@ -37,7 +39,7 @@ export interface NamedInput {
  *
  * @category Linking
  */
-export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph
+export type LinkInput = ArrayBufferView | ArrayBuffer | NamedInput | Graph | ParsedInput
 
 /**
  * The address of an external: a bigint, a number, a section, a variable, a slot, a function that has one in `pointer`, or an image that
@@ -95,6 +97,11 @@ export interface LinkOptions {
   readonly wrap?: readonly string[]
   /** Symbols that are another symbol, one and an offset (`'helper+4'`), or an address, as with `ld --defsym`. */
   readonly defsym?: Readonly<Record<string, string | bigint | number>>
+  /**
+   * Functions that {@link Image.replace} can replace while threads run them: those with these names, or all that others can see. Every
+   * reference to one leads through a word of memory then. Default: none.
+   */
+  readonly replaceable?: boolean | readonly string[]
 }
 
 /**

@@ -16,12 +16,13 @@ import { sized } from './internal/intrinsics.ts'
 import { readAt, stringAt } from './internal/process.ts'
 import { typeNames } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
-import { encodeLink } from './internal/link.ts'
+import { encodeFile, encodeLink } from './internal/link.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import type { Place } from './internal/place.ts'
 import { areNamed, exchange, toContents, toLabels, toRequests, toWindows, type Request } from './internal/request.ts'
-import type { LinkEstimate, LinkInput, LinkOptions } from './link.ts'
+import type { LinkEstimate, LinkInput, LinkOptions, NamedInput } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
+import { makeParsed, type ParsedInput } from './parsed.ts'
 import type { Placement, SectionRequest } from './request.ts'
 import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
 import { makeSlot, toTarget, type Slot } from './slot.ts'
@@ -111,6 +112,28 @@ export class CodeMemory extends MemoryHandle {
   static open(token: string): CodeMemory {
     checkString(token, 'token')
     return new CodeMemory(new Opened(native.openSharedMemory(token)) as CodeMemoryOptions)
+  }
+
+  /**
+   * Parses an object file or an archive for any number of links, which then begin where parsing ends.
+   *
+   * @param input - Its bytes, with or without a name.
+   * @throws {@link CodeslabError} with `ERR_CODESLAB_UNKNOWN_FORMAT`, `ERR_CODESLAB_MALFORMED`, `ERR_CODESLAB_NOT_RELOCATABLE`,
+   * `ERR_CODESLAB_WRONG_ARCHITECTURE` or `ERR_CODESLAB_WORK_BUDGET`. Members of an archive that cannot be read are errors of links that
+   * take them. Linker scripts and thin archives name files, so they are linked as they are.
+   * @example
+   * ```ts
+   * import { readFileSync } from 'node:fs'
+   * import { CodeMemory } from 'codeslab'
+   *
+   * const runtime = CodeMemory.load(readFileSync('libruntime.a'))
+   * const memory = new CodeMemory()
+   * const link = (object: Uint8Array) => memory.link(object, { libraries: [runtime] })
+   * ```
+   */
+  static load(input: NamedInput | ArrayBufferView | ArrayBuffer): ParsedInput {
+    const { name, bytes } = encodeFile(input)
+    return makeParsed(name, native.parseInput(name, bytes))
   }
 
   /**

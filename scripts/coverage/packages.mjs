@@ -62,7 +62,7 @@ const packages = [
   'libcurl4-openssl-dev',
   'libnghttp2-dev',
   'libssh2-1-dev',
-  'libcares-dev',
+  'libc-ares-dev',
   'libidn2-dev',
   'libunistring-dev',
   'libpsl-dev',

@@ -1,6 +1,7 @@
 // Starting programs that may hang, crash or print anything.
 
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { clearTimeout, setTimeout } from 'node:timers'
 
 /** How long one program may take, in milliseconds. */
@@ -20,14 +21,16 @@ const PATIENCE = 60_000
  *
  * @param {string} program
  * @param {string[]} args
+ * @param {number} [patience] milliseconds
  * @returns {Promise<End>}
  */
-export function finished(program, args) {
+export function finished(program, args, patience = PATIENCE) {
   return new Promise(resolve => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    // Some of what is linked leaves files where it runs.
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() })
     const [output, errors] = [collect(child.stdout), collect(child.stderr)]
     let isLate = false
-    const timer = setTimeout(() => (isLate = child.kill('SIGKILL')), PATIENCE)
+    const timer = setTimeout(() => (isLate = child.kill('SIGKILL')), patience)
     child.on('error', error => errors.push(error.message))
     child.on('close', (status, signal) => {
       clearTimeout(timer)

@@ -38,7 +38,7 @@ category: Guides
 # Coverage
 
 What \`npm run coverage\` found: every archive of the machine is linked whole in a process of its own, alone and then with the libraries
-that define what it lacks, freed, and the process ended. The measure is what the system does with the same members: \`ld -r\`, \`gcc -shared\`
+that define what it lacks, freed, linked once more in a worker that ends, and held when the process exits. The measure is what the system does with the same members: \`ld -r\`, \`gcc -shared\`
 and \`dlopen\`.
 
 ${lines(['', 'archives'], rows)}

@@ -30,9 +30,10 @@ const optionNames = names<CompileOptions>({
   gc: true,
   wrap: true,
   defsym: true,
+  replaceable: true,
 })
 
-const linkNames = ['externals', 'processSymbols', 'roots', 'libraries', 'gc', 'wrap', 'defsym'] as const
+const linkNames = ['externals', 'processSymbols', 'roots', 'libraries', 'gc', 'wrap', 'defsym', 'replaceable'] as const
 
 /** Those of the options that are for the linker, read before anything else happens. */
 export function linkOptionsOf(options: CompileOptions): LinkOptions {

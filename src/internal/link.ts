@@ -4,6 +4,7 @@ import type { link, NativeInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import { addressed, asImage } from './address.ts'
+import { asParsed, type ParsedHandle } from './parsed.ts'
 import {
   checkBoolean,
   checkObject,
@@ -44,6 +45,7 @@ const optionNames = names<LinkOptions>({
   gc: true,
   wrap: true,
   defsym: true,
+  replaceable: true,
 })
 
 /** As much of the name of an input as crosses, for errors: as long as a path can be. */
@@ -61,6 +63,8 @@ interface Input {
   /** How many those were when they were read. */
   readonly length: number
   readonly isGraph: boolean
+  /** The handle of one that was parsed before. */
+  readonly parsed?: ParsedHandle
 }
 
 /** What native code takes for a link. */
@@ -74,12 +78,13 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
   const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
   checkShape(options, 'options', optionNames)
   const { externals = {}, processSymbols = true, roots = [], libraries = [] } = options
-  const { gc = false, wrap = [], defsym = {} } = options
+  const { gc = false, wrap = [], defsym = {}, replaceable = false } = options
   checkBoolean(processSymbols, 'processSymbols')
   checkBoolean(gc, 'gc')
   const rootNames = toNames(roots, 'roots')
   const wrapped = toNames(wrap, 'wrap')
   const assigned = toExpressions(defsym)
+  const functions = toReplaceable(replaceable)
   const loaded = makeLoaded()
   const readLibraries = toLibraries(libraries, loaded)
   const { externalNames, externalAddresses } = toExternals(externals, loaded)
@@ -92,6 +97,7 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
       roots: rootNames,
       gc,
       wrap: wrapped,
+      ...functions,
       ...assigned,
       libraries: toNative(readLibraries),
       loaded,
@@ -148,6 +154,20 @@ function toNames(list: unknown, what: string): string[] {
   return once
 }
 
+/** Functions that can be replaced: all is said by none. */
+function toReplaceable(replaceable: unknown): Pick<NativeLinkOptions, 'replaceable'> {
+  if (replaceable === true) return {}
+  return { replaceable: replaceable === false ? makeList() : toNames(replaceable, 'replaceable') }
+}
+
+/** What an object or an archive is parsed from: its name, as much of it as crosses, and its bytes. */
+export function encodeFile(input: unknown): { readonly name: string; readonly bytes: Uint8Array } {
+  const { name, bytes, length, isGraph, parsed } = toInput(input, 'input')
+  if (isGraph || parsed !== undefined) throw invalidType('input', 'the bytes of an object or an archive', input)
+  checkSteady(bytes, length, `bytes of ${name}`)
+  return { name: clip(name, longestName), bytes }
+}
+
 /** Symbols and what they are assigned. */
 function toExpressions(defsym: unknown): Pick<NativeLinkOptions, 'defsymNames' | 'defsymExpressions'> {
   checkObject(defsym, 'defsym')
@@ -174,6 +194,8 @@ function toInput(input: unknown, what: string): Input {
   if (typeof input === 'string')
     throw invalidType(what, 'bytes, not the name of a file: pass readFileSync(name)', input)
   checkObject(input, what)
+  const parsed = asParsed(input)
+  if (parsed !== undefined) return { name: what, bytes: NO_BYTES, length: 0, isGraph: false, parsed }
   if (asImage(input) !== undefined) throw invalidType(what, 'bytes or a graph; give images as libraries', input)
   const isGraph = 'sections' in input
   const { name = what } = input as NamedInput | Graph
@@ -198,14 +220,20 @@ function toNative(inputs: readonly Input[]): NativeInputs {
   const names = sized(count, '')
   const contents = sized<Uint8Array>(count, NO_BYTES)
   const graphs = sized(count, false)
+  const parsed = makeList<ParsedHandle>()
+  const parsedPositions = makeList<number>()
   for (let index = 0; index < count; index++) {
-    const { name, bytes, length, isGraph } = inputs[index] as Input
+    const { name, bytes, length, isGraph, parsed: handle } = inputs[index] as Input
+    if (handle !== undefined) {
+      append(parsed, handle)
+      append(parsedPositions, index)
+    }
     checkSteady(bytes, length, `bytes of ${name}`)
     names[index] = clip(name, longestName)
     contents[index] = bytes
     graphs[index] = isGraph
   }
-  return { names, contents, graphs }
+  return { names, contents, graphs, parsed, parsedPositions }
 }
 
 /** Externals by name. */

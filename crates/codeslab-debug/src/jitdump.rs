@@ -50,6 +50,16 @@ impl JitDump {
         })
     }
 
+    /// The bytes that a function takes without its lines, roughly.
+    pub(crate) fn size_of(function: &Function) -> u64 {
+        (function.name.len() as u64).saturating_add(function.size)
+    }
+
+    /// The bytes that lines take, roughly.
+    pub(crate) fn size_of_lines(lines: &[Line]) -> u64 {
+        lines.iter().map(|line| line.file.len() as u64 + 17).sum()
+    }
+
     /// Adds a function, with its code and the lines that it came from. One call writes all of it, so what two threads add does not mix.
     pub(crate) fn add(&self, function: &Function, lines: &[Line], code: &[u8]) -> io::Result<()> {
         let now = sys::monotonic_nanoseconds();
@@ -75,9 +85,7 @@ impl JitDump {
 
 fn create(folder: &Path, path: &Path, machine: u16) -> io::Result<File> {
     fs::create_dir_all(folder)?;
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(true);
-    let mut file = options.open(path)?;
+    let mut file = sys::create(path)?;
     file.write_all(&header(machine))?;
     Ok(file)
 }

@@ -6,7 +6,7 @@ use crate::code::{Code, Function};
 use crate::error::Result;
 use crate::gdb::Registered;
 use crate::jitdump::JitDump;
-use crate::located::{self, Lines};
+use crate::located::{self, Allowance, Lines};
 use crate::perf_map::PerfMap;
 use crate::settings::Settings;
 use crate::symbol_file::{of_frames, of_functions};
@@ -137,12 +137,27 @@ impl Tools {
         let Some(jitdump) = &self.jitdump else {
             return Ok(());
         };
-        let lines = object.map(|bytes| Lines::of(bytes));
+        let lines = object.map(|bytes| Lines::of(bytes)).unwrap_or_default();
+        let mut allowance = object.map(|bytes| Allowance::of(bytes.len()));
         for function in functions {
-            let lines = lines.as_ref().map(|lines| lines.within(function));
+            let mut allow = |size| match &mut allowance {
+                Some(allowance) => allowance.take(size).is_some(),
+                // What a program placed by hand are whole sections of one allocation.
+                None => true,
+            };
+            // Functions may overlap. Those that would make the file too long are left out, and lines before that.
+            if !allow(JitDump::size_of(function)) {
+                continue;
+            }
+            let lines = lines.within(function);
+            let lines = if allow(JitDump::size_of_lines(lines)) {
+                lines
+            } else {
+                &[]
+            };
             // SAFETY: the function lies in readable memory, by the caller's word.
             let code = unsafe { bytes_of(function) };
-            jitdump.add(function, &lines.unwrap_or_default(), code)?;
+            jitdump.add(function, lines, code)?;
         }
         Ok(())
     }

@@ -135,6 +135,11 @@ impl Addresses {
         found.map_or((0, 0), |(number, (start, _))| (number, (*start).into()))
     }
 
+    /// Where the table of entries is that are filled in when all else is constant, or later.
+    pub(crate) const fn indirects(&self) -> u64 {
+        self.indirects
+    }
+
     /// Where the GOT is.
     pub(crate) const fn got(&self) -> u64 {
         self.got
@@ -286,8 +291,10 @@ fn write_stubs(
         let offsets = (plan.stub_offset(id), plan.stub_entry_offset(id));
         if let (Some(offset), Some(entry)) = offsets {
             let at = addresses.stubs + offset;
-            let is_indirect = matches!(resolution.target(id).place, Place::Indirect { .. });
-            let table = if is_indirect {
+            // What lies elsewhere stays there.
+            let is_fixed = matches!(resolution.target(id).place, Place::Absolute(_));
+            let is_in_data = !is_fixed && plan.hidden_entry_offset(id).is_some();
+            let table = if is_in_data {
                 addresses.indirects
             } else {
                 addresses.got
@@ -476,6 +483,6 @@ fn does_not_fit(
 }
 
 /// The entry or stub at `offset`, which the plan keeps inside the table.
-fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
+pub(crate) fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
     &mut table[offset as usize..][..size as usize]
 }

@@ -110,6 +110,11 @@ impl Budget {
         self.spend(Resource::Steps, name.len() as u64 + 1, object)
     }
 
+    /// How many bytes all inputs have.
+    pub(crate) const fn input(&self) -> u64 {
+        self.limit.input
+    }
+
     /// What was taken.
     pub(crate) fn spent(&self) -> Work {
         let spent =

@@ -36,6 +36,11 @@ pub trait Exports: fmt::Debug {
         self.address(name)
     }
 
+    /// The name by which the dynamic linker knows it, if it has a thread-local variable of this name.
+    fn thread_local(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
     /// Whether an exception may leave its functions, whatever they are called. (Names tell of those of C++.)
     fn may_unwind(&self) -> bool {
         true
@@ -54,6 +59,11 @@ impl Exports for Arc<SharedLibrary> {
 
     fn version_address(&self, name: &str, version: &str) -> Option<Address> {
         self.symbol_version(name, version)
+    }
+
+    fn thread_local(&self, name: &str) -> Option<&str> {
+        // Where a variable lies in this thread says that there is one.
+        self.symbol(name).map(|_| self.name())
     }
 
     fn may_unwind(&self) -> bool {

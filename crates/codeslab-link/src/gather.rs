@@ -13,7 +13,7 @@ use codeslab::SharedLibrary;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How deep scripts may name scripts.
@@ -37,7 +37,7 @@ pub(crate) fn is_needed(inputs: &[Input<'_>]) -> bool {
     inputs.iter().any(|input| match input {
         Input::File { bytes, .. } => thin::is_thin(bytes) || script::is_script(bytes),
         Input::Path(_) => true,
-        Input::Graph(_) | Input::Loaded(_) => false,
+        Input::Graph(_) | Input::Parsed(_) | Input::Loaded(_) => false,
     })
 }
 
@@ -80,14 +80,14 @@ impl Gathered<'_> {
 struct Gatherer<'a> {
     files: Files,
     gathered: Gathered<'a>,
-    /// The files that were read.
-    seen: HashSet<String>,
+    /// The files that were read: see [`identify`].
+    seen: HashSet<PathBuf>,
 }
 
 impl Gatherer<'_> {
     /// Takes the file at `path`, or the shared library that goes by this name. `by` is what names it, if that is not the caller.
     fn path(&mut self, path: &str, by: Option<&str>, depth: u32) -> Result<()> {
-        if !self.seen.insert(path.to_owned()) {
+        if !self.seen.insert(identify(path)) {
             return Ok(());
         }
         let by_or_path = by.unwrap_or(path);
@@ -164,7 +164,8 @@ impl Gatherer<'_> {
 
     /// Reads the files of a thin archive.
     fn thin(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let filled = thin::fill(name, bytes, |member| {
+        let identify = |member: &str| identify(&beside(name, member));
+        let filled = thin::fill(name, bytes, identify, |member| {
             let path = beside(name, member);
             let mut content = Vec::new();
             let read = self.open_file(name, &path)?.read_to_end(&mut content);
@@ -200,6 +201,11 @@ impl Gatherer<'_> {
 /// Whether a name says where its file is. The dynamic linker looks for others.
 fn is_file_name(path: &str) -> bool {
     path.contains('/')
+}
+
+/// The one path of a file, however it is named: `a.o` and `./a.o` are one. What is no file, such as the name of a library, is itself.
+fn identify(path: &str) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.into())
 }
 
 /// The path of a file that is named in another.

@@ -1,8 +1,7 @@
 //! What linking yields: first a [`Linked`], of which nothing has run, and then an [`Image`].
 //!
 //! `link` makes the former when no byte changes any more. Both own their memory, so addresses are good while they live; the inputs may be
-//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code. Names are
-//! sorted once, and looked up by halving: images are asked for a few symbols, and linked often.
+//! gone. What there is to run (constructors, destructors) `codeslab-runtime` runs, when the embedder says so: it is foreign code.
 #![allow(unsafe_code)] // Starting an image runs foreign code.
 
 use crate::error::{Error, Result};
@@ -11,44 +10,58 @@ use crate::graph::Visibility;
 use crate::located::{Located, Location};
 use crate::placed::PlacedObject;
 use crate::similar::Similar;
+use crate::symbols::Symbols;
 use codeslab::{Address, Allocation, Protection};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What is known of an image, whatever runs of it.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    // Invariant: ascending by name, each name once.
-    symbols: Vec<ImageSymbol>,
+    symbols: Symbols,
     located: Located,
     objects: Vec<PlacedObject>,
     // What the memory refers to. It goes to the image when that is ready.
     dependencies: Vec<Box<dyn Keep>>,
     may_unwind: bool,
+    // Ascending by function.
+    entries: Vec<Entry>,
+}
+
+/// Where a function that can be replaced leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// What stands for the function: its stub.
+    pub(crate) function: Address,
+    /// The word of data that the stub branches through.
+    pub(crate) word: Address,
+    /// The function of the inputs.
+    pub(crate) original: Address,
 }
 
 impl Parts {
-    pub(crate) fn new(
-        mut symbols: Vec<ImageSymbol>,
+    pub(crate) const fn new(
+        symbols: Symbols,
         located: Located,
         objects: Vec<PlacedObject>,
         dependencies: Vec<Box<dyn Keep>>,
         may_unwind: bool,
     ) -> Self {
-        symbols.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self {
             symbols,
             located,
             objects,
             dependencies,
             may_unwind,
+            entries: Vec::new(),
         }
     }
 
-    fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        let by_name = |symbol: &ImageSymbol| symbol.name.as_str().cmp(name);
-        let index = self.symbols.binary_search_by(by_name).ok()?;
-        self.symbols.get(index)
+    /// The same, with functions that can be replaced.
+    pub(crate) fn with(self, mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by_key(|entry| entry.function);
+        Self { entries, ..self }
     }
 }
 
@@ -83,19 +96,20 @@ impl Linked {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.parts.symbols.iter()
+        self.parts.symbols.sorted().iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.parts.symbol(name)
+        self.parts.symbols.get(name)
     }
 
     /// The address of a symbol.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
-        self.symbol(name).map(|symbol| symbol.address)
+        let found = self.parts.symbols.find(name);
+        found.map(|symbol| symbol.address)
     }
 
     /// Its objects with the addresses of their sections, for debuggers and profilers; none unless
@@ -179,19 +193,26 @@ impl Image {
     /// Global and weak definitions, by name.
     #[must_use]
     pub fn symbols(&self) -> impl ExactSizeIterator<Item = &ImageSymbol> {
-        self.parts.symbols.iter()
+        self.parts.symbols.sorted().iter()
     }
 
     /// One of them.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<&ImageSymbol> {
-        self.parts.symbol(name)
+        self.parts.symbols.get(name)
     }
 
     /// The address of a symbol.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<Address> {
-        self.symbol(name).map(|symbol| symbol.address)
+        let found = self.parts.symbols.find(name);
+        found.map(|symbol| symbol.address)
+    }
+
+    /// A symbol, for those who look for few: [`Image::symbol`] puts all of them in order first.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ImageSymbol> {
+        self.parts.symbols.find(name)
     }
 
     /// The function or variable that an address lies in, local ones as well; `None` for what the linker added, such as stubs, and outside.
@@ -204,7 +225,7 @@ impl Image {
         });
         let within = parts.find(|part| part.contains(&address.value()))?;
         let parts = &self.parts;
-        parts.located.find(&parts.symbols, address, within)
+        parts.located.find(parts.symbols.sorted(), address, within)
     }
 
     /// What may have been meant by the name of a symbol that it does not have.
@@ -232,6 +253,46 @@ impl Image {
         self.running.allocation()
     }
 
+    /// Has a function that can be replaced lead to `target`, for every call that begins from now on, in any thread; and says where it led
+    /// before: threads may still be there. Its own address as `target` stands for the function of the inputs. `None` if the image does not
+    /// define it as a function that can be replaced: see [`LinkOptions::replaceable`](crate::LinkOptions::replaceable).
+    ///
+    /// # Safety
+    /// What is at `target` takes and returns the same, and stays there until the function leads elsewhere and nothing runs it any more.
+    pub unsafe fn replace(&self, name: &str, target: Address) -> Option<Address> {
+        let entry = self.entry(name)?;
+        let target = if target == entry.function {
+            entry.original
+        } else {
+            target
+        };
+        let word = self.allocation().word(entry.word)?;
+        // Sequentially consistent: a thread that looks afterwards who is running what was replaced must not look before.
+        Some(Address::new(word.swap(target.value(), Ordering::SeqCst)))
+    }
+
+    /// Whether a function can be replaced.
+    #[must_use]
+    pub fn is_replaceable(&self, name: &str) -> bool {
+        self.entry(name).is_some()
+    }
+
+    /// Undoes all replacing: its functions are those of the inputs again.
+    pub fn restore(&self) {
+        for entry in &self.parts.entries {
+            if let Some(word) = self.allocation().word(entry.word) {
+                word.store(entry.original.value(), Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let function = self.address(name)?;
+        let entries = &self.parts.entries;
+        let found = entries.binary_search_by_key(&function, |entry| entry.function);
+        entries.get(found.ok()?)
+    }
+
     /// Runs its destructors, gives the memory back, and then lets go of the images and libraries that it was bound to. Nothing may execute it or refer to it any more.
     pub fn free(self) {
         drop(self);
@@ -240,7 +301,7 @@ impl Image {
 
 impl Exports for Arc<Image> {
     fn address(&self, name: &str) -> Option<Address> {
-        let symbol = self.symbol(name);
+        let symbol = self.find(name);
         let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
         visible.map(|symbol| symbol.address)
     }

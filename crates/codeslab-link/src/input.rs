@@ -5,6 +5,7 @@
 
 use crate::exports::Exports;
 use crate::graph::Graph;
+use crate::kept::ParsedFile;
 use codeslab::Address;
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ pub enum Input<'a> {
     },
     /// A graph that the embedder built.
     Graph(&'a Graph<'a>),
+    /// An object or an archive that was parsed before.
+    Parsed(&'a ParsedFile),
     /// The path of an object, an archive, a linker script or a shared library; or the name under which the dynamic linker finds a shared
     /// library.
     Path(&'a str),
@@ -43,6 +46,7 @@ impl Input<'_> {
         match self {
             Self::File { name, bytes } => (name.len() + bytes.len()) as u64,
             Self::Graph(graph) => graph.input_size(),
+            Self::Parsed(file) => file.size(),
             Self::Path(path) => path.len() as u64,
             Self::Loaded(_) => 0,
         }
@@ -58,7 +62,26 @@ pub(crate) fn size(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> u64 {
     let wrapped = options.wrap.iter().map(|name| name.len() as u64 + ROOT);
     let assigned = options.defsym.iter();
     let assigned = assigned.map(|(name, other)| (name.len() + other.len()) as u64 + 2 * ROOT);
-    inputs.chain(roots).chain(wrapped).chain(assigned).sum()
+    let replaceable = match &options.replaceable {
+        Replaceable::Named(names) => names.as_slice(),
+        Replaceable::None | Replaceable::All => &[],
+    };
+    let replaceable = replaceable.iter().map(|name| name.len() as u64 + ROOT);
+    let names = roots.chain(wrapped).chain(replaceable);
+    inputs.chain(names).chain(assigned).sum()
+}
+
+/// Which functions of an image can be replaced while threads run them: [`Image::replace`](crate::Image::replace). Every reference to such a
+/// function, from the image and from outside, leads through a word of data.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Replaceable {
+    /// None.
+    #[default]
+    None,
+    /// Those with these names, each of which the inputs have to define.
+    Named(Vec<String>),
+    /// All that others can see.
+    All,
 }
 
 /// How to link.
@@ -80,6 +103,8 @@ pub struct LinkOptions<'a> {
     pub wrap: Vec<String>,
     /// Symbols that are defined as `OTHER`, `OTHER+8`, `OTHER-8` or a number, whatever the inputs say. Each may use those before it.
     pub defsym: Vec<(String, String)>,
+    /// Functions that can be replaced later on.
+    pub replaceable: Replaceable,
     /// Whether files are read that inputs name.
     pub files: Files,
     /// Whether the image keeps its objects for debuggers: see [`Linked::take_objects`](crate::Linked::take_objects).
@@ -96,6 +121,7 @@ impl Default for LinkOptions<'_> {
             gc: false,
             wrap: Vec::new(),
             defsym: Vec::new(),
+            replaceable: Replaceable::None,
             files: Files::default(),
             keep_objects: false,
         }

@@ -47,6 +47,7 @@ pub fn inspect(inputs: &[Input<'_>], mut see: impl FnMut(Inspected<'_>)) -> Resu
         let name = match input {
             Input::File { name, .. } | Input::Path(name) => name,
             Input::Graph(graph) => graph.name(),
+            Input::Parsed(file) => file.name(),
             Input::Loaded(_) => continue,
         };
         match format::open(input, &budget) {
@@ -57,6 +58,11 @@ pub fn inspect(inputs: &[Input<'_>], mut see: impl FnMut(Inspected<'_>)) -> Resu
                     let read = format::object(member.name.clone(), member.bytes, &budget);
                     check_work(&read)?;
                     show(&member.name, read.as_deref().map_err(Clone::clone));
+                }
+            }
+            Ok(Parsed::Kept(archive)) => {
+                for member in &archive.members {
+                    show(member.name(), Ok(member));
                 }
             }
             Ok(Parsed::Loaded(_)) => {}

@@ -44,8 +44,8 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `input`, `unwind`, `format`,
-//! `gather`, `inspect`, `resolve`, `plan`, `apply`, `detour`, `program`, `located`, `image`, `link`;
+//! A file imports only from those before it: `error`, `budget`, `arch`, `graph`, `exports`, `kept`, `input`, `unwind`, `format`,
+//! `gather`, `inspect`, `resolve`, `plan`, `apply`, `detour`, `program`, `symbols`, `located`, `image`, `replaceable`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
 mod apply;
@@ -64,13 +64,16 @@ mod graph;
 mod image;
 mod input;
 mod inspect;
+mod kept;
 mod link;
 mod located;
 mod placed;
 mod plan;
 mod program;
+mod replaceable;
 mod resolve;
 mod similar;
+mod symbols;
 mod thread_local;
 mod unwind;
 
@@ -83,8 +86,9 @@ pub use graph::{
     RelocationKind, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 pub use image::{Image, Linked};
-pub use input::{Files, Input, LinkOptions};
+pub use input::{Files, Input, LinkOptions, Replaceable};
 pub use inspect::{Inspected, inspect};
+pub use kept::ParsedFile;
 pub use link::{Estimate, estimate, link, link_counted};
 pub use located::Location;
 pub use placed::{PlacedFunction, PlacedObject};

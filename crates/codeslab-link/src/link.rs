@@ -8,7 +8,6 @@ use crate::arch;
 use crate::budget::{Budget, Work};
 use crate::detour;
 use crate::error::{Error, Resource, Result};
-use crate::exports::ImageSymbol;
 use crate::gather;
 use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
@@ -16,7 +15,9 @@ use crate::located::Located;
 use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
+use crate::replaceable;
 use crate::resolve::{self, Place, Resolution};
+use crate::symbols::Symbols;
 use crate::thread_local;
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::mem;
@@ -131,6 +132,7 @@ fn link_within(
     let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
+    replaceable::write(&resolution, &plan, &addresses, &mut in_flight);
     // ---- No byte changes from here on.
     let objects = resolution.objects.iter();
     let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
@@ -145,13 +147,9 @@ fn link_within(
     let allocation = in_flight.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
-    let parts = Parts::new(
-        symbols,
-        located,
-        objects,
-        dependencies,
-        resolution.may_unwind,
-    );
+    let entries = replaceable::entries(&resolution, &plan, &addresses);
+    let may_unwind = resolution.may_unwind;
+    let parts = Parts::new(symbols, located, objects, dependencies, may_unwind).with(entries);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -180,35 +178,29 @@ fn symbols(
     plan: &Plan,
     addresses: &Addresses,
     names: &[Arc<str>],
-) -> Result<Vec<ImageSymbol>> {
-    // Variables of threads have no address.
-    let globals = resolution.globals().filter(|(_, id)| {
-        let target = resolution.target(*id);
-        let object = resolution.objects.get(target.object as usize);
-        let is_made = || object.is_some_and(|object| object.is_made);
-        let is_there = target.is_defined() && target.place != Place::Discarded;
-        is_there && !target.place.is_thread_local() && !is_made()
-    });
-    let defined = globals.map(|(name, id)| {
+) -> Result<Symbols> {
+    let mut symbols = Symbols::of(names.to_vec(), resolution.globals().len());
+    for (name, id) in resolution.globals() {
         let target = resolution.target(id);
-        // Nothing mentions a symbol that the embedder assigned and no object uses.
         let object = resolution.objects.get(target.object as usize);
-        let object = object.map(|object| &object.graph);
-        let by = object.map_or("defsym", |object| object.name());
-        let budget = resolution.budget;
-        budget.spend(Resource::Bytes, name.len() as u64, by)?;
-        let size = object.map_or(0, |object| object.symbols()[target.symbol as usize].size);
-        let object = names.get(target.object as usize).cloned();
-        Ok(ImageSymbol {
-            name: name.to_owned(),
-            address: addresses.target(id),
-            size,
-            protection: protection(plan, target.place),
-            object: object.unwrap_or_else(|| by.into()),
-            visibility: target.visibility,
-        })
-    });
-    defined.collect()
+        let is_made = object.is_some_and(|object| object.is_made);
+        // Variables of threads have no address.
+        let is_there = target.is_defined() && target.place != Place::Discarded;
+        if !is_there || target.place.is_thread_local() || is_made {
+            continue;
+        }
+        // Nothing mentions a symbol that the embedder assigned and no object uses.
+        let graph = object.map(|object| &object.graph);
+        let by = graph.map_or("defsym", |graph| graph.name());
+        resolution
+            .budget
+            .spend(Resource::Bytes, name.len() as u64, by)?;
+        let size = graph.map_or(0, |graph| graph.symbols()[target.symbol as usize].size);
+        let place = (addresses.target(id), size);
+        let protection = protection(plan, target.place);
+        symbols.add(name, place, protection, target.visibility, target.object);
+    }
+    Ok(symbols)
 }
 
 fn protection(plan: &Plan, place: Place) -> Option<Protection> {

@@ -83,7 +83,8 @@ fn functions(graph: &Graph<'_>, address_of: impl Fn(u32) -> Option<u64>) -> Vec<
         let end = next.map_or(entry.end, |next| next.offset);
         let size = match entry.symbol.size {
             0 => end - entry.offset,
-            size => size,
+            // A symbol may say any size.
+            size => size.min(entry.end - entry.offset),
         };
         let address = Address::new(address_of(entry.section)? + entry.offset);
         (size > 0).then(|| PlacedFunction {

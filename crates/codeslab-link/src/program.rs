@@ -122,7 +122,7 @@ struct Array {
 
 fn arrays(resolution: &Resolution<'_>, addresses: &Addresses) -> impl Iterator<Item = Array> {
     resolution
-        .live_sections()
+        .special_sections()
         .filter_map(|(_, section, number)| match section.purpose {
             Purpose::Functions {
                 moment,

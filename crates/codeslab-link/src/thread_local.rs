@@ -42,8 +42,10 @@ pub(crate) fn provide(
         (variable, question(entry))
     });
     let questions: Vec<(Variable<'_>, Question)> = questions.collect();
+    let needed = &resolution.thread_libraries;
+    let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
     let (provided, words) =
-        ThreadLocals::provide(template, &questions).map_err(Error::ThreadLocals)?;
+        ThreadLocals::provide(template, &questions, &needed).map_err(Error::ThreadLocals)?;
     addresses.learn(words);
     Ok(Some(provided))
 }

@@ -33,6 +33,14 @@ const OMIT: u8 = 0xff;
 const ALIGNED: u8 = 0x50;
 const INDIRECT: u8 = 0x80;
 
+/// By which code throws, whoever defines it.
+pub(crate) const WAYS_TO_THROW: [&str; 4] = [
+    "_Unwind_RaiseException",
+    "_Unwind_Resume",
+    "__cxa_rethrow",
+    "__cxa_throw",
+];
+
 /// Whether code that refers to this name may be left by an exception: it is C++'s or Rust's, of their runtimes, or of the unwinder.
 pub(crate) fn is_name_of_unwinding(name: &str) -> bool {
     const HARMLESS: [&str; 4] = [

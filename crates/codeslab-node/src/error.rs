@@ -62,6 +62,11 @@ pub(crate) enum Error {
         advice: String,
         candidates: Vec<String>,
     },
+    /// A function that every call reaches directly.
+    #[error(
+        "{symbol} cannot be replaced: link it with `replaceable: ['{symbol}']`, or with `replaceable: true`, and see that it is a function"
+    )]
+    NotReplaceable { symbol: String },
     /// Something to call that is no code.
     #[error(
         "{symbol} is not code: it lies in {protection} memory. Variables are read and written with image.data({symbol:?}, type)"
@@ -165,6 +170,7 @@ impl Error {
             Self::UnknownToken { .. } => "UNKNOWN_TOKEN",
             Self::Exception { .. } => "EXCEPTION",
             Self::UnknownSymbol { .. } => "UNKNOWN_SYMBOL",
+            Self::NotReplaceable { .. } => "NOT_REPLACEABLE",
             Self::NotExecutable { .. } | Self::SectionNotExecutable { .. } => "NOT_EXECUTABLE",
             Self::Call(codeslab_call::Error::UnsupportedConvention { .. }) => {
                 "UNSUPPORTED_PLATFORM"
@@ -244,6 +250,7 @@ impl Error {
                 text("symbol", symbol),
                 ("candidates", Fact::Names(candidates.clone())),
             ],
+            Self::NotReplaceable { symbol } => vec![text("symbol", symbol)],
             Self::NotExecutable { symbol, protection } => {
                 vec![text("symbol", symbol), text("protection", protection)]
             }

@@ -9,15 +9,16 @@ use crate::graph;
 use crate::handle::CodeHandle;
 use crate::load::Weight;
 use crate::loaded::{Loaded, NativeLoaded};
-use crate::memory::{MemoryHandle, Opened, collecting, count};
+use crate::memory::{MemoryHandle, collecting, count};
 use crate::node_api::Scope;
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
+use crate::slot::keeper;
 use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions};
+use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, ParsedFile, Replaceable};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
@@ -31,6 +32,36 @@ pub struct NativeInputs<'a> {
     #[napi(ts_type = "Array<Uint8Array>")]
     pub contents: Vec<Bytes<'a>>,
     pub graphs: Vec<bool>,
+    /// Inputs that were parsed before, and the place of each: nothing else is there.
+    #[napi(ts_type = "Array<ExternalObject<ParsedInput>>")]
+    pub parsed: Vec<Held<ParsedInput>>,
+    pub parsed_positions: Vec<u32>,
+}
+
+/// An input that was parsed, for any number of links.
+pub struct ParsedInput(ParsedFile);
+
+/// Parses an object or an archive.
+#[napi(ts_return_type = "ExternalObject<ParsedInput>")]
+pub fn parse_input(
+    env: Env,
+    name: String,
+    #[napi(ts_arg_type = "Uint8Array")] bytes: Bytes<'_>,
+) -> napi::Result<Unknown<'static>> {
+    // SAFETY: parsing runs no JavaScript, and it is the last that uses the bytes.
+    let content = unsafe { bytes.get(Scope::of(&env)) }?;
+    let parsed = ParsedFile::parse(&name, &content);
+    drop(content);
+    let parsed = parsed.map_err(Error::Link).or_throw(env)?;
+    hold(env, ParsedInput(parsed))
+}
+
+/// How many bytes were parsed.
+#[napi]
+pub fn parsed_size(
+    #[napi(ts_arg_type = "ExternalObject<ParsedInput>")] input: Held<ParsedInput>,
+) -> f64 {
+    count(input.0.size())
 }
 
 /// What links need to know besides their inputs.
@@ -42,6 +73,8 @@ pub struct NativeLinkOptions<'a> {
     pub roots: Vec<String>,
     pub gc: bool,
     pub wrap: Vec<String>,
+    /// Functions that can be replaced; `None` for all.
+    pub replaceable: Option<Vec<String>>,
     pub defsym_names: Vec<String>,
     pub defsym_expressions: Vec<String>,
     pub libraries: NativeInputs<'a>,
@@ -75,7 +108,7 @@ pub fn link(
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
     let image = unsafe { linked.start() }.or_throw(env)?;
-    let weight = Weight::new(environment::handles(env)?.load(), weigh(&opened, &image));
+    let weight = Weight::new(environment::handles(env)?.load(), weigh(&image));
     let published = Arc::new(Published::new(Content::image(image), told));
     published.be_found();
     hold(env, CodeHandle::image(published, weight))
@@ -141,22 +174,21 @@ fn with_inputs<T>(
         gc: options.gc,
         wrap: options.wrap,
         defsym: defsym.zip(options.defsym_expressions).collect(),
+        replaceable: match options.replaceable {
+            Some(names) if names.is_empty() => Replaceable::None,
+            Some(names) => Replaceable::Named(names),
+            None => Replaceable::All,
+        },
         ..LinkOptions::default()
     };
     act(&inputs.borrow(contents, &graphs), link_options)
 }
 
-/// How many bytes an image takes: all that its symbols lie in.
-fn weigh(opened: &Opened, image: &Image) -> u64 {
-    let mut lie_in: [Option<Address>; Protection::ALL.len()] = [None; Protection::ALL.len()];
-    for symbol in image.symbols() {
-        if let Some(protection) = symbol.protection {
-            lie_in[protection.index()] = Some(symbol.address);
-        }
-    }
-    let found = lie_in.into_iter().flatten();
-    let found = found.filter_map(|address| opened.memory.find(address));
-    found.map(|found| found.size).sum()
+/// How many bytes an image takes.
+fn weigh(image: &Image) -> u64 {
+    let segments = Protection::ALL.into_iter();
+    let segments = segments.filter_map(|protection| image.allocation().segment(protection));
+    segments.map(|(_, size)| size).sum()
 }
 
 impl NativeInputs<'_> {
@@ -176,12 +208,17 @@ impl NativeInputs<'_> {
         graphs: &'a [Option<Graph<'a>>],
     ) -> Vec<Input<'a>> {
         let files = self.names.iter().zip(contents).zip(graphs);
-        files
-            .map(|((name, bytes), graph)| match graph {
-                Some(graph) => Input::Graph(graph),
-                None => Input::File { name, bytes },
-            })
-            .collect()
+        let files = files.map(|((name, bytes), graph)| match graph {
+            Some(graph) => Input::Graph(graph),
+            None => Input::File { name, bytes },
+        });
+        let mut inputs: Vec<Input<'a>> = files.collect();
+        for (position, parsed) in self.parsed_positions.iter().zip(&self.parsed) {
+            if let Some(input) = inputs.get_mut(*position as usize) {
+                *input = Input::Parsed(&parsed.0);
+            }
+        }
+        inputs
     }
 }
 
@@ -228,6 +265,26 @@ pub fn image_address(
     let image = handle.published().or_throw(env)?;
     let symbol = find(&image, &name).or_throw(env)?;
     Ok(symbol.address.value().into())
+}
+
+/// Has a function lead to `target`. Whether something waits for the end of a grace period then.
+#[napi]
+pub fn replace_function(
+    env: Env,
+    #[napi(ts_arg_type = "ExternalObject<CodeHandle>")] handle: Held<CodeHandle>,
+    name: String,
+    target: BigInt,
+) -> napi::Result<bool> {
+    let target = Address::new(target.get_u64().1);
+    let replace = || {
+        let image = handle.published()?;
+        find(&image, &name)?;
+        let kept = keeper(target)?;
+        let replaced = image.read(|owned| owned.replace(&name, target, kept));
+        let replaced = replaced.ok_or(Error::Freed(image.noun()))?;
+        replaced.ok_or(Error::NotReplaceable { symbol: name })
+    };
+    replace().or_throw(env)
 }
 
 /// A token by which every thread of the process can open the same image while a thread holds it.
@@ -281,7 +338,7 @@ fn look<T>(image: &Published, look: impl FnOnce(&codeslab_link::Image) -> T) -> 
 /// A symbol of an image.
 pub(crate) fn find(image: &Published, name: &str) -> Result<ImageSymbol> {
     look(image, |image| {
-        let symbol = image.symbol(name).cloned();
+        let symbol = image.find(name);
         symbol.ok_or_else(|| unknown(image, name))
     })?
 }

@@ -3,6 +3,7 @@
 //! It is a [`Callable`], so that freeing waits for calls that are running, with what the handles need besides: what to call it
 //! in errors, and the token by which other threads find it. `handle` holds it for one thread, `function` for as long as a
 //! JavaScript function exists, `registry` without keeping it alive.
+#![allow(unsafe_code)] // Functions are replaced by what embedders say.
 
 use crate::grace::{self, Code};
 use crate::places::{self, Entered, Part};
@@ -11,6 +12,7 @@ use codeslab::{Address, Protection, SectionId, Slot};
 use codeslab_call::Callable;
 use codeslab_debug::Registration;
 use std::any::Any;
+use std::collections::HashMap;
 use std::mem;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +118,42 @@ pub(crate) struct Owned {
     /// Kept for what its drop does.
     _told: Vec<Registration>,
     pub(crate) content: Content,
+    /// What keeps the code that functions of an image lead to instead of their own, by name.
+    replaced: Mutex<HashMap<String, Option<Content>>>,
+}
+
+impl Owned {
+    /// Has a function of an image lead to code that `keeper` keeps. What it led to stays until no call can be there any more. Whether
+    /// something waits for that; `None` if the function cannot be replaced.
+    pub(crate) fn replace(
+        &self,
+        function: &str,
+        target: Address,
+        keeper: Option<Content>,
+    ) -> Option<bool> {
+        let Content::Image(image) = &self.content else {
+            return None;
+        };
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the target is kept until no call can be there, as far as it is ours; that it takes and returns the same is for the
+        // embedder to see to, who gives its address.
+        unsafe { image.replace(function, target) }?;
+        let before = replaced.insert(function.to_owned(), keeper);
+        drop(replaced);
+        Some(grace::retire(before))
+    }
+}
+
+impl Drop for Owned {
+    /// Its code may stay for others that it is bound to; what it was led to need not.
+    fn drop(&mut self) {
+        let replaced = self.replaced.get_mut();
+        let replaced = mem::take(replaced.unwrap_or_else(PoisonError::into_inner));
+        if let (Content::Image(image), false) = (&self.content, replaced.is_empty()) {
+            image.restore();
+            grace::retire(replaced);
+        }
+    }
 }
 
 /// Published code and data that JavaScript holds handles to.
@@ -147,6 +185,7 @@ impl Published {
             callable: Callable::new(Owned {
                 _told: told,
                 content,
+                replaced: Mutex::default(),
             }),
             noun,
             watched: OnceLock::new(),

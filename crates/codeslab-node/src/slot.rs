@@ -59,7 +59,7 @@ pub fn make_slot(
 }
 
 /// What keeps the code at an address; `None` if that is not ours.
-fn keeper(target: Address) -> Result<Option<Content>> {
+pub(crate) fn keeper(target: Address) -> Result<Option<Content>> {
     let Some(code) = Published::at(target) else {
         return Ok(None);
     };

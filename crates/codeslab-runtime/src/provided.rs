@@ -1,4 +1,4 @@
-//! Functions that images find here and not in the process.
+//! Functions that images find here and not in the process, and data that the process has under another name.
 //!
 //! A shared library has some functions linked in, because each has to have its own: they register by the library's handle. And some that
 //! the process does have would take an image for a part of the program, which never goes. [`PROVIDED`] is the table of them, which
@@ -38,6 +38,8 @@ pub enum Stand {
     },
     /// A function of this crate.
     Function(fn() -> u64),
+    /// Something of the process under another name, where it is.
+    Found(fn() -> Option<u64>),
 }
 
 /// What the crate has for images, by name.
@@ -50,11 +52,15 @@ pub const PROVIDED: &[Provided] = &[
     Provided { name: "__stack_chk_fail_local", stand: Stand::Binder { function: "__stack_chk_fail", null: None, handle: None }, reason: OWN },
     Provided { name: "codeslab_on_exit", stand: Stand::Function(|| on_exit as *const () as u64), reason: "`on_exit` goes on to it" },
     Provided { name: "__cxa_thread_atexit_impl", stand: Stand::Function(|| threads::register as *const () as u64), reason: FORGETS },
+    Provided { name: "_dl_x86_cpu_features", stand: Stand::Found(sys::processor_features), reason: STATIC },
     Provided { name: "__cxa_thread_atexit", stand: Stand::Function(|| threads::register as *const () as u64), reason: FORGETS },
 ];
 
 const OWN: &str = "each shared library has its own linked in";
 const FORGETS: &str = "the process's takes the image for a part of the program, which never goes";
+
+const STATIC: &str =
+    "static libraries of glibc want the C library that is linked with them to have filled it in";
 
 const fn binder(function: &'static str, null: Option<u8>, handle: u8) -> Stand {
     Stand::Binder {
@@ -68,8 +74,10 @@ const fn binder(function: &'static str, null: Option<u8>, handle: u8) -> Stand {
 #[must_use]
 pub fn provided(name: &str) -> Option<Address> {
     let in_table = PROVIDED.iter().find(|provided| provided.name == name);
-    if let Some(Stand::Function(address)) = in_table.map(|provided| provided.stand) {
-        return Some(Address::new(address()));
+    match in_table.map(|provided| provided.stand) {
+        Some(Stand::Function(address)) => return Some(Address::new(address())),
+        Some(Stand::Found(address)) => return address().map(Address::new),
+        Some(Stand::Binder { .. }) | None => {}
     }
     // Names of older C libraries, in those that do not have them.
     let (_, address) = FUNCTIONS.iter().find(|(old, _)| *old == name)?;

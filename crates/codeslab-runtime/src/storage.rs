@@ -18,7 +18,7 @@ pub struct Template<'a> {
 pub enum Variable<'a> {
     /// One of the image, by its offset in the template in bytes.
     Own(u64),
-    /// One that the process has, by name.
+    /// One that the process or a library has, by name.
     Process(&'a str),
     /// One that does not exist and need not exist.
     Nobody,

@@ -20,7 +20,8 @@ pub struct ThreadLocals(
 );
 
 impl ThreadLocals {
-    /// Has every thread have a copy of `template`, and answers `questions`, two words each.
+    /// Has every thread have a copy of `template`, and answers `questions`, two words each. Variables of the process are also looked for in
+    /// the libraries with the names `needed`, which are open under these names.
     ///
     /// # Errors
     /// [`Error::StaticThreadLocal`](crate::Error::StaticThreadLocal) if an offset from the thread pointer was asked for and there is no more
@@ -28,8 +29,9 @@ impl ThreadLocals {
     pub fn provide(
         template: Template<'_>,
         questions: &[(Variable<'_>, Question)],
+        needed: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
-        let (provided, answers) = sys::ThreadLocals::provide(&template, questions)?;
+        let (provided, answers) = sys::ThreadLocals::provide(&template, questions, needed)?;
         Ok((Self(provided), answers))
     }
 }

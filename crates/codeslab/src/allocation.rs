@@ -313,6 +313,24 @@ impl Allocation {
         self.carved.block()
     }
 
+    /// A word of its data, as threads share it; `None` unless the word lies there, aligned.
+    #[must_use]
+    pub fn word(&self, address: Address) -> Option<&AtomicU64> {
+        let (start, size) = self.segment(Protection::ReadWrite)?;
+        let offset = address.value().checked_sub(start.value())?;
+        let end = offset.checked_add(size_of::<u64>() as u64)?;
+        if end > size {
+            return None;
+        }
+        // SAFETY: the offset lies in the data, of which this is the start.
+        let word = unsafe { self.carved.data()?.add(offset as usize) }.cast::<u64>();
+        if !word.is_aligned() {
+            return None;
+        }
+        // SAFETY: as for the first word.
+        Some(unsafe { AtomicU64::from_ptr(word.as_ptr()) })
+    }
+
     /// The first word of its data, as threads share it.
     pub(crate) fn first_word(&self) -> Option<&AtomicU64> {
         let size = self.carved.size(Protection::ReadWrite)?;

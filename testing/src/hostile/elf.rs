@@ -30,6 +30,8 @@ pub struct Section {
     pub kind: u32,
     /// `sh_flags`.
     pub flags: u64,
+    /// `sh_addr`, where a linked section lies.
+    pub address: u64,
     /// What is stored; `None` stores nothing and leaves `size` to the header.
     pub bytes: Option<Vec<u8>>,
     /// `sh_offset` of a section that stores nothing.
@@ -154,7 +156,7 @@ fn header_of(section: &Section, offset: u64, size: u64) -> Vec<u8> {
         &section.name.to_le_bytes()[..],
         &section.kind.to_le_bytes(),
         &section.flags.to_le_bytes(),
-        &0_u64.to_le_bytes(),
+        &section.address.to_le_bytes(),
         &offset.to_le_bytes(),
         &size.to_le_bytes(),
         &section.link.to_le_bytes(),

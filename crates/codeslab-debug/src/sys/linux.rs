@@ -50,6 +50,13 @@ pub(crate) fn append_to(path: &Path) -> io::Result<File> {
     options.custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
+/// Makes such a file, or empties it, to read and write it. A link is refused, before anything is emptied.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// Maps the start of a file executable, and leaves the mapping to the process: perf records it, and finds the file by it.
 pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
     let protection = libc::PROT_READ | libc::PROT_EXEC;
@@ -66,16 +73,54 @@ pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    /// A folder of one test, which goes when it ends.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let name = format!("codeslab-debug-{}-{test}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn a_link_in_the_place_of_a_file_is_refused_and_nothing_is_made_where_it_leads() {
-        let folder = std::env::temp_dir().join(format!("codeslab-debug-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (elsewhere, link) = (folder.join("elsewhere"), folder.join("link"));
+        let folder = Folder::new("made");
+        for open in [append_to, create] {
+            let (elsewhere, link) = (folder.0.join("elsewhere"), folder.0.join("link"));
+            symlink(&elsewhere, &link).unwrap();
+            assert!(open(&link).is_err());
+            assert!(!elsewhere.exists());
+            assert!(open(&elsewhere).is_ok());
+            fs::remove_file(elsewhere).unwrap();
+            fs::remove_file(link).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_link_leads_to_keeps_what_it_holds() {
+        let folder = Folder::new("kept");
+        let (elsewhere, link) = (folder.0.join("elsewhere"), folder.0.join("link"));
+        fs::write(&elsewhere, "precious").unwrap();
         symlink(&elsewhere, &link).unwrap();
         assert!(append_to(&link).is_err());
-        assert!(!elsewhere.exists());
-        assert!(append_to(&elsewhere).is_ok());
-        fs::remove_dir_all(folder).unwrap();
+        assert!(create(&link).is_err());
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"precious");
+        assert!(create(&elsewhere).is_ok());
+        assert_eq!(
+            fs::read(&elsewhere).unwrap(),
+            b"",
+            "a file of an earlier process is emptied"
+        );
     }
 }

@@ -4,12 +4,14 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    append_to, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds, thread_id,
+    append_to, create, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds,
+    thread_id,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use unsupported::{
-    append_to, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds, thread_id,
+    append_to, create, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds,
+    thread_id,
 };

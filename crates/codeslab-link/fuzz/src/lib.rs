@@ -6,13 +6,20 @@
 
 use codeslab::{Architecture, CodeMemory, Options, Protection};
 use codeslab_link::{
-    Binding, Content, Definition, Files, Graph, GraphSection, Input, LinkOptions, Linked, Result,
-    Symbol, Work, link_counted,
+    Binding, Content, Definition, Error, Files, Graph, GraphSection, Input, LinkOptions, Linked,
+    Result, Symbol, Work, estimate, link_counted,
 };
 use codeslab_testing::{CountingAllocator, count_heap};
 use rustix::time::{ClockId, clock_gettime};
+use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::Duration;
+
+pub mod archive;
+pub mod encoders;
+mod error;
+pub mod graph;
+pub mod link;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -21,9 +28,10 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 const BYTES_PER_BYTE: u64 = 64;
 const BYTES_BESIDES: u64 = 1 << 20;
 
-/// The most processor time that it may take. Without instrumentation it is a tenth.
-const TIME_PER_BYTE: Duration = Duration::from_micros(10);
-const TIME_BESIDES: Duration = Duration::from_secs(1);
+/// The most processor time that it may take for each byte of its input, and besides. With instrumentation it is ten times as much.
+const TIME_PER_BYTE: Duration = Duration::from_micros(1);
+const TIME_BESIDES: Duration = Duration::from_millis(100);
+const SLOWER: u32 = if cfg!(fuzzing) { 10 } else { 1 };
 
 /// The processor time of this thread: a machine that has other work takes no longer by it.
 fn processor_time() -> Duration {
@@ -32,10 +40,12 @@ fn processor_time() -> Duration {
 }
 
 /// A memory for data of a few megabytes, because the fuzzers ask for as much as they can, and an image that keeps its block: making one
-/// for each link takes longer than all else.
+/// for each link takes longer than all else. It is written in its places, so that the system is asked for little: what
+/// is tried is the linker.
 static MEMORY: LazyLock<(CodeMemory, Linked)> = LazyLock::new(|| {
     let options = Options {
         max_committed: Some(4 << 20),
+        hardened: false,
         ..Options::default()
     };
     let memory = CodeMemory::new(options).expect("this machine has code memory");
@@ -63,10 +73,104 @@ pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
     assert!(taken <= limit, "{taken} bytes: {heap:?} {work:?} {error:?}");
     assert!(shown.peak.unsigned_abs() <= limit, "{shown:?} {work:?}");
     assert!(work.is_within(&Work::limit(work.input)), "{work:?}");
-    let most = TIME_PER_BYTE * u32::try_from(work.input).expect("inputs are small") + TIME_BESIDES;
+    let length = u32::try_from(work.input).expect("inputs are small");
+    let most = (TIME_PER_BYTE * length + TIME_BESIDES) * SLOWER;
     assert!(elapsed <= most, "{elapsed:?}: {work:?} {error:?}");
+    Worst::record(work.input, taken, elapsed);
+    if options.gc {
+        check_estimate(inputs, options, error);
+    }
     look_at(result);
     assert_eq!(in_use(memory), before);
+}
+
+/// What a link would be refused for before it has a place, its estimate is refused for.
+fn check_estimate(inputs: &[Input<'_>], options: &LinkOptions<'_>, refused: Option<&Error>) {
+    let refusal = estimate(inputs, options).err();
+    let code = |error: &Error| error.code();
+    if let Some(refusal) = &refusal {
+        assert_eq!(Some(refusal.code()), refused.map(code), "{refusal}");
+    }
+}
+
+/// The most that any link of this thread took.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Worst {
+    /// Links.
+    pub links: u64,
+    /// Bytes of memory for each byte of input, in thousandths, without the mebibyte besides.
+    pub memory: u64,
+    /// Bytes of memory of the link that took most, with those besides.
+    pub bytes: u64,
+    /// Nanoseconds of the link that took longest.
+    pub nanoseconds: u64,
+    /// Nanoseconds for each byte of an input of at least 4096 bytes.
+    pub per_byte: u64,
+}
+
+thread_local! {
+    static WORST: Cell<Worst> = const { Cell::new(Worst { links: 0, memory: 0, bytes: 0, nanoseconds: 0, per_byte: 0 }) };
+}
+
+impl Worst {
+    /// What has been recorded so far.
+    #[must_use]
+    pub fn so_far() -> Self {
+        WORST.get()
+    }
+
+    fn record(input: u64, taken: u64, elapsed: Duration) {
+        const LARGE: u64 = 4096;
+        let worst = WORST.get();
+        let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let per_byte = if input < LARGE {
+            0
+        } else {
+            nanoseconds / input
+        };
+        let beyond = taken.saturating_sub(BYTES_BESIDES) * 1000;
+        WORST.set(Self {
+            links: worst.links + 1,
+            memory: worst.memory.max(beyond / input.max(1)),
+            bytes: worst.bytes.max(taken),
+            nanoseconds: worst.nanoseconds.max(nanoseconds),
+            per_byte: worst.per_byte.max(per_byte),
+        });
+    }
+}
+
+/// Options that change what a link does with its inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Choices(u64);
+
+impl Choices {
+    /// Those that a number stands for, one for each bit.
+    #[must_use]
+    pub const fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    fn has(self, number: u32) -> bool {
+        self.0 >> number & 1 == 1
+    }
+
+    /// Options with these choices made.
+    #[must_use]
+    pub fn applied_to(self, options: LinkOptions<'_>) -> LinkOptions<'_> {
+        let name = |name: &str| vec![name.to_owned()];
+        let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        LinkOptions {
+            gc: self.has(0),
+            keep_objects: self.has(1),
+            wrap: if self.has(2) { name("f") } else { Vec::new() },
+            defsym: match (self.has(3), self.has(4)) {
+                (true, false) => pair("a", "b+8"),
+                (true, true) => pair("b", "0x1000"),
+                _ => Vec::new(),
+            },
+            ..options
+        }
+    }
 }
 
 /// What a memory holds: allocations, those in flight, and bytes.
@@ -104,7 +208,8 @@ pub fn check_file(bytes: &[u8]) {
         process_symbols: false,
         ..LinkOptions::default()
     };
-    check_link(&[Input::Graph(&CALLER)], &options);
+    let choices = Choices::of(bytes.last().copied().unwrap_or_default().into());
+    check_link(&[Input::Graph(&CALLER)], &choices.applied_to(options));
 }
 
 /// Refers to names that the objects of the corpus define, so that members are pulled in.

@@ -11,11 +11,14 @@ pub(crate) enum Encoding {
     /// All bits of this many bytes; none for a relocation that only says something.
     Bytes(u8),
     /// These bits of an instruction of `size` bytes, at most 8; its other bits stay.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "operands of x86-64 are whole bytes")
-    )]
     Bits { size: u8, pieces: &'static [Piece] },
+    /// The same for an instruction that exists twice: if the value is negative, its complement goes there, and the bit `positive` is 0
+    /// instead of 1.
+    SignedBits {
+        size: u8,
+        pieces: &'static [Piece],
+        positive: u8,
+    },
 }
 
 /// Neighbouring bits of a value and where they lie in the instruction.
@@ -30,10 +33,6 @@ pub(crate) struct Piece {
 
 impl Piece {
     /// `width` bits, at most 32: those of the value from bit `from`, kept from bit `to` of the instruction.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "operands of x86-64 are whole bytes")
-    )]
     pub(crate) const fn new(from: u8, to: u8, width: u8) -> Self {
         assert!(width <= 32 && to + width <= 64 && from + width <= 64);
         Self { from, to, width }
@@ -51,7 +50,9 @@ impl Encoding {
     /// Bytes of the field, or of the instruction that it is part of.
     pub(crate) const fn size(self) -> u64 {
         match self {
-            Self::Bytes(size) | Self::Bits { size, .. } => size as u64,
+            Self::Bytes(size) | Self::Bits { size, .. } | Self::SignedBits { size, .. } => {
+                size as u64
+            }
         }
     }
 
@@ -60,15 +61,25 @@ impl Encoding {
     pub(crate) fn write(self, field: &mut [u8], value: i128) {
         match self {
             Self::Bytes(_) => put(field, value.cast_unsigned() as u64),
-            Self::Bits { pieces, .. } => {
-                let mut instruction = [0; 8];
-                instruction[..field.len()].copy_from_slice(field);
-                let instruction = u64::from_le_bytes(instruction);
-                let insert = |bits, piece: &Piece| piece.insert(bits, value);
-                put(field, pieces.iter().fold(instruction, insert));
+            Self::Bits { pieces, .. } => insert(field, pieces, value),
+            Self::SignedBits {
+                pieces, positive, ..
+            } => {
+                let form = i128::from(value >= 0);
+                insert(field, &[Piece::new(0, positive, 1)], form);
+                insert(field, pieces, if value < 0 { !value } else { value });
             }
         }
     }
+}
+
+/// Puts pieces of `value` into an instruction.
+fn insert(field: &mut [u8], pieces: &[Piece], value: i128) {
+    let mut instruction = [0; 8];
+    instruction[..field.len()].copy_from_slice(field);
+    let instruction = u64::from_le_bytes(instruction);
+    let insert = |bits, piece: &Piece| piece.insert(bits, value);
+    put(field, pieces.iter().fold(instruction, insert));
 }
 
 /// The low bytes of `bits`, as many as fit.
@@ -90,10 +101,6 @@ pub(crate) struct Range {
 
 impl Range {
     /// Whatever the value is, only some bits of it are wanted: the low part of an address whose high part another field holds.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no operand of x86-64 is half an address")
-    )]
     pub(crate) const ANY: Self = Self {
         least: i128::MIN,
         greatest: i128::MAX,
@@ -177,6 +184,30 @@ mod tests {
                 encoding.write(&mut field, value);
                 let written = u32::from_le_bytes(field);
                 assert_eq!(written, after, "{value:#x}: {written:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_negative_value_takes_the_other_form_of_its_instruction() {
+        const HALF: &[Piece] = &[Piece::new(16, 5, 16)];
+        let mov = Encoding::SignedBits {
+            size: 4,
+            pieces: HALF,
+            positive: 30,
+        };
+        let (movz, movn) = (0xd2a0_0000_u32, 0x92a0_0000_u32);
+        // movz x0, #0x1234, lsl #16; movn x0, #0x1234, lsl #16; movn x0, #0, lsl #16
+        let table = [
+            (0x1234_5678, 0xd2a2_4680),
+            (!0x1234_5678, 0x92a2_4680),
+            (-1, 0x92a0_0000),
+        ];
+        for (value, after) in table {
+            for before in [movz, movn] {
+                let mut field = before.to_le_bytes();
+                mov.write(&mut field, value);
+                assert_eq!(u32::from_le_bytes(field), after, "{value:#x}");
             }
         }
     }

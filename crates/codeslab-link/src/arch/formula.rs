@@ -58,6 +58,8 @@ pub(crate) enum Origin {
     Image,
     /// The start of the segment that the symbol lies in.
     Segment,
+    /// The page of 4 KiB in which the global offset table begins.
+    GotPage,
 }
 
 /// The values of the terms for one relocation. Addresses are wide enough that nothing wraps.
@@ -106,10 +108,6 @@ impl Formula {
     }
 
     /// `Page(term + A) - Page(origin)`, for pages of this size.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "x86-64 does not count in pages")
-    )]
     pub(crate) const fn in_pages(self, page_log2: u8) -> Self {
         Self { page_log2, ..self }
     }
@@ -147,6 +145,7 @@ impl Formula {
             Origin::Got => terms.GOT,
             Origin::Image => terms.image,
             Origin::Segment => terms.segment,
+            Origin::GotPage => terms.GOT & !0xfff,
         };
         let target = term + terms.A - self.past as i128;
         if self.page_log2 == 0 {
@@ -179,7 +178,8 @@ impl Formula {
 
     /// Whether there has to be a GOT.
     pub(crate) const fn needs_got(self) -> bool {
-        matches!(self.term, Term::G | Term::Got) || matches!(self.origin, Origin::Got)
+        matches!(self.term, Term::G | Term::Got)
+            || matches!(self.origin, Origin::Got | Origin::GotPage)
     }
 
     /// Whether the value says in which segment something lies, or where there.
@@ -229,6 +229,7 @@ mod tests {
             (of(S).minus(P).in_pages(12), 0x1_2000 - 0x8000),
             (of(G).minus(P).in_pages(12), 0xa000 - 0x8000),
             (of(S).in_pages(12), 0x1_2000),
+            (of(G).minus(Origin::GotPage), 0x14),
             (
                 of(Term::Tls(ThreadEntry::Variable)).minus(P),
                 0xa014 - 0x8765,

@@ -97,7 +97,7 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     }
 
     /// What code of this machine refers to because compilers have it in a library of their own.
-    fn builtins(&self) -> &'static [Builtin] {
+    fn builtins(&self) -> &'static [&'static [Builtin]] {
         &[]
     }
 }

@@ -5,6 +5,7 @@
 //! for the machine that a file names, `link` for the one of this process; `plan` and `apply` are handed a machine and its rows and know
 //! no machine by name. `fake` is a machine that never was built, in the tests of everything above.
 
+mod aarch64;
 pub(crate) mod encoding;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -28,6 +29,7 @@ struct Entry {
 #[rustfmt::skip] // A line for each machine.
 static MACHINES: &[Entry] = &[
     Entry { machine: &x86_64::X86_64, tables: &x86_64::TABLES },
+    Entry { machine: &aarch64::Aarch64, tables: &aarch64::TABLES },
     #[cfg(test)]
     Entry { machine: &fake::Fake, tables: &fake::TABLES },
 ];
@@ -89,8 +91,7 @@ impl Types {
 }
 
 /// Machines that people have objects for and that are not linked for, by their number in a format, so that an error can name them.
-const FOREIGN: [(BinaryFormat, u32, &str); 5] = [
-    (BinaryFormat::Elf, 183, "AArch64"),
+const FOREIGN: [(BinaryFormat, u32, &str); 4] = [
     (BinaryFormat::Elf, 243, "RISC-V"),
     (BinaryFormat::Coff, 0x14c, "x86"),
     (BinaryFormat::Coff, 0x1c4, "32-bit Arm"),
@@ -125,6 +126,16 @@ pub(crate) fn by_number(format: BinaryFormat, number: u32) -> Option<Types> {
             table_index,
         })
     })
+}
+
+/// What files of a format call the machine of this process.
+pub(crate) fn native_number(format: BinaryFormat) -> Option<u32> {
+    let architecture = codeslab::architecture().ok()?;
+    let mut machines = MACHINES.iter();
+    let entry = machines.find(|entry| entry.machine.architecture() == architecture)?;
+    let mut tables = entry.tables.iter();
+    let table = tables.find(|table| table.format == format)?;
+    Some(table.machine)
 }
 
 /// What to call a machine that is not linked for.

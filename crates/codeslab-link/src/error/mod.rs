@@ -363,6 +363,8 @@ pub enum Feature {
     ImportByOrdinal,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
+    /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
+    ProcessRuntime,
 }
 
 impl Feature {
@@ -378,6 +380,7 @@ impl Feature {
             Self::ExecutableStack => "executable-stack",
             Self::ImportByOrdinal => "import-by-ordinal",
             Self::IntermediateCode => "intermediate-code",
+            Self::ProcessRuntime => "process-runtime",
         }
     }
 }
@@ -395,6 +398,9 @@ impl fmt::Display for Feature {
             }
             Self::ImportByOrdinal => "imports by ordinal (the library exports no name) are",
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
+            Self::ProcessRuntime => {
+                "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
+            }
         })
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
+use crate::format::name::name_of;
 use object::archive::MAGIC;
 use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset, ArchiveSymbol};
 use std::borrow::Cow;
@@ -35,6 +36,9 @@ pub(crate) struct Member<'a> {
 /// Where a member begins, in bytes from the start of its archive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct MemberOffset(u64);
+
+/// A symbol, and the member that defines it.
+pub(crate) type IndexEntry<'a> = (Cow<'a, str>, MemberOffset);
 
 impl<'a> Archive<'a> {
     /// The archive in `bytes`; `name` is what errors call it.
@@ -66,26 +70,28 @@ impl<'a> Archive<'a> {
     }
 
     /// What the archive's own index says: symbols and where the member begins that defines them. `None` without an index.
-    pub(crate) fn index(
-        &self,
-    ) -> Result<Option<impl Iterator<Item = Result<(&'a str, MemberOffset)>>>> {
+    pub(crate) fn index(&self) -> Result<Option<impl Iterator<Item = Result<IndexEntry<'a>>>>> {
         let archive = *self;
         let symbols = self.file.symbols();
         let symbols = symbols.map_err(|error| malformed(archive.name, &error))?;
         Ok(symbols.map(|symbols| {
-            symbols.filter_map(move |symbol| match symbol {
-                Ok(symbol) => archive.entry(&symbol).transpose(),
-                Err(error) => Some(Err(malformed(archive.name, &error))),
+            symbols.map(move |symbol| match symbol {
+                Ok(symbol) => archive.entry(&symbol),
+                Err(error) => Err(malformed(archive.name, &error)),
             })
         }))
     }
 
-    /// An entry of the index. A name that is not UTF-8 cannot be asked for either.
-    fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<Option<(&'a str, MemberOffset)>> {
+    /// An entry of the index.
+    fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<IndexEntry<'a>> {
         self.budget.spend(Resource::Symbols, 1, self.name)?;
         self.budget.read_name(symbol.name(), self.name)?;
-        let name = std::str::from_utf8(symbol.name()).ok();
-        Ok(name.map(|name| (name, MemberOffset(symbol.offset().0))))
+        let name = name_of(symbol.name());
+        if let Cow::Owned(name) = &name {
+            let length = name.len() as u64;
+            self.budget.spend(Resource::Bytes, length, self.name)?;
+        }
+        Ok((name, MemberOffset(symbol.offset().0)))
     }
 
     fn load(&self, member: &ArchiveMember<'a>) -> Result<Member<'a>> {
@@ -111,7 +117,14 @@ fn label(archive: &str, member: &[u8]) -> String {
         Some(start) if member.len() > LONGEST => {
             format!("{archive}({}...)", String::from_utf8_lossy(start))
         }
-        _ => format!("{archive}({})", String::from_utf8_lossy(member)),
+        _ => {
+            let member = String::from_utf8_lossy(member);
+            let mut label = String::with_capacity(archive.len() + member.len() + 2);
+            for part in [archive, "(", &member, ")"] {
+                label.push_str(part);
+            }
+            label
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 pub(crate) mod archive;
 mod coff;
 mod elf;
+mod kept;
+mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
 mod unknown;
@@ -17,6 +19,7 @@ use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::exports::Exports;
 use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
+use crate::kept::KeptArchive;
 use archive::Archive;
 use std::borrow::Cow;
 use unknown::Unknown;
@@ -32,15 +35,16 @@ struct Format {
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
-    /// A copy of an object in which the sections have addresses.
-    /// `None` for a format that has no room for addresses.
+    /// The header of a file of no sections and no segments; `None` for a format whose code does not look for one.
+    empty: Option<fn() -> Vec<u8>>,
+    /// A copy of an object in which the sections have addresses; `None` for a format that has no room for them.
     placed: Option<Placed>,
 }
 
 #[rustfmt::skip] // A line for each format.
 static FORMATS: [Format; 2] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, placed: Some(elf::placed) },
-    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, placed: None },
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, empty: Some(elf::empty_header), placed: Some(elf::placed) },
+    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, empty: None, placed: None },
 ];
 
 /// An input that has been looked at.
@@ -48,6 +52,7 @@ static FORMATS: [Format; 2] = [
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
     Archive(Archive<'a>),
+    Kept(&'a KeptArchive),
     Loaded(&'a dyn Exports),
 }
 
@@ -63,6 +68,7 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
         }
         Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
+        Input::Parsed(file) => file.open(budget),
         Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
         Input::Path(path) => Err(Error::Unreadable {
             object: path.to_owned(),
@@ -121,6 +127,17 @@ pub(crate) fn object<'a>(
     }
 }
 
+/// What is at the start of a file of no segments, where code looks for the file that it came from.
+pub(crate) fn empty_file() -> Vec<u8> {
+    let mut empty = FORMATS.iter().filter_map(|format| format.empty);
+    empty.next().map(|empty| empty()).unwrap_or_default()
+}
+
+/// What is in such a file for the dynamic linker: an end.
+pub(crate) fn empty_dynamic() -> Vec<u8> {
+    vec![0; 16]
+}
+
 /// The object that a graph was read from, with the address that each of its sections got; `None` for a graph that was never a file.
 /// `address_of` knows the sections of the graph by their numbers.
 pub(crate) fn placed(
@@ -129,9 +146,9 @@ pub(crate) fn placed(
 ) -> Option<Vec<u8>> {
     let origin = graph.origin()?;
     let mut formats = FORMATS.iter();
-    let format = formats.find(|format| (format.recognises)(origin.bytes))?;
+    let format = formats.find(|format| (format.recognises)(&origin.bytes))?;
     let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
     format
         .placed
-        .map(|placed| placed(origin.bytes, &address_of))
+        .map(|placed| placed(&origin.bytes, &address_of))
 }

@@ -11,33 +11,46 @@ use object::archive::{MAGIC, THIN_MAGIC};
 use object::read::archive::ArchiveFile;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 
 /// Whether `bytes` begin like a thin archive.
 pub(crate) fn is_thin(bytes: &[u8]) -> bool {
     bytes.starts_with(&THIN_MAGIC)
 }
 
-/// An archive of what the thin one in `bytes` names. `read` yields the content of a file.
+/// An archive of what the thin one in `bytes` names. `identify` says which file a name means, whatever it is called, and `read` yields the
+/// content of one.
 ///
 /// # Errors
 /// [`Error::Malformed`], and those of `read`.
-pub(crate) fn fill(
+pub(crate) fn fill<F: Eq + Hash>(
     name: &str,
     bytes: &[u8],
+    identify: impl Fn(&str) -> F,
     mut read: impl FnMut(&str) -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let file = ArchiveFile::parse(bytes).map_err(malformed)?;
-    // Where the content of each file begins, in bytes behind the index. A file that is named twice is one member.
+    // Where the content of each file begins, in bytes behind the index, by its names. A file that is named twice is one member: names take a
+    // few bytes, and files may be large.
+    let mut files: HashMap<F, u64> = HashMap::new();
     let mut places: HashMap<Vec<u8>, u64> = HashMap::new();
     let mut members = Vec::new();
     for member in file.members() {
         let member = member.map_err(malformed)?;
-        if let Entry::Vacant(place) = places.entry(member.name().to_vec()) {
-            let content = read(&String::from_utf8_lossy(member.name()))?;
-            place.insert(members.len() as u64);
-            append(&mut members, member.name(), &content);
-        }
+        let Entry::Vacant(place) = places.entry(member.name().to_vec()) else {
+            continue;
+        };
+        let path = String::from_utf8_lossy(member.name());
+        place.insert(match files.entry(identify(&path)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let content = read(&path)?;
+                let place = *new.insert(members.len() as u64);
+                append(&mut members, member.name(), &content);
+                place
+            }
+        });
     }
     let mut index = Vec::new();
     for symbol in file.symbols().map_err(malformed)?.into_iter().flatten() {

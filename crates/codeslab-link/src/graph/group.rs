@@ -14,6 +14,17 @@ pub(crate) struct Group<'a> {
     pub(crate) leader: Option<SectionIndex>,
 }
 
+impl Group<'_> {
+    /// The same with a copy of its name.
+    pub(super) fn into_owned(self) -> Group<'static> {
+        Group {
+            name: own(self.name),
+            selection: self.selection,
+            leader: self.leader,
+        }
+    }
+}
+
 /// Which group of a name a link takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Selection {
@@ -41,4 +52,22 @@ pub(crate) enum Other<'a> {
     Symbol(SymbolIndex),
     /// One that all graphs see.
     Name(Cow<'a, str>),
+}
+
+impl Alternate<'_> {
+    /// The same with a copy of what it borrows.
+    pub(super) fn into_owned(self) -> Alternate<'static> {
+        Alternate {
+            name: own(self.name),
+            other: match self.other {
+                Other::Symbol(index) => Other::Symbol(index),
+                Other::Name(name) => Other::Name(own(name)),
+            },
+        }
+    }
+}
+
+/// A name with a copy of what it borrows.
+pub(super) fn own(name: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(name.into_owned())
 }

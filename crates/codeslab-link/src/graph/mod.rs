@@ -62,7 +62,7 @@ pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
 /// The file that a graph was read from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Origin<'a> {
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: Cow<'a, [u8]>,
     /// By section of the file: which of the graph it became, if any.
     pub(crate) sections: Vec<Option<SectionIndex>>,
 }
@@ -143,7 +143,7 @@ impl<'a> Graph<'a> {
         self.add_symbol_anywhere(symbol)
     }
 
-    /// The same, but the symbol may lie outside of its section: assemblers write `there + 64`, and linkers count from where that is.
+    /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
@@ -313,8 +313,17 @@ impl<'a> Graph<'a> {
         relocations: Vec<Relocation>,
     ) -> Result<()> {
         let within = self.section(section)?;
+        let size = within.field_room();
+        let symbols = self.symbols.len();
         for &relocation in &relocations {
-            self.check_relocation(within, relocation)?;
+            let row = relocation.kind.row();
+            let end = relocation.offset.checked_add(row.encoding.size());
+            let is_right = row.architecture == self.architecture
+                && end.is_some_and(|end| end <= size)
+                && (relocation.symbol.0 as usize) < symbols;
+            if !is_right {
+                self.check_relocation(within, relocation)?;
+            }
         }
         let present = &mut self.sections[section.0 as usize].relocations;
         if present.is_empty() {
@@ -348,6 +357,30 @@ impl<'a> Graph<'a> {
     /// The file that it was read from; `None` if an embedder built it.
     pub(crate) const fn origin(&self) -> Option<&Origin<'a>> {
         self.origin.as_ref()
+    }
+
+    /// The same with a copy of all that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Graph<'static> {
+        let sections = self.sections.into_iter().map(GraphSection::into_owned);
+        let symbols = self.symbols.into_iter().map(Symbol::into_owned);
+        let alternates = self.alternates.into_iter().map(Alternate::into_owned);
+        Graph {
+            name: group::own(self.name),
+            architecture: self.architecture,
+            sections: sections.collect(),
+            symbols: symbols.collect(),
+            groups: self.groups.into_iter().map(Group::into_owned).collect(),
+            alternates: alternates.collect(),
+            needed: self.needed.into_iter().map(group::own).collect(),
+            convention: self.convention,
+            has_versions: self.has_versions,
+            obstacle: self.obstacle,
+            origin: self.origin.map(|origin| Origin {
+                bytes: Cow::Owned(origin.bytes.into_owned()),
+                sections: origin.sections,
+            }),
+        }
     }
 
     /// How errors name a relocation of this graph.
@@ -397,11 +430,7 @@ impl<'a> Graph<'a> {
             });
         }
         let length = kind.size();
-        // Nothing is written into zero-filled sections, so only fields of no bytes fit there.
-        let size = match &section.content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Zeros(_) => 0,
-        };
+        let size = section.field_room();
         if relocation.offset > size || size - relocation.offset < length {
             return Err(self.out_of_bounds(section, kind.name(), relocation.offset, length));
         }

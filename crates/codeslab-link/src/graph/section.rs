@@ -144,6 +144,40 @@ impl<'a> GraphSection<'a> {
         }
     }
 
+    /// Bytes in which fields may lie. Nothing is written into zero-filled sections, so only fields of no bytes fit there.
+    #[inline]
+    pub(crate) fn field_room(&self) -> u64 {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Zeros(_) => 0,
+        }
+    }
+
+    /// The same with a copy of all that it borrows.
+    pub(super) fn into_owned(self) -> GraphSection<'static> {
+        GraphSection {
+            name: Cow::Owned(self.name.into_owned()),
+            protection: self.protection,
+            align: self.align,
+            content: match self.content {
+                Content::Bytes(bytes) => Content::Bytes(Cow::Owned(bytes.into_owned())),
+                Content::Zeros(size) => Content::Zeros(size),
+            },
+            relocations: self.relocations,
+            group: self.group,
+            purpose: self.purpose,
+            is_thread_local: self.is_thread_local,
+            is_retained: self.is_retained,
+            may_lose: self.may_lose,
+        }
+    }
+
+    /// Whether it is for something besides being loaded, or threads have copies of it.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        self.is_thread_local || self.purpose != Purpose::Plain
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -104,6 +104,18 @@ impl<'a> Symbol<'a> {
         }
     }
 
+    /// The same with a copy of its name.
+    pub(super) fn into_owned(self) -> Symbol<'static> {
+        Symbol {
+            name: Cow::Owned(self.name.into_owned()),
+            definition: self.definition,
+            binding: self.binding,
+            visibility: self.visibility,
+            size: self.size,
+            kind: self.kind,
+        }
+    }
+
     /// A symbol that others have to define.
     #[must_use]
     pub fn undefined(name: impl Into<Cow<'a, str>>) -> Self {

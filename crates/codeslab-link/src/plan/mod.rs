@@ -37,7 +37,7 @@ pub(crate) struct Plan {
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
     pub(crate) got: Option<SectionId>,
-    /// Where indirect functions are, once their resolvers have said so.
+    /// Where indirect functions are, once their resolvers have said so, and functions that can be replaced.
     pub(crate) indirects: Option<SectionId>,
     /// What the dynamic linker says of thread-local variables.
     pub(crate) thread_table: Option<SectionId>,
@@ -148,10 +148,8 @@ fn add_sections(
     resolution: &Resolution<'_>,
 ) -> Result<(Vec<Option<SectionId>>, u64)> {
     let mut ids = vec![None; resolution.is_live.len()];
-    let live_sections = || {
-        let sections = resolution.live_sections();
-        sections.filter(|(_, section, _)| !section.is_thread_local)
-    };
+    let live_sections = resolution.live_sections();
+    let live_sections = live_sections.filter(|(_, section, _)| !section.is_thread_local);
     for run in &resolution.runs {
         for &number in &run.sections {
             let (object, section) = resolution.section(number);
@@ -161,18 +159,23 @@ fn add_sections(
             ids[number as usize] = Some(id);
         }
     }
-    let mut values_end = 0;
-    for zeros in [false, true] {
-        for (object, section, number) in live_sections() {
-            let id = &mut ids[number as usize];
-            if id.is_none() && matches!(section.content, Content::Zeros(_)) == zeros {
-                let place = (section.protection, section.align);
-                *id = Some(add_section(layout, resolution, object, section, place)?);
-            }
+    let mut zeros = Vec::new();
+    for one @ (object, section, number) in live_sections {
+        let id = &mut ids[number as usize];
+        if id.is_some() {
+            continue;
         }
-        if !zeros {
-            values_end = layout.segment(Protection::ReadWrite).size;
+        if matches!(section.content, Content::Zeros(_)) {
+            zeros.push(one);
+            continue;
         }
+        let place = (section.protection, section.align);
+        *id = Some(add_section(layout, resolution, object, section, place)?);
+    }
+    let values_end = layout.segment(Protection::ReadWrite).size;
+    for (object, section, number) in zeros {
+        let place = (section.protection, section.align);
+        ids[number as usize] = Some(add_section(layout, resolution, object, section, place)?);
     }
     Ok((ids, values_end))
 }

@@ -35,6 +35,9 @@ impl Needs {
         {
             needs.slots.need_indirect(TargetId(id));
         }
+        for &id in &resolution.replaceable {
+            needs.slots.need_indirect(id);
+        }
         let mut directs = Vec::new();
         for (object, section, number) in resolution.live_sections() {
             for relocation in section.relocations() {

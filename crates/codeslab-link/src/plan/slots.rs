@@ -103,7 +103,7 @@ impl Slots {
         number(&mut slot.hidden_entry, &mut self.entry_count);
     }
 
-    /// Has the stub of an indirect function stand for it.
+    /// Has the stub of an indirect function, or of one that can be replaced, stand for it.
     pub(super) fn need_indirect(&mut self, id: TargetId) {
         self.need_stub(id);
         let slot = &mut self.by_target[id.0 as usize];

@@ -42,7 +42,7 @@ impl Template {
         let mut layout = Layout::new();
         let mut template = Self::default();
         for zeros in [false, true] {
-            for (object, section, number) in resolution.live_sections() {
+            for (object, section, number) in resolution.special_sections() {
                 let is_zeros = matches!(section.content, Content::Zeros(_));
                 if section.is_thread_local && is_zeros == zeros {
                     let offset = add(&mut layout, section.content.size(), section.align)?;

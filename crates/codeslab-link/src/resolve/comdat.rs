@@ -7,7 +7,7 @@ use super::globals::Chosen;
 use super::resolution::{Object, Resolution};
 use super::target::{Place, Rank};
 use crate::error::{Error, Resource, Result};
-use crate::graph::{Content, Graph, GraphSection, Group, Selection};
+use crate::graph::{Content, Graph, GraphSection, Group, Purpose, Selection};
 
 impl<'a> Resolution<'a> {
     /// Says which sections of a new object are loaded: all but those of groups that another object has brought already.
@@ -39,6 +39,14 @@ impl<'a> Resolution<'a> {
             group.is_none_or(|group| is_taken[group as usize])
         });
         self.is_live.extend(is_live);
+        let numbered = object.graph.sections().iter().zip(object.first_section..);
+        for (section, number) in numbered {
+            if section.purpose == Purpose::UnwindTable {
+                self.describing.push(number);
+            } else if section.is_special() {
+                self.special.push(number);
+            }
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::input::LinkOptions;
 use crate::unwind;
 use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Gives every symbol that is still undefined its place.
 ///
@@ -44,7 +44,15 @@ pub(super) fn define(
             (id, place)
         })
         .collect();
+    let thread_local = found
+        .iter()
+        .filter(|(_, place)| *place == Some(Place::ProcessThreadLocal));
+    let names = thread_local.map(|(id, _)| resolution.name_of(*id));
+    let libraries = names.filter_map(|name| library.thread_local(version::base_name(&name)));
+    let libraries: BTreeSet<&str> = libraries.collect();
+    let libraries: Vec<String> = libraries.into_iter().map(str::to_owned).collect();
     let runs = provided.runs(resolution)?;
+    resolution.thread_libraries = libraries;
     resolution.runs.extend(runs);
     let mut missing = Vec::new();
     for (id, place) in found {
@@ -65,8 +73,13 @@ pub(super) fn define(
     report(resolution, &missing)
 }
 
-/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws.
+/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws; or whether the image has an
+/// unwinder of its own.
 pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+    let has = |name| resolution.global(name).is_some();
+    if unwind::WAYS_TO_THROW.into_iter().any(has) {
+        return true;
+    }
     let mut undefined = resolution
         .globals()
         .filter(|(_, id)| !resolution.target(*id).is_defined());
@@ -99,19 +112,20 @@ fn outside(
         is_callable.then(|| in_process(options, name)).flatten()
     };
     let loaded = || library.loaded(name, u32::MAX);
-    let found = if !target.may_be_outside() {
-        None
-    } else if is_thread_local {
-        in_process(options, name)
-    } else {
-        loaded().or_else(|| in_process(options, name))
-    };
+    let may_be = target.may_be_outside();
     if is_thread_local {
+        let base = version::base_name(name);
+        let in_library = || library.thread_local(base).is_some();
+        let exists = may_be && (in_library() || in_process(options, name).is_some());
         let is_weak = target.rank == Rank::WeakReference;
-        let exists = found.map(|_| Place::ProcessThreadLocal);
-        return exists.or_else(|| is_weak.then_some(Place::NoThreadLocal));
+        return if exists {
+            Some(Place::ProcessThreadLocal)
+        } else {
+            is_weak.then_some(Place::NoThreadLocal)
+        };
     }
-    found.map(Place::from)
+    let found = || loaded().or_else(|| in_process(options, name));
+    may_be.then(found).flatten().map(Place::from)
 }
 
 fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {

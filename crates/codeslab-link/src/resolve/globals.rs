@@ -25,12 +25,37 @@ pub(super) struct Globals<'a> {
 }
 
 impl<'a> Globals<'a> {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, TargetId)> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, TargetId)> {
         self.targets.iter().map(|(name, id)| (name.as_ref(), *id))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<TargetId> {
         self.targets.get(name).copied()
+    }
+
+    /// Gives a name its target, unless it has one: then that and the name.
+    #[inline]
+    pub(super) fn enter(
+        &mut self,
+        name: Cow<'a, str>,
+        id: TargetId,
+        is_wanted: bool,
+    ) -> Option<(TargetId, Cow<'a, str>)> {
+        match self.targets.entry(name) {
+            Entry::Occupied(known) => Some((*known.get(), known.key().clone())),
+            Entry::Vacant(place) => {
+                if is_wanted {
+                    self.wanted.push((place.key().clone(), id));
+                }
+                place.insert(id);
+                None
+            }
+        }
+    }
+
+    /// Sets room aside for so many names.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.targets.reserve(count);
     }
 
     /// Gives a new name its target.

@@ -12,6 +12,7 @@ use crate::exports::{Exports, Keep};
 use crate::format::archive::{Archive, MemberOffset};
 use crate::format::{self, Parsed};
 use crate::graph::{Binding, Definition, Graph, Symbol};
+use crate::kept::KeptArchive;
 use codeslab::Address;
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
@@ -83,6 +84,7 @@ impl<'a> Library<'a> {
                 is_used: Cell::new(false),
             }),
             Parsed::Graph(graph) => self.offer_graph(graph),
+            Parsed::Kept(archive) => self.offer_kept(archive),
             Parsed::Archive(archive) => match archive.index()? {
                 Some(index) => self.offer_index(archive, index)?,
                 None => self.offer_members(archive)?,
@@ -112,6 +114,15 @@ impl<'a> Library<'a> {
             let address = is_asked.then(|| address_of(outside.what, name)).flatten()?;
             outside.is_used.set(true);
             Some(address)
+        })
+    }
+
+    /// The name of the library that has a thread-local variable.
+    pub(super) fn thread_local(&self, name: &str) -> Option<&'a str> {
+        self.outside.iter().find_map(|outside| {
+            let library = outside.what.thread_local(name)?;
+            outside.is_used.set(true);
+            Some(library)
         })
     }
 
@@ -175,15 +186,31 @@ impl<'a> Library<'a> {
     fn offer_index(
         &mut self,
         archive: Archive<'a>,
-        index: impl Iterator<Item = Result<(&'a str, MemberOffset)>>,
+        index: impl Iterator<Item = Result<(Cow<'a, str>, MemberOffset)>>,
     ) -> Result<()> {
         let number = self.archives.len();
         self.archives.push(archive);
         for entry in index {
             let (name, offset) = entry?;
-            self.enter(Cow::Borrowed(name), Offer::Member(number, offset));
+            self.enter(name, Offer::Member(number, offset));
         }
         Ok(())
+    }
+
+    /// Members that are parsed already are offered as graphs, by the index if there is one.
+    fn offer_kept(&mut self, archive: &'a KeptArchive) {
+        let first = self.graphs.len();
+        let members = archive.members.iter();
+        match &archive.index {
+            Some(index) => {
+                self.graphs
+                    .extend(members.map(|graph| Some(Cow::Borrowed(graph))));
+                for (name, number) in index {
+                    self.enter(Cow::Borrowed(name), Offer::Graph(first + number));
+                }
+            }
+            None => members.for_each(|graph| self.offer_graph(Cow::Borrowed(graph))),
+        }
     }
 
     /// For archives that were made without an index: looks into every member.

@@ -128,7 +128,7 @@ pub(super) fn add_frames(resolution: &mut Resolution<'_>) -> Result<()> {
 
 fn fragments(resolution: &Resolution<'_>, moment: Moment) -> Vec<u32> {
     resolution
-        .live_sections()
+        .special_sections()
         .filter(|(_, section, _)| {
             section.purpose == Purpose::Fragment(moment) && section.content.size() > 0
         })
@@ -162,19 +162,19 @@ fn add_frame(resolution: &mut Resolution<'_>, first: u32, moment: Moment) -> Res
 
 /// Has unwind tables lie in a row with an end behind them; those that have an end of their own, each for itself. Notes where tables begin.
 pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
-    let of_shape = |shape: Shape| -> Vec<u32> {
-        let tables = resolution.live_sections().filter(|(_, section, _)| {
-            let Content::Bytes(bytes) = &section.content else {
-                return false;
-            };
-            section.purpose == Purpose::UnwindTable && unwind::shape(bytes) == Some(shape)
-        });
-        tables.map(|(_, _, number)| number).collect()
-    };
-    let (mut open, ended) = (of_shape(Shape::Open), of_shape(Shape::Ended));
-    resolution
-        .unwind_tables
-        .extend(ended.into_iter().map(|number| vec![number]));
+    let (mut open, mut ended) = (Vec::new(), Vec::new());
+    for (_, section, number) in resolution.describing_sections() {
+        let shape = match &section.content {
+            Content::Bytes(bytes) => unwind::shape(bytes),
+            Content::Zeros(_) => None,
+        };
+        match shape {
+            Some(Shape::Open) => open.push(number),
+            Some(Shape::Ended) => ended.push(vec![number]),
+            Some(Shape::Empty) | None => {}
+        }
+    }
+    resolution.unwind_tables.append(&mut ended);
     if open.is_empty() {
         return Ok(());
     }

@@ -17,10 +17,13 @@ mod grouped;
 mod hints;
 mod imports;
 mod library;
+mod live;
 mod made;
 mod provided;
 mod refusals;
+mod replaceable;
 mod resolution;
+mod runtime;
 mod target;
 mod version;
 
@@ -49,6 +52,7 @@ pub(crate) fn resolve<'a>(
 ) -> Result<Resolution<'a>> {
     let mut resolution = Resolution::new(machine, budget, &options.wrap);
     let mut library = Library::new(budget);
+    resolution.expect(budget.input());
     resolution.assign_all(&options.defsym)?;
     for root in &options.roots {
         resolution.add_root(root);
@@ -62,6 +66,11 @@ pub(crate) fn resolve<'a>(
                     resolution.add(format::object(member.name, member.bytes, budget)?)?;
                 }
             }
+            Parsed::Kept(archive) if options.roots.is_empty() => {
+                for graph in &archive.members {
+                    resolution.add(Cow::Borrowed(graph))?;
+                }
+            }
             other => library.offer(other)?,
         }
     }
@@ -73,6 +82,8 @@ pub(crate) fn resolve<'a>(
     made::add_functions(&mut resolution, options)?;
     // What those refer to, a library may define.
     pull(&mut resolution, &mut library, options)?;
+    runtime::refuse_starts(&mut resolution);
+    runtime::share_tables(&mut resolution, options);
     refusals::check(&mut resolution)?;
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;
@@ -83,6 +94,7 @@ pub(crate) fn resolve<'a>(
     }
     grouped::add_runs(&mut resolution)?;
     externals::define(&mut resolution, &library, options)?;
+    replaceable::choose(&mut resolution, options)?;
     resolution.dependencies = library.dependencies();
     resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)

@@ -72,6 +72,10 @@ pub(crate) struct Resolution<'a> {
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
+    /// The sections that describe code, in their order: nearly every object has one.
+    pub(super) describing: Vec<u32>,
+    /// Those that are for something else besides being loaded, and those that threads have copies of.
+    pub(super) special: Vec<u32>,
     /// Sections that have to lie in a row, because some object asks for its ends (`__start_…`, `__stop_…`).
     pub(crate) runs: Vec<Run>,
     /// Why objects that take part cannot be linked.
@@ -87,6 +91,10 @@ pub(crate) struct Resolution<'a> {
     pub(crate) unwind_tables: Vec<Vec<u32>>,
     /// Where the functions begin that fragments make, and when they run.
     pub(crate) fragments: Vec<(Moment, Place)>,
+    /// Functions that can be replaced.
+    pub(crate) replaceable: Vec<TargetId>,
+    /// The names of libraries that have thread-local variables which objects refer to.
+    pub(crate) thread_libraries: Vec<String>,
     /// What the image will have to keep.
     pub(crate) dependencies: Vec<Box<dyn Keep>>,
     /// Whether something outside that is referred to may unwind.
@@ -110,6 +118,8 @@ impl<'a> Resolution<'a> {
             objects: Vec::new(),
             targets: Vec::new(),
             is_live: Vec::new(),
+            describing: Vec::new(),
+            special: Vec::new(),
             runs: Vec::new(),
             refusals: Vec::new(),
             assignments: Vec::new(),
@@ -118,12 +128,21 @@ impl<'a> Resolution<'a> {
             wrapped: Wrapped::new(wrapped),
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
+            replaceable: Vec::new(),
+            thread_libraries: Vec::new(),
             dependencies: Vec::new(),
             may_unwind: false,
             symbol_targets: Vec::new(),
             globals: Globals::default(),
             alternates: HashMap::default(),
         }
+    }
+
+    /// Sets room aside for what inputs of so many bytes usually have.
+    pub(super) fn expect(&mut self, input: u64) {
+        /// Bytes of a library for each name that it defines or refers to.
+        const BYTES_PER_NAME: u64 = 1024;
+        self.globals.reserve((input / BYTES_PER_NAME) as usize);
     }
 
     /// The target of a relocation in `object`.
@@ -173,21 +192,6 @@ impl<'a> Resolution<'a> {
         })
     }
 
-    /// Every section that is loaded, with its object and its number.
-    pub(crate) fn live_sections(
-        &self,
-    ) -> impl Iterator<Item = (&Object<'a>, &GraphSection<'a>, u32)> {
-        self.objects
-            .iter()
-            .flat_map(|object| {
-                let sections = object.graph.sections().iter();
-                sections
-                    .zip(object.first_section..)
-                    .map(move |(section, number)| (object, section, number))
-            })
-            .filter(|(_, _, number)| self.is_live[*number as usize])
-    }
-
     /// The target of a global name that an object or a root mentions.
     pub(crate) fn global(&self, name: &str) -> Option<TargetId> {
         self.globals.get(name)
@@ -199,7 +203,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// Every global name with its target.
-    pub(crate) fn globals(&self) -> impl Iterator<Item = (&str, TargetId)> {
+    pub(crate) fn globals(&self) -> impl ExactSizeIterator<Item = (&str, TargetId)> {
         self.globals.iter()
     }
 
@@ -227,7 +231,8 @@ impl<'a> Resolution<'a> {
             is_made: false,
         };
         self.choose_sections(&object)?;
-        self.add_symbols(object)?;
+        self.add_symbols(&object)?;
+        self.objects.push(object);
         self.note_alternates();
         Ok(())
     }
@@ -294,33 +299,34 @@ impl<'a> Resolution<'a> {
     }
 
     /// Gives every symbol of an object its target.
-    pub(super) fn add_symbols(&mut self, object: Object<'a>) -> Result<()> {
+    fn add_symbols(&mut self, object: &Object<'a>) -> Result<()> {
         let number = counted(self.objects.len());
-        self.objects.push(object);
-        let count = self.objects[number as usize].graph.symbols().len();
-        self.symbol_targets.reserve(count);
-        for index in 0..count {
-            let object = &self.objects[number as usize];
-            let symbol = &object.graph.symbols()[index];
+        let graph = &object.graph;
+        let by = graph.name();
+        self.symbol_targets.reserve(graph.symbols().len());
+        for (symbol, index) in graph.symbols().iter().zip(0..) {
             let target = Target {
                 place: self.place_of(object, symbol),
                 rank: Rank::Local,
                 visibility: symbol.visibility,
                 object: number,
-                symbol: counted(index),
+                symbol: index,
             };
             let id = if symbol.binding == Binding::Local {
                 self.push(target)
             } else {
-                let name = symbol.name.clone();
+                // Of a graph that stays elsewhere, names are borrowed, whoever owns them.
+                let name = match graph {
+                    Cow::Borrowed(graph) => Cow::Borrowed(&*graph.symbols()[index as usize].name),
+                    Cow::Owned(_) => symbol.name.clone(),
+                };
                 let rank = rank_of(symbol, target.place);
                 let target = Target { rank, ..target };
-                let name = self.reference_name(name, object, rank)?;
-                let object = &self.objects[number as usize];
-                if object.graph.has_versions() {
-                    self.add_versioned(name, target)?
+                let name = self.reference_name(name, by, rank)?;
+                if graph.has_versions() {
+                    self.add_versioned(name, target, by)?
                 } else {
-                    self.add_global(name, target)?
+                    self.add_global(name, target, by)?
                 }
             };
             self.symbol_targets.push(id);
@@ -329,12 +335,8 @@ impl<'a> Resolution<'a> {
     }
 
     /// What a reference by `name` refers to.
-    fn reference_name(
-        &self,
-        name: Cow<'a, str>,
-        object: &Object<'_>,
-        rank: Rank,
-    ) -> Result<Cow<'a, str>> {
+    #[inline]
+    fn reference_name(&self, name: Cow<'a, str>, by: &str, rank: Rank) -> Result<Cow<'a, str>> {
         if rank > Rank::Reference {
             return Ok(name);
         }
@@ -342,8 +344,7 @@ impl<'a> Resolution<'a> {
             return Ok(name);
         };
         let length = other.len() as u64;
-        self.budget
-            .spend(Resource::Bytes, length, object.graph.name())?;
+        self.budget.spend(Resource::Bytes, length, by)?;
         Ok(Cow::Owned(other))
     }
 
@@ -354,39 +355,39 @@ impl<'a> Resolution<'a> {
     }
 
     /// Adds a global name that may have a version. A definition that is the default of its name has two names.
-    fn add_versioned(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
+    fn add_versioned(&mut self, name: Cow<'a, str>, new: Target, by: &str) -> Result<TargetId> {
         let Some(versioned) = version::split(&name) else {
-            return self.add_global(name, new);
+            return self.add_global(name, new, by);
         };
-        let object = &self.objects[new.object as usize];
         let length = name.len() as u64;
-        self.budget
-            .spend(Resource::Bytes, length, object.graph.name())?;
+        self.budget.spend(Resource::Bytes, length, by)?;
         let exact = versioned.exact();
         if !new.is_defined() || !versioned.is_default {
-            return self.add_global(Cow::Owned(exact), new);
+            return self.add_global(Cow::Owned(exact), new, by);
         }
         let (base, _) = version::keys(name);
-        let id = self.add_global(base, new)?;
-        self.add_global(Cow::Owned(exact), new)?;
+        let id = self.add_global(base, new, by)?;
+        self.add_global(Cow::Owned(exact), new, by)?;
         Ok(id)
     }
 
-    fn add_global(&mut self, name: Cow<'a, str>, new: Target) -> Result<TargetId> {
-        if let Some(id) = self.globals.get(&name) {
-            self.merge(name, id, new)?;
-            return Ok(id);
+    fn add_global(&mut self, name: Cow<'a, str>, new: Target, by: &str) -> Result<TargetId> {
+        let id = TargetId(counted(self.targets.len()));
+        let is_wanted = matches!(new.rank, Rank::Reference | Rank::Common);
+        match self.globals.enter(name, id, is_wanted) {
+            None => {
+                self.targets.push(new);
+                Ok(id)
+            }
+            Some((known, name)) => {
+                self.merge(name, known, new, by)?;
+                Ok(known)
+            }
         }
-        let id = self.push(new);
-        if matches!(new.rank, Rank::Reference | Rank::Common) {
-            self.globals.want(name.clone(), id);
-        }
-        self.globals.insert(name, id);
-        Ok(id)
     }
 
     /// What is known about a name, after one more object has mentioned it.
-    fn merge(&mut self, name: Cow<'a, str>, id: TargetId, new: Target) -> Result<()> {
+    fn merge(&mut self, name: Cow<'a, str>, id: TargetId, new: Target, by: &str) -> Result<()> {
         let known = &mut self.targets[id.0 as usize];
         let visibility = known.visibility.max(new.visibility);
         let new = Target { visibility, ..new };
@@ -404,7 +405,12 @@ impl<'a> Resolution<'a> {
                 if first == second && known.place == new.place {
                     return Ok(());
                 }
-                return Err(self.duplicate(&name, first, second));
+                let first = self.objects.get(first as usize);
+                return Err(Error::DuplicateSymbol {
+                    symbol: name.into_owned(),
+                    first: first.map_or(by, |object| object.graph.name()).to_owned(),
+                    second: by.to_owned(),
+                });
             }
             (Rank::Common, Rank::Common) => {
                 known.place = known.place.larger_common(new.place);
@@ -425,15 +431,6 @@ impl<'a> Resolution<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn duplicate(&self, name: &str, first: u32, second: u32) -> Error {
-        let object = |number: u32| self.objects[number as usize].graph.name().to_owned();
-        Error::DuplicateSymbol {
-            symbol: name.to_owned(),
-            first: object(first),
-            second: object(second),
-        }
     }
 
     fn place_of(&self, object: &Object<'_>, symbol: &Symbol<'_>) -> Place {

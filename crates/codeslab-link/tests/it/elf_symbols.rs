@@ -1,7 +1,7 @@
 //! What ELF says of symbols beyond their names: visibility, versions, common symbols of libraries, symbols that linkers make.
 
 use crate::support::{
-    Workshop, address, externals, fact, file, link, link_error, link_files, memory, peek_u64,
+    Workshop, address, externals, fact, file, link, link_error, link_files, memory, peek, peek_u64,
 };
 use codeslab_link::LinkOptions;
 
@@ -222,14 +222,81 @@ fn the_ends_of_an_image_s_memory_are_its_own() {
 }
 
 #[test]
-fn what_describes_a_file_is_null_for_weak_references_and_refused_for_others() {
+fn what_describes_a_file_says_that_there_is_nothing_and_weak_references_to_it_are_null() {
     let workshop = Workshop::new();
     let weak = ".weak __ehdr_start\n.hidden __ehdr_start\n.data\n.globl p\np: .quad __ehdr_start\n";
     let weak = workshop.assemble("weak", weak);
     let image = link_files(&memory(), &[("weak.o", &weak)]);
     assert_eq!(peek_u64(address(&image, "p")), 0);
-    let strong = workshop.assemble("strong", ".data\n.quad __ehdr_start\n");
-    let error = link_error(&[file("strong.o", &strong)], &LinkOptions::default());
-    assert_eq!(error.code(), "UNDEFINED_SYMBOL");
-    assert!(error.to_string().contains("no file header"), "{error}");
+    let strong = ".data\n.globl p\np: .quad __ehdr_start, _DYNAMIC\n";
+    let strong = workshop.assemble("strong", strong);
+    let image = link_files(&memory(), &[("strong.o", &strong)]);
+    let p = address(&image, "p");
+    let (header, dynamic) = (peek_u64(p), peek_u64(p + 8));
+    assert_eq!(&peek::<4>(header), b"\x7fELF");
+    // e_phoff, e_phnum with e_shentsize, and the tag that ends a dynamic section.
+    assert_eq!(peek_u64(header + 32), 0);
+    assert_eq!(peek::<2>(header + 56), [0; 2]);
+    assert_eq!(peek_u64(dynamic), 0);
+    assert!(image.address("_DYNAMIC").is_some());
+}
+
+#[test]
+fn names_that_are_no_text_find_each_other_and_can_be_asked_for() {
+    let workshop = Workshop::new();
+    let definition = ".data\n.globl gr\u{1}\u{2}e\ngr\u{1}\u{2}e: .quad 42\n";
+    let reference = ".data\n.globl p\np: .quad gr\u{1}\u{2}e\n";
+    let [definition, reference] =
+        [("definition", definition), ("reference", reference)].map(|(name, source)| {
+            // In Latin-1, as an editor of the time would have written it.
+            let source = source.replace(['\u{1}', '\u{2}'], "x");
+            let mut object = workshop.assemble(name, &source);
+            let at = object
+                .windows(5)
+                .position(|bytes| bytes == b"grxxe")
+                .expect("a name");
+            object[at + 2..at + 4].copy_from_slice(b"\xf6\xdf");
+            object
+        });
+    std::fs::write(workshop.path("definition.o"), &definition).expect("it is writable");
+    workshop.run("ar", &["rcs", "names.a", "definition.o"]);
+    let image = link_files(&memory(), &[("d.o", &definition), ("r.o", &reference)]);
+    assert_eq!(peek_u64(peek_u64(address(&image, "p"))), 42);
+    assert_eq!(
+        image
+            .address("gr\\xf6\\xdfe")
+            .map(|at| peek_u64(at.value())),
+        Some(42)
+    );
+    let archive = workshop.read("names.a");
+    let options = LinkOptions {
+        libraries: vec![file("names.a", &archive)],
+        ..LinkOptions::default()
+    };
+    let image = link(&memory(), &[file("r.o", &reference)], &options).expect("the index has it");
+    assert_eq!(peek_u64(peek_u64(address(&image, "p"))), 42);
+}
+
+#[test]
+fn alignments_of_several_mebibytes_are_kept() {
+    let source = |align: u32| {
+        format!(
+            ".section .data.far, \"aw\"\n.p2align {align}\n.globl far\nfar: .quad 7\n\
+             .text\n.p2align {align}\n.globl code\ncode: ret\n\
+             .section .rodata\n.p2align {align}\n.globl table\ntable: .quad 9\n"
+        )
+    };
+    for align in [20, 21, 22] {
+        let object = Workshop::new().assemble("aligned", &source(align));
+        let memory = memory();
+        let image = link_files(&memory, &[("aligned.o", &object)]);
+        for name in ["far", "code", "table"] {
+            assert_eq!(address(&image, name) % (1 << align), 0, "{name}");
+        }
+        assert_eq!(peek_u64(address(&image, "far")), 7);
+        assert_eq!(peek_u64(address(&image, "table")), 9);
+    }
+    let object = Workshop::new().assemble("aligned", &source(23));
+    let error = link_error(&[file("aligned.o", &object)], &LinkOptions::default());
+    assert_eq!(error.code(), "INVALID_ALIGNMENT");
 }

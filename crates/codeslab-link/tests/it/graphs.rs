@@ -110,7 +110,7 @@ fn zero_filled_sections_are_zero_whatever_their_protection() {
 #[test]
 fn an_invalid_graph_cannot_be_built() {
     let mut graph = Graph::new("mine", Architecture::X86_64);
-    for (align, text) in [(0, "0"), (3, "3"), (1 << 21, "2097152")] {
+    for (align, text) in [(0, "0"), (3, "3"), (1 << 23, "8388608")] {
         let section = GraphSection::new("odd", ReadOnly, align, bytes(&[]));
         let error = graph.add_section(section).expect_err(text);
         assert_eq!(

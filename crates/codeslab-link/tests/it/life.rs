@@ -1,6 +1,6 @@
 //! The life of an image: what runs at its start and at its end, once and in which order.
 
-use crate::support::{Workshop, file, function, link, memory};
+use crate::support::{Workshop, file, function, link, link_files, memory};
 use codeslab::{Address, CodeMemory};
 use codeslab_link::{Input, LinkOptions, link as link_only};
 use std::cell::RefCell;
@@ -49,6 +49,29 @@ __attribute__((section(".fini_array.00200"), used)) static function h = end_late
 __attribute__((section(".fini_array.00101"), used)) static function i = end_early;
 __attribute__((section(".dtors"), used)) static function j[] = { (function)-1, dtor, 0 };
 "#;
+
+#[test]
+fn a_constructor_may_jump_within_itself() {
+    let source = "
+        #include <setjmp.h>
+        static jmp_buf place;
+        int rounds;
+        static void __attribute__((noinline)) out(int n) { longjmp(place, n); }
+        __attribute__((constructor)) static void begin(void) {
+            int n = setjmp(place);
+            rounds += 1;
+            if (n < 3) out(n + 1);
+        }
+        int count(void) { return rounds; }
+    ";
+    let object = Workshop::new().compile("jumps", source, &["-O1"]);
+    let image = link_files(&memory(), &[("jumps.o", &object)]);
+    let count = function!(image, "count", unsafe extern "C" fn() -> i32);
+    #[allow(unsafe_code, reason = "calling what was linked is the point")]
+    // SAFETY: it takes nothing and returns a number.
+    let rounds = unsafe { count() };
+    assert_eq!(rounds, 4);
+}
 
 #[test]
 fn constructors_run_by_priority_and_destructors_the_other_way_round() {

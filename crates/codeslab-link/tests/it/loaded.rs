@@ -4,6 +4,7 @@ use crate::support::{
     Workshop, address, externals, fact, file, function, link, link_error, memory, peek_u64,
 };
 use codeslab_link::{Files, Image, Input, LinkOptions};
+use codeslab_testing::{assert_passed, count_heap, is_child, run_alone};
 use std::sync::Arc;
 
 fn with_libraries(libraries: Vec<Input<'_>>) -> LinkOptions<'_> {
@@ -36,6 +37,12 @@ fn probe(image: &Image) -> i32 {
 
 #[test]
 fn a_shared_library_serves_what_is_missing_and_stays_open_as_long_as_the_image() {
+    const NAME: &str =
+        "loaded::a_shared_library_serves_what_is_missing_and_stays_open_as_long_as_the_image";
+    // Others look for symbols in all that is loaded, and hold it for as long as that takes.
+    if !is_child(NAME) {
+        return assert_passed(&run_alone(NAME, &[]));
+    }
     let workshop = Workshop::new();
     let library = shared_library(&workshop, "far", LIBRARY);
     let user = workshop.compile("user", USER, &["-fPIC"]);
@@ -225,6 +232,35 @@ fn a_thin_archive_links_like_one_that_holds_its_members() {
 }
 
 #[test]
+fn a_file_that_has_many_names_is_read_once() {
+    let workshop = Workshop::new();
+    let source = ".data\n.globl large\nlarge: .zero 1000000\n";
+    workshop.assemble("large", source);
+    workshop.run("ar", &["rcsT", "thin.a", "large.o"]);
+    // 300 names of the one member: each begins a little later in the table of long names.
+    let names = format!("{}large.o/\n", "./".repeat(299));
+    let header = |name: &str, size: usize| {
+        format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644)
+    };
+    let members = (0..300).map(|number| header(&format!("/{}", number * 2), 1_000_000));
+    let members: String = members.collect();
+    let names = names.clone() + if names.len() % 2 == 1 { "\n" } else { "" };
+    let archive = format!("!<thin>\n{}{names}{members}", header("//", names.len()));
+    let script = (0..300).map(|number| format!("{}large.o ", "./".repeat(number)));
+    let script = format!("INPUT({})", script.collect::<String>());
+    for (name, bytes) in [("many.a", archive), ("many.so", script)] {
+        std::fs::write(workshop.path(name), &bytes).expect("writable");
+        let library = path(&workshop, name);
+        let (linked, heap) =
+            count_heap(|| link(&memory(), &[Input::Path(&library)], &LinkOptions::default()));
+        let image = linked.expect("no symbol is defined twice");
+        assert_eq!(image.symbols().count(), 1, "{name}");
+        // The file, the archive that is made of it, and room for one of them to grow.
+        assert!(heap.peak < 20_000_000, "{name}: {heap:?}");
+    }
+}
+
+#[test]
 fn a_thin_archive_without_its_members_is_refused_with_the_file_that_is_missing() {
     let workshop = Workshop::new();
     let bytes = thin(&workshop);
@@ -253,6 +289,43 @@ fn a_link_that_may_read_no_files_refuses_inputs_that_name_some() {
         let error = link_error(&[input], &options);
         assert_eq!(error.code(), "UNREADABLE", "{error}");
         assert!(error.to_string().contains("may read no files"), "{error}");
+    }
+}
+
+#[test]
+fn thread_local_variables_of_a_library_are_the_librarys_own() {
+    let workshop = Workshop::new();
+    let source = "__thread int own = 5; int read_own(void) { return own; }";
+    std::fs::write(workshop.path("lib.c"), source).expect("the folder is writable");
+    workshop.run("cc", &["-shared", "-fPIC", "lib.c", "-o", "libown.so"]);
+    let library = path(&workshop, "libown.so");
+    let source = "extern __thread int own; int read_own(void);
+        int both(void) { own += 1; return own * 100 + read_own(); }";
+    for model in ["global-dynamic", "initial-exec"] {
+        let flags = ["-fPIC", &format!("-ftls-model={model}")];
+        let object = workshop.compile("user", source, &flags);
+        let options = with_libraries(vec![Input::Path(&library)]);
+        let linked = link(&memory(), &[file("user.o", &object)], &options);
+        let image = match linked {
+            Ok(image) => image,
+            // The library has lost its place at one distance from all threads, or never had one.
+            Err(error) => {
+                assert_eq!(
+                    (error.code(), model),
+                    ("STATIC_THREAD_LOCAL", "initial-exec")
+                );
+                continue;
+            }
+        };
+        let both = function!(image, "both", unsafe extern "C" fn() -> i32);
+        let call = move || {
+            #[allow(unsafe_code, reason = "calling what was linked is the point")]
+            // SAFETY: it takes nothing and returns a number, and the image is kept.
+            let result = unsafe { both() };
+            result
+        };
+        assert_eq!(std::thread::spawn(call).join().expect("it returns"), 606);
+        assert_eq!(std::thread::spawn(call).join().expect("it returns"), 606);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Most files have objects of this machine's compiler, which are of no use on Windows; those of `coff` are for every system.
 
+#[cfg(all(unix, target_arch = "aarch64"))]
+mod aarch64;
 #[cfg(unix)]
 mod arbitrary;
 #[cfg(unix)]
@@ -30,6 +32,8 @@ mod graphs;
 #[cfg(unix)]
 mod indirect;
 #[cfg(unix)]
+mod kept;
+#[cfg(unix)]
 mod life;
 #[cfg(unix)]
 mod loaded;
@@ -45,6 +49,8 @@ mod proportion;
 mod reach;
 #[cfg(unix)]
 mod refused;
+#[cfg(unix)]
+mod replaceable;
 mod support;
 #[cfg(unix)]
 mod symbols;

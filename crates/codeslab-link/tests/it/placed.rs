@@ -80,6 +80,52 @@ fn sections_that_are_left_out_do_not_seem_to_lie_at_zero() {
 }
 
 #[test]
+fn addresses_that_an_object_brings_along_are_not_kept() {
+    let mut bytes = Workshop::new().compile("program", SOURCE, &["-O1", "-g"]);
+    let word = |bytes: &[u8], at: usize| {
+        let word = bytes[at..at + 8].try_into().expect("eight bytes");
+        u64::from_le_bytes(word) as usize
+    };
+    // e_shoff, e_shnum; sh_addr of each section.
+    let (table, count) = (word(&bytes, 0x28), usize::from(bytes[0x3c]));
+    for section in 0..count {
+        let at = table + section * 64 + 0x10;
+        bytes[at..at + 8].copy_from_slice(&0x6666_u64.to_le_bytes());
+    }
+    let mut image = keep(&[file("program.o", &bytes)]);
+    let objects = image.take_objects();
+    let [PlacedObject::File(placed)] = objects.as_slice() else {
+        panic!("one file: {objects:?}");
+    };
+    let placed = object::File::parse(&**placed).expect("it is an object still");
+    let addresses: Vec<_> = placed.sections().map(|section| section.address()).collect();
+    assert!(addresses.contains(&0), "some are not loaded");
+    assert!(!addresses.contains(&0x6666), "{addresses:x?}");
+}
+
+#[test]
+fn a_function_of_a_graph_ends_where_its_section_does() {
+    let mut graph = Graph::new("graph", Architecture::X86_64);
+    let code = Content::Bytes(vec![0xc3; 12].into());
+    let text = GraphSection::new("text", Protection::ReadExecute, 16, code);
+    let section = graph.add_section(text).expect("a section");
+    for (name, offset, size) in [("whole", 0, u64::MAX), ("end", 12, 7), ("last", 8, 1 << 40)] {
+        let definition = Definition::Section { section, offset };
+        let symbol = Symbol::new(name, definition).with_kind(SymbolKind::Function, size);
+        graph.add_symbol(symbol).expect("a symbol");
+    }
+    let objects = keep(&[Input::Graph(&graph)]).take_objects();
+    let [PlacedObject::Functions(functions)] = objects.as_slice() else {
+        panic!("functions: {objects:?}");
+    };
+    let found: Vec<_> = functions
+        .iter()
+        .map(|function| (function.name.as_str(), function.size))
+        .collect();
+    assert_eq!(found, [("whole", 12), ("last", 4)]);
+}
+
+#[test]
 fn a_graph_has_functions_up_to_the_next_symbol() {
     let mut graph = Graph::new("graph", Architecture::X86_64);
     let code = Content::Bytes(vec![0xc3; 12].into());

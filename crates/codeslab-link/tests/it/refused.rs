@@ -53,7 +53,7 @@ fn files_for_other_machines_and_of_other_types_are_refused_by_name() {
     // e_machine
     assert_eq!(
         with(18, 183).to_string(),
-        "object.o: made for AArch64, not for x86-64 (64-bit, little-endian ELF)"
+        "object.o: made for aarch64, not for x86_64"
     );
     assert_eq!(fact(&with(18, 243), "found"), "RISC-V");
     assert_eq!(fact(&with(18, 8), "found"), "ELF machine 8");
@@ -168,6 +168,30 @@ fn relocation_tables_without_addends_are_refused() {
         ("UNSUPPORTED", "relocation-format")
     );
     assert_eq!(fact(&error, "section"), ".data");
+}
+
+#[test]
+fn what_starts_a_program_is_refused_by_name() {
+    for name in ["__libc_setup_tls", "__asan_init"] {
+        let source = format!(".globl {name}\n{name}: ret\n");
+        let object = Workshop::new().assemble("start", &source);
+        let error = link_error(&[file("start.o", &object)], &LinkOptions::default());
+        assert_eq!(error.code(), "UNSUPPORTED");
+        assert_eq!(fact(&error, "feature"), "process-runtime");
+        assert_eq!(fact(&error, "symbol"), name);
+        assert!(
+            error.to_string().contains("the process's own serves"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn packed_relative_relocations_are_refused_in_an_object() {
+    let source = ".section .relr.dyn, \"a\", @0x13\n.quad 8\n";
+    let object = Workshop::new().assemble("relr", source);
+    let error = link_error(&[file("relr.o", &object)], &LinkOptions::default());
+    assert_eq!(fact(&error, "feature"), "relocation-format");
 }
 
 #[test]

@@ -14,5 +14,5 @@ pub use native::{CONVENTION, guarded};
 pub(crate) use native::{
     FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
     call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
-    register_for_image,
+    processor_features, register_for_image,
 };

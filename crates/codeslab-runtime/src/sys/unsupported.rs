@@ -52,6 +52,10 @@ pub(crate) unsafe fn call_finalizer(_function: Address, _convention: Convention)
 /// What was registered by this handle may be executed now, and is sound.
 pub(crate) unsafe fn finalize_registered(_handle: Address) {}
 
+pub(crate) const fn processor_features() -> Option<u64> {
+    None
+}
+
 pub(crate) fn at_process_exit(_function: extern "C" fn()) {}
 
 /// Whether `function` will be called when this thread ends: never here.
@@ -93,6 +97,7 @@ impl ThreadLocals {
     pub(crate) fn provide(
         _: &Template<'_>,
         _: &[(Variable<'_>, Question)],
+        _: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
         Err(Error::Unsupported {
             what: "thread-local variables",

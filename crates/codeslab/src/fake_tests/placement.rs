@@ -91,6 +91,28 @@ fn requests_lie_in_all_of_their_windows_whatever_their_size() {
 }
 
 #[test]
+fn what_the_address_map_does_not_show_is_passed() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let memory = open(&fake, &writer(Writer::DualMapping));
+    let anchor = Address::new(0x2222_0000_0000);
+    let window = [Window::around(anchor, GIB)];
+    // In the middle, where the search begins, and on both sides of it.
+    for place in [
+        anchor,
+        Address::new(anchor.value() + 300 * MIB),
+        Address::new(anchor.value() - 100 * MIB),
+    ] {
+        fake.occupy_unseen(Window::of_range(place, 4096).unwrap());
+    }
+    for size in [16, 40 * MIB, 200 * MIB] {
+        let (layout, [code, ..]) = layout([size, 16, 16]);
+        let placed = memory.allocate(&Request::new(&layout).within(&window));
+        let at = placed.unwrap().address(code);
+        assert!(at.distance(anchor) < GIB, "{size}: {at}");
+    }
+}
+
+#[test]
 fn a_window_smaller_than_a_block_gets_a_block_to_measure() {
     for kind in Writer::ALL {
         let fake = Arc::new(Fake::new(4096, 4096));
@@ -397,6 +419,4 @@ fn what_is_reserved_in_a_window_is_there_when_others_have_taken_the_rest() {
         reserved,
         "what is unused went back"
     );
-    fake.fork();
-    assert!(matches!(memory.reserve(window), Err(Error::Forked)));
 }

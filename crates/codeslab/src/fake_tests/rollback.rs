@@ -171,6 +171,8 @@ fn a_forked_child_is_refused_and_takes_nothing_from_its_parent() {
             Err(Error::Forked)
         ));
         assert!(matches!(pending.finalize(), Err(Error::Forked)));
+        let window = Window::around(Address::new(0x2222_0000_0000), GIB);
+        assert!(matches!(memory.reserve(window), Err(Error::Forked)));
         drop(published);
         memory.trim();
         drop(memory);

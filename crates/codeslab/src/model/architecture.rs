@@ -94,7 +94,7 @@ impl fmt::Display for Reach {
 pub enum CodeModel {
     /// ±1 MiB on `AArch64`.
     Tiny,
-    /// What compilers do unless they are told otherwise: ±2 GiB on x86-64 and RISC-V.
+    /// What compilers do unless they are told otherwise: ±2 GiB; branches of 64-bit Arm span ±128 MiB.
     #[default]
     Small,
     /// Code within ±2 GiB, large data anywhere (x86-64).
@@ -127,7 +127,8 @@ impl CodeModel {
         Self::ALL.into_iter().find(|model| model.name() == name)
     }
 
-    /// The distance that the shortest of its references can span on `architecture`; `None` where it has no such model.
+    /// The distance that the shortest of its references to data can span on `architecture`, and where [`CodeModel::branch_reach`] says
+    /// nothing else, its branches too; `None` where it has no such model.
     ///
     /// The limit of a signed displacement is one byte shorter forwards than backwards, and it is counted from the
     /// instruction or the field, not from the start of the section: 64 KiB are kept back for that.
@@ -136,13 +137,29 @@ impl CodeModel {
         const SLACK: u64 = 64 << 10;
         match (architecture, self) {
             (_, Self::Large) => Some(Reach::UNLIMITED),
-            // adr, and b.cond.
+            // adr, and ldr of a literal.
             (Architecture::Aarch64, Self::Tiny) => Some(Reach(MIB - SLACK)),
-            // bl; adrp reaches ±4 GiB and .eh_frame ±2 GiB.
-            (Architecture::Aarch64, Self::Small) => Some(Reach(128 * MIB - SLACK)),
+            // What describes code (.eh_frame) has 32 bits for a distance on 64-bit Arm, too, where adrp would reach ±4 GiB.
             (Architecture::X86_64, Self::Small | Self::Medium)
-            | (Architecture::Riscv64, Self::Small) => Some(Reach(2 * GIB - SLACK)),
+            | (Architecture::Aarch64 | Architecture::Riscv64, Self::Small) => {
+                Some(Reach(2 * GIB - SLACK))
+            }
             _ => None,
+        }
+    }
+
+    /// The distance that a branch can span on `architecture`, which may be less than [`CodeModel::reach`]: what is farther away is
+    /// reached through a stub. `None` where it has no such model.
+    ///
+    /// Code of one request is contiguous, so it branches within itself as long as it is no larger than that; between requests it takes a
+    /// window, or a stub. Some bytes are kept back, as for `reach`.
+    #[must_use]
+    pub const fn branch_reach(self, architecture: Architecture) -> Option<Reach> {
+        // b and bl; branches on conditions span less, and stay within a function.
+        const BRANCH: u64 = 128 * MIB - (64 << 10);
+        match (architecture, self.reach(architecture)) {
+            (Architecture::Aarch64, Some(Reach(reach))) if reach > BRANCH => Some(Reach(BRANCH)),
+            (_, reach) => reach,
         }
     }
 }
@@ -150,5 +167,35 @@ impl CodeModel {
 impl fmt::Display for CodeModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_span_less_than_data_on_64_bit_arm_alone() {
+        let both = |model: CodeModel, architecture| {
+            let (data, branches) = (model.reach(architecture), model.branch_reach(architecture));
+            (data.map(Reach::bytes), branches.map(Reach::bytes))
+        };
+        for architecture in [Architecture::X86_64, Architecture::Riscv64] {
+            for model in CodeModel::ALL {
+                let (data, branches) = both(model, architecture);
+                assert_eq!(data, branches, "{architecture} {model}");
+            }
+        }
+        let near = |reach: Option<u64>, whole: u64| {
+            reach.is_some_and(|reach| reach < whole && reach + (1 << 20) > whole)
+        };
+        let (data, branches) = both(CodeModel::Small, Architecture::Aarch64);
+        assert!(near(data, 2 * GIB) && near(branches, 128 * MIB));
+        let (data, branches) = both(CodeModel::Tiny, Architecture::Aarch64);
+        assert!(near(data, MIB) && data == branches);
+        let (data, branches) = both(CodeModel::Large, Architecture::Aarch64);
+        assert_eq!(data, Some(u64::MAX));
+        assert!(near(branches, 128 * MIB), "b and bl are what there is");
+        assert_eq!(both(CodeModel::Medium, Architecture::Aarch64), (None, None));
     }
 }

@@ -3,8 +3,11 @@
 use crate::model::error::{Error, Result};
 use crate::model::protection::Protection;
 
-/// The largest alignment of a section, in bytes. Blocks smaller than this allow less.
-pub const MAXIMUM_ALIGN: u64 = 1 << 20;
+/// The largest alignment of a section, in bytes. A request for more than [`SHARED_ALIGN`] gets a block of its own.
+pub const MAXIMUM_ALIGN: u64 = 1 << 22;
+
+/// The largest alignment in blocks that many requests share, in bytes. Blocks smaller than this allow less.
+pub(crate) const SHARED_ALIGN: u64 = 1 << 20;
 
 /// Names a section of a [`Layout`], in the order in which sections were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

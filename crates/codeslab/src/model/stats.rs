@@ -166,6 +166,8 @@ pub struct Configuration {
     pub code_model: CodeModel,
     /// How far a reference may span.
     pub reach: Reach,
+    /// How far a branch may span, where that is less.
+    pub branch_reach: Reach,
     /// The writer in use.
     pub writer: Writer,
     /// Where constants go.

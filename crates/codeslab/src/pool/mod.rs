@@ -15,7 +15,7 @@ use crate::block::page_map::PageMap;
 use crate::block::{Block, Growth};
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
-use crate::model::layout::{Layout, MAXIMUM_ALIGN};
+use crate::model::layout::{Layout, SHARED_ALIGN};
 use crate::model::protection::Protection;
 use crate::model::stats::{Configuration, Stats};
 use crate::slab::spans::Spans;
@@ -67,12 +67,7 @@ impl Pool {
         let writer = write::by(configuration.writer, configuration.hardened);
         let geometry = Geometry::new(&configuration, writer, facts);
         let memory = writer.memory(configuration.sealing);
-        let space = Space::new(
-            Arc::clone(&platform),
-            configuration.reach,
-            configuration.block_size,
-            memory,
-        );
+        let space = Space::new(Arc::clone(&platform), &configuration, memory);
         let budget = Budget::new(configuration.max_committed, configuration.max_mappings);
         Self {
             configuration,
@@ -135,22 +130,19 @@ impl Pool {
     }
 
     /// Refuses what no block of this memory could hold.
-    pub(crate) fn check_layout(&self, layout: &Layout) -> Result<()> {
+    pub(crate) fn check_layout(layout: &Layout) -> Result<()> {
         if layout.size() == 0 {
             return Err(Error::EmptyRequest);
-        }
-        let maximum = self.configuration.block_size.min(MAXIMUM_ALIGN);
-        let [code, constants, data] = layout.aligns_log2();
-        let align = 1 << code.max(constants).max(data);
-        if align > maximum {
-            return Err(Error::InvalidAlignment { align, maximum });
         }
         Ok(())
     }
 
-    /// Whether a request is too large for blocks of the usual size.
+    /// Whether a request is too large for blocks of the usual size, or aligned to more than they are.
     pub(crate) fn is_oversize(&self, layout: &Layout) -> bool {
-        layout.size() > self.configuration.block_size
+        let [code, constants, data] = layout.aligns_log2();
+        let align = 1 << code.max(constants).max(data);
+        let block_size = self.configuration.block_size;
+        layout.size() > block_size || align > block_size.min(SHARED_ALIGN)
     }
 
     /// A block in `window` with what is carved from it: one that is retained, or else a fresh one. `code_share` is what other blocks

@@ -139,11 +139,13 @@ pub fn are_process_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
 pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {
     let facts = platform.facts();
     let model = options.code_model;
-    let reach = model.reach(facts.architecture);
-    let reach = reach.ok_or(Error::UnsupportedCodeModel {
+    let unsupported = Error::UnsupportedCodeModel {
         architecture: facts.architecture,
         model,
-    })?;
+    };
+    let reach = model.reach(facts.architecture);
+    let branch_reach = model.branch_reach(facts.architecture);
+    let (reach, branch_reach) = reach.zip(branch_reach).ok_or(unsupported)?;
     let (minimum, maximum) = (4 * facts.granularity, reach.largest_block());
     let size = options
         .block_size
@@ -160,6 +162,7 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
         block_size: size,
         code_model: model,
         reach,
+        branch_reach,
         writer,
         constants: options.constants,
         quarantine: options.quarantine,

@@ -128,9 +128,25 @@ impl AddressMap for Remembered<'_> {
     }
 }
 
+/// A map with some more places in which nothing is to be looked for.
+pub(crate) struct Avoiding<'m> {
+    pub(crate) map: &'m dyn AddressMap,
+    /// In any order; they may overlap each other and what is mapped.
+    pub(crate) occupied: &'m [Window],
+}
+
+impl AddressMap for Avoiding<'_> {
+    fn mapping_from(&self, at: Address) -> Option<Window> {
+        let occupied = self.occupied.iter().copied();
+        let above = occupied.filter(|window| at <= window.last());
+        let candidates = above.chain(self.map.mapping_from(at));
+        candidates.min_by_key(|window| window.first())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Remembered, nearest_gap};
+    use super::{Avoiding, Remembered, nearest_gap};
     use crate::model::address::{Address, Window};
     use crate::sys::address_map::{AddressMap, KeptClear, Snapshot};
     use proptest::prelude::*;
@@ -246,6 +262,22 @@ mod tests {
         let fresh = [128 << 20, 64 << 20, 32 << 20]
             .map(|size| nearest_gap(&map.0, window, near, size, PAGE));
         assert_eq!(found, fresh);
+    }
+
+    #[test]
+    fn places_that_turned_out_to_be_occupied_are_passed_like_mappings() {
+        let map = Snapshot::new(vec![pages(10, 2)]);
+        let occupied = [pages(20, 4), pages(12, 3), pages(14, 2)];
+        let map = Avoiding {
+            map: &map,
+            occupied: &occupied,
+        };
+        for near in 0..40 {
+            let near = Address::new(near * PAGE);
+            let found = nearest_gap(&map, pages(8, 40), near, 4 * PAGE, PAGE).unwrap();
+            let found = Window::of_range(found, 4 * PAGE).unwrap();
+            assert!(found == pages(16, 4) || found.first() >= Address::new(24 * PAGE));
+        }
     }
 
     #[test]

@@ -12,10 +12,9 @@ pub(crate) mod reservation;
 pub(crate) mod search;
 
 use crate::model::address::Window;
-use crate::model::architecture::Reach;
 use crate::model::error::Result;
-use crate::model::layout::MAXIMUM_ALIGN;
-use crate::model::stats::Stats;
+use crate::model::layout::SHARED_ALIGN;
+use crate::model::stats::{Configuration, Stats};
 use crate::sys::Platform;
 use clusters::{Clusters, Site};
 use reservation::{MemoryKind, Reservation};
@@ -49,18 +48,17 @@ impl Drop for Searching<'_> {
 }
 
 impl Space {
-    /// For blocks of usually `block_size` bytes, in memory of this kind. Nothing is reserved yet.
+    /// For a memory that is opened with this, in memory of this kind. Nothing is reserved yet.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
-        reach: Reach,
-        block_size: u64,
+        configuration: &Configuration,
         memory: MemoryKind,
     ) -> Self {
         Self {
             granularity: platform.facts().granularity,
-            block_size,
-            search: Search::new(platform, reach, memory),
-            clusters: Mutex::new(Clusters::new(reach)),
+            block_size: configuration.block_size,
+            search: Search::new(platform, configuration, memory),
+            clusters: Mutex::new(Clusters::new(configuration.reach)),
             search_ended: Condvar::new(),
         }
     }
@@ -137,7 +135,7 @@ impl Space {
         for size in sizes {
             // Blocks for many requests are aligned so that any of them fits.
             let align = if size > needed {
-                size.min(MAXIMUM_ALIGN)
+                size.min(SHARED_ALIGN).max(align)
             } else {
                 align
             };

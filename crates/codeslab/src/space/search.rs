@@ -8,7 +8,8 @@
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
 use crate::model::error::{Error, Limit, Refusal, Result};
-use crate::space::gaps::{Remembered, nearest_gap};
+use crate::model::stats::Configuration;
+use crate::space::gaps::{Avoiding, Remembered, nearest_gap};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::{MemoryKind, Reservation};
 use crate::sys::Platform;
@@ -59,23 +60,58 @@ enum Attempt {
     TooLarge,
 }
 
+/// Places that the map has as free and that are not: a program that is emulated does not see what its emulator maps.
+#[derive(Debug, Default)]
+struct Unseen {
+    last: Option<Window>,
+    places: Vec<Window>,
+}
+
+impl Unseen {
+    /// A place was occupied. Once may mean that another thread was faster, which is in the map the next time.
+    fn note(&mut self, tried: Option<Window>) {
+        match tried {
+            Some(place) if self.last == tried => self.places.push(place),
+            _ => self.last = tried,
+        }
+    }
+
+    /// Those of at most so many bytes: what is smaller may find room in a larger one.
+    fn up_to(&self, size: u64) -> Vec<Window> {
+        let places = self.places.iter().copied();
+        places
+            .filter(|place| place.last().distance(place.first()) < size)
+            .collect()
+    }
+}
+
 /// How address space is searched for on behalf of one memory.
 #[derive(Debug)]
 pub(crate) struct Search {
     platform: Arc<dyn Platform>,
     reach: Reach,
+    // Bytes that are reserved at once at most, unless more is asked for.
+    arena_bytes: u64,
     backing: MemoryKind,
 }
 
 impl Search {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         platform: Arc<dyn Platform>,
-        reach: Reach,
+        configuration: &Configuration,
         backing: MemoryKind,
     ) -> Self {
+        let Configuration {
+            reach,
+            branch_reach,
+            ..
+        } = *configuration;
+        // Code of neighbouring blocks calls each other without stubs as long as branches span all of their reservation.
+        let arena_bytes = ARENA_BYTES.min(reach.bytes() / 4).min(branch_reach.bytes());
         Self {
             platform,
             reach,
+            arena_bytes,
             backing,
         }
     }
@@ -150,7 +186,7 @@ impl Search {
 
     /// Sizes to try: as much as blocks will need for a while, and less where that is refused.
     fn sizes(&self, size: u64, room: u64) -> impl Iterator<Item = u64> + use<> {
-        let most = ARENA_BYTES.min(self.reach.bytes() / 4).min(room).max(size);
+        let most = self.arena_bytes.min(room).max(size);
         // Whole blocks, so that nothing is left over.
         std::iter::successors(Some(most / size * size), move |tried| {
             (*tried > size).then(|| tried / 2 / size * size)
@@ -219,37 +255,46 @@ impl Search {
 
     /// A reservation as near to `near` as there is a gap. `None` if there is none.
     fn reserve_near(&self, near: Address, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
+        let mut unseen = Unseen::default();
         for _ in 0..ATTEMPTS {
             // Asked again each time: what was faster is in it now.
             let Ok(map) = self.platform.address_map() else {
                 return self.probe(near, wanted);
             };
             let map = Remembered::new(&*map);
-            let gap = |size| nearest_gap(&map, wanted.window, near, size, wanted.align);
+            let gap = |size| {
+                let occupied = &unseen.up_to(size);
+                let map = Avoiding {
+                    map: &map,
+                    occupied,
+                };
+                nearest_gap(&map, wanted.window, near, size, wanted.align)
+            };
             let sizes = self.sizes(wanted.size, wanted.extent());
             let gaps = sizes.filter_map(|size| Some((gap(size)?, size)));
             match self.reserve_first(gaps, wanted)? {
-                Attempt::Reserved(reservation) => return Ok(Some(reservation)),
-                Attempt::Occupied => {}
-                Attempt::TooLarge => return Ok(None),
+                (Attempt::Reserved(reservation), _) => return Ok(Some(reservation)),
+                (Attempt::Occupied, tried) => unseen.note(tried),
+                (Attempt::TooLarge, _) => return Ok(None),
             }
         }
         Ok(None)
     }
 
-    /// Reserves the first of these places and sizes that the system gives; after one that is occupied the caller searches again.
+    /// Reserves the first of these places and sizes that the system gives; after one that is occupied, which is told, the caller
+    /// searches again.
     fn reserve_first(
         &self,
         gaps: impl Iterator<Item = (Address, u64)>,
         wanted: Wanted<'_>,
-    ) -> Result<Attempt> {
+    ) -> Result<(Attempt, Option<Window>)> {
         for (at, size) in gaps {
             match self.reserve_at(at, size, wanted)? {
                 Attempt::TooLarge => {}
-                attempt => return Ok(attempt),
+                attempt => return Ok((attempt, Window::of_range(at, size))),
             }
         }
-        Ok(Attempt::TooLarge)
+        Ok((Attempt::TooLarge, None))
     }
 
     /// Where the system does not tell what is mapped: tries a number of places, outwards from `near`.

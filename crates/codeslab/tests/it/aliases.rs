@@ -1,6 +1,8 @@
 //! The writable view of code: where it is, what it shows, and who has one at all.
 
-use crate::support::{call, call_all, function, functions, memories, memory};
+use crate::support::{
+    CODE, call, call_all, function, functions, memories, memory, return_constant,
+};
 use crate::views::mapped_files;
 use codeslab::{Address, CodeMemory, Options, Protection, Writer};
 use codeslab_testing::{assert_passed, is_child, run_child};
@@ -25,8 +27,7 @@ fn a_store_through_the_view_changes_code_and_no_other_writer_has_a_view() {
         let alias = writable_alias(at);
         assert_eq!(alias.is_some(), writer == Writer::DualMapping, "{writer}");
         if let Some(alias) = alias {
-            // The number in `mov eax, 1`.
-            unsafe { std::ptr::write_volatile((alias + 1) as *mut u8, 2) };
+            unsafe { std::ptr::write_volatile(alias as *mut [u8; CODE], return_constant(2)) };
             assert_eq!(call(at), 2);
             memory.trim();
             assert_eq!(writable_alias(at), None, "trimming closes it");

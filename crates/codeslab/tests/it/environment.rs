@@ -1,7 +1,7 @@
 //! Options, the environment, and the limits of the system.
 
 use crate::support::{function, memories, memory_of};
-use codeslab::{CodeMemory, CodeModel, Error, Options, Writer};
+use codeslab::{Architecture, CodeMemory, CodeModel, Error, Options, Writer};
 
 #[test]
 fn defaults_are_a_small_code_model_and_blocks_of_16_mib() {
@@ -11,6 +11,11 @@ fn defaults_are_a_small_code_model_and_blocks_of_16_mib() {
         (16 << 20, CodeModel::Small)
     );
     assert_eq!(configuration.reach.bytes(), (2 << 30) - (64 << 10));
+    let branches = match codeslab::architecture().unwrap() {
+        Architecture::Aarch64 => 128 << 20,
+        _ => 2 << 30,
+    };
+    assert_eq!(configuration.branch_reach.bytes(), branches - (64 << 10));
 }
 
 #[test]
@@ -52,27 +57,27 @@ fn impossible_block_sizes_are_refused_with_the_possible_ones() {
 
 #[test]
 fn a_code_model_that_the_architecture_lacks_is_refused() {
+    let (lacking, others) = match codeslab::architecture().unwrap() {
+        Architecture::Aarch64 => (CodeModel::Medium, [CodeModel::Tiny, CodeModel::Large]),
+        _ => (CodeModel::Tiny, [CodeModel::Medium, CodeModel::Large]),
+    };
     let refused = CodeMemory::new(Options {
-        code_model: CodeModel::Tiny,
+        code_model: lacking,
         ..Options::default()
     })
     .unwrap_err();
     assert!(
-        matches!(
-            refused,
-            Error::UnsupportedCodeModel {
-                model: CodeModel::Tiny,
-                ..
-            }
-        ),
+        matches!(refused, Error::UnsupportedCodeModel { model, .. } if model == lacking),
         "{refused}"
     );
-    for code_model in [CodeModel::Medium, CodeModel::Large] {
-        CodeMemory::new(Options {
+    for code_model in others {
+        let memory = CodeMemory::new(Options {
             code_model,
             ..Options::default()
         })
         .unwrap();
+        let (_function, at) = function(&memory, 5);
+        assert_eq!(crate::support::call(at), 5, "{code_model}");
     }
 }
 

@@ -76,7 +76,9 @@ fn constants_and_data_are_not_executable() {
         let action = |writer| {
             let memory = memory(writer);
             let mut layout = codeslab::Layout::new();
-            let section = layout.add(protection, 6, 16).unwrap();
+            let section = layout
+                .add(protection, crate::support::CODE_BYTES, 16)
+                .unwrap();
             let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
             in_flight
                 .write(section, 0, &crate::support::return_constant(1))
@@ -146,7 +148,7 @@ fn executing_freed_code_traps() {
 #[test]
 fn executing_code_in_flight_traps() {
     calling_traps("faults::executing_code_in_flight_traps", |memory| {
-        let (layout, [code, ..]) = layout([6, 0, 0]);
+        let (layout, [code, ..]) = layout([crate::support::CODE_BYTES, 0, 0]);
         let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
         let at = in_flight.address(code);
         let answer = crate::support::return_constant(42);

@@ -35,6 +35,7 @@ mod placement;
 #[cfg(target_os = "linux")]
 mod policies;
 mod ports;
+mod processor;
 #[cfg(target_os = "linux")]
 mod refusals;
 #[cfg(target_os = "linux")]

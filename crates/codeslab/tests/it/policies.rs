@@ -412,7 +412,7 @@ fn a_limit_on_file_size_that_comes_later_is_an_error_and_no_signal() {
         let memory = memory_of(writer, 1 << 20);
         let (first, at) = function(&memory, 7);
         let (second, _) = function(&memory, 8);
-        let (layout, [code, ..]) = layout([6, 0, 0]);
+        let (layout, [code, ..]) = layout([crate::support::CODE_BYTES, 0, 0]);
         let mut pending = memory.allocate(&Request::new(&layout)).unwrap();
         let uses_files = matches!(writer, Writer::DualMapping | Writer::FileWrite);
         // Less than a file, a block, a page; and nothing at all.

@@ -22,7 +22,7 @@ fn make(memory: &CodeMemory, value: u32) -> Made {
     let size = if value.is_multiple_of(7) {
         20_000
     } else {
-        6 + u64::from(value % 400)
+        crate::support::CODE_BYTES + u64::from(value % 400)
     };
     let others = u64::from(value % 3) * 24;
     let (layout, [code, constants, _]) = layout([size, others, others]);

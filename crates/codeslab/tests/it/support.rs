@@ -3,10 +3,21 @@
 use codeslab::{Address, CodeMemory, Layout, Options, Protection, Request, SectionId, Writer};
 use std::process::Output;
 
-/// `mov eax, imm32; ret`
-pub(crate) fn return_constant(value: u32) -> [u8; 6] {
-    let [a, b, c, d] = value.to_le_bytes();
-    [0xb8, a, b, c, d, 0xc3]
+pub(crate) use crate::processor::{CODE, return_constant, sums};
+
+/// Bytes of [`return_constant`].
+pub(crate) const CODE_BYTES: u64 = CODE as u64;
+
+/// Whether what lies there traps when it is executed, as memory does that holds no code.
+pub(crate) fn traps(at: Address) -> bool {
+    let fill = codeslab::architecture()
+        .expect("a supported platform")
+        .fill_pattern();
+    let start = Address::new(at.value() & !3);
+    (0..4).all(|index| {
+        let byte = Address::new(start.value() + index);
+        byte < at || byte_at(byte) == fill[index as usize]
+    })
 }
 
 /// Calls a function of that type.
@@ -67,13 +78,13 @@ pub(crate) fn layout(sizes: [u64; 3]) -> (Layout, [SectionId; 3]) {
 
 /// Publishes a function that returns `value`.
 pub(crate) fn function(memory: &CodeMemory, value: u32) -> (codeslab::Allocation, Address) {
-    let (layout, [code, ..]) = layout([6, 0, 0]);
+    let (layout, [code, ..]) = layout([CODE_BYTES, 0, 0]);
     let mut in_flight = memory
         .allocate(&Request::new(&layout))
-        .expect("room for six bytes");
+        .expect("room for a function");
     in_flight
         .write(code, 0, &return_constant(value))
-        .expect("six bytes");
+        .expect("it fits");
     let at = in_flight.address(code);
     (in_flight.finalize().expect("a publishable function"), at)
 }
@@ -90,7 +101,7 @@ pub(crate) fn functions(memory: &CodeMemory, count: u32, size: u64) -> Vec<Funct
         in_flight.bytes_mut(data).fill(value as u8);
         in_flight
             .write(code, 0, &return_constant(value))
-            .expect("six bytes");
+            .expect("it fits");
         let at = in_flight.address(code);
         (in_flight.finalize().expect("a function"), at, value)
     };

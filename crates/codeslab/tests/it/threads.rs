@@ -15,7 +15,7 @@ fn threads_allocate_write_call_and_free_at_once_and_nothing_is_left() {
                     for round in 0..500_u32 {
                         let value = thread << 16 | round;
                         let (layout, [code, constants, data]) =
-                            layout([6 + u64::from(round % 300), 40, 24]);
+                            layout([crate::support::CODE_BYTES + u64::from(round % 300), 40, 24]);
                         let mut in_flight = memory.allocate(&Request::new(&layout)).unwrap();
                         assert!(in_flight.bytes_mut(data).iter().all(|byte| *byte == 0));
                         in_flight.bytes_mut(constants).fill(round as u8);

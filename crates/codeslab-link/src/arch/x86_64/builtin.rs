@@ -11,10 +11,14 @@ use codeslab::Protection::{ReadExecute, ReadOnly};
 use codeslab_runtime::ProcessorModel;
 
 #[rustfmt::skip] // A table is read by columns.
-pub(super) static ALL: [Builtin; 5] = [
+static MODEL: [Builtin; 3] = [
     Builtin { name: "__cpu_model",          protection: ReadOnly,    align: 16, content: model },
     Builtin { name: "__cpu_features2",      protection: ReadOnly,    align: 16, content: features },
     Builtin { name: "__cpu_indicator_init", protection: ReadExecute, align: 16, content: init },
+];
+
+#[rustfmt::skip] // The same.
+static STACK: [Builtin; 2] = [
     Builtin { name: "___chkstk_ms",         protection: ReadExecute, align: 16, content: touch_stack },
     Builtin { name: "__chkstk",             protection: ReadExecute, align: 16, content: touch_stack },
 ];
@@ -36,6 +40,9 @@ fn touch_stack() -> Vec<u8> {
     ]
     .concat()
 }
+
+/// All of them.
+pub(super) static ALL: [&[Builtin]; 2] = [&MODEL, &STACK];
 
 fn model() -> Vec<u8> {
     let model = ProcessorModel::native().map_or([0; 4], |model| model.model);

@@ -83,7 +83,7 @@ impl Machine for X86_64 {
         Some("R_X86_64_64")
     }
 
-    fn builtins(&self) -> &'static [Builtin] {
+    fn builtins(&self) -> &'static [&'static [Builtin]] {
         &builtin::ALL
     }
 

@@ -8,10 +8,12 @@ use crate::arch::machine::Machine;
 use crate::arch::{Types, by_number, foreign_name, native};
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
+use crate::format::name::name_of;
 use crate::graph::{Graph, SectionIndex};
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, SectionHeader, SectionTable, SymbolTable};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 use object::{BinaryFormat, LittleEndian, SymbolIndex};
+use std::borrow::Cow;
 
 pub(super) const ENDIAN: LittleEndian = LittleEndian;
 
@@ -24,6 +26,8 @@ pub(super) struct ElfObject<'a> {
     pub(super) types: Types,
     pub(super) sections: SectionTable<'a, Header>,
     pub(super) symbols: SymbolTable<'a, Header>,
+    /// The names of symbols, one after the other with a zero behind each; `None` if not all of them are UTF-8.
+    names: Option<&'a str>,
     pub(super) budget: &'a Budget,
 }
 
@@ -41,11 +45,17 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Resul
     let symbols = sections
         .symbols(ENDIAN, bytes, elf::SHT_SYMTAB)
         .map_err(malformed)?;
+    let names = sections
+        .section(symbols.string_section())
+        .and_then(|header| header.data(ENDIAN, bytes))
+        .unwrap_or_default();
     let object = ElfObject {
         bytes,
         types,
         sections,
         symbols,
+        // One look at all of them is cheaper than one at each.
+        names: std::str::from_utf8(names).ok(),
         budget,
     };
     let (sections, symbols) = (object.sections.len() as u64, object.symbols.len() as u64);
@@ -127,7 +137,7 @@ fn check_overlap(name: &str, object: &ElfObject<'_>) -> Result<()> {
 
 impl<'a> ElfObject<'a> {
     /// The name of a section, for graphs and errors alike.
-    pub(super) fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<&'a str> {
+    pub(super) fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<Cow<'a, str>> {
         let index = object::SectionIndex(index);
         let name = self
             .sections
@@ -135,28 +145,58 @@ impl<'a> ElfObject<'a> {
             .and_then(|header| self.sections.section_name(ENDIAN, header))
             .map_err(|error| graph.malformed(error.to_string()))?;
         self.budget.read_name(name, graph.name())?;
-        text(graph, name)
+        self.text(graph, name)
     }
 
     /// The name of a symbol.
+    #[inline]
     pub(super) fn symbol_name(
         &self,
         graph: &Graph<'_>,
         symbol: &elf::Sym64<LittleEndian>,
-    ) -> Result<&'a str> {
+    ) -> Result<Cow<'a, str>> {
+        let start = symbol.st_name(ENDIAN) as usize;
+        let rest = self.names.and_then(|names| names.get(start..));
+        let length = rest.and_then(|rest| rest.bytes().position(|byte| byte == 0));
+        match (rest, length) {
+            (Some(rest), Some(length)) => {
+                let name = &rest[..length];
+                self.budget.read_name(name.as_bytes(), graph.name())?;
+                Ok(Cow::Borrowed(name))
+            }
+            _ => self.unusual_name(graph, symbol),
+        }
+    }
+
+    /// The name of a symbol that lies among others that are not UTF-8, or outside of the table.
+    #[cold]
+    fn unusual_name(
+        &self,
+        graph: &Graph<'_>,
+        symbol: &elf::Sym64<LittleEndian>,
+    ) -> Result<Cow<'a, str>> {
         let name = self
             .symbols
             .symbol_name(ENDIAN, symbol)
             .map_err(|error| graph.malformed(error.to_string()))?;
         self.budget.read_name(name, graph.name())?;
-        text(graph, name)
+        self.text(graph, name)
     }
 
-    /// The bytes of all names of symbols.
-    pub(super) fn symbol_names(&self) -> &'a [u8] {
-        let section = self.sections.section(self.symbols.string_section());
-        let names = section.and_then(|header| header.data(ENDIAN, self.bytes));
-        names.unwrap_or_default()
+    /// Whether the name of a symbol has this letter in it. One look at all names: hardly an object has versions.
+    pub(super) fn has_in_names(&self, letter: u8) -> bool {
+        self.names
+            .is_none_or(|names| names.as_bytes().contains(&letter))
+    }
+
+    /// A name as text. Names are any bytes; what of them is not UTF-8 is written as in C.
+    pub(super) fn text(&self, graph: &Graph<'_>, bytes: &'a [u8]) -> Result<Cow<'a, str>> {
+        let text = name_of(bytes);
+        if let Cow::Owned(text) = &text {
+            let length = text.len() as u64;
+            self.budget.spend(Resource::Bytes, length, graph.name())?;
+        }
+        Ok(text)
     }
 
     /// The index of the section that a symbol lies in, which may be kept in a table of its own.
@@ -171,13 +211,4 @@ impl<'a> ElfObject<'a> {
             .map(|section| section.map(|section| section.0))
             .map_err(|error| graph.malformed(error.to_string()))
     }
-}
-
-pub(super) fn text<'a>(graph: &Graph<'_>, bytes: &'a [u8]) -> Result<&'a str> {
-    /// As much as one reads: writing out what is no text takes long.
-    const SHOWN: usize = 100;
-    std::str::from_utf8(bytes).map_err(|_| {
-        let lossy = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
-        graph.malformed(format!("the name {lossy:?} is not UTF-8"))
-    })
 }

@@ -12,6 +12,7 @@ mod relocations;
 mod sections;
 mod symbols;
 
+use crate::arch::native_number;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::graph::{Graph, Origin};
@@ -33,6 +34,24 @@ pub(super) fn is_shared_library(bytes: &[u8]) -> bool {
     kind == Some(&object::elf::ET_DYN.0.to_le_bytes())
 }
 
+/// The header of a shared library of this process's kind, without segments and sections.
+pub(super) fn empty_header() -> Vec<u8> {
+    const ET_DYN: u16 = 3;
+    const SIZE: u16 = 64;
+    const SEGMENT: u16 = 56;
+    let machine = native_number(object::BinaryFormat::Elf).unwrap_or_default();
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend(ET_DYN.to_le_bytes());
+    bytes.extend((machine as u16).to_le_bytes());
+    bytes.extend(1_u32.to_le_bytes());
+    bytes.resize(52, 0);
+    bytes.extend(SIZE.to_le_bytes());
+    bytes.extend(SEGMENT.to_le_bytes());
+    bytes.resize(SIZE.into(), 0);
+    bytes
+}
+
 /// The graph of the object in `bytes`; `name` is what errors call it.
 pub(super) fn parse<'a>(
     name: Cow<'a, str>,
@@ -49,7 +68,7 @@ pub(super) fn parse<'a>(
     sections::add_groups(&mut graph, &object, &loaded)?;
     sections::add_linked_once(&mut graph)?;
     graph.set_origin(Origin {
-        bytes,
+        bytes: bytes.into(),
         sections: loaded,
     });
     Ok(graph)

@@ -28,6 +28,8 @@ pub(crate) fn placed(bytes: &[u8], address_of: &AddressOf<'_>) -> Vec<u8> {
             let SectionFlags(flags) = section.sh_flags.get(ENDIAN);
             let flags = SectionFlags(flags & !SHF_ALLOC.0);
             section.sh_flags = U64::new(ENDIAN, flags);
+            // The object may say anything there.
+            section.sh_addr = U64::new(ENDIAN, 0);
         }
     }
     placed

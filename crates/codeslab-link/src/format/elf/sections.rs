@@ -4,12 +4,13 @@
 //! else the header says. Debug information is not loaded. A section that asks for something that is not supported becomes an obstacle of
 //! the graph, with the symbol that would have to be taken care of.
 
-use super::file::{ENDIAN, ElfObject, Header, Loaded, text};
+use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{Content, Graph, GraphSection, Moment, Priority, Purpose, SectionIndex};
 use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
+use std::borrow::Cow;
 
 const CODE: Protection = Protection::ReadExecute;
 
@@ -38,9 +39,9 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
             continue;
         }
         let name = object.section_name(graph, index)?;
-        match fate(name, header) {
+        match fate(&name, header) {
             Fate::Load(protection) => {
-                let purpose = match name {
+                let purpose = match &*name {
                     ".eh_frame" => Purpose::UnwindTable,
                     ".init" if protection == CODE => Purpose::Fragment(Moment::Start),
                     ".fini" if protection == CODE => Purpose::Fragment(Moment::End),
@@ -55,10 +56,10 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
             Fate::Drop => {}
             // The first reason is enough, and telling it takes a search.
             Fate::Obstruct(_) | Fate::ObstructWritableCode if graph.is_obstructed() => {}
-            Fate::Obstruct(feature) => obstruct(graph, object, feature, index, name)?,
+            Fate::Obstruct(feature) => obstruct(graph, object, feature, index, &name)?,
             Fate::ObstructWritableCode => graph.obstruct(Error::WritableCode {
                 object: graph.name().to_owned(),
-                section: name.to_owned(),
+                section: name.into_owned(),
             }),
         }
     }
@@ -72,7 +73,7 @@ fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> R
     if name == ".note.GNU-stack" && !graph.is_obstructed() {
         let reference = Reference {
             object: graph.name().to_owned(),
-            section: name.to_owned(),
+            section: name.into_owned(),
             ..Reference::default()
         };
         graph.obstruct(Error::Unsupported {
@@ -91,6 +92,10 @@ fn fate(name: &str, header: &ElfSection) -> Fate {
     }
     if flags.contains(elf::SHF_COMPRESSED) {
         return Fate::Obstruct(Feature::CompressedSection);
+    }
+    // Packed relative relocations are for files that are linked already.
+    if header.sh_type(ENDIAN) == elf::SHT_RELR {
+        return Fate::Obstruct(Feature::RelocationFormat);
     }
     if flags.contains(elf::SHF_TLS) {
         return Fate::Load(Protection::ReadWrite);
@@ -156,7 +161,7 @@ fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
 fn load<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a>,
-    (name, header): (&'a str, &ElfSection),
+    (name, header): (Cow<'a, str>, &ElfSection),
     protection: Protection,
     purpose: Purpose,
 ) -> Result<SectionIndex> {
@@ -173,11 +178,12 @@ fn load<'a>(
     };
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
+    // `ld` leaves these alone as well: what they say of code that is left out is never looked up.
+    let may_lose = name.starts_with(".gcc_except_table");
     let section = GraphSection::new(name, protection, align, content);
     let mut section = section.with_purpose(purpose);
     section.is_retained = header.sh_flags(ENDIAN).contains(elf::SHF_GNU_RETAIN);
-    // `ld` leaves these alone as well: what they say of code that is left out is never looked up.
-    section.may_lose = name.starts_with(".gcc_except_table");
+    section.may_lose = may_lose;
     if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
         return graph.add_section(section.thread_local());
     }
@@ -228,7 +234,7 @@ fn first_relocation_of(
     } else {
         object.symbol_name(graph, symbol)
     };
-    Some((first.r_offset(ENDIAN), name.ok()?.to_owned()))
+    Some((first.r_offset(ENDIAN), name.ok()?.into_owned()))
 }
 
 /// Adds the COMDAT groups. Other groups only say that their sections belong together, which here they do anyway.
@@ -281,7 +287,7 @@ fn signature<'a>(
     graph: &Graph<'_>,
     object: &ElfObject<'a>,
     header: &ElfSection,
-) -> Result<&'a str> {
+) -> Result<Cow<'a, str>> {
     let index = object::SymbolIndex(header.sh_info(ENDIAN) as usize);
     let symbol = object
         .symbols
@@ -290,7 +296,7 @@ fn signature<'a>(
     if symbol.st_type() == elf::STT_SECTION {
         return match object.symbol_section(graph, symbol, index.0)? {
             Some(section) => object.section_name(graph, section),
-            None => text(graph, b""),
+            None => Ok(Cow::Borrowed("")),
         };
     }
     object.symbol_name(graph, symbol)

@@ -21,8 +21,7 @@ pub(super) fn add<'a>(
     object: &ElfObject<'a>,
     loaded: &Loaded,
 ) -> Result<()> {
-    // One look at all names: hardly an object has versions.
-    if object.symbol_names().contains(&b'@') {
+    if object.has_in_names(b'@') {
         graph.set_versions();
     }
     for (index, symbol) in object.symbols.iter().enumerate() {
@@ -37,6 +36,7 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
+#[inline]
 fn convert<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a>,
@@ -47,10 +47,10 @@ fn convert<'a>(
     let name = object.symbol_name(graph, symbol)?;
     let definition = definition(graph, object, loaded, symbol, index)?;
     if name == INTERMEDIATE_CODE_MARK {
-        obstruct(graph, object, Feature::IntermediateCode, index, name);
+        obstruct(graph, object, Feature::IntermediateCode, index, &name);
     }
     Ok(Symbol {
-        name: name.into(),
+        name,
         definition,
         binding: binding(graph, symbol)?,
         visibility: match symbol.st_visibility() {
@@ -136,7 +136,7 @@ fn obstruct(
     let section = section.and_then(|section| object.section_name(graph, section).ok());
     let reference = Reference {
         object: graph.name().to_owned(),
-        section: section.unwrap_or_default().to_owned(),
+        section: section.unwrap_or_default().into_owned(),
         offset: symbol.map_or(0, |symbol| symbol.st_value(ENDIAN)),
         relocation: String::new(),
         symbol: name.to_owned(),

@@ -28,6 +28,6 @@ pub(crate) use exits::{
     register_for_image,
 };
 pub(crate) use files::FUNCTIONS;
-pub(crate) use process::{call_finalizer, call_initializer, call_resolver};
+pub(crate) use process::{call_finalizer, call_initializer, call_resolver, processor_features};
 pub(crate) use tables::Tables;
 pub(crate) use thread_local::ThreadLocals;

@@ -5,6 +5,7 @@
 
 use super::exceptions::guarded;
 use super::machine::WindowsFunction;
+use super::symbols::function;
 use crate::error::{Exception, Result};
 use crate::program::Convention;
 use codeslab::Address;
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 
 type Initializer = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
 type Resolver = unsafe extern "C-unwind" fn() -> *const c_void;
+type Features = unsafe extern "C" fn() -> *const c_void;
 type Finalizer = unsafe extern "C-unwind" fn();
 
 unsafe extern "C" {
@@ -38,6 +40,15 @@ fn arguments() -> &'static Arguments {
         let all = all.map(|argument| argument.into_raw().cast_const());
         Arguments(all.chain([ptr::null()]).collect())
     })
+}
+
+/// Where glibc keeps what it knows of the processor, which functions of its static libraries look at to choose their bodies.
+pub(crate) fn processor_features() -> Option<u64> {
+    // SAFETY: where glibc has it, it takes nothing and gives a pointer.
+    let features = unsafe { function::<Features>("_dl_x86_get_cpu_features") }?;
+    // SAFETY: it only says where the data is, which is there since before the program began.
+    let features = unsafe { features() };
+    (!features.is_null()).then(|| features.addr() as u64)
 }
 
 /// Calls an initialiser with the arguments and the environment of the process; one of Windows without.

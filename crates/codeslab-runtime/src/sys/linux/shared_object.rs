@@ -31,7 +31,7 @@ const SYMBOL: u64 = 3;
 const RELOCATION: u64 = 3;
 const DYNAMIC: u64 = 2;
 
-/// How many entries the dynamic section has.
+/// How many entries the dynamic section has, besides the libraries that are needed.
 const DYNAMIC_COUNT: u64 = 10;
 
 /// What the dynamic linker maps by; the largest page that Linux has on the processors that are supported.
@@ -48,12 +48,17 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(segments: u64, symbols: u64, relocations: u64, answers: u64) -> Self {
+    fn new(
+        segments: u64,
+        symbols: u64,
+        [relocations, answers]: [u64; 2],
+        dynamic_count: u64,
+    ) -> Self {
         let symbols_at = HEADER + segments * SEGMENT;
         let hash = symbols_at + symbols * SYMBOL;
         let relocations_at = hash + hash_table(symbols).len() as u64;
         let dynamic = relocations_at + relocations * RELOCATION;
-        let answers_at = dynamic + DYNAMIC_COUNT * DYNAMIC;
+        let answers_at = dynamic + dynamic_count * DYNAMIC;
         Self {
             symbols: symbols_at,
             hash,
@@ -66,23 +71,29 @@ impl Tables {
 }
 
 impl SharedObject {
-    /// That which gives threads copies of `template` and asks `questions`.
-    pub(super) fn new(template: &Template<'_>, questions: &[(Variable<'_>, Question)]) -> Self {
-        let symbols = Symbols::of(questions);
+    /// That which gives threads copies of `template` and asks `questions`, also of what the libraries with the names `needed` have.
+    pub(super) fn new(
+        template: &Template<'_>,
+        questions: &[(Variable<'_>, Question)],
+        needed: &[&str],
+    ) -> Self {
+        let mut symbols = Symbols::of(questions);
+        let needed: Vec<u64> = needed.iter().map(|name| symbols.add_name(name)).collect();
+        let dynamic_count = DYNAMIC_COUNT + needed.len() as u64;
         let fields = fields(questions, &symbols);
         let has_template = template.size > 0;
         let tables = Tables::new(
             3 + u64::from(has_template),
             symbols.count(),
-            fields.len() as u64,
-            questions.len() as u64,
+            [fields.len() as u64, questions.len() as u64],
+            dynamic_count,
         );
         let names_end = tables.names * WORD + symbols.names.len() as u64;
         let start = names_end.next_multiple_of(template.align.max(WORD));
         let size = start + template.bytes.len() as u64;
         let mut words = header(3 + u64::from(has_template));
         words.extend(segment(PT_LOAD, 0, size, size, PAGE));
-        let dynamic_size = DYNAMIC_COUNT * DYNAMIC * WORD;
+        let dynamic_size = dynamic_count * DYNAMIC * WORD;
         let dynamic_at = tables.dynamic * WORD;
         words.extend(segment(
             PT_DYNAMIC,
@@ -112,6 +123,7 @@ impl SharedObject {
             .iter()
             .any(|(_, question)| *question == Question::ThreadOffset);
         let sizes = [fields.len() as u64, symbols.names.len() as u64];
+        words.extend(needed.into_iter().flat_map(|name| [DT_NEEDED, name]));
         words.extend(dynamic(&tables, sizes, is_static));
         words.resize(tables.names as usize, 0);
         let mut head: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
@@ -134,6 +146,7 @@ fn header(segments: u64) -> Vec<u64> {
     vec![MAGIC, 0, kind, 0, HEADER * WORD, 0, sizes, segments]
 }
 
+const DT_NEEDED: u64 = 1;
 const PT_LOAD: u64 = 1;
 const PT_DYNAMIC: u64 = 2;
 const PT_TLS: u64 = 7;
@@ -217,11 +230,17 @@ impl<'q> Symbols<'q> {
         }
         let (at, binding) = match name {
             "" => (0, WEAK),
-            _ => (self.names.len() as u64, GLOBAL),
+            _ => (self.add_name(name), GLOBAL),
         };
         self.table.push([at | (binding | THREAD_LOCAL) << 32, 0, 0]);
+    }
+
+    /// Adds a name, and says where it is among all.
+    fn add_name(&mut self, name: &str) -> u64 {
+        let at = self.names.len() as u64;
         self.names.extend(name.as_bytes());
         self.names.push(0);
+        at
     }
 
     fn count(&self) -> u64 {

@@ -42,8 +42,9 @@ impl ThreadLocals {
     pub(crate) fn provide(
         template: &Template<'_>,
         questions: &[(Variable<'_>, Question)],
+        needed: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
-        let object = SharedObject::new(template, questions);
+        let object = SharedObject::new(template, questions, needed);
         let file = memory_file(&object, template).map_err(|error| Error::DynamicLinker {
             reason: format!("memory file: {error}"),
         })?;
@@ -82,6 +83,9 @@ impl Drop for ThreadLocals {
     }
 }
 
+/// Programs are loaded from there on, and pointers lead no lower; distances from thread pointers are shorter.
+const LOWEST_POINTER: i64 = 4 << 20;
+
 /// Where the image's own block lies from the thread pointer, if the answers say so.
 fn block(questions: &[(Variable<'_>, Question)], answers: &[[u64; 2]]) -> Option<i64> {
     let answered = questions.iter().zip(answers);
@@ -92,7 +96,9 @@ fn block(questions: &[(Variable<'_>, Question)], answers: &[[u64; 2]]) -> Option
         let at = match kind {
             Question::ThreadOffset => answer[0].cast_signed(),
             // The argument of a descriptor is a pointer, unless the block lies at one distance, which it is then.
-            Question::Descriptor if answer[1].cast_signed() < 0 => answer[1].cast_signed(),
+            Question::Descriptor if answer[1].cast_signed() < LOWEST_POINTER => {
+                answer[1].cast_signed()
+            }
             _ => return None,
         };
         Some(at.wrapping_sub(offset.cast_signed()))
@@ -114,8 +120,9 @@ static STATIC_BLOCKS: StaticBlocks = StaticBlocks(Mutex::new(Vec::new()));
 impl StaticBlocks {
     fn add(&self, at: i64, handle: Handle) {
         let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Places are given downwards.
-        let position = blocks.partition_point(|block| block.at > at);
+        // Places are given away from the thread pointer: downwards on x86-64, upwards on 64-bit Arm.
+        let is_before = |block: &StaticBlock| block.at.unsigned_abs() < at.unsigned_abs();
+        let position = blocks.partition_point(is_before);
         let block = StaticBlock {
             at,
             handle,
@@ -256,7 +263,7 @@ mod tests {
     fn a_variable_that_no_library_has_is_refused_in_the_words_of_the_dynamic_linker() {
         let name = "codeslab_has_no_such_variable";
         for question in [ModuleAndOffset, ThreadOffset, Descriptor] {
-            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)]) {
+            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)], &[]) {
                 Err(Error::DynamicLinker { reason }) => {
                     assert!(
                         reason.contains(name) && !reason.contains("/proc"),
@@ -284,7 +291,7 @@ mod tests {
             (Process("errno"), ThreadOffset),
             (Process("errno"), ModuleAndOffset),
         ];
-        let (provided, answers) = ThreadLocals::provide(&template, &questions).unwrap();
+        let (provided, answers) = ThreadLocals::provide(&template, &questions, &[]).unwrap();
         assert_eq!(answers[0][1], 8);
         assert_eq!(answers[2][0] - answers[1][0], 32);
         assert_eq!(provided.block, Some(answers[1][0].cast_signed() - 8));
@@ -298,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_file_has_a_name_that_no_other_has_at_its_descriptor() {
-        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)]);
+        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)], &[]);
         let mut names = Vec::new();
         for _ in 0..100 {
             let file = memory_file(&object, &NOTHING).unwrap();
@@ -320,7 +327,7 @@ mod tests {
             size: 200,
             align: 8,
         };
-        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)]);
+        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)], &[]);
         for _ in 0..100 {
             let (first, _) = provide().unwrap();
             let (second, _) = provide().unwrap();

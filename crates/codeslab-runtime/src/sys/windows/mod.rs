@@ -24,6 +24,11 @@ pub(crate) use tables::Tables;
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::Windows;
 
+/// What static libraries of glibc ask for is nothing here.
+pub(crate) const fn processor_features() -> Option<u64> {
+    None
+}
+
 /// No thread gets anything.
 #[derive(Debug)]
 pub(crate) struct ThreadLocals;
@@ -32,6 +37,7 @@ impl ThreadLocals {
     pub(crate) fn provide(
         _: &Template<'_>,
         _: &[(Variable<'_>, Question)],
+        _: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
         Err(Error::Unsupported {
             what: "thread-local variables",

@@ -147,7 +147,7 @@ impl Shard {
     #[cold]
     fn carve(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
         self.pool.check_process()?;
-        self.pool.check_layout(layout)?;
+        Pool::check_layout(layout)?;
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
         let (carved, emptied) = self.with(|blocks| {

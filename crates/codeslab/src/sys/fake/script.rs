@@ -77,6 +77,11 @@ impl Fake {
         self.state().foreign.push(window);
     }
 
+    /// The same with memory that the address map does not show.
+    pub(crate) fn occupy_unseen(&self, window: Window) {
+        self.state().unseen.push(window);
+    }
+
     /// Where the system puts the next reservation that may lie anywhere; further ones follow below.
     pub(crate) fn place_next_at(&self, at: Address) {
         self.state().next_place = at.value();

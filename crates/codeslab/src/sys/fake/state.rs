@@ -7,6 +7,8 @@ pub(super) struct State {
     pub(super) reservations: BTreeMap<Address, Heap>,
     pub(super) mapped: BTreeMap<Address, Mapped>,
     pub(super) foreign: Vec<Window>,
+    // Taken, too, and not in the address map.
+    pub(super) unseen: Vec<Window>,
     pub(super) files: BTreeMap<u64, FakeFile>,
     pub(super) views: BTreeMap<usize, u64>,
     // The parts of views that can be written.
@@ -201,9 +203,9 @@ impl State {
     }
 
     pub(super) fn is_taken(&self, wanted: Window) -> bool {
-        self.taken()
-            .iter()
-            .any(|taken| taken.intersect(wanted).is_some())
+        let taken = self.taken();
+        let mut all = taken.iter().chain(&self.unseen);
+        all.any(|taken| taken.intersect(wanted).is_some())
     }
 
     /// The reservation that holds all of a range.

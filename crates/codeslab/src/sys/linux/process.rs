@@ -148,13 +148,14 @@ mod tests {
 
     #[test]
     fn a_version_of_a_symbol_is_found_and_one_that_does_not_exist_is_not() {
-        let malloc = symbol(c"malloc");
+        // Sanitizers have functions of their own in the place of many others, not of this one.
+        let one = symbol(c"getppid");
         // The version that every C library for x86-64 began with, and that for 64-bit Arm.
         let versions = [c"GLIBC_2.2.5", c"GLIBC_2.17"];
-        let found = versions.map(|version| symbol_version(c"malloc", version));
-        assert!(found.contains(&malloc), "{found:?}");
+        let found = versions.map(|version| symbol_version(c"getppid", version));
+        assert!(found.contains(&one), "{found:?}");
         if symbol(c"dlvsym").is_some() {
-            assert_eq!(symbol_version(c"malloc", c"codeslab has none"), None);
+            assert_eq!(symbol_version(c"getppid", c"codeslab has none"), None);
         }
     }
 

@@ -132,13 +132,14 @@ mod tests {
 
     #[test]
     fn a_name_is_a_function_only_at_an_address_in_the_file_that_exports_it() {
-        let free = process::symbol(c"free").unwrap();
+        // Sanitizers have functions of their own in the place of many others, not of this one.
+        let function = process::symbol(c"getppid").unwrap();
         let here = functions_of_the_process_are_told_from_its_data as *const () as u64;
         let symbols = [
-            ("free", Address::new(here)),
-            ("free", free),
-            ("free", Address::new(0)),
-            ("codeslab has no such symbol", free),
+            ("getppid", Address::new(here)),
+            ("getppid", function),
+            ("getppid", Address::new(0)),
+            ("codeslab has no such symbol", function),
         ];
         assert_eq!(are_functions(&symbols), [false, true, false, false]);
         assert_eq!(are_functions(&[]), []);

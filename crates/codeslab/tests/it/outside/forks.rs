@@ -58,7 +58,7 @@ impl Inherited<'_> {
 fn one_life(writer: Writer, by: By) {
     let memory = memory(writer);
     let (_keep, at) = function(&memory, 11);
-    let (layout, [code, ..]) = layout([6, 40, 40]);
+    let (layout, [code, ..]) = layout([crate::support::CODE_BYTES, 40, 40]);
     let inherited = Inherited {
         memory: &memory,
         at,
@@ -92,7 +92,7 @@ fn one_life(writer: Writer, by: By) {
 fn beside_another_thread(writer: Writer, by: By) {
     let memory = memory(writer);
     let (_keep, at) = function(&memory, 11);
-    let (layout, _) = layout([6, 40, 40]);
+    let (layout, _) = layout([crate::support::CODE_BYTES, 40, 40]);
     let inherited = Inherited {
         memory: &memory,
         at,

@@ -16,6 +16,14 @@ pub(crate) const RESULT_REGISTER: i32 = 0;
 /// A function that came to GNU's unwinder with the version that finds tables in a tree: 13.
 pub(crate) const NEWER_UNWINDER: Option<&str> = Some("__truncsfbf2");
 
+/// A function that does nothing, beside the one below in its object file. LLVM writes to `.eh_frame`, where unwinders look, if an ordinary function
+/// of the file has to be found there; a naked one does not count, and where a sanitizer's own functions are the only others, all of them
+/// would be described to debuggers alone.
+#[used]
+static BESIDE: extern "C-unwind" fn() = beside;
+
+extern "C-unwind" fn beside() {}
+
 /// Calls `function` with `data`. Null if it returned; otherwise the exception that left it, which the caller owns.
 ///
 /// # Safety
