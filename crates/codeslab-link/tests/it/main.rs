@@ -1,6 +1,7 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
 //!
-//! Most files have objects of this machine's compiler, which are of no use on Windows; those of `coff` are for every system.
+//! Most files have objects of this machine's compiler, which are of no use on Windows; those of `coff` are for every system
+//! on x86-64.
 
 #[cfg(all(unix, target_arch = "aarch64"))]
 mod aarch64;
@@ -16,6 +17,7 @@ mod builtin;
 mod canonical;
 #[cfg(unix)]
 mod chosen;
+#[cfg(target_arch = "x86_64")]
 mod coff;
 #[cfg(unix)]
 mod compiled;

@@ -1,4 +1,4 @@
-//! COFF objects: what compilers for Windows make, linked and executed on whatever system runs the tests.
+//! COFF objects: what compilers for Windows make, linked and executed on whatever system runs the tests on x86-64.
 //!
 //! Their functions are called as Windows calls them, which compilers can do anywhere on x86-64. A process on Linux offers such objects no
 //! functions of its own, so what they call is among the externals. Objects are compiled where there is a compiler; for a run on Windows,

@@ -2,7 +2,7 @@
 
 use super::assembled;
 use crate::support::{address, file, link, memory, peek};
-use codeslab_link::{Error, Image, Input, LinkOptions};
+use codeslab_link::{Error, Image, Input, LinkOptions, ParsedFile};
 
 /// An object with the COMDAT section of `it`, which begins with a byte and has so many, and with a section that goes with it.
 fn object(test: &str, selection: &str, byte: u8, size: usize) -> Option<Vec<u8>> {
@@ -86,6 +86,11 @@ fn the_largest_and_the_newest_are_taken_wherever_they_come() {
     let large = make("largest", 2, 400);
     assert_eq!(chosen(&both(&small, &large).expect("it links")), 2);
     assert_eq!(chosen(&both(&large, &small).expect("it links")), 2);
+    let parse = |bytes: &[u8]| ParsedFile::parse("it.obj", bytes).expect("it is an object");
+    let [parsed_small, parsed_large] = [&small, &large].map(|bytes| parse(bytes));
+    let parsed = [&parsed_small, &parsed_large].map(Input::Parsed);
+    let image = link(&memory(), &parsed, &LinkOptions::default()).expect("it links");
+    assert_eq!(chosen(&image), 2);
     let [mut old, mut new] = [1, 2].map(|byte| make("newest", byte, 4));
     old[4..8].copy_from_slice(&1_000_000_u32.to_le_bytes());
     new[4..8].copy_from_slice(&2_000_000_u32.to_le_bytes());

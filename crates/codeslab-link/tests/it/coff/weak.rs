@@ -2,7 +2,7 @@
 
 use super::{CLANG, assembled, compiled};
 use crate::support::{address, file, function, link, memory, peek_u64};
-use codeslab_link::{Error, Image, Input, LinkOptions};
+use codeslab_link::{Error, Image, Input, LinkOptions, ParsedFile};
 
 /// Searches no library, a library, and is an alias: `IMAGE_WEAK_EXTERN_SEARCH_…`.
 const SEARCHES: [u32; 3] = [1, 2, 3];
@@ -80,6 +80,33 @@ fn a_weak_external_stands_for_its_default_until_something_defines_it() {
         // Without either it is undefined.
         let error = linked(&all[..1], &[]).expect_err("nothing defines it");
         assert_eq!(error.code(), "UNDEFINED_SYMBOL", "{search}: {error}");
+    }
+}
+
+#[test]
+fn what_was_parsed_before_stands_for_the_same() {
+    let test = "what_was_parsed_before_stands_for_the_same";
+    let definition = ".data\n.globl default_one\n.quad 0\ndefault_one: .quad 1\n";
+    let Some(definition) = assembled(test, definition) else {
+        return;
+    };
+    let by_name = "
+        .data
+        .globl pointer
+        pointer: .quad chosen
+        .section .drectve,\"yn\"
+        .ascii \" /alternatename:chosen=default_one\"
+    ";
+    let by_name = assembled(test, by_name).expect("there is an assembler");
+    let by_symbol = weak(test, "default_one", 3).expect("there is an assembler");
+    for object in [by_name, by_symbol] {
+        let parse = |bytes: &[u8]| ParsedFile::parse("it.obj", bytes).expect("it is an object");
+        let [object, definition] = [&object, &definition].map(|bytes| parse(bytes));
+        let inputs = [Input::Parsed(&object), Input::Parsed(&definition)];
+        for _ in 0..2 {
+            let image = link(&memory(), &inputs, &LinkOptions::default()).expect("it links");
+            assert_eq!(pointer(&image), address(&image, "default_one"));
+        }
     }
 }
 
