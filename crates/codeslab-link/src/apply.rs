@@ -6,39 +6,21 @@
 
 use crate::arch::formula::{Term, Terms};
 use crate::arch::row::{Far, Misfit, Operand, Row};
+use crate::destination::Destination;
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
 use crate::plan::thread_local::ENTRY_SIZE;
 use crate::resolve::{Edge, Object, Place, Resolution, TargetId};
-use codeslab::{Address, InFlightAllocation, Protection, SectionId};
+use codeslab::{Address, Protection, SectionId};
 use codeslab_runtime::Indirect;
 
-/// Memory for an image, laid out as planned.
-pub(crate) trait Destination {
-    /// Where a section will run, or be read.
-    fn address(&self, id: SectionId) -> Address;
-
-    /// Where the sections of a protection begin, if there are any.
-    fn segment_address(&self, protection: Protection) -> Option<Address>;
-
-    /// Where a section is written.
-    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8];
-}
-
-impl Destination for InFlightAllocation {
-    fn address(&self, id: SectionId) -> Address {
-        self.address(id)
-    }
-
-    fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.segment_address(protection)
-    }
-
-    fn bytes_mut(&mut self, id: SectionId) -> &mut [u8] {
-        self.bytes_mut(id)
-    }
-}
+/// The segments in the order of their numbers.
+const SEGMENTS: [Protection; 3] = [
+    Protection::ReadExecute,
+    Protection::ReadOnly,
+    Protection::ReadWrite,
+];
 
 /// Where everything is.
 #[derive(Debug)]
@@ -51,6 +33,10 @@ pub(crate) struct Addresses {
     stubs: u64,
     indirects: u64,
     thread_table: u64,
+    /// What image-relative addresses count from.
+    image: u64,
+    /// Where code, constants and data begin and how many bytes they have.
+    segments: [(u64, u64); 3],
     /// What the dynamic linker says of thread-local variables, by the number of their entry.
     thread_words: Vec<[u64; 2]>,
 }
@@ -83,6 +69,7 @@ impl Addresses {
             }
             Place::Absolute(value) => value,
             Place::Got => got,
+            Place::Image => destination.block().first().value(),
             Place::Edge(edge) => address_of(edge, plan, destination),
             _ => 0,
         });
@@ -106,6 +93,12 @@ impl Addresses {
             stubs,
             indirects: optional(plan.indirects),
             thread_table: optional(plan.thread_table),
+            image: destination.block().first().value(),
+            segments: SEGMENTS.map(|protection| {
+                let start = destination.segment_address(protection);
+                let size = plan.layout.segment(protection).size;
+                (start.unwrap_or_default().value(), size)
+            }),
             thread_words: Vec::new(),
         }
     }
@@ -130,6 +123,16 @@ impl Addresses {
             resolver: Address::new(self.sections[section as usize].wrapping_add(offset)),
             entry: Address::new(entry),
         })
+    }
+
+    /// The number of the segment that an address lies in, or ends, counted from 1, and where that begins. 0 for an address elsewhere.
+    fn segment(&self, address: u64) -> (i128, i128) {
+        let mut segments = (1..).zip(&self.segments);
+        let found = segments.find(|(_, (start, size))| {
+            let offset = address.checked_sub(*start);
+            *size > 0 && offset.is_some_and(|offset| offset <= *size)
+        });
+        found.map_or((0, 0), |(number, (start, _))| (number, (*start).into()))
     }
 
     /// Where the table of entries is that are filled in when all else is constant, or later.
@@ -391,8 +394,14 @@ impl SectionWriter<'_, '_> {
             P: (self.address + relocation.offset).into(),
             L: symbol,
             GOT: self.addresses.got.into(),
+            image: self.addresses.image.into(),
             ..Terms::default()
         };
+        if row.formula.asks_for_segment() {
+            (terms.segment_number, terms.segment) = self
+                .addresses
+                .segment(self.addresses.targets[id.0 as usize]);
+        }
         match row.formula.term {
             // The stub is bypassed where the symbol itself is in reach.
             Term::L if row.far == Far::Stub && !row.range.contains(row.formula.value(&terms)) => {

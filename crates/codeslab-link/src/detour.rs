@@ -3,9 +3,10 @@
 //! `plan` says which instructions take one, and the machine knows what a detour looks like. `link` calls this after `apply`, which leaves
 //! the fields of those instructions alone.
 
-use crate::apply::{Addresses, Destination};
+use crate::apply::Addresses;
 use crate::arch::machine::{Detour, Machine};
 use crate::arch::row::Misfit;
+use crate::destination::Destination;
 use crate::error::{Error, Reference, Result};
 use crate::plan::{Plan, PlannedDetour};
 use crate::resolve::Resolution;

@@ -22,7 +22,8 @@
 //!
 //! # What it links
 //!
-//! ELF objects for x86-64; archives of GNU and BSD `ar`; [`Graph`]s that an assembler builds in memory. Weak, local, common
+//! ELF and COFF objects for x86-64, though not together, because their functions are called in different ways; archives of GNU, BSD and
+//! Microsoft, import libraries; [`Graph`]s that an assembler builds in memory. Weak, local, common
 //! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT
 //! entries and stubs. Libraries may also be images that were linked before and shared libraries ([`Exports`]), and paths, linker scripts
 //! and thin archives name files that are read ([`Files`]). Sections that nothing needs can be left out, names wrapped and assigned.
@@ -50,12 +51,14 @@
 mod apply;
 mod arch;
 mod budget;
+mod destination;
 mod detour;
 mod error;
 mod exports;
 #[cfg(test)]
 mod fake_tests;
 mod format;
+mod function_table;
 mod gather;
 mod graph;
 mod image;

@@ -7,7 +7,9 @@
 //! count as arrays whose entries are reversed. At the end of an image everything happens backwards. What it has registered with the C library
 //! runs before the destructors with a priority, because `ld` has crtbegin.o, which sees to that, first among those without.
 
-use crate::apply::{Addresses, Destination};
+use crate::apply::Addresses;
+use crate::destination::Destination;
+use crate::function_table;
 use crate::graph::{Moment, Priority, Purpose};
 use crate::plan::Plan;
 use crate::resolve::{Place, Resolution, TargetId};
@@ -49,6 +51,8 @@ pub(crate) fn program(
         .chain(function(resolution, addresses, Moment::End))
         .collect();
     program.unwind_tables = unwind_tables(resolution, plan, addresses, destination);
+    program.functions = function_table::table(resolution, plan, addresses, destination);
+    program.convention = resolution.convention;
     program
 }
 

@@ -1,6 +1,7 @@
 //! Functions that can be replaced: the entries in data that their stubs branch through, at first to the functions of the inputs.
 
-use crate::apply::{Addresses, Destination, part};
+use crate::apply::{Addresses, part};
+use crate::destination::Destination;
 use crate::image::Entry;
 use crate::plan::Plan;
 use crate::resolve::{Place, Resolution, TargetId};

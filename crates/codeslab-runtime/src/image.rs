@@ -5,7 +5,7 @@
 //! exits, images that are still there are finalised, and their memory stays: their threads may still run.
 #![allow(unsafe_code)] // It runs what was linked.
 
-use crate::program::{Direction, Program, Step};
+use crate::program::{Convention, Direction, Program, Step};
 use crate::sys::{self, Tables};
 use codeslab::{Address, Allocation, Protection};
 use std::collections::BTreeMap;
@@ -68,7 +68,10 @@ impl Image {
     ) -> Arc<Self> {
         let code = allocation.segment_address(Protection::ReadExecute);
         // SAFETY: they are well-formed, stay as long as the allocation, and describe its code only, by the first obligation.
-        let tables = unsafe { Tables::register(&program.unwind_tables, code.unwrap_or_default()) };
+        let tables = unsafe {
+            let (tables, code) = (&program.unwind_tables, code.unwrap_or_default());
+            Tables::register(tables, code, program.functions.as_ref())
+        };
         let image = Arc::new(Self {
             key: key(&program, &allocation),
             program,
@@ -89,6 +92,11 @@ impl Image {
     /// The memory that it owns.
     pub(crate) fn allocation(&self) -> &Allocation {
         &self.allocation
+    }
+
+    /// How its functions are called.
+    pub(crate) fn convention(&self) -> Convention {
+        self.program.convention.unwrap_or(sys::CONVENTION)
     }
 
     /// The functions that run at its start, in their order.
@@ -114,7 +122,7 @@ impl Image {
             }
             for function in self.functions_of(std::slice::from_ref(step)) {
                 // SAFETY: it may be executed at the end of the image, by the last obligation of `new`.
-                unsafe { sys::call_finalizer(function) };
+                unsafe { sys::call_finalizer(function, self.convention()) };
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The linker fills this in once every address is known: the order is already that in which `ld` would lay the functions out and the
 //! dynamic linker would call them. `running` goes through the steps and decides nothing.
 
-use codeslab::Address;
+use codeslab::{Address, Window};
 
 /// Everything that is run for an image.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,6 +19,40 @@ pub struct Program {
     pub finalizers: Vec<Step>,
     /// Where unwind tables begin (`.eh_frame`), each well-formed and with an end.
     pub unwind_tables: Vec<Address>,
+    /// What Windows' unwinder has to know, if objects say it (`.pdata`).
+    pub functions: Option<FunctionTable>,
+    /// How the functions are called; `None` is as the process's own.
+    pub convention: Option<Convention>,
+}
+
+/// How functions are called and call others, as far as a file can be for one system or another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Convention {
+    /// As on Linux, macOS and the BSDs: the ABI of System V, or what the processor's maker says.
+    SystemV,
+    /// As on Windows.
+    Windows,
+}
+
+/// What Windows' unwinder has to know of an image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FunctionTable {
+    /// The block that the image lies in: entries count from its start.
+    pub block: Window,
+    /// A function each, ascending: `RUNTIME_FUNCTION`. Each is of code of the image, and its unwind information lies in the image.
+    pub entries: Vec<FunctionEntry>,
+}
+
+/// Where a function begins and ends, and its unwind information, in bytes from the start of the block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(C)]
+pub struct FunctionEntry {
+    /// Its first byte.
+    pub begin: u32,
+    /// The byte behind its last one.
+    pub end: u32,
+    /// Its unwind information.
+    pub unwind: u32,
 }
 
 /// A function that its resolver chooses.

@@ -50,7 +50,8 @@ impl Running {
         }
         for function in running.image.initializers() {
             // SAFETY: it is an initialiser, which may be executed by the third obligation.
-            unsafe { sys::call_initializer(function) }.map_err(failed)?;
+            unsafe { sys::call_initializer(function, running.image.convention()) }
+                .map_err(failed)?;
         }
         Ok(running)
     }

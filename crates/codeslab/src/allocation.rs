@@ -4,7 +4,7 @@
     reason = "an allocation in flight has its bytes to itself"
 )]
 
-use crate::model::address::Address;
+use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, Section, SectionId};
 use crate::model::protection::Protection;
@@ -80,6 +80,13 @@ impl InFlightAllocation {
     #[must_use]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
         self.carved().address(protection)
+    }
+
+    /// The block that all of it lies in: everything there reaches everything else. Addresses that are kept as a distance in 32 bits are
+    /// counted from its start, as those of Windows' unwind tables are.
+    #[must_use]
+    pub fn block(&self) -> Window {
+        self.carved().block()
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -298,6 +305,12 @@ impl Allocation {
             self.carved.address(protection)?,
             self.carved.size(protection)?,
         ))
+    }
+
+    /// The block that all of it lies in, which stays where it is as long as this value.
+    #[must_use]
+    pub fn block(&self) -> Window {
+        self.carved.block()
     }
 
     /// A word of its data, as threads share it; `None` unless the word lies there, aligned.

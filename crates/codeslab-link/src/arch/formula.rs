@@ -22,6 +22,8 @@ pub(crate) enum Term {
     Got,
     /// The size of the symbol.
     Z,
+    /// The number of the segment that the symbol lies in: code, constants and data count from 1.
+    Segment,
     /// The address of what the GOT says of a thread-local variable: `@tlsgd`, `@tlsld`, `@gottpoff`, `@tlsdesc` for AMD64.
     Tls(ThreadEntry),
     /// The offset of a thread-local variable from the start of its module's block: `@dtpoff` for AMD64.
@@ -52,6 +54,10 @@ pub(crate) enum Origin {
     P,
     /// The address of the global offset table.
     Got,
+    /// The address that image-relative addresses count from: the start of the image's block.
+    Image,
+    /// The start of the segment that the symbol lies in.
+    Segment,
     /// The page of 4 KiB in which the global offset table begins.
     GotPage,
 }
@@ -71,6 +77,9 @@ pub(crate) struct Terms {
     pub(crate) GOT: i128,
     pub(crate) Z: i128,
     pub(crate) TP: i128,
+    pub(crate) image: i128,
+    pub(crate) segment: i128,
+    pub(crate) segment_number: i128,
 }
 
 /// `term + A - origin`, where the two may be rounded down to pages.
@@ -79,6 +88,7 @@ pub(crate) struct Formula {
     pub(crate) term: Term,
     pub(crate) origin: Origin,
     page_log2: u8,
+    past: u8,
 }
 
 /// `term + A`
@@ -87,6 +97,7 @@ pub(crate) const fn of(term: Term) -> Formula {
         term,
         origin: Origin::Zero,
         page_log2: 0,
+        past: 0,
     }
 }
 
@@ -101,6 +112,20 @@ impl Formula {
         Self { page_log2, ..self }
     }
 
+    /// The same, counted from so many bytes past the origin: formats that keep addends in fields count distances from the end of the
+    /// instruction.
+    pub(crate) const fn past(self, bytes: u8) -> Self {
+        Self {
+            past: bytes,
+            ..self
+        }
+    }
+
+    /// The addend that counts from the origin itself, for an addend of the relocation.
+    pub(crate) const fn addend(self, addend: i64) -> i64 {
+        addend.wrapping_sub(self.past as i64)
+    }
+
     /// What the field has to hold.
     #[inline]
     pub(crate) const fn value(self, terms: &Terms) -> i128 {
@@ -112,14 +137,17 @@ impl Formula {
             Term::TpOff => terms.TP,
             Term::Got => terms.GOT,
             Term::Z => terms.Z,
+            Term::Segment => terms.segment_number,
         };
         let origin = match self.origin {
             Origin::Zero => 0,
             Origin::P => terms.P,
             Origin::Got => terms.GOT,
+            Origin::Image => terms.image,
+            Origin::Segment => terms.segment,
             Origin::GotPage => terms.GOT & !0xfff,
         };
-        let target = term + terms.A;
+        let target = term + terms.A - self.past as i128;
         if self.page_log2 == 0 {
             return target - origin;
         }
@@ -154,6 +182,11 @@ impl Formula {
             || matches!(self.origin, Origin::Got | Origin::GotPage)
     }
 
+    /// Whether the value says in which segment something lies, or where there.
+    pub(crate) const fn asks_for_segment(self) -> bool {
+        matches!(self.term, Term::Segment) || matches!(self.origin, Origin::Segment)
+    }
+
     /// Whether the value says how far away something is.
     pub(crate) const fn is_distance(self) -> bool {
         matches!(self.origin, Origin::P)
@@ -176,6 +209,9 @@ mod tests {
         GOT: 0xa000,
         Z: 0x55,
         TP: -0x40,
+        image: 0x400,
+        segment: 0x1_2000,
+        segment_number: 2,
     };
 
     #[test]
@@ -200,6 +236,10 @@ mod tests {
             ),
             (of(Term::DtpOff), 0x1_2341),
             (of(Term::TpOff), -0x44),
+            (of(S).minus(P).past(5), 0x1_2341 - 0x8765 - 5),
+            (of(L).minus(Origin::Image), 0x8ffc - 0x400),
+            (of(S).minus(Origin::Segment), 0x341),
+            (of(Term::Segment), -2),
         ];
         for (formula, value) in table {
             assert_eq!(formula.value(&TERMS), value, "{formula:?}");

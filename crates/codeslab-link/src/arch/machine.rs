@@ -8,6 +8,7 @@
 use super::row::{Misfit, Row};
 use crate::error::Feature;
 use codeslab::{Architecture, Protection};
+use codeslab_runtime::Convention;
 use object::BinaryFormat;
 use std::fmt;
 
@@ -84,6 +85,17 @@ pub(crate) trait Machine: fmt::Debug + Sync {
         None
     }
 
+    /// Whether the field at this offset of some code says where a branch goes. Formats that have one type for branches and for data are
+    /// asked, because a stub stands for what is called, and not for data.
+    fn is_branch(&self, _code: &[u8], _field: usize) -> bool {
+        false
+    }
+
+    /// The name of the type of a pointer to a symbol. `None` where the linker makes no cells for symbols.
+    fn pointer(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What code of this machine refers to because compilers have it in a library of their own.
     fn builtins(&self) -> &'static [&'static [Builtin]] {
         &[]
@@ -117,6 +129,8 @@ pub(crate) struct Detour {
 /// How a function passes its arguments on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Binder {
+    /// How the function is called, and calls.
+    pub(crate) convention: Convention,
     /// The argument that is null, counted from 0, if one is.
     pub(crate) null: Option<u8>,
     /// The argument that is the address, counted from 0.
@@ -166,6 +180,10 @@ pub(crate) struct Table {
     /// Numbers in the place of a symbol's section that make it a common symbol, beside the format's own.
     pub(crate) common_sections: &'static [u16],
 }
+
+/// What is added to the number of a type that formats have for branches and for operands alike, to make the number of its row for branches.
+/// Files have no such numbers.
+pub(crate) const BRANCHES: u32 = 0x20;
 
 /// A type of relocation that cannot be applied.
 #[derive(Clone, Copy, Debug)]

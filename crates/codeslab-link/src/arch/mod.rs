@@ -91,7 +91,12 @@ impl Types {
 }
 
 /// Machines that people have objects for and that are not linked for, by their number in a format, so that an error can name them.
-const FOREIGN: [(BinaryFormat, u32, &str); 1] = [(BinaryFormat::Elf, 243, "RISC-V")];
+const FOREIGN: [(BinaryFormat, u32, &str); 4] = [
+    (BinaryFormat::Elf, 243, "RISC-V"),
+    (BinaryFormat::Coff, 0x14c, "x86"),
+    (BinaryFormat::Coff, 0x1c4, "32-bit Arm"),
+    (BinaryFormat::Coff, 0xaa64, "AArch64"),
+];
 
 /// The machine of this architecture.
 pub(crate) fn machine(architecture: Architecture) -> Option<&'static dyn Machine> {

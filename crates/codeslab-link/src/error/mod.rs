@@ -359,6 +359,8 @@ pub enum Feature {
     RelocationFormat,
     /// A stack from which code is executed, as nested functions of GNU C and internal procedures of Fortran have it.
     ExecutableStack,
+    /// A function of a library that goes by a number and has no name.
+    ImportByOrdinal,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
     /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
@@ -376,6 +378,7 @@ impl Feature {
             Self::CompressedSection => "compressed-section",
             Self::RelocationFormat => "relocation-format",
             Self::ExecutableStack => "executable-stack",
+            Self::ImportByOrdinal => "import-by-ordinal",
             Self::IntermediateCode => "intermediate-code",
             Self::ProcessRuntime => "process-runtime",
         }
@@ -393,6 +396,7 @@ impl fmt::Display for Feature {
             Self::ExecutableStack => {
                 "an executable stack (avoid nested functions whose address is taken; for assembler, pass -Wa,--noexecstack) is"
             }
+            Self::ImportByOrdinal => "imports by ordinal (the library exports no name) are",
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
             Self::ProcessRuntime => {
                 "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"

@@ -1,8 +1,8 @@
 //! Memory for an image that lies wherever a test wants it, so that references can be too far apart.
 
-use crate::apply::Destination;
+use crate::destination::Destination;
 use codeslab::Protection::{self, ReadExecute, ReadOnly, ReadWrite};
-use codeslab::{Address, Layout, SectionId};
+use codeslab::{Address, Layout, SectionId, Window};
 
 /// Memory whose segments lie where they are told to.
 pub(super) struct Scattered {
@@ -51,6 +51,11 @@ impl Destination for Scattered {
     fn segment_address(&self, protection: Protection) -> Option<Address> {
         let is_there = self.layout.segment(protection).size > 0;
         is_there.then(|| Address::new(self.start(protection)))
+    }
+
+    fn block(&self) -> Window {
+        let start = self.starts.into_iter().min().unwrap_or_default();
+        Window::new(Address::new(start), Address::new(u64::MAX)).expect("no end lies higher")
     }
 
     fn bytes_mut(&mut self, id: SectionId) -> &mut [u8] {

@@ -6,10 +6,11 @@
 mod memory;
 mod processor;
 
-use crate::apply::{self, Addresses, Destination as _};
+use crate::apply::{self, Addresses};
 use crate::arch::fake::elf::MACHINE;
 use crate::arch::fake::{CALL, Fake, JUMP, LOAD, LOW, PAGE, SKIP, instruction};
 use crate::budget::Budget;
+use crate::destination::Destination as _;
 use crate::error::Error;
 use crate::graph::{
     Content, Definition, Graph, GraphSection, Relocation, RelocationKind, SectionIndex, Symbol,

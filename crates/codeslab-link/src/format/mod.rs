@@ -5,6 +5,7 @@
 //! itself. Archives hold objects of any format. `resolve` opens inputs through this module and never sees which format they had.
 
 pub(crate) mod archive;
+mod coff;
 mod elf;
 mod kept;
 mod name;
@@ -23,6 +24,9 @@ use archive::Archive;
 use std::borrow::Cow;
 use unknown::Unknown;
 
+/// Makes a copy of an object in which the sections have addresses.
+type Placed = fn(&[u8], &AddressOf<'_>) -> Vec<u8>;
+
 /// One format of object files.
 struct Format {
     name: &'static str,
@@ -31,15 +35,16 @@ struct Format {
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
-    /// The header of a file of no sections and no segments.
-    empty: fn() -> Vec<u8>,
-    /// A copy of an object in which the sections have addresses.
-    placed: fn(&[u8], &AddressOf<'_>) -> Vec<u8>,
+    /// The header of a file of no sections and no segments; `None` for a format whose code does not look for one.
+    empty: Option<fn() -> Vec<u8>>,
+    /// A copy of an object in which the sections have addresses; `None` for a format that has no room for them.
+    placed: Option<Placed>,
 }
 
 #[rustfmt::skip] // A line for each format.
-static FORMATS: [Format; 1] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, empty: elf::empty_header, placed: elf::placed },
+static FORMATS: [Format; 2] = [
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, empty: Some(elf::empty_header), placed: Some(elf::placed) },
+    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, empty: None, placed: None },
 ];
 
 /// An input that has been looked at.
@@ -124,10 +129,8 @@ pub(crate) fn object<'a>(
 
 /// What is at the start of a file of no segments, where code looks for the file that it came from.
 pub(crate) fn empty_file() -> Vec<u8> {
-    FORMATS
-        .first()
-        .map(|format| (format.empty)())
-        .unwrap_or_default()
+    let mut empty = FORMATS.iter().filter_map(|format| format.empty);
+    empty.next().map(|empty| empty()).unwrap_or_default()
 }
 
 /// What is in such a file for the dynamic linker: an end.
@@ -145,5 +148,7 @@ pub(crate) fn placed(
     let mut formats = FORMATS.iter();
     let format = formats.find(|format| (format.recognises)(&origin.bytes))?;
     let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
-    Some((format.placed)(&origin.bytes, &address_of))
+    format
+        .placed
+        .map(|placed| placed(&origin.bytes, &address_of))
 }

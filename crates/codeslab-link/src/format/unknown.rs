@@ -104,7 +104,9 @@ impl Unknown {
                 "a linker script, of which only the commands INPUT and GROUP are read: pass the objects that it is about"
             }
             Self::Text => "text: pass the bytes of a file that a compiler or `ar` wrote",
-            Self::Pe => "a file for Windows (COFF or PE): compile for this system, as with `cc -c`",
+            Self::Pe => {
+                "a file of Windows (COFF or PE) that is no object which can be linked here: compile for this machine, as with `cc -c`"
+            }
             Self::MachO => {
                 "a file for Apple's systems (Mach-O): compile for this system, as with `cc -c`"
             }

@@ -5,6 +5,7 @@
 //! `resolve`, `plan` and `apply` index without looking. Objects of any format become graphs in `format`; an assembler that has no
 //! format builds them itself.
 
+mod group;
 mod index;
 mod relocation;
 mod section;
@@ -12,8 +13,10 @@ mod symbol;
 
 use crate::error::{Error, Reference, Result};
 use codeslab::{Architecture, MAXIMUM_ALIGN, Protection};
+use codeslab_runtime::Convention;
 use std::borrow::Cow;
 
+pub(crate) use group::{Alternate, Group, Other, Selection};
 pub use index::{SectionIndex, SymbolIndex};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Content, GraphSection, Moment, Priority, Purpose};
@@ -40,7 +43,12 @@ pub struct Graph<'a> {
     architecture: Architecture,
     sections: Vec<GraphSection<'a>>,
     symbols: Vec<Symbol<'a>>,
-    groups: Vec<Cow<'a, str>>,
+    groups: Vec<Group<'a>>,
+    alternates: Vec<Alternate<'a>>,
+    // Names that are needed, though nothing may refer to them.
+    needed: Vec<Cow<'a, str>>,
+    // How its functions are called; None if that is the same everywhere or the embedder's concern.
+    convention: Option<Convention>,
     // Whether names can have versions (`name@VERSION`), which is a matter of the format.
     has_versions: bool,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
@@ -69,6 +77,9 @@ impl<'a> Graph<'a> {
             sections: Vec::new(),
             symbols: Vec::new(),
             groups: Vec::new(),
+            alternates: Vec::new(),
+            needed: Vec::new(),
+            convention: None,
             has_versions: false,
             obstacle: None,
             origin: None,
@@ -181,6 +192,16 @@ impl<'a> Graph<'a> {
         name: impl Into<Cow<'a, str>>,
         sections: &[SectionIndex],
     ) -> Result<()> {
+        self.add_group_with(name, sections, Selection::First)
+    }
+
+    /// The same for another selection, which compares the first of the sections.
+    pub(crate) fn add_group_with(
+        &mut self,
+        name: impl Into<Cow<'a, str>>,
+        sections: &[SectionIndex],
+        selection: Selection,
+    ) -> Result<()> {
         let group = self.next_index("group", self.groups.len())?;
         for (position, &index) in sections.iter().enumerate() {
             if let Err(error) = self.join(index, group) {
@@ -190,7 +211,11 @@ impl<'a> Graph<'a> {
                 return Err(error);
             }
         }
-        self.groups.push(name.into());
+        self.groups.push(Group {
+            name: name.into(),
+            selection,
+            leader: sections.first().copied(),
+        });
         Ok(())
     }
 
@@ -218,14 +243,51 @@ impl<'a> Graph<'a> {
             HEADER + section.name.len() as u64 + content + relocations
         });
         let symbols = self.symbols.iter();
-        let names = symbols.map(|symbol| &symbol.name).chain(&self.groups);
+        let groups = self.groups.iter().map(|group| &group.name);
+        let names = symbols.map(|symbol| &symbol.name).chain(groups);
         let names = names.map(|name| name.len() as u64 + ENTRY);
         self.name.len() as u64 + sections.sum::<u64>() + names.sum::<u64>()
     }
 
-    /// The names of its COMDAT groups.
-    pub(crate) fn groups(&self) -> &[Cow<'a, str>] {
+    /// Its COMDAT groups.
+    pub(crate) fn groups(&self) -> &[Group<'a>] {
         &self.groups
+    }
+
+    /// Says what a name stands for if nothing defines it. What was said of it first counts.
+    pub(crate) fn add_alternate(&mut self, name: Cow<'a, str>, other: Other<'a>) {
+        self.alternates.push(Alternate { name, other });
+    }
+
+    /// What names stand for that nothing defines.
+    pub(crate) fn alternates(&self) -> &[Alternate<'a>] {
+        &self.alternates
+    }
+
+    /// Says that a name is needed wherever this graph takes part.
+    pub(crate) fn need(&mut self, name: &'a str) {
+        self.needed.push(name.into());
+    }
+
+    /// The names that are needed wherever it takes part.
+    pub(crate) fn needed(&self) -> &[Cow<'a, str>] {
+        &self.needed
+    }
+
+    /// Says how its functions are called.
+    pub(crate) fn set_convention(&mut self, convention: Convention) {
+        self.convention = Some(convention);
+    }
+
+    /// How its functions are called; `None` if they are called as those of the other graphs are.
+    pub(crate) const fn convention(&self) -> Option<Convention> {
+        self.convention
+    }
+
+    /// Whether it follows what linkers do on Windows: names of sections say how those are ordered (`.x$a` before `.x$b`), and `__imp_f` is
+    /// a pointer to `f`.
+    pub(crate) fn is_of_windows(&self) -> bool {
+        self.convention == Some(Convention::Windows)
     }
 
     /// Says that what follows `@` in a name is a version.
@@ -302,12 +364,16 @@ impl<'a> Graph<'a> {
     pub fn into_owned(self) -> Graph<'static> {
         let sections = self.sections.into_iter().map(GraphSection::into_owned);
         let symbols = self.symbols.into_iter().map(Symbol::into_owned);
+        let alternates = self.alternates.into_iter().map(Alternate::into_owned);
         Graph {
-            name: own(self.name),
+            name: group::own(self.name),
             architecture: self.architecture,
             sections: sections.collect(),
             symbols: symbols.collect(),
-            groups: self.groups.into_iter().map(own).collect(),
+            groups: self.groups.into_iter().map(Group::into_owned).collect(),
+            alternates: alternates.collect(),
+            needed: self.needed.into_iter().map(group::own).collect(),
+            convention: self.convention,
             has_versions: self.has_versions,
             obstacle: self.obstacle,
             origin: self.origin.map(|origin| Origin {
@@ -431,9 +497,4 @@ impl<'a> Graph<'a> {
             size: section.content.size(),
         }
     }
-}
-
-/// A name with a copy of what it borrows.
-fn own(name: Cow<'_, str>) -> Cow<'static, str> {
-    Cow::Owned(name.into_owned())
 }

@@ -36,6 +36,8 @@ pub enum Purpose {
     Plain,
     /// It describes code, as unwind tables do (`.eh_frame`).
     UnwindTable,
+    /// It says where functions begin, end and have their unwind information, for Windows' unwinder (`.pdata`).
+    FunctionTable,
     /// It holds pointers to functions that are run at some moment of an image's life.
     Functions {
         /// When.

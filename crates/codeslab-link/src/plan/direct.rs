@@ -34,7 +34,7 @@ impl Direct {
         match place {
             Place::Absolute(value) if row.far == Far::Placement => Some(Self {
                 row,
-                addend: relocation.addend,
+                addend: row.formula.addend(relocation.addend),
                 symbol,
                 value,
                 section,

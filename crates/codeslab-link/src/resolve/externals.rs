@@ -27,9 +27,10 @@ pub(super) fn define(
 ) -> Result<()> {
     check_roots(resolution, library, &options.roots)?;
     let mut provided = Provided::default();
-    let undefined = resolution
-        .globals()
-        .filter(|(_, id)| !resolution.target(*id).is_defined());
+    let undefined = resolution.globals().filter(|(_, id)| {
+        let target = resolution.target(*id);
+        !target.is_defined() && target.rank != Rank::Fallback
+    });
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
             let target = resolution.target(id);
@@ -63,7 +64,9 @@ pub(super) fn define(
         }
     }
     resolution.fill_in_assigned();
+    resolution.fill_in_fallbacks();
     resolution.check_assigned()?;
+    missing.extend(resolution.lost_fallbacks());
     if missing.is_empty() {
         return Ok(());
     }
@@ -104,6 +107,10 @@ fn outside(
 ) -> Option<Place> {
     let target = resolution.target(id);
     let is_thread_local = resolution.is_thread_local_reference(id);
+    let in_process = |options, name| {
+        let is_callable = !resolution.is_foreign();
+        is_callable.then(|| in_process(options, name)).flatten()
+    };
     let loaded = || library.loaded(name, u32::MAX);
     let may_be = target.may_be_outside();
     if is_thread_local {

@@ -45,6 +45,8 @@ struct Marker<'r, 'a> {
     ends: HashMap<u32, Vec<u32>, RandomState>,
     /// What unwind information says of the functions in a section.
     unwind: HashMap<u32, Vec<TargetId>, RandomState>,
+    /// The tables that say of a section's functions where they are.
+    tables: HashMap<u32, Vec<u32>, RandomState>,
 }
 
 impl<'r, 'a> Marker<'r, 'a> {
@@ -56,6 +58,7 @@ impl<'r, 'a> Marker<'r, 'a> {
             groups: groups(resolution),
             ends: ends(resolution),
             unwind: HashMap::default(),
+            tables: HashMap::default(),
         }
     }
 
@@ -66,6 +69,15 @@ impl<'r, 'a> Marker<'r, 'a> {
                 Purpose::UnwindTable => {
                     self.is_needed[number as usize] = true;
                     self.read_unwind_table(object, section);
+                }
+                Purpose::FunctionTable => {
+                    // It is needed with the code that it is about.
+                    for relocation in section.relocations() {
+                        let id = resolution.target_of(object, relocation);
+                        if let Some(code) = resolution.target(id).place.section() {
+                            self.tables.entry(code).or_default().push(number);
+                        }
+                    }
                 }
                 Purpose::Plain if !section.is_retained && !object.is_made => {}
                 _ => self.mark(number),
@@ -79,7 +91,11 @@ impl<'r, 'a> Marker<'r, 'a> {
                 }
             }
         }
-        for id in roots.iter().filter_map(|root| resolution.global(root)) {
+        let objects = resolution.objects.iter();
+        let needed = objects.flat_map(|object| object.graph.needed());
+        let needed = needed.filter_map(|name| resolution.global(name));
+        let roots = roots.iter().filter_map(|root| resolution.global(root));
+        for id in roots.chain(needed) {
             self.mark_target(id);
         }
     }
@@ -120,6 +136,9 @@ impl<'r, 'a> Marker<'r, 'a> {
         }
         for id in self.unwind.remove(&number).unwrap_or_default() {
             self.mark_target(id);
+        }
+        for table in self.tables.remove(&number).unwrap_or_default() {
+            self.mark(table);
         }
     }
 

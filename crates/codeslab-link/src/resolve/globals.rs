@@ -6,14 +6,21 @@
 use super::target::TargetId;
 use foldhash::fast::RandomState;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+
+/// A group of an object that a link takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Chosen {
+    pub(super) object: u32,
+    pub(super) group: u32,
+}
 
 /// Global names, group names, and the names that are still to be looked for.
 #[derive(Debug, Default)]
 pub(super) struct Globals<'a> {
     targets: HashMap<Cow<'a, str>, TargetId, RandomState>,
-    groups: HashSet<Cow<'a, str>, RandomState>,
+    groups: HashMap<Cow<'a, str>, Chosen, RandomState>,
     wanted: Vec<(Cow<'a, str>, TargetId)>,
 }
 
@@ -56,9 +63,22 @@ impl<'a> Globals<'a> {
         self.targets.insert(name, id);
     }
 
-    /// Whether this group is the first of its name.
-    pub(super) fn claim_group(&mut self, name: Cow<'a, str>) -> bool {
-        self.groups.insert(name)
+    /// The group of this name that was chosen before. Without one, this is.
+    pub(super) fn claim_group(&mut self, name: Cow<'a, str>, group: Chosen) -> Option<Chosen> {
+        match self.groups.entry(name) {
+            Entry::Occupied(entry) => Some(*entry.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(group);
+                None
+            }
+        }
+    }
+
+    /// Chooses another group for a name.
+    pub(super) fn replace_group(&mut self, name: &str, group: Chosen) {
+        if let Some(chosen) = self.groups.get_mut(name) {
+            *chosen = group;
+        }
     }
 
     /// Notes that a name is referred to and not defined yet.

@@ -37,6 +37,12 @@ pub(super) fn hint(resolution: &Resolution<'_>, id: TargetId, name: &str) -> Opt
     if is_of_file(name) {
         return Some("an image in memory has no file header for it".to_owned());
     }
+    if resolution.is_foreign() {
+        let reason = "the objects have another calling convention than this process, whose functions they cannot call";
+        return Some(format!(
+            "{reason}: an input or `externals` has to define it"
+        ));
+    }
     if !resolution.target(id).may_be_outside() {
         return Some("it is hidden, so an input or `externals` has to define it".to_owned());
     }

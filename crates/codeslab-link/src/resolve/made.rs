@@ -28,7 +28,7 @@ pub(super) fn add_functions(
     resolution: &mut Resolution<'_>,
     options: &LinkOptions<'_>,
 ) -> Result<()> {
-    if !options.process_symbols {
+    if !options.process_symbols || resolution.is_foreign() {
         return Ok(());
     }
     for provided in PROVIDED {
@@ -44,7 +44,9 @@ pub(super) fn add_functions(
             .global(provided.name)
             .is_some_and(|id| resolution.target(id).rank < Rank::WeakDefinition)
             && !options.externals.contains_key(provided.name);
+        let convention = resolution.convention;
         let code = resolution.machine.binder(Binder {
+            convention: convention.unwrap_or(codeslab_runtime::CONVENTION),
             null,
             address: handle,
         });

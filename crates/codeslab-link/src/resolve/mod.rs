@@ -4,13 +4,18 @@
 //! names. Whatever makes a link impossible for what its inputs are is found here, before any memory is taken: an object of another
 //! machine, one that asks for something that is not supported, a symbol that is defined twice or nowhere.
 
+mod alternates;
 mod assign;
 mod assigned;
 mod builtin;
+mod comdat;
+mod convention;
 mod externals;
 mod gc;
 mod globals;
+mod grouped;
 mod hints;
+mod imports;
 mod library;
 mod live;
 mod made;
@@ -83,9 +88,11 @@ pub(crate) fn resolve<'a>(
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;
     resolution.fill_in_assigned();
+    resolution.fill_in_fallbacks();
     if options.gc {
         gc::collect(&mut resolution, &options.roots, given)?;
     }
+    grouped::add_runs(&mut resolution)?;
     externals::define(&mut resolution, &library, options)?;
     replaceable::choose(&mut resolution, options)?;
     resolution.dependencies = library.dependencies();
@@ -104,6 +111,7 @@ fn pull<'a>(
             continue;
         }
         let target = resolution.target(id);
+        let is_open = target.rank <= Rank::Reference && target.place == Place::Nowhere;
         let found = match target.rank {
             Rank::Reference => {
                 let is_inside =
@@ -120,6 +128,9 @@ fn pull<'a>(
         match found {
             Some(Found::Graph(graph)) => resolution.add(graph)?,
             Some(Found::At(address)) => resolution.targets[id.0 as usize].place = address.into(),
+            None if is_open && !resolution.fall_back(&name, id) => {
+                imports::add_cell(resolution, &name, id)?;
+            }
             None => {}
         }
     }

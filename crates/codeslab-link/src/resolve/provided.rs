@@ -63,6 +63,7 @@ fn meaning(name: &str) -> Option<Meaning<'_>> {
     let edge = match name {
         // `__dso_handle` only has to differ between images, and each has a table.
         "_GLOBAL_OFFSET_TABLE_" | "__dso_handle" => return Some(Meaning::At(Place::Got)),
+        "__ImageBase" => return Some(Meaning::At(Place::Image)),
         // Local dynamic code with descriptors asks for the start of the image's thread-local variables by this name.
         "_TLS_MODULE_BASE_" => return Some(Meaning::At(Place::ThreadLocalStart)),
         "__ehdr_start" | "_DYNAMIC" | "__GNU_EH_FRAME_HDR" => return Some(Meaning::OfFile),

@@ -13,14 +13,31 @@ use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::exports::Keep;
 use crate::graph::{
-    Binding, Definition, Graph, GraphSection, Moment, Purpose, Relocation, Symbol, SymbolIndex,
-    SymbolKind, Visibility,
+    Binding, Definition, Graph, GraphSection, Moment, Relocation, Symbol, SymbolIndex, SymbolKind,
+    Visibility,
 };
 use codeslab::Protection;
+use codeslab_runtime::Convention;
+use foldhash::fast::RandomState;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The object number of a target that only a root has asked for.
 const NO_OBJECT: u32 = u32::MAX;
+
+/// A symbol that stands for another one because nothing defines it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fallback {
+    pub(super) id: TargetId,
+    pub(super) base: TargetId,
+}
+
+/// What a name stands for if nothing defines it.
+#[derive(Clone, Debug)]
+pub(super) enum Alternative<'a> {
+    Target(TargetId),
+    Name(Cow<'a, str>),
+}
 
 /// A graph that takes part.
 #[derive(Debug)]
@@ -65,6 +82,10 @@ pub(crate) struct Resolution<'a> {
     pub(super) refusals: Vec<(u32, Error)>,
     /// Symbols that are assigned the places of others.
     pub(super) assignments: Vec<Assignment>,
+    /// Symbols that stand for others because nothing defines them, in the order in which that was found.
+    pub(super) fallbacks: Vec<Fallback>,
+    /// How the functions are called, as far as an object says.
+    pub(crate) convention: Option<Convention>,
     wrapped: Wrapped,
     /// Unwind tables, each as the sections that it consists of.
     pub(crate) unwind_tables: Vec<Vec<u32>>,
@@ -80,7 +101,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) may_unwind: bool,
     /// By symbol, counted over all objects.
     symbol_targets: Vec<TargetId>,
-    globals: Globals<'a>,
+    pub(super) globals: Globals<'a>,
+    pub(super) alternates: HashMap<Cow<'a, str>, Alternative<'a>, RandomState>,
 }
 
 impl<'a> Resolution<'a> {
@@ -101,6 +123,8 @@ impl<'a> Resolution<'a> {
             runs: Vec::new(),
             refusals: Vec::new(),
             assignments: Vec::new(),
+            fallbacks: Vec::new(),
+            convention: None,
             wrapped: Wrapped::new(wrapped),
             unwind_tables: Vec::new(),
             fragments: Vec::new(),
@@ -110,6 +134,7 @@ impl<'a> Resolution<'a> {
             may_unwind: false,
             symbol_targets: Vec::new(),
             globals: Globals::default(),
+            alternates: HashMap::default(),
         }
     }
 
@@ -205,42 +230,23 @@ impl<'a> Resolution<'a> {
             graph,
             is_made: false,
         };
-        self.choose_sections(&object);
+        self.choose_sections(&object)?;
         self.add_symbols(&object)?;
         self.objects.push(object);
+        self.note_alternates();
         Ok(())
     }
 
-    fn check_machine(&self, graph: &Graph<'_>) -> Result<()> {
+    fn check_machine(&mut self, graph: &Graph<'_>) -> Result<()> {
         let expected = self.machine.architecture();
         if graph.architecture() == expected {
-            return Ok(());
+            return self.check_convention(graph);
         }
         Err(Error::WrongArchitecture {
             object: graph.name().to_owned(),
             found: graph.architecture().to_string(),
             expected: expected.to_string(),
         })
-    }
-
-    /// Leaves out the COMDAT groups that an earlier object has brought already.
-    fn choose_sections(&mut self, object: &Object<'a>) {
-        let groups = object.graph.groups().iter();
-        let is_first: Vec<bool> = groups
-            .map(|name| self.globals.claim_group(name.clone()))
-            .collect();
-        let is_live =
-            |section: &GraphSection<'_>| section.group.is_none_or(|group| is_first[group as usize]);
-        let sections = object.graph.sections();
-        self.is_live.extend(sections.iter().map(is_live));
-        let numbered = sections.iter().zip(object.first_section..);
-        for (section, number) in numbered {
-            if section.purpose == Purpose::UnwindTable {
-                self.describing.push(number);
-            } else if section.is_special() {
-                self.special.push(number);
-            }
-        }
     }
 
     /// Wants `name` as if an object referred to it.

@@ -39,6 +39,8 @@ pub(crate) enum Place {
     Common { size: u64, align: u64 },
     /// The global offset table.
     Got,
+    /// The start of the image's block, from which image-relative addresses count.
+    Image,
     /// An end of the image's memory.
     Edge(Edge),
     /// In a section that is left out.
@@ -82,6 +84,7 @@ impl Place {
             Self::Section { .. }
                 | Self::Common { .. }
                 | Self::Got
+                | Self::Image
                 | Self::Edge(_)
                 | Self::Indirect { .. }
         )
@@ -118,6 +121,8 @@ pub(crate) enum Edge {
 pub(super) enum Rank {
     WeakReference,
     Reference,
+    /// Nothing defines it; it stands for another.
+    Fallback,
     WeakDefinition,
     Common,
     Definition,
@@ -152,7 +157,9 @@ impl Place {
                 offset: offset.wrapping_add_signed(distance),
             }),
             Self::Absolute(value) => Some(Self::Absolute(value.wrapping_add_signed(distance))),
-            Self::Indirect { .. } | Self::Got | Self::Edge(_) if distance == 0 => Some(self),
+            Self::Indirect { .. } | Self::Got | Self::Image | Self::Edge(_) if distance == 0 => {
+                Some(self)
+            }
             _ => None,
         }
     }

@@ -53,7 +53,7 @@ fn files_for_other_machines_and_of_other_types_are_refused_by_name() {
     // e_machine
     assert_eq!(
         with(18, 183).to_string(),
-        "object.o: made for AArch64, not for x86-64 (64-bit, little-endian ELF)"
+        "object.o: made for aarch64, not for x86_64"
     );
     assert_eq!(fact(&with(18, 243), "found"), "RISC-V");
     assert_eq!(fact(&with(18, 8), "found"), "ELF machine 8");

@@ -1,4 +1,8 @@
 //! A compiler, an archiver, and calls into what was linked.
+#![cfg_attr(
+    windows,
+    allow(dead_code, reason = "there are no compilers of its own objects")
+)]
 
 use codeslab::{Address, CodeMemory, Fact, Options};
 use codeslab_link::{Error, Image, Input, LinkOptions};

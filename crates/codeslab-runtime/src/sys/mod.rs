@@ -6,10 +6,11 @@
 
 // The system of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
+#[cfg_attr(windows, path = "windows/mod.rs")]
+#[cfg_attr(not(any(target_os = "linux", windows)), path = "unsupported.rs")]
 mod native;
 
-pub use native::guarded;
+pub use native::{CONVENTION, guarded};
 pub(crate) use native::{
     FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
     call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,

@@ -2,9 +2,13 @@
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
 use crate::error::{Error, Exception, Result};
+use crate::program::{Convention, FunctionTable};
 use crate::storage::{Question, Template, Variable};
 use codeslab::Address;
 use std::ffi::c_void;
+
+/// How functions of the process are called.
+pub const CONVENTION: Convention = Convention::SystemV;
 
 /// Functions that are provided on this system only.
 pub(crate) const FUNCTIONS: [(&str, fn() -> u64); 0] = [];
@@ -16,7 +20,11 @@ pub(crate) struct Tables;
 impl Tables {
     /// # Safety
     /// Each of `tables` is well-formed, has an end, and stays as it is while the value lives.
-    pub(crate) unsafe fn register(_tables: &[Address], _code: Address) -> Self {
+    pub(crate) unsafe fn register(
+        _tables: &[Address],
+        _code: Address,
+        _functions: Option<&FunctionTable>,
+    ) -> Self {
         Self
     }
 }
@@ -29,13 +37,16 @@ pub unsafe fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Exception> {
 
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_initializer(_function: Address) -> Result<(), Exception> {
+pub(crate) unsafe fn call_initializer(
+    _function: Address,
+    _convention: Convention,
+) -> Result<(), Exception> {
     Ok(())
 }
 
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_finalizer(_function: Address) {}
+pub(crate) unsafe fn call_finalizer(_function: Address, _convention: Convention) {}
 
 /// # Safety
 /// What was registered by this handle may be executed now, and is sound.

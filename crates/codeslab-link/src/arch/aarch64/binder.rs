@@ -48,12 +48,14 @@ pub(super) fn code(binder: Binder) -> Option<BinderCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use codeslab_runtime::Convention;
 
     #[test]
     fn arguments_are_set_in_their_registers_and_a_branch_goes_on() {
         let code = code(Binder {
             null: Some(1),
             address: Some(2),
+            convention: Convention::SystemV,
         });
         let code = code.expect("it can be made");
         // bti c; mov x1, xzr; ldr x2, .+8; b .
@@ -66,7 +68,13 @@ mod tests {
 
     #[test]
     fn nothing_is_made_for_arguments_that_are_not_in_registers() {
-        let binder = |null, address| code(Binder { null, address });
+        let binder = |null, address| {
+            code(Binder {
+                null,
+                address,
+                convention: Convention::SystemV,
+            })
+        };
         assert_eq!(binder(Some(8), None), None);
         assert_eq!(binder(None, Some(9)), None);
         assert_eq!(binder(None, None).map(|code| code.bytes.len()), Some(8));

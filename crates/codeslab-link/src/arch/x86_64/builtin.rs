@@ -17,8 +17,32 @@ static MODEL: [Builtin; 3] = [
     Builtin { name: "__cpu_indicator_init", protection: ReadExecute, align: 16, content: init },
 ];
 
+#[rustfmt::skip] // The same.
+static STACK: [Builtin; 2] = [
+    Builtin { name: "___chkstk_ms",         protection: ReadExecute, align: 16, content: touch_stack },
+    Builtin { name: "__chkstk",             protection: ReadExecute, align: 16, content: touch_stack },
+];
+
+/// Touches every page that a function is about to take from the stack, from top to bottom, because systems add pages to stacks one by one:
+/// `rax` says how many bytes it takes, and no register changes. Microsoft's compilers call it by the second name, GCC by the first.
+/// <https://learn.microsoft.com/en-us/windows/win32/devnotes/-win32-chkstk>
+fn touch_stack() -> Vec<u8> {
+    [
+        // push rcx; push rax; lea rcx, [rsp + 24]
+        &[0x51, 0x50, 0x48, 0x8d, 0x4c, 0x24, 0x18][..],
+        // cmp rax, 4096; jb +19
+        &[0x48, 0x3d, 0, 0x10, 0, 0, 0x72, 0x13],
+        // sub rcx, 4096; or qword [rcx], 0; sub rax, 4096; jmp -27
+        &[0x48, 0x81, 0xe9, 0, 0x10, 0, 0, 0x48, 0x83, 0x09, 0],
+        &[0x48, 0x2d, 0, 0x10, 0, 0, 0xeb, 0xe5],
+        // sub rcx, rax; or qword [rcx], 0; pop rax; pop rcx; ret
+        &[0x48, 0x29, 0xc1, 0x48, 0x83, 0x09, 0, 0x58, 0x59, 0xc3],
+    ]
+    .concat()
+}
+
 /// All of them.
-pub(super) static ALL: [&[Builtin]; 1] = [&MODEL];
+pub(super) static ALL: [&[Builtin]; 2] = [&MODEL, &STACK];
 
 fn model() -> Vec<u8> {
     let model = ProcessorModel::native().map_or([0; 4], |model| model.model);

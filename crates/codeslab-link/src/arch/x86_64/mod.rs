@@ -10,6 +10,7 @@
 
 mod binder;
 mod builtin;
+mod coff;
 mod detour;
 mod elf;
 mod relax;
@@ -27,7 +28,7 @@ const DISPLACEMENT: Range = Range::signed(32);
 pub(super) struct X86_64;
 
 /// What object files say about it, format by format.
-pub(super) static TABLES: [Table; 1] = [elf::TABLE];
+pub(super) static TABLES: [Table; 2] = [elf::TABLE, coff::TABLE];
 
 impl Machine for X86_64 {
     fn architecture(&self) -> Architecture {
@@ -64,6 +65,22 @@ impl Machine for X86_64 {
 
     fn binder(&self, binder: Binder) -> Option<BinderCode> {
         binder::code(binder)
+    }
+
+    /// `call`, `jmp` and conditional jumps. Before the distance of an operand in memory stands a byte that has none of these values.
+    fn is_branch(&self, code: &[u8], field: usize) -> bool {
+        let Some(before) = code.get(..field) else {
+            return false;
+        };
+        match *before {
+            [.., 0xe8 | 0xe9] => true,
+            [.., 0x0f, condition] => condition & 0xf0 == 0x80,
+            _ => false,
+        }
+    }
+
+    fn pointer(&self) -> Option<&'static str> {
+        Some("R_X86_64_64")
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {

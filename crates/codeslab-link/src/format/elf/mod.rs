@@ -16,6 +16,7 @@ use crate::arch::native_number;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::graph::{Graph, Origin};
+use codeslab_runtime::Convention;
 use object::elf::ELFMAG;
 use std::borrow::Cow;
 
@@ -59,6 +60,7 @@ pub(super) fn parse<'a>(
 ) -> Result<Graph<'a>> {
     let object = file::open(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());
+    graph.set_convention(Convention::SystemV);
     graph.reserve(object.sections.len(), object.symbols.len());
     let loaded = sections::add(&mut graph, &object)?;
     symbols::add(&mut graph, &object, &loaded)?;

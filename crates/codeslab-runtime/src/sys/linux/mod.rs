@@ -6,6 +6,11 @@
 //! variables. What these rely on is in the process already and looked up by name where
 //! a process may be without it.
 
+use crate::program::Convention;
+
+/// How functions of the process are called.
+pub const CONVENTION: Convention = Convention::SystemV;
+
 mod catch;
 mod exceptions;
 mod exits;

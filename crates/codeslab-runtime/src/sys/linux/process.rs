@@ -4,8 +4,10 @@
 #![allow(unsafe_code)] // It calls what was linked.
 
 use super::exceptions::guarded;
+use super::machine::WindowsFunction;
 use super::symbols::function;
 use crate::error::{Exception, Result};
+use crate::program::Convention;
 use codeslab::Address;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
@@ -49,14 +51,21 @@ pub(crate) fn processor_features() -> Option<u64> {
     (!features.is_null()).then(|| features.addr() as u64)
 }
 
-/// Calls an initialiser with the arguments and the environment of the process.
+/// Calls an initialiser with the arguments and the environment of the process; one of Windows without.
 ///
 /// # Errors
 /// The exception by which it was left.
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_initializer(function: Address) -> Result<(), Exception> {
+pub(crate) unsafe fn call_initializer(
+    function: Address,
+    convention: Convention,
+) -> Result<(), Exception> {
+    if convention == Convention::Windows {
+        // SAFETY: the obligation is the same.
+        return unsafe { call_of_windows(function) };
+    }
     let arguments = &arguments().0;
     let count = c_int::try_from(arguments.len() - 1).unwrap_or(c_int::MAX);
     let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
@@ -66,6 +75,20 @@ pub(crate) unsafe fn call_initializer(function: Address) -> Result<(), Exception
     let environment = unsafe { environ };
     // SAFETY: it is the entry of sound code by the caller's obligation; arguments and environment end with null and stay.
     let call = || unsafe { function(count, arguments.as_ptr(), environment) };
+    // SAFETY: what is called is sound by the caller's obligation.
+    unsafe { guarded(call) }
+}
+
+/// Calls a function of Windows that takes nothing.
+///
+/// # Safety
+/// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+unsafe fn call_of_windows(function: Address) -> Result<(), Exception> {
+    let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
+    // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.
+    let function = unsafe { std::mem::transmute::<*const (), WindowsFunction>(function) };
+    // SAFETY: it is the entry of sound code by the caller's obligation.
+    let call = || unsafe { function() };
     // SAFETY: what is called is sound by the caller's obligation.
     unsafe { guarded(call) }
 }
@@ -92,7 +115,12 @@ pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Excepti
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
-pub(crate) unsafe fn call_finalizer(function: Address) {
+pub(crate) unsafe fn call_finalizer(function: Address, convention: Convention) {
+    if convention == Convention::Windows {
+        // SAFETY: the obligation is the same.
+        drop(unsafe { call_of_windows(function) });
+        return;
+    }
     let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
     // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.
     let function = unsafe { std::mem::transmute::<*const (), Finalizer>(function) };

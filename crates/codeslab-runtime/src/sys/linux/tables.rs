@@ -12,6 +12,7 @@
 
 use super::catch::NEWER_UNWINDER;
 use super::symbols::function;
+use crate::program::FunctionTable;
 use codeslab::{Address, process_symbol};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -116,12 +117,16 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Has the process know of tables, which describe code that begins at `code`.
+    /// Has the process know of tables, which describe code that begins at `code`. What is for Windows' unwinder no other one reads.
     ///
     /// # Safety
     /// - Each of `tables` is well-formed, has an end, and stays as it is while the value lives.
     /// - They describe code of one range only, in which nothing else describes code.
-    pub(crate) unsafe fn register(tables: &[Address], code: Address) -> Self {
+    pub(crate) unsafe fn register(
+        tables: &[Address],
+        code: Address,
+        _functions: Option<&FunctionTable>,
+    ) -> Self {
         let unwinder = Unwinder::get().filter(|_| !tables.is_empty());
         let Some(unwinder) = unwinder else {
             return Self::default();

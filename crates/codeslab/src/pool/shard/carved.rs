@@ -5,7 +5,7 @@
 )]
 
 use super::BlockHeader;
-use crate::model::address::Address;
+use crate::model::address::{Address, Window};
 use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
@@ -53,6 +53,11 @@ impl Carved {
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
         let offset = self.spans.offset(protection)?;
         self.header().page_map.range().first().checked_add(offset)
+    }
+
+    /// The address space of its block.
+    pub(crate) fn block(&self) -> Window {
+        self.header().page_map.range()
     }
 
     /// How many bytes are carved for the segment of this protection.

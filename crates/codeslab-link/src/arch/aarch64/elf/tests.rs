@@ -21,6 +21,9 @@ const TERMS: Terms = Terms {
     GOT: 0xa008,
     Z: 0x55,
     TP: 0x40,
+    image: 0,
+    segment: 0,
+    segment_number: 0,
 };
 
 /// The document's table: number, name, and the value for the terms above.

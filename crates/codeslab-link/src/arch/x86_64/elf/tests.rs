@@ -18,6 +18,9 @@ const TERMS: Terms = Terms {
     GOT: 0xa000,
     Z: 0x55,
     TP: -0x40,
+    image: 0,
+    segment: 0,
+    segment_number: 0,
 };
 
 /// The psABI's table: number, name, bytes of the field, and the value for the terms above.

@@ -10,3 +10,6 @@ pub(in crate::sys) const MODULE_OFFSET: u64 = 1029;
 pub(in crate::sys) const THREAD_OFFSET: u64 = 1030;
 /// `R_AARCH64_TLSDESC`
 pub(in crate::sys) const DESCRIPTOR: u64 = 1031;
+
+/// A function without arguments as Windows calls it.
+pub(in crate::sys) type WindowsFunction = unsafe extern "C-unwind" fn();

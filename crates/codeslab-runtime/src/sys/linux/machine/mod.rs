@@ -1,4 +1,4 @@
-//! Numbers that dynamic linkers have for processors: a file each.
+//! What differs between processors: the numbers that dynamic linkers have, and how code for Windows is called. A file each.
 #![allow(
     dead_code,
     unused_imports,
@@ -14,4 +14,6 @@
 )]
 mod native;
 
-pub(super) use native::{DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET};
+pub(super) use native::{
+    DESCRIPTOR, MACHINE, MODULE, MODULE_OFFSET, THREAD_OFFSET, WindowsFunction,
+};

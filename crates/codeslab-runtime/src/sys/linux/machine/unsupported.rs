@@ -5,3 +5,6 @@ pub(in crate::sys) const MODULE: u64 = 0;
 pub(in crate::sys) const MODULE_OFFSET: u64 = 0;
 pub(in crate::sys) const THREAD_OFFSET: u64 = 0;
 pub(in crate::sys) const DESCRIPTOR: u64 = 0;
+
+/// A function without arguments as Windows calls it.
+pub(in crate::sys) type WindowsFunction = unsafe extern "C-unwind" fn();

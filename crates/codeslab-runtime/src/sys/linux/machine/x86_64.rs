@@ -10,3 +10,6 @@ pub(in crate::sys) const MODULE_OFFSET: u64 = 17;
 pub(in crate::sys) const THREAD_OFFSET: u64 = 18;
 /// `R_X86_64_TLSDESC`
 pub(in crate::sys) const DESCRIPTOR: u64 = 36;
+
+/// A function without arguments as Windows calls it.
+pub(in crate::sys) type WindowsFunction = unsafe extern "win64-unwind" fn();
