@@ -71,6 +71,9 @@ fn relaxed(bytes: &mut [u8], operand: Operand, prefix_size: usize) -> Option<()>
     }
     let start = operand.offset.checked_sub(2 + prefix_size)?;
     let end = operand.offset.checked_add(4)?;
+    if prefix_size == 0 && is_padded(bytes, start) {
+        return None;
+    }
     let instruction = bytes.get_mut(start..end)?;
     let (prefix, rest) = instruction.split_at_mut(prefix_size);
     let rest: &mut [u8; 6] = rest.try_into().ok()?;
@@ -85,6 +88,13 @@ fn relaxed(bytes: &mut [u8], operand: Operand, prefix_size: usize) -> Option<()>
         },
         _ => None,
     }
+}
+
+/// Whether `data16 rex.W` stands before an instruction, as before the call of a sequence for thread-local storage, whose length is fixed.
+/// The call that would come out has its `addr32` between REX and the opcode, where REX does not count: what is left is `data16`, and AMD's
+/// processors then take 16 bits of the distance and of the instruction pointer (APM volume 3, "CALL (Near)"), Intel's all of it.
+fn is_padded(bytes: &[u8], start: usize) -> bool {
+    bytes[..start.min(bytes.len())].ends_with(&[0x66, 0x48])
 }
 
 /// `call *entry(%rip)` → `addr32 call symbol`

@@ -59,6 +59,8 @@ const CASES: &[Case] = &[
         &[0x48, 0x8b, 0x05, 0, 0, 0, 0], &[0x48, 0x8b, 0x05, 0, 0, 0, 0]),
     case("call", without_rex, NEAR,
         &[0xff, 0x15, 0, 0, 0, 0], &[0x67, 0xe8, 0, 1, 0, 0]),
+    case("call that is padded stays", without_rex, NEAR,
+        &[0x66, 0x48, 0xff, 0x15, 0, 0, 0, 0], &[0x66, 0x48, 0xff, 0x15, 0, 0, 0, 0]),
     case("call of a far symbol stays", without_rex, FAR,
         &[0xff, 0x15, 0, 0, 0, 0], &[0xff, 0x15, 0, 0, 0, 0]),
     case("jmp moves its field", without_rex, NEAR,
