@@ -37,7 +37,13 @@ await main(() => {
     PROPTEST_CASES: '16',
   }
   const skips = Object.keys(impossible).flatMap(name => ['--skip', name])
-  const packages = ['codeslab', 'codeslab-link', 'codeslab-runtime', 'codeslab-call', 'codeslab-debug'].flatMap(name => ['--package', name])
-  run('cargo', ['+nightly', 'test', '--target', host, ...packages, '--lib', '--tests', '--no-fail-fast', '--', ...skips], { env })
+  const packages = ['codeslab', 'codeslab-link', 'codeslab-runtime', 'codeslab-call', 'codeslab-debug'].flatMap(
+    name => ['--package', name],
+  )
+  run(
+    'cargo',
+    ['+nightly', 'test', '--target', host, ...packages, '--lib', '--tests', '--no-fail-fast', '--', ...skips],
+    { env },
+  )
   for (const [name, reason] of Object.entries(impossible)) console.log(`not run there: ${name} (${reason})`)
 })

@@ -26,6 +26,7 @@ import { life } from './internal/life.ts'
 import { withCallee, withSignature } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
 import { encodeFile, encodeLink } from './internal/link.ts'
+import { Opened } from './internal/opened.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
 import { areNamed, place, toLabels, toPlaces, toRequests, toWindows, type Request } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions, NamedInput } from './link.ts'
@@ -35,22 +36,6 @@ import type { Placement, SectionRequest } from './request.ts'
 import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
 import { makeSlot, toTarget, type Slot } from './slot.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
-
-type NativeHandle = ReturnType<typeof native.openMemory>
-
-/** The handle of a memory that exists, in the place of options. */
-class Opened {
-  readonly #handle: NativeHandle
-
-  constructor(handle: NativeHandle) {
-    this.#handle = handle
-  }
-
-  /** The handle in it; `undefined` for anything else. */
-  static handleOf(value: unknown): NativeHandle | undefined {
-    return typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined
-  }
-}
 
 /**
  * A manager of code memory: it places machine code, constants and data within reach of each other, publishes them under
