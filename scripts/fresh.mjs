@@ -27,7 +27,7 @@ const FOLDER = 'CODESLAB_FRESH'
 const belongsToCompiler = /^(gcc|cpp|binutils|libgcc|libc6|libc-dev|linux-libc|libcrypt)\b/
 /** Programs that are not part of one, or that the README does not ask for. */
 const strangers =
-  /^(.*g\+\+.*|.*c\+\+.*|clang.*|llvm.*|gdb.*|python.*|pkg-?conf.*|cmake|make|gmake|qemu.*|cargo-nextest|strace|valgrind.*)$/
+  /^(.*g\+\+.*|.*c\+\+.*|clang.*|llvm.*|gdb.*|python.*|pkg-?conf.*|cmake|make|gmake|qemu.*|cargo-nextest|strace|valgrind.*|.*-mingw32-.*|aarch64-linux-gnu-.*)$/
 /** What only a package adds, and tests therefore skip, by name. */
 const expectedSkips = ['libz.a', 'libzstd.a', 'libgmp.a', 'g++']
 
