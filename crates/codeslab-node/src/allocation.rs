@@ -1,9 +1,8 @@
 //! Placing bytes by hand: allocate, write, finalize or abandon, find, free. `life` hands over what JavaScript passes.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::function;
 use crate::handle::{CodeHandle, Section};
-use crate::life::Failure;
 use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::{Scope, Value};

@@ -326,3 +326,20 @@ fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
 fn text(name: &'static str, value: &str) -> (&'static str, Fact) {
     (name, Fact::Text(value.to_owned()))
 }
+
+/// Why a function that Node-API made was left.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Codeslab refused.
+    Refused(Error),
+    /// Something that TypeScript does not pass.
+    Argument(&'static str),
+    /// There is an exception.
+    Thrown,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}

@@ -29,6 +29,7 @@ use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
+use napi_derive::napi;
 use prepare::{ForLater, Prepared};
 use refusal::Refusal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,6 +49,12 @@ struct Function {
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
+}
+
+/// Compiles a signature. `types` are the names of those of the result and of the arguments.
+#[napi(ts_return_type = "ExternalObject<Signed>")]
+pub fn compile_signature(env: Env, types: Vec<String>) -> napi::Result<Unknown<'static>> {
+    environment::hold(env, Signed::compile(&types).or_throw(env)?)
 }
 
 /// A JavaScript function that calls `target`, which lies in the code of `handle`.

@@ -6,7 +6,7 @@
 
 use crate::allocation::{self, Contents};
 use crate::environment;
-use crate::error::Error;
+use crate::error::Failure;
 use crate::handle::CodeHandle;
 use crate::handles::Handles;
 use crate::memory::MemoryHandle;
@@ -26,23 +26,6 @@ use std::rc::Rc;
 struct Life {
     handles: Rc<Handles>,
     numbers: Numbers,
-}
-
-/// Why a function of this file was left.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// Codeslab refused.
-    Refused(Error),
-    /// Something that TypeScript does not pass.
-    Argument(&'static str),
-    /// There is an exception.
-    Thrown,
-}
-
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Refused(error.into())
-    }
 }
 
 type Done<'a> = Result<Value<'a>, Failure>;

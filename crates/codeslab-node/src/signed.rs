@@ -5,20 +5,9 @@
 //! TypeScript knows its fields, and passes bytes. `function` and `answer` use signatures, `fast` compiles JavaScript for each
 //! that is different.
 
-use crate::environment::hold;
-use crate::throw::OrThrow;
 use codeslab_call::{Error, Kind, Leaf, Signature, Structure, Type};
-use napi::Env;
-use napi::bindgen_prelude::Unknown;
-use napi_derive::napi;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Compiles a signature. `types` are the names of those of the result and of the arguments.
-#[napi(ts_return_type = "ExternalObject<Signed>")]
-pub fn compile_signature(env: Env, types: Vec<String>) -> napi::Result<Unknown<'static>> {
-    hold(env, Signed::compile(&types).or_throw(env)?)
-}
 
 /// A signature, and what follows from it.
 #[derive(Debug)]
