@@ -314,7 +314,7 @@ const mistakes: readonly Mistake[] = [
     'an object of Windows for an input',
     () => memory.link(Buffer.of(0x64, 0x86, 2, 0)),
     /Windows/,
-    /compile for this system/,
+    /compile for this machine/,
   ],
   ['WebAssembly for an input', () => memory.link(Buffer.from('\0asm\x01\0\0\0', 'latin1')), /WebAssembly/],
   ['machine code for an input', () => memory.link(Buffer.from(answer(7))), /machine code/, /allocate/],

@@ -261,11 +261,8 @@ export type CallbackFunction<S extends CallbackType> = (
           : bigint | null
   : never
 
-/** What a callback gets for a type: what a result would be, and addresses as bigints. */
-type CallbackValue<Type extends ResultType> = Type extends TextType ? bigint : ResultValue<Type>
-
 /**
- * What a callback gets for a list of types.
+ * What a callback gets for a list of types: what a result would be, and addresses as bigints.
  *
  * @example
  * ```ts
@@ -277,7 +274,13 @@ type CallbackValue<Type extends ResultType> = Type extends TextType ? bigint : R
  * @category Calling
  */
 export type CallbackValues<Types extends readonly unknown[] | undefined> = Types extends readonly unknown[]
-  ? { -readonly [Index in keyof Types]: Types[Index] extends ResultType ? CallbackValue<Types[Index]> : bigint }
+  ? {
+      -readonly [Index in keyof Types]: Types[Index] extends ResultType
+        ? Types[Index] extends TextType
+          ? bigint
+          : ResultValue<Types[Index]>
+        : bigint
+    }
   : []
 
 /**

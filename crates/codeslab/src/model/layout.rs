@@ -3,7 +3,7 @@
 use crate::model::error::{Error, Result};
 use crate::model::protection::Protection;
 
-/// The largest alignment of a section, in bytes. A request for more than [`SHARED_ALIGN`] gets a block of its own.
+/// The largest alignment of a section, in bytes. A request for more than 1 MiB gets a block of its own.
 pub const MAXIMUM_ALIGN: u64 = 1 << 22;
 
 /// The largest alignment in blocks that many requests share, in bytes. Blocks smaller than this allow less.
