@@ -54,11 +54,12 @@ pub use codeslab_runtime::Keep;
 
 impl Exports for Arc<SharedLibrary> {
     fn address(&self, name: &str) -> Option<Address> {
-        self.symbol(name)
+        self.symbol(name).map(|found| or_provided(name, found))
     }
 
     fn version_address(&self, name: &str, version: &str) -> Option<Address> {
-        self.symbol_version(name, version)
+        let found = self.symbol_version(name, version)?;
+        Some(or_provided(name, found))
     }
 
     fn thread_local(&self, name: &str) -> Option<&str> {
@@ -73,4 +74,10 @@ impl Exports for Arc<SharedLibrary> {
     fn keep(&self) -> Box<dyn Keep> {
         Box::new(self.clone())
     }
+}
+
+/// What a shared library has by its name, which may be what the C library that it depends on has. By these names that takes an image for a part
+/// of the program, so images get what the runtime provides in its place.
+fn or_provided(name: &str, found: Address) -> Address {
+    codeslab_runtime::provided(name).unwrap_or(found)
 }

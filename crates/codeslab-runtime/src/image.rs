@@ -45,15 +45,36 @@ fn images() -> MutexGuard<'static, BTreeMap<u64, (u64, Weak<Image>)>> {
     IMAGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The image with this handle.
+/// The image with this handle. C++ passes the address by which images are kept, Rust that of a variable which holds it: like glibc, this takes
+/// any address in an image.
 pub(crate) fn find(handle: Address) -> Option<Arc<Image>> {
-    let image = images()
-        .get(&handle.value())
-        .map(|(_, image)| image.clone());
-    image?.upgrade()
+    let images = images();
+    let exact = images.get(&handle.value());
+    if let Some(image) = exact.and_then(|(_, image)| image.upgrade()) {
+        return Some(image);
+    }
+    let all: Vec<_> = images.values().map(|(_, image)| image.clone()).collect();
+    // An image that nobody else has any more ends when it is dropped, and that looks for images.
+    drop(images);
+    let all = all.iter().filter_map(Weak::upgrade);
+    all.into_iter().find(|image| image.has(handle))
 }
 
 impl Image {
+    /// Whether an address lies in it.
+    fn has(&self, address: Address) -> bool {
+        let protections = [
+            Protection::ReadExecute,
+            Protection::ReadOnly,
+            Protection::ReadWrite,
+        ];
+        let segments = protections.map(|protection| self.allocation.segment(protection));
+        segments.into_iter().flatten().any(|(start, size)| {
+            let offset = address.value().checked_sub(start.value());
+            offset.is_some_and(|offset| offset < size)
+        })
+    }
+
     /// Has the process know of an image and of its unwind tables. Nothing runs.
     ///
     /// # Safety

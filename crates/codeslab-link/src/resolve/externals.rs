@@ -132,7 +132,7 @@ fn in_process(options: &LinkOptions<'_>, name: &str) -> Option<Address> {
     if !options.process_symbols {
         return None;
     }
-    if let Some(address) = codeslab_runtime::provided(name) {
+    if let Some(address) = codeslab_runtime::provided(version::base_name(name)) {
         return Some(address);
     }
     match version::split(name) {

@@ -57,6 +57,39 @@ fn a_shared_library_serves_what_is_missing_and_stays_open_as_long_as_the_image()
 }
 
 #[test]
+fn what_threads_do_at_their_end_is_the_images_whatever_library_leads_to_the_c_library() {
+    let source = "
+        int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);
+        extern void *__dso_handle;
+        static void note(void *count) { ++*(int *)count; }
+        int probe(int *count) { return __cxa_thread_atexit_impl(note, count, &__dso_handle); }";
+    // As Rust does it: any address in the image says whose destructor it is.
+    let indirect = source
+        .replace(
+            "extern void",
+            "extern char __dso_handle; static char *own = &__dso_handle; extern void",
+        )
+        .replace("extern void *__dso_handle;", "")
+        .replace("&__dso_handle)", "&own)");
+    let versioned = format!(
+        "__asm__(\".symver __cxa_thread_atexit_impl, __cxa_thread_atexit_impl@GLIBC_2.18\\n\");{source}"
+    );
+    let workshop = Workshop::new();
+    for source in [source, &indirect, &versioned] {
+        let object = workshop.compile("user", source, &["-fPIC"]);
+        for libraries in [vec![], vec![Input::Path("libgcc_s.so.1")]] {
+            let mut count = 0;
+            let options = with_libraries(libraries);
+            let image = link(&memory(), &[file("user.o", &object)], &options).expect("it links");
+            let probe = function!(image, "probe", extern "C" fn(*mut i32) -> i32);
+            assert_eq!(probe(&raw mut count), 0);
+            drop(image);
+            assert_eq!(count, 1, "it would run when the code is gone");
+        }
+    }
+}
+
+#[test]
 fn a_shared_library_is_found_by_its_name_where_the_dynamic_linker_looks() {
     let source = "extern double cbrt(double); double probe(double x) { return cbrt(x); }";
     let user = Workshop::new().compile("user", source, &["-fPIC", "-fno-builtin"]);
