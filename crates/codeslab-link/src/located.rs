@@ -79,7 +79,9 @@ impl Located {
                 let Some((section, offset)) = place(symbol) else {
                     continue;
                 };
-                if object.graph.sections()[section as usize].is_thread_local {
+                if object.graph.sections()[section as usize].is_thread_local
+                    || resolution.machine.is_mark(&symbol.name)
+                {
                     continue;
                 }
                 let Some(start) = addresses.section(object.first_section + section) else {

@@ -96,7 +96,7 @@ fn lines_of_a_compiler_are_found_in_every_version_that_it_writes() {
                 .any(|line| &*line.file == path && line.number == number)
         };
         assert!(
-            has("source.c", 2) && has("folder/more.h", 3),
+            (has("source.c", 2) || has("source.c", 3)) && has("folder/more.h", 3),
             "{version}: {found:?}"
         );
         assert!(found.is_sorted_by_key(|line| line.address), "{version}");

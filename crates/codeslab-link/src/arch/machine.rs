@@ -19,6 +19,11 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     /// What errors call it.
     fn name(&self) -> &'static str;
 
+    /// Whether a local symbol only tells disassemblers what begins there, and is nothing that a person has named.
+    fn is_mark(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Bytes of a GOT entry, a power of two.
     fn entry_size(&self) -> u64 {
         8

@@ -40,6 +40,12 @@ impl Machine for Aarch64 {
         "AArch64"
     }
 
+    /// Mapping symbols: `$x` where code begins, `$d` where data does, with anything behind a dot. Source: AAELF64, "Mapping symbols".
+    fn is_mark(&self, name: &str) -> bool {
+        let end = name.strip_prefix("$x").or_else(|| name.strip_prefix("$d"));
+        end.is_some_and(|end| end.is_empty() || end.starts_with('.'))
+    }
+
     fn stub_size(&self) -> u64 {
         16
     }
