@@ -54,8 +54,9 @@ test('destructors and exit handlers of an image run once when the worker ends th
       })\`
     const library = new URL('index.ts', process.argv[3] ?? '${new URL('..', import.meta.url).href}').href
     const worker = new Worker(code, { eval: true, workerData: { library, object: input('registers.o') } })
+    const ended = once(worker, 'exit')
     const [answer] = await once(worker, 'message')
-    await once(worker, 'exit')
+    await ended
     writeSync(1, 'worker ' + answer + ' ')
   `
   const { status, signal, output } = run(program, { files: { 'registers.o': registers } })
