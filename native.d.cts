@@ -96,11 +96,13 @@ export declare function isFreed(handle: number): boolean
 /** Whether every call has returned that was running when it began. */
 export declare function isSynchronized(end: ExternalObject<GraceEnd>): boolean
 
-/** The functions of one array of numbers, which holds three for each section that is allocated at a time. */
+/** The functions of one array of numbers, which holds four for each section that is allocated at a time, and one for each allocation. */
 export declare function life(numbers: Float64Array): {
   allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
   write(code: number, section: number, offset: number, bytes: Uint8Array): void
   finalize(code: number): void
+  publishAll(memory: ExternalObject<MemoryHandle>, keepers: Array<object>, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
+  places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
 }

@@ -38,6 +38,13 @@ test('what a section says of itself cannot be changed, and native code does not 
   t.is(memory.reach, reach)
 })
 
+/** The methods and getters of an object of ours, of all its classes. */
+function methodsOf(value: object): [string, { value?: unknown; get?: unknown }][] {
+  const prototype = Object.getPrototypeOf(value) as object
+  if (prototype === Object.prototype) return []
+  return [...Object.entries(Object.getOwnPropertyDescriptors(prototype)), ...methodsOf(prototype)]
+}
+
 test('nobody makes an allocation, image or memory around a handle of their own', async t => {
   const inFlight = memory.allocate({ text: { protection: 'rx', size: 1 } })
   const allocation = inFlight.finalize()
@@ -45,8 +52,7 @@ test('nobody makes an allocation, image or memory around a handle of their own',
   for (const value of [inFlight, inFlight.text, allocation, allocation.text, image, memory]) {
     const { constructor } = value as { constructor: object }
     t.deepEqual(Object.getOwnPropertySymbols(constructor), [])
-    const methods = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(value) as object)
-    for (const [name, property] of Object.entries(methods as Record<string, { value?: unknown; get?: unknown }>)) {
+    for (const [name, property] of methodsOf(value)) {
       const call = (property.value ?? property.get) as (...values: unknown[]) => unknown
       if (name === 'constructor') continue
       for (const stranger of [{}, new Proxy(value, {})]) {
@@ -151,6 +157,24 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   for (const count of [3, 2 ** 32, Infinity]) t.throws(() => allocate(count, []), refused)
   t.throws(() => call?.(one, 0, 'text', 0, opened), refused)
   t.throws(() => write?.(one, 0), refused)
+  const publish = life['publishAll'] as (...values: unknown[]) => unknown
+  for (const [keepers, length, contents] of [
+    [[{}], 5, []],
+    [[{}], Infinity, []],
+    [[7], 4, [undefined]],
+    [[], 4, [undefined]],
+    [7, 4, [undefined]],
+  ]) {
+    shared.set([1, 2, 16, 16])
+    t.throws(() => publish(opened, keepers, length, contents, undefined), refused)
+  }
+  shared.set([2, 2, 16, 16])
+  t.throws(() => publish(opened, [{}], 4, [undefined, undefined], undefined), refused)
+  shared.set([1, 9, 16, 16])
+  t.throws(() => publish(opened, [{}], 4, [undefined], undefined), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+  t.throws(() => publish({}, [{}], 4, [undefined], undefined), refused)
+  t.throws(() => life['places']?.(2 ** 31), refused)
+  t.notThrows(() => life['places']?.(0), 'what was freed has no sections')
   shared[0] = 9
   t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), {
     code: 'ERR_CODESLAB_INVALID_INDEX',

@@ -1,7 +1,7 @@
 /** Placing and publishing in one step, and what is left of allocations that were freed by hand. */
 
 import test from 'ava'
-import { CodeMemory, type Published } from '../index.ts'
+import { Allocation, CodeMemory, type Published, type SectionRequest } from '../index.ts'
 import { answer, nullary } from './helpers/machine-code.ts'
 
 test('sections with their bytes are published in one step', t => {
@@ -130,4 +130,132 @@ test('images and slots that were freed say so', t => {
     },
     { code: 'ERR_CODESLAB_FREED', message: /slot/ },
   )
+})
+
+test('many requests are published in one step, each with its own sections', t => {
+  const memory = new CodeMemory()
+  const one = (index: number) => ({
+    text: { protection: 'rx', bytes: answer(index) },
+    table: { protection: 'ro', bytes: Float64Array.of(index / 2) },
+  })
+  const requests = Array.from({ length: 300 }, (_, index) =>
+    index % 3 === 0 ? { ...one(index), state: { protection: 'rw', size: 8 } } : one(index),
+  ) as Record<'text' | 'table', SectionRequest>[]
+  const published = memory.publishAll(requests)
+  t.is(published.length, 300)
+  t.is(memory.stats().live, 300)
+  t.is(memory.stats().inFlight, 0)
+  published.forEach((allocation, index) => {
+    t.is(allocation.text.function(nullary)(), index)
+    t.is(allocation.table.data('double').value, index / 2)
+    t.is('state' in allocation, index % 3 === 0)
+  })
+  published.forEach(allocation => {
+    allocation.free()
+  })
+  t.is(memory.stats().live, 0)
+  t.deepEqual(memory.publishAll([]), [])
+})
+
+test('many requests are published or none, and nothing is left behind', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 20 })
+  const good = { text: { protection: 'rx', bytes: answer(1) } } as const
+  const refused: [Record<string, SectionRequest>, string][] = [
+    [{ text: { protection: 'rx', bytes: answer(1), size: 1 } }, 'ERR_CODESLAB_OUT_OF_BOUNDS'],
+    [{ text: { protection: 'rx', bytes: answer(1), align: 3 } }, 'ERR_CODESLAB_INVALID_ALIGNMENT'],
+    [{}, 'ERR_CODESLAB_EMPTY_REQUEST'],
+    [{ state: { protection: 'rw', size: 2 ** 21 } }, 'ERR_CODESLAB_COMMIT_BUDGET'],
+  ]
+  for (const name of [undefined, 'given']) {
+    for (const [request, code] of refused) {
+      t.throws(() => memory.publishAll([{ text: { ...good.text, name } }, good, request as typeof good]), { code })
+      const { live, inFlight, usedBytes } = memory.stats()
+      t.deepEqual({ live, inFlight, usedBytes }, { live: 0, inFlight: 0, usedBytes: 0 })
+    }
+  }
+  t.throws(() => memory.publishAll({ length: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => memory.publishAll([good, 7 as never]), { code: 'ERR_INVALID_ARG_TYPE', message: /batch\[1\]/ })
+  t.throws(() => memory.publishAll([good], { within: [{ first: 1, last: 0 }] }), { code: 'ERR_OUT_OF_RANGE' })
+  memory.dispose()
+  t.throws(() => memory.publishAll([good]), { code: 'ERR_CODESLAB_CLOSED' })
+})
+
+test('many requests lie where their placement says, under their names', t => {
+  const memory = new CodeMemory()
+  const near = memory.publish({ text: { protection: 'rx', bytes: answer(1) } }).text
+  const add = (name: string) => ({ text: { protection: 'rx', bytes: answer(2), name } }) as const
+  const published = memory.publishAll([add('first'), add('second')], { near: { address: near, reach: 2 ** 24 } })
+  const names = published.map(({ text }) => {
+    const distance = text.address > near.address ? text.address - near.address : near.address - text.address
+    t.true(distance < 2n ** 24n)
+    return memory.lookup(text)?.name
+  })
+  t.deepEqual(names, ['first', 'second'])
+})
+
+test('what changes while many requests are read is not published half', t => {
+  const memory = new CodeMemory()
+  const bytes = new Uint8Array(64).fill(0xc3)
+  const detaching = {
+    get text(): SectionRequest {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+      return { protection: 'rx', size: 1 }
+    },
+  }
+  t.throws(() => memory.publishAll([{ text: { protection: 'rx', bytes } }, detaching]), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  })
+  const again = {
+    get text(): SectionRequest {
+      memory.publishAll([{ state: { protection: 'rw', size: 4096 } }, { table: { protection: 'rw', size: 32 } }])
+      return { protection: 'rx', bytes: answer(5) }
+    },
+  }
+  const [one, two] = memory.publishAll([{ text: { protection: 'rx', bytes: answer(4) } }, again])
+  t.deepEqual([one.text.function(nullary)(), two.text.function(nullary)()], [4, 5])
+  t.is(memory.stats().live, 4)
+})
+
+test('sections are made when they are asked for, once, and are what they were when they are asked for late', t => {
+  const memory = new CodeMemory()
+  const request = { text: { protection: 'rx', bytes: answer(1) }, state: { protection: 'rw', size: 24 } } as const
+  const [early, late] = [memory.publish(request), memory.publish(request)]
+  t.is(early.text, early.text)
+  t.is(late.constructor, Allocation)
+  t.true('text' in late && late instanceof Allocation)
+  const { address } = memory.find(late.state) ?? {}
+  const freed = memory.publish(request)
+  late.free()
+  freed.free()
+  t.is(late.state.address, address)
+  t.deepEqual([freed.text.size, freed.state.size, freed.state.protection], [6, 24, 'rw'])
+  t.not(freed.text.address, 0n)
+  t.throws(() => freed.state.read(), { code: 'ERR_CODESLAB_FREED' })
+  // The same in flight, where a section becomes smaller before the published one is asked for.
+  const inFlight = memory.allocate({ text: { protection: 'rx', size: 64 } })
+  inFlight.text.write(answer(7))
+  inFlight.text.shrink(6)
+  const { text } = inFlight.finalize()
+  t.deepEqual([text.size, text.function(nullary)()], [6, 7])
+})
+
+test('allocations of other names are asked in vain, and names without number have sections all the same', t => {
+  const memory = new CodeMemory()
+  const one = memory.publish({ here: { protection: 'rw', size: 1 }, there: { protection: 'rw', size: 2 } })
+  const other = memory.publish({ there: { protection: 'rw', size: 3 } })
+  const getter = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(other), 'there')?.get
+  t.is(getter?.call(other), other.there)
+  t.throws(() => getter?.call(one) as unknown, { instanceOf: TypeError })
+  for (let index = 0; index < 600; index++) {
+    const name = `name${index}`
+    const request = { [name]: { protection: 'rx', bytes: answer(index) } } as const
+    const inFlight = memory.allocate(request)
+    t.is(inFlight[name]?.size, 6)
+    const allocation = inFlight.finalize()
+    t.is(allocation[name]?.function(nullary)(), index)
+    t.deepEqual(Object.keys(allocation), [])
+    t.is(allocation.constructor, Allocation)
+    t.is(memory.publish(request)[name]?.size, 6)
+  }
+  t.throws(() => memory.publish({ free: { protection: 'rw', size: 1 } }), { code: 'ERR_CODESLAB_INVALID_SECTION_NAME' })
 })

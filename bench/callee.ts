@@ -16,15 +16,17 @@ type Callee = (...values: never[]) => unknown
 /** As much of WebAssembly as is used: its types are those of browsers. */
 interface Compiler {
   Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object) => { exports: { f: Callee } }
+  Instance: new (module: object) => { exports: { f: Callee; g: { value: number } } }
 }
 
 interface Row {
   signature: Signature
   /** Machine code for x86-64. */
   code: number[]
-  /** The type of a WebAssembly function and its body; none where it has no such types. */
+  /** The type of a WebAssembly function and its body; none where it has no such types. There is one variable, an i32. */
   wasm?: { parameters: number[]; results: number[]; body: number[] }
+  /** Where in the code the distance of a counter is, an int32 that counts calls as the variable does. */
+  counter?: number
   /** What koffi calls it. */
   koffi: string
   /** The loop around it, of `n` calls of `f`. */
@@ -56,6 +58,15 @@ const rows: Record<string, Row> = {
     koffi: 'void f()',
     loop: 'for (let k = 0; k < n; k++) f()',
   },
+  // V8 inlines an export that does nothing, and leaves an empty loop. One that counts is called.
+  count: {
+    signature: {},
+    code: [0xff, 0x05, 0, 0, 0, 0, 0xc3], // inc dword [rip + distance]; ret
+    counter: 2,
+    wasm: { parameters: [], results: [], body: [0x23, 0, 0x41, 1, 0x6a, 0x24, 0] },
+    koffi: 'void f()',
+    loop: 'for (let k = 0; k < n; k++) f()',
+  },
   uint64: {
     signature: { return: 'uint64', arguments: ['uint64'] },
     code: [0x48, 0x8d, 0x47, 0x01, 0xc3], // lea rax, [rdi + 1]; ret
@@ -75,6 +86,8 @@ if (arch !== 'x64') throw new Error('the machine code here is that of x86-64')
 const memory = new CodeMemory()
 const calls = Number(count)
 const rounds = 100
+/** How many calls were counted. */
+let counted = () => 0
 const row = rows[name]
 if (row === undefined) throw new RangeError(`no ${name} among ${Object.keys(rows).join(', ')}`)
 // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- one loop for each row
@@ -86,10 +99,22 @@ for (let round = 0; round < rounds; round++) {
   loop(each)
   best = Math.min(best, ((performance.now() - start) * 1000) / each)
 }
+if (row.counter !== undefined && counted() !== each * rounds) throw new Error(`${counted()} calls were counted`)
 print({ objects: calls, failed: 0, us_per_object: best })
 
-function make({ signature, code, wasm, koffi }: Row): Callee {
-  const { text } = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(code) } }).finalize()
+function make({ signature, code, counter, wasm, koffi }: Row): Callee {
+  const inFlight = memory.allocate({
+    text: { protection: 'rx', size: code.length },
+    state: { protection: 'rw', size: 4 },
+  })
+  const bytes = Uint8Array.from(code)
+  if (counter !== undefined) {
+    const distance = inFlight.state.address - inFlight.text.address - BigInt(counter + 4)
+    new DataView(bytes.buffer).setInt32(counter, Number(distance), true)
+  }
+  inFlight.text.write(bytes)
+  const { text, state } = inFlight.finalize()
+  counted = () => state.data('int32').value
   if (callee === 'codeslab') return text.function(signature)
   if (callee === 'wasm' && wasm !== undefined) return instantiate(wasm)
   if (callee !== 'koffi') throw new RangeError(`${callee} has no ${name}`)
@@ -105,11 +130,14 @@ function instantiate({ parameters, results, body }: NonNullable<Row['wasm']>): C
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, 1, ...type),
     ...section(3, 1, 0),
-    ...section(7, 1, 1, 0x66, 0, 0),
+    ...section(6, 1, i32, 1, 0x41, 0, 0x0b),
+    ...section(7, 2, 1, 0x66, 0, 0, 1, 0x67, 3, 0),
     ...section(10, 1, code.length, ...code),
   ]
   const { WebAssembly } = globalThis as unknown as { WebAssembly: Compiler }
-  return new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes))).exports.f
+  const { f, g } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes))).exports
+  counted = () => g.value
+  return f
 }
 
 /** The same code, called by koffi. */

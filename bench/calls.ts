@@ -46,11 +46,11 @@ const koffi = (row: string) => medianOf(() => ratio(time(row, 'koffi'), time(row
 const figures = {
   int32_times_wasm: wasm('int32'),
   double_times_wasm: wasm('double'),
-  void_times_wasm: wasm('void'),
+  void_times_wasm: wasm('count'),
   uint64_times_wasm: wasm('uint64'),
   int32_faster_than_koffi: koffi('int32'),
   double_faster_than_koffi: koffi('double'),
-  void_faster_than_koffi: koffi('void'),
+  void_faster_than_koffi: koffi('count'),
   sort_times_koffi: medianOf(() => ratio(run('sort.ts', ['codeslab', '3']), run('sort.ts', ['koffi', '3']))),
   pointer_times_koffi: medianOf(() => ratio(time('pointer', 'codeslab', slowly), time('pointer', 'koffi'))),
 }

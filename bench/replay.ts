@@ -1,4 +1,4 @@
-/** Replays a trace through the Node module: `node bench/replay.ts TRACE REPETITIONS`. */
+/** Replays a trace through the Node module: `node bench/replay.ts TRACE REPETITIONS [BATCH]`, one by one or so many at once. */
 
 import { readFileSync } from 'node:fs'
 import { CodeMemory, type Allocation } from 'codeslab'
@@ -6,10 +6,10 @@ import { footprint, print } from './measure.ts'
 
 type Part = [protection: 'rx' | 'ro' | 'rw', size: number, align: number]
 
-const [path = '', repetitions = ''] = process.argv.slice(2)
+const [path = '', repetitions = '', size = '1'] = process.argv.slice(2)
 const objects = readFileSync(path, 'utf8').trimEnd().split('\n').map(parts)
 const source = new Uint8Array(Math.max(...objects.flat().map(([, size]) => size))).fill(0xc3)
-const requests = objects.map(request)
+const batches = inBatches(objects.map(request), Number(size))
 const content = objects.flat().reduce((sum, [, size]) => sum + size, 0) * Number(repetitions)
 
 const memory = new CodeMemory()
@@ -18,11 +18,11 @@ let failed = 0
 const before = footprint()
 const start = performance.now()
 for (let replay = 0; replay < Number(repetitions); replay++) {
-  for (const sections of requests) {
+  for (const batch of batches) {
     try {
-      kept.push(memory.allocate(sections).finalize())
+      place(batch)
     } catch {
-      failed++
+      failed += batch.length
     }
   }
 }
@@ -37,6 +37,17 @@ print({
   mappings: after.mappings - before.mappings,
   blocks: memory.stats().blocks,
 })
+
+function place(batch: ReturnType<typeof request>[]): void {
+  const [first = {}] = batch
+  if (Number(size) === 1) kept.push(memory.publish(first))
+  else for (const allocation of memory.publishAll(batch)) kept.push(allocation)
+}
+
+function inBatches<Item>(items: Item[], count: number): Item[][] {
+  const starts = Array.from({ length: Math.ceil(items.length / count) }, (_, index) => index * count)
+  return starts.map(first => items.slice(first, first + count))
+}
 
 function parts(line: string): Part[] {
   const [rx = 0, rxAlign = 1, ro = 0, roAlign = 1, rw = 0, rwAlign = 1] = line.split(' ').map(Number)

@@ -129,6 +129,14 @@ export const scenarios: Scenario[] = [
     bars: [noFailure],
   },
   {
+    name: 'codeslab-node-batch',
+    title: '  128 at once',
+    isReplay: true,
+    command: ({ node, replays, root }) => [node, join(root, 'bench/replay.ts'), trace(root), String(replays), '128'],
+    bars: [noFailure],
+    goals: [atMost(2.5, 'µs per object'), atMost(1.6, '× content in memory', figures => figures.memory_per_content)],
+  },
+  {
     name: 'llvm-inprocess',
     title: 'LLVM 19 InProcessMemoryManager',
     isReplay: true,

@@ -7,11 +7,12 @@ import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSi
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
-import { FREED_ALLOCATION, makeHandle, type Handle } from './internal/handle.ts'
+import { FREED_ALLOCATION, type AllocationHandle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
-import { add, append, asIntN, has, makeList, sized, toNumber } from './internal/intrinsics.ts'
+import { add, append, asIntN, has, makeList, ordinary, toNumber } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
-import { addressOf, regions, type Place } from './internal/place.ts'
+import { addSections, copy, shape, toNames, type Shaped } from './internal/names.ts'
+import { addressOf, notePlaces, placesOf, regions, type Place } from './internal/place.ts'
 import { refusal } from './internal/refusal.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
 import type { Protection } from './protection.ts'
@@ -19,30 +20,24 @@ import { makeSection, type Section } from './section.ts'
 
 type MemoryHandle = ReturnType<typeof native.openMemory>
 
-/** What an allocation in flight consists of. */
-interface Inside {
-  readonly handle: Handle
-  readonly places: readonly Place[]
-}
-
-/** What is inside of an allocation in flight; `undefined` for anything else. */
-let inside: (value: unknown) => Inside | undefined
+/** The handle of an allocation in flight; `undefined` for anything else. */
+let handleOf: (value: unknown) => AllocationHandle | undefined
 
 /**
  * The allocation in flight of a handle.
  *
  * @internal
  */
-export let makeInFlight: (handle: Handle, places: readonly Place[]) => InFlightAllocation
+export let makeInFlight: (handle: AllocationHandle) => InFlightAllocation
 
 /**
  * The published allocation of a handle.
  *
  * @internal
  */
-export let makeAllocation: (handle: Handle, places: readonly Place[]) => Allocation
+export let makeAllocation: (handle: AllocationHandle) => Allocation
 
-let makeInFlightSection: (handle: Handle, index: number, place: Place) => InFlightSection
+let makeInFlightSection: (handle: AllocationHandle, index: number, place: Place) => InFlightSection
 
 /**
  * An allocation that is being written and cannot be executed yet. Its addresses are final.
@@ -66,25 +61,26 @@ let makeInFlightSection: (handle: Handle, index: number, place: Place) => InFlig
  * @category Memory
  */
 export class InFlightAllocation<Names extends string = string> {
-  readonly #handle: Handle
-  readonly #places: readonly Place[]
+  readonly #handle: AllocationHandle
 
   static {
-    inside = value =>
-      typeof value === 'object' && value !== null && #handle in value
-        ? { handle: value.#handle, places: value.#places }
-        : undefined
-    makeInFlight = (handle, places) => new InFlightAllocation(construct, handle, places)
+    handleOf = value => (typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined)
+    const sectionOf = (value: object, name: string, index: number) => {
+      const handle = (value as InFlightAllocation).#handle
+      const place = placeAt(handle, name, index)
+      return (place.inFlight ??= makeInFlightSection(handle, index, place))
+    }
+    makeInFlight = handle => {
+      const { names } = handle
+      if (!names.stays) return addSections(new InFlightAllocation(construct, handle), names, sectionOf)
+      names.inFlight ??= shape(InFlightAllocation as unknown as Shaped, names, sectionOf)
+      return new names.inFlight(construct, handle) as InFlightAllocation
+    }
   }
 
-  private constructor(key: typeof construct, handle: Handle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: AllocationHandle) {
     checkConstruct(key, 'InFlightAllocation', 'CodeMemory.allocate')
     this.#handle = handle
-    this.#places = places
-    for (let index = 0; index < places.length; index++) {
-      const place = places[index] as Place
-      assign(this, place.name, makeInFlightSection(handle, index, place))
-    }
   }
 
   /**
@@ -104,7 +100,7 @@ export class InFlightAllocation<Names extends string = string> {
    */
   finalize(): Published<Names> {
     life.finalize(this.#handle.number)
-    return makeAllocation(this.#handle, this.#places) as Published<Names>
+    return makeAllocation(this.#handle) as Published<Names>
   }
 
   /**
@@ -131,7 +127,8 @@ export class InFlightAllocation<Names extends string = string> {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe(`InFlightAllocation (${native.stage(this.#handle.number)})`, regions(this.#places), depth, options)
+    const name = `InFlightAllocation (${native.stage(this.#handle.number)})`
+    return describe(name, regions(placesOf(this.#handle)), depth, options)
   }
 }
 
@@ -149,7 +146,7 @@ export class InFlightAllocation<Names extends string = string> {
  * @category Memory
  */
 export class InFlightSection {
-  readonly #handle: Handle
+  readonly #handle: AllocationHandle
   readonly #index: number
   readonly #place: Place
 
@@ -157,7 +154,7 @@ export class InFlightSection {
     makeInFlightSection = (handle, index, place) => new InFlightSection(construct, handle, index, place)
   }
 
-  private constructor(key: typeof construct, handle: Handle, index: number, place: Place) {
+  private constructor(key: typeof construct, handle: AllocationHandle, index: number, place: Place) {
     checkConstruct(key, 'InFlightSection', 'a property of an InFlightAllocation')
     this.#handle = handle
     this.#index = index
@@ -265,22 +262,26 @@ export class InFlightSection {
  * @category Memory
  */
 export class Allocation {
-  readonly #handle: Handle
-  readonly #places: readonly Place[]
+  readonly #handle: AllocationHandle
 
   static {
-    makeAllocation = (handle, places) => new Allocation(construct, handle, places)
+    const sectionOf = (value: object, name: string, index: number) => {
+      const handle = (value as Allocation).#handle
+      const place = placeAt(handle, name, index)
+      return (place.published ??= makeSection(handle, index, place))
+    }
+    makeAllocation = handle => {
+      const { names } = handle
+      if (!names.stays) return addSections(new Allocation(construct, handle), names, sectionOf)
+      names.published ??= shape(Allocation as unknown as Shaped, names, sectionOf)
+      return new names.published(construct, handle) as Allocation
+    }
   }
 
-  private constructor(key: typeof construct, handle: Handle, places: readonly Place[]) {
+  private constructor(key: typeof construct, handle: AllocationHandle) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
-    markAsUncloneable(this)
     this.#handle = handle
-    this.#places = places
-    for (let index = 0; index < places.length; index++) {
-      const place = places[index] as Place
-      assign(this, place.name, makeSection(handle, index, place))
-    }
+    markAsUncloneable(this)
   }
 
   /**
@@ -301,13 +302,18 @@ export class Allocation {
    */
   static open<Names extends string = string>(token: string): Published<Names> {
     checkString(token, 'token')
-    const places = makeList<Place>()
-    const handle = makeHandle(keeper => {
-      const { number, sections } = native.openSharedAllocation(keeper, token)
-      for (let index = 0; index < sections.length; index++) append(places, placeOf(sections[index] as Shared))
-      return number
-    })
-    return makeAllocation(handle, places) as Published<Names>
+    const handle: AllocationHandle = { number: 0, names: toNames([]), places: undefined }
+    const { number, sections } = native.openSharedAllocation(handle, token)
+    const [names, places] = [makeList<string>(), makeList<Place>()]
+    for (let index = 0; index < sections.length; index++) {
+      const section = sections[index] as Shared
+      append(names, section.name)
+      append(places, placeOf(section))
+    }
+    handle.number = number
+    handle.names = toNames(names)
+    handle.places = places
+    return makeAllocation(handle) as Published<Names>
   }
 
   /** Whether it has been freed, by any thread. */
@@ -330,8 +336,10 @@ export class Allocation {
    * ```
    */
   free(): void {
-    const isViewed = life.free(this.#handle.number)
-    this.#handle.number = FREED_ALLOCATION
+    const handle = this.#handle
+    const isViewed = life.free(handle.number)
+    handle.number = FREED_ALLOCATION
+    if (handle.places === undefined) notePlaces(handle)
     if (isViewed) announce()
   }
 
@@ -349,9 +357,8 @@ export class Allocation {
    * ```
    */
   share(): string {
-    const names = sized(this.#places.length, '')
-    for (let index = 0; index < names.length; index++) names[index] = (this.#places[index] as Place).name
-    return native.shareAllocation(this.#handle.number, names)
+    const { number, names } = this.#handle
+    return native.shareAllocation(number, ordinary(copy(names.list)))
   }
 
   /** Frees it, unless it was freed before. */
@@ -361,7 +368,8 @@ export class Allocation {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return describe(this.freed ? 'Allocation (freed)' : 'Allocation', regions(this.#places), depth, options)
+    const places = placesOf(this.#handle)
+    return describe(this.freed ? 'Allocation (freed)' : 'Allocation', regions(places), depth, options)
   }
 }
 
@@ -412,6 +420,24 @@ export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> =
 }
 
 /**
+ * What {@link CodeMemory.publishAll} makes of a batch: the published allocation of each request, in the same order.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type PublishedRequests } from 'codeslab'
+ *
+ * const requests = [{ state: { protection: 'rw', size: 8 } }, { table: { protection: 'rw', size: 8 } }] as const
+ * const [first, second]: PublishedRequests<typeof requests> = new CodeMemory().publishAll(requests)
+ * first.state.address - second.table.address
+ * ```
+ *
+ * @category Memory
+ */
+export type PublishedRequests<Batch extends readonly object[]> = {
+  -readonly [Index in keyof Batch]: Published<Extract<keyof Batch[Index], string>>
+}
+
+/**
  * Publishes what is in flight: see {@link CodeMemory.finalizeAll}.
  *
  * @internal
@@ -420,27 +446,43 @@ export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Al
   const seen = new Set<unknown>()
   const numbers = makeList<number>()
   const members = toList(batch, 'batch', 'an array', (value, name) => {
-    const member = inside(value)
-    if (member === undefined) throw invalidType(name, 'an allocation in flight', value)
+    const handle = handleOf(value)
+    if (handle === undefined) throw invalidType(name, 'an allocation in flight', value)
     if (has(seen, value)) throw invalidValue(name, 'there once only', value)
     add(seen, value)
-    append(numbers, member.handle.number)
-    return member
+    append(numbers, handle.number)
+    return handle
   })
   native.finalizeAll(memory, numbers)
-  const published: Allocation[] = []
-  for (let index = 0; index < members.length; index++) {
-    const { handle, places } = members[index] as Inside
-    published.push(makeAllocation(handle, places))
+  return makeAllocations(members)
+}
+
+/**
+ * The published allocations of handles.
+ *
+ * @internal
+ */
+export function makeAllocations(handles: readonly AllocationHandle[]): Allocation[] {
+  const published = makeList<Allocation>()
+  for (let index = 0; index < handles.length; index++) {
+    append(published, makeAllocation(handles[index] as AllocationHandle))
   }
-  return published
+  return ordinary(published)
+}
+
+/** The place of a section of an allocation that has one of this name there. */
+function placeAt(handle: AllocationHandle, name: string, index: number): Place {
+  const place = placesOf(handle)[index]
+  if (place?.name !== name) throw new TypeError(`there is no section ${name} in this allocation`)
+  return place
 }
 
 type Shared = ReturnType<typeof native.openSharedAllocation>['sections'][number]
 
 /** The place of a section that another thread has shared. */
 function placeOf({ name, address, size, protection }: Shared): Place {
-  return { name, low: toNumber(asIntN(32, address)), high: toNumber(address >> 32n), size, protection }
+  const [low, high] = [toNumber(asIntN(32, address)), toNumber(address >> 32n)]
+  return { name, low, high, size, protection, inFlight: undefined, published: undefined }
 }
 
 /** What is asked of a section in flight that only published ones can do. */
@@ -449,9 +491,4 @@ function unpublished(section: string, method: string): Error {
     `section ${section} is in flight, so it cannot be called yet: publish it with finalize(), and call ${method}() ` +
     `of what that gives, as in allocate(…).finalize().${section}.${method}(signature)`
   return refusal('ERR_CODESLAB_NOT_EXECUTABLE', message, { section })
-}
-
-/** Assigned, not defined: that is a fraction of the cost, and reserved names are refused. */
-function assign(target: object, name: string, value: unknown): void {
-  ;(target as Record<string, unknown>)[name] = value
 }

@@ -2,37 +2,28 @@
 
 import * as native from '#native'
 import type { AddressLike } from './address.ts'
-import {
-  finalizeAll,
-  makeAllocation,
-  makeInFlight,
-  type InFlight,
-  type InFlightAllocation,
-  type Published,
-  type PublishedBatch,
-} from './allocation.ts'
 import { makeCallback, type Callback } from './callback.ts'
 import type { CompileOptions } from './cc.ts'
-import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
+import { handleOf } from './handle.ts'
 import { makeImage, type Image } from './image.ts'
 import { addressed } from './internal/address.ts'
 import { checkFunction, checkString, toAddress } from './internal/checks.ts'
 import { compile, linkOptionsOf } from './internal/compiler.ts'
 import { construct } from './internal/construct.ts'
-import { makeHandle, type Handle } from './internal/handle.ts'
+import { makeHandle } from './internal/handle.ts'
 import { toHex } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
-import { life } from './internal/life.ts'
 import { withCallee, withSignature } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
 import { encodeFile, encodeLink } from './internal/link.ts'
 import { Opened } from './internal/opened.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
-import { areNamed, place, toLabels, toPlaces, toRequests, toWindows, type Request } from './internal/request.ts'
+import { toWindows } from './internal/request.ts'
 import type { LinkEstimate, LinkInput, LinkOptions, NamedInput } from './link.ts'
 import type { CodeMemoryOptions } from './options.ts'
 import { makeParsed, type ParsedInput } from './parsed.ts'
-import type { Placement, SectionRequest } from './request.ts'
+import { PlacingMemory } from './placing.ts'
+import type { Placement } from './request.ts'
 import type { CallbackFunction, CallbackType, NativeFunction, Signature } from './signature.ts'
 import { makeSlot, toTarget, type Slot } from './slot.ts'
 import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
@@ -69,7 +60,7 @@ import type { Capabilities, SealStatus, WriterStatus } from './stats.ts'
  *
  * @category Memory
  */
-export class CodeMemory extends MemoryHandle {
+export class CodeMemory extends PlacingMemory {
   /**
    * Opens a memory of its own.
    *
@@ -150,118 +141,6 @@ export class CodeMemory extends MemoryHandle {
       sealing: { writes: toStatus(sealing.writesUnavailable), mappings: toStatus(sealing.mappingsUnavailable) },
       codeModels,
     }
-  }
-
-  /**
-   * Places sections: all of them within reach of each other, or none.
-   *
-   * @param sections - What to place, by name. The names become properties of the result.
-   * @param placement - Where it has to lie.
-   * @returns The allocation in flight: writable, with its final addresses, and not yet executable.
-   * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_INVALID_SIZE`, `ERR_CODESLAB_INVALID_ALIGNMENT` or `ERR_CODESLAB_INVALID_SECTION_NAME` for a section,
-   *   `ERR_CODESLAB_EMPTY_REQUEST` for none;
-   * - `ERR_CODESLAB_OUT_OF_BOUNDS` if `bytes` do not fit into `size`;
-   * - `ERR_CODESLAB_TOO_LARGE`, `ERR_CODESLAB_CONFLICTING_WINDOWS` or `ERR_CODESLAB_OUT_OF_REACH` if there cannot be such a
-   *   place, or none is free;
-   * - the code of the limit that the system met, such as `ERR_CODESLAB_TOO_MANY_MAPPINGS`;
-   * - `ERR_CODESLAB_COMMIT_BUDGET` or `ERR_CODESLAB_MAPPING_BUDGET` if it would take more than this memory may have;
-   * - `ERR_CODESLAB_CLOSED` if this handle was disposed of.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const inFlight = new CodeMemory().allocate({
-   *   text: { protection: 'rx', size: 64 },
-   *   table: { protection: 'ro', bytes: Float64Array.of(0.5, 0.25) },
-   *   state: { protection: 'rw', size: 4096 }, // zero-filled, costs nothing until it is touched
-   * })
-   * const distance = inFlight.table.address - inFlight.text.address // fits 32 bits
-   * ```
-   */
-  allocate<Names extends string>(
-    sections: Readonly<Record<Names, SectionRequest>>,
-    placement?: Placement,
-  ): InFlight<Names> {
-    const requests = toRequests(sections)
-    const windows = toWindows(placement, this.reach)
-    // From here on no code of users runs.
-    const handle = place(handleOf(this), requests, windows, false)
-    const isNamed = areNamed(requests)
-    if (isNamed || tellsTools(this)) this.#name(handle, requests, isNamed)
-    return makeInFlight(handle, toPlaces(requests)) as InFlight<Names>
-  }
-
-  /**
-   * Places sections whose bytes are known and publishes them: as {@link CodeMemory.allocate} and {@link InFlightAllocation.finalize},
-   * in less time.
-   *
-   * @param sections - What to place, by name. The names become properties of the result.
-   * @param placement - Where it has to lie.
-   * @returns The published allocation.
-   * @throws {@link CodeslabError} as {@link CodeMemory.allocate} and {@link InFlightAllocation.finalize}. Nothing is left behind then.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const code = Uint8Array.of(0x8d, 0x04, 0x37, 0xc3) // lea eax, [rdi + rsi]; ret
-   * const { text } = new CodeMemory().publish({ text: { protection: 'rx', bytes: code } })
-   * text.function({ return: 'int32', arguments: ['int32', 'int32'] })(40, 2) // 42
-   * ```
-   */
-  publish<Names extends string>(
-    sections: Readonly<Record<Names, SectionRequest>>,
-    placement?: Placement,
-  ): Published<Names> {
-    const requests = toRequests(sections)
-    const windows = toWindows(placement, this.reach)
-    const isNamed = areNamed(requests)
-    const isTold = isNamed || tellsTools(this)
-    const handle = place(handleOf(this), requests, windows, !isTold)
-    const places = toPlaces(requests)
-    if (isTold) {
-      // Names come before publishing, which tells them.
-      this.#name(handle, requests, isNamed)
-      life.finalize(handle.number)
-    }
-    return makeAllocation(handle, places) as Published<Names>
-  }
-
-  /** Says what the sections of an allocation in flight are called. */
-  #name({ number }: Handle, requests: readonly Request[], isNamed: boolean): void {
-    const labels = toLabels(requests)
-    if (labels.length === 1) native.nameSection(handleOf(this), number, labels[0] ?? '', isNamed)
-    else native.nameSections(handleOf(this), number, labels, isNamed)
-  }
-
-  /**
-   * Publishes many allocations at once: as {@link InFlightAllocation.finalize} for each, but all processors are made to notice
-   * once and not every time.
-   *
-   * @param batch - Allocations in flight, each of them once.
-   * @returns The published allocations in the same order.
-   * @throws {@link CodeslabError} with
-   * - `ERR_CODESLAB_FINALIZED` or `ERR_CODESLAB_ABANDONED` if one is not in flight any more. The others stay as they are then;
-   * - the code of the limit that the system met. All of them are abandoned then;
-   * - `ERR_CODESLAB_CLOSED` if this handle was disposed of.
-   *
-   * `TypeError` with `ERR_INVALID_ARG_TYPE` for something else than allocations in flight, or `ERR_INVALID_ARG_VALUE` if one is
-   * there twice.
-   * @example
-   * ```ts
-   * import { CodeMemory } from 'codeslab'
-   *
-   * const memory = new CodeMemory()
-   * const place = (...code: number[]) => memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(code) } })
-   * const [one, two] = memory.finalizeAll([
-   *   place(0xb8, 1, 0, 0, 0, 0xc3), // mov eax, 1; ret
-   *   place(0xb8, 2, 0, 0, 0, 0xc3), // mov eax, 2; ret
-   * ])
-   * one.text.function({ return: 'int32' })() + two.text.function({ return: 'int32' })() // 3
-   * ```
-   */
-  finalizeAll<const Batch extends readonly InFlightAllocation<never>[]>(batch: Batch): PublishedBatch<Batch> {
-    return finalizeAll(handleOf(this), batch) as PublishedBatch<Batch>
   }
 
   /**

@@ -4,7 +4,7 @@ use crate::allocator::unhardened;
 use crate::measure;
 use crate::report::Report;
 use crate::trace::{self, Object};
-use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use codeslab::{Allocation, CodeMemory, InFlightAllocation, Layout, Options, Protection, Request};
 use std::error::Error;
 use std::time::Instant;
 
@@ -22,6 +22,49 @@ pub(crate) fn replay(path: &str, repetitions: u32) -> Result<Report, Box<dyn Err
 /// The same as it is by default: staged, constants written by a call.
 pub(crate) fn replay_hardened(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
     replay_into(&CodeMemory::new(Options::default())?, path, repetitions)
+}
+
+/// How many objects are published at once.
+const BATCH: usize = 128;
+
+/// The same in batches, written in their place.
+pub(crate) fn replay_batches(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    replay_batches_into(&unhardened()?, path, repetitions)
+}
+
+/// The same in batches, as it is by default.
+pub(crate) fn replay_batches_hardened(
+    path: &str,
+    repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
+    replay_batches_into(&CodeMemory::new(Options::default())?, path, repetitions)
+}
+
+fn replay_batches_into(
+    memory: &CodeMemory,
+    path: &str,
+    repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut kept: Vec<Allocation> = Vec::new();
+    let mut refusal = None;
+    let mut left = trace::read(path)?.len() * repetitions as usize;
+    let (mut report, _) = run(path, repetitions, |object, source| {
+        left -= 1;
+        batch.push(write(memory, object, source).ok()?);
+        if batch.len() == BATCH || left == 0 {
+            match memory.finalize_all(batch.drain(..)) {
+                Ok(published) => kept.extend(published),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        Some(((), object.size()))
+    })?;
+    if let Some(error) = refusal {
+        return Err(error.into());
+    }
+    report.blocks = Some(memory.stats().blocks);
+    Ok(report)
 }
 
 fn replay_into(
@@ -67,6 +110,14 @@ pub(crate) fn run<T>(
 }
 
 fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {
+    write(memory, object, source)?.finalize()
+}
+
+fn write(
+    memory: &CodeMemory,
+    object: &Object,
+    source: &[u8],
+) -> codeslab::Result<InFlightAllocation> {
     let mut layout = Layout::new();
     let mut sections = [None; 3];
     for ((part, protection), section) in object.parts.iter().zip(PROTECTIONS).zip(&mut sections) {
@@ -80,5 +131,5 @@ fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Resul
             in_flight.write(section, 0, &source[..part.size])?;
         }
     }
-    in_flight.finalize()
+    Ok(in_flight)
 }

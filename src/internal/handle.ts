@@ -6,9 +6,19 @@
  * variables and images keep the object, and hand the number to native code.
  */
 
+import type { Names } from './names.ts'
+import type { Place } from './place.ts'
+
 /** The object that keeps some code. */
 export interface Handle {
   number: number
+}
+
+/** The object that keeps an allocation. */
+export interface AllocationHandle extends Handle {
+  names: Names
+  /** Where its sections are, once that was asked. */
+  places: readonly Place[] | undefined
 }
 
 /** Code of which native code is told the keeper, and gives the number. */

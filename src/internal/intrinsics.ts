@@ -9,7 +9,7 @@
 
 import { types } from 'node:util'
 
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Reflect
+const { defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Reflect
 
 export const { apply } = Reflect
 
@@ -281,6 +281,16 @@ export function clip(text: string, limit: number): string {
 /** A property for good, whatever a prototype has of that name; enumerating shows it, if that is said. */
 export function defineHidden(object: object, name: string, value: unknown, enumerable = false): void {
   defineProperty(object, name, { __proto__: null, value, enumerable } as PropertyDescriptor)
+}
+
+/** A property that is computed, whatever a prototype has of that name. */
+export function defineGetter(object: object, name: string, get: (this: object) => unknown): void {
+  defineProperty(object, name, { __proto__: null, get, enumerable: true } as PropertyDescriptor)
+}
+
+/** Has a class say of its instances that they are of the class that it extends. */
+export function deleteConstructor(prototype: object): void {
+  deleteProperty(prototype, 'constructor')
 }
 
 /** A property like one that is assigned, whatever a prototype has of that name. */

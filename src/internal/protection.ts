@@ -14,8 +14,8 @@ export const protections = choices<number>(Object.entries(numbers))
 const inOrder = Object.keys(numbers) as NativeProtection[]
 
 /** The one with this number. */
-export function protectionAt(number: bigint | undefined): NativeProtection {
-  const protection = inOrder[toNumber(number)]
+export function protectionAt(number: bigint | number | undefined): NativeProtection {
+  const protection = inOrder[typeof number === 'number' ? number : toNumber(number)]
   if (protection === undefined) throw new Error(`there is no protection ${toText(number)}`)
   return protection
 }

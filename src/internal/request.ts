@@ -3,7 +3,6 @@
 import type { openMemory } from '#native'
 import type { AddressLike } from '../address.ts'
 import type { Allocation, InFlightAllocation } from '../allocation.ts'
-import type { Protection } from '../protection.ts'
 import type { AddressWindow, Neighbourhood, Placement, SectionRequest } from '../request.ts'
 import { addressed } from './address.ts'
 import {
@@ -23,12 +22,19 @@ import {
   toList,
   toSize,
 } from './checks.ts'
-import { append, byteLength, has, isView, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
-import type { Handle } from './handle.ts'
+import { append, byteLength, has, isView, makeList, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
+import type { AllocationHandle } from './handle.ts'
 import { life, makeRoom, numbers } from './life.ts'
-import type { Place } from './place.ts'
+import { copy, findNames, toNames, type Names } from './names.ts'
+import { notePlaces } from './place.ts'
 import { protections } from './protection.ts'
 import { refusal } from './refusal.ts'
+
+/** Sections as native code takes them. */
+export interface Requests {
+  readonly names: Names
+  readonly sections: readonly Request[]
+}
 
 /** A section as native code takes it. */
 export interface Request {
@@ -38,7 +44,8 @@ export interface Request {
   readonly bytes: Uint8Array | undefined
   /** How many bytes those were when they were read. */
   readonly length: number
-  readonly protection: Protection
+  /** The index of its protection. */
+  readonly protection: number
   readonly size: number
   readonly align: number
 }
@@ -49,18 +56,20 @@ const windowNames = names<AddressWindow>({ first: true, last: true })
 const neighbourhoodNames = names<Neighbourhood>({ address: true, reach: true })
 
 /** Sections, checked. Each property is read once. */
-export function toRequests(sections: Readonly<Record<string, SectionRequest>>): readonly Request[] {
-  checkObject(sections, 'sections')
+export function toRequests(sections: Readonly<Record<string, SectionRequest>>, what = 'sections'): Requests {
+  checkObject(sections, what)
   // The list of names becomes that of requests: what is there already is assigned without asking a prototype.
   const list: (string | Request)[] = ownKeys(sections)
+  const known = findNames(list as string[])
+  const names = known === undefined ? copy(list as string[]) : undefined
   for (let index = 0; index < list.length; index++) {
     const name = list[index] as string
-    list[index] = toRequest(name, sections[name] as SectionRequest)
+    list[index] = toRequest(name, sections[name] as SectionRequest, known !== undefined)
   }
-  return list as Request[]
+  return { names: known ?? toNames(names ?? []), sections: list as Request[] }
 }
 
-function toRequest(name: string, section: SectionRequest): Request {
+function toRequest(name: string, section: SectionRequest, isKnown: boolean): Request {
   if (isFlat(name, section)) {
     throw invalidType(
       `section ${name}`,
@@ -69,14 +78,14 @@ function toRequest(name: string, section: SectionRequest): Request {
     )
   }
   checkShape(section, `section ${name}`, sectionNames)
-  if (isReserved(name)) {
+  if (!isKnown && isReserved(name)) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw refusal('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
   }
   // The bytes last: no getter comes between reading them and seeing how many they are.
-  const { protection, size, align = 16, name: label = name, bytes: content } = section
+  const { protection: use, size, align = 16, name: label = name, bytes: content } = section
   checkString(label, `name of section ${name}`)
-  choose(protection, `protection of section ${name}`, protections)
+  const protection = choose(use, `protection of section ${name}`, protections)
   const bytes = content === undefined ? undefined : toBytes(content, bytesOf(name))
   const length = bytes === undefined ? 0 : byteLength(bytes)
   const known = size === undefined && bytes !== undefined ? length : size
@@ -90,17 +99,6 @@ function isFlat(name: string, section: unknown): boolean {
 
 function bytesOf(section: string): string {
   return `bytes of section ${section}`
-}
-
-/** The bytes of each section, if it has any. None of them has changed since it was read. */
-export function toContents(requests: readonly Request[]): (Uint8Array | undefined)[] {
-  const contents = sized<Uint8Array | undefined>(requests.length, undefined)
-  for (let index = 0; index < requests.length; index++) {
-    const { bytes, length, name } = requests[index] as Request
-    if (bytes !== undefined) checkSteady(bytes, length, bytesOf(name))
-    contents[index] = bytes
-  }
-  return contents
 }
 
 /** Whether any section was given a name of its own. */
@@ -135,43 +133,79 @@ function isReserved(name: string): boolean {
 
 type MemoryHandle = ReturnType<typeof openMemory>
 
-/** Has native code place sections, and publish them if nothing of them is to be written any more. Runs no code of users. */
+/**
+ * Has native code place sections, and publish them if nothing of them is to be written any more. Runs no code of users. Sections that are still
+ * to be written are about to be asked for, so where they are is noted at once.
+ */
 export function place(
   memory: MemoryHandle,
-  requests: readonly Request[],
+  { names, sections }: Requests,
   windows: BigUint64Array | undefined,
   publishes: boolean,
-): Handle {
-  const contents = toContents(requests)
-  announce(requests)
-  const count = requests.length
-  const handle: Handle = { number: 0 }
+): AllocationHandle {
+  const count = sections.length
+  const contents = sized<Uint8Array | undefined>(count, undefined)
+  makeRoom(count)
+  announce(sections, 0, contents, 0)
+  const handle: AllocationHandle = { number: 0, names, places: undefined }
   handle.number = life.allocate(memory, handle, count, count === 1 ? contents[0] : contents, windows, publishes)
+  if (!isWritten(sections)) notePlaces(handle)
   return handle
 }
 
-/** Says what sections shall be, for the native function that allocates them. */
-function announce(requests: readonly Request[]): void {
-  const count = requests.length
-  makeRoom(count)
-  for (let index = 0; index < count; index++) {
-    const { protection, size, align } = requests[index] as Request
-    numbers[index * 3] = choose(protection, 'protection', protections)
-    numbers[index * 3 + 1] = size
-    numbers[index * 3 + 2] = align
+/** Has native code place and publish many requests, all or none. Runs no code of users. */
+export function placeAll(
+  memory: MemoryHandle,
+  all: readonly Requests[],
+  windows: BigUint64Array | undefined,
+): AllocationHandle[] {
+  const handles = makeList<AllocationHandle>()
+  const contents = makeList<Uint8Array | undefined>()
+  let count = 0
+  for (let index = 0; index < all.length; index++) count += (all[index] as Requests).sections.length
+  makeRoom(count, all.length)
+  let at = 0
+  for (let index = 0; index < all.length; index++) {
+    const { names, sections } = all[index] as Requests
+    numbers[at++] = sections.length
+    announce(sections, at, contents, contents.length)
+    at += sections.length * NUMBERS
+    append(handles, { number: 0, names, places: undefined })
+  }
+  life.publishAll(memory, handles, at, contents, windows)
+  for (let index = 0; index < handles.length; index++) {
+    ;(handles[index] as AllocationHandle).number = numbers[index] ?? 0
+  }
+  return handles
+}
+
+/** How many numbers say what a section shall be. */
+const NUMBERS = 3
+
+/** Says what sections shall be, from one of the numbers on, and lists their contents. None of these has changed since it was read. */
+function announce(
+  sections: readonly Request[],
+  first: number,
+  contents: (Uint8Array | undefined)[],
+  before: number,
+): void {
+  let at = first
+  for (let index = 0; index < sections.length; index++) {
+    const { protection, size, align, bytes, length, name } = sections[index] as Request
+    if (bytes !== undefined) checkSteady(bytes, length, bytesOf(name))
+    contents[before + index] = bytes
+    numbers[at++] = protection
+    numbers[at++] = size
+    numbers[at++] = align
   }
 }
 
-/** Where sections are, as native code has just said. */
-export function toPlaces(requests: readonly Request[]): Place[] {
-  const places = sized<Place | undefined>(requests.length, undefined) as Place[]
-  for (let index = 0; index < requests.length; index++) {
-    const { name, size, protection } = requests[index] as Request
-    const low = numbers[index * 2] ?? 0
-    const high = numbers[index * 2 + 1] ?? 0
-    places[index] = { name, low, high, size, protection }
+/** Whether nothing of the sections is left to be written. */
+function isWritten(sections: readonly Request[]): boolean {
+  for (let index = 0; index < sections.length; index++) {
+    if ((sections[index] as Request).bytes === undefined) return false
   }
-  return places
+  return true
 }
 
 /** The last address that there is. */

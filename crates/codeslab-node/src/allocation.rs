@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Failure, Result};
 use crate::function;
-use crate::handle::{CodeHandle, Section};
+use crate::handle::{CodeHandle, Section, Writing};
 use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::{Scope, Value};
@@ -16,6 +16,7 @@ use napi_derive::napi;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Numbers that describe one section: its protection's index, its size and its alignment.
 pub(crate) const NUMBERS: usize = 3;
@@ -36,7 +37,7 @@ pub(crate) fn make(
 ) -> Result<CodeHandle> {
     let opened = memory.open()?;
     let (in_flight, sections) = place(env, &opened, requests, contents, windows)?;
-    let bytes = sections.iter().map(|section| section.size.get()).sum();
+    let bytes = bytes_of(&sections);
     if !publishes {
         let weight = Weight::new(load, bytes);
         return Ok(CodeHandle::in_flight(in_flight, sections, weight));
@@ -48,6 +49,52 @@ pub(crate) fn make(
         sections,
         Weight::new(load, bytes),
     ))
+}
+
+/// Requests that are placed one by one and published together.
+pub(crate) struct Batch<'w> {
+    env: Env,
+    opened: Arc<Opened>,
+    windows: &'w [u64],
+    in_flight: Vec<InFlightAllocation>,
+    sections: Vec<Box<[Section]>>,
+}
+
+impl<'w> Batch<'w> {
+    /// Of nothing yet.
+    pub(crate) fn new(env: Env, memory: &MemoryHandle, windows: &'w [u64]) -> Result<Self> {
+        Ok(Self {
+            env,
+            opened: memory.open()?,
+            windows,
+            in_flight: Vec::new(),
+            sections: Vec::new(),
+        })
+    }
+
+    /// Places the sections of one request, and writes what is known of their content. Runs no JavaScript.
+    pub(crate) fn place(&mut self, requests: &[f64], contents: &Contents<'_>) -> Result<()> {
+        let (in_flight, sections) =
+            place(self.env, &self.opened, requests, contents, self.windows)?;
+        self.in_flight.push(in_flight);
+        self.sections.push(sections);
+        Ok(())
+    }
+
+    /// Publishes all of them.
+    pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = CodeHandle>> {
+        // An error drops all of them.
+        let published = self.opened.memory.finalize_all(self.in_flight)?;
+        let handle = |(allocation, sections): (_, Box<[Section]>)| {
+            let weight = Weight::new(load, bytes_of(&sections));
+            CodeHandle::allocation(allocation, sections, weight)
+        };
+        Ok(published.into_iter().zip(self.sections).map(handle))
+    }
+}
+
+fn bytes_of(sections: &[Section]) -> u64 {
+    sections.iter().map(|section| section.size.get()).sum()
 }
 
 /// Runs no JavaScript.
@@ -164,10 +211,10 @@ pub fn shrink_section(
 
 /// Publishes an allocation.
 pub(crate) fn finalize(handle: &CodeHandle) -> Result<()> {
-    let in_flight = handle.take()?;
+    let Writing { allocation, names } = handle.take()?;
     // An error drops the allocation.
-    let allocation = in_flight.finalize();
-    handle.publish(allocation.inspect_err(|_| handle.weight().clear())?);
+    let allocation = allocation.finalize();
+    handle.publish(allocation.inspect_err(|_| handle.clear_weight())?, names);
     Ok(())
 }
 
@@ -183,16 +230,21 @@ pub fn finalize_all(
         batch
             .iter()
             .try_for_each(|handle| handle.write(|_| Ok(())))?;
-        let in_flight = batch.iter().map(|handle| handle.take());
+        let mut names = Vec::with_capacity(batch.len());
+        let in_flight = batch.iter().map(|handle| {
+            let writing = handle.take()?;
+            names.push(writing.names);
+            Ok(writing.allocation)
+        });
         let in_flight = in_flight.collect::<Result<Vec<_>>>()?;
         // An error drops all of them.
         let finalized = opened.memory.finalize_all(in_flight);
-        finalized
-            .inspect_err(|_| batch.iter().for_each(|handle| handle.weight().clear()))
-            .map_err(Error::from)
+        let finalized =
+            finalized.inspect_err(|_| batch.iter().for_each(|handle| handle.clear_weight()))?;
+        Ok::<_, Error>(finalized.into_iter().zip(names))
     };
-    for (handle, allocation) in batch.iter().zip(finalize().or_throw(env)?) {
-        handle.publish(allocation);
+    for (handle, (allocation, names)) in batch.iter().zip(finalize().or_throw(env)?) {
+        handle.publish(allocation, names);
     }
     Ok(())
 }
@@ -209,19 +261,23 @@ pub fn abandon(
     env: Env,
     #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<()> {
-    handle.take().or_throw(env)?.abandon();
-    handle.weight().clear();
+    handle.take().or_throw(env)?.allocation.abandon();
+    handle.clear_weight();
     Ok(())
 }
 
 /// Frees an allocation or image. Whether threads may have views of it.
 pub(crate) fn free(handle: &CodeHandle) -> Result<bool> {
+    if handle.free_placed() {
+        handle.clear_weight();
+        return Ok(false);
+    }
     let published = handle.published()?;
     if !published.free() {
         return Err(Error::Freed(published.noun()));
     }
     published.leave();
-    handle.weight().clear();
+    handle.clear_weight();
     Ok(published.is_viewed())
 }
 
@@ -231,7 +287,7 @@ pub fn is_freed(
     env: Env,
     #[napi(ts_arg_type = "number")] handle: Held<CodeHandle>,
 ) -> napi::Result<bool> {
-    Ok(handle.published().or_throw(env)?.is_freed())
+    handle.is_freed().or_throw(env)
 }
 
 /// A JavaScript function that calls the code in a section, at an offset. `name` is what errors call the section.

@@ -80,7 +80,7 @@ impl Region {
             address: place.address,
             size: if place.size == 0 { left } else { place.size },
             protection,
-            weight: Rc::clone(handle.weight()),
+            weight: handle.weight(),
         })
     }
 

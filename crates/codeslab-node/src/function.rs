@@ -71,7 +71,7 @@ pub(crate) fn make<'a>(
         signed: Rc::clone(signed),
         code: handle.published()?,
         entrance: None,
-        weight: Rc::clone(handle.weight()),
+        weight: handle.weight(),
     };
     Ok(create(scope, function))
 }

@@ -5,13 +5,17 @@
 //! what JavaScript says of that is not asked.
 
 use crate::error::{Error, Result};
-use crate::load::Weight;
+use crate::load::{SharedWeight, Weight};
 use crate::published::{Content, Published};
 use crate::tools::Names;
 use codeslab::{Address, Allocation, InFlightAllocation, Protection, SectionId};
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// What errors call an allocation.
+const ALLOCATION: &str = "allocation";
 
 /// One thread's handle to an allocation or image.
 #[derive(Debug)]
@@ -19,17 +23,28 @@ pub struct CodeHandle {
     stage: RefCell<Stage>,
     /// Those of an allocation, in the order in which JavaScript counts them.
     sections: Box<[Section]>,
-    weight: Rc<Weight>,
-    /// Of the sections, if debuggers or profilers are told of them.
-    names: RefCell<Option<Box<Names>>>,
+    weight: SharedWeight,
 }
 
 #[derive(Debug)]
 enum Stage {
     // Boxed: it is large, and short-lived.
-    Writing(Box<InFlightAllocation>),
+    Writing(Box<Writing>),
+    /// Published, and known to this handle alone. What is called, shared or looked at becomes [`Stage::Published`], which takes more
+    /// memory than all the rest: most of what is placed is data, or called by other code.
+    Placed(Allocation),
     Published(Arc<Published>),
     Abandoned,
+    /// It was an allocation that was [`Stage::Placed`].
+    Freed,
+}
+
+/// An allocation in flight.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) allocation: InFlightAllocation,
+    /// Of the sections, if debuggers or profilers are told of them.
+    pub(crate) names: Option<Names>,
 }
 
 /// A section of an allocation.
@@ -53,7 +68,7 @@ impl Section {
 impl CodeHandle {
     /// The handles in the place of those that were given up: of an allocation, an image and a slot that were freed.
     pub(crate) fn freed() -> [Self; 3] {
-        ["allocation", "image", "slot"].map(|noun| {
+        [ALLOCATION, "image", "slot"].map(|noun| {
             let freed = Arc::new(Published::freed(noun));
             Self::image(freed, Weight::new(&Rc::default(), 0))
         })
@@ -65,11 +80,12 @@ impl CodeHandle {
         sections: Box<[Section]>,
         weight: Weight,
     ) -> Self {
+        let names = None;
+        let writing = Box::new(Writing { allocation, names });
         Self {
-            stage: RefCell::new(Stage::Writing(Box::new(allocation))),
+            stage: RefCell::new(Stage::Writing(writing)),
             sections,
-            weight: Rc::new(weight),
-            names: RefCell::default(),
+            weight: SharedWeight::new(weight),
         }
     }
 
@@ -79,8 +95,11 @@ impl CodeHandle {
         sections: Box<[Section]>,
         weight: Weight,
     ) -> Self {
-        let published = Published::new(Content::allocation(allocation), Vec::new());
-        Self::opened(Arc::new(published), sections, weight)
+        Self {
+            stage: RefCell::new(Stage::Placed(allocation)),
+            sections,
+            weight: SharedWeight::new(weight),
+        }
     }
 
     /// A handle to an image.
@@ -88,8 +107,7 @@ impl CodeHandle {
         Self {
             stage: RefCell::new(Stage::Published(image)),
             sections: Box::default(),
-            weight: Rc::new(weight),
-            names: RefCell::default(),
+            weight: SharedWeight::new(weight),
         }
     }
 
@@ -114,7 +132,7 @@ impl CodeHandle {
     pub(crate) fn stage(&self) -> &'static str {
         match *self.stage.borrow() {
             Stage::Writing(_) => "in flight",
-            Stage::Published(_) => "finalized",
+            Stage::Placed(_) | Stage::Published(_) | Stage::Freed => "finalized",
             Stage::Abandoned => "abandoned",
         }
     }
@@ -130,9 +148,14 @@ impl CodeHandle {
         })
     }
 
-    /// What V8 is told that it weighs.
-    pub(crate) fn weight(&self) -> &Rc<Weight> {
-        &self.weight
+    /// What V8 is told that it weighs, for what keeps the memory besides.
+    pub(crate) fn weight(&self) -> Rc<Weight> {
+        self.weight.share()
+    }
+
+    /// Its memory is gone.
+    pub(crate) fn clear_weight(&self) {
+        self.weight.clear();
     }
 
     /// Writes to an allocation in flight.
@@ -141,52 +164,87 @@ impl CodeHandle {
         write: impl FnOnce(&mut InFlightAllocation) -> Result<T>,
     ) -> Result<T> {
         match &mut *self.stage.borrow_mut() {
-            Stage::Writing(allocation) => write(allocation),
-            Stage::Published(_) => Err(Error::Finalized),
+            Stage::Writing(writing) => write(&mut writing.allocation),
+            Stage::Placed(_) | Stage::Published(_) | Stage::Freed => Err(Error::Finalized),
             Stage::Abandoned => Err(Error::Abandoned),
         }
     }
 
     /// Takes an allocation in flight out. What is not put back by [`CodeHandle::publish`] is abandoned.
-    pub(crate) fn take(&self) -> Result<InFlightAllocation> {
+    pub(crate) fn take(&self) -> Result<Writing> {
         let mut stage = self.stage.borrow_mut();
-        match std::mem::replace(&mut *stage, Stage::Abandoned) {
-            Stage::Writing(allocation) => Ok(*allocation),
-            Stage::Published(published) => {
-                *stage = Stage::Published(published);
+        match mem::replace(&mut *stage, Stage::Abandoned) {
+            Stage::Writing(writing) => Ok(*writing),
+            Stage::Abandoned => Err(Error::Abandoned),
+            published => {
+                *stage = published;
                 Err(Error::Finalized)
             }
-            Stage::Abandoned => Err(Error::Abandoned),
         }
     }
 
-    /// Names the sections for debuggers and profilers.
+    /// Names the sections for debuggers and profilers, while it is in flight.
     pub(crate) fn set_names(&self, names: Names) {
-        self.names.replace(Some(Box::new(names)));
+        if let Stage::Writing(writing) = &mut *self.stage.borrow_mut() {
+            writing.names = Some(names);
+        }
     }
 
     /// Puts back what was taken, published, and tells debuggers and profilers of it.
-    pub(crate) fn publish(&self, allocation: Allocation) {
-        let names = self.names.take();
-        let told = names
-            .as_ref()
-            .map(|names| names.tell(self.sections.iter().map(Section::code)));
-        let told = told.into_iter().collect();
-        let published = Arc::new(Published::new(Content::allocation(allocation), told));
-        for (section, name) in self
-            .sections
-            .iter()
-            .zip(names.iter().flat_map(|names| names.given()))
-        {
+    pub(crate) fn publish(&self, allocation: Allocation, names: Option<Names>) {
+        let stage = match names {
+            None => Stage::Placed(allocation),
+            Some(names) => Stage::Published(self.publish_named(allocation, &names)),
+        };
+        *self.stage.borrow_mut() = stage;
+    }
+
+    fn publish_named(&self, allocation: Allocation, names: &Names) -> Arc<Published> {
+        let told = names.tell(self.sections.iter().map(Section::code));
+        let content = Content::allocation(allocation);
+        let published = Arc::new(Published::new(content, vec![told]));
+        for (section, name) in self.sections.iter().zip(names.given()) {
             published.name(section.address, section.size.get(), name);
         }
-        *self.stage.borrow_mut() = Stage::Published(published);
+        published
     }
 
     /// What was published. (A count and not a borrow, because throwing runs JavaScript, which may use this very handle.)
     pub(crate) fn published(&self) -> Result<Arc<Published>> {
-        match &*self.stage.borrow() {
+        let mut stage = self.stage.borrow_mut();
+        match mem::replace(&mut *stage, Stage::Freed) {
+            Stage::Placed(allocation) => {
+                let published = Published::new(Content::allocation(allocation), Vec::new());
+                *stage = Stage::Published(Arc::new(published));
+            }
+            Stage::Freed => {}
+            other => *stage = other,
+        }
+        match &*stage {
             Stage::Published(published) => Ok(Arc::clone(published)),
+            Stage::Freed => Ok(Arc::new(Published::freed(ALLOCATION))),
+            _ => Err(Error::Abandoned),
+        }
+    }
+
+    /// Frees what only this handle knows. `false` if there is no such thing: it was freed, or others may know it.
+    pub(crate) fn free_placed(&self) -> bool {
+        let mut stage = self.stage.borrow_mut();
+        let Stage::Placed(_) = *stage else {
+            return false;
+        };
+        let placed = mem::replace(&mut *stage, Stage::Freed);
+        drop(stage);
+        drop(placed);
+        true
+    }
+
+    /// Whether what was published has been freed, by any thread.
+    pub(crate) fn is_freed(&self) -> Result<bool> {
+        match &*self.stage.borrow() {
+            Stage::Placed(_) => Ok(false),
+            Stage::Freed => Ok(true),
+            Stage::Published(published) => Ok(published.is_freed()),
             Stage::Writing(_) | Stage::Abandoned => Err(Error::Abandoned),
         }
     }

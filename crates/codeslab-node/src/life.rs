@@ -1,4 +1,4 @@
-//! The functions that the life of every allocation goes through: allocate, write, finalize, call, free.
+//! The functions that the life of every allocation goes through: allocate, write, finalize, publish, call, free.
 //!
 //! Each takes less time than what napi-rs adds to a call, so Node-API makes these itself. Numbers do not cross one by one: what sections
 //! shall be, and where they are then, is in an array that TypeScript and this file share. `allocation` does the work.
@@ -9,7 +9,7 @@ use crate::environment;
 use crate::error::Failure;
 use crate::handle::CodeHandle;
 use crate::handles::Handles;
-use crate::memory::MemoryHandle;
+use crate::memory::{MemoryHandle, count};
 use crate::node_api::{CallInfo, Callback, Numbers, Scope, Value};
 use crate::signed::Signed;
 use crate::throw;
@@ -30,11 +30,13 @@ struct Life {
 
 type Done<'a> = Result<Value<'a>, Failure>;
 
-/// The functions of one array of numbers, which holds three for each section that is allocated at a time.
+/// The functions of one array of numbers, which holds four for each section that is allocated at a time, and one for each allocation.
 #[napi(ts_return_type = "{
   allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
   write(code: number, section: number, offset: number, bytes: Uint8Array): void
   finalize(code: number): void
+  publishAll(memory: ExternalObject<MemoryHandle>, keepers: Array<object>, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
+  places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
 }")]
@@ -50,8 +52,10 @@ pub fn life(
             handles: Rc::clone(&handles),
             numbers,
         });
-        let functions: [(_, Callback); 5] = [
+        let functions: [(_, Callback); 7] = [
             (c"allocate", callback::<6, Allocate>),
+            (c"publishAll", callback::<5, PublishAll>),
+            (c"places", callback::<1, Places>),
             (c"write", callback::<4, Write>),
             (c"finalize", callback::<1, Finalize>),
             (c"free", callback::<1, Free>),
@@ -131,6 +135,21 @@ impl Life {
             .ok_or(Failure::Argument("this is not a handle of codeslab"))
     }
 
+    /// Says where sections are: four numbers for each, the index of its protection, its size, and the halves of its address.
+    fn tell_places(&self, scope: Scope<'_>, handle: &CodeHandle) {
+        let places = handle.sections().iter().flat_map(|section| {
+            let address = section.address.value();
+            [
+                f64::from(section.protection.index() as u32),
+                count(section.size.get()),
+                // As signed halves, which JavaScript has without a box.
+                f64::from((address as u32).cast_signed()),
+                f64::from((address >> 32) as u32),
+            ]
+        });
+        self.numbers.set(scope, places);
+    }
+
     fn code(&self, scope: Scope<'_>, value: Value<'_>) -> Result<Rc<CodeHandle>, Failure> {
         let number = scope.number(value);
         number
@@ -159,12 +178,7 @@ impl Act<6> for Allocate {
             "there are no numbers of so many sections",
         ))?;
         let elements = elements(scope, contents, count)?;
-        let windows = match scope.type_of(windows) {
-            ValueType::napi_undefined => Vec::new(),
-            _ => scope
-                .words(windows, usize::MAX)
-                .ok_or(Failure::Argument("windows are a BigUint64Array"))?,
-        };
+        let windows = windows_of(scope, windows)?;
         let publishes = scope.truth(publish).unwrap_or(false);
         // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `allocation::make` makes.
         let bytes = |element: &Value<'a>| unsafe { scope.bytes(*element) };
@@ -177,18 +191,20 @@ impl Act<6> for Allocate {
         );
         drop(contents);
         let handle = handle?;
-        let halves = handle.sections().iter().flat_map(|section| {
-            let address = section.address.value();
-            // As signed halves, which JavaScript has without a box.
-            [
-                f64::from((address as u32).cast_signed()),
-                f64::from((address >> 32) as u32),
-            ]
-        });
-        life.numbers.set(scope, halves);
+        life.tell_places(scope, &handle);
         let number = life.handles.number(scope, keeper, Rc::new(handle));
         life.handles.settle(scope);
         made(number.and_then(|number| scope.make_u32(number)))
+    }
+}
+
+/// The ends of windows, if there are any.
+fn windows_of<'a>(scope: Scope<'a>, windows: Value<'a>) -> Result<Vec<u64>, Failure> {
+    match scope.type_of(windows) {
+        ValueType::napi_undefined => Ok(Vec::new()),
+        _ => scope
+            .words(windows, usize::MAX)
+            .ok_or(Failure::Argument("windows are a BigUint64Array")),
     }
 }
 
@@ -204,6 +220,67 @@ fn elements<'a>(
     let element = |index: usize| scope.element(contents, index as u32);
     let elements: Option<Vec<_>> = (0..count).map(element).collect();
     elements.ok_or(Failure::Argument("contents are an array"))
+}
+
+/// Places and publishes many requests, all of them or none. The first numbers are how many sections each has, with the numbers of those
+/// behind it; the number of each allocation comes in their place. `contents` are those of all sections.
+struct PublishAll;
+
+impl Act<5> for PublishAll {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 5]) -> Done<'a> {
+        let [memory, keepers, length, contents, windows] = *values;
+        let memory = life.external::<MemoryHandle>(scope, memory)?;
+        let numbers = life
+            .numbers
+            .first(scope, number(scope, length)? as usize)
+            .ok_or(Failure::Argument("there are not as many numbers"))?;
+        let windows = windows_of(scope, windows)?;
+        let env = Env::from_raw(scope.env());
+        let mut batch = allocation::Batch::new(env, &memory, &windows)?;
+        let (mut rest, mut done) = (&numbers[..], 0_u32);
+        while let Some((count, after)) = rest.split_first() {
+            let count = *count as usize;
+            let length = count.saturating_mul(allocation::NUMBERS);
+            let (requests, after) = after
+                .split_at_checked(length)
+                .ok_or(Failure::Argument("there are not as many numbers"))?;
+            rest = after;
+            scope.nested(|| {
+                let element = |index| scope.element(contents, index);
+                let elements: Option<Vec<_>> = (done..).take(count).map(element).collect();
+                let elements = elements.ok_or(Failure::Argument("contents are an array"))?;
+                // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `place` makes.
+                let bytes = |element: &Value<'a>| unsafe { scope.bytes(*element) };
+                let contents: Contents<'_> = elements.iter().map(bytes).collect();
+                Ok::<_, Failure>(batch.place(requests, &contents)?)
+            })?;
+            done = done.saturating_add(count as u32);
+        }
+        let handles = batch.publish(life.handles.load())?;
+        let mut made = Vec::new();
+        for (index, handle) in (0..).zip(handles) {
+            let number = scope.nested(|| {
+                let keeper = scope.element(keepers, index)?;
+                life.handles.number(scope, keeper, Rc::new(handle))
+            });
+            let number = number.ok_or(Failure::Argument("keepers are objects"))?;
+            made.push(f64::from(number));
+        }
+        life.numbers.set(scope, made.into_iter());
+        life.handles.settle(scope);
+        self::made(scope.undefined())
+    }
+}
+
+/// Tells where the sections of an allocation are.
+struct Places;
+
+impl Act<1> for Places {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
+        let code = life.code(scope, values[0])?;
+        life.tell_places(scope, &code);
+        made(scope.undefined())
+    }
 }
 
 /// Copies bytes into a section.
@@ -236,13 +313,15 @@ impl Act<1> for Finalize {
 }
 
 /// Frees an allocation or image, and gives its number up: no call begins any more, and the memory goes when no call is running and no
-/// view is left. This thread's views are detached; whether other threads may have some is the result.
+/// view is left. This thread's views are detached; whether other threads may have some is the result. Where its sections were, the numbers
+/// say.
 struct Free;
 
 impl Act<1> for Free {
     fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
         let code = life.code(scope, values[0])?;
         let is_viewed = allocation::free(&code)?;
+        life.tell_places(scope, &code);
         life.handles.release(scope, number(scope, values[0])?);
         if is_viewed {
             let views = environment::views(Env::from_raw(scope.env()));

@@ -4,7 +4,7 @@
 //! call. A [`Weight`] is that of one allocation or image: its handle and the functions made from it share it, as each of them
 //! keeps the memory; freeing takes it away. `handles` does the telling.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 /// Bytes that are added up before V8 is told.
@@ -74,6 +74,40 @@ impl Weight {
     }
 }
 
+/// A weight that others may come to share. Most are never shared, so the count is made when the first asks.
+#[derive(Debug)]
+pub(crate) struct SharedWeight {
+    // Invariant: nothing, once `shared` has it.
+    alone: Weight,
+    shared: OnceCell<Rc<Weight>>,
+}
+
+impl SharedWeight {
+    pub(crate) fn new(alone: Weight) -> Self {
+        let shared = OnceCell::new();
+        Self { alone, shared }
+    }
+
+    /// It is there as long as what this gives.
+    pub(crate) fn share(&self) -> Rc<Weight> {
+        let shared = || {
+            Rc::new(Weight {
+                load: Rc::clone(&self.alone.load),
+                bytes: Cell::new(self.alone.bytes.take()),
+            })
+        };
+        Rc::clone(self.shared.get_or_init(shared))
+    }
+
+    /// It is gone, although objects that have it are not.
+    pub(crate) fn clear(&self) {
+        self.shared
+            .get()
+            .map_or(&self.alone, |shared| shared)
+            .clear();
+    }
+}
+
 impl Drop for Weight {
     fn drop(&mut self) {
         self.clear();
@@ -95,6 +129,26 @@ mod tests {
         drop(heavy);
         drop(light);
         assert_eq!(load.change(), Some(-(1 << 20) - 1000));
+        assert_eq!(load.change(), None);
+    }
+
+    #[test]
+    fn what_is_shared_weighs_as_much_as_before_and_until_the_last_is_gone_or_it_is_freed() {
+        let load = Rc::new(Load::default());
+        let (kept, freed) = (
+            SharedWeight::new(Weight::new(&load, 2 << 20)),
+            SharedWeight::new(Weight::new(&load, 3 << 20)),
+        );
+        assert_eq!(load.change(), Some(5 << 20));
+        let (first, second) = (kept.share(), kept.share());
+        drop((kept, first));
+        assert_eq!(load.change(), None);
+        drop(second);
+        assert_eq!(load.change(), Some(-2 << 20));
+        let shared = freed.share();
+        freed.clear();
+        assert_eq!(load.change(), Some(-3 << 20));
+        drop((freed, shared));
         assert_eq!(load.change(), None);
     }
 

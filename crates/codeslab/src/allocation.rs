@@ -8,7 +8,7 @@ use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, Section, SectionId};
 use crate::model::protection::Protection;
-use crate::pool::shard::Carved;
+use crate::pool::shard::{Carved, batch};
 use crate::write::staging::Staging;
 use std::sync::atomic::AtomicU64;
 
@@ -216,13 +216,13 @@ impl InFlightAllocation {
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
-        let mut executed = Vec::new();
-        for one in &batch {
-            // An error drops the batch, which takes everything back.
-            // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
-            unsafe { one.carved().publish(&one.staging) }?;
-            executed.extend(one.carved().executed(&one.layout));
-        }
+        let buffered = batch.iter().map(|one| (one.carved(), &one.staging));
+        // An error drops the batch, which takes everything back.
+        // SAFETY: they are in flight, so none is published, and the buffers of each were made for it.
+        unsafe { batch::publish(buffered) }?;
+        let executed = batch.iter();
+        let executed = executed.flat_map(|one| one.carved().executed(&one.layout));
+        let executed: Vec<_> = executed.collect();
         if let Some(first) = batch.first() {
             let platform = first.carved().pool().platform();
             // SAFETY: the ranges are code of allocations in the batch, which is committed, and so mapped, as long as they live.

@@ -272,6 +272,50 @@ fn a_batch_is_published_with_one_pass_over_what_was_written_or_not_at_all() {
 }
 
 #[test]
+fn what_lies_side_by_side_in_a_batch_is_written_in_one_piece_and_nothing_between_it() {
+    for kind in Writer::ALL {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &writer(kind));
+        let (request, sections) = layout([61, 13, 0]);
+        let batch: Vec<_> = (1..=50_u8)
+            .map(|value| {
+                let mut in_flight = memory.allocate(&Request::new(&request)).unwrap();
+                in_flight.bytes_mut(sections[0]).fill(value);
+                in_flight.bytes_mut(sections[1]).fill(value + 100);
+                in_flight
+            })
+            .collect();
+        let (call, most) = match kind {
+            // Code is written through the view.
+            Writer::DualMapping => ("write_file", 1),
+            Writer::FileWrite => ("write_file", 2),
+            // Each request has pages of its own: 16 of them are a piece.
+            Writer::Protect => ("protect", 8),
+            Writer::SelfMem => ("write_self", 2),
+            Writer::Pkeys => ("write_keyed", 1),
+        };
+        let calls = || fake.calls().iter().filter(|one| **one == call).count();
+        let before = calls();
+        let published = memory.finalize_all(batch).unwrap();
+        let made = calls() - before;
+        assert!((1..=most).contains(&made), "{kind}: {made} × {call}");
+        for (value, allocation) in (1..).zip(&published) {
+            let code = allocation.segment_address(Protection::ReadExecute).unwrap();
+            let constants = allocation.segment_address(Protection::ReadOnly).unwrap();
+            assert_eq!(fake.read(code, 61), [value; 61], "{kind}");
+            assert_eq!(
+                fake.read(code.checked_add(61).unwrap(), 3),
+                [0xcc; 3],
+                "{kind}"
+            );
+            assert_eq!(fake.read(constants, 13), [value + 100; 13], "{kind}");
+        }
+        drop(published);
+        assert_eq!(holdings(&memory.stats()), (0, 0, 0), "{kind}");
+    }
+}
+
+#[test]
 fn what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let memory = open(&fake, &unhardened());

@@ -52,6 +52,11 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         false
     }
 
+    /// Whether publishing costs a call of the system, so that it is worth while to publish what lies side by side together.
+    fn publishes_by_calls(&self, _slab: Protection) -> bool {
+        true
+    }
+
     /// Maps pages for a slab: those of the memory file, if there is one. Code in them traps. A refusal leaves them unmapped.
     ///
     /// # Safety

@@ -12,6 +12,7 @@ use crate::model::protection::Protection;
 use crate::pool::Pool;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
+use crate::write::extent::Extent;
 use crate::write::staging::Staging;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -143,32 +144,28 @@ impl Carved {
     /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
         self.pool().check_process()?;
-        if self.pool().geometry().publishes {
-            // SAFETY: the buffers were made for it, and it is not published yet.
-            unsafe { self.publish_all(staging) }?;
+        for protection in [Protection::ReadExecute, Protection::ReadOnly] {
+            if let Some(extent) = self.unpublished(protection) {
+                let writer = extent.backing.writer();
+                // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
+                // target says is staged is among the buffers.
+                unsafe { writer.publish(extent, staging.bytes(protection)) }?;
+            }
         }
         Ok(())
     }
 
-    /// # Safety
-    /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
-    #[cold]
-    unsafe fn publish_all(&self, staging: &Staging) -> Result<()> {
-        let BlockHeader {
-            backing, page_map, ..
-        } = self.header();
+    /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
+    pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
         let geometry = self.pool().geometry();
-        for protection in [Protection::ReadExecute, Protection::ReadOnly] {
-            let Some(offset) = self.spans.offset(protection) else {
-                continue;
-            };
-            let slab = geometry.slab_of(protection);
-            let extent = backing.extent(page_map.runs(slab).run_at(offset), slab);
-            // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
-            // target says is staged is among the buffers.
-            unsafe { backing.writer().publish(extent, staging.bytes(protection)) }?;
-        }
-        Ok(())
+        let offset = self.spans.offset(protection)?;
+        let header = self.header();
+        let slab = geometry.slab_of(protection);
+        let extent = || {
+            let span = header.page_map.runs(slab).run_at(offset);
+            header.backing.extent(span, slab)
+        };
+        geometry.publishes.then(extent)
     }
 
     /// What is executed of it: where, and how many bytes.

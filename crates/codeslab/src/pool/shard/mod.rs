@@ -6,6 +6,7 @@
 //! retained or that of the address space, then the system's list of open memory files. Bytes are written and published under no lock.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
+pub(crate) mod batch;
 mod carved;
 mod free;
 
