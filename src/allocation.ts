@@ -7,11 +7,11 @@ import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSi
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
-import { FREED_ALLOCATION, type AllocationHandle } from './internal/handle.ts'
+import { FREED_ALLOCATION, makeAllocationHandle, type AllocationHandle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
 import { add, append, asIntN, has, makeList, ordinary, toNumber } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
-import { addSections, copy, shape, toNames, type Shaped } from './internal/names.ts'
+import { addSections, copy, shape, toNames, type Names, type Shaped } from './internal/names.ts'
 import { addressOf, notePlaces, placesOf, regions, type Place } from './internal/place.ts'
 import { refusal } from './internal/refusal.ts'
 import { markAsUncloneable } from './internal/uncloneable.ts'
@@ -30,12 +30,32 @@ let handleOf: (value: unknown) => AllocationHandle | undefined
  */
 export let makeInFlight: (handle: AllocationHandle) => InFlightAllocation
 
+/** The published allocation of a handle. */
+let makeAllocation: (handle: AllocationHandle) => Allocation
+
 /**
- * The published allocation of a handle.
+ * An allocation that is about to be published, for native code to be told of. Until {@link noteNumber} says which it is, it is one that was freed.
  *
  * @internal
  */
-export let makeAllocation: (handle: AllocationHandle) => Allocation
+export let beginAllocation: (names: Names) => Allocation
+
+/**
+ * Tells an allocation its number.
+ *
+ * @internal
+ */
+export let noteNumber: (allocation: Allocation, number: number) => void
+
+/**
+ * Gives an allocation its sections, if its class has none, once it has its number.
+ *
+ * @internal
+ */
+export let complete: (allocation: Allocation) => Allocation
+
+/** The handle of an allocation, made when it is needed first. */
+let toHandle: (allocation: Allocation) => AllocationHandle
 
 let makeInFlightSection: (handle: AllocationHandle, index: number, place: Place) => InFlightSection
 
@@ -262,25 +282,41 @@ export class InFlightSection {
  * @category Memory
  */
 export class Allocation {
-  readonly #handle: AllocationHandle
+  readonly #names: Names
+  /** Its handle; as long as nothing needs one, its number is enough, and this itself is what native code was told of. */
+  #held: AllocationHandle | number
 
   static {
+    toHandle = allocation => {
+      const held = allocation.#held
+      if (typeof held !== 'number') return held
+      const handle = makeAllocationHandle(held, allocation.#names, allocation)
+      allocation.#held = handle
+      return handle
+    }
     const sectionOf = (value: object, name: string, index: number) => {
-      const handle = (value as Allocation).#handle
+      const handle = toHandle(value as Allocation)
       const place = placeAt(handle, name, index)
       return (place.published ??= makeSection(handle, index, place))
     }
-    makeAllocation = handle => {
-      const { names } = handle
-      if (!names.stays) return addSections(new Allocation(construct, handle), names, sectionOf)
+    const make = (names: Names, held: AllocationHandle | number) => {
+      if (!names.stays) return new Allocation(construct, names, held)
       names.published ??= shape(Allocation as unknown as Shaped, names, sectionOf)
-      return new names.published(construct, handle) as Allocation
+      return new names.published(construct, names, held) as Allocation
     }
+    beginAllocation = names => make(names, FREED_ALLOCATION)
+    noteNumber = (allocation, number) => {
+      allocation.#held = number
+    }
+    complete = allocation =>
+      allocation.#names.stays ? allocation : addSections(allocation, allocation.#names, sectionOf)
+    makeAllocation = handle => complete(make(handle.names, handle))
   }
 
-  private constructor(key: typeof construct, handle: AllocationHandle) {
+  private constructor(key: typeof construct, names: Names, held: AllocationHandle | number) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
-    this.#handle = handle
+    this.#names = names
+    this.#held = held
     markAsUncloneable(this)
   }
 
@@ -302,7 +338,7 @@ export class Allocation {
    */
   static open<Names extends string = string>(token: string): Published<Names> {
     checkString(token, 'token')
-    const handle: AllocationHandle = { number: 0, names: toNames([]), places: undefined }
+    const handle = makeAllocationHandle(FREED_ALLOCATION, toNames([]))
     const { number, sections } = native.openSharedAllocation(handle, token)
     const [names, places] = [makeList<string>(), makeList<Place>()]
     for (let index = 0; index < sections.length; index++) {
@@ -318,7 +354,7 @@ export class Allocation {
 
   /** Whether it has been freed, by any thread. */
   get freed(): boolean {
-    return native.isFreed(this.#handle.number)
+    return native.isFreed(numberOf(this.#held))
   }
 
   /**
@@ -336,10 +372,12 @@ export class Allocation {
    * ```
    */
   free(): void {
-    const handle = this.#handle
-    const isViewed = life.free(handle.number)
+    const held = this.#held
+    const isViewed = life.free(numberOf(held))
+    const handle = typeof held === 'number' ? makeAllocationHandle(FREED_ALLOCATION, this.#names) : held
     handle.number = FREED_ALLOCATION
     if (handle.places === undefined) notePlaces(handle)
+    this.#held = handle
     if (isViewed) announce()
   }
 
@@ -357,8 +395,7 @@ export class Allocation {
    * ```
    */
   share(): string {
-    const { number, names } = this.#handle
-    return native.shareAllocation(number, ordinary(copy(names.list)))
+    return native.shareAllocation(numberOf(this.#held), ordinary(copy(this.#names.list)))
   }
 
   /** Frees it, unless it was freed before. */
@@ -368,7 +405,7 @@ export class Allocation {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const places = placesOf(this.#handle)
+    const places = placesOf(toHandle(this))
     return describe(this.freed ? 'Allocation (freed)' : 'Allocation', regions(places), depth, options)
   }
 }
@@ -454,20 +491,16 @@ export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Al
     return handle
   })
   native.finalizeAll(memory, numbers)
-  return makeAllocations(members)
-}
-
-/**
- * The published allocations of handles.
- *
- * @internal
- */
-export function makeAllocations(handles: readonly AllocationHandle[]): Allocation[] {
   const published = makeList<Allocation>()
-  for (let index = 0; index < handles.length; index++) {
-    append(published, makeAllocation(handles[index] as AllocationHandle))
+  for (let index = 0; index < members.length; index++) {
+    append(published, makeAllocation(members[index] as AllocationHandle))
   }
   return ordinary(published)
+}
+
+/** The number of what an allocation holds. */
+function numberOf(held: AllocationHandle | number): number {
+  return typeof held === 'number' ? held : held.number
 }
 
 /** The place of a section of an allocation that has one of this name there. */

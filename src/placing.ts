@@ -2,10 +2,12 @@
 
 import * as native from '#native'
 import {
+  beginAllocation,
+  complete,
   finalizeAll,
-  makeAllocation,
-  makeAllocations,
   makeInFlight,
+  noteNumber,
+  type Allocation,
   type InFlight,
   type InFlightAllocation,
   type Published,
@@ -13,11 +15,19 @@ import {
   type PublishedRequests,
 } from './allocation.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
-import { toList } from './internal/checks.ts'
-import type { AllocationHandle } from './internal/handle.ts'
-import { append, makeList } from './internal/intrinsics.ts'
+import { append, makeList, ordinary } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
-import { areNamed, place, placeAll, toLabels, toRequests, toWindows, type Requests } from './internal/request.ts'
+import {
+  areNamed,
+  place,
+  placeAll,
+  placeInFlight,
+  toBatch,
+  toLabels,
+  toRequests,
+  toWindows,
+  type Requests,
+} from './internal/request.ts'
 import type { Placement, SectionRequest } from './request.ts'
 
 /**
@@ -68,8 +78,8 @@ export abstract class PlacingMemory extends MemoryHandle {
     const requests = toRequests(sections)
     const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
-    const handle = place(handleOf(this), requests, windows, false)
-    nameSections(this, handle, requests)
+    const handle = placeInFlight(handleOf(this), requests, windows)
+    nameSections(this, handle.number, requests)
     return makeInFlight(handle) as InFlight<Names>
   }
 
@@ -97,13 +107,15 @@ export abstract class PlacingMemory extends MemoryHandle {
     const requests = toRequests(sections)
     const windows = toWindows(placement, this.reach)
     const isTold = tellsOf(this, requests)
-    const handle = place(handleOf(this), requests, windows, !isTold)
+    const allocation = beginAllocation(requests.names)
+    const number = place(handleOf(this), requests, allocation, windows, !isTold)
     if (isTold) {
       // Names come before publishing, which tells them.
-      nameSections(this, handle, requests)
-      life.finalize(handle.number)
+      nameSections(this, number, requests)
+      life.finalize(number)
     }
-    return makeAllocation(handle) as Published<Names>
+    noteNumber(allocation, number)
+    return complete(allocation) as Published<Names>
   }
 
   /**
@@ -129,11 +141,17 @@ export abstract class PlacingMemory extends MemoryHandle {
     batch: Batch,
     placement?: Placement,
   ): PublishedRequests<Batch> {
-    const all = toList(batch, 'batch', 'an array', (value, name) => toRequests(value as Batch[number], name))
+    const all = toBatch(batch)
     const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
-    const handles = tellsOfAny(this, all) ? publishNamed(this, all, windows) : placeAll(handleOf(this), all, windows)
-    return makeAllocations(handles) as PublishedRequests<Batch>
+    const published = makeList<Allocation>()
+    for (let index = 0; index < all.length; index++) append(published, beginAllocation((all[index] as Requests).names))
+    const numbers = tellsOfAny(this, all)
+      ? publishNamed(this, all, published, windows)
+      : placeAll(handleOf(this), all, published, windows)
+    for (let index = 0; index < numbers.length; index++) noteNumber(published[index] as Allocation, numbers[index] ?? 0)
+    for (let index = 0; index < numbers.length; index++) complete(published[index] as Allocation)
+    return ordinary(published) as PublishedRequests<Batch>
   }
 
   /**
@@ -180,7 +198,7 @@ function tellsOfAny(memory: PlacingMemory, all: readonly Requests[]): boolean {
 }
 
 /** Says what the sections of an allocation in flight are called, to those that are told. */
-function nameSections(memory: PlacingMemory, { number }: AllocationHandle, requests: Requests): void {
+function nameSections(memory: PlacingMemory, number: number, requests: Requests): void {
   if (!tellsOf(memory, requests)) return
   const { sections } = requests
   const isNamed = areNamed(sections)
@@ -189,26 +207,25 @@ function nameSections(memory: PlacingMemory, { number }: AllocationHandle, reque
   else native.nameSections(handleOf(memory), number, labels, isNamed)
 }
 
-/** Places and publishes requests of which others are told: names come before publishing, which tells them. */
+/** Places and publishes requests of which others are told, one for each keeper: names come before publishing, which tells them. */
 function publishNamed(
   memory: PlacingMemory,
   all: readonly Requests[],
+  keepers: readonly object[],
   windows: BigUint64Array | undefined,
-): AllocationHandle[] {
-  const handles = makeList<AllocationHandle>()
+): number[] {
   const numbers = makeList<number>()
   try {
     for (let index = 0; index < all.length; index++) {
       const requests = all[index] as Requests
-      const handle = place(handleOf(memory), requests, windows, false)
-      append(handles, handle)
-      append(numbers, handle.number)
-      nameSections(memory, handle, requests)
+      const number = place(handleOf(memory), requests, keepers[index] as object, windows, false)
+      append(numbers, number)
+      nameSections(memory, number, requests)
     }
   } catch (error) {
     for (let index = 0; index < numbers.length; index++) native.abandon(numbers[index] ?? 0)
     throw error
   }
   native.finalizeAll(handleOf(memory), numbers)
-  return handles
+  return numbers
 }

@@ -1,6 +1,9 @@
 /**
  * Checks of arguments, before native code sees them: Node-API coerces silently, which turns -1 into 4294967295.
  *
+ * Where a check is made for each of many small things, names for its errors are put together when there is an error: see {@link isShaped},
+ * {@link asBytes} and {@link toItems}.
+ *
  * A wrong type is a `TypeError`, a number that the type does not have a `RangeError`. What is of the right type and still
  * makes no sense to codeslab is a `CodeslabError`, thrown by the encoder or the native code that has the rule. They use these checks,
  * and so do the public modules for their arguments.
@@ -87,6 +90,15 @@ export function checkShape(value: unknown, name: string, allowed: Names): assert
   }
 }
 
+/** Whether {@link checkShape} is sure to pass: it makes no list of the properties, and does not know which are inherited. */
+export function isShaped(value: unknown, { known }: Names): boolean {
+  if (typeof value !== 'object' || value === null || isArray(value)) return false
+  for (const key in value) {
+    if (!has(known, key)) return false
+  }
+  return true
+}
+
 function unknownKey(key: string, name: string, { list }: Names): TypeError {
   const message = `${name} cannot have a property ${shown(key)}; it can have ${list}`
   return withCode(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
@@ -112,15 +124,25 @@ export function checkNumber(value: unknown, name: string): asserts value is numb
   if (typeof value !== 'number') throw invalidType(name, 'a number', value)
 }
 
-/**
- * The items of an array, each read once and in order. The length is read before them: what is missing then, or by then, is
- * `undefined`.
- */
+/** As {@link toItems}, each with its name. */
 export function toList<Item>(
   value: unknown,
   name: string,
   expected: string,
   read: (item: unknown, name: string, index: number) => Item,
+): Item[] {
+  return toItems(value, name, expected, (item, index) => read(item, `${name}[${toText(index)}]`, index))
+}
+
+/**
+ * The items of an array, each read once and in order. The length is read before them: what is missing then, or by then, is
+ * `undefined`.
+ */
+export function toItems<Item>(
+  value: unknown,
+  name: string,
+  expected: string,
+  read: (item: unknown, index: number) => Item,
 ): Item[] {
   if (!isArray(value)) throw invalidType(name, expected, value)
   const items = value as readonly unknown[]
@@ -129,7 +151,7 @@ export function toList<Item>(
   if (typeof length !== 'number' || !isCount(length)) throw invalidType(`length of ${name}`, 'a whole number', length)
   // Few may be as many as it says.
   const list = length <= FEW ? sized<Item>(length, undefined as Item) : makeList<Item>()
-  for (let index = 0; index < length; index++) list[index] = read(items[index], `${name}[${toText(index)}]`, index)
+  for (let index = 0; index < length; index++) list[index] = read(items[index], index)
   return list
 }
 
@@ -218,6 +240,16 @@ export function toBytes(value: unknown, name: string): Uint8Array {
   }
 }
 
+/** What {@link toBytes} gives; `undefined` if it would throw. */
+export function asBytes(value: unknown): Uint8Array | undefined {
+  if (!isView(value) && !isAnyArrayBuffer(value)) return undefined
+  try {
+    return toUint8Array(value)
+  } catch {
+    return undefined
+  }
+}
+
 /** How bytes are made of what people pass instead. */
 function bytesOf(value: unknown): string {
   if (isArray(value)) return ': make one with Uint8Array.from(array)'
@@ -241,16 +273,16 @@ function unsteady(name: string, reason: string): TypeError {
 
 /** The size of a section, which has at least one byte. */
 export function toSize(value: unknown, section: string): number {
+  if (typeof value === 'number' && isCount(value) && value > 0) return value
   checkNumber(value, `size of section ${section}`)
-  if (isCount(value) && value > 0) return value
   const message = `size of section ${section} must be a whole number of bytes above zero; received ${toText(value)}`
   throw refusal('ERR_CODESLAB_INVALID_SIZE', message, { section, size: value })
 }
 
 /** An alignment; whether it is a power of two is for native code to say. */
 export function toAlign(value: unknown, section: string): number {
+  if (typeof value === 'number' && isCount(value)) return value
   checkNumber(value, `align of section ${section}`)
-  if (isCount(value)) return value
   const message = `align of section ${section} must be a power of two; received ${toText(value)}`
   throw refusal('ERR_CODESLAB_INVALID_ALIGNMENT', message, { section, align: value })
 }

@@ -14,11 +14,18 @@ export interface Handle {
   number: number
 }
 
-/** The object that keeps an allocation. */
+/** The object that keeps an allocation, for sections and functions of it. */
 export interface AllocationHandle extends Handle {
   names: Names
   /** Where its sections are, once that was asked. */
   places: readonly Place[] | undefined
+  /** The object that native code was told of, if it was told of another one. */
+  readonly keeper: object | undefined
+}
+
+/** The handle of an allocation that has a number already, or is about to have one. */
+export function makeAllocationHandle(number: number, names: Names, keeper?: object): AllocationHandle {
+  return { number, names, places: undefined, keeper }
 }
 
 /** Code of which native code is told the keeper, and gives the number. */

@@ -7,11 +7,10 @@
  */
 
 import type { construct } from './construct.ts'
-import type { AllocationHandle } from './handle.ts'
 import { append, defineGetter, defineHidden, deleteConstructor, get, makeList, set } from './intrinsics.ts'
 
 /** A class whose instances have sections of some names. */
-export type Shaped = new (key: typeof construct, handle: AllocationHandle) => object
+export type Shaped = new (key: typeof construct, ...held: unknown[]) => object
 
 /** The names of some sections, in their order. */
 export interface Names {

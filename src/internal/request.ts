@@ -6,6 +6,7 @@ import type { Allocation, InFlightAllocation } from '../allocation.ts'
 import type { AddressWindow, Neighbourhood, Placement, SectionRequest } from '../request.ts'
 import { addressed } from './address.ts'
 import {
+  asBytes,
   checkNumber,
   checkObject,
   checkShape,
@@ -14,16 +15,30 @@ import {
   choose,
   invalidType,
   isCount,
+  isShaped,
   names,
   outOfRange,
   toAddress,
   toAlign,
   toBytes,
+  toItems,
   toList,
   toSize,
 } from './checks.ts'
-import { append, byteLength, has, isView, makeList, makeWords, ownKeys, sized, toBigInt } from './intrinsics.ts'
-import type { AllocationHandle } from './handle.ts'
+import {
+  append,
+  byteLength,
+  get,
+  has,
+  isView,
+  makeList,
+  makeWords,
+  ownKeys,
+  sized,
+  toBigInt,
+  toText,
+} from './intrinsics.ts'
+import { FREED_ALLOCATION, makeAllocationHandle, type AllocationHandle } from './handle.ts'
 import { life, makeRoom, numbers } from './life.ts'
 import { copy, findNames, toNames, type Names } from './names.ts'
 import { notePlaces } from './place.ts'
@@ -56,8 +71,8 @@ const windowNames = names<AddressWindow>({ first: true, last: true })
 const neighbourhoodNames = names<Neighbourhood>({ address: true, reach: true })
 
 /** Sections, checked. Each property is read once. */
-export function toRequests(sections: Readonly<Record<string, SectionRequest>>, what = 'sections'): Requests {
-  checkObject(sections, what)
+export function toRequests(sections: Readonly<Record<string, SectionRequest>>): Requests {
+  checkObject(sections, 'sections')
   // The list of names becomes that of requests: what is there already is assigned without asking a prototype.
   const list: (string | Request)[] = ownKeys(sections)
   const known = findNames(list as string[])
@@ -77,19 +92,27 @@ function toRequest(name: string, section: SectionRequest, isKnown: boolean): Req
       section,
     )
   }
-  checkShape(section, `section ${name}`, sectionNames)
+  if (!isShaped(section, sectionNames)) checkShape(section, `section ${name}`, sectionNames)
   if (!isKnown && isReserved(name)) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw refusal('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
   }
   // The bytes last: no getter comes between reading them and seeing how many they are.
   const { protection: use, size, align = 16, name: label = name, bytes: content } = section
-  checkString(label, `name of section ${name}`)
-  const protection = choose(use, `protection of section ${name}`, protections)
-  const bytes = content === undefined ? undefined : toBytes(content, bytesOf(name))
+  if (typeof label !== 'string') checkString(label, `name of section ${name}`)
+  const protection = get(protections.table, use) ?? choose(use, `protection of section ${name}`, protections)
+  const bytes = content === undefined ? undefined : (asBytes(content) ?? toBytes(content, bytesOf(name)))
   const length = bytes === undefined ? 0 : byteLength(bytes)
   const known = size === undefined && bytes !== undefined ? length : size
   return { name, label, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
+}
+
+/** The sections of many allocations. */
+export function toBatch(batch: readonly Readonly<Record<string, SectionRequest>>[]): Requests[] {
+  return toItems(batch, 'batch', 'an array', (sections, index) => {
+    if (typeof sections !== 'object') checkObject(sections, `batch[${toText(index)}]`)
+    return toRequests(sections as Readonly<Record<string, SectionRequest>>)
+  })
 }
 
 /** Whether somebody wrote the properties of one section in the place of sections. */
@@ -134,53 +157,74 @@ function isReserved(name: string): boolean {
 type MemoryHandle = ReturnType<typeof openMemory>
 
 /**
- * Has native code place sections, and publish them if nothing of them is to be written any more. Runs no code of users. Sections that are still
- * to be written are about to be asked for, so where they are is noted at once.
+ * Has native code place sections for a keeper, and publish them if nothing of them is to be written any more: the number of the
+ * allocation. Runs no code of users.
  */
 export function place(
   memory: MemoryHandle,
-  { names, sections }: Requests,
+  { sections }: Requests,
+  keeper: object,
   windows: BigUint64Array | undefined,
   publishes: boolean,
-): AllocationHandle {
+): number {
   const count = sections.length
   const contents = sized<Uint8Array | undefined>(count, undefined)
   makeRoom(count)
   announce(sections, 0, contents, 0)
-  const handle: AllocationHandle = { number: 0, names, places: undefined }
-  handle.number = life.allocate(memory, handle, count, count === 1 ? contents[0] : contents, windows, publishes)
-  if (!isWritten(sections)) notePlaces(handle)
+  return life.allocate(memory, keeper, count, count === 1 ? contents[0] : contents, windows, publishes)
+}
+
+/** As {@link place}, of what stays in flight. Sections that are still to be written are about to be asked for, so where they are is noted. */
+export function placeInFlight(
+  memory: MemoryHandle,
+  requests: Requests,
+  windows: BigUint64Array | undefined,
+): AllocationHandle {
+  const handle = makeAllocationHandle(FREED_ALLOCATION, requests.names)
+  handle.number = place(memory, requests, handle, windows, false)
+  if (!isWritten(requests.sections)) notePlaces(handle)
   return handle
 }
 
-/** Has native code place and publish many requests, all or none. Runs no code of users. */
+/** Has native code place and publish many requests, one for each keeper, all or none: their numbers. Runs no code of users. */
 export function placeAll(
   memory: MemoryHandle,
   all: readonly Requests[],
+  keepers: object[],
   windows: BigUint64Array | undefined,
-): AllocationHandle[] {
-  const handles = makeList<AllocationHandle>()
-  const contents = makeList<Uint8Array | undefined>()
+): number[] {
+  const placed = makeList<number>()
   let count = 0
   for (let index = 0; index < all.length; index++) count += (all[index] as Requests).sections.length
   makeRoom(count, all.length)
-  let at = 0
+  while (contents.length < count) append(contents, undefined)
+  try {
+    life.publishAll(memory, keepers, announceAll(all), contents, windows)
+  } finally {
+    for (let index = 0; index < count; index++) contents[index] = undefined
+  }
+  for (let index = 0; index < all.length; index++) append(placed, numbers[index] ?? 0)
+  return placed
+}
+
+/** Says what the sections of a batch shall be, and lists their contents. How many numbers that takes. */
+function announceAll(all: readonly Requests[]): number {
+  let [at, before] = [0, 0]
   for (let index = 0; index < all.length; index++) {
-    const { names, sections } = all[index] as Requests
+    const { sections } = all[index] as Requests
     numbers[at++] = sections.length
-    announce(sections, at, contents, contents.length)
+    announce(sections, at, contents, before)
     at += sections.length * NUMBERS
-    append(handles, { number: 0, names, places: undefined })
+    before += sections.length
   }
-  life.publishAll(memory, handles, at, contents, windows)
-  for (let index = 0; index < handles.length; index++) {
-    ;(handles[index] as AllocationHandle).number = numbers[index] ?? 0
-  }
-  return handles
+  return at
 }
 
 /** How many numbers say what a section shall be. */
 const NUMBERS = 3
+
+/** The contents of the sections of a batch, while native code has it: a list that grows costs more than all that is done with it. */
+const contents = makeList<Uint8Array | undefined>()
 
 /** Says what sections shall be, from one of the numbers on, and lists their contents. None of these has changed since it was read. */
 function announce(
@@ -192,7 +236,7 @@ function announce(
   let at = first
   for (let index = 0; index < sections.length; index++) {
     const { protection, size, align, bytes, length, name } = sections[index] as Request
-    if (bytes !== undefined) checkSteady(bytes, length, bytesOf(name))
+    if (bytes !== undefined && byteLength(bytes) !== length) checkSteady(bytes, length, bytesOf(name))
     contents[before + index] = bytes
     numbers[at++] = protection
     numbers[at++] = size

@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Failure, Result};
 use crate::function;
-use crate::handle::{CodeHandle, Section, Writing};
+use crate::handle::{CodeHandle, Writing};
 use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::{Scope, Value};
+use crate::sections::{Section, Sections};
 use crate::signed::Signed;
 use crate::throw::OrThrow;
 use crate::tools::Names;
@@ -14,7 +15,6 @@ use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, Section
 use napi::Env;
 use napi_derive::napi;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,19 +36,14 @@ pub(crate) fn make(
     publishes: bool,
 ) -> Result<CodeHandle> {
     let opened = memory.open()?;
-    let (in_flight, sections) = place(env, &opened, requests, contents, windows)?;
-    let bytes = bytes_of(&sections);
+    let placed = place(env, &opened, requests, contents, windows)?;
+    let (sections, weight) = (placed.sections, Weight::new(load, placed.bytes));
     if !publishes {
-        let weight = Weight::new(load, bytes);
-        return Ok(CodeHandle::in_flight(in_flight, sections, weight));
+        return Ok(CodeHandle::in_flight(placed.allocation, sections, weight));
     }
     // An error drops the allocation.
-    let allocation = in_flight.finalize()?;
-    Ok(CodeHandle::allocation(
-        allocation,
-        sections,
-        Weight::new(load, bytes),
-    ))
+    let allocation = placed.allocation.finalize()?;
+    Ok(CodeHandle::allocation(allocation, sections, weight))
 }
 
 /// Requests that are placed one by one and published together.
@@ -57,7 +52,7 @@ pub(crate) struct Batch<'w> {
     opened: Arc<Opened>,
     windows: &'w [u64],
     in_flight: Vec<InFlightAllocation>,
-    sections: Vec<Box<[Section]>>,
+    sections: Vec<(Sections, u64)>,
 }
 
 impl<'w> Batch<'w> {
@@ -74,10 +69,9 @@ impl<'w> Batch<'w> {
 
     /// Places the sections of one request, and writes what is known of their content. Runs no JavaScript.
     pub(crate) fn place(&mut self, requests: &[f64], contents: &Contents<'_>) -> Result<()> {
-        let (in_flight, sections) =
-            place(self.env, &self.opened, requests, contents, self.windows)?;
-        self.in_flight.push(in_flight);
-        self.sections.push(sections);
+        let placed = place(self.env, &self.opened, requests, contents, self.windows)?;
+        self.in_flight.push(placed.allocation);
+        self.sections.push((placed.sections, placed.bytes));
         Ok(())
     }
 
@@ -85,16 +79,19 @@ impl<'w> Batch<'w> {
     pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = CodeHandle>> {
         // An error drops all of them.
         let published = self.opened.memory.finalize_all(self.in_flight)?;
-        let handle = |(allocation, sections): (_, Box<[Section]>)| {
-            let weight = Weight::new(load, bytes_of(&sections));
-            CodeHandle::allocation(allocation, sections, weight)
+        let handle = |(allocation, (sections, bytes))| {
+            CodeHandle::allocation(allocation, sections, Weight::new(load, bytes))
         };
         Ok(published.into_iter().zip(self.sections).map(handle))
     }
 }
 
-fn bytes_of(sections: &[Section]) -> u64 {
-    sections.iter().map(|section| section.size.get()).sum()
+/// What was placed just now.
+struct Placed {
+    allocation: InFlightAllocation,
+    sections: Sections,
+    /// The size of all sections.
+    bytes: u64,
 }
 
 /// Runs no JavaScript.
@@ -104,7 +101,7 @@ fn place(
     requests: &[f64],
     contents: &Contents<'_>,
     windows: &[u64],
-) -> Result<(InFlightAllocation, Box<[Section]>)> {
+) -> Result<Placed> {
     let (layout, ids) = layout(requests)?;
     let windows = self::windows(windows)?;
     let request = Request::new(&layout).within(&windows);
@@ -114,17 +111,12 @@ fn place(
             allocation.write(*id, 0, bytes)?;
         }
     }
-    let section = |id: &SectionId| {
-        let section = layout.section(*id);
-        Section {
-            id: *id,
-            address: allocation.address(*id),
-            protection: section.protection,
-            size: Cell::new(section.size),
-        }
-    };
-    let sections = ids.iter().map(section).collect();
-    Ok((allocation, sections))
+    let sections = Sections::of(&layout, &ids, |id| allocation.address(id));
+    Ok(Placed {
+        allocation,
+        sections,
+        bytes: layout.sections().map(|section| section.size).sum(),
+    })
 }
 
 fn layout(requests: &[f64]) -> Result<(Layout, Vec<SectionId>)> {

@@ -7,9 +7,10 @@
 use crate::error::{Error, Result};
 use crate::load::{SharedWeight, Weight};
 use crate::published::{Content, Published};
+use crate::sections::{Section, Sections};
 use crate::tools::Names;
-use codeslab::{Address, Allocation, InFlightAllocation, Protection, SectionId};
-use std::cell::{Cell, RefCell};
+use codeslab::{Allocation, InFlightAllocation};
+use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const ALLOCATION: &str = "allocation";
 pub struct CodeHandle {
     stage: RefCell<Stage>,
     /// Those of an allocation, in the order in which JavaScript counts them.
-    sections: Box<[Section]>,
+    sections: Sections,
     weight: SharedWeight,
 }
 
@@ -47,24 +48,6 @@ pub(crate) struct Writing {
     pub(crate) names: Option<Names>,
 }
 
-/// A section of an allocation.
-#[derive(Debug)]
-pub(crate) struct Section {
-    pub(crate) id: SectionId,
-    pub(crate) address: Address,
-    pub(crate) protection: Protection,
-    /// It may become smaller in flight.
-    pub(crate) size: Cell<u64>,
-}
-
-impl Section {
-    /// Where its code is and how many bytes it has, if it is code.
-    fn code(&self) -> Option<(Address, u64)> {
-        let is_code = self.protection == Protection::ReadExecute;
-        is_code.then(|| (self.address, self.size.get()))
-    }
-}
-
 impl CodeHandle {
     /// The handles in the place of those that were given up: of an allocation, an image and a slot that were freed.
     pub(crate) fn freed() -> [Self; 3] {
@@ -77,7 +60,7 @@ impl CodeHandle {
     /// The handle of an allocation in flight.
     pub(crate) fn in_flight(
         allocation: InFlightAllocation,
-        sections: Box<[Section]>,
+        sections: Sections,
         weight: Weight,
     ) -> Self {
         let names = None;
@@ -90,11 +73,7 @@ impl CodeHandle {
     }
 
     /// The handle of an allocation that was published at once.
-    pub(crate) fn allocation(
-        allocation: Allocation,
-        sections: Box<[Section]>,
-        weight: Weight,
-    ) -> Self {
+    pub(crate) fn allocation(allocation: Allocation, sections: Sections, weight: Weight) -> Self {
         Self {
             stage: RefCell::new(Stage::Placed(allocation)),
             sections,
@@ -106,17 +85,13 @@ impl CodeHandle {
     pub(crate) fn image(image: Arc<Published>, weight: Weight) -> Self {
         Self {
             stage: RefCell::new(Stage::Published(image)),
-            sections: Box::default(),
+            sections: Sections::listed(Box::default()),
             weight: SharedWeight::new(weight),
         }
     }
 
     /// A handle to an allocation with these sections, published by another thread.
-    pub(crate) fn opened(
-        allocation: Arc<Published>,
-        sections: Box<[Section]>,
-        weight: Weight,
-    ) -> Self {
+    pub(crate) fn opened(allocation: Arc<Published>, sections: Sections, weight: Weight) -> Self {
         Self {
             sections,
             ..Self::image(allocation, weight)
@@ -125,7 +100,11 @@ impl CodeHandle {
 
     /// Those of an allocation, in the order in which JavaScript counts them.
     pub(crate) fn sections(&self) -> &[Section] {
-        &self.sections
+        self.sections.all(|protection| match &*self.stage.borrow() {
+            Stage::Writing(writing) => writing.allocation.segment_address(protection),
+            Stage::Placed(allocation) => allocation.segment_address(protection),
+            Stage::Published(_) | Stage::Abandoned | Stage::Freed => None,
+        })
     }
 
     /// What can be done with it.
@@ -139,7 +118,7 @@ impl CodeHandle {
 
     /// A section by its number. What was freed and given up has none.
     pub(crate) fn section(&self, number: u32) -> Result<&Section> {
-        self.sections.get(number as usize).ok_or_else(|| {
+        self.sections().get(number as usize).ok_or_else(|| {
             let published = self.published();
             let freed = published.ok().filter(|published| published.is_freed());
             freed.map_or(Error::UnknownSection { number }, |freed| {
@@ -172,6 +151,8 @@ impl CodeHandle {
 
     /// Takes an allocation in flight out. What is not put back by [`CodeHandle::publish`] is abandoned.
     pub(crate) fn take(&self) -> Result<Writing> {
+        // Where they are, only what is taken knows.
+        self.sections();
         let mut stage = self.stage.borrow_mut();
         match mem::replace(&mut *stage, Stage::Abandoned) {
             Stage::Writing(writing) => Ok(*writing),
@@ -200,10 +181,10 @@ impl CodeHandle {
     }
 
     fn publish_named(&self, allocation: Allocation, names: &Names) -> Arc<Published> {
-        let told = names.tell(self.sections.iter().map(Section::code));
+        let told = names.tell(self.sections().iter().map(Section::code));
         let content = Content::allocation(allocation);
         let published = Arc::new(Published::new(content, vec![told]));
-        for (section, name) in self.sections.iter().zip(names.given()) {
+        for (section, name) in self.sections().iter().zip(names.given()) {
             published.name(section.address, section.size.get(), name);
         }
         published
@@ -211,6 +192,7 @@ impl CodeHandle {
 
     /// What was published. (A count and not a borrow, because throwing runs JavaScript, which may use this very handle.)
     pub(crate) fn published(&self) -> Result<Arc<Published>> {
+        self.sections();
         let mut stage = self.stage.borrow_mut();
         match mem::replace(&mut *stage, Stage::Freed) {
             Stage::Placed(allocation) => {
@@ -229,6 +211,7 @@ impl CodeHandle {
 
     /// Frees what only this handle knows. `false` if there is no such thing: it was freed, or others may know it.
     pub(crate) fn free_placed(&self) -> bool {
+        self.sections();
         let mut stage = self.stage.borrow_mut();
         let Stage::Placed(_) = *stage else {
             return false;

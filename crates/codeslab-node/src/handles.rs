@@ -223,6 +223,10 @@ impl Slots {
             return Some(number);
         }
         let number = u32::try_from(self.all.len()).ok()?;
+        if self.all.len() == self.all.capacity() {
+            // A quarter more, not twice as many: there may be a million, and they are moved by remapping.
+            self.all.reserve_exact(self.all.len() / 4 + 64);
+        }
         self.all.push(Slot::Free);
         Some(number)
     }

@@ -47,6 +47,7 @@ mod places;
 mod process;
 mod published;
 mod registry;
+mod sections;
 mod shared;
 mod sharing;
 mod signed;

@@ -191,7 +191,9 @@ impl Act<6> for Allocate {
         );
         drop(contents);
         let handle = handle?;
-        life.tell_places(scope, &handle);
+        if !publishes {
+            life.tell_places(scope, &handle);
+        }
         let number = life.handles.number(scope, keeper, Rc::new(handle));
         life.handles.settle(scope);
         made(number.and_then(|number| scope.make_u32(number)))
@@ -320,8 +322,8 @@ struct Free;
 impl Act<1> for Free {
     fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 1]) -> Done<'a> {
         let code = life.code(scope, values[0])?;
-        let is_viewed = allocation::free(&code)?;
         life.tell_places(scope, &code);
+        let is_viewed = allocation::free(&code)?;
         life.handles.release(scope, number(scope, values[0])?);
         if is_viewed {
             let views = environment::views(Env::from_raw(scope.env()));

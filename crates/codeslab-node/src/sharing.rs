@@ -6,11 +6,12 @@
 use crate::enums::NativeProtection;
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::handle::{CodeHandle, Section};
+use crate::handle::CodeHandle;
 use crate::load::Weight;
 use crate::memory::count;
 use crate::published::{Published, SharedSection};
 use crate::registry::{self, Token};
+use crate::sections::{Section, Sections};
 use crate::throw::OrThrow;
 use crate::views::Held;
 use napi::Env;
@@ -85,7 +86,7 @@ pub fn open_shared_allocation(
     let weight = Weight::new(environment::handles(env)?.load(), 0);
     let handle = CodeHandle::opened(
         allocation,
-        sections.iter().map(Section::from).collect(),
+        Sections::listed(sections.iter().map(Section::from).collect()),
         weight,
     );
     Ok(NativeSharedAllocation {

@@ -8,12 +8,13 @@ use crate::allocation::windows;
 use crate::environment::{self, hold};
 use crate::error::{Error, Result};
 use crate::grace::{self, Completion};
-use crate::handle::{CodeHandle, Section};
+use crate::handle::CodeHandle;
 use crate::load::Weight;
 use crate::memory::{MemoryHandle, collecting};
 use crate::node_api::Scope;
 use crate::published::{Content, Entry, Published};
 use crate::registry::{self, Token};
+use crate::sections::{Section, Sections};
 use crate::throw::OrThrow;
 use crate::views::{Held, Words};
 use codeslab::{Address, Layout, Protection, Slot};
@@ -88,7 +89,7 @@ fn hold_slot(env: Env, keeper: &Unknown<'_>, slot: Arc<Published>) -> napi::Resu
         );
         Ok::<_, Error>(CodeHandle::opened(
             Arc::clone(&slot),
-            Box::new([section]),
+            Sections::listed(Box::new([section])),
             weight,
         ))
     };
