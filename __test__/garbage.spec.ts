@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import { setImmediate } from 'node:timers/promises'
-import { CodeMemory } from '../index.ts'
+import { CodeMemory, type Section } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { answer, nullary } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
@@ -31,11 +31,49 @@ test('a loop that never yields and drops what it made keeps little of it', t => 
   t.true(most < 1500, String(most))
 })
 
+test('a loop that never yields and drops what it published, one by one or many at once, keeps little of it', t => {
+  const memory = new CodeMemory()
+  const request = { state: { protection: 'rw', size: SIZE } } as const
+  let most = 0
+  for (let count = 0; count < 1000; count++) {
+    memory.publish(request)
+    memory.publishAll([request, request])
+    most = Math.max(most, memory.stats().live)
+  }
+  t.true(most < 1500, String(most))
+})
+
+test('what was published and not looked at before stays while a section or function of it does', async t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 24 })
+  const calls: (() => number)[] = []
+  const states: Section[] = []
+  for (let index = 0; index < 20; index++) {
+    const text = { protection: 'rx', bytes: answer(index) } as const
+    const state = { protection: 'rw', bytes: Int32Array.of(index) } as const
+    const [one] = memory.publishAll([{ text, state }])
+    calls.push(memory.publish({ text }).text.function(nullary))
+    states.push(one.state)
+  }
+  // Fills the budget again and again, so that garbage has to go.
+  for (let count = 0; count < 300; count++) {
+    memory.publish({ state: { protection: 'rw', size: SIZE } })
+    if (count % 100 === 0) await setImmediate()
+  }
+  calls.forEach((call, index) => {
+    t.is(call(), index)
+  })
+  states.forEach((state, index) => {
+    t.is(state.data('int32').value, index)
+  })
+})
+
 test('a budget is not refused for garbage, whether it is published, in flight, an image or held by a function', t => {
   const memory = new CodeMemory({ maxCommitted: 2 ** 25 })
   const kinds: (() => unknown)[] = [
     () => memory.allocate({ state: { protection: 'rw', size: SIZE } }),
     () => memory.allocate({ state: { protection: 'rw', size: SIZE } }).finalize(),
+    () => memory.publish({ state: { protection: 'rw', size: SIZE } }),
+    () => memory.publishAll([{ state: { protection: 'rw', size: SIZE } }, { more: { protection: 'rw', size: SIZE } }]),
     () =>
       memory
         .allocate({ text: { protection: 'rx', size: SIZE } })

@@ -2,8 +2,8 @@
 
 import { compileSignature } from '#native'
 import type { Signature } from '../signature.ts'
-import { checkShape, checkString, invalidType, invalidValue, names, toList } from './checks.ts'
-import { append, clip, get, makeList, set, toText } from './intrinsics.ts'
+import { checkShape, checkString, invalidType, invalidValue, isShaped, names, toItems } from './checks.ts'
+import { append, clip, get, makeList, set, sized, toText } from './intrinsics.ts'
 import { convert, convertCallee, type Conversion, type Crossing } from './marshal.ts'
 import { layoutOf, pointedOf } from './types.ts'
 
@@ -76,36 +76,55 @@ function toSigned(types: string[]): Signed {
 }
 
 function read(signature: Signature, what: string, depth: number): Read {
-  checkShape(signature, what, signatureNames)
+  if (!isShaped(signature, signatureNames)) checkShape(signature, what, signatureNames)
   const { return: result = 'void', arguments: list = [] } = signature
-  const types = makeList<string>()
-  const back = typedValue(result, `${what}.return`)
-  append(types, back.native)
-  const parameters = makeList<Crossing | undefined>()
+  const back = typedValue(result, what, 'return')
+  const all = toItems(list, `${what}.arguments`, 'an array of types', (type, index) =>
+    typeof type === 'string' ? scalar(type) : typed(type, `${what}.arguments[${toText(index)}]`, depth),
+  )
+  const types = sized(all.length + 1, back.native)
   let converts = back.crossing !== undefined
-  toList(list, `${what}.arguments`, 'an array of types', (type, name) => {
-    const { native, crossing } = typed(type, name, depth)
-    append(types, native)
-    // What stands before the arguments that vary is none.
-    if (native !== '...') append(parameters, crossing)
+  for (let index = 0; index < all.length; index++) {
+    const { native, crossing } = all[index] as Typed
+    types[index + 1] = native
     converts ||= crossing !== undefined
-  })
-  return { types, conversion: converts ? { result: back.crossing, parameters } : undefined }
+  }
+  return { types, conversion: converts ? { result: back.crossing, parameters: crossings(all) } : undefined }
+}
+
+/** How values cross, one for each argument: what stands before those that vary is none. */
+function crossings(all: readonly Typed[]): (Crossing | undefined)[] {
+  const parameters = makeList<Crossing | undefined>()
+  for (let index = 0; index < all.length; index++) {
+    const { native, crossing } = all[index] as Typed
+    if (native !== '...') append(parameters, crossing)
+  }
+  return parameters
 }
 
 function typed(type: unknown, name: string, depth: number): Typed {
   const isFunction = typeof type === 'object' && type !== null && layoutOf(type) === undefined
-  return isFunction ? functionType(type, name, depth - 1) : typedValue(type, name)
+  return isFunction ? functionType(type, name, depth - 1) : structured(type, name)
 }
 
-/** A type that is no function. */
-function typedValue(type: unknown, name: string): Typed {
+/** A type by its name. */
+function scalar(name: string): Typed {
+  return { native: name.length > longestName ? clip(name, longestName) : name, crossing: undefined }
+}
+
+/** A type that is no function, in a part of something. */
+function typedValue(type: unknown, what: string, part: string): Typed {
+  return typeof type === 'string' ? scalar(type) : structured(type, `${what}.${part}`)
+}
+
+/** A type that is no function, and no name either. */
+function structured(type: unknown, name: string): Typed {
   const pointed = pointedOf(type)
   if (pointed !== undefined) return { native: 'pointer', crossing: { pointed } }
   const layout = layoutOf(type)
   if (layout === undefined) {
     checkString(type, name)
-    return { native: clip(type, longestName), crossing: undefined }
+    return scalar(type)
   }
   if (!layout.passes) {
     throw invalidType(name, 'a type that C passes by value: of an array, pass pointer() of what is in it', type)

@@ -10,6 +10,7 @@
 use crate::abi::thunk;
 use crate::kind::Kind;
 use std::any::Any;
+use std::cell::Cell;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,12 +44,22 @@ const _: () = {
     assert!(offset_of!(Words, targets) == thunk::TABLE as usize);
 };
 
+thread_local! {
+    /// Where it lies tells threads that live from each other.
+    static HERE: Cell<u8> = const { Cell::new(0) };
+}
+
+fn here() -> usize {
+    HERE.with(|here| here.as_ptr().addr())
+}
+
 /// What waits for the end of a call.
 type Waiting = Box<dyn FnOnce() + Send>;
 
 /// The entrances of one thread.
 pub struct FastTable {
     words: Words,
+    thread: usize,
     slots: Mutex<Slots>,
     waiting: Mutex<Vec<(u32, Waiting)>>,
     barrier: Barrier,
@@ -130,6 +141,7 @@ impl FastTable {
                 unused: [0; 2],
                 targets: AtomicPtr::new(std::ptr::null_mut()),
             },
+            thread: here(),
             slots: Mutex::new(Slots {
                 targets: Box::default(),
                 open: Vec::new(),
@@ -210,6 +222,12 @@ impl FastTable {
     /// Gives a closed number back. Only for the thread of the table, while it makes no fast call.
     pub(crate) fn give_back(&self, number: u32) {
         self.slots().free.push(number);
+    }
+
+    /// Whether no other thread calls by it: the calling thread made it, or the thread that did has ended. What its thread does needs no
+    /// barrier to be seen then.
+    pub(crate) fn is_here(&self) -> bool {
+        self.thread == here()
     }
 
     /// Makes every thread execute a barrier: each has seen what was closed before, or shows that it is running.

@@ -197,11 +197,12 @@ impl<T: Send + 'static> Shared<T> {
         open.iter().for_each(|(table, number)| table.close(*number));
         let entrances = std::mem::take(&mut *open);
         drop(open);
-        let Some((any, _)) = entrances.first() else {
-            return;
-        };
-        // A thread says which number it calls before its thunk looks for the address. If the thunk saw the old one, that shows now.
-        any.barrier();
+        // A thread says which number it calls before its thunk looks for the address. If the thunk saw the old one, that shows now: to the
+        // thread itself in any case, to others after a barrier.
+        let elsewhere = entrances.iter().find(|(table, _)| !table.is_here());
+        if let Some((table, _)) = elsewhere {
+            table.barrier();
+        }
         for (table, number) in &entrances {
             table.await_return(*number, || {
                 shared.enter();

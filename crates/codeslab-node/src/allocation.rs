@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Failure, Result};
 use crate::function;
-use crate::handle::{CodeHandle, Writing};
+use crate::handle::{CodeHandle, Content, Writing};
 use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::{Scope, Value};
@@ -24,8 +24,8 @@ pub(crate) const NUMBERS: usize = 3;
 /// What each section shall hold from the start, if anything.
 pub(crate) type Contents<'a> = Vec<Option<Cow<'a, [u8]>>>;
 
-/// Places sections, writes what is known of their content, and publishes them if that is all. `requests` has three numbers for each section,
-/// `windows` the first and last address of each window. Runs no JavaScript.
+/// Places sections, and writes what is known of their content. `requests` has three numbers for each section, `windows` the first and last
+/// address of each window. Runs no JavaScript.
 pub(crate) fn make(
     env: Env,
     memory: &MemoryHandle,
@@ -33,17 +33,36 @@ pub(crate) fn make(
     requests: &[f64],
     contents: &Contents<'_>,
     windows: &[u64],
-    publishes: bool,
 ) -> Result<CodeHandle> {
     let opened = memory.open()?;
     let placed = place(env, &opened, requests, contents, windows)?;
-    let (sections, weight) = (placed.sections, Weight::new(load, placed.bytes));
-    if !publishes {
-        return Ok(CodeHandle::in_flight(placed.allocation, sections, weight));
-    }
+    let weight = Weight::new(load, placed.bytes);
+    Ok(CodeHandle::in_flight(
+        placed.allocation,
+        placed.sections,
+        weight,
+    ))
+}
+
+/// As [`make`], and publishes them: no content is to come.
+pub(crate) fn publish(
+    env: Env,
+    memory: &MemoryHandle,
+    load: &Rc<Load>,
+    requests: &[f64],
+    contents: &Contents<'_>,
+    windows: &[u64],
+) -> Result<Content> {
+    let opened = memory.open()?;
+    let placed = place(env, &opened, requests, contents, windows)?;
     // An error drops the allocation.
     let allocation = placed.allocation.finalize()?;
-    Ok(CodeHandle::allocation(allocation, sections, weight))
+    Ok(Content::published(
+        allocation,
+        placed.sections,
+        load,
+        placed.bytes,
+    ))
 }
 
 /// Requests that are placed one by one and published together.
@@ -76,13 +95,12 @@ impl<'w> Batch<'w> {
     }
 
     /// Publishes all of them.
-    pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = CodeHandle>> {
+    pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = Content>> {
         // An error drops all of them.
         let published = self.opened.memory.finalize_all(self.in_flight)?;
-        let handle = |(allocation, (sections, bytes))| {
-            CodeHandle::allocation(allocation, sections, Weight::new(load, bytes))
-        };
-        Ok(published.into_iter().zip(self.sections).map(handle))
+        let content =
+            |(allocation, (sections, bytes))| Content::published(allocation, sections, load, bytes);
+        Ok(published.into_iter().zip(self.sections).map(content))
     }
 }
 

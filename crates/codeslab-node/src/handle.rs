@@ -5,11 +5,12 @@
 //! what JavaScript says of that is not asked.
 
 use crate::error::{Error, Result};
-use crate::load::{SharedWeight, Weight};
-use crate::published::{Content, Published};
-use crate::sections::{Section, Sections};
+use crate::load::{Load, SharedWeight, Weight};
+use crate::published::{self, Published};
+use crate::sections::{Few, Section, Sections};
 use crate::tools::Names;
 use codeslab::{Allocation, InFlightAllocation};
+use std::any::Any;
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
@@ -48,7 +49,56 @@ pub(crate) struct Writing {
     pub(crate) names: Option<Names>,
 }
 
+/// An allocation that is published and that nothing has looked at since: there may be a million.
+#[derive(Debug)]
+pub(crate) struct Lone {
+    allocation: Allocation,
+    sections: Few,
+}
+
+impl Lone {
+    /// What V8 is told that it weighs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sections.bytes()
+    }
+}
+
+/// What a number of JavaScript's stands for.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Something that others may have as well.
+    Shared(Rc<dyn Any>),
+    /// An allocation whose handle is made when it is needed. While it is in a slot, its bytes are taken up.
+    Lone(Lone),
+}
+
+impl Content {
+    /// An allocation that was published at once.
+    pub(crate) fn published(
+        allocation: Allocation,
+        sections: Sections,
+        load: &Rc<Load>,
+        bytes: u64,
+    ) -> Self {
+        if let Some(sections) = sections.as_few() {
+            return Self::Lone(Lone {
+                allocation,
+                sections,
+            });
+        }
+        let weight = Weight::new(load, bytes);
+        let handle = CodeHandle::allocation(allocation, sections, weight);
+        Self::Shared(Rc::new(handle))
+    }
+}
+
 impl CodeHandle {
+    /// The handle of an allocation that nothing has looked at yet, whose bytes are taken up.
+    pub(crate) fn of_lone(lone: Lone, load: &Rc<Load>) -> Self {
+        let weight = Weight::of_taken_up(load, lone.bytes());
+        Self::allocation(lone.allocation, Sections::few(lone.sections), weight)
+    }
+
     /// The handles in the place of those that were given up: of an allocation, an image and a slot that were freed.
     pub(crate) fn freed() -> [Self; 3] {
         [ALLOCATION, "image", "slot"].map(|noun| {
@@ -182,7 +232,7 @@ impl CodeHandle {
 
     fn publish_named(&self, allocation: Allocation, names: &Names) -> Arc<Published> {
         let told = names.tell(self.sections().iter().map(Section::code));
-        let content = Content::allocation(allocation);
+        let content = published::Content::allocation(allocation);
         let published = Arc::new(Published::new(content, vec![told]));
         for (section, name) in self.sections().iter().zip(names.given()) {
             published.name(section.address, section.size.get(), name);
@@ -196,7 +246,8 @@ impl CodeHandle {
         let mut stage = self.stage.borrow_mut();
         match mem::replace(&mut *stage, Stage::Freed) {
             Stage::Placed(allocation) => {
-                let published = Published::new(Content::allocation(allocation), Vec::new());
+                let published =
+                    Published::new(published::Content::allocation(allocation), Vec::new());
                 *stage = Stage::Published(Arc::new(published));
             }
             Stage::Freed => {}

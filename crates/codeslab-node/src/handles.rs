@@ -7,7 +7,7 @@
 //! objects are gone; in loops that never yield, [`Handles::settle`] does when enough was made. `load` tells V8 how much that is.
 #![allow(unsafe_code)] // It takes references back.
 
-use crate::handle::CodeHandle;
+use crate::handle::{CodeHandle, Content};
 use crate::load::Load;
 use crate::node_api::{Collected, Scope, Value, WeakReference, adjust_external_memory};
 use napi::sys::napi_env;
@@ -51,7 +51,7 @@ enum Slot {
     /// Nothing stands for this content: it stays.
     Standing(Rc<dyn Any>),
     /// An object stands for this content.
-    Held(WeakReference, Rc<dyn Any>),
+    Held(WeakReference, Content),
     /// The object has been collected, and its finalizer has not run yet.
     Swept(WeakReference),
 }
@@ -85,7 +85,7 @@ impl Handles {
         scope: Scope<'a>,
         content: Rc<T>,
     ) -> Option<Value<'a>> {
-        self.fill(content, |word| {
+        self.fill(Content::Shared(content), |word| {
             let external = scope.external(word)?;
             let reference = scope.observe(external, word, Rc::clone(self))?;
             Some((reference, external))
@@ -98,6 +98,16 @@ impl Handles {
         scope: Scope<'_>,
         keeper: Value<'_>,
         content: Rc<T>,
+    ) -> Option<u32> {
+        self.number_content(scope, keeper, Content::Shared(content))
+    }
+
+    /// As [`Handles::number`], for what need not be shared.
+    pub(crate) fn number_content(
+        self: &Rc<Self>,
+        scope: Scope<'_>,
+        keeper: Value<'_>,
+        content: Content,
     ) -> Option<u32> {
         self.fill(content, |word| {
             Some((scope.observe(keeper, word, Rc::clone(self))?, word as u32))
@@ -127,7 +137,7 @@ impl Handles {
         if let Slot::Held(reference, content) = slot {
             // SAFETY: slots are filled by `fill`, whose references are made with these handles as their observer.
             unsafe { reference.cancel(scope.env(), self) };
-            drop(content);
+            self.let_go(content);
         }
     }
 
@@ -138,20 +148,23 @@ impl Handles {
         object: Value<'_>,
         content: Rc<T>,
     ) -> Option<()> {
-        self.fill(content, |word| {
+        self.fill(Content::Shared(content), |word| {
             Some((scope.observe(object, word, Rc::clone(self))?, ()))
         })
     }
 
     fn fill<R>(
         &self,
-        content: Rc<dyn Any>,
+        content: Content,
         refer: impl FnOnce(u64) -> Option<(WeakReference, R)>,
     ) -> Option<R> {
         let number = self.slots.borrow_mut().take_free()?;
         let filled = refer(MARK | u64::from(number));
         let mut slots = self.slots.borrow_mut();
         if let Some((reference, object)) = filled {
+            if let Content::Lone(lone) = &content {
+                self.load.take_up(lone.bytes());
+            }
             slots.all[number as usize] = Slot::Held(reference, content);
             return Some(object);
         }
@@ -161,11 +174,36 @@ impl Handles {
 
     /// What the external with this word stands for, if that is a `T`.
     pub(crate) fn get<T: Any>(&self, word: u64) -> Option<Rc<T>> {
-        let slots = self.slots.borrow();
-        match slots.all.get(number(word)?)? {
-            Slot::Held(_, content) | Slot::Standing(content) => Rc::clone(content).downcast().ok(),
+        let mut slots = self.slots.borrow_mut();
+        match slots.all.get_mut(number(word)?)? {
+            Slot::Held(_, content) => self.shared(content),
+            Slot::Standing(content) => Some(Rc::clone(content)),
             Slot::Free | Slot::Swept(_) => None,
+        }?
+        .downcast()
+        .ok()
+    }
+
+    /// What a slot holds, shared from now on. `None` while a handle of it is being made.
+    fn shared(&self, content: &mut Content) -> Option<Rc<dyn Any>> {
+        if let Content::Lone(_) = content {
+            let nothing = Content::Shared(Rc::new(()));
+            if let Content::Lone(lone) = std::mem::replace(content, nothing) {
+                *content = Content::Shared(Rc::new(CodeHandle::of_lone(lone, &self.load)));
+            }
         }
+        match content {
+            Content::Shared(shared) => Some(Rc::clone(shared)),
+            Content::Lone(_) => None,
+        }
+    }
+
+    /// Drops what a slot held.
+    fn let_go(&self, content: Content) {
+        if let Content::Lone(lone) = &content {
+            self.load.let_go(lone.bytes());
+        }
+        drop(content);
     }
 
     /// Keeps everything for the rest of the process, which ends with this environment: threads that linked code started may still run,
@@ -211,7 +249,7 @@ impl Handles {
     pub(crate) fn sweep(&self, scope: Scope<'_>) -> bool {
         let swept = self.slots.borrow_mut().sweep(scope);
         let found = !swept.is_empty();
-        drop(swept);
+        swept.into_iter().for_each(|content| self.let_go(content));
         self.load.note_sweep();
         found
     }
@@ -232,7 +270,7 @@ impl Slots {
     }
 
     /// Takes out what is held for objects that have been collected. (Dropping it needs the slots no more.)
-    fn sweep(&mut self, scope: Scope<'_>) -> Vec<Rc<dyn Any>> {
+    fn sweep(&mut self, scope: Scope<'_>) -> Vec<Content> {
         /// Slots that are looked at before the handles which that makes are given back.
         const CHUNK: usize = 1024;
         let mut swept = Vec::new();
@@ -244,7 +282,7 @@ impl Slots {
 }
 
 impl Slot {
-    fn sweep(&mut self, scope: Scope<'_>) -> Option<Rc<dyn Any>> {
+    fn sweep(&mut self, scope: Scope<'_>) -> Option<Content> {
         if !matches!(self, Self::Held(reference, _) if scope.is_collected(reference)) {
             return None;
         }
@@ -270,6 +308,8 @@ impl Collected for Handles {
                 reference.delete(environment);
                 if self.is_kept.get() {
                     std::mem::forget(content);
+                } else {
+                    self.let_go(content);
                 }
             }
             Slot::Swept(reference) => reference.delete(environment),

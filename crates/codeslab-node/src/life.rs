@@ -7,7 +7,7 @@
 use crate::allocation::{self, Contents};
 use crate::environment;
 use crate::error::Failure;
-use crate::handle::CodeHandle;
+use crate::handle::{CodeHandle, Content};
 use crate::handles::Handles;
 use crate::memory::{MemoryHandle, count};
 use crate::node_api::{CallInfo, Callback, Numbers, Scope, Value};
@@ -186,15 +186,17 @@ impl Act<6> for Allocate {
         let contents: Contents<'_> = elements.iter().map(bytes).collect();
         let env = Env::from_raw(scope.env());
         let load = life.handles.load();
-        let handle = allocation::make(
-            env, &memory, load, &requests, &contents, &windows, publishes,
-        );
+        let content = if publishes {
+            allocation::publish(env, &memory, load, &requests, &contents, &windows)
+        } else {
+            let made = allocation::make(env, &memory, load, &requests, &contents, &windows);
+            made.map(|handle| {
+                life.tell_places(scope, &handle);
+                Content::Shared(Rc::new(handle))
+            })
+        };
         drop(contents);
-        let handle = handle?;
-        if !publishes {
-            life.tell_places(scope, &handle);
-        }
-        let number = life.handles.number(scope, keeper, Rc::new(handle));
+        let number = life.handles.number_content(scope, keeper, content?);
         life.handles.settle(scope);
         made(number.and_then(|number| scope.make_u32(number)))
     }
@@ -258,12 +260,12 @@ impl Act<5> for PublishAll {
             })?;
             done = done.saturating_add(count as u32);
         }
-        let handles = batch.publish(life.handles.load())?;
+        let contents = batch.publish(life.handles.load())?;
         let mut made = Vec::new();
-        for (index, handle) in (0..).zip(handles) {
+        for (index, content) in (0..).zip(contents) {
             let number = scope.nested(|| {
                 let keeper = scope.element(keepers, index)?;
-                life.handles.number(scope, keeper, Rc::new(handle))
+                life.handles.number_content(scope, keeper, content)
             });
             let number = number.ok_or(Failure::Argument("keepers are objects"))?;
             made.push(f64::from(number));

@@ -42,6 +42,28 @@ impl Load {
         Some(untold)
     }
 
+    /// So many bytes are there from now on.
+    fn add(&self, bytes: i64) {
+        self.untold.set(self.untold.get() + bytes);
+        self.made_since_sweep
+            .set(self.made_since_sweep.get() + bytes);
+    }
+
+    /// So many bytes are gone.
+    fn remove(&self, bytes: i64) {
+        self.untold.set(self.untold.get() - bytes);
+    }
+
+    /// As a [`Weight`] that is kept elsewhere: so many bytes are there from now on.
+    pub(crate) fn take_up(&self, bytes: u64) {
+        self.add(signed(bytes));
+    }
+
+    /// Bytes that were taken up are gone.
+    pub(crate) fn let_go(&self, bytes: u64) {
+        self.remove(signed(bytes));
+    }
+
     /// Whether so much was made that sweeping is worth what it costs.
     pub(crate) fn is_sweep_due(&self) -> bool {
         self.made_since_sweep.get() >= SWEEP + self.told.get() / 8
@@ -53,24 +75,29 @@ impl Load {
     }
 }
 
+/// No address space has more.
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(0).min(1 << 47)
+}
+
 impl Weight {
     /// Something of so many bytes, which is there from now on.
     pub(crate) fn new(load: &Rc<Load>, bytes: u64) -> Self {
-        // No address space has more.
-        let bytes = i64::try_from(bytes).unwrap_or(0).min(1 << 47);
-        load.untold.set(load.untold.get() + bytes);
-        load.made_since_sweep
-            .set(load.made_since_sweep.get() + bytes);
+        load.take_up(bytes);
+        Self::of_taken_up(load, bytes)
+    }
+
+    /// The weight of bytes that were taken up before.
+    pub(crate) fn of_taken_up(load: &Rc<Load>, bytes: u64) -> Self {
         Self {
             load: Rc::clone(load),
-            bytes: Cell::new(bytes),
+            bytes: Cell::new(signed(bytes)),
         }
     }
 
     /// It is gone, although objects that had it are not.
     pub(crate) fn clear(&self) {
-        let untold = &self.load.untold;
-        untold.set(untold.get() - self.bytes.take());
+        self.load.remove(self.bytes.take());
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Sections {
 
 /// The protections and sizes of at most one section of each protection.
 #[derive(Clone, Copy, Debug, Default)]
-struct Few {
+pub(crate) struct Few {
     sizes: [u32; 3],
     /// The indices of their protections.
     protections: [u8; 3],
@@ -58,6 +58,11 @@ impl Few {
         Some(few)
     }
 
+    /// The bytes of all of them.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.iter().map(|(_, size)| size).sum()
+    }
+
     /// Each protection with its size.
     fn iter(&self) -> impl Iterator<Item = (Protection, u64)> {
         let both = self.protections.into_iter().zip(self.sizes);
@@ -74,8 +79,7 @@ impl Sections {
         address: impl Fn(SectionId) -> Address,
     ) -> Self {
         if let Some(few) = Few::of(layout) {
-            let all = OnceCell::new();
-            return Self { few, all };
+            return Self::few(few);
         }
         let section = |id: &SectionId| {
             let section = layout.section(*id);
@@ -87,6 +91,17 @@ impl Sections {
             }
         };
         Self::listed(ids.iter().map(section).collect())
+    }
+
+    /// Those that sizes say all of.
+    pub(crate) fn few(few: Few) -> Self {
+        let all = OnceCell::new();
+        Self { few, all }
+    }
+
+    /// Their sizes, if those say it all and nobody has looked.
+    pub(crate) fn as_few(&self) -> Option<Few> {
+        self.all.get().is_none().then_some(self.few)
     }
 
     /// Those that are known one by one.

@@ -104,6 +104,41 @@ fn freed_code_is_refused_and_so_is_a_dropped_entrance() {
 }
 
 #[test]
+fn only_threads_that_others_free_for_execute_a_barrier() {
+    static BARRIERS: AtomicU64 = AtomicU64::new(0);
+    fn counted() {
+        BARRIERS.fetch_add(1, Ordering::Relaxed);
+        barrier();
+    }
+    let Some(table) = FastTable::new(counted, place) else {
+        return;
+    };
+    let [here, there] = [Callable::new(()), Callable::new(())];
+    let entrances = [&here, &there].map(|callable| open(callable, &table).unwrap());
+    assert!(here.free());
+    assert_eq!(BARRIERS.load(Ordering::Relaxed), 0);
+    std::thread::scope(|scope| scope.spawn(|| assert!(there.free())).join().unwrap());
+    assert_eq!(BARRIERS.load(Ordering::Relaxed), 1);
+    for entrance in &entrances {
+        assert_eq!(call(&table, entrance.number(), [0; 6], 0.0), None);
+    }
+    // One that another thread calls as well is seen there, too.
+    let both = Callable::new(());
+    let _here = open(&both, &table).unwrap();
+    let (elsewhere, _there) = std::thread::scope(|scope| {
+        let make = || {
+            let table = FastTable::new(counted, place).unwrap();
+            let entrance = open(&both, &table).unwrap();
+            (table, entrance)
+        };
+        scope.spawn(make).join().unwrap()
+    });
+    assert!(!elsewhere.is_here());
+    assert!(both.free());
+    assert_eq!(BARRIERS.load(Ordering::Relaxed), 2);
+}
+
+#[test]
 fn numbers_are_used_again_and_there_are_as_many_as_are_asked_for() {
     let Some(table) = table() else { return };
     let callable = Callable::new(());
