@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import { setImmediate } from 'node:timers/promises'
-import { CodeMemory, type Section } from '../index.ts'
+import { CodeMemory, type Published, type Section } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { answer, nullary } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
@@ -65,6 +65,42 @@ test('what was published and not looked at before stays while a section or funct
   states.forEach((state, index) => {
     t.is(state.data('int32').value, index)
   })
+})
+
+test('numbers of a batch that were freed by hand are used again, and what has them stays when the batch goes', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 25 })
+  const kept: Published<'state'>[] = []
+  const request = (index: number) => ({ state: { protection: 'rw', bytes: Int32Array.of(index), size: 4096 } }) as const
+  for (let round = 0; round < 40; round++) {
+    const batch = memory.publishAll(Array.from({ length: 40 }, (_, index) => request(index)))
+    // Every second one is freed, and what comes next has its number: alone, and in a batch that is kept.
+    batch.forEach((allocation, index) => {
+      if (index % 2 === 0) allocation.free()
+    })
+    for (let index = 0; index < 5; index++) kept.push(memory.publish(request(kept.length)))
+    for (const one of memory.publishAll([request(kept.length), request(kept.length + 1)])) kept.push(one)
+    // The rest of the batch is dropped, and has to go for this.
+    memory.publish({ state: { protection: 'rw', size: 2 ** 22 } }).free()
+  }
+  kept.forEach(({ state }, index) => {
+    t.is(state.data('int32').value, index)
+  })
+  for (const allocation of kept) allocation.free()
+  t.true(memory.stats().live < 40 * 20, 'of what was dropped, some went')
+})
+
+test('one that is held keeps its batch, and each is freed by itself', t => {
+  const memory = new CodeMemory({ maxCommitted: 2 ** 22 })
+  const big = { state: { protection: 'rw', size: 2 ** 21 } } as const
+  const small = { state: { protection: 'rw', size: 16 } } as const
+  const [held] = memory.publishAll([small, big])
+  t.throws(() => memory.publish(big), { code: 'ERR_CODESLAB_COMMIT_BUDGET' })
+  held.free()
+  const [one, two] = [memory.publishAll([big]), memory.publishAll([small])]
+  t.is(memory.stats().live, 2, 'with the one that held it, the batch went')
+  one[0].free()
+  two[0].free()
+  t.is(memory.stats().live, 0)
 })
 
 test('a budget is not refused for garbage, whether it is published, in flight, an image or held by a function', t => {

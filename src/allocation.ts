@@ -34,11 +34,11 @@ export let makeInFlight: (handle: AllocationHandle) => InFlightAllocation
 let makeAllocation: (handle: AllocationHandle) => Allocation
 
 /**
- * An allocation that is about to be published, for native code to be told of. Until {@link noteNumber} says which it is, it is one that was freed.
+ * An allocation that is about to be published, for native code to be told of, or of the batch that it belongs to. Until {@link noteNumber} says which it is, it is one that was freed.
  *
  * @internal
  */
-export let beginAllocation: (names: Names) => Allocation
+export let beginAllocation: (names: Names, batch?: object) => Allocation
 
 /**
  * Tells an allocation its number.
@@ -285,12 +285,14 @@ export class Allocation {
   readonly #names: Names
   /** Its handle; as long as nothing needs one, its number is enough, and this itself is what native code was told of. */
   #held: AllocationHandle | number
+  /** What native code was told of in its place, for all of a batch. One that was freed does not keep the others. */
+  #batch: object | undefined
 
   static {
     toHandle = allocation => {
       const held = allocation.#held
       if (typeof held !== 'number') return held
-      const handle = makeAllocationHandle(held, allocation.#names, allocation)
+      const handle = makeAllocationHandle(held, allocation.#names, allocation.#batch ?? allocation)
       allocation.#held = handle
       return handle
     }
@@ -299,12 +301,12 @@ export class Allocation {
       const place = placeAt(handle, name, index)
       return (place.published ??= makeSection(handle, index, place))
     }
-    const make = (names: Names, held: AllocationHandle | number) => {
-      if (!names.stays) return new Allocation(construct, names, held)
+    const make = (names: Names, held: AllocationHandle | number, batch?: object) => {
+      if (!names.stays) return new Allocation(construct, names, held, batch)
       names.published ??= shape(Allocation as unknown as Shaped, names, sectionOf)
-      return new names.published(construct, names, held) as Allocation
+      return new names.published(construct, names, held, batch) as Allocation
     }
-    beginAllocation = names => make(names, FREED_ALLOCATION)
+    beginAllocation = (names, batch) => make(names, FREED_ALLOCATION, batch)
     noteNumber = (allocation, number) => {
       allocation.#held = number
     }
@@ -313,10 +315,11 @@ export class Allocation {
     makeAllocation = handle => complete(make(handle.names, handle))
   }
 
-  private constructor(key: typeof construct, names: Names, held: AllocationHandle | number) {
+  private constructor(key: typeof construct, names: Names, held: AllocationHandle | number, batch?: object) {
     checkConstruct(key, 'Allocation', 'InFlightAllocation.finalize')
     this.#names = names
     this.#held = held
+    this.#batch = batch
     markAsUncloneable(this)
   }
 
@@ -376,6 +379,7 @@ export class Allocation {
     const isViewed = life.free(numberOf(held))
     const handle = typeof held === 'number' ? makeAllocationHandle(FREED_ALLOCATION, this.#names) : held
     handle.number = FREED_ALLOCATION
+    handle.keeper = this.#batch = undefined
     if (handle.places === undefined) notePlaces(handle)
     this.#held = handle
     if (isViewed) announce()

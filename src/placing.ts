@@ -119,8 +119,10 @@ export abstract class PlacingMemory extends MemoryHandle {
   }
 
   /**
-   * Places and publishes many requests at once: as {@link CodeMemory.publish} for each, all of them or none, in less time. A few hundred in one
-   * batch are as good as more.
+   * Places and publishes many requests at once: as {@link CodeMemory.publish} for each, all of them or none, in less time and memory. A hundred
+   * or two in one batch are as good as more.
+   *
+   * Each can be freed by itself. What is merely dropped is collected with the last of its batch.
    *
    * @param batch - What to place, by name, for each allocation. The names become properties of it.
    * @param placement - Where all of them have to lie.
@@ -144,11 +146,16 @@ export abstract class PlacingMemory extends MemoryHandle {
     const all = toBatch(batch)
     const windows = toWindows(placement, this.reach)
     // From here on no code of users runs.
+    const isTold = tellsOfAny(this, all)
+    const keeper = isTold ? undefined : {}
     const published = makeList<Allocation>()
-    for (let index = 0; index < all.length; index++) append(published, beginAllocation((all[index] as Requests).names))
-    const numbers = tellsOfAny(this, all)
-      ? publishNamed(this, all, published, windows)
-      : placeAll(handleOf(this), all, published, windows)
+    for (let index = 0; index < all.length; index++) {
+      append(published, beginAllocation((all[index] as Requests).names, keeper))
+    }
+    const numbers =
+      keeper === undefined
+        ? publishNamed(this, all, published, windows)
+        : placeAll(handleOf(this), all, keeper, windows)
     for (let index = 0; index < numbers.length; index++) noteNumber(published[index] as Allocation, numbers[index] ?? 0)
     for (let index = 0; index < numbers.length; index++) complete(published[index] as Allocation)
     return ordinary(published) as PublishedRequests<Batch>

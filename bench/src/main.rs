@@ -39,6 +39,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("replay-hardened", replay::replay_hardened),
     ("replay-batches", replay::replay_batches),
     ("replay-batches-hardened", replay::replay_batches_hardened),
+    ("replay-together", replay::replay_together),
     ("link", link::link_archive),
     ("churn", churn::one_thread::<CodeMemory>),
     ("churn-hardened", churn::one_thread::<Hardened>),

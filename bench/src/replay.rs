@@ -40,10 +40,31 @@ pub(crate) fn replay_batches_hardened(
     replay_batches_into(&CodeMemory::new(Options::default())?, path, repetitions)
 }
 
+/// The same as one allocation for each batch, which is freed as one, written in its place.
+pub(crate) fn replay_together(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    let memory = unhardened()?;
+    let place =
+        |batch: Vec<Object>, source: &[u8]| Ok(vec![place_together(&memory, &batch, source)?]);
+    replay_batched(&memory, path, repetitions, |object, _| Ok(*object), place)
+}
+
 fn replay_batches_into(
     memory: &CodeMemory,
     path: &str,
     repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
+    let begin = |object: &Object, source: &[u8]| write(memory, object, source);
+    let publish = |batch: Vec<InFlightAllocation>, _: &[u8]| memory.finalize_all(batch);
+    replay_batched(memory, path, repetitions, begin, publish)
+}
+
+/// Replays in batches: what `begin` makes of each object, `publish` finishes. A refusal is an error of the whole.
+fn replay_batched<T>(
+    memory: &CodeMemory,
+    path: &str,
+    repetitions: u32,
+    begin: impl Fn(&Object, &[u8]) -> codeslab::Result<T>,
+    publish: impl Fn(Vec<T>, &[u8]) -> codeslab::Result<Vec<Allocation>>,
 ) -> Result<Report, Box<dyn Error>> {
     let mut batch = Vec::with_capacity(BATCH);
     let mut kept: Vec<Allocation> = Vec::new();
@@ -51,9 +72,10 @@ fn replay_batches_into(
     let mut left = trace::read(path)?.len() * repetitions as usize;
     let (mut report, _) = run(path, repetitions, |object, source| {
         left -= 1;
-        batch.push(write(memory, object, source).ok()?);
+        batch.push(begin(object, source).ok()?);
         if batch.len() == BATCH || left == 0 {
-            match memory.finalize_all(batch.drain(..)) {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            match publish(full, source) {
                 Ok(published) => kept.extend(published),
                 Err(error) => refusal = Some(error),
             }
@@ -111,6 +133,28 @@ pub(crate) fn run<T>(
 
 fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {
     write(memory, object, source)?.finalize()
+}
+
+fn place_together(
+    memory: &CodeMemory,
+    objects: &[Object],
+    source: &[u8],
+) -> codeslab::Result<Allocation> {
+    let mut layout = Layout::new();
+    let mut sections = Vec::with_capacity(objects.len() * PROTECTIONS.len());
+    for object in objects {
+        for (part, protection) in object.parts.iter().zip(PROTECTIONS) {
+            if part.size > 0 {
+                let section = layout.add(protection, part.size as u64, part.align as u64)?;
+                sections.push((section, part.size));
+            }
+        }
+    }
+    let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    for (section, size) in sections {
+        in_flight.write(section, 0, &source[..size])?;
+    }
+    in_flight.finalize()
 }
 
 fn write(

@@ -20,7 +20,7 @@ export interface AllocationHandle extends Handle {
   /** Where its sections are, once that was asked. */
   places: readonly Place[] | undefined
   /** The object that native code was told of, if it was told of another one. */
-  readonly keeper: object | undefined
+  keeper: object | undefined
 }
 
 /** The handle of an allocation that has a number already, or is about to have one. */

@@ -186,11 +186,11 @@ export function placeInFlight(
   return handle
 }
 
-/** Has native code place and publish many requests, one for each keeper, all or none: their numbers. Runs no code of users. */
+/** Has native code place and publish many requests for one keeper, all or none: their numbers. Runs no code of users. */
 export function placeAll(
   memory: MemoryHandle,
   all: readonly Requests[],
-  keepers: object[],
+  keeper: object,
   windows: BigUint64Array | undefined,
 ): number[] {
   const placed = makeList<number>()
@@ -199,7 +199,7 @@ export function placeAll(
   makeRoom(count, all.length)
   while (contents.length < count) append(contents, undefined)
   try {
-    life.publishAll(memory, keepers, announceAll(all), contents, windows)
+    life.publishAll(memory, keeper, announceAll(all), contents, windows)
   } finally {
     for (let index = 0; index < count; index++) contents[index] = undefined
   }

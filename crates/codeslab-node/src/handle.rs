@@ -70,6 +70,8 @@ pub(crate) enum Content {
     Shared(Rc<dyn Any>),
     /// An allocation whose handle is made when it is needed. While it is in a slot, its bytes are taken up.
     Lone(Lone),
+    /// The numbers of a batch, which go together once its object has been collected. It has this number itself.
+    Batch(u32, Box<[u32]>),
 }
 
 impl Content {

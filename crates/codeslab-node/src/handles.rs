@@ -52,6 +52,8 @@ enum Slot {
     Standing(Rc<dyn Any>),
     /// An object stands for this content.
     Held(WeakReference, Content),
+    /// The object with this number stands for this content, and for others.
+    Member(u32, Content),
     /// The object has been collected, and its finalizer has not run yet.
     Swept(WeakReference),
 }
@@ -114,6 +116,34 @@ impl Handles {
         })
     }
 
+    /// Numbers that stand for `contents` until `keeper` has been collected, each unless it is released before. `None` if Node refused.
+    pub(crate) fn number_batch(
+        self: &Rc<Self>,
+        scope: Scope<'_>,
+        keeper: Value<'_>,
+        contents: impl Iterator<Item = Content>,
+    ) -> Option<Box<[u32]>> {
+        let batch = self.slots.borrow_mut().take_free()?;
+        let word = MARK | u64::from(batch);
+        let Some(reference) = scope.observe(keeper, word, Rc::clone(self)) else {
+            self.slots.borrow_mut().free.push(batch);
+            return None;
+        };
+        let mut slots = self.slots.borrow_mut();
+        let member = |content: Content| {
+            let number = slots.take_free()?;
+            if let Content::Lone(lone) = &content {
+                self.load.take_up(lone.bytes());
+            }
+            slots.all[number as usize] = Slot::Member(batch, content);
+            Some(number)
+        };
+        let numbers: Box<[u32]> = contents.map_while(member).collect();
+        let content = Content::Batch(batch, numbers.clone());
+        slots.all[batch as usize] = Slot::Held(reference, content);
+        Some(numbers)
+    }
+
     /// What a number stands for, if that is a `T`.
     #[inline]
     pub(crate) fn numbered<T: Any>(&self, number: f64) -> Option<Rc<T>> {
@@ -128,16 +158,20 @@ impl Handles {
         let Some(slot) = slots.all.get_mut(number as usize) else {
             return;
         };
-        if !matches!(slot, Slot::Held(..)) {
+        if !matches!(slot, Slot::Held(..) | Slot::Member(..)) {
             return;
         }
         let slot = std::mem::take(slot);
         slots.free.push(number);
         drop(slots);
-        if let Slot::Held(reference, content) = slot {
-            // SAFETY: slots are filled by `fill`, whose references are made with these handles as their observer.
-            unsafe { reference.cancel(scope.env(), self) };
-            self.let_go(content);
+        match slot {
+            Slot::Held(reference, content) => {
+                // SAFETY: slots are filled here, with references that have these handles as their observer.
+                unsafe { reference.cancel(scope.env(), self) };
+                self.let_go(content);
+            }
+            Slot::Member(_, content) => self.let_go(content),
+            Slot::Free | Slot::Standing(_) | Slot::Swept(_) => {}
         }
     }
 
@@ -176,7 +210,7 @@ impl Handles {
     pub(crate) fn get<T: Any>(&self, word: u64) -> Option<Rc<T>> {
         let mut slots = self.slots.borrow_mut();
         match slots.all.get_mut(number(word)?)? {
-            Slot::Held(_, content) => self.shared(content),
+            Slot::Held(_, content) | Slot::Member(_, content) => self.shared(content),
             Slot::Standing(content) => Some(Rc::clone(content)),
             Slot::Free | Slot::Swept(_) => None,
         }?
@@ -184,7 +218,7 @@ impl Handles {
         .ok()
     }
 
-    /// What a slot holds, shared from now on. `None` while a handle of it is being made.
+    /// What a slot holds, shared from now on. `None` for a batch.
     fn shared(&self, content: &mut Content) -> Option<Rc<dyn Any>> {
         if let Content::Lone(_) = content {
             let nothing = Content::Shared(Rc::new(()));
@@ -194,16 +228,34 @@ impl Handles {
         }
         match content {
             Content::Shared(shared) => Some(Rc::clone(shared)),
-            Content::Lone(_) => None,
+            Content::Lone(_) | Content::Batch(..) => None,
         }
     }
 
     /// Drops what a slot held.
     fn let_go(&self, content: Content) {
-        if let Content::Lone(lone) = &content {
-            self.load.let_go(lone.bytes());
+        match content {
+            Content::Lone(lone) => self.load.let_go(lone.bytes()),
+            Content::Batch(batch, numbers) => self.let_members_go(batch, &numbers),
+            Content::Shared(shared) => drop(shared),
         }
-        drop(content);
+    }
+
+    /// Drops what is left of a batch, whose own number is still taken: numbers that were released may be those of others by now.
+    fn let_members_go(&self, batch: u32, numbers: &[u32]) {
+        for number in numbers {
+            let mut slots = self.slots.borrow_mut();
+            let slot = slots.all.get_mut(*number as usize);
+            let Some(slot) = slot.filter(|slot| slot.is_member_of(batch)) else {
+                continue;
+            };
+            let member = std::mem::take(slot);
+            slots.free.push(*number);
+            drop(slots);
+            if let Slot::Member(_, content) = member {
+                self.let_go(content);
+            }
+        }
     }
 
     /// Keeps everything for the rest of the process, which ends with this environment: threads that linked code started may still run,
@@ -282,6 +334,10 @@ impl Slots {
 }
 
 impl Slot {
+    fn is_member_of(&self, batch: u32) -> bool {
+        matches!(self, Self::Member(of, _) if *of == batch)
+    }
+
     fn sweep(&mut self, scope: Scope<'_>) -> Option<Content> {
         if !matches!(self, Self::Held(reference, _) if scope.is_collected(reference)) {
             return None;
@@ -291,7 +347,7 @@ impl Slot {
                 *self = Self::Swept(reference);
                 Some(content)
             }
-            Self::Free | Self::Standing(_) | Self::Swept(_) => None,
+            Self::Free | Self::Standing(_) | Self::Member(..) | Self::Swept(_) => None,
         }
     }
 }
@@ -301,7 +357,6 @@ impl Collected for Handles {
         let mut slots = self.slots.borrow_mut();
         let Some(number) = number(word) else { return };
         let slot = slots.all.get_mut(number).map(std::mem::take);
-        slots.free.push(number as u32);
         drop(slots);
         match slot.unwrap_or_default() {
             Slot::Held(reference, content) => {
@@ -313,8 +368,10 @@ impl Collected for Handles {
                 }
             }
             Slot::Swept(reference) => reference.delete(environment),
-            Slot::Free | Slot::Standing(_) => {}
+            Slot::Free | Slot::Standing(_) | Slot::Member(..) => {}
         }
+        // What was held may be a batch, to whose members the number belongs until they are gone.
+        self.slots.borrow_mut().free.push(number as u32);
         if let Some(change) = self.load.change() {
             adjust_external_memory(environment, change);
         }

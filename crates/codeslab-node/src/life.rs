@@ -35,7 +35,7 @@ type Done<'a> = Result<Value<'a>, Failure>;
   allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
   write(code: number, section: number, offset: number, bytes: Uint8Array): void
   finalize(code: number): void
-  publishAll(memory: ExternalObject<MemoryHandle>, keepers: Array<object>, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
+  publishAll(memory: ExternalObject<MemoryHandle>, keeper: object, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
   places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
@@ -232,7 +232,7 @@ struct PublishAll;
 
 impl Act<5> for PublishAll {
     fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 5]) -> Done<'a> {
-        let [memory, keepers, length, contents, windows] = *values;
+        let [memory, keeper, length, contents, windows] = *values;
         let memory = life.external::<MemoryHandle>(scope, memory)?;
         let numbers = life
             .numbers
@@ -261,16 +261,10 @@ impl Act<5> for PublishAll {
             done = done.saturating_add(count as u32);
         }
         let contents = batch.publish(life.handles.load())?;
-        let mut made = Vec::new();
-        for (index, content) in (0..).zip(contents) {
-            let number = scope.nested(|| {
-                let keeper = scope.element(keepers, index)?;
-                life.handles.number_content(scope, keeper, content)
-            });
-            let number = number.ok_or(Failure::Argument("keepers are objects"))?;
-            made.push(f64::from(number));
-        }
-        life.numbers.set(scope, made.into_iter());
+        let numbers = life.handles.number_batch(scope, keeper, contents);
+        let numbers = numbers.ok_or(Failure::Argument("a keeper is an object"))?;
+        life.numbers
+            .set(scope, numbers.iter().copied().map(f64::from));
         life.handles.settle(scope);
         self::made(scope.undefined())
     }
