@@ -2,7 +2,8 @@
 //!
 //! JavaScript has numbers of slots: those of code in private fields, others wrapped in externals that nothing can look into. Here they
 //! are looked up, so an external of another module is refused and never followed. Finalizers empty slots when the event loop turns;
-//! what is freed by hand leaves its slot at once, which spares the collector the object. Before a request is refused
+//! what is freed by hand leaves its slot at once, which spares the collector the object. One object may stand for a batch of slots, each
+//! of which can be left before. Before a request is refused
 //! for want of something that garbage may still have, V8 is made to collect, and [`Handles::collect`] empties the slots whose
 //! objects are gone; in loops that never yield, [`Handles::settle`] does when enough was made. `load` tells V8 how much that is.
 #![allow(unsafe_code)] // It takes references back.
