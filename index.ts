@@ -37,15 +37,7 @@
  */
 
 export type { Addressable, AddressLike } from './src/address.ts'
-export {
-  Allocation,
-  InFlightAllocation,
-  InFlightSection,
-  type InFlight,
-  type Published,
-  type PublishedBatch,
-  type PublishedRequests,
-} from './src/allocation.ts'
+export { Allocation, InFlightAllocation, InFlightSection, type InFlight, type Published } from './src/allocation.ts'
 export { Callback } from './src/callback.ts'
 export type { CompileOptions, CompilerDiagnostic } from './src/cc.ts'
 export { drawLayout, drawLayoutSvg, type DrawingOptions } from './src/drawing.ts'
@@ -57,7 +49,7 @@ export type { ExternalAddress, LinkEstimate, LinkInput, LinkOptions, NamedInput 
 export { lookup, type Location } from './src/lookup.ts'
 export { CodeMemory } from './src/memory.ts'
 export { ParsedInput } from './src/parsed.ts'
-export { PlacingMemory } from './src/placing.ts'
+export { PlacingMemory, type PublishedBatch, type PublishedRequests } from './src/placing.ts'
 export type { CodeMemoryOptions } from './src/options.ts'
 export type { AddressWindow, Neighbourhood, Placement, SectionRequest } from './src/request.ts'
 export { Slot } from './src/slot.ts'

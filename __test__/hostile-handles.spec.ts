@@ -157,31 +157,6 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   for (const count of [3, 2 ** 32, Infinity]) t.throws(() => allocate(count, []), refused)
   t.throws(() => call?.(one, 0, 'text', 0, opened), refused)
   t.throws(() => write?.(one, 0), refused)
-  const publish = life['publishAll'] as (...values: unknown[]) => unknown
-  for (const [keeper, length, contents] of [
-    [{}, 5, []],
-    [{}, Infinity, []],
-    [7, 4, [undefined]],
-    [undefined, 4, [undefined]],
-  ]) {
-    shared.set([1, 2, 16, 16])
-    t.throws(() => publish(opened, keeper, length, contents, undefined), refused)
-  }
-  shared.set([2, 2, 16, 16])
-  t.throws(() => publish(opened, {}, 4, [undefined, undefined], undefined), refused)
-  shared.set([1, 9, 16, 16])
-  t.throws(() => publish(opened, {}, 4, [undefined], undefined), { code: 'ERR_CODESLAB_INVALID_INDEX' })
-  t.throws(() => publish({}, {}, 4, [undefined], undefined), refused)
-  const batch = {}
-  shared.set([1, 2, 16, 16])
-  publish(opened, batch, 4, [undefined], undefined)
-  // The number before that of the first member is the batch's own, which is no code.
-  const member = shared[0] ?? 0
-  t.throws(() => free?.(member - 1), refused)
-  free?.(member)
-  t.throws(() => free?.(member), refused)
-  t.throws(() => life['places']?.(2 ** 31), refused)
-  t.notThrows(() => life['places']?.(0), 'what was freed has no sections')
   shared[0] = 9
   t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), {
     code: 'ERR_CODESLAB_INVALID_INDEX',
@@ -208,6 +183,37 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     t.throws(() => link?.({}, opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
     t.throws(() => link?.({}, opened, { ...inputs, parsed: images, parsedPositions: [0] }, options))
   }
+})
+
+test('the native function for batches takes neither keepers, nor numbers, nor contents on trust', t => {
+  const { life, opened, shared } = pastTypeScript(0, 16, 16, 0, 16, 16)
+  const { free } = life
+  const refused = { code: 'ERR_INVALID_ARG_TYPE' }
+  const publish = life['publishAll'] as (...values: unknown[]) => unknown
+  for (const [keeper, length, contents] of [
+    [{}, 5, []],
+    [{}, Infinity, []],
+    [7, 4, [undefined]],
+    [undefined, 4, [undefined]],
+  ]) {
+    shared.set([1, 2, 16, 16])
+    t.throws(() => publish(opened, keeper, length, contents, undefined), refused)
+  }
+  shared.set([2, 2, 16, 16])
+  t.throws(() => publish(opened, {}, 4, [undefined, undefined], undefined), refused)
+  shared.set([1, 9, 16, 16])
+  t.throws(() => publish(opened, {}, 4, [undefined], undefined), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+  t.throws(() => publish({}, {}, 4, [undefined], undefined), refused)
+  const batch = {}
+  shared.set([1, 2, 16, 16])
+  publish(opened, batch, 4, [undefined], undefined)
+  // The number before that of the first member is the batch's own, which is no code.
+  const member = shared[0] ?? 0
+  t.throws(() => free?.(member - 1), refused)
+  free?.(member)
+  t.throws(() => free?.(member), refused)
+  t.throws(() => life['places']?.(2 ** 31), refused)
+  t.notThrows(() => life['places']?.(0), 'what was freed has no sections')
 })
 
 test('where TypeScript is loaded again in one environment, as test runners do, handles stay what they are', t => {

@@ -122,28 +122,6 @@ export const scenarios: Scenario[] = [
     bars: [noFailure],
   },
   {
-    name: 'codeslab-batches',
-    title: 'codeslab, 128 finalized at once',
-    isReplay: true,
-    command: ({ rust, replays, root }) => [rust, 'replay-batches', trace(root), String(replays)],
-    bars: [noFailure],
-  },
-  {
-    name: 'codeslab-batches-hardened',
-    title: '  hardened',
-    isReplay: true,
-    command: ({ rust, replays, root }) => [rust, 'replay-batches-hardened', trace(root), String(replays)],
-    bars: [noFailure],
-  },
-  {
-    name: 'codeslab-together',
-    title: '  128 as one allocation',
-    isReplay: true,
-    command: ({ rust, replays, root }) => [rust, 'replay-together', trace(root), String(replays)],
-    bars: [noFailure],
-    goals: [atMost(0.85, '× the floor’s time', figures => figures.times_floor)],
-  },
-  {
     name: 'codeslab-node',
     title: 'codeslab, through Node',
     isReplay: true,

@@ -443,42 +443,6 @@ export type InFlight<Names extends string> = InFlightAllocation<Names> & Readonl
 export type Published<Names extends string> = Allocation & Readonly<Record<Names, Section>>
 
 /**
- * What {@link CodeMemory.finalizeAll} makes of a batch: the published allocation of each, in the same order.
- *
- * @example
- * ```ts
- * import { CodeMemory, type InFlight, type PublishedBatch } from 'codeslab'
- *
- * const memory = new CodeMemory()
- * const batch: InFlight<'text'>[] = [memory.allocate({ text: { protection: 'rx', size: 64 } })]
- * const published: PublishedBatch<typeof batch> = memory.finalizeAll(batch)
- * ```
- *
- * @category Memory
- */
-export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> = {
-  -readonly [Index in keyof Batch]: Batch[Index] extends InFlightAllocation<infer Names> ? Published<Names> : never
-}
-
-/**
- * What {@link CodeMemory.publishAll} makes of a batch: the published allocation of each request, in the same order.
- *
- * @example
- * ```ts
- * import { CodeMemory, type PublishedRequests } from 'codeslab'
- *
- * const requests = [{ state: { protection: 'rw', size: 8 } }, { table: { protection: 'rw', size: 8 } }] as const
- * const [first, second]: PublishedRequests<typeof requests> = new CodeMemory().publishAll(requests)
- * first.state.address - second.table.address
- * ```
- *
- * @category Memory
- */
-export type PublishedRequests<Batch extends readonly object[]> = {
-  -readonly [Index in keyof Batch]: Published<Extract<keyof Batch[Index], string>>
-}
-
-/**
  * Publishes what is in flight: see {@link CodeMemory.finalizeAll}.
  *
  * @internal

@@ -11,8 +11,6 @@ import {
   type InFlight,
   type InFlightAllocation,
   type Published,
-  type PublishedBatch,
-  type PublishedRequests,
 } from './allocation.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { append, makeList, ordinary } from './internal/intrinsics.ts'
@@ -190,6 +188,42 @@ export abstract class PlacingMemory extends MemoryHandle {
   finalizeAll<const Batch extends readonly InFlightAllocation<never>[]>(batch: Batch): PublishedBatch<Batch> {
     return finalizeAll(handleOf(this), batch) as PublishedBatch<Batch>
   }
+}
+
+/**
+ * What {@link CodeMemory.finalizeAll} makes of a batch: the published allocation of each, in the same order.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type InFlight, type PublishedBatch } from 'codeslab'
+ *
+ * const memory = new CodeMemory()
+ * const batch: InFlight<'text'>[] = [memory.allocate({ text: { protection: 'rx', size: 64 } })]
+ * const published: PublishedBatch<typeof batch> = memory.finalizeAll(batch)
+ * ```
+ *
+ * @category Memory
+ */
+export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> = {
+  -readonly [Index in keyof Batch]: Batch[Index] extends InFlightAllocation<infer Names> ? Published<Names> : never
+}
+
+/**
+ * What {@link CodeMemory.publishAll} makes of a batch: the published allocation of each request, in the same order.
+ *
+ * @example
+ * ```ts
+ * import { CodeMemory, type PublishedRequests } from 'codeslab'
+ *
+ * const requests = [{ state: { protection: 'rw', size: 8 } }, { table: { protection: 'rw', size: 8 } }] as const
+ * const [first, second]: PublishedRequests<typeof requests> = new CodeMemory().publishAll(requests)
+ * first.state.address - second.table.address
+ * ```
+ *
+ * @category Memory
+ */
+export type PublishedRequests<Batch extends readonly object[]> = {
+  -readonly [Index in keyof Batch]: Published<Extract<keyof Batch[Index], string>>
 }
 
 /** Whether debuggers or profilers are told of sections, or lookups shall find them by names of their own. */

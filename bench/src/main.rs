@@ -13,6 +13,7 @@ mod holes;
 mod link;
 mod measure;
 mod million;
+mod names;
 #[cfg(feature = "peers")]
 mod peers;
 mod replay;
@@ -37,10 +38,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("replay-floor", floor::replay),
     ("replay", replay::replay),
     ("replay-hardened", replay::replay_hardened),
-    ("replay-batches", replay::replay_batches),
-    ("replay-batches-hardened", replay::replay_batches_hardened),
-    ("replay-together", replay::replay_together),
     ("link", link::link_archive),
+    ("externals", names::externals),
+    ("commons", names::commons),
+    ("undefined", names::undefined),
     ("churn", churn::one_thread::<CodeMemory>),
     ("churn-hardened", churn::one_thread::<Hardened>),
     ("churn-2", churn::two_threads::<CodeMemory>),

@@ -219,7 +219,7 @@ impl InFlightAllocation {
         let buffered = batch.iter().map(|one| (one.carved(), &one.staging));
         // An error drops the batch, which takes everything back.
         // SAFETY: they are in flight, so none is published, and the buffers of each were made for it.
-        unsafe { batch::publish(buffered) }?;
+        unsafe { batch::publish(&buffered) }?;
         let executed = batch.iter();
         let executed = executed.flat_map(|one| one.carved().executed(&one.layout));
         let executed: Vec<_> = executed.collect();

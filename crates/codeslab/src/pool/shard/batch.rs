@@ -23,7 +23,7 @@ const PIECE_BYTES: u64 = 64 << 10;
 /// # Safety
 /// None of the requests is published yet, and each comes with the buffers that [`Carved::stage`] made for it.
 pub(crate) unsafe fn publish<'a>(
-    batch: impl Iterator<Item = (&'a Carved, &'a Staging)> + Clone,
+    batch: &(impl Iterator<Item = (&'a Carved, &'a Staging)> + Clone),
 ) -> Result<()> {
     for protection in [Protection::ReadExecute, Protection::ReadOnly] {
         let mut piece = Piece::default();
