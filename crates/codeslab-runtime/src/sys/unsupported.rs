@@ -98,6 +98,7 @@ impl ThreadLocals {
         _: &Template<'_>,
         _: &[(Variable<'_>, Question)],
         _: &[&str],
+        _: Option<&str>,
     ) -> Result<(Self, Vec<[u64; 2]>)> {
         Err(Error::Unsupported {
             what: "thread-local variables",
