@@ -11,7 +11,7 @@ use crate::similar::{Similar, distance};
 
 /// How symbols begin, and the library that has them.
 #[rustfmt::skip] // A line for each library.
-const LIBRARIES: [(&[&str], &str); 26] = [
+const LIBRARIES: [(&[&str], &str); 25] = [
     (&["_ZNSt", "_ZNKSt", "_ZSt", "_ZTVSt", "_ZTISt", "_ZTVN10__cxxabiv", "__cxa_", "__gxx_", "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv"], "libstdc++.so.6"),
     (&["_Unwind_", "__mulodi", "__udivti", "__divti", "__umodti", "__modti"], "libgcc_s.so.1"),
     (&["__atomic_"], "libatomic.so.1"),
@@ -30,7 +30,6 @@ const LIBRARIES: [(&[&str], &str); 26] = [
     (&["Brotli"], "libbrotlicommon.a and its like"),
     (&["lua_", "luaL_"], "liblua5.4.a"),
     (&["uv_"], "libuv.a"),
-    (&["curl_"], "libcurl.a"),
     (&["png_"], "libpng.a"),
     (&["jpeg_"], "libjpeg.a"),
     (&["XML_"], "libexpat.a"),
