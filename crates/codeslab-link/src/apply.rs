@@ -308,7 +308,7 @@ fn write_stubs(
                     symbol: resolution.name_of(id),
                     ..Reference::default()
                 };
-                does_not_fit(misfit, reference, Address::new(entry), true)
+                misfit.error(reference, Address::new(entry), true)
             })?;
         }
     }
@@ -478,36 +478,7 @@ impl SectionWriter<'_, '_> {
     ) -> Error {
         let reference = self.object.graph.reference(self.section, relocation);
         let address = self.addresses.target(id);
-        does_not_fit(misfit, reference, address, row.formula.is_distance())
-    }
-}
-
-fn does_not_fit(
-    misfit: Misfit,
-    reference: Reference,
-    address: Address,
-    is_distance: bool,
-) -> Error {
-    let reference = Box::new(reference);
-    match misfit {
-        Misfit::Range { value, limit } if is_distance => Error::OutOfReach {
-            reference,
-            address,
-            distance: value,
-            limit,
-        },
-        Misfit::Range { value, limit } => Error::Overflow {
-            reference,
-            address,
-            value,
-            limit,
-        },
-        Misfit::Alignment { value, align } => Error::Misaligned {
-            reference,
-            address,
-            value,
-            align: align.into(),
-        },
+        misfit.error(reference, address, row.formula.is_distance())
     }
 }
 

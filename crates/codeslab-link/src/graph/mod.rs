@@ -144,7 +144,6 @@ impl<'a> Graph<'a> {
     }
 
     /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
-    #[inline]
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
