@@ -12,7 +12,7 @@ use std::ptr;
 use std::sync::{Mutex, OnceLock};
 
 const SEED: u64 = 20_261;
-const COUNT: usize = 300;
+const COUNT: usize = 160;
 
 /// Who makes objects for Windows, where no compiler is at hand.
 const WINDOWS: CrossCompiler = CrossCompiler {
