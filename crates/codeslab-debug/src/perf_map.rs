@@ -97,9 +97,9 @@ impl PerfMap {
         let shared = &*self.shared;
         if !shared.is_of_this_process() {
             let mut text = String::new();
-            functions
-                .iter()
-                .for_each(|function| push(&mut text, function));
+            for function in functions {
+                push(&mut text, function);
+            }
             return (&shared.file).write_all(text.as_bytes());
         }
         let mut lines = lock(&shared.lines);

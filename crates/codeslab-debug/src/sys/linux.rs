@@ -80,11 +80,11 @@ pub(crate) fn at_exit(run: extern "C" fn()) {
 pub(crate) fn without_signals<T>(run: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
-    // SAFETY: both sets can be written; the first is filled before it is read.
-    let is_blocked = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
-    };
+    // SAFETY: the set can be written.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    let (all, place) = (all.as_ptr(), before.as_mut_ptr());
+    // SAFETY: the one set was filled above, the other can be written.
+    let is_blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all, place) == 0 };
     let result = run();
     if is_blocked {
         // SAFETY: the set was filled by the call above.
