@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { assemble, compile } from './helpers/compile.ts'
+import { countingDown, literal, undefinedInstruction } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
 import { inWorkplace, missing } from './helpers/tools.ts'
 
@@ -53,7 +54,7 @@ withGdb(titled('a breakpoint by file and line stops in code that is linked later
 withGdb(titled('gdb names code that was placed by hand, by the name of its section or by another', noGdb), t => {
   const program = `
     const memory = new CodeMemory()
-    const bytes = Uint8Array.of(0x0f, 0x0b) // ud2
+    const bytes = ${literal(undefinedInstruction)}
     memory.allocate({ unused: { protection: 'rx', bytes } }).finalize().free()
     const { text } = memory.allocate({ text: { protection: 'rx', bytes, name: 'crashes_by_hand' } }).finalize()
     text.function({})()
@@ -66,8 +67,7 @@ withGdb(titled('gdb names code that was placed by hand, by the name of its secti
 })
 
 const loop = `
-  // mov ecx, 0x20000000; 1: dec ecx; jnz 1b; ret
-  const bytes = Uint8Array.of(0xb9, 0, 0, 0, 0x20, 0xff, 0xc9, 0x75, 0xfc, 0xc3)
+  const bytes = ${literal(countingDown)}
 `
 
 withPerf(titled('perf report names code of a program that it records, with no option', noPerf), t => {
