@@ -122,6 +122,28 @@ test('a perf map has a line for each function of code that is placed or linked',
   t.false(lines.some(line => line.includes('table')))
 })
 
+for (const [end, statement] of Object.entries({
+  'calls process.exit': 'process.exit(0)',
+  'fails by an exception that nothing catches': "throw new Error('for nobody')",
+  'is killed a moment later': "setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000)",
+})) {
+  test(`a perf map has all functions of a process that ${end}`, t => {
+    const program = `
+      const memory = new CodeMemory({ perf: true })
+      for (let index = 0; index < 2000; index++) memory.allocate({ ['f' + index]: { protection: 'rx', size: 16 } }).finalize()
+      report(process.pid)
+      ${statement}`
+    const { output } = run(program)
+    const path = `/tmp/perf-${output.trim()}.map`
+    const names = readFileSync(path, 'utf8').trim().split('\n')
+    rmSync(path)
+    t.deepEqual(
+      names.map(line => line.split(' ')[2]),
+      Array.from({ length: 2000 }, (_, index) => `f${String(index)}`),
+    )
+  })
+}
+
 test('the environment decides where a program does not, and nobody is told unless somebody watches', t => {
   const tools = (environment: Record<string, string>, options = '{}') => {
     const { output } = run(`report(new CodeMemory(${options}).tools)`, { environment })
