@@ -302,7 +302,9 @@ impl Handles {
     pub(crate) fn sweep(&self, scope: Scope<'_>) -> bool {
         let swept = self.slots.borrow_mut().sweep(scope);
         let found = !swept.is_empty();
-        swept.into_iter().for_each(|content| self.let_go(content));
+        for content in swept {
+            self.let_go(content);
+        }
         self.load.note_sweep();
         found
     }
