@@ -2,17 +2,16 @@
 
 use crate::failure::{Failure, Result};
 use crate::table::{Changing, Reading, Table};
-use codeslab::{Allocation, CodeMemory, InFlightAllocation, SectionId, Slot};
+use codeslab::{Allocation, CodeMemory, Fact, InFlightAllocation, SectionId, Slot};
 use codeslab_link::Image;
 use std::sync::Arc;
 
 /// Everything that a handle can be of.
 pub(crate) enum Object {
     Memory(CodeMemory),
-    InFlight(InFlight),
     Allocation(Placed),
     Image(Arc<Image>),
-    Slot(Slot),
+    Slot(Box<Slot>),
 }
 
 /// A request in flight.
@@ -38,12 +37,15 @@ pub(crate) struct Placed {
     pub(crate) temporary: Option<Box<Allocation>>,
 }
 
-static TABLE: Table<Object> = Table::new();
+static OBJECTS: Table<Object> = Table::new(0);
+
+/// Allocations in flight have a table of their own: they are larger, and few at a time.
+pub(crate) static IN_FLIGHT: Table<InFlight> = Table::new(1);
 
 /// Puts an object behind a handle.
 #[inline]
 pub(crate) fn insert(object: Object) -> Result<u64> {
-    TABLE.insert(object)
+    OBJECTS.insert(object)
 }
 
 /// Has `use_it` see the object of a handle, as `choose` knows it.
@@ -53,7 +55,7 @@ pub(crate) fn with<T, R>(
     choose: impl FnOnce(&Object) -> Option<&T>,
     use_it: impl FnOnce(&T) -> Result<R>,
 ) -> Result<R> {
-    let reading: Reading<'_, Object> = TABLE.read(handle)?;
+    let reading: Reading<'_, Object> = OBJECTS.read(handle)?;
     let object = choose(reading.object()?);
     use_it(object.ok_or_else(|| Failure::stale(handle))?)
 }
@@ -61,7 +63,7 @@ pub(crate) fn with<T, R>(
 /// The object of a handle, which no other thread can use meanwhile.
 #[inline]
 pub(crate) fn change(handle: u64) -> Result<Changing<'static, Object>> {
-    TABLE.change(handle)
+    OBJECTS.change(handle)
 }
 
 /// Takes the object of a handle, which is stale from then on, if it is what `choose` knows.
@@ -70,22 +72,41 @@ pub(crate) fn take<T>(
     handle: u64,
     choose: fn(Object) -> std::result::Result<T, Object>,
 ) -> Result<T> {
-    take_changing(change(handle)?, choose)
-}
-
-/// Takes an object that no other thread can use.
-#[inline]
-pub(crate) fn take_changing<T>(
-    mut changing: Changing<'_, Object>,
-    choose: fn(Object) -> std::result::Result<T, Object>,
-) -> Result<T> {
-    let handle = changing.handle();
+    let mut changing = change(handle)?;
     let place = changing.object();
     let object = place.take().ok_or_else(|| Failure::stale(handle))?;
     choose(object).map_err(|other| {
         *place = Some(other);
         Failure::stale(handle)
     })
+}
+
+/// Takes an allocation in flight, whose handle is stale from then on.
+#[inline]
+pub(crate) fn take_in_flight(handle: u64) -> Result<InFlight> {
+    let mut changing = IN_FLIGHT.change(handle)?;
+    let taken = changing.object().take();
+    taken.ok_or_else(|| Failure::stale(handle))
+}
+
+/// Takes all that `handles` name if they are what `is_right` knows, or none.
+pub(crate) fn take_all<T: 'static>(
+    handles: &[u64],
+    change: impl Fn(u64) -> Result<Changing<'static, T>>,
+    is_right: impl Fn(&T) -> bool,
+) -> Result<Vec<T>> {
+    let mut changing = Vec::with_capacity(handles.len());
+    for (index, handle) in handles.iter().enumerate() {
+        let at = |failure: Failure| failure.with("index", &Fact::Number(index as u64));
+        let mut one = change(*handle).map_err(at)?;
+        if !one.object().as_ref().is_some_and(&is_right) {
+            return Err(at(Failure::stale(*handle)));
+        }
+        changing.push(one);
+    }
+    // From here on nothing fails: what is taken is taken from all.
+    let taken = changing.iter_mut().filter_map(|one| one.object().take());
+    Ok(taken.collect())
 }
 
 /// The memory of a handle.
@@ -112,13 +133,6 @@ impl Object {
         }
     }
 
-    pub(crate) const fn as_in_flight(&self) -> Option<&InFlight> {
-        match self {
-            Self::InFlight(in_flight) => Some(in_flight),
-            _ => None,
-        }
-    }
-
     pub(crate) const fn as_image(&self) -> Option<&Arc<Image>> {
         match self {
             Self::Image(image) => Some(image),
@@ -126,7 +140,7 @@ impl Object {
         }
     }
 
-    pub(crate) const fn as_slot(&self) -> Option<&Slot> {
+    pub(crate) fn as_slot(&self) -> Option<&Slot> {
         match self {
             Self::Slot(slot) => Some(slot),
             _ => None,
@@ -136,13 +150,6 @@ impl Object {
     pub(crate) fn into_memory(self) -> std::result::Result<CodeMemory, Self> {
         match self {
             Self::Memory(memory) => Ok(memory),
-            other => Err(other),
-        }
-    }
-
-    pub(crate) fn into_in_flight(self) -> std::result::Result<InFlight, Self> {
-        match self {
-            Self::InFlight(in_flight) => Ok(in_flight),
             other => Err(other),
         }
     }
@@ -161,7 +168,7 @@ impl Object {
         }
     }
 
-    pub(crate) fn into_slot(self) -> std::result::Result<Slot, Self> {
+    pub(crate) fn into_slot(self) -> std::result::Result<Box<Slot>, Self> {
         match self {
             Self::Slot(slot) => Ok(slot),
             other => Err(other),

@@ -5,11 +5,12 @@ use crate::argument::{array, array_mut, out};
 use crate::failure::{Failure, Result, run};
 use crate::memory::{codeslab_memory, codeslab_window};
 use crate::object::{
-    InFlight, Lifetime, Object, Placed, change, insert, take, take_changing, with, with_memory,
+    IN_FLIGHT, InFlight, Lifetime, Object, Placed, change, insert, take, take_all, take_in_flight,
+    with, with_memory,
 };
 use crate::status::codeslab_status;
 use codeslab::{
-    Address, CodeMemory, Fact, InFlightAllocation, Layout, Protection, Request, SectionId, Window,
+    Address, CodeMemory, InFlightAllocation, Layout, Protection, Request, SectionId, Window,
 };
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -207,7 +208,7 @@ pub unsafe extern "C" fn codeslab_allocate(
         let windows = windows.collect::<Result<Vec<_>>>()?;
         let mut placed = with_memory(memory.value, |memory| wanted.place(memory, &windows))?;
         placed.describe(sections);
-        let value = insert(Object::InFlight(placed))?;
+        let value = IN_FLIGHT.insert(placed)?;
         place.write(codeslab_in_flight { value });
         Ok(())
     })
@@ -249,14 +250,11 @@ fn with_section(
     section: usize,
     use_it: impl FnOnce(&mut InFlightAllocation, SectionId) -> Result<()>,
 ) -> Result<()> {
-    let mut changing = change(handle.value)?;
-    match changing.object() {
-        Some(Object::InFlight(in_flight)) => {
-            let (part, id) = in_flight.section(section)?;
-            use_it(part, id)
-        }
-        _ => Err(Failure::stale(handle.value)),
-    }
+    let mut changing = IN_FLIGHT.change(handle.value)?;
+    let in_flight = changing.object().as_mut();
+    let in_flight = in_flight.ok_or_else(|| Failure::stale(handle.value))?;
+    let (part, id) = in_flight.section(section)?;
+    use_it(part, id)
 }
 
 /// Says which block an allocation in flight lies in: everything there reaches everything else.
@@ -267,12 +265,11 @@ pub extern "C" fn codeslab_block(
 ) -> codeslab_status {
     run(|| {
         let place = out(block, "block")?;
-        let window = with(in_flight.value, Object::as_in_flight, |in_flight| {
-            let temporary = in_flight.temporary.as_deref();
-            let part = in_flight.standard.as_ref().or(temporary);
-            part.map(InFlightAllocation::block)
-                .ok_or_else(|| Failure::stale(0))
-        })?;
+        let reading = IN_FLIGHT.read(in_flight.value)?;
+        let placed = reading.object()?;
+        let part = placed.standard.as_ref().or(placed.temporary.as_deref());
+        let window = part.map(InFlightAllocation::block);
+        let window = window.ok_or_else(|| Failure::stale(in_flight.value))?;
         place.write(codeslab_window::of(window));
         Ok(())
     })
@@ -289,7 +286,7 @@ pub extern "C" fn codeslab_finalize(
 ) -> codeslab_status {
     run(|| {
         let place = out(allocation, "allocation")?;
-        let taken = take(in_flight.value, Object::into_in_flight)?;
+        let taken = take_in_flight(in_flight.value)?;
         let value = insert(Object::Allocation(taken.finalize()?))?;
         place.write(codeslab_allocation { value });
         Ok(())
@@ -346,10 +343,7 @@ pub unsafe extern "C" fn codeslab_finalize_many(
 }
 
 fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
-    let taken = take_all(handles, |object| matches!(object, Object::InFlight(_)))?;
-    let taken = taken
-        .into_iter()
-        .filter_map(|object| object.into_in_flight().ok());
+    let taken = take_all(handles, |handle| IN_FLIGHT.change(handle), |_| true)?;
     let (mut batch, mut parts) = (Vec::new(), Vec::new());
     for one in taken {
         parts.push((one.standard.is_some(), one.temporary.is_some()));
@@ -367,25 +361,10 @@ fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
     Ok(placed.collect())
 }
 
-/// Takes all objects of some handles, or none.
-fn take_all(handles: &[u64], is_right: fn(&Object) -> bool) -> Result<Vec<Object>> {
-    let mut changing = Vec::with_capacity(handles.len());
-    for (index, handle) in handles.iter().enumerate() {
-        let at = |failure: Failure| failure.with("index", &Fact::Number(index as u64));
-        let mut one = change(*handle).map_err(at)?;
-        if !one.object().as_ref().is_some_and(is_right) {
-            return Err(at(Failure::stale(*handle)));
-        }
-        changing.push(one);
-    }
-    let taken = changing.into_iter().map(|one| take_changing(one, Ok));
-    taken.collect()
-}
-
 /// Gives an allocation back unpublished.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_abandon(in_flight: codeslab_in_flight) -> codeslab_status {
-    run(|| take(in_flight.value, Object::into_in_flight).map(drop))
+    run(|| take_in_flight(in_flight.value).map(drop))
 }
 
 /// Frees the sections that were needed for finalization only. Does nothing if there are none, or none any more.
@@ -445,6 +424,7 @@ pub unsafe extern "C" fn codeslab_free_many(
         // SAFETY: that it points to so many is the header's condition.
         let handles = unsafe { array(allocations, count, "allocations") }?;
         let handles: Vec<u64> = handles.iter().map(|one| one.value).collect();
-        take_all(&handles, |object| matches!(object, Object::Allocation(_))).map(drop)
+        let is_allocation = |object: &Object| object.as_allocation().is_some();
+        take_all(&handles, change, is_allocation).map(drop)
     })
 }

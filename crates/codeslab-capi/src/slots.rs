@@ -40,7 +40,7 @@ pub unsafe extern "C" fn codeslab_slot_new(
             Ok(Slot::new(memory, Address::new(target), &windows)?)
         })?;
         entry.write(made.address().value());
-        let value = insert(Object::Slot(made))?;
+        let value = insert(Object::Slot(Box::new(made)))?;
         place.write(codeslab_slot { value });
         Ok(())
     })

@@ -24,8 +24,13 @@ const CHUNKS: usize = 25;
 /// Free slots that a thread keeps for itself.
 const KEPT: usize = 64;
 
+/// How many tables there are.
+const TABLES: usize = 2;
+
 /// Objects in slots.
 pub(crate) struct Table<T> {
+    /// Which table it is: the lowest bit of its handles.
+    which: usize,
     chunks: [OnceLock<Box<[Slot<T>]>>; CHUNKS],
     /// Slots that were used at some time.
     used: AtomicU32,
@@ -41,26 +46,48 @@ struct Slot<T> {
 // SAFETY: the object of a slot is reached from one thread at a time, or by shared references, as its word of state says.
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
-/// Free slots that no thread keeps. There is one table in a process, so that they are of that.
-static FREE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// Free slots of each table that no thread keeps.
+static FREE: [Mutex<Vec<u32>>; TABLES] = [const { Mutex::new(Vec::new()) }; TABLES];
 
 thread_local! {
-    static KEEP: RefCell<Keep> = const { RefCell::new(Keep(Vec::new())) };
+    static KEEP: RefCell<Keep> = const { RefCell::new(Keep([const { Vec::new() }; TABLES])) };
 }
 
-/// Free slots of a thread.
-struct Keep(Vec<u32>);
+/// Free slots of each table that a thread keeps.
+struct Keep([Vec<u32>; TABLES]);
 
 impl Drop for Keep {
     fn drop(&mut self) {
-        give_back(&mut self.0);
+        for (which, slots) in self.0.iter_mut().enumerate() {
+            give_back(which, slots);
+        }
     }
 }
 
-fn give_back(slots: &mut Vec<u32>) {
-    FREE.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .append(slots);
+fn give_back(which: usize, slots: &mut Vec<u32>) {
+    if let Some(free) = FREE.get(which) {
+        let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.append(slots);
+    }
+}
+
+/// Some of the free slots that no thread keeps.
+fn fetch(which: usize) -> Vec<u32> {
+    let Some(free) = FREE.get(which) else {
+        return Vec::new();
+    };
+    let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
+    let left = free.len().saturating_sub(KEPT / 2);
+    free.split_off(left)
+}
+
+/// What a thread does with the free slots that it keeps; `None` if it keeps none, because it is ending.
+fn with_kept<R>(which: usize, work: impl FnOnce(&mut Vec<u32>) -> R) -> Option<R> {
+    let done = KEEP.try_with(|keep| {
+        let mut keep = keep.try_borrow_mut().ok()?;
+        Some(work(keep.0.get_mut(which)?))
+    });
+    done.ok().flatten()
 }
 
 fn full() -> Failure {
@@ -90,8 +117,10 @@ const fn place(slot: u32) -> (usize, usize, usize) {
 }
 
 impl<T> Table<T> {
-    pub(crate) const fn new() -> Self {
+    /// The table with this number, 0 or 1: there is one of each.
+    pub(crate) const fn new(which: usize) -> Self {
         Self {
+            which,
             chunks: [const { OnceLock::new() }; CHUNKS],
             used: AtomicU32::new(0),
         }
@@ -104,11 +133,8 @@ impl<T> Table<T> {
 
     /// A slot that is free, which is `EXCLUSIVE` to this thread.
     fn vacant(&self) -> Result<(u32, &Slot<T>)> {
-        let number = KEEP.try_with(|keep| keep.try_borrow_mut().ok()?.0.pop());
-        let number = match number {
-            Ok(Some(number)) => number,
-            _ => self.refill()?,
-        };
+        let kept = with_kept(self.which, Vec::pop).flatten();
+        let number = kept.map_or_else(|| self.refill(), Ok)?;
         let (chunk, at, size) = place(number);
         let chunk = self.chunks.get(chunk).ok_or_else(full)?;
         let chunk = chunk.get_or_init(|| (0..size).map(|_| Slot::new()).collect());
@@ -118,17 +144,11 @@ impl<T> Table<T> {
     /// A free slot, and some for this thread's next calls.
     #[cold]
     fn refill(&self) -> Result<u32> {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = free.len().saturating_sub(KEPT / 2);
-        let mut some = free.split_off(left);
-        drop(free);
+        let mut some = fetch(self.which);
         if let Some(number) = some.pop() {
-            let _ = KEEP.try_with(|keep| {
-                keep.try_borrow_mut()
-                    .map(|mut keep| keep.0.append(&mut some))
-            });
+            with_kept(self.which, |kept| kept.append(&mut some));
             // What this thread has no place for goes back.
-            give_back(&mut some);
+            give_back(self.which, &mut some);
             return Ok(number);
         }
         let next = |used: u32| used.checked_add(1).filter(|used| place(*used).0 < CHUNKS);
@@ -146,13 +166,15 @@ impl<T> Table<T> {
         unsafe { *slot.object.get() = Some(object) };
         let state = slot.state.load(Ordering::Relaxed) & !EXCLUSIVE;
         slot.state.store(state, Ordering::Release);
-        Ok(state | u64::from(number))
+        Ok(state | u64::from(number) << 1 | self.which as u64)
     }
 
     /// The slot of a handle with this state, or why not.
     fn find(&self, handle: u64) -> Result<&Slot<T>> {
-        let number = handle as u32;
-        self.slot(number).ok_or_else(|| Failure::stale(handle))
+        let low = handle as u32;
+        let is_here = low as usize & 1 == self.which;
+        let slot = is_here.then(|| self.slot(low >> 1)).flatten();
+        slot.ok_or_else(|| Failure::stale(handle))
     }
 
     /// Why a slot in this state cannot be had.
@@ -229,10 +251,6 @@ impl<T> Changing<'_, T> {
         // SAFETY: `EXCLUSIVE` is set by this value, so that no other thread reads or writes the slot.
         unsafe { &mut *self.slot.object.get() }
     }
-
-    pub(crate) const fn handle(&self) -> u64 {
-        self.handle
-    }
 }
 
 impl<T> Drop for Changing<'_, T> {
@@ -251,13 +269,16 @@ impl<T> Drop for Changing<'_, T> {
         if next > u64::from(u32::MAX) {
             return;
         }
-        let number = self.handle as u32;
-        let kept = KEEP.try_with(|keep| {
-            let mut keep = keep.try_borrow_mut().ok()?;
-            (keep.0.len() < KEPT).then(|| keep.0.push(number))
-        });
-        if !matches!(kept, Ok(Some(()))) {
-            give_back(&mut vec![number]);
+        let (which, number) = (self.handle as usize & 1, self.handle as u32 >> 1);
+        let keep = |kept: &mut Vec<u32>| {
+            let has_room = kept.len() < KEPT;
+            if has_room {
+                kept.push(number);
+            }
+            has_room
+        };
+        if with_kept(which, keep) != Some(true) {
+            give_back(which, &mut vec![number]);
         }
     }
 }

@@ -124,8 +124,13 @@ public:
     std::vector<codeslab_allocation> Memories;
     // What was finalized last goes first: its actions may need what was there before.
     while (!Allocs.empty()) {
-      std::unique_ptr<Finalized> One(Allocs.back().release().toPtr<Finalized *>());
+      uint64_t Value = Allocs.back().release().getValue();
       Allocs.pop_back();
+      if (Value & IsHandle) {
+        Memories.push_back({Value & ~IsHandle});
+        continue;
+      }
+      std::unique_ptr<Finalized> One(llvm::orc::ExecutorAddr(Value).toPtr<Finalized *>());
       if (!One->Actions.empty())
         Failed = llvm::joinErrors(std::move(Failed), llvm::orc::shared::runDeallocActions(One->Actions));
       if (One->HasMemory)
@@ -148,16 +153,21 @@ public:
 private:
   using Graph = llvm::jitlink::LinkGraph;
 
-  /// What a FinalizedAlloc points to.
+  /// In a FinalizedAlloc that is a handle and no pointer: most allocations have nothing to do at their end. No pointer has this bit, and
+  /// handles have it after two thousand million uses of one slot.
+  static constexpr uint64_t IsHandle = uint64_t(1) << 63;
+
+  /// What another FinalizedAlloc points to.
   struct Finalized {
-    codeslab_allocation Memory{};
-    bool HasMemory = false;
+    codeslab_allocation Memory;
+    bool HasMemory;
     std::vector<llvm::orc::shared::WrapperFunctionCall> Actions;
   };
 
   class InFlight final : public InFlightAlloc {
   public:
-    InFlight(Graph &G, codeslab_in_flight Memory, bool HasMemory) : G(G), Memory(Memory), HasMemory(HasMemory) {}
+    InFlight(Graph &G, codeslab_in_flight Memory, bool HasMemory, bool HasTemporary)
+        : G(G), Memory(Memory), HasMemory(HasMemory), HasTemporary(HasTemporary) {}
 
     ~InFlight() override {
       if (HasMemory)
@@ -170,28 +180,31 @@ private:
     }
 
     void finalize(OnFinalizedFunction OnFinalized) override {
-      auto Done = std::make_unique<Finalized>();
-      Done->HasMemory = std::exchange(HasMemory, false);
-      if (Done->HasMemory)
-        if (codeslab_status Status = codeslab_finalize(Memory, &Done->Memory))
+      codeslab_allocation Done{};
+      bool HadMemory = std::exchange(HasMemory, false);
+      if (HadMemory)
+        if (codeslab_status Status = codeslab_finalize(Memory, &Done))
           return OnFinalized(MemoryError::last(Status));
       // Where one fails, LLVM has run those that undo what was done before it, the last one first.
       auto Actions = llvm::orc::shared::runFinalizeActions(G.allocActions());
       if (!Actions) {
-        if (Done->HasMemory)
-          codeslab_free(Done->Memory);
+        if (HadMemory)
+          codeslab_free(Done);
         return OnFinalized(Actions.takeError());
       }
-      Done->Actions = std::move(*Actions);
-      if (Done->HasMemory)
-        codeslab_end_finalization(Done->Memory);
-      OnFinalized(FinalizedAlloc(llvm::orc::ExecutorAddr::fromPtr(Done.release())));
+      if (HadMemory && HasTemporary)
+        codeslab_end_finalization(Done);
+      if (HadMemory && Actions->empty() && !(Done.value & IsHandle))
+        return OnFinalized(FinalizedAlloc(llvm::orc::ExecutorAddr(Done.value | IsHandle)));
+      auto *Record = new Finalized{Done, HadMemory, std::move(*Actions)};
+      OnFinalized(FinalizedAlloc(llvm::orc::ExecutorAddr::fromPtr(Record)));
     }
 
   private:
     Graph &G;
     codeslab_in_flight Memory;
     bool HasMemory;
+    bool HasTemporary;
   };
 
   JITLinkMemoryManager(codeslab_memory Memory, uint64_t Reach, Options Chosen)
@@ -201,18 +214,20 @@ private:
     llvm::jitlink::BasicLayout Layout(G);
     std::vector<codeslab_section> Sections;
     uint64_t Size = 0;
+    bool HasTemporary = false;
     for (auto &KV : Layout.segments()) {
       codeslab_section Section;
       if (llvm::Error Refused = describe(KV.first, KV.second, Section))
         return Refused;
       Size += Section.size;
+      HasTemporary |= Section.lifetime == CODESLAB_LIFETIME_FINALIZE;
       Sections.push_back(Section);
     }
     codeslab_in_flight Placed{};
     if (Size > 0)
       if (llvm::Error Refused = allocateNear(JD, G, Sections, Placed))
         return Refused;
-    auto Result = std::make_unique<InFlight>(G, Placed, Size > 0);
+    auto Result = std::make_unique<InFlight>(G, Placed, Size > 0, HasTemporary);
     auto Section = Sections.begin();
     for (auto &KV : Layout.segments()) {
       assign(KV.second, *Section++);
