@@ -1,7 +1,7 @@
 // LLVM's JIT on codeslab's memory: the adapter is compiled against each LLVM of this machine, without a warning, by gcc and by clang, and run.
 //
 // npm run test:llvm                          what adapters/llvm/test says, and clang's Interpreter for 200 inputs in a torn address space
-// npm run test:llvm -- --inputs=1000 --peers the same for 1,000, with LLVM's own memory managers beside it
+// npm run test:llvm -- --inputs=1000 --peers the same for 1,000, and a trace of many objects, with LLVM's own memory managers beside it
 // npm run test:llvm -- --release             with the library as it is shipped, for figures
 
 import { spawnSync } from 'node:child_process'
@@ -86,26 +86,29 @@ function test(llvm, folder, prefix, { inputs, peers }) {
     if (isGood) count.passed += 1
     else count.failed += 1
   }
-  const header = join(prefix, 'include', 'codeslab', 'JITLinkMemoryManager.h')
   for (const compiler of ['g++', 'clang++', 'clang++-14'].filter(has)) {
-    const flags = ['-std=c++17', '-fsyntax-only', ...warnings(llvm, prefix), '-include', header, '-xc++', '/dev/null']
-    tally(`the header is compiled by ${compiler}`, attempt(compiler, flags).status === 0)
+    const headers = ['JITLinkMemoryManager.h', 'RTDyldMemoryManager.h'].flatMap(name => [
+      '-include',
+      `codeslab/${name}`,
+    ])
+    const flags = ['-std=c++17', '-fsyntax-only', ...warnings(llvm, prefix), ...headers, '-xc++', '/dev/null']
+    tally(`the headers are compiled by ${compiler}`, attempt(compiler, flags).status === 0)
   }
   const linked = join(folder, 'linked.o')
   const low = join(folder, 'low.o')
   run('g++', ['-O1', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
   run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', low])
-  const memory = attempt(compile('memory_manager', llvm, folder, prefix, []), [linked, low])
-  const lines = memory.stdout.split('\n')
-  console.log(
-    lines
-      .filter(line => !line.startsWith('ok '))
-      .join('\n')
-      .trim(),
-  )
-  count.passed += lines.filter(line => line.startsWith('ok ')).length
-  const failed = lines.filter(line => line.startsWith('FAILED ')).length
-  count.failed += memory.status === 0 ? failed : Math.max(failed, 1)
+  for (const [name, objects] of /** @type {const} */ ([
+    ['memory_manager', [linked, low]],
+    ['runtime_dyld', [linked]],
+  ])) {
+    const { status, stdout } = attempt(compile(name, llvm, folder, prefix, []), objects)
+    console.log(stdout.trim())
+    const begins = (/** @type {string} */ word) => stdout.split('\n').filter(line => line.startsWith(word)).length
+    count.passed += begins('ok ')
+    count.failed += status === 0 ? 0 : Math.max(begins('FAILED '), 1)
+  }
+  if (peers) replay(compile('trace', llvm, folder, prefix, []))
   if (!existsSync(join(llvm.includes, 'clang', 'Interpreter', 'Interpreter.h'))) {
     count.skipped.push(`clang's Interpreter of LLVM ${llvm.major}: libclang-${llvm.major}-dev is not installed`)
     return count
@@ -116,6 +119,17 @@ function test(llvm, folder, prefix, { inputs, peers }) {
   for (const peer of peers ? ['inprocess', 'mapper'] : [])
     console.log(`   beside it: ${attempt(interpreter, [peer, inputs, 'torn']).stdout.trim() || 'it crashed or hung'}`)
   return count
+}
+
+/**
+ * The objects of an archive, 20 times over, in each memory manager: what it takes, for a table.
+ *
+ * @param {string} program
+ */
+function replay(program) {
+  const trace = join(root, 'bench', 'libc.trace')
+  for (const manager of ['codeslab', 'inprocess', 'mapper'])
+    console.log(`   ${attempt(program, [manager, trace, '20']).stdout.trim() || `${manager} crashed`}`)
 }
 
 /**
@@ -158,10 +172,10 @@ function run(program, args) {
 
 /**
  * @param {string} program
- * @param {string[]} args
+ * @param {readonly string[]} args
  */
 function attempt(program, args) {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 300_000 })
+  const { status, stdout, stderr } = spawnSync(program, [...args], { encoding: 'utf8', timeout: 300_000 })
   if (status !== 0) console.log(stderr.trim().slice(0, 2000))
   return { status, stdout }
 }

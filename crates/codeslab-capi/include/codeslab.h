@@ -698,6 +698,9 @@ codeslab_status codeslab_slot_free(struct codeslab_slot slot);
 
 #endif  /* CODESLAB_H */
 
+#ifndef CODESLAB_DEFAULTS
+#define CODESLAB_DEFAULTS
+
 /// Options that are all defaults.
 static inline codeslab_options codeslab_default_options(void) {
   codeslab_options options;
@@ -713,3 +716,5 @@ static inline codeslab_link_options codeslab_default_link_options(void) {
   options.struct_size = sizeof options;
   return options;
 }
+
+#endif  // CODESLAB_DEFAULTS

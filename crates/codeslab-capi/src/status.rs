@@ -168,8 +168,8 @@ mod tests {
                 let is_error = source.path.contains("error");
                 let lines = source.text.lines().filter(|_| is_error);
                 let quoted = lines.filter_map(|line| line.split("=> \"").nth(1)?.split('"').next());
-                let is_name =
-                    |name: &&str| name.chars().all(|one| one.is_uppercase() || one == '_');
+                let is_letter = |one: char| one.is_uppercase() || one == '_';
+                let is_name = |name: &&str| !name.is_empty() && name.chars().all(is_letter);
                 names.extend(quoted.filter(is_name).map(str::to_owned));
             }
         }

@@ -182,7 +182,8 @@ fn a_handle_is_stale_once_its_object_is_gone_and_of_no_other_kind() {
     let again = allocate(memory, &mut sections, &[]).unwrap();
     assert_eq!(codeslab_free(allocation), stale);
     assert_eq!(codeslab_abandon(again), CODESLAB_OK);
-    for value in [0, 1, u64::MAX, 1 << 32, 0xffff_ffff, 1 << 63] {
+    // Slots that are not there, and generations that no slot has yet.
+    for value in [0, 1, u64::MAX, 1 << 32 | 0x7fff_fffe, 0xffff_ffff, 1 << 63] {
         let memory = codeslab_memory { value };
         assert_eq!(codeslab_close(memory), stale, "{value:#x}");
         assert_eq!(

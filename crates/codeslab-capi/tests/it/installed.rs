@@ -53,7 +53,7 @@ impl Installed {
         flags.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Compiles the example, and says what it prints.
+    /// Compiles the example, which gets the header twice, and says what it prints.
     fn example(
         &self,
         compiler: &str,
@@ -64,7 +64,15 @@ impl Installed {
         let program = self.path("counter");
         let mut compile = Command::new(compiler);
         compile
-            .args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-g"])
+            .args([
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-pedantic",
+                "-g",
+                "-include",
+                "codeslab.h",
+            ])
             .args(flags);
         compile
             .arg(Path::new(CRATE).join("examples/counter.c"))
