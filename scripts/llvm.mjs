@@ -95,12 +95,14 @@ function test(llvm, folder, prefix, { inputs, peers }) {
     tally(`the headers are compiled by ${compiler}`, attempt(compiler, flags).status === 0)
   }
   const linked = join(folder, 'linked.o')
+  const pic = join(folder, 'pic.o')
   const low = join(folder, 'low.o')
   run('g++', ['-O1', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
+  run('g++', ['-O1', '-fPIC', '-c', join(tests, 'linked.cpp'), '-o', pic])
   run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', low])
   for (const [name, objects] of /** @type {const} */ ([
     ['memory_manager', [linked, low]],
-    ['runtime_dyld', [linked]],
+    ['runtime_dyld', [pic]],
   ])) {
     const { status, stdout } = attempt(compile(name, llvm, folder, prefix, []), objects)
     console.log(stdout.trim())
