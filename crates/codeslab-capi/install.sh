@@ -27,13 +27,13 @@ done
 
 # Made of the static library, because the linker script that rustc passes for a shared one leaves no room for versions.
 ${CC:-cc} -shared -o "$prefix/lib/libcodeslab.so.$version" -Wl,--soname,"libcodeslab.so.$series" \
-  -Wl,--version-script,"$here/package/codeslab.map" -Wl,--undefined-version -Wl,--no-undefined -Wl,-z,relro,-z,now \
+  -Wl,--version-script,"$here/package/codeslab.map" -Wl,--no-undefined -Wl,-z,relro,-z,now \
   -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -Wl,--gc-sections $private
 ln -sf "libcodeslab.so.$version" "$prefix/lib/libcodeslab.so.$series"
 ln -sf "libcodeslab.so.$series" "$prefix/lib/libcodeslab.so"
 
 fill() {
-  sed -e "s|@prefix@|$prefix|g" -e "s|@version@|$version|g" -e "s|@private@|$private|g" "$here/package/$1.in" >"$2/$1"
+  sed -e "s|@version@|$version|g" -e "s|@private@|$private|g" "$here/package/$1.in" >"$2/$1"
 }
 fill codeslab.pc "$prefix/lib/pkgconfig"
 fill codeslab-config.cmake "$prefix/lib/cmake/codeslab"
