@@ -65,52 +65,19 @@ fn null_is_an_error_wherever_something_is_needed() {
 }
 
 #[test]
-fn sizes_and_numbers_that_are_none_are_refused_by_name() {
-    let mistakes = [
-        (
-            codeslab_options {
-                struct_size: 8,
-                ..options()
-            },
-            "options",
-        ),
-        (
-            codeslab_options {
-                struct_size: usize::MAX,
-                ..options()
-            },
-            "options",
-        ),
-        (
-            codeslab_options {
-                code_model: 4,
-                ..options()
-            },
-            "code_model",
-        ),
-        (
-            codeslab_options {
-                writer: 6,
-                ..options()
-            },
-            "writer",
-        ),
-        (
-            codeslab_options {
-                quarantine: 3,
-                ..options()
-            },
-            "quarantine",
-        ),
-        (
-            codeslab_options {
-                flags: 16,
-                ..options()
-            },
-            "flags",
-        ),
+fn options_that_are_none_are_refused_by_name() {
+    type Mistake = fn(&mut codeslab_options);
+    let mistakes: [(Mistake, &str); 6] = [
+        (|options| options.struct_size = 8, "options"),
+        (|options| options.struct_size = usize::MAX, "options"),
+        (|options| options.code_model = 4, "code_model"),
+        (|options| options.writer = 6, "writer"),
+        (|options| options.quarantine = 3, "quarantine"),
+        (|options| options.flags = 16, "flags"),
     ];
-    for (options, argument) in mistakes {
+    for (make, argument) in mistakes {
+        let mut options = options();
+        make(&mut options);
         assert_eq!(open_with(&options).err(), Some(CODESLAB_INVALID_ARGUMENT));
         assert_eq!(last_error().1, [("argument".into(), argument.into())]);
     }
@@ -119,6 +86,10 @@ fn sizes_and_numbers_that_are_none_are_refused_by_name() {
         ..options()
     };
     assert_eq!(open_with(&odd).err(), Some(CODESLAB_INVALID_BLOCK_SIZE));
+}
+
+#[test]
+fn requests_that_cannot_be_met_take_nothing() {
     let memory = open();
     let place = |section| allocate(memory, &mut [section], &[]).err();
     let code = CODESLAB_READ_EXECUTE;
@@ -147,6 +118,13 @@ fn sizes_and_numbers_that_are_none_are_refused_by_name() {
         unsafe { codeslab_allocate(memory, start, usize::MAX, ptr::null(), 0, place) }
     });
     assert_eq!(huge.err(), Some(CODESLAB_INVALID_ARGUMENT));
+    assert_eq!(stats(memory).used_bytes, 0);
+}
+
+#[test]
+fn writes_stay_inside_of_their_section() {
+    let memory = open();
+    let mut sections = [section(CODESLAB_READ_EXECUTE, 8, 8)];
     let in_flight = allocate(memory, &mut sections, &[]).unwrap();
     // SAFETY: eight bytes are there.
     let write = |section, offset| unsafe {
