@@ -131,15 +131,17 @@ impl Layout {
     }
 
     fn push(&mut self, section: Section) {
+        if !self.sections.is_empty() {
+            self.sections.push(section);
+            return;
+        }
         let is_second = self.details.kinds.contains(&Some(section.protection));
-        if self.sections.is_empty() && !is_second {
+        if !is_second {
             let free = self.details.kinds.iter_mut().find(|kind| kind.is_none());
             *free.expect("there are three protections") = Some(section.protection);
             return;
         }
-        if self.sections.is_empty() {
-            self.sections = self.sections().collect();
-        }
+        self.sections = self.sections().collect();
         self.sections.push(section);
     }
 
@@ -159,6 +161,15 @@ impl Layout {
     fn len(&self) -> usize {
         let segments = self.details.kinds.iter().flatten().count();
         self.sections.len().max(segments)
+    }
+
+    /// The name of the section that was added as number `index`, counted from 0; `None` if there is none: for bindings to languages
+    /// that keep numbers.
+    #[must_use]
+    #[inline]
+    pub fn id(&self, index: usize) -> Option<SectionId> {
+        let id = u32::try_from(index).ok()?;
+        (index < self.len()).then_some(SectionId(id))
     }
 
     /// Every section, in the order in which they were added.
@@ -247,9 +258,11 @@ mod tests {
                 .collect();
             let sections: Vec<_> = layout.sections().collect();
             assert_eq!(sections.len(), count);
+            assert_eq!(layout.id(count), None);
             for (index, (id, section)) in ids.into_iter().zip(&sections).enumerate() {
                 let (protection, size, align) = order[index];
                 assert_eq!(id.index(), index);
+                assert_eq!(layout.id(index), Some(id));
                 assert_eq!(layout.section(id), *section);
                 assert_eq!(
                     (section.protection, section.size, section.align),
