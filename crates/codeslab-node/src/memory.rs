@@ -81,6 +81,7 @@ pub struct NativeMemoryOptions {
     pub sealed: bool,
     pub hardened: bool,
     pub guard_pages: bool,
+    pub branch_protection: bool,
     #[napi(ts_type = "boolean | undefined")]
     pub perf: Option<bool>,
     #[napi(ts_type = "boolean | undefined")]
@@ -103,6 +104,7 @@ impl From<NativeMemoryOptions> for Options {
             sealed: options.sealed,
             hardened: options.hardened,
             guard_pages: options.guard_pages,
+            branch_protection: options.branch_protection,
         }
     }
 }
@@ -191,6 +193,7 @@ pub struct NativeConfiguration {
     pub sealing: Option<NativeSealing>,
     pub hardened: bool,
     pub guard_pages: bool,
+    pub branch_protection: bool,
     pub tools: NativeTools,
 }
 
@@ -231,6 +234,7 @@ pub fn configuration(
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
         guard_pages: configuration.guard_pages,
+        branch_protection: configuration.branch_protection,
         tools: opened.tools.as_ref().into(),
     })
 }

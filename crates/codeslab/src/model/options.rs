@@ -92,6 +92,13 @@ pub struct Options {
     /// that meet have none between them, nor do neighbours in a slab. A block takes two mappings more, four when it is full, and holds as many pages less;
     /// the smallest ones hold a request of one protection only, and larger requests get blocks of their own.
     pub guard_pages: bool,
+    /// Whether code is guarded where processor and system can do that ([`Configuration::branch_protection`](crate::Configuration) tells
+    /// whether they do): an indirect branch that arrives at anything but a landing pad faults (SIGILL). That is BTI of 64-bit Arm, of
+    /// which each function that is called through a pointer begins with `bti c`; elsewhere nothing is different.
+    ///
+    /// All code of the memory has to have landing pads then. Of an object the linker knows, from its mark (`.note.gnu.property`, as
+    /// compilers write it with `-mbranch-protection=bti`), and refuses those without; what is placed otherwise is the embedder's concern.
+    pub branch_protection: bool,
 }
 
 impl Default for Options {
@@ -107,6 +114,7 @@ impl Default for Options {
             sealed: false,
             hardened: true,
             guard_pages: false,
+            branch_protection: false,
         }
     }
 }
