@@ -109,12 +109,19 @@ impl From<NativeMemoryOptions> for Options {
     }
 }
 
-/// Tries something; if it is refused for want of what garbage may have, once more without the garbage. Runs no JavaScript.
+/// Tries something; if it is refused for want of what garbage may have, again without the garbage. What a collection finds need not be
+/// enough, and need not be all that there is. Runs no JavaScript.
 pub(crate) fn collecting<T>(env: Env, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-    match attempt() {
-        Err(error) if error.remedy().is_some_and(|remedy| relieve(env, remedy)) => attempt(),
-        result => result,
+    const MOST: u32 = 4;
+    let mut result = attempt();
+    for _ in 0..MOST {
+        let remedy = result.as_ref().err().and_then(Error::remedy);
+        if !remedy.is_some_and(|remedy| relieve(env, remedy)) {
+            break;
+        }
+        result = attempt();
     }
+    result
 }
 
 /// Gives garbage back; `false` if there was none.

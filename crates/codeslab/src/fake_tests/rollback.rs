@@ -277,7 +277,7 @@ fn a_request_beyond_the_budget_is_refused_before_anything_is_made_for_it() {
         let fake = Arc::new(Fake::new(4096, 4096));
         let memory = open(&fake, &kind);
         let calls = fake.calls();
-        let (large, _) = layout([16, 16, GIB]);
+        let (large, _) = layout([16, 16, GIB / 2]);
         let refused = memory.allocate(&Request::new(&large)).unwrap_err();
         assert_eq!(refused.code(), "COMMIT_BUDGET", "{kind:?}");
         assert_eq!(fake.calls(), calls, "{kind:?}");
