@@ -66,6 +66,10 @@ impl MemoryHandle {
 /// What a memory is opened with. What is absent comes from the environment or has a default.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and named where it is made"
+)]
 pub struct NativeMemoryOptions {
     #[napi(ts_type = "number | undefined")]
     pub block_size: Option<f64>,

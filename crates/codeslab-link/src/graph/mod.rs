@@ -6,6 +6,7 @@
 //! format builds them itself.
 
 mod group;
+mod grouping;
 mod index;
 mod relocation;
 mod section;

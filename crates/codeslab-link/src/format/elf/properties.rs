@@ -41,8 +41,8 @@ fn split(notes: &[u8]) -> Option<(u32, &[u8], &[u8], &[u8])> {
 fn value(mut properties: &[u8], property: u32) -> Option<u32> {
     loop {
         let size = word(properties, 4)? as usize;
-        if word(properties, 0)? == property && size >= 4 {
-            return word(properties, PROPERTY);
+        if word(properties, 0)? == property {
+            return word(properties.get(PROPERTY..PROPERTY + size)?, 0);
         }
         let next = PROPERTY + size.next_multiple_of(8);
         properties = properties.get(next..)?;
