@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Allocation, CodeMemory, InFlightAllocation, InFlightSection, Section, type Protection } from '../index.ts'
-import { add, binary } from './helpers/machine-code.ts'
+import { add, binary, ret } from './helpers/machine-code.ts'
 
 /** A memory and what its stats say before anything is in it. */
 function fresh(): { memory: CodeMemory; assertEmpty: (t: { is: (a: unknown, b: unknown) => void }) => void } {
@@ -312,7 +312,7 @@ test('windows that nothing can lie in are refused with their distance', t => {
 
 test('what is kept for the next allocation can be given back', t => {
   const memory = new CodeMemory()
-  const kept = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) } }).finalize()
+  const kept = memory.allocate({ text: { protection: 'rx', bytes: ret } }).finalize()
   memory.trim()
   t.is(memory.stats().live, 1, 'what is in use stays')
   kept.free()

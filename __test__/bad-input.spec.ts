@@ -2,6 +2,7 @@ import test from 'ava'
 import { CodeMemory, CodeslabError, Image, type CodeMemoryOptions, type LinkInput } from '../index.ts'
 import { archive, compile } from './helpers/compile.ts'
 import { generator } from './helpers/random.ts'
+import { ret } from './helpers/machine-code.ts'
 
 const object = compile(`
   int nobody(void) __attribute__((weak));
@@ -128,7 +129,7 @@ test('writes out of bounds change nothing', t => {
 test('a function outside of its section or in data is refused', t => {
   const memory = new CodeMemory()
   const inFlight = memory.allocate({
-    text: { protection: 'rx', bytes: Uint8Array.of(0xc3) },
+    text: { protection: 'rx', bytes: ret },
     state: { protection: 'rw', size: 8 },
   })
   const allocation = inFlight.finalize()
@@ -253,7 +254,7 @@ test('what is no address is not looked for', t => {
 
 test('a batch of anything but allocations in flight, or of one twice, is refused, and they stay in flight', t => {
   const memory = new CodeMemory()
-  const inFlight = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) } })
+  const inFlight = memory.allocate({ text: { protection: 'rx', bytes: ret } })
   const finalize = (batch: unknown) => codeOf(() => memory.finalizeAll(batch as []))
   for (const batch of [undefined, null, inFlight, [inFlight, undefined], [inFlight, {}], [inFlight, inFlight.text]]) {
     t.is(finalize(batch), 'ERR_INVALID_ARG_TYPE')

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { CodeMemory, type CallbackType } from '../index.ts'
 import { builtLibrary, compile, compileFixture } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
+import { answer } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const bytes = compileFixture('callbacks.c')
@@ -118,7 +119,7 @@ for (const [type, fine, wrong] of [
 
 test('a native function, an address and null are passed as they are where a function is declared', t => {
   const call = image.function('return_pointer', { return: 'pointer', arguments: [{ return: 'pointer' }] })
-  const one = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xb8, 7, 0, 0, 0, 0xc3) } }).finalize()
+  const one = memory.allocate({ text: { protection: 'rx', bytes: answer(7) } }).finalize()
   const native = one.text.function({ return: 'pointer' })
   t.is(call(native), 7n)
   t.is(call(native.pointer), 7n)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { CodeMemory, CodeslabError, type CompilerDiagnostic } from '../index.ts'
 import { run } from './helpers/process.ts'
 import { eventually } from './helpers/eventually.ts'
+import { answer } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const folder = mkdtempSync(join(tmpdir(), 'codeslab-cc-test-'))
@@ -34,9 +35,7 @@ test('C is compiled and linked in one call, and the event loop goes on meanwhile
 })
 
 test('options of the link serve as they do in link', async t => {
-  const { text } = memory
-    .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xb8, 7, 0, 0, 0, 0xc3) } })
-    .finalize()
+  const { text } = memory.allocate({ text: { protection: 'rx', bytes: answer(7) } }).finalize()
   const source = 'extern int seven(void); extern double cos(double); int f(double x) { return seven() + (int) cos(x); }'
   const image = await memory.cc({ source, externals: { seven: text }, libraries: ['libm.so.6'] })
   t.is(image.function('f', { return: 'int32', arguments: ['double'] })(0), 8)

@@ -5,18 +5,16 @@ import { Allocation, CodeMemory, Image, type DataType } from '../index.ts'
 import { assemble, compile } from './helpers/compile.ts'
 import { codeOf } from './helpers/hostile.ts'
 import { run } from './helpers/process.ts'
+import { loadInt } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
-
-/** mov eax, [rdi]; ret */
-const load = Uint8Array.of(0x8b, 0x07, 0xc3)
 
 const place = (bytes: ArrayBufferView = Int32Array.of(1, 2, 3, 4)) =>
   memory
     .allocate({
       state: { protection: 'rw', bytes },
       table: { protection: 'ro', bytes },
-      text: { protection: 'rx', bytes: load },
+      text: { protection: 'rx', bytes: loadInt },
     })
     .finalize()
 
@@ -41,7 +39,7 @@ test('constants are read and not written, and code is neither', t => {
   t.deepEqual([...table.read(0, 5)], [1, 0, 0, 0, 2])
   const writes = [
     () => {
-      table.write(load)
+      table.write(loadInt)
     },
     () => table.view(),
     () => {
@@ -54,7 +52,7 @@ test('constants are read and not written, and code is neither', t => {
   for (const action of [
     () => text.read(),
     () => {
-      text.write(load)
+      text.write(loadInt)
     },
     () => text.view(),
     () => text.data(),
@@ -230,7 +228,7 @@ test('freeing detaches the views of the thread that frees, and copies are refuse
   for (const action of [
     () => state.read(),
     () => {
-      state.write(load)
+      state.write(loadInt)
     },
     () => state.view(),
     () => variable.value,

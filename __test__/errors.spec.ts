@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { CodeMemory, CodeslabError, Image, type CodeslabErrorCode, type Graph, type LinkInput } from '../index.ts'
 import { assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
 import { run, type Surroundings } from './helpers/process.ts'
+import { ret } from './helpers/machine-code.ts'
 
 /** How a code comes about, and what the error says then. */
 interface Scenario {
@@ -182,7 +183,7 @@ const scenarios: Record<Producible, Scenario> = {
     provoke() {
       const inFlight = memory.allocate({ text: { protection: 'rx', size: 1 } })
       inFlight.finalize().free()
-      inFlight.text.write(Uint8Array.of(0xc3))
+      inFlight.text.write(ret)
     },
     facts: {},
   },

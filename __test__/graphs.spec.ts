@@ -1,6 +1,7 @@
 import test from 'ava'
 import { CodeMemory, CodeslabError, type Graph, type GraphRelocation, type GraphSection } from '../index.ts'
 import { compile } from './helpers/compile.ts'
+import { answer } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const int = { return: 'int32' } as const
@@ -15,7 +16,7 @@ function toSymbol(offset: number, symbol: string, type: GraphRelocation['type'] 
   return { offset, type, symbol, addend: -4 }
 }
 
-const answer: Graph = {
+const answering: Graph = {
   name: 'answer.s',
   sections: [
     // mov eax, [rip + answer]; add eax, [rip + .bss]; ret
@@ -32,7 +33,7 @@ const answer: Graph = {
 }
 
 test('a graph is linked like an object, and a section can be referred to by its name', t => {
-  const image = memory.link(answer)
+  const image = memory.link(answering)
   t.is(image.function('main', int)(), 42)
   t.deepEqual(
     image.symbols().map(({ name, size, protection, object }) => ({ name, size, protection, object })),
@@ -95,7 +96,7 @@ test('a graph of thousands of symbols with names of any script is linked', t => 
   const sections: GraphSection[] = Array.from({ length: count }, (_, index) => ({
     name: `.text.${String(index)}`,
     protection: 'rx',
-    bytes: Uint8Array.of(0xb8, ...new Uint8Array(Int32Array.of(index).buffer), 0xc3), // mov eax, index; ret
+    bytes: answer(index),
     align: 1,
   }))
   const symbols = sections.map((section, index) => ({ name: name(index), section: section.name }))

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { run } from './helpers/process.ts'
+import { answer, jump, literal } from './helpers/machine-code.ts'
 
 const writers = CodeMemory.capabilities().writers.filter(({ available }) => available)
 
@@ -11,10 +12,9 @@ const death =
 /** A program that jumps to code which it has written and not published. */
 const jumping = (options: object) => `
   const memory = new CodeMemory(${JSON.stringify(options)})
-  const jmp = process.platform === 'win32' ? [0xff, 0xe1] : [0xff, 0xe7] // jmp rcx, jmp rdi
-  const jump = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.from(jmp) } }).finalize()
+  const jump = memory.allocate({ text: { protection: 'rx', bytes: ${literal(jump)} } }).finalize()
   const inFlight = memory.allocate({ text: { protection: 'rx', size: 4096 } })
-  inFlight.text.write(Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3)) // mov eax, 42; ret
+  inFlight.text.write(${literal(answer(42))})
   report(jump.text.function({ return: 'int32', arguments: ['pointer'] })(inFlight.text.address))
 `
 

@@ -5,15 +5,12 @@ import { Worker } from 'node:worker_threads'
 import { CodeMemory, type Graph, type LinkInput } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { codeOf, detach, elsewhere, Liar, resizable } from './helpers/hostile.ts'
-import { answer, nullary } from './helpers/machine-code.ts'
+import { answer, loadByte, nullary } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const object = compile('int seven(void) { return 7; } extern int other(void); int eight(void) { return other() + 1; }')
 
-// movzx eax, byte ptr [rdi]; ret
-const { text: peekCode } = memory
-  .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0x0f, 0xb6, 0x07, 0xc3) } })
-  .finalize()
+const { text: peekCode } = memory.allocate({ text: { protection: 'rx', bytes: loadByte } }).finalize()
 const peek = peekCode.function({ return: 'uint8', arguments: ['pointer'] })
 
 /** What lies at an address. */
@@ -26,7 +23,7 @@ const gone = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' }
 
 test('a call does not get the address of a buffer that a getter of a later argument detaches', t => {
   const sum = memory
-    .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0x8a, 0x07, 0x0f, 0xb6, 0xc0, 0xc3) } })
+    .allocate({ text: { protection: 'rx', bytes: loadByte } })
     .finalize()
     .text.function({ return: 'uint32', arguments: ['pointer', 'pointer'] })
   const attempts: ((run: (bytes: Uint8Array) => void) => [ArrayBufferView | ArrayBuffer, () => void])[] = [
@@ -74,7 +71,7 @@ test('a call reads an address again if JavaScript has run since, and not the one
   const tail = new Uint8Array(bytes.view.buffer, 2, 2)
   const trap = Object.defineProperty(() => undefined, 'pointer', { get: () => (bytes.resize(1), 0n) })
   const first = memory
-    .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0x0f, 0xb6, 0x07, 0xc3) } })
+    .allocate({ text: { protection: 'rx', bytes: loadByte } })
     .finalize()
     .text.function({ return: 'uint8', arguments: ['pointer', 'pointer'] })
   t.is(first(tail, null), 9)

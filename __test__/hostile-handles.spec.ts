@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { CodeMemory, CodeslabError } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { codeOf, detach } from './helpers/hostile.ts'
-import { add, answer } from './helpers/machine-code.ts'
+import { add, answer, ret } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
 
 const memory = new CodeMemory()
@@ -15,7 +15,7 @@ const peek = () => 0
 
 test('what a section says of itself cannot be changed, and native code does not ask it', t => {
   const { text, state } = memory
-    .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) }, state: { protection: 'rw', size: 8 } })
+    .allocate({ text: { protection: 'rx', bytes: ret }, state: { protection: 'rw', size: 8 } })
     .finalize()
   for (const change of [{ protection: 'rx' }, { size: 2 ** 40 }, { address: 0x1234n }, { name: 'other' }]) {
     t.throws(() => Object.assign(state, change), { instanceOf: TypeError })

@@ -4,15 +4,12 @@ import test from 'ava'
 import { CodeMemory, Image, type InFlight, type LinkInput, type SectionRequest } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { codeOf, Liar } from './helpers/hostile.ts'
-import { add, answer, binary, nullary } from './helpers/machine-code.ts'
+import { add, answer, binary, loadByte, nullary } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const object = compile('int seven(void) { return 7; } extern int other(void); int eight(void) { return other() + 1; }')
 
-// movzx eax, byte ptr [rdi]; ret
-const { text: peekCode } = memory
-  .allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0x0f, 0xb6, 0x07, 0xc3) } })
-  .finalize()
+const { text: peekCode } = memory.allocate({ text: { protection: 'rx', bytes: loadByte } }).finalize()
 const peek = peekCode.function({ return: 'uint8', arguments: ['pointer'] })
 
 /** What lies at an address. */

@@ -13,7 +13,7 @@ import { setImmediate } from 'node:timers/promises'
 import { CodeMemory, Image, type Allocation, type InFlightAllocation, type Section } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { detach, elsewhere, Liar, resizable } from './helpers/hostile.ts'
-import { answer } from './helpers/machine-code.ts'
+import { answer, loadByte, loadWord, word64 } from './helpers/machine-code.ts'
 import { Tape } from './helpers/tape.ts'
 
 const cases = Number(process.env['CODESLAB_HOSTILE_CASES'] ?? 5000)
@@ -35,10 +35,8 @@ const foreign = elsewhere('({ Uint8Array, SharedArrayBuffer, DataView, Map, Arra
 const tools = new CodeMemory()
 const { text: word, first } = tools
   .allocate({
-    // mov rax, [rdi]; ret
-    text: { protection: 'rx', bytes: Uint8Array.of(0x48, 0x8b, 0x07, 0xc3) },
-    // movzx eax, byte ptr [rdi]; ret
-    first: { protection: 'rx', bytes: Uint8Array.of(0x0f, 0xb6, 0x07, 0xc3) },
+    text: { protection: 'rx', bytes: loadWord },
+    first: { protection: 'rx', bytes: loadByte },
   })
   .finalize()
 const peek = word.function({ return: 'uint64', arguments: ['pointer'] })
@@ -318,7 +316,7 @@ function linkGraph(run: Case): void {
   const bytes = run.bytes()
   const relocation = run.object({
     offset: run.scalar([0]),
-    type: run.scalar(['R_X86_64_64']),
+    type: run.scalar([word64]),
     symbol: run.scalar(['table', 'other']),
     addend: run.scalar([0, -1n]),
   })

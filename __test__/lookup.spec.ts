@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory, lookup } from '../index.ts'
 import { archive, compile } from './helpers/compile.ts'
-import { answer } from './helpers/machine-code.ts'
+import { answer, literal, ret } from './helpers/machine-code.ts'
 
 const source = `
 static int __attribute__((noinline)) helper(int a) { return a * 3 + 1; }
@@ -108,7 +108,7 @@ test('a worker finds what the main thread has linked, and the other way round', 
     import { parentPort, workerData } from 'node:worker_threads'
     import { CodeMemory, lookup } from ${library}
     const memory = CodeMemory.open(workerData.token)
-    const { text } = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3), name: 'of the worker' } }).finalize()
+    const { text } = memory.allocate({ text: { protection: 'rx', bytes: ${literal(ret)}, name: 'of the worker' } }).finalize()
     parentPort.postMessage({ name: lookup(workerData.address)?.name, own: text.address })
     parentPort.once('message', () => text)
   `

@@ -2,6 +2,7 @@ import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { compile, compileFixture } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
+import { jump, literal, ret } from './helpers/machine-code.ts'
 
 const poke = { 'limits.o': compileFixture('limits.c') }
 
@@ -9,7 +10,7 @@ const poke = { 'limits.o': compileFixture('limits.c') }
 const poking = (section: string, writer: string) => `
   const poke = new CodeMemory().link(input('limits.o')).function('poke', { arguments: ['pointer'] })
   const allocation = new CodeMemory({ writer: '${writer}' }).allocate({
-    text: { protection: 'rx', bytes: Uint8Array.of(0xc3) },
+    text: { protection: 'rx', bytes: ${literal(ret)} },
     table: { protection: 'ro', bytes: Uint8Array.of(1) },
     state: { protection: 'rw', size: 1 },
   }).finalize()
@@ -51,7 +52,7 @@ for (const { writer } of byPage) {
         return ours.length
       }
       const mapped = look()
-      inFlight.text.write(Uint8Array.of(0xc3))
+      inFlight.text.write(${literal(ret)})
       const allocation = inFlight.finalize()
       look()
       allocation.free()
@@ -65,11 +66,13 @@ for (const { writer } of byPage) {
 }
 
 test('linked code cannot be executed as data nor constants as code', t => {
-  const object = compile('const unsigned char ret[] = {0xc3}; unsigned char data[] = {0xc3}; void f(void) {}')
+  const object = compile(
+    `const unsigned char ret[] = {${ret.join(', ')}}; unsigned char data[] = {${ret.join(', ')}}; void f(void) {}`,
+  )
   const program = (symbol: string) => `
     const image = new CodeMemory().link(input('object.o'))
-    const call = new CodeMemory().allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xff, 0xe7) } }).finalize()
-    call.text.function({ arguments: ['pointer'] })(image.address('${symbol}')) // jmp rdi
+    const call = new CodeMemory().allocate({ text: { protection: 'rx', bytes: ${literal(jump)} } }).finalize()
+    call.text.function({ arguments: ['pointer'] })(image.address('${symbol}'))
     report('returned')
   `
   const endings = ['f', 'ret', 'data'].map(symbol => run(program(symbol), { files: { 'object.o': object } }))

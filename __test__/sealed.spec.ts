@@ -2,6 +2,7 @@ import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { compileFixture } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
+import { answer, literal } from './helpers/machine-code.ts'
 
 const { writers, sealing } = CodeMemory.capabilities()
 const files = { 'limits.o': compileFixture('limits.c') }
@@ -33,14 +34,14 @@ const attack = (writer: string) => `
   const limits = new CodeMemory({ writer: 'protect' }).link(input('limits.o'))
   const unmap = limits.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
   const memory = new CodeMemory({ writer: '${writer}', sealed: true, blockSize: 2 ** 20 })
-  const place = () => memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xb8, 7, 0, 0, 0, 0xc3) } })
+  const place = () => memory.allocate({ text: { protection: 'rx', bytes: ${literal(answer(7))} } })
   const live = Array.from({ length: 100 }, () => place().finalize())
   const [first] = live
   const paths = readdirSync('/proc/self/fd').map(name => '/proc/self/fd/' + name)
   const path = paths.find(path => caught(() => readlinkSync(path)) === undefined && readlinkSync(path).startsWith('/memfd:codeslab'))
   const file = openSync(path, 'r+')
   const refused = {
-    write: memory.sealing.writes ? caught(() => write(file, Uint8Array.of(0xc3), 0, 1, 0))?.code : undefined,
+    write: memory.sealing.writes ? caught(() => write(file, Uint8Array.of(0), 0, 1, 0))?.code : undefined,
     resize: caught(() => ftruncateSync(file, 0))?.code,
     unmap: unmap(first.text.address & ~0xfffn, 4096) === -1,
   }

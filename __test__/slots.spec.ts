@@ -6,17 +6,10 @@ import { Worker } from 'node:worker_threads'
 import { CodeMemory, Slot, type Allocation } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { codeOf } from './helpers/hostile.ts'
-import { answer, nullary } from './helpers/machine-code.ts'
+import { answer, nullary, plus } from './helpers/machine-code.ts'
 
 const place = (memory: CodeMemory, number: number) =>
   memory.allocate({ text: { protection: 'rx', bytes: answer(number) } }).finalize()
-
-/** lea eax, [rdi + version]; ret */
-function plus(version: number): Uint8Array {
-  const code = Buffer.from([0x8d, 0x87, 0, 0, 0, 0, 0xc3])
-  code.writeInt32LE(version, 2)
-  return code
-}
 
 test('a slot calls what it leads to, whatever names that', t => {
   const memory = new CodeMemory()

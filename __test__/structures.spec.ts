@@ -25,7 +25,7 @@ import { generator, pick } from './helpers/random.ts'
 const COUNT = 400
 
 const memory = new CodeMemory()
-const known = arch === 'x64' ? test : test.skip
+const known = ['x64', 'arm64'].includes(arch) ? test : test.skip
 
 /** A type of C with what it is in JavaScript. */
 interface Type {

@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { assemble, compile } from './helpers/compile.ts'
+import { countingDown, literal, undefinedInstruction } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
 import { inWorkplace, missing } from './helpers/tools.ts'
 
@@ -53,7 +54,7 @@ withGdb(titled('a breakpoint by file and line stops in code that is linked later
 withGdb(titled('gdb names code that was placed by hand, by the name of its section or by another', noGdb), t => {
   const program = `
     const memory = new CodeMemory()
-    const bytes = Uint8Array.of(0x0f, 0x0b) // ud2
+    const bytes = ${literal(undefinedInstruction)}
     memory.allocate({ unused: { protection: 'rx', bytes } }).finalize().free()
     const { text } = memory.allocate({ text: { protection: 'rx', bytes, name: 'crashes_by_hand' } }).finalize()
     text.function({})()
@@ -66,8 +67,7 @@ withGdb(titled('gdb names code that was placed by hand, by the name of its secti
 })
 
 const loop = `
-  // mov ecx, 0x20000000; 1: dec ecx; jnz 1b; ret
-  const bytes = Uint8Array.of(0xb9, 0, 0, 0, 0x20, 0xff, 0xc9, 0x75, 0xfc, 0xc3)
+  const bytes = ${literal(countingDown)}
 `
 
 withPerf(titled('perf report names code of a program that it records, with no option', noPerf), t => {
@@ -121,6 +121,28 @@ test('a perf map has a line for each function of code that is placed or linked',
   t.true(lines.some(line => line.endsWith(' inner')))
   t.false(lines.some(line => line.includes('table')))
 })
+
+for (const [end, statement] of Object.entries({
+  'calls process.exit': 'process.exit(0)',
+  'fails by an exception that nothing catches': "throw new Error('for nobody')",
+  'is killed a moment later': "setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000)",
+})) {
+  test(`a perf map has all functions of a process that ${end}`, t => {
+    const program = `
+      const memory = new CodeMemory({ perf: true })
+      for (let index = 0; index < 2000; index++) memory.allocate({ ['f' + index]: { protection: 'rx', size: 16 } }).finalize()
+      report(process.pid)
+      ${statement}`
+    const { output } = run(program)
+    const path = `/tmp/perf-${output.trim()}.map`
+    const names = readFileSync(path, 'utf8').trim().split('\n')
+    rmSync(path)
+    t.deepEqual(
+      names.map(line => line.split(' ')[2]),
+      Array.from({ length: 2000 }, (_, index) => `f${String(index)}`),
+    )
+  })
+}
 
 test('the environment decides where a program does not, and nobody is told unless somebody watches', t => {
   const tools = (environment: Record<string, string>, options = '{}') => {

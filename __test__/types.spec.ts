@@ -2,11 +2,12 @@
 /* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-unnecessary-type-parameters */
 import test from 'ava'
 import { CodeMemory, type NativeFunction, type Published, type Section, type Signature } from '../index.ts'
+import { ret } from './helpers/machine-code.ts'
 
 /** True only if both are the same type. The assertions of this file are made by the compiler. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-const { text } = new CodeMemory().allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xc3) } }).finalize()
+const { text } = new CodeMemory().allocate({ text: { protection: 'rx', bytes: ret } }).finalize()
 
 test('the type of a function follows from its signature', t => {
   const mixed = text.function({ return: 'int32', arguments: ['int32', 'double', 'uint64', 'pointer'] })

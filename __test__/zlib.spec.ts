@@ -4,6 +4,7 @@ import { crc32, deflateSync, inflateSync } from 'node:zlib'
 import { CodeMemory } from '../index.ts'
 import { builtLibrary } from './helpers/compile.ts'
 import { generator } from './helpers/random.ts'
+import { branchTo } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
 const libz = { name: 'libz.a', bytes: builtLibrary('libz.a') }
@@ -76,8 +77,7 @@ test('a library gives what is missing, and nothing else', t => {
         {
           name: '.text',
           protection: 'rx',
-          bytes: Uint8Array.of(0xe9, 0, 0, 0, 0), // jmp crc32
-          relocations: [{ offset: 1, type: 'R_X86_64_PLT32', symbol: 'crc32', addend: -4 }],
+          ...branchTo('crc32'),
         },
       ],
       symbols: [{ name: 'check', section: '.text' }],

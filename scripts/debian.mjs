@@ -1,6 +1,7 @@
 // Debian's packages, of other releases and other processors than this machine's, unpacked into the cache: apt is told of lists, a status
 // and a configuration of its own, so nothing is installed here.
 
+import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kept } from './cache.mjs'
@@ -32,16 +33,19 @@ export function prepareProgram(program, packageName) {
 }
 
 /**
- * The files of packages, and of all that these depend on, in a folder.
+ * The files of packages, and of all that these depend on, in a folder: another list of packages has another folder.
  *
- * @param {string} name of the folder
+ * @param {string} name which the name of the folder begins with
  * @param {string} release
  * @param {string} architecture what Debian calls the processor
  * @param {string[]} packages
  * @param {(folder: string) => void} [finish] what else is done to the folder
  */
 export function unpacked(name, release, architecture, packages, finish = () => {}) {
-  return kept(name, folder => {
+  const list = createHash('sha256')
+    .update([release, architecture, ...packages].join())
+    .digest('hex')
+  return kept(`${name}-${list.slice(0, 8)}`, folder => {
     const own = join(folder, '.apt')
     for (const part of ['state/lists/partial', 'cache/archives/partial'])
       mkdirSync(join(own, part), { recursive: true })

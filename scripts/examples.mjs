@@ -68,10 +68,12 @@ function compileShown(guide, folder) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const text = readFileSync(join(root, 'docs', `${guide}.md`), 'utf8')
-  for (const [, name = '', content = ''] of text.matchAll(/^```(?:c|cpp)\n\/\/ ([\w-]+\.(?:c|cpp|h))\n(.*?)^```/gms)) {
+  const block = /^```(?:c|cpp)\n\/\/ ([\w-]+\.(?:c|cpp|h))(?:, compiled with ([^\n]+))?\n(.*?)^```/gms
+  for (const [, name = '', flags, content = ''] of text.matchAll(block)) {
     writeFileSync(join(folder, name), content)
     const compiler = name.endsWith('.c') ? 'cc' : 'c++'
-    if (!name.endsWith('.h')) execFileSync(compiler, ['-O2', '-c', name], { cwd: folder, stdio: 'inherit' })
+    if (!name.endsWith('.h'))
+      execFileSync(compiler, ['-O2', ...(flags?.split(' ') ?? []), '-c', name], { cwd: folder, stdio: 'inherit' })
   }
 }
 

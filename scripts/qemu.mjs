@@ -2,7 +2,7 @@
 // starts qemu for every such program, so what a program starts runs just as well, and tests need not know of it.
 
 import { chmodSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { kept } from './cache.mjs'
 import { prepareProgram, unpacked } from './debian.mjs'
 import { ask, Failure, tee } from './process.mjs'
@@ -18,8 +18,17 @@ const oldestQemu = 10
 const magic = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`
 const mask = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`
 
-/** The libraries that programs and objects there need, and two archives that tests link. */
-const libraries = ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1', 'zlib1g-dev', 'libsqlite3-dev']
+/** The libraries that programs and objects there need, and archives that tests link. */
+const libraries = [
+  'libc6',
+  'libstdc++6',
+  'libgcc-s1',
+  'libatomic1',
+  'zlib1g-dev',
+  'libzstd-dev',
+  'libgmp-dev',
+  'libsqlite3-dev',
+]
 
 /**
  * @typedef {object} Machine
@@ -58,7 +67,7 @@ export async function prepareQemu() {
  * @param {string} root
  */
 function tools(root) {
-  return kept('arm64-tools', folder => {
+  return kept(`${basename(root)}-tools`, folder => {
     const compilers = { cc: 'gcc', gcc: 'gcc', 'c++': 'g++', 'g++': 'g++' }
     for (const [name, tool] of Object.entries(compilers)) {
       const file = join(folder, name)

@@ -83,9 +83,9 @@ function makeObjects() {
       console.log(`skipped: tests that link what ${name} compiles: it is not installed`)
   }
   // Those that only Windows can run compile there, too; here they are asked for their objects alone.
-  run('cargo', ['test', '--package', 'codeslab-link', '--test', 'it', 'coff::'], {
-    env: { ...process.env, CODESLAB_COFF: folder },
-  })
+  const env = { ...process.env, CODESLAB_COFF: folder }
+  run('cargo', ['test', '--package', 'codeslab-link', '--test', 'it', 'coff::'], { env })
+  run('cargo', ['test', '--package', 'codeslab-call', '--test', 'it'], { env })
   return folder
 }
 

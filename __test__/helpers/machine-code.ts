@@ -1,17 +1,116 @@
-/** Machine code that several tests place, and how it is called. */
+/** Machine code that several tests place, for the processor and the calling convention of this machine, and how it is called. */
 
-/** lea eax, [rdi + rsi]; ret. On Windows the numbers are in rcx and rdx. */
-export const add = Uint8Array.of(0x8d, 0x04, process.platform === 'win32' ? 0x11 : 0x37, 0xc3)
+import { arch, platform } from 'node:process'
+import type { GraphSection } from '../../index.ts'
+
+/** The name of this machine's convention. */
+const convention = arch === 'arm64' ? 'arm' : platform === 'win32' ? 'windows' : 'systemV'
+
+/** What this machine executes, of the same code for each of them. */
+function select<T>(codes: { systemV: T; windows: T; arm: T }): T {
+  return codes[convention]
+}
+
+/** Instructions of 32 bits. */
+function words(...all: number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(all).buffer)
+}
+
+const armRet = 0xd65f03c0
 
 /** Takes two numbers and returns one. */
 export const binary = { return: 'int32', arguments: ['int32', 'int32'] } as const
 
-/** mov eax, answer; ret */
+/** Their sum. On x86-64: lea eax, [first + second]; ret */
+export const add = select({
+  systemV: Uint8Array.of(0x8d, 0x04, 0x37, 0xc3),
+  windows: Uint8Array.of(0x8d, 0x04, 0x11, 0xc3),
+  arm: words(0x0b010000, armRet),
+})
+
+/** Takes nothing and returns a number. */
+export const nullary = { return: 'int32' } as const
+
+/** Returns a number. On x86-64: mov eax, answer; ret */
 export function answer(number: number): Uint8Array {
+  if (convention === 'arm') return words(...armConstant(0, number), armRet)
   const code = Buffer.from([0xb8, 0, 0, 0, 0, 0xc3])
   code.writeInt32LE(number, 1)
   return code
 }
 
-/** Takes nothing and returns a number. */
-export const nullary = { return: 'int32' } as const
+/** movz and movk into a register. */
+function armConstant(register: number, number: number): [number, number] {
+  const [low, high] = [number & 0xffff, (number >>> 16) & 0xffff]
+  return [0x52800000 | (low << 5) | register, 0x72a00000 | (high << 5) | register]
+}
+
+/** Adds a number to its argument. On x86-64: lea eax, [first + number]; ret */
+export function plus(number: number): Uint8Array {
+  if (convention === 'arm') return words(...armConstant(1, number), 0x0b010000, armRet)
+  const code = Buffer.from([0x8d, select({ systemV: 0x87, windows: 0x81, arm: 0 }), 0, 0, 0, 0, 0xc3])
+  code.writeInt32LE(number, 2)
+  return code
+}
+
+/** Does nothing. */
+export const ret = select({ systemV: Uint8Array.of(0xc3), windows: Uint8Array.of(0xc3), arm: words(armRet) })
+
+/** The byte at an address. On x86-64: movzx eax, byte ptr [first]; ret */
+export const loadByte = select({
+  systemV: Uint8Array.of(0x0f, 0xb6, 0x07, 0xc3),
+  windows: Uint8Array.of(0x0f, 0xb6, 0x01, 0xc3),
+  arm: words(0x39400000, armRet),
+})
+
+/** The 32 bits at an address. On x86-64: mov eax, [first]; ret */
+export const loadInt = select({
+  systemV: Uint8Array.of(0x8b, 0x07, 0xc3),
+  windows: Uint8Array.of(0x8b, 0x01, 0xc3),
+  arm: words(0xb9400000, armRet),
+})
+
+/** The 64 bits at an address. On x86-64: mov rax, [first]; ret */
+export const loadWord = select({
+  systemV: Uint8Array.of(0x48, 0x8b, 0x07, 0xc3),
+  windows: Uint8Array.of(0x48, 0x8b, 0x01, 0xc3),
+  arm: words(0xf9400000, armRet),
+})
+
+/** Goes on at an address. On x86-64: jmp first */
+export const jump = select({
+  systemV: Uint8Array.of(0xff, 0xe7),
+  windows: Uint8Array.of(0xff, 0xe1),
+  arm: words(0xd61f0000),
+})
+
+/** What no processor executes. On x86-64: ud2 */
+export const undefinedInstruction = select({
+  systemV: Uint8Array.of(0x0f, 0x0b),
+  windows: Uint8Array.of(0x0f, 0x0b),
+  arm: words(0),
+})
+
+/** Counts down from 2²⁹. On x86-64: mov ecx, 0x20000000; 1: dec ecx; jnz 1b; ret */
+export const countingDown = select({
+  systemV: Uint8Array.of(0xb9, 0, 0, 0, 0x20, 0xff, 0xc9, 0x75, 0xfc, 0xc3),
+  windows: Uint8Array.of(0xb9, 0, 0, 0, 0x20, 0xff, 0xc9, 0x75, 0xfc, 0xc3),
+  arm: words(0x52a40001, 0x71000421, 0x54ffffe1, armRet),
+})
+
+/** JavaScript that makes the same bytes, for the source of a program. */
+export function literal(code: Uint8Array): string {
+  return `Uint8Array.of(${code.join(', ')})`
+}
+
+/** A branch to a symbol with a field that the linker fills in. On x86-64: jmp symbol */
+export function branchTo(symbol: string): Pick<GraphSection, 'bytes' | 'relocations'> {
+  if (convention === 'arm') {
+    return { bytes: words(0x14000000), relocations: [{ offset: 0, type: 'R_AARCH64_JUMP26', symbol }] }
+  }
+  const relocations = [{ offset: 1, type: 'R_X86_64_PLT32', symbol, addend: -4 } as const]
+  return { bytes: Uint8Array.of(0xe9, 0, 0, 0, 0), relocations }
+}
+
+/** A relocation type of this processor. */
+export const word64 = convention === 'arm' ? 'R_AARCH64_ABS64' : 'R_X86_64_64'

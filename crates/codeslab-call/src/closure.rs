@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // It reads what native code passed.
 
 use crate::abi::closure;
+use crate::kind::Class;
 use crate::signature::{Parameter, Signature};
 use crate::structure::{Passed, Piece, Results, Returned};
 
@@ -40,8 +41,15 @@ impl Arguments {
     /// The caller passed what the signature of the parameter says.
     #[must_use]
     pub unsafe fn get(&self, parameter: Parameter) -> u64 {
+        let word = parameter.word();
+        let is_float = parameter.kind().class() == Some(Class::Float);
+        if is_float && word < closure::REGISTER_WORDS {
+            let place = self.registers.cast_const();
+            // SAFETY: it is a word of the signature, by the obligation; the trampoline stored the float of each so far behind.
+            return unsafe { place.wrapping_add(word + closure::FLOATS_BEHIND).read() };
+        }
         // SAFETY: it is a word of the signature, by the obligation.
-        unsafe { self.word(parameter.word()) }
+        unsafe { self.word(word) }
     }
 
     /// # Safety
@@ -111,7 +119,7 @@ impl Arguments {
                 let to = std::ptr::with_exposed_provenance_mut::<u8>(address as usize);
                 // SAFETY: the caller has room for so many bytes there, by the obligation, and waits.
                 unsafe { to.copy_from_nonoverlapping(all.as_ptr(), all.len()) };
-                [address, 0, 0, 0]
+                [address, 0, 0, 0, 0, 0]
             }
         }
     }
@@ -124,7 +132,7 @@ impl Arguments {
     pub unsafe fn answer(self, results: Results) -> u64 {
         let [first, rest @ ..] = results;
         for (index, word) in (1..).zip(rest) {
-            // SAFETY: a trampoline stores at least four registers, and its frame is there until the handler has returned.
+            // SAFETY: a trampoline stores at least six registers, and its frame is there until the handler has returned.
             unsafe { self.registers.wrapping_add(index).write(word) };
         }
         first
@@ -188,7 +196,7 @@ mod tests {
             .fold(0.0, |all, digit| all * 2.0 + digit);
         let result = (sum + f64::from(word as u32)).to_bits();
         // SAFETY: this returns it.
-        unsafe { arguments.answer([result, 0, result, 0]) }
+        unsafe { arguments.answer([result, 0, result, 0, 0, 0]) }
     }
 
     fn kinds() -> Vec<&'static str> {

@@ -11,9 +11,11 @@
 
 use crate::kind::Class;
 
-/// Gives each argument its word: integer registers come first, then floating-point registers, then the stack.
+/// Gives each argument its word: integer registers come first, then floating-point registers, then those that are for no argument, then the
+/// stack.
 #[derive(Clone, Debug)]
-pub(crate) struct Registers<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> {
+pub(crate) struct Registers<const INTEGERS: u8, const FLOATS: u8, const OTHERS: u8, const STACK: u8>
+{
     // Invariant: at most `INTEGERS`, `FLOATS` and `limit`.
     integers: u8,
     floats: u8,
@@ -22,15 +24,23 @@ pub(crate) struct Registers<const INTEGERS: u8, const FLOATS: u8, const STACK: u
     limit: u8,
 }
 
-impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Default
-    for Registers<INTEGERS, FLOATS, STACK>
+impl<const INTEGERS: u8, const FLOATS: u8, const OTHERS: u8, const STACK: u8> Default
+    for Registers<INTEGERS, FLOATS, OTHERS, STACK>
 {
     fn default() -> Self {
         Self::with_stack(STACK)
     }
 }
 
-impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, FLOATS, STACK> {
+impl<const INTEGERS: u8, const FLOATS: u8, const OTHERS: u8, const STACK: u8>
+    Registers<INTEGERS, FLOATS, OTHERS, STACK>
+{
+    /// The word of the first that is for no argument.
+    pub(crate) const FIRST_OTHER: u8 = INTEGERS + FLOATS;
+
+    /// The word of the first on the stack.
+    const FIRST_STACK: u8 = Self::FIRST_OTHER + OTHERS;
+
     /// The word of the next argument; `None` when its registers and the stack words are used up.
     pub(crate) fn next(&mut self, class: Class) -> Option<u8> {
         let (used, registers, first) = match class {
@@ -40,7 +50,7 @@ impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, 
         if *used < registers {
             return Some(first + take(used));
         }
-        (self.stack < self.limit).then(|| INTEGERS + FLOATS + take(&mut self.stack))
+        (self.stack < self.limit).then(|| Self::FIRST_STACK + take(&mut self.stack))
     }
 
     /// With room for so many words on the stack.
@@ -59,11 +69,19 @@ impl<const INTEGERS: u8, const FLOATS: u8, const STACK: u8> Registers<INTEGERS, 
         integers <= left(self.integers, INTEGERS) && floats <= left(self.floats, FLOATS)
     }
 
+    /// Leaves the registers of a class that are left to nobody.
+    pub(crate) fn use_up(&mut self, class: Class) {
+        match class {
+            Class::Integer => self.integers = INTEGERS,
+            Class::Float => self.floats = FLOATS,
+        }
+    }
+
     /// The first of so many words on the stack; `None` if there are not as many.
     pub(crate) fn on_stack_next(&mut self, count: usize) -> Option<u8> {
         let end = usize::from(self.stack) + count;
         (end <= usize::from(self.limit)).then(|| {
-            let first = INTEGERS + FLOATS + self.stack;
+            let first = Self::FIRST_STACK + self.stack;
             self.stack = end as u8;
             first
         })
@@ -87,7 +105,7 @@ mod tests {
 
     #[test]
     fn each_class_has_registers_of_its_own_and_they_share_the_stack() {
-        let mut registers = Registers::<2, 1, 2>::default();
+        let mut registers = Registers::<2, 1, 0, 2>::default();
         let classes = [
             (Class::Integer, Some(0)),
             (Class::Float, Some(2)),
@@ -100,5 +118,14 @@ mod tests {
             assert_eq!(registers.next(class), word);
         }
         assert_eq!(registers.on_stack(), 2);
+    }
+
+    #[test]
+    fn registers_that_are_used_up_are_not_given_and_the_stack_begins_behind_all() {
+        let mut registers = Registers::<2, 2, 1, 2>::default();
+        registers.use_up(Class::Float);
+        assert!(registers.are_left(2, 0) && !registers.are_left(0, 1));
+        assert_eq!(registers.next(Class::Float), Some(5));
+        assert_eq!(registers.next(Class::Integer), Some(0));
     }
 }

@@ -68,6 +68,17 @@ impl Structure {
         self.size().div_ceil(8)
     }
 
+    /// How many bytes each of its scalars has, if they are nothing but floats of one type, at most four, one behind the other.
+    #[allow(dead_code, reason = "most conventions do not ask")]
+    pub(crate) fn width_of_floats(&self) -> Option<usize> {
+        let first = self.leaves.first()?.kind;
+        let is_alike = self.leaves.iter().all(|leaf| leaf.kind == first);
+        let width = first.bytes() as usize;
+        let is_dense = self.size() == width * self.leaves.len();
+        let is_float = first.class() == Some(Class::Float);
+        (is_float && is_alike && is_dense && self.leaves.len() <= 4).then_some(width)
+    }
+
     /// The class of one of its words: that of floats if nothing else lies in it.
     #[allow(dead_code, reason = "some conventions have no classes of words")]
     pub(crate) fn class_of_word(&self, index: usize) -> Class {
@@ -95,16 +106,17 @@ pub(crate) struct Piece {
 
 /// How a structure travels as an argument.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(dead_code, reason = "not every convention passes both, and some none")]
 pub(crate) enum Passed {
     /// By its bytes.
     Pieces(Box<[Piece]>),
     /// By the address of a copy, in this word.
-    #[allow(dead_code, reason = "some conventions pass bytes only")]
     Address(u8),
 }
 
 /// How a structure comes back.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(dead_code, reason = "where no convention is known, none comes back")]
 pub(crate) enum Returned {
     /// In registers: words of [`Results`].
     Pieces(Box<[Piece]>),
@@ -112,10 +124,10 @@ pub(crate) enum Returned {
     Memory(u8),
 }
 
-/// The registers that a call leaves results in: two for integers, then two for floats.
-pub type Results = [u64; 4];
+/// The registers that a call leaves results in: two for integers, then those for floats, of which most conventions have two.
+pub type Results = [u64; 6];
 
-/// Which registers of [`Results`] are read. The others hold nothing.
+/// Which registers of [`Results`] are read, of those that every convention has. The others hold nothing, or nobody reads them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
     Integers,
@@ -126,19 +138,30 @@ pub(crate) enum Shape {
 
 impl Piece {
     /// So many pieces of eight bytes or what is left, in the words that `word` says.
+    #[allow(dead_code, reason = "where no convention is known, none travels")]
     pub(crate) fn each(
         structure: &Structure,
+        word: impl FnMut(usize) -> Option<u8>,
+    ) -> Option<Box<[Self]>> {
+        Self::each_of(structure, 8, word)
+    }
+
+    /// The same for pieces of so many bytes, eight at most.
+    #[allow(dead_code, reason = "where no convention is known, none travels")]
+    pub(crate) fn each_of(
+        structure: &Structure,
+        bytes: usize,
         mut word: impl FnMut(usize) -> Option<u8>,
     ) -> Option<Box<[Self]>> {
         let piece = |index: usize| {
-            let left = structure.size() - index * 8;
+            let left = structure.size() - index * bytes;
             Some(Self {
                 word: word(index)?,
-                offset: u16::try_from(index * 8).ok()?,
-                width: left.min(8) as u8,
+                offset: u16::try_from(index * bytes).ok()?,
+                width: left.min(bytes) as u8,
             })
         };
-        (0..structure.size().div_ceil(8)).map(piece).collect()
+        (0..structure.size().div_ceil(bytes)).map(piece).collect()
     }
 
     /// Its bytes, as a word.
@@ -199,6 +222,32 @@ mod tests {
         let mixed = Structure::new(16, &leaves).unwrap();
         let classes = [0, 1].map(|word| mixed.class_of_word(word));
         assert_eq!(classes, [Class::Integer, Class::Float]);
+    }
+
+    #[test]
+    fn up_to_four_floats_of_one_type_without_gaps_are_alike() {
+        let floats = |kind: Kind, count: u32| -> Vec<_> {
+            (0..count)
+                .map(|index| leaf(kind, index * kind.bytes()))
+                .collect()
+        };
+        for (size, leaves, width) in [
+            (4, floats(Kind::Float32, 1), Some(4)),
+            (16, floats(Kind::Float32, 4), Some(4)),
+            (32, floats(Kind::Float64, 4), Some(8)),
+            (20, floats(Kind::Float32, 5), None),
+            (16, floats(Kind::Float32, 3), None),
+            (8, floats(Kind::Int32, 2), None),
+            (
+                16,
+                vec![leaf(Kind::Float32, 0), leaf(Kind::Float64, 8)],
+                None,
+            ),
+            (8, vec![leaf(Kind::Float32, 0), leaf(Kind::Int32, 4)], None),
+        ] {
+            let structure = Structure::new(size, &leaves).unwrap();
+            assert_eq!(structure.width_of_floats(), width, "{leaves:?}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{io, ptr, slice};
 /// Tools that are told of code. Cheap where none is: nothing is opened then, and publishing does nothing.
 #[derive(Debug, Default)]
 pub struct Tools {
-    perf_map: Option<PerfMap>,
+    perf_map: Option<Arc<PerfMap>>,
     jitdump: Option<Arc<JitDump>>,
     gdb: bool,
     machine: u16,

@@ -17,19 +17,13 @@ pub(super) const STACK_WORDS: u8 = 16;
 #[allow(dead_code, reason = "where no convention is known, nothing is called")]
 pub(super) const LARGE_STACK_WORDS: u8 = 64;
 
-/// What a call leaves in two registers.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-#[allow(dead_code, reason = "not every convention has such results")]
-pub(super) struct Pair<A, B>(pub(super) A, pub(super) B);
-
-/// Defines `Host`, given the number of integer registers and the words that they are loaded from. The file says how structures travel: by
-/// `HAS_STRUCTURES`, `pass` and `give_back`.
+/// Defines `Host`, given the number of integer registers, the words that they are loaded from, and how many registers there are for no
+/// argument. The file says how structures travel, by `pass` and `give_back`, and calls with them, by `call_all`.
 macro_rules! convention {
-    ($integers:literal integer registers: $($integer:literal)*) => {
+    ($integers:literal integer registers: $($integer:literal)*; $others:literal others) => {
         use super::Convention;
         use super::load_all::{
-            FLOAT_REGISTERS, LARGE_STACK_WORDS, Pair, STACK_WORDS, call_by_stack_words, call_large,
+            FLOAT_REGISTERS, LARGE_STACK_WORDS, STACK_WORDS, call_by_stack_words,
         };
         use crate::error::Result;
         use crate::kind::Class;
@@ -37,10 +31,10 @@ macro_rules! convention {
         use crate::structure::{Passed, Results, Returned, Shape, Structure};
 
         const FIRST_FLOAT: usize = $integers;
-        const FIRST_STACK: usize = FIRST_FLOAT + FLOAT_REGISTERS as usize;
+        const FIRST_STACK: usize = FIRST_FLOAT + FLOAT_REGISTERS as usize + $others;
 
         /// The convention of this file.
-        pub(crate) type Host = Registers<$integers, FLOAT_REGISTERS, STACK_WORDS>;
+        pub(crate) type Host = Registers<$integers, FLOAT_REGISTERS, $others, STACK_WORDS>;
 
         impl Convention for Host {
             type Words = [u64; FIRST_STACK + STACK_WORDS as usize];
@@ -63,7 +57,7 @@ macro_rules! convention {
 
             const LARGE_STACK_WORDS: u8 = LARGE_STACK_WORDS;
 
-            const HAS_STRUCTURES: bool = HAS_STRUCTURES;
+            const HAS_STRUCTURES: bool = true;
 
             fn begin_large() -> Result<Self> {
                 Ok(Self::with_stack(LARGE_STACK_WORDS))
@@ -83,29 +77,8 @@ macro_rules! convention {
                 words: &Self::Large,
                 shape: Shape,
             ) -> Results {
-                let stack = self.on_stack();
-                match shape {
-                    Shape::Integers => {
-                        let Pair(one, two) =
-                            call_large!(target, words, stack, Pair<u64, u64>, [$($integer)*]);
-                        [one, two, 0, 0]
-                    }
-                    Shape::Floats => {
-                        let Pair(one, two) =
-                            call_large!(target, words, stack, Pair<f64, f64>, [$($integer)*]);
-                        [0, 0, one.to_bits(), two.to_bits()]
-                    }
-                    Shape::IntegerFloat => {
-                        let Pair(one, two) =
-                            call_large!(target, words, stack, Pair<u64, f64>, [$($integer)*]);
-                        [one, 0, two.to_bits(), 0]
-                    }
-                    Shape::FloatInteger => {
-                        let Pair(one, two) =
-                            call_large!(target, words, stack, Pair<f64, u64>, [$($integer)*]);
-                        [two, 0, one.to_bits(), 0]
-                    }
-                }
+                // SAFETY: they are the same obligations.
+                unsafe { call_all(target, words, self.on_stack(), shape) }
             }
 
             #[inline]
@@ -137,25 +110,6 @@ macro_rules! call_by_stack_words {
     }};
 }
 
-/// The same with more of them.
-macro_rules! call_large {
-    ($target:ident, $words:ident, $stack:expr, $result:ty, $integers:tt) => {{
-        use super::load_all::call;
-        match $stack {
-            0 => call!($target, $words, $result, $integers, []),
-            1..=8 => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7]),
-            9..=24 => call!($target, $words, $result, $integers, [
-                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
-            ]),
-            _ => call!($target, $words, $result, $integers, [
-                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
-                24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
-                48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
-            ]),
-        }
-    }};
-}
-
 macro_rules! call {
     ($target:ident, $words:ident, $result:ty, [$($integer:literal)*], [$($stack:literal)*]) => {{
         // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
@@ -166,7 +120,7 @@ macro_rules! call {
         let float = |index: usize| f64::from_bits($words[FIRST_FLOAT + index]);
         // SAFETY: `target` is the entry of code that follows the host's C convention and may be executed now. It finds its
         // arguments because every register of the convention is loaded from its word, and as many stack words as
-        // `self` has placed at least; it ignores the others. What it does with them is sound, and what unwinds out of
+        // were placed at least; it ignores the others. What it does with them is sound, and what unwinds out of
         // it passes frames here that own nothing.
         unsafe {
             function(
@@ -178,4 +132,4 @@ macro_rules! call {
     }};
 }
 
-pub(super) use {call, call_by_stack_words, call_large, convention};
+pub(super) use {call, call_by_stack_words, convention};

@@ -14,9 +14,7 @@
 
 use crate::structure::Piece;
 
-super::load_all::convention!(6 integer registers: 0 1 2 3 4 5);
-
-const HAS_STRUCTURES: bool = true;
+super::load_all::convention!(6 integer registers: 0 1 2 3 4 5; 0 others);
 
 /// What is larger is in memory.
 const MOST_IN_REGISTERS: usize = 16;
@@ -55,4 +53,60 @@ fn give_back(host: &mut Host, structure: &Structure) -> Option<Returned> {
         Class::Float => floats.next(),
     });
     pieces.map(Returned::Pieces)
+}
+
+/// What a call leaves in two registers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct Pair<A, B>(A, B);
+
+/// Calls with the fewest stack words that suffice, of those that structures may take.
+macro_rules! call_large {
+    ($target:ident, $words:ident, $stack:expr, $result:ty) => {{
+        use super::load_all::call;
+        match $stack {
+            0 => call!($target, $words, $result, [0 1 2 3 4 5], []),
+            1..=8 => call!($target, $words, $result, [0 1 2 3 4 5], [0 1 2 3 4 5 6 7]),
+            9..=24 => call!($target, $words, $result, [0 1 2 3 4 5], [
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+            ]),
+            _ => call!($target, $words, $result, [0 1 2 3 4 5], [
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+                24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+                48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+            ]),
+        }
+    }};
+}
+
+/// Calls `target` and returns the registers for results.
+///
+/// # Safety
+/// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
+/// - The code takes what `words` hold, where this convention has it, and no more than `stack` words on the stack.
+/// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
+unsafe fn call_all(
+    target: *const (),
+    words: &<Host as Convention>::Large,
+    stack: u8,
+    shape: Shape,
+) -> Results {
+    match shape {
+        Shape::Integers => {
+            let Pair(one, two) = call_large!(target, words, stack, Pair<u64, u64>);
+            [one, two, 0, 0, 0, 0]
+        }
+        Shape::Floats => {
+            let Pair(one, two) = call_large!(target, words, stack, Pair<f64, f64>);
+            [0, 0, one.to_bits(), two.to_bits(), 0, 0]
+        }
+        Shape::IntegerFloat => {
+            let Pair(one, two) = call_large!(target, words, stack, Pair<u64, f64>);
+            [one, 0, two.to_bits(), 0, 0, 0]
+        }
+        Shape::FloatInteger => {
+            let Pair(one, two) = call_large!(target, words, stack, Pair<f64, u64>);
+            [two, 0, one.to_bits(), 0, 0, 0]
+        }
+    }
 }

@@ -142,10 +142,10 @@ impl Convention for Host {
     unsafe fn call_large(&self, target: *const (), words: &Self::Large, shape: Shape) -> Results {
         if shape == Shape::Floats {
             let result: f64 = call_large!(target, words, self.on_stack(), f64);
-            return [0, 0, result.to_bits(), 0];
+            return [0, 0, result.to_bits(), 0, 0, 0];
         }
         let result: u64 = call_large!(target, words, self.on_stack(), u64);
-        [result, 0, 0, 0]
+        [result, 0, 0, 0, 0, 0]
     }
 
     #[inline]

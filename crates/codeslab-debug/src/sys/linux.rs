@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::parent_id;
@@ -67,6 +68,29 @@ pub(crate) fn map_marker(file: &File, size: usize) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Has a function run when the process exits, or before the library with this code is unloaded.
+pub(crate) fn at_exit(run: extern "C" fn()) {
+    // SAFETY: the function lives as long as this library, and takes nothing. If there is no room for it, it does not run.
+    unsafe { libc::atexit(run) };
+}
+
+/// Runs something with all signals blocked: a thread that it starts has them blocked for good, so it never runs a program's handlers.
+pub(crate) fn without_signals<T>(run: impl FnOnce() -> T) -> T {
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: the set can be written.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    let (all, place) = (all.as_ptr(), before.as_mut_ptr());
+    // SAFETY: the one set was filled above, the other can be written.
+    let is_blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all, place) == 0 };
+    let result = run();
+    if is_blocked {
+        // SAFETY: the set was filled by the call above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    }
+    result
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    append_to, create, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds,
-    thread_id,
+    append_to, at_exit, create, is_debugged, is_recorded_by_perf, map_marker,
+    monotonic_nanoseconds, thread_id, without_signals,
 };
 
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use unsupported::{
-    append_to, create, is_debugged, is_recorded_by_perf, map_marker, monotonic_nanoseconds,
-    thread_id,
+    append_to, at_exit, create, is_debugged, is_recorded_by_perf, map_marker,
+    monotonic_nanoseconds, thread_id, without_signals,
 };

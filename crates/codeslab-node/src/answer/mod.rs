@@ -290,7 +290,7 @@ unsafe extern "C" fn handle(word: u64, registers: *mut u64, stack: *const u64) -
 
 /// A word where integers and where floats are returned.
 fn in_both(word: u64) -> Results {
-    [word, 0, word, 0]
+    [word, 0, word, 0, 0, 0]
 }
 
 fn answer(number: u32, arguments: Arguments) -> Results {

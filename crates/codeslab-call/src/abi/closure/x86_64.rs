@@ -10,6 +10,9 @@ pub(crate) const CLOSURE_BYTES: usize = 32;
 /// Six integers and eight floats.
 pub(crate) const REGISTER_WORDS: usize = 14;
 
+/// Floats have words of their own.
+pub(crate) const FLOATS_BEHIND: usize = 0;
+
 /// Loads the word and goes to the trampoline.
 pub(crate) fn closure(word: u64, trampoline: u64) -> Vec<u8> {
     let mut code = vec![0x49, 0xba]; // mov r10, word

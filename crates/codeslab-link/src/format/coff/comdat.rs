@@ -113,8 +113,8 @@ fn read<'a, C: CoffHeader>(graph: &Graph<'_>, object: &CoffObject<'a, C>) -> Res
 /// counts.
 fn name_the_nameless<'a>(said: &mut [Said<'a>], names: &[&'a str]) {
     let code = names.iter().zip(1..).filter_map(|(name, number)| {
-        let function = name.strip_prefix(".text$")?;
-        Some((function, number))
+        let function = name.strip_prefix(".text")?;
+        function.contains('$').then_some((function, number))
     });
     let code: HashMap<&str, u32, RandomState> = code.collect();
     for (said, name) in said.iter_mut().zip(names) {
@@ -122,8 +122,8 @@ fn name_the_nameless<'a>(said: &mut [Said<'a>], names: &[&'a str]) {
             continue;
         };
         let function = name
-            .strip_prefix(".pdata$")
-            .or_else(|| name.strip_prefix(".xdata$"));
+            .strip_prefix(".pdata")
+            .or_else(|| name.strip_prefix(".xdata"));
         match function.and_then(|function| code.get(function)) {
             Some(code) => said.selection = Some((pe::IMAGE_COMDAT_SELECT_ASSOCIATIVE, *code)),
             None if number == 0 => said.name = Name::Global(name),

@@ -121,10 +121,16 @@ fn fate(name: &str, header: &ImageSectionHeader) -> Fate {
 }
 
 fn purpose(base: &str) -> Purpose {
-    if base == ".pdata" {
+    if kind(base) == ".pdata" {
         return Purpose::FunctionTable;
     }
     Purpose::Plain
+}
+
+/// The name without what GCC puts behind it where the code has such a name, as `.pdata.unlikely` is for `.text.unlikely`.
+fn kind(base: &str) -> &str {
+    let end = base.get(1..).and_then(|rest| rest.find('.'));
+    end.map_or(base, |end| &base[..=end])
 }
 
 fn is_zeros(flags: SectionFlags) -> bool {
@@ -204,7 +210,7 @@ fn load<'a, C: CoffHeader>(
     let section = GraphSection::new(name, protection, align, content);
     let mut section = section.with_purpose(purpose);
     // What they say of code that is left out is never looked up.
-    section.may_lose = matches!(split(name).0, ".pdata" | ".xdata");
+    section.may_lose = matches!(kind(split(name).0), ".pdata" | ".xdata");
     object.budget.spend(Resource::Steps, 1, graph.name())?;
     graph.add_section(section)
 }

@@ -6,6 +6,7 @@
 
 mod archives;
 mod directives;
+mod exceptions;
 mod grouped;
 mod objects;
 mod refused;
