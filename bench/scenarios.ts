@@ -12,6 +12,8 @@ export interface Settings {
   rust: string
   /** The build of bench/llvm_peer.cpp, where LLVM is installed. */
   llvm: string | undefined
+  /** The build of bench/orc_peer.cpp, likewise. */
+  orc: string | undefined
   /** `libz.a`, built from source. */
   libz: string | undefined
   /** Whether the release build has the peers from crates.io. */
@@ -51,7 +53,10 @@ export interface Scenario {
 /** What other replays are compared with. */
 export const FLOOR = 'floor'
 
+const NO_LLVM = 'LLVM 19 is not installed (llvm-config-19)'
+
 const LINKS = 300
+const NAMES = 100_000
 const CALLS = 20_000_000
 const COMPARED = 2_000_000
 
@@ -265,6 +270,18 @@ export const scenarios: Scenario[] = [
       libz ? [node, join(root, 'bench/link.ts'), libz, String(LINKS)] : 'no libz.a was given',
     bars: [noFailure, atMost(40, 'µs per object')],
   },
+  names('externals', 'link 100,000 names that the embedder gives'),
+  names('commons', '  100,000 tentative definitions'),
+  names('undefined', '  100,000 names that nothing defines, told by an error'),
+  {
+    name: 'link-libz-orc',
+    title: 'link libz.a, LLVM 19 ORC',
+    command: ({ orc, libz }) => {
+      if (!libz) return 'no libz.a was given'
+      return orc ? [orc, libz, String(LINKS)] : NO_LLVM
+    },
+    bars: [noFailure],
+  },
   making('write', 'allocate, write, finalize, free 64 B, through Node', 2),
   making('publish', '  publish, free', 2),
   making('call', '  allocate, write, finalize, call, free', 5),
@@ -292,6 +309,17 @@ export const scenarios: Scenario[] = [
   },
 ]
 
+/** A link of very many names, of which each takes as long as one of few. */
+function names(name: string, title: string): Scenario {
+  return {
+    name,
+    title,
+    command: ({ rust }) => [rust, name, '-', String(NAMES)],
+    bars: [],
+    goals: [atMost(2, '× the time of one among 10,000', figures => figures.times_first)],
+  }
+}
+
 /** The life of one function through Node, in at most so many microseconds. */
 function making(row: string, title: string, limit: number): Scenario {
   return {
@@ -308,7 +336,7 @@ function trace(root: string): string {
 }
 
 function llvm({ llvm, root, replays }: Settings, manager: string): string[] | string {
-  return llvm ? [llvm, manager, trace(root), String(replays)] : 'LLVM 19 is not installed (llvm-config-19)'
+  return llvm ? [llvm, manager, trace(root), String(replays)] : NO_LLVM
 }
 
 function peer({ rust, peers }: Settings, scenario: string, file: string, count: number): string[] | string {

@@ -9,13 +9,14 @@ import { pinnedNode, prepare } from './setup.mjs'
 await main(() => {
   prepare()
   const peers = buildRust()
-  const llvm = llvmPeer()
+  const [llvm, orc] = ['llvm_peer', 'orc_peer'].map(llvmPeer)
   const [libz] = archives('libz.a')
   const found = [
     '--rust',
     rustProgram(),
     ...(peers ? ['--peers'] : []),
     ...(llvm ? ['--llvm', llvm] : []),
+    ...(orc ? ['--orc', orc] : []),
     ...(libz ? ['--libz', libz] : []),
   ]
   run(pinnedNode, [join(root, 'bench', 'run.ts'), ...found, ...process.argv.slice(2)])
@@ -48,16 +49,20 @@ function rustProgram() {
   return join(JSON.parse(metadata).target_directory, 'release', 'codeslab-bench')
 }
 
-/** The path of bench/llvm_peer.cpp's program, built if LLVM 19 is here and it is not up to date. */
-function llvmPeer() {
+/**
+ * The path of the program that a file in bench makes, built if LLVM 19 is here and it is not up to date.
+ *
+ * @param {string} name
+ */
+function llvmPeer(name) {
   const flags = ask('llvm-config-19', ['--cxxflags'])
   const libraries = ask('llvm-config-19', ['--ldflags', '--libs', '--system-libs'])
   if (flags === undefined || libraries === undefined) return undefined
-  const source = join(root, 'bench', 'llvm_peer.cpp')
-  const program = join(root, '.cache', 'llvm_peer')
+  const source = join(root, 'bench', `${name}.cpp`)
+  const program = join(root, '.cache', name)
   if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
     mkdirSync(join(root, '.cache'), { recursive: true })
-    console.log('Building the LLVM side…')
+    console.log(`Building the LLVM side (${name})…`)
     run('c++', [...words(flags), '-O2', '-std=c++17', source, '-o', program, ...words(libraries)])
   }
   return program

@@ -204,6 +204,16 @@ export class CodeslabError extends Error {
   readonly code: CodeslabErrorCode
   /** The symbol that it is about. */
   declare readonly symbol?: string
+  /** All symbols that it is about, such as those that nothing defines. */
+  declare readonly symbols?: readonly string[]
+  /** For each of `symbols`, the first object that needs it; empty for one that was asked for. */
+  declare readonly neededBy?: readonly string[]
+  /** Libraries that usually have some of `symbols`. */
+  declare readonly libraries?: readonly string[]
+  /** Why each of several objects is refused. */
+  declare readonly refusals?: readonly string[]
+  /** Symbols that need none of the refused objects: what `roots` can be. */
+  declare readonly roots?: readonly string[]
   /** The input, or `archive(member)`. */
   declare readonly object?: string
   /** The section that it is about. */

@@ -33,7 +33,7 @@ pub(crate) fn link_archive(path: &str, repetitions: u32) -> Result<Report, Box<d
 }
 
 /// The median, because a link that the scheduler interrupted says nothing about linking.
-fn median(times: &mut [Duration]) -> Duration {
+pub(crate) fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

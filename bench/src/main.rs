@@ -13,6 +13,7 @@ mod holes;
 mod link;
 mod measure;
 mod million;
+mod names;
 #[cfg(feature = "peers")]
 mod peers;
 mod replay;
@@ -38,6 +39,9 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("replay", replay::replay),
     ("replay-hardened", replay::replay_hardened),
     ("link", link::link_archive),
+    ("externals", names::externals),
+    ("commons", names::commons),
+    ("undefined", names::undefined),
     ("churn", churn::one_thread::<CodeMemory>),
     ("churn-hardened", churn::one_thread::<Hardened>),
     ("churn-2", churn::two_threads::<CodeMemory>),

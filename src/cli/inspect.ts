@@ -82,7 +82,7 @@ function estimate(memory: CodeMemory, inputs: readonly NamedInput[], link: LinkO
 function needsOf(memory: CodeMemory, objects: readonly Inspected[], outcome: Outcome): Need[] {
   const symbols = objects.flatMap(({ name, symbols: all }) => all.map(symbol => ({ ...symbol, object: name })))
   const defined = new Set(symbols.filter(({ definition }) => definition !== 'undefined').map(({ name }) => name))
-  const missing = new Set('refusal' in outcome ? ((outcome.refusal as { symbols?: string[] }).symbols ?? []) : [])
+  const missing = new Set('refusal' in outcome ? (outcome.refusal.symbols ?? []) : [])
   const needs = new Map<string, Need>()
   for (const { name, object, binding, definition } of symbols) {
     if (definition !== 'undefined' || defined.has(name) || needs.has(name)) continue

@@ -308,7 +308,7 @@ fn write_stubs(
                     symbol: resolution.name_of(id),
                     ..Reference::default()
                 };
-                does_not_fit(misfit, reference, Address::new(entry), true)
+                misfit.error(reference, Address::new(entry), true)
             })?;
         }
     }
@@ -345,17 +345,46 @@ impl SectionWriter<'_, '_> {
 
     fn fill(&self, bytes: &mut [u8], content: &[u8]) -> Result<()> {
         bytes.copy_from_slice(content);
-        let relocations = &mut self.section.relocations.iter();
-        relocations.try_for_each(|relocation| self.relocate(bytes, relocation))
+        let detours = &self.plan.detours;
+        let has_detours = !detours.is_empty();
+        let ids = self.resolution.targets_of(self.object);
+        for relocation in &self.section.relocations {
+            if has_detours && detours.contains_key(&(self.number, relocation.offset)) {
+                continue;
+            }
+            let row = relocation.kind.row();
+            let id = ids[relocation.symbol.0 as usize];
+            match self.plain_value(relocation, row, id) {
+                Some(value) => row
+                    .write(bytes, relocation.offset, value)
+                    .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))?,
+                None => self.relocate(bytes, relocation, row, id)?,
+            }
+        }
+        Ok(())
     }
 
-    fn relocate(&self, bytes: &mut [u8], relocation: &Relocation) -> Result<()> {
-        let detours = &self.plan.detours;
-        if !detours.is_empty() && detours.contains_key(&(self.number, relocation.offset)) {
-            return Ok(());
+    /// What a field holds that has nothing to it but the symbol's address or distance, which is in reach: that of nearly every relocation.
+    #[inline]
+    fn plain_value(&self, relocation: &Relocation, row: &Row, id: TargetId) -> Option<i128> {
+        let place = self.resolution.target(id).place;
+        if !row.formula.is_plain() || row.relax.is_some() || matches!(place, Place::Discarded) {
+            return None;
         }
-        let row = relocation.kind.row();
-        let id = self.resolution.target_of(self.object, relocation);
+        let symbol = self.addresses.targets[id.0 as usize];
+        let place = self.address + relocation.offset;
+        let value = row.formula.plain_value(symbol, relocation.addend, place);
+        (row.far != Far::Stub || row.range.contains(value)).then_some(value)
+    }
+
+    #[inline(never)]
+    fn relocate(
+        &self,
+        bytes: &mut [u8],
+        relocation: &Relocation,
+        row: &Row,
+        id: TargetId,
+    ) -> Result<()> {
         let value = match self.resolution.target(id).place {
             // Only what describes code may refer there: 0 makes it cover nothing that runs.
             Place::Discarded => 0,
@@ -449,36 +478,7 @@ impl SectionWriter<'_, '_> {
     ) -> Error {
         let reference = self.object.graph.reference(self.section, relocation);
         let address = self.addresses.target(id);
-        does_not_fit(misfit, reference, address, row.formula.is_distance())
-    }
-}
-
-fn does_not_fit(
-    misfit: Misfit,
-    reference: Reference,
-    address: Address,
-    is_distance: bool,
-) -> Error {
-    let reference = Box::new(reference);
-    match misfit {
-        Misfit::Range { value, limit } if is_distance => Error::OutOfReach {
-            reference,
-            address,
-            distance: value,
-            limit,
-        },
-        Misfit::Range { value, limit } => Error::Overflow {
-            reference,
-            address,
-            value,
-            limit,
-        },
-        Misfit::Alignment { value, align } => Error::Misaligned {
-            reference,
-            address,
-            value,
-            align: align.into(),
-        },
+        misfit.error(reference, address, row.formula.is_distance())
     }
 }
 

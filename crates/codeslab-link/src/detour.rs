@@ -57,6 +57,7 @@ fn write_one(
         entry: addresses.got() + entry,
         field: offset as usize - range.start,
         scratch: planned.instruction.scratch,
+        operand: planned.instruction.operand,
         addend: planned.addend,
     };
     let mut instruction = destination.bytes_mut(id)[range.clone()].to_vec();

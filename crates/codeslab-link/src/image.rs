@@ -11,6 +11,7 @@ use crate::located::{Located, Location};
 use crate::placed::PlacedObject;
 use crate::similar::Similar;
 use crate::symbols::Symbols;
+use crate::thread_local::ThreadExports;
 use codeslab::{Address, Allocation, Protection};
 use codeslab_runtime::{Program, Running, ThreadLocals};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     may_unwind: bool,
     // Ascending by function.
     entries: Vec<Entry>,
+    thread_exports: ThreadExports,
 }
 
 /// Where a function that can be replaced leads.
@@ -41,7 +43,7 @@ pub(crate) struct Entry {
 }
 
 impl Parts {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         symbols: Symbols,
         located: Located,
         objects: Vec<PlacedObject>,
@@ -55,13 +57,18 @@ impl Parts {
             dependencies,
             may_unwind,
             entries: Vec::new(),
+            thread_exports: ThreadExports::default(),
         }
     }
 
-    /// The same, with functions that can be replaced.
-    pub(crate) fn with(self, mut entries: Vec<Entry>) -> Self {
+    /// The same, with functions that can be replaced, and variables of threads that others may refer to.
+    pub(crate) fn with(self, mut entries: Vec<Entry>, thread_exports: ThreadExports) -> Self {
         entries.sort_unstable_by_key(|entry| entry.function);
-        Self { entries, ..self }
+        Self {
+            entries,
+            thread_exports,
+            ..self
+        }
     }
 }
 
@@ -238,7 +245,7 @@ impl Image {
     /// The object that has a local (`static`) symbol of this name, which no one else sees.
     #[must_use]
     pub fn local(&self, name: &str) -> Option<&str> {
-        self.parts.located.local(name).map(AsRef::as_ref)
+        self.parts.located.local(name)
     }
 
     /// Whether an exception may leave its functions: they refer to the C++ library, to the unwinder, or to an image that does.
@@ -304,6 +311,10 @@ impl Exports for Arc<Image> {
         let symbol = self.find(name);
         let visible = symbol.filter(|symbol| symbol.visibility != Visibility::Hidden);
         visible.map(|symbol| symbol.address)
+    }
+
+    fn thread_local(&self, name: &str) -> Option<&str> {
+        self.parts.thread_exports.library_of(name)
     }
 
     fn may_unwind(&self) -> bool {

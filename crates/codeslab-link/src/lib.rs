@@ -67,6 +67,7 @@ mod inspect;
 mod kept;
 mod link;
 mod located;
+mod names;
 mod placed;
 mod plan;
 mod program;
@@ -79,7 +80,7 @@ mod unwind;
 
 pub use budget::Work;
 pub use codeslab_runtime as runtime;
-pub use error::{Error, Feature, Reference, Resource, Result};
+pub use error::{Error, Feature, Missing, Reference, Resource, Result};
 pub use exports::{Exports, ImageSymbol, Keep};
 pub use graph::{
     Binding, Content, Definition, Graph, GraphSection, Moment, Priority, Purpose, Relocation,

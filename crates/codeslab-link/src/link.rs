@@ -12,13 +12,14 @@ use crate::gather;
 use crate::image::{Linked, Parts};
 use crate::input::{self, Input, LinkOptions};
 use crate::located::Located;
+use crate::names::Names;
 use crate::placed;
 use crate::plan::{self, Plan};
 use crate::program::program;
 use crate::replaceable;
 use crate::resolve::{self, Place, Resolution};
 use crate::symbols::Symbols;
-use crate::thread_local;
+use crate::thread_local::{self, Provided};
 use codeslab::{CodeMemory, InFlightAllocation, Protection, Window};
 use std::mem;
 use std::sync::Arc;
@@ -138,7 +139,7 @@ fn link_within(
     replaceable::write(&resolution, &plan, &addresses, &mut in_flight);
     // ---- No byte changes from here on.
     let objects = resolution.objects.iter();
-    let names: Vec<Arc<str>> = objects.map(|object| object.graph.name().into()).collect();
+    let names = Names::of(objects.map(|object| object.graph.name()));
     let symbols = symbols(&resolution, &plan, &addresses, &names)?;
     let located = Located::of(&resolution, &addresses, names);
     let program = program(&resolution, &plan, &addresses, &mut in_flight);
@@ -152,7 +153,10 @@ fn link_within(
     // ---- Nothing executable or constant is writable from here on.
     let entries = replaceable::entries(&resolution, &plan, &addresses);
     let may_unwind = resolution.may_unwind;
-    let parts = Parts::new(symbols, located, objects, dependencies, may_unwind).with(entries);
+    let exports = thread_locals.as_ref().map(Provided::exports);
+    let parts = Parts::new(symbols, located, objects, dependencies, may_unwind);
+    let parts = parts.with(entries, exports.unwrap_or_default());
+    let thread_locals = thread_locals.map(|locals| locals.provided);
     Ok(Linked::new(parts, program, thread_locals, allocation))
 }
 
@@ -180,9 +184,9 @@ fn symbols(
     resolution: &Resolution<'_>,
     plan: &Plan,
     addresses: &Addresses,
-    names: &[Arc<str>],
+    names: &Arc<Names>,
 ) -> Result<Symbols> {
-    let mut symbols = Symbols::of(names.to_vec(), resolution.globals().len());
+    let mut symbols = Symbols::of(Arc::clone(names), resolution.globals().len());
     for (name, id) in resolution.globals() {
         let target = resolution.target(id);
         let object = resolution.objects.get(target.object as usize);

@@ -7,6 +7,7 @@
 use crate::apply::Addresses;
 use crate::exports::ImageSymbol;
 use crate::graph::{Binding, Definition, Symbol, SymbolKind};
+use crate::names::Names;
 use crate::resolve::Resolution;
 use codeslab::Address;
 use std::ops::Range;
@@ -45,7 +46,7 @@ const ENCLOSING: usize = 32;
 pub(crate) struct Located {
     text: String,
     locals: Vec<Local>,
-    objects: Vec<Arc<str>>,
+    objects: Arc<Names>,
     /// All symbols with an address, in the order of these: start, size, and which symbol.
     order: OnceLock<Vec<Entry>>,
 }
@@ -64,7 +65,7 @@ impl Located {
     pub(crate) fn of(
         resolution: &Resolution<'_>,
         addresses: &Addresses,
-        names: Vec<Arc<str>>,
+        names: Arc<Names>,
     ) -> Self {
         let mut located = Self {
             objects: names,
@@ -110,10 +111,10 @@ impl Located {
     }
 
     /// The object that has a local symbol of this name.
-    pub(crate) fn local(&self, name: &str) -> Option<&Arc<str>> {
+    pub(crate) fn local(&self, name: &str) -> Option<&str> {
         let mut locals = self.locals.iter();
         let found = locals.find(|local| self.name(local) == name)?;
-        self.objects.get(found.object as usize)
+        self.objects.text(found.object)
     }
 
     /// What lies at `address`, in `within`: the part of the image that the address is in.
@@ -155,8 +156,8 @@ impl Located {
             (symbol.name.clone(), Arc::clone(&symbol.object))
         } else {
             let local = &self.locals[entry.index];
-            let object = &self.objects[local.object as usize];
-            (self.name(local).to_owned(), Arc::clone(object))
+            let object = self.objects.get(local.object);
+            (self.name(local).to_owned(), object.unwrap_or_default())
         };
         Location {
             name,

@@ -6,6 +6,7 @@
 
 use crate::exports::ImageSymbol;
 use crate::graph::Visibility;
+use crate::names::Names;
 use codeslab::{Address, Protection};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +21,7 @@ pub(crate) struct Symbols {
     // Invariant: each name once, and within `names`.
     entries: Vec<Entry>,
     /// The objects that define them, by number.
-    objects: Vec<Arc<str>>,
+    objects: Arc<Names>,
     searches: AtomicU32,
     sorted: OnceLock<Vec<ImageSymbol>>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Entry {
 
 impl Symbols {
     /// None yet, of these objects.
-    pub(crate) fn of(objects: Vec<Arc<str>>, count: usize) -> Self {
+    pub(crate) fn of(objects: Arc<Names>, count: usize) -> Self {
         Self {
             entries: Vec::with_capacity(count),
             objects,
@@ -76,7 +77,7 @@ impl Symbols {
             let mut entries: Vec<(&str, &Entry)> = self.iter().collect();
             entries.sort_unstable_by_key(|(name, _)| *name);
             let full = entries.into_iter().map(|(name, entry)| {
-                let object = self.objects.get(entry.object as usize).cloned();
+                let object = self.objects.get_shared(entry.object).cloned();
                 full(name, entry, object.unwrap_or_else(|| ASSIGNED.into()))
             });
             full.collect()
@@ -97,7 +98,7 @@ impl Symbols {
             return self.get(name).cloned();
         }
         let (_, entry) = self.iter().find(|(other, _)| *other == name)?;
-        let object = self.objects.get(entry.object as usize).cloned();
+        let object = self.objects.get(entry.object);
         Some(full(name, entry, object.unwrap_or_else(|| ASSIGNED.into())))
     }
 
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_symbol_is_the_same_however_often_symbols_are_looked_for() {
-        let mut symbols = Symbols::of(vec!["a.o".into()], 2);
+        let mut symbols = Symbols::of(Names::of(["a.o"].into_iter()), 2);
         for (name, at, object) in [("two", 2, 0), ("one", 1, u32::MAX), ("", 3, 0)] {
             let place = (Address::new(at), 8);
             symbols.add(name, place, None, Visibility::Default, object);

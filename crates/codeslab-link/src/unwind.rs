@@ -90,6 +90,8 @@ pub(crate) fn describes(table: &[u8], address: u64, code: &Range<u64>) -> bool {
 fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>) -> Option<Shape> {
     // Where parts begin that descriptions have in common, and how these encode addresses.
     let mut common: Vec<(usize, u8)> = Vec::new();
+    // The last of them, which is nearly always asked for and often the only one.
+    let mut last: Option<(usize, u8)> = None;
     let mut at = 0;
     while at < table.len() {
         let length = word(table, at)?;
@@ -103,11 +105,16 @@ fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>
         let end = id.checked_add(length as usize)?;
         let record = table.get(id..end)?;
         match word(record, 0)? {
-            0 => common.push((at, encoding(record)?)),
+            0 => common.extend(last.replace((at, encoding(record)?))),
             distance => {
                 let start = id.checked_sub(distance as usize)?;
-                let index = common.binary_search_by_key(&start, |(at, _)| *at).ok()?;
-                let encoding = common[index].1;
+                let encoding = match last {
+                    Some((at, encoding)) if at == start => encoding,
+                    _ => {
+                        let index = common.binary_search_by_key(&start, |(at, _)| *at).ok()?;
+                        common[index].1
+                    }
+                };
                 let addresses = &record[END.len()..];
                 (addresses.len() as u64 >= 2 * fixed_size(encoding)?).then_some(())?;
                 look(Description {

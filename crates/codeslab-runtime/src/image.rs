@@ -5,6 +5,7 @@
 //! exits, images that are still there are finalised, and their memory stays: their threads may still run.
 #![allow(unsafe_code)] // It runs what was linked.
 
+use crate::keys;
 use crate::program::{Convention, Direction, Program, Step};
 use crate::sys::{self, Tables};
 use codeslab::{Address, Allocation, Protection};
@@ -137,6 +138,10 @@ impl Image {
         if self.has_ended.swap(true, Ordering::AcqRel) {
             return;
         }
+        // A process that exits leaves them to their threads, as the C library does.
+        if !IS_EXITING.load(Ordering::Acquire) {
+            keys::destroy(|address| self.has(address));
+        }
         for step in &self.program.finalizers {
             if *step == Step::Registered {
                 self.finalize_registered();
@@ -202,6 +207,7 @@ impl Drop for Image {
         if IS_EXITING.load(Ordering::Acquire) {
             return;
         }
+        keys::forget(|address| self.has(address));
         // SAFETY: it is dropped once, here, and not used any more.
         unsafe { ManuallyDrop::drop(&mut self.tables) };
         // SAFETY: it is dropped once, here, and not used any more.

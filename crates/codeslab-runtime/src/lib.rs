@@ -9,12 +9,13 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `sys`, `thread_local`, `image`, `threads`, `running`, `provided`. What an operating
+//! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `sys`, `thread_local`, `keys`, `image`, `threads`, `running`, `provided`. What an operating
 //! system and its C library have to do for all this is one folder in `sys`; what processors differ in, a file in `arch`.
 
 mod arch;
 mod error;
 mod image;
+mod keys;
 mod program;
 mod provided;
 mod running;

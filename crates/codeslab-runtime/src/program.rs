@@ -4,6 +4,10 @@
 //! dynamic linker would call them. `running` goes through the steps and decides nothing.
 
 use codeslab::{Address, Window};
+use std::ffi::c_void;
+
+/// Destroys an object that a thread has.
+pub(crate) type Destructor = unsafe extern "C-unwind" fn(*mut c_void);
 
 /// Everything that is run for an image.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -6,6 +6,7 @@
 //! process's.
 #![allow(unsafe_code)] // These are functions that C calls with pointers.
 
+use crate::keys;
 use crate::sys::{self, FUNCTIONS};
 use crate::threads;
 use codeslab::{Address, process_symbol};
@@ -49,6 +50,13 @@ pub const PROVIDED: &[Provided] = &[
     Provided { name: "at_quick_exit", stand: binder("__cxa_at_quick_exit", None, 1), reason: OWN },
     Provided { name: "pthread_atfork", stand: binder("__register_atfork", None, 3), reason: OWN },
     Provided { name: "on_exit", stand: binder("codeslab_on_exit", None, 2), reason: FORGETS },
+    Provided { name: "pthread_key_create", stand: binder("codeslab_key_create", None, 2), reason: KEYS },
+    Provided { name: "__pthread_key_create", stand: binder("codeslab_key_create", None, 2), reason: KEYS },
+    Provided { name: "tss_create", stand: binder("codeslab_tss_create", None, 2), reason: KEYS },
+    Provided { name: "pthread_key_delete", stand: Stand::Found(|| of_keys(keys::delete as *const ())), reason: KEYS },
+    Provided { name: "tss_delete", stand: Stand::Found(|| of_keys(keys::delete as *const ())), reason: KEYS },
+    Provided { name: "codeslab_key_create", stand: Stand::Found(|| of_keys(keys::create as *const ())), reason: "`pthread_key_create` goes on to it" },
+    Provided { name: "codeslab_tss_create", stand: Stand::Found(|| of_keys(keys::create_c11 as *const ())), reason: "`tss_create` goes on to it" },
     Provided { name: "__stack_chk_fail_local", stand: Stand::Binder { function: "__stack_chk_fail", null: None, handle: None }, reason: OWN },
     Provided { name: "codeslab_on_exit", stand: Stand::Function(|| on_exit as *const () as u64), reason: "`on_exit` goes on to it" },
     Provided { name: "__cxa_thread_atexit_impl", stand: Stand::Function(|| threads::register as *const () as u64), reason: FORGETS },
@@ -58,9 +66,14 @@ pub const PROVIDED: &[Provided] = &[
 
 const OWN: &str = "each shared library has its own linked in";
 const FORGETS: &str = "the process's takes the image for a part of the program, which never goes";
-
+const KEYS: &str = "the process's would go on calling the destructor when the image is gone";
 const STATIC: &str =
     "static libraries of glibc want the C library that is linked with them to have filled it in";
+
+/// A function for keys of threads, where there are such keys.
+fn of_keys(function: *const ()) -> Option<u64> {
+    sys::HAS_KEYS.then(|| function.addr() as u64)
+}
 
 const fn binder(function: &'static str, null: Option<u8>, handle: u8) -> Stand {
     Stand::Binder {

@@ -11,6 +11,8 @@ pub struct Template<'a> {
     pub size: u64,
     /// What the address of a copy is a multiple of: a power of two, in bytes.
     pub align: u64,
+    /// Variables that other images may refer to: the name of each, and its offset in bytes.
+    pub exports: &'a [(&'a str, u64)],
 }
 
 /// The variable that a question is about.

@@ -8,20 +8,22 @@
 use crate::error::Result;
 use crate::storage::{Question, Template, Variable};
 use crate::sys;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Thread-local storage of an image. Dropping it gives the copies of all threads back.
 #[derive(Debug)]
-pub struct ThreadLocals(
+pub struct ThreadLocals {
     #[allow(
         dead_code,
         reason = "held for its drop, and never made where there are none"
     )]
-    sys::ThreadLocals,
-);
+    provided: sys::ThreadLocals,
+    name: Option<String>,
+}
 
 impl ThreadLocals {
     /// Has every thread have a copy of `template`, and answers `questions`, two words each. Variables of the process are also looked for in
-    /// the libraries with the names `needed`, which are open under these names.
+    /// the libraries with the names `needed`, which are open under these names, or are [names](Self::name) of others of these.
     ///
     /// # Errors
     /// [`Error::StaticThreadLocal`](crate::Error::StaticThreadLocal) if an offset from the thread pointer was asked for and there is no more
@@ -31,7 +33,23 @@ impl ThreadLocals {
         questions: &[(Variable<'_>, Question)],
         needed: &[&str],
     ) -> Result<(Self, Vec<[u64; 2]>)> {
-        let (provided, answers) = sys::ThreadLocals::provide(&template, questions, needed)?;
-        Ok((Self(provided), answers))
+        let name = (!template.exports.is_empty()).then(unique_name);
+        let (provided, answers) =
+            sys::ThreadLocals::provide(&template, questions, needed, name.as_deref())?;
+        Ok((Self { provided, name }, answers))
     }
+
+    /// The name by which others need it for the variables that it exports, if it exports any.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// A name that no library of this process has, whichever copy of this code makes it.
+fn unique_name() -> String {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    let copy = (&raw const NUMBERS).addr();
+    format!("codeslab-thread-locals-{copy:x}-{number}")
 }

@@ -10,15 +10,13 @@
 #![allow(unsafe_code)] // It calls destructors.
 
 use crate::image::{self, Image};
+use crate::program::Destructor;
 use crate::sys;
 use codeslab::Address;
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-
-/// Destroys an object.
-pub(crate) type Destructor = unsafe extern "C-unwind" fn(*mut c_void);
 
 /// An object that waits for the end of its thread.
 struct Waiting {

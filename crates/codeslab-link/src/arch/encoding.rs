@@ -61,6 +61,14 @@ impl Encoding {
     pub(crate) fn write(self, field: &mut [u8], value: i128) {
         match self {
             Self::Bytes(_) => put(field, value.cast_unsigned() as u64),
+            Self::Bits { .. } | Self::SignedBits { .. } => self.write_bits(field, value),
+        }
+    }
+
+    #[inline(never)]
+    fn write_bits(self, field: &mut [u8], value: i128) {
+        match self {
+            Self::Bytes(_) => {}
             Self::Bits { pieces, .. } => insert(field, pieces, value),
             Self::SignedBits {
                 pieces, positive, ..

@@ -155,6 +155,24 @@ impl Formula {
         pages << self.page_log2
     }
 
+    /// Whether it is the address of the symbol or of its stub, or how far that is from the field: what nearly all relocations ask for.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!(self.term, Term::S | Term::L)
+            && matches!(self.origin, Origin::Zero | Origin::P)
+            && self.page_log2 == 0
+    }
+
+    /// The value of such a formula for the symbol at `symbol` and the field at `place`.
+    #[inline]
+    pub(crate) const fn plain_value(self, symbol: u64, addend: i64, place: u64) -> i128 {
+        let origin = match self.origin {
+            Origin::P => place,
+            _ => 0,
+        };
+        symbol as i128 + addend as i128 - self.past as i128 - origin as i128
+    }
+
     /// By how many bytes its value may differ from the distance between the two addresses, in either direction.
     pub(crate) const fn rounding(self) -> i128 {
         (1 << self.page_log2) - 1

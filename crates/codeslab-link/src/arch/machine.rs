@@ -121,6 +121,17 @@ pub(crate) struct Instruction {
     pub(crate) end: usize,
     /// The number of a register that it does not use.
     pub(crate) scratch: u8,
+    /// How it says where its operand is.
+    pub(crate) operand: OperandForm,
+}
+
+/// How an instruction says where in memory its operand is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OperandForm {
+    /// By how far that is from the end of the instruction.
+    Distance,
+    /// By its address, in fewer bits than addresses have.
+    Address,
 }
 
 /// Where the parts of a detour are.
@@ -133,6 +144,7 @@ pub(crate) struct Detour {
     /// Bytes from the start of the instruction to its field.
     pub(crate) field: usize,
     pub(crate) scratch: u8,
+    pub(crate) operand: OperandForm,
     /// A.
     pub(crate) addend: i64,
 }

@@ -7,7 +7,8 @@
 
 use super::encoding::{Encoding, Range};
 use super::formula::Formula;
-use codeslab::Architecture;
+use crate::error::{Error, Reference};
+use codeslab::{Address, Architecture};
 
 /// One type of relocation.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,33 @@ pub(crate) enum Misfit {
     Range { value: i128, limit: i128 },
     /// It is no multiple of so many bytes.
     Alignment { value: i128, align: u8 },
+}
+
+impl Misfit {
+    /// What to tell of it: the relocation, where its symbol is, and whether the value is a distance.
+    pub(crate) fn error(self, reference: Reference, address: Address, is_distance: bool) -> Error {
+        let reference = Box::new(reference);
+        match self {
+            Self::Range { value, limit } if is_distance => Error::OutOfReach {
+                reference,
+                address,
+                distance: value,
+                limit,
+            },
+            Self::Range { value, limit } => Error::Overflow {
+                reference,
+                address,
+                value,
+                limit,
+            },
+            Self::Alignment { value, align } => Error::Misaligned {
+                reference,
+                address,
+                value,
+                align: align.into(),
+            },
+        }
+    }
 }
 
 impl Row {

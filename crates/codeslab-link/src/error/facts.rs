@@ -1,6 +1,6 @@
 //! Errors for programs: a code that stays, and the facts by field. The JavaScript module makes properties of them.
 
-use super::{Error, Reference};
+use super::{Error, Missing, Reference, libraries_of};
 use codeslab::Fact;
 
 impl Error {
@@ -185,7 +185,15 @@ impl Error {
                 with(
                     vec![
                         text("symbol", symbol),
-                        ("symbols", Fact::Names(all.clone())),
+                        ("symbols", names(all, |missing| missing.symbol.clone())),
+                        (
+                            "neededBy",
+                            names(all, |missing| missing.needed_by.clone().unwrap_or_default()),
+                        ),
+                        (
+                            "libraries",
+                            Fact::Names(libraries_of(all).into_iter().collect()),
+                        ),
                     ],
                     place,
                 )
@@ -273,6 +281,11 @@ fn with(
 ) -> Vec<(&'static str, Fact)> {
     facts.extend(more);
     facts
+}
+
+/// Something of each missing symbol.
+fn names(all: &[Missing], name: impl Fn(&Missing) -> String) -> Fact {
+    Fact::Names(all.iter().map(name).collect())
 }
 
 fn number(name: &'static str, value: u64) -> (&'static str, Fact) {

@@ -6,11 +6,14 @@
 //! it uses none of them.
 
 mod facts;
+mod missing;
 mod resource;
 
+pub use missing::Missing;
 pub use resource::Resource;
 
 use codeslab::Address;
+use missing::{and_others, libraries_of, usual_libraries};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
@@ -168,10 +171,11 @@ pub enum Error {
     },
     /// A symbol that is defined nowhere.
     #[error(
-        "undefined symbol {symbol}{}{}{}",
+        "undefined symbol {symbol}{}{}{}{}",
         at.as_ref().map_or(String::new(), |at| format!(", first referenced by {at}")),
         and_others(all),
-        hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"))
+        hint.as_ref().map_or(String::new(), |hint| format!("; {hint}")),
+        usual_libraries(all)
     )]
     UndefinedSymbol {
         /// The first of them.
@@ -179,8 +183,8 @@ pub enum Error {
         /// The first relocation that refers to it; `None` if it was asked for as a root.
         at: Option<Box<Reference>>,
         /// All of them.
-        all: Vec<String>,
-        /// What may help.
+        all: Vec<Missing>,
+        /// What may help with the first.
         hint: Option<String>,
     },
     /// Several objects that cannot be linked, or one among others that can.
@@ -302,7 +306,9 @@ impl Error {
             Self::Unsupported { reference, .. } | Self::UnknownRelocation { reference } => {
                 Some(&reference.object)
             }
-            Self::WritableCode { object, .. } => Some(object),
+            Self::WritableCode { object, .. } | Self::DuplicateSymbol { second: object, .. } => {
+                Some(object)
+            }
             _ => None,
         }
     }
@@ -429,14 +435,24 @@ fn refused(first: &Error, all: &[Error], roots: &[String]) -> String {
             let object = error.object().unwrap_or_default().to_owned();
             kinds.entry(error.kind()).or_default().push(object);
         }
+        // One object can have many reasons of one kind.
+        kinds.values_mut().for_each(Vec::dedup);
+        let count: usize = kinds.values().map(Vec::len).sum();
         let kinds = kinds.into_iter().map(|(kind, objects)| {
             let shown = objects[..objects.len().min(SHOWN)].join(", ");
             let more = if objects.len() > SHOWN { ", ..." } else { "" };
             format!("{} for {kind} ({shown}{more})", objects.len())
         });
         let kinds: Vec<String> = kinds.collect();
-        let (count, kinds) = (all.len(), kinds.join(", "));
-        let _ = write!(text, "; {count} objects are refused: {kinds}");
+        let (noun, kinds) = (
+            if count == 1 {
+                "object is"
+            } else {
+                "objects are"
+            },
+            kinds.join(", "),
+        );
+        let _ = write!(text, "; {count} {noun} refused: {kinds}");
     }
     if let Some(root) = roots.first() {
         let others = match roots.len() - 1 {
@@ -454,20 +470,5 @@ fn where_to_pass(found: &str) -> &'static str {
         "shared object" => "; pass its path among `libraries`",
         "executable" => "; link the objects that it was made of",
         _ => "",
-    }
-}
-
-/// The other names, as many as one reads; all of them are in the facts.
-fn and_others(all: &[String]) -> String {
-    const SHOWN: usize = 8;
-    match all.get(1..) {
-        None | Some([]) => String::new(),
-        Some(others) if others.len() <= SHOWN => {
-            format!(" (and {} more: {})", others.len(), others.join(", "))
-        }
-        Some(others) => {
-            let shown = others[..SHOWN].join(", ");
-            format!(" (and {} more: {shown}, ...)", others.len())
-        }
     }
 }

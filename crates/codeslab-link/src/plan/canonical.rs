@@ -13,6 +13,7 @@ use super::bounds::Bounds;
 use super::detours::{self, Detours};
 use super::direct::Direct;
 use super::needs::Needs;
+use crate::arch::machine::OperandForm;
 use crate::error::Result;
 use crate::resolve::Resolution;
 use codeslab::{Address, are_process_functions};
@@ -29,12 +30,19 @@ pub(super) fn bind(
     let mut detours = Detours::default();
     let lost = directs.iter().filter(|direct| !direct.fits_anywhere());
     make_canonical(needs, resolution, lost);
+    let is_lost =
+        |direct: &Direct| !direct.fits_anywhere() && !needs.slots.is_canonical(direct.symbol);
+    if directs.iter().any(is_lost) {
+        let form = OperandForm::Address;
+        detours::make(needs, resolution, &mut directs, &mut detours, form)?;
+    }
     // The stubs for those have to lie low, as may other things; that can be too far for distances.
     if !bounds_with(needs, &directs).is_possible() {
         make_canonical(needs, resolution, directs.iter());
     }
     if !bounds_with(needs, &directs).is_possible() {
-        detours = detours::make(needs, resolution, &mut directs)?;
+        let form = OperandForm::Distance;
+        detours::make(needs, resolution, &mut directs, &mut detours, form)?;
     }
     needs.bounds = bounds_with(needs, &directs);
     Ok(detours)

@@ -8,7 +8,7 @@
 use super::direct::Direct;
 use super::needs::Needs;
 use crate::arch::formula::Origin;
-use crate::arch::machine::Instruction;
+use crate::arch::machine::{Instruction, OperandForm};
 use crate::error::{Resource, Result};
 use crate::graph::{Content, Definition, SymbolKind};
 use crate::resolve::{Resolution, TargetId};
@@ -29,15 +29,16 @@ pub(crate) struct PlannedDetour {
 /// The detours of a link, by section and by the field in it.
 pub(crate) type Detours = HashMap<(u32, u64), PlannedDetour, RandomState>;
 
-/// Gives detours to the references that can have one; the others are left in `directs`.
+/// Gives detours to those of the references that are `chosen` and can have one; the others are left in `directs`.
 pub(super) fn make(
     needs: &mut Needs,
     resolution: &Resolution<'_>,
     directs: &mut Vec<Direct>,
-) -> Result<Detours> {
-    let mut detours = Detours::default();
+    detours: &mut Detours,
+    chosen: OperandForm,
+) -> Result<()> {
     if resolution.machine.detour_size() == 0 {
-        return Ok(detours);
+        return Ok(());
     }
     // By section, in the order of their fields.
     directs.sort_by_key(|direct| (direct.section, direct.offset));
@@ -46,7 +47,8 @@ pub(super) fn make(
         let found = in_section(resolution, section)?;
         for (direct, instruction) in section.iter().zip(found) {
             let is_fixed = !needs.slots.is_canonical(direct.symbol);
-            match instruction.filter(|_| is_fixed && direct.row.formula.origin == Origin::P) {
+            let is_chosen = is_fixed && form_of(direct) == Some(chosen);
+            match instruction.filter(|one| is_chosen && one.operand == chosen) {
                 Some(instruction) => {
                     needs.slots.need_entry(direct.symbol);
                     let detour = PlannedDetour {
@@ -62,7 +64,16 @@ pub(super) fn make(
         }
     }
     *directs = rest;
-    Ok(detours)
+    Ok(())
+}
+
+/// What an instruction must look like that a reference is the operand of, if the reference can be too short.
+fn form_of(direct: &Direct) -> Option<OperandForm> {
+    match direct.row.formula.origin {
+        Origin::P => Some(OperandForm::Distance),
+        _ if !direct.fits_anywhere() => Some(OperandForm::Address),
+        _ => None,
+    }
 }
 
 /// The instructions around references of one section.

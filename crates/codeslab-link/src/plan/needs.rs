@@ -40,7 +40,12 @@ impl Needs {
         }
         let mut directs = Vec::new();
         for (object, section, number) in resolution.live_sections() {
+            let ids = resolution.targets_of(object);
             for relocation in section.relocations() {
+                let id = ids[relocation.symbol.0 as usize];
+                if needs.is_noted(resolution, relocation, id) {
+                    continue;
+                }
                 let direct = needs.note(resolution, object, (section, number), relocation)?;
                 directs.extend(direct);
             }
@@ -51,6 +56,23 @@ impl Needs {
     /// Entries of the GOT. One that is only counted from has one entry, so that it is somewhere.
     pub(super) fn entry_count(&self) -> u32 {
         self.slots.entry_count().max(self.has_got.into())
+    }
+
+    /// Takes a relocation into account if it is of the kind that nearly all are: about the address or distance of something in a section.
+    #[inline]
+    fn is_noted(
+        &mut self,
+        resolution: &Resolution<'_>,
+        relocation: &Relocation,
+        id: TargetId,
+    ) -> bool {
+        let row = relocation.kind.row();
+        let is_in_section = matches!(resolution.target(id).place, Place::Section { .. });
+        let is_plain = is_in_section && row.formula.is_plain();
+        if is_plain && row.far == Far::Placement {
+            self.bounds.note_inside(row, relocation.addend, id);
+        }
+        is_plain
     }
 
     /// Takes one relocation into account, but for what has to wait until all of them are known.

@@ -6,7 +6,7 @@
 use super::assign::{Assignment, Expression, parse};
 use super::resolution::Resolution;
 use super::target::Place;
-use crate::error::{Error, Result};
+use crate::error::{Error, Missing, Result};
 
 impl Resolution<'_> {
     /// Defines what the embedder assigns. It comes before every object.
@@ -56,13 +56,11 @@ impl Resolution<'_> {
             Place::Nowhere => "which nothing defines",
             _ => "which has no place to count from",
         };
-        let others = lost.map(|one| one.base_name.clone());
+        let all = std::iter::once(first).chain(lost);
         Err(Error::UndefinedSymbol {
             symbol: first.base_name.clone(),
             at: None,
-            all: std::iter::once(first.base_name.clone())
-                .chain(others)
-                .collect(),
+            all: all.map(|one| Missing::asked_for(&one.base_name)).collect(),
             hint: Some(format!("{} is assigned its place, {why}", first.name)),
         })
     }

@@ -3,13 +3,13 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
-use super::hints::{hint, root_hint};
+use super::hints::{hint, likely_library, root_hint};
 use super::library::Library;
 use super::provided::{Answer, Provided};
 use super::resolution::Resolution;
 use super::target::{Place, Rank, TargetId};
 use super::version;
-use crate::error::{Error, Reference, Resource, Result};
+use crate::error::{Error, Missing, Reference, Resource, Result};
 use crate::input::LinkOptions;
 use crate::unwind;
 use codeslab::{Address, process_symbol, process_symbol_version};
@@ -153,7 +153,7 @@ fn check_roots(resolution: &Resolution<'_>, library: &Library<'_>, roots: &[Stri
             hint: root_hint(resolution, first, library.names()),
             symbol: first.clone(),
             at: None,
-            all,
+            all: all.iter().map(|root| Missing::asked_for(root)).collect(),
         }),
     }
 }
@@ -168,11 +168,14 @@ fn report(resolution: &Resolution<'_>, missing: &[TargetId]) -> Result<()> {
             let id = resolution.target_of(object, relocation);
             if unseen.remove(&id.0) {
                 let symbol = object.graph.symbol_name(relocation.symbol);
-                let length = symbol.len() as u64;
-                resolution
-                    .budget
-                    .spend(Resource::Bytes, length, object.graph.name())?;
-                all.push(symbol);
+                let name = object.graph.name();
+                let length = (symbol.len() + name.len()) as u64;
+                resolution.budget.spend(Resource::Bytes, length, name)?;
+                all.push(Missing {
+                    library: likely_library(&symbol),
+                    symbol,
+                    needed_by: Some(name.to_owned()),
+                });
                 first.get_or_insert_with(|| (id, object.graph.reference(section, relocation)));
             }
         }

@@ -11,7 +11,7 @@ use crate::similar::{Similar, distance};
 
 /// How symbols begin, and the library that has them.
 #[rustfmt::skip] // A line for each library.
-const LIBRARIES: [(&[&str], &str); 12] = [
+const LIBRARIES: [(&[&str], &str); 25] = [
     (&["_ZNSt", "_ZNKSt", "_ZSt", "_ZTVSt", "_ZTISt", "_ZTVN10__cxxabiv", "__cxa_", "__gxx_", "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv"], "libstdc++.so.6"),
     (&["_Unwind_", "__mulodi", "__udivti", "__divti", "__umodti", "__modti"], "libgcc_s.so.1"),
     (&["__atomic_"], "libatomic.so.1"),
@@ -24,6 +24,19 @@ const LIBRARIES: [(&[&str], &str); 12] = [
     (&["ZSTD_", "HUF_", "FSE_"], "libzstd.a"),
     (&["sqlite3_"], "libsqlite3.a"),
     (&["Py_", "PyObject_", "PyErr_", "PyList_"], "libpython3.so"),
+    (&["BZ2_"], "libbz2.a"),
+    (&["lzma_"], "liblzma.a"),
+    (&["LZ4_", "LZ4F_"], "liblz4.a"),
+    (&["Brotli"], "libbrotlicommon.a and its like"),
+    (&["lua_", "luaL_"], "liblua5.4.a"),
+    (&["uv_"], "libuv.a"),
+    (&["png_"], "libpng.a"),
+    (&["jpeg_"], "libjpeg.a"),
+    (&["XML_"], "libexpat.a"),
+    (&["xmlNew", "xmlFree", "xmlParse", "xmlRead"], "libxml2.a"),
+    (&["pcre2_"], "libpcre2-8.a"),
+    (&["FT_"], "libfreetype.a"),
+    (&["cblas_", "dgemm_", "sgemm_"], "libopenblas.a"),
 ];
 
 /// Functions of the mathematical library.
@@ -58,7 +71,8 @@ pub(super) fn hint(resolution: &Resolution<'_>, id: TargetId, name: &str) -> Opt
     ))
 }
 
-fn likely_library(name: &str) -> Option<&'static str> {
+/// The library that usually has symbols which begin like this one.
+pub(super) fn likely_library(name: &str) -> Option<&'static str> {
     let base = name.trim_end_matches(['f', 'l']);
     if MATHEMATICS.contains(&name) || MATHEMATICS.contains(&base) {
         return Some("libm.so.6");

@@ -43,7 +43,8 @@ pub(super) fn add_functions(
         let is_wanted = resolution
             .global(provided.name)
             .is_some_and(|id| resolution.target(id).rank < Rank::WeakDefinition)
-            && !options.externals.contains_key(provided.name);
+            && !options.externals.contains_key(provided.name)
+            && is_there(function);
         let convention = resolution.convention;
         let code = resolution.machine.binder(Binder {
             convention: convention.unwrap_or(codeslab_runtime::CONVENTION),
@@ -56,6 +57,11 @@ pub(super) fn add_functions(
         }
     }
     Ok(())
+}
+
+/// Whether this system has the function that one goes on to, as far as it is of `codeslab-runtime`.
+fn is_there(function: &str) -> bool {
+    !function.starts_with("codeslab_") || codeslab_runtime::provided(function).is_some()
 }
 
 fn function_graph<'a>(

@@ -5,7 +5,7 @@
 
 use super::resolution::Resolution;
 use super::target::{Place, TargetId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Missing, Result};
 use crate::graph::SymbolKind;
 use crate::input::{LinkOptions, Replaceable};
 use codeslab::Protection;
@@ -46,7 +46,7 @@ fn named(resolution: &Resolution<'_>, names: &[String]) -> Result<Vec<TargetId>>
         Some(first) => Err(Error::UndefinedSymbol {
             symbol: first.clone(),
             at: None,
-            all,
+            all: all.iter().map(|name| Missing::asked_for(name)).collect(),
             hint: Some("what can be replaced has to be a function of the inputs".to_owned()),
         }),
     }

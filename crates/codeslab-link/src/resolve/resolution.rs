@@ -140,9 +140,17 @@ impl<'a> Resolution<'a> {
 
     /// Sets room aside for what inputs of so many bytes usually have.
     pub(super) fn expect(&mut self, input: u64) {
-        /// Bytes of a library for each name that it defines or refers to.
+        /// Bytes of a library for each name that it defines or refers to, and for each object.
         const BYTES_PER_NAME: u64 = 1024;
+        const BYTES_PER_OBJECT: u64 = 4096;
+        /// The same for each symbol, section and object; a wrong guess costs a copy, or pages that are never touched.
+        const BYTES_PER_SYMBOL: u64 = 384;
         self.globals.reserve((input / BYTES_PER_NAME) as usize);
+        let symbols = (input / BYTES_PER_SYMBOL) as usize;
+        self.symbol_targets.reserve(symbols);
+        self.targets.reserve(symbols);
+        self.is_live.reserve(symbols);
+        self.objects.reserve((input / BYTES_PER_OBJECT) as usize);
     }
 
     /// The target of a relocation in `object`.
@@ -151,7 +159,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// The targets of an object's symbols, in their order.
-    pub(super) fn targets_of(&self, object: &Object<'_>) -> &[TargetId] {
+    pub(crate) fn targets_of(&self, object: &Object<'_>) -> &[TargetId] {
         let first = object.first_symbol as usize;
         let count = object.graph.symbols().len();
         &self.symbol_targets[first..first + count]
@@ -406,11 +414,16 @@ impl<'a> Resolution<'a> {
                     return Ok(());
                 }
                 let first = self.objects.get(first as usize);
-                return Err(Error::DuplicateSymbol {
+                let first = first.map_or(by, |object| object.graph.name());
+                let length = (name.len() + first.len() + by.len()) as u64;
+                self.budget.spend(Resource::Bytes, length, by)?;
+                // Told with all others, when all objects are known.
+                let error = Error::DuplicateSymbol {
                     symbol: name.into_owned(),
-                    first: first.map_or(by, |object| object.graph.name()).to_owned(),
+                    first: first.to_owned(),
                     second: by.to_owned(),
-                });
+                };
+                self.refusals.push((second, error));
             }
             (Rank::Common, Rank::Common) => {
                 known.place = known.place.larger_common(new.place);

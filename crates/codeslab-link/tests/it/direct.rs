@@ -159,3 +159,40 @@ fn code_that_names_data_in_two_places_too_far_apart_takes_detours() {
     assert_eq!(error.code(), "CONFLICTING_SYMBOLS");
     assert!(error.to_string().contains("-fPIC"), "{error}");
 }
+
+#[test]
+fn code_that_names_data_by_addresses_too_short_for_it_takes_detours() {
+    let source = "
+        .text
+        .globl probe
+        .type probe, @function
+        probe:
+            addl $5, high+4
+            cmpl $1005, high+4
+            jne 1f
+            mov %edi, -8(%rsp)
+            mov high, %eax
+            add -8(%rsp), %eax
+            ret
+        1:  xor %eax, %eax
+            ret
+    ";
+    let object = Workshop::new().assemble("short", source);
+    let data: &'static [AtomicU32; 2] = Box::leak(Box::new([30, 1000].map(AtomicU32::new)));
+    let at = data.as_ptr() as u64;
+    assert!(at > u64::from(u32::MAX), "memory lies low: {at:#x}");
+    let options = externals(&[("high", at)]);
+    let memory = memory();
+    let image = link(&memory, &[file("short.o", &object)], &options).expect("it takes detours");
+    let probe = function!(image, "probe", extern "C" fn(u32) -> u32);
+    assert_eq!(probe(7), 37, "the red zone stays");
+    assert_eq!(
+        data[1].load(Ordering::Relaxed),
+        1005,
+        "what is written arrives"
+    );
+    // An address as a value has no room, wherever the code lies.
+    let value = Workshop::new().assemble("value", ".text\nmov $high, %eax\nret\n");
+    let error = codeslab_link::link(&memory, &[file("value.o", &value)], &options);
+    assert_eq!(error.expect_err("it has no room").code(), "OVERFLOW");
+}

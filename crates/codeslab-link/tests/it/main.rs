@@ -38,6 +38,8 @@ mod indirect;
 #[cfg(unix)]
 mod kept;
 #[cfg(unix)]
+mod keys;
+#[cfg(unix)]
 mod life;
 #[cfg(unix)]
 mod loaded;

@@ -254,3 +254,57 @@ fn a_stack_that_code_runs_on_is_refused_and_one_that_nothing_is_said_of_is_not()
         .expect("it links");
     }
 }
+
+#[test]
+fn each_undefined_symbol_is_told_with_what_needs_it_and_where_it_usually_is() {
+    let workshop = Workshop::new();
+    let one = workshop.assemble("one", "call deflate\n");
+    let two = workshop.assemble("two", "call sin\ncall nobody_has_this\ncall deflate\n");
+    let options = LinkOptions {
+        process_symbols: false,
+        ..LinkOptions::default()
+    };
+    let error = link_error(&[file("one.o", &one), file("two.o", &two)], &options);
+    assert_eq!(fact(&error, "symbols"), "deflate sin nobody_has_this");
+    assert_eq!(fact(&error, "neededBy"), "one.o two.o two.o");
+    assert_eq!(fact(&error, "libraries"), "libm.so.6 libz.a");
+    let text = error.to_string();
+    let told = "(and 2 more: sin in two.o, nobody_has_this in two.o)";
+    assert!(text.contains(told), "{text}");
+    assert!(
+        text.ends_with("libraries to look in: libm.so.6, libz.a"),
+        "{text}"
+    );
+}
+
+#[test]
+fn all_symbols_that_are_defined_twice_are_told_at_once_with_roots_that_need_none_of_them() {
+    let workshop = Workshop::new();
+    let define = |names: &[&str]| {
+        let lines = names
+            .iter()
+            .map(|name| format!(".globl {name}\n{name}: ret\n"));
+        lines.collect::<String>()
+    };
+    let one = workshop.assemble("one", &define(&["a", "b", "c"]));
+    let two = workshop.assemble("two", &define(&["a", "b"]));
+    let three = workshop.assemble("three", &define(&["c", "d"]));
+    let four = workshop.assemble("four", &define(&["free_of_them"]));
+    let inputs = [
+        file("one.o", &one),
+        file("two.o", &two),
+        file("three.o", &three),
+        file("four.o", &four),
+    ];
+    let error = link_error(&inputs, &LinkOptions::default());
+    assert_eq!(error.code(), "DUPLICATE_SYMBOL");
+    assert_eq!(fact(&error, "symbol"), "a");
+    assert_eq!(
+        fact(&error, "refusals").matches("duplicate symbol").count(),
+        3
+    );
+    assert!(fact(&error, "roots").contains("free_of_them"));
+    let text = error.to_string();
+    let told = "2 objects are refused: 2 for DUPLICATE_SYMBOL (two.o, three.o)";
+    assert!(text.contains(told), "{text}");
+}

@@ -10,7 +10,7 @@ use codeslab_link::{
 };
 use codeslab_testing::{assert_passed, is_child, run_alone};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 type Unary = extern "C" fn(i32) -> i32;
@@ -418,5 +418,53 @@ fn objects_of_threads_are_made_and_destroyed_by_each_thread() {
         }
         // Eight were made, and each was destroyed with what its own thread had made of it.
         assert_eq!(NOTED.load(Ordering::Relaxed), 8 + 8 * 100 + 72, "{model}");
+    }
+}
+
+#[test]
+fn thread_local_variables_of_an_image_are_those_of_the_images_that_refer_to_them() {
+    const OWNER: &str = "
+        __thread int shared = 4;
+        __thread char padding[40];
+        __thread int zero __attribute__((common));
+        __thread int hidden __attribute__((visibility(\"hidden\"))) = 9;
+        int owned(int n) { return shared += n; }
+        int sum(int n) { return n + shared + zero + hidden + padding[0]; }
+    ";
+    const USER: &str = "
+        extern __thread int shared, zero;
+        int use(int n) { zero += 100 * n; return shared += n; }
+    ";
+    const NOSY: &str = "extern __thread int hidden; int look(int n) { return n + hidden; }";
+    let workshop = Workshop::new();
+    for model in ["-ftls-model=global-dynamic", "-ftls-model=initial-exec"] {
+        for flags in [&["-O2", "-fPIC", model][..], &["-O1", "-fno-pic", model]] {
+            let owner = workshop.compile("owner", OWNER, flags);
+            let user = workshop.compile("user", USER, flags);
+            let memory = memory();
+            let owner = Arc::new(link_files(&memory, &[("owner.o", &owner)]));
+            let options = LinkOptions {
+                libraries: vec![Input::Loaded(&owner)],
+                ..LinkOptions::default()
+            };
+            let image = link(&memory, &[file("user.o", &user)], &options);
+            let image = image.unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+            let (owned, sum) = (
+                function!(owner, "owned", Unary),
+                function!(owner, "sum", Unary),
+            );
+            let call = function!(image, "use", Unary);
+            assert_eq!((call(1), owned(1), call(1), sum(0)), (5, 6, 7, 216));
+            let elsewhere = thread::spawn(move || (call(1), owned(1), sum(0)));
+            assert_eq!(elsewhere.join().expect("it ends"), (5, 6, 115));
+            let nosy = workshop.compile("nosy", NOSY, flags);
+            let error = link(&memory, &[file("nosy.o", &nosy)], &options).expect_err("hidden");
+            assert_eq!(error.code(), "UNDEFINED_SYMBOL", "{error}");
+            // What refers to another image keeps it.
+            drop(owner);
+            assert_eq!((call(1), sum(0)), (8, 317));
+            drop(image);
+            assert_eq!(memory.stats().live, 0);
+        }
     }
 }

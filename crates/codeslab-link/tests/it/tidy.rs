@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Every file of `crates/codeslab-link/src` in order: each imports only from those before it.
 const ORDER: &[&str] = &[
     "error/resource.rs",
+    "error/missing.rs",
     "error/mod.rs",
     "error/facts.rs",
     "similar.rs",
@@ -100,6 +101,7 @@ const ORDER: &[&str] = &[
     "thread_local.rs",
     "placed.rs",
     "function_table.rs",
+    "names.rs",
     "located.rs",
     "program.rs",
     "symbols.rs",

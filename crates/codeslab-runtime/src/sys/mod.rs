@@ -12,7 +12,7 @@ mod native;
 
 pub use native::{CONVENTION, guarded};
 pub(crate) use native::{
-    FUNCTIONS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
-    call_initializer, call_resolver, destroy_at_thread_exit, finalize_registered,
-    processor_features, register_for_image,
+    FUNCTIONS, HAS_KEYS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
+    call_initializer, call_resolver, create_key, delete_key, destroy_at_thread_exit,
+    finalize_registered, processor_features, register_for_image, take_value,
 };

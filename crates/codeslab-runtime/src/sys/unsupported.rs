@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
 use crate::error::{Error, Exception, Result};
-use crate::program::{Convention, FunctionTable};
+use crate::program::{Convention, Destructor, FunctionTable};
 use crate::storage::{Question, Template, Variable};
 use codeslab::Address;
 use std::ffi::c_void;
@@ -98,9 +98,34 @@ impl ThreadLocals {
         _: &Template<'_>,
         _: &[(Variable<'_>, Question)],
         _: &[&str],
+        _: Option<&str>,
     ) -> Result<(Self, Vec<[u64; 2]>)> {
         Err(Error::Unsupported {
             what: "thread-local variables",
         })
     }
+}
+
+/// Whether threads keep values by keys: not by those of POSIX.
+pub(crate) const HAS_KEYS: bool = false;
+
+/// A new key: there is none.
+///
+/// # Errors
+/// Always.
+///
+/// # Safety
+/// `destructor` may be called with a value of the key when a thread ends.
+pub(crate) unsafe fn create_key(_destructor: Option<Destructor>) -> Result<u32, i32> {
+    Err(-1)
+}
+
+/// Deletes a key: there is none.
+pub(crate) const fn delete_key(_key: u32) -> i32 {
+    -1
+}
+
+/// What this thread has by a key: nothing.
+pub(crate) const fn take_value(_key: u32) -> *mut c_void {
+    std::ptr::null_mut()
 }

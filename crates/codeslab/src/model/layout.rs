@@ -131,15 +131,17 @@ impl Layout {
     }
 
     fn push(&mut self, section: Section) {
+        if !self.sections.is_empty() {
+            self.sections.push(section);
+            return;
+        }
         let is_second = self.details.kinds.contains(&Some(section.protection));
-        if self.sections.is_empty() && !is_second {
+        if !is_second {
             let free = self.details.kinds.iter_mut().find(|kind| kind.is_none());
             *free.expect("there are three protections") = Some(section.protection);
             return;
         }
-        if self.sections.is_empty() {
-            self.sections = self.sections().collect();
-        }
+        self.sections = self.sections().collect();
         self.sections.push(section);
     }
 

@@ -13,13 +13,16 @@
 //!         jmp back
 //! ```
 //!
+//! Code that is not position-independent has addresses of 32 bits in the place of distances (`mov optind, %eax`), which takes a byte more. The same
+//! is done for those where the data lies too high.
+//!
 //! Nothing jumps into the middle of an instruction, so the rest of the code does not notice. Where instructions begin is found by decoding
 //! from the start of a function. A detour calls nothing and throws nothing, so it needs no unwind information but for signal handlers and
 //! profilers that unwind from within it; they see a caller missing.
 //!
 //! Source: Intel SDM volume 2, chapter 2 "Instruction Format"; psABI for AMD64, §3.2.2 on the red zone.
 
-use crate::arch::machine::{Detour, Instruction};
+use crate::arch::machine::{Detour, Instruction, OperandForm};
 use crate::arch::row::Misfit;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, OpKind, Register};
 
@@ -57,20 +60,35 @@ fn instruction_at(code: &[u8], at: usize, field: usize) -> (Option<Instruction>,
         let end = at + decoder.position();
         if end > field {
             let offsets = decoder.get_constant_offsets(&decoded);
-            let is_field = offsets.displacement_size() == 4
-                && start + offsets.displacement_offset() == field
-                && decoded.is_ip_rel_memory_operand();
-            let scratch = scratch_of(&decoded).filter(|_| is_field);
-            let found = scratch.map(|scratch| Instruction {
-                start,
-                end,
-                scratch,
+            let is_field =
+                offsets.displacement_size() == 4 && start + offsets.displacement_offset() == field;
+            let operand = operand_form(&decoded).filter(|_| is_field);
+            let found = operand.and_then(|operand| {
+                let scratch = scratch_of(&decoded)?;
+                Some(Instruction {
+                    start,
+                    end,
+                    scratch,
+                    operand,
+                })
             });
             return (found, start);
         }
         start = end;
     }
     (None, start)
+}
+
+/// How an instruction says where its operand is, if that is all that it says: with no register that counts, and no segment.
+fn operand_form(decoded: &iced_x86::Instruction) -> Option<OperandForm> {
+    if decoded.is_ip_rel_memory_operand() {
+        return Some(OperandForm::Distance);
+    }
+    let is_address = decoded.op_kinds().any(|kind| kind == OpKind::Memory)
+        && decoded.memory_base() == Register::None
+        && decoded.memory_index() == Register::None
+        && decoded.segment_prefix() == Register::None;
+    is_address.then_some(OperandForm::Address)
 }
 
 /// The number of a register that an instruction does not use, if it can be done elsewhere at all.
@@ -102,15 +120,27 @@ pub(super) fn write(
         field,
         scratch,
         addend,
+        operand,
         ..
     } = *places;
     let length = instruction.len();
-    // Where the operand is, counted from the symbol: fields count from the end of the instruction.
-    let offset = i128::from(addend) + (length - field) as i128;
     let mut moved = instruction.to_vec();
-    let modrm = &mut moved[field - 1];
-    *modrm = *modrm & 0x38 | 0x80 | scratch;
+    // Where the operand is, counted from the symbol: distances count from the end of the instruction.
+    let offset = match operand {
+        OperandForm::Distance => i128::from(addend) + (length - field) as i128,
+        OperandForm::Address => addend.into(),
+    };
     moved[field..field + 4].copy_from_slice(&displacement(offset)?);
+    let modrm_at = match operand {
+        OperandForm::Distance => field - 1,
+        OperandForm::Address => {
+            // The byte between says that no register counts, and is not there where one does.
+            moved.remove(field - 1);
+            field - 2
+        }
+    };
+    let modrm = &mut moved[modrm_at];
+    *modrm = *modrm & 0x38 | 0x80 | scratch;
     let mut code = Vec::with_capacity(SIZE as usize);
     code.extend(LEAVE_RED_ZONE);
     code.push(0x50 | scratch);
@@ -152,7 +182,7 @@ mod tests {
     #[test]
     fn an_instruction_is_found_around_its_field_unless_it_cannot_be_done_elsewhere() {
         type Row<'a> = (&'a [u8], usize, Option<(usize, usize, u8)>);
-        let table: [Row<'_>; 9] = [
+        let table: [Row<'_>; 12] = [
             // mov x(%rip), %rax
             (&[0x48, 0x8b, 0x05, 0, 0, 0, 0], 3, Some((0, 7, 6))),
             // nop; mov x(%rip), %esi
@@ -161,6 +191,12 @@ mod tests {
             (&[0x83, 0x3d, 0, 0, 0, 0, 5], 2, Some((0, 7, 6))),
             // movss x(%rip), %xmm6
             (&[0xf3, 0x0f, 0x10, 0x35, 0, 0, 0, 0], 4, Some((0, 8, 6))),
+            // mov x, %eax
+            (&[0x8b, 0x04, 0x25, 0, 0, 0, 0], 3, Some((0, 7, 6))),
+            // mov %fs:x, %eax
+            (&[0x64, 0x8b, 0x04, 0x25, 0, 0, 0, 0], 4, None),
+            // mov x(,%rax,4), %eax
+            (&[0x8b, 0x04, 0x85, 0, 0, 0, 0], 3, None),
             // call *x(%rip)
             (&[0xff, 0x15, 0, 0, 0, 0], 2, None),
             // push x(%rip)
@@ -187,6 +223,7 @@ mod tests {
             entry: 0x3000,
             field: 2,
             scratch: 6,
+            operand: OperandForm::Distance,
             addend: 8 - 5,
         };
         let mut detour = [0; SIZE as usize];
@@ -205,5 +242,26 @@ mod tests {
         ]
         .concat();
         assert_eq!(detour[..expected.len()], expected);
+    }
+
+    #[test]
+    fn an_operand_at_an_address_loses_the_byte_that_says_so() {
+        // cmpl $5, x+8
+        let mut instruction = [0x83, 0x3c, 0x25, 0, 0, 0, 0, 5];
+        let places = Detour {
+            start: 0x2000,
+            instruction: 0x1000,
+            entry: 0x3000,
+            field: 3,
+            scratch: 6,
+            operand: OperandForm::Address,
+            addend: 8,
+        };
+        let mut detour = [0; SIZE as usize];
+        assert_eq!(write(&mut detour, &mut instruction, &places), Ok(()));
+        assert_eq!(instruction, [0xe9, 0xfb, 0x0f, 0, 0, 0x90, 0x90, 0x90]);
+        // cmpl $5, 8(%rsi)
+        let expected = [0x83, 0xbe, 8, 0, 0, 0, 5, 0x5e];
+        assert_eq!(detour[13..21], expected);
     }
 }

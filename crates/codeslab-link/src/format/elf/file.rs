@@ -28,6 +28,8 @@ pub(super) struct ElfObject<'a> {
     pub(super) symbols: SymbolTable<'a, Header>,
     /// The names of symbols, one after the other with a zero behind each; `None` if not all of them are UTF-8.
     names: Option<&'a str>,
+    /// The same for the names of sections.
+    section_names: Option<&'a str>,
     pub(super) budget: &'a Budget,
 }
 
@@ -49,6 +51,11 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Resul
         .section(symbols.string_section())
         .and_then(|header| header.data(ENDIAN, bytes))
         .unwrap_or_default();
+    let section_names = header
+        .shstrndx(ENDIAN, bytes)
+        .and_then(|index| sections.section(object::SectionIndex(index as usize)))
+        .and_then(|header| header.data(ENDIAN, bytes))
+        .unwrap_or_default();
     let object = ElfObject {
         bytes,
         types,
@@ -56,6 +63,7 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Resul
         symbols,
         // One look at all of them is cheaper than one at each.
         names: std::str::from_utf8(names).ok(),
+        section_names: std::str::from_utf8(section_names).ok(),
         budget,
     };
     let (sections, symbols) = (object.sections.len() as u64, object.symbols.len() as u64);
@@ -135,14 +143,47 @@ fn check_overlap(name: &str, object: &ElfObject<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The name that begins at `start` among names that are all text.
+#[inline]
+fn name_in(names: Option<&str>, start: u32) -> Option<&str> {
+    let rest = names?.get(start as usize..)?;
+    rest.get(..end_of(rest.as_bytes())?)
+}
+
+/// Where the first zero is. Names are short: eight bytes at a time are looked at.
+#[inline]
+fn end_of(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        // The lowest byte that is zero has its high bit here, and no byte below it.
+        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| *byte == 0).map(|end| at + end)
+}
+
 impl<'a> ElfObject<'a> {
     /// The name of a section, for graphs and errors alike.
     pub(super) fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<Cow<'a, str>> {
         let index = object::SectionIndex(index);
-        let name = self
+        let header = self
             .sections
             .section(index)
-            .and_then(|header| self.sections.section_name(ENDIAN, header))
+            .map_err(|error| graph.malformed(error.to_string()))?;
+        if let Some(name) = name_in(self.section_names, header.sh_name(ENDIAN)) {
+            self.budget.read_name(name.as_bytes(), graph.name())?;
+            return Ok(Cow::Borrowed(name));
+        }
+        let name = self
+            .sections
+            .section_name(ENDIAN, header)
             .map_err(|error| graph.malformed(error.to_string()))?;
         self.budget.read_name(name, graph.name())?;
         self.text(graph, name)
@@ -155,16 +196,12 @@ impl<'a> ElfObject<'a> {
         graph: &Graph<'_>,
         symbol: &elf::Sym64<LittleEndian>,
     ) -> Result<Cow<'a, str>> {
-        let start = symbol.st_name(ENDIAN) as usize;
-        let rest = self.names.and_then(|names| names.get(start..));
-        let length = rest.and_then(|rest| rest.bytes().position(|byte| byte == 0));
-        match (rest, length) {
-            (Some(rest), Some(length)) => {
-                let name = &rest[..length];
+        match name_in(self.names, symbol.st_name(ENDIAN)) {
+            Some(name) => {
                 self.budget.read_name(name.as_bytes(), graph.name())?;
                 Ok(Cow::Borrowed(name))
             }
-            _ => self.unusual_name(graph, symbol),
+            None => self.unusual_name(graph, symbol),
         }
     }
 
@@ -210,5 +247,24 @@ impl<'a> ElfObject<'a> {
             .symbol_section(ENDIAN, symbol, SymbolIndex(index))
             .map(|section| section.map(|section| section.0))
             .map_err(|error| graph.malformed(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn a_name_ends_with_its_first_zero() {
+        for length in 0..40 {
+            let mut bytes = vec![0x80; length];
+            assert_eq!(end_of(&bytes), None);
+            bytes.extend([0, 1, 0, 0xff, 0, 0, 0, 0, 0]);
+            for start in 0..=length {
+                assert_eq!(end_of(&bytes[start..]), Some(length - start));
+            }
+            let one = vec![1; length];
+            assert_eq!(end_of(&one), None, "{length}");
+        }
     }
 }

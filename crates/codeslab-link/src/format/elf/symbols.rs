@@ -80,6 +80,7 @@ fn binding(graph: &Graph<'_>, symbol: &ElfSymbol) -> Result<Binding> {
     }
 }
 
+#[inline]
 fn definition(
     graph: &Graph<'_>,
     object: &ElfObject<'_>,
@@ -88,7 +89,14 @@ fn definition(
     index: usize,
 ) -> Result<Definition> {
     let value = symbol.st_value(ENDIAN);
-    match symbol.st_shndx(ENDIAN) {
+    let number = symbol.st_shndx(ENDIAN);
+    if let Some(&Some(section)) = loaded.get(usize::from(number.0))
+        && number.0 < elf::SHN_LORESERVE
+    {
+        let offset = value;
+        return Ok(Definition::Section { section, offset });
+    }
+    match number {
         elf::SHN_UNDEF => return Ok(Definition::Undefined),
         elf::SHN_ABS => return Ok(Definition::Absolute(value)),
         common if is_common(object, common) => {

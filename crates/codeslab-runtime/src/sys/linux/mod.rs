@@ -1,7 +1,7 @@
 //! Linux with its C libraries.
 //!
 //! `process` calls functions with what every program is started with; `catch` and `exceptions` stop what unwinds out of them and say what it was;
-//! `tables` tells the process's unwinder of tables; `exits` is what glibc has for the ends of images, threads and the process; `files` has
+//! `tables` tells the process's unwinder of tables; `exits` is what glibc has for the ends of images, threads and the process; `keys` has values that threads keep; `files` has
 //! functions under the names that they had in older C libraries; `thread_local` and `shared_object` get threads their copies of
 //! variables. What these rely on is in the process already and looked up by name where
 //! a process may be without it.
@@ -15,6 +15,7 @@ mod catch;
 mod exceptions;
 mod exits;
 mod files;
+mod keys;
 mod machine;
 mod process;
 mod shared_object;
@@ -28,6 +29,7 @@ pub(crate) use exits::{
     register_for_image,
 };
 pub(crate) use files::FUNCTIONS;
+pub(crate) use keys::{HAS_KEYS, create_key, delete_key, take_value};
 pub(crate) use process::{call_finalizer, call_initializer, call_resolver, processor_features};
 pub(crate) use tables::Tables;
 pub(crate) use thread_local::ThreadLocals;

@@ -3,7 +3,7 @@
 //! Which number a module has, where its block lies in a thread, and what a descriptor consists of are things that a dynamic linker keeps
 //! to itself. It tells them in one way, by relocating. So this is the smallest file that it loads: the template as its thread-local
 //! segment, two words for each question, and relocations that have them filled in. Variables of the process are undefined symbols, which
-//! are looked up as for any library. All of it is one segment, in which nothing can be executed. `thread_local` loads it.
+//! are looked up as for any library, and variables that other images refer to are defined ones. All of it is one segment, in which nothing can be executed. `thread_local` loads it.
 //!
 //! Sources: System V ABI, "Object Files" and "Dynamic Linking" (<https://gabi.xinuos.com>); Drepper, "ELF Handling For Thread-Local
 //! Storage" (<https://www.akkadia.org/drepper/tls.pdf>).
@@ -51,12 +51,13 @@ impl Tables {
     fn new(
         segments: u64,
         symbols: u64,
+        hash_words: u64,
         [relocations, answers]: [u64; 2],
         dynamic_count: u64,
     ) -> Self {
         let symbols_at = HEADER + segments * SEGMENT;
         let hash = symbols_at + symbols * SYMBOL;
-        let relocations_at = hash + hash_table(symbols).len() as u64;
+        let relocations_at = hash + hash_words;
         let dynamic = relocations_at + relocations * RELOCATION;
         let answers_at = dynamic + dynamic_count * DYNAMIC;
         Self {
@@ -71,20 +72,28 @@ impl Tables {
 }
 
 impl SharedObject {
-    /// That which gives threads copies of `template` and asks `questions`, also of what the libraries with the names `needed` have.
+    /// That which gives threads copies of `template` and asks `questions`, also of what the libraries with the names `needed` have. Others need
+    /// what it exports by `name`.
     pub(super) fn new(
         template: &Template<'_>,
         questions: &[(Variable<'_>, Question)],
         needed: &[&str],
+        name: Option<&str>,
     ) -> Self {
-        let mut symbols = Symbols::of(questions);
-        let needed: Vec<u64> = needed.iter().map(|name| symbols.add_name(name)).collect();
-        let dynamic_count = DYNAMIC_COUNT + needed.len() as u64;
+        let mut symbols = Symbols::of(questions, template.exports);
+        let needed = needed
+            .iter()
+            .map(|name| [DT_NEEDED, symbols.add_name(name)]);
+        let mut libraries: Vec<[u64; 2]> = needed.collect();
+        libraries.extend(name.map(|name| [DT_SONAME, symbols.add_name(name)]));
+        let dynamic_count = DYNAMIC_COUNT + libraries.len() as u64;
+        let hash = symbols.hash_table();
         let fields = fields(questions, &symbols);
         let has_template = template.size > 0;
         let tables = Tables::new(
             3 + u64::from(has_template),
             symbols.count(),
+            hash.len() as u64,
             [fields.len() as u64, questions.len() as u64],
             dynamic_count,
         );
@@ -115,7 +124,7 @@ impl SharedObject {
             ));
         }
         words.extend(symbols.table.iter().flatten());
-        words.extend(hash_table(symbols.count()));
+        words.extend(hash);
         for field in &fields {
             words.extend(field.relocation(tables.answers * WORD));
         }
@@ -123,7 +132,7 @@ impl SharedObject {
             .iter()
             .any(|(_, question)| *question == Question::ThreadOffset);
         let sizes = [fields.len() as u64, symbols.names.len() as u64];
-        words.extend(needed.into_iter().flat_map(|name| [DT_NEEDED, name]));
+        words.extend(libraries.iter().flatten());
         words.extend(dynamic(&tables, sizes, is_static));
         words.resize(tables.names as usize, 0);
         let mut head: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
@@ -147,6 +156,7 @@ fn header(segments: u64) -> Vec<u64> {
 }
 
 const DT_NEEDED: u64 = 1;
+const DT_SONAME: u64 = 14;
 const PT_LOAD: u64 = 1;
 const PT_DYNAMIC: u64 = 2;
 const PT_TLS: u64 = 7;
@@ -166,11 +176,13 @@ fn segment(kind: u64, offset: u64, stored: u64, size: u64, align: u64) -> [u64; 
     ]
 }
 
-/// A table in which no name is found: whatever else has a symbol, this file does not.
-fn hash_table(symbols: u64) -> Vec<u64> {
-    let mut words = vec![0; 1 + (1 + symbols).div_ceil(2) as usize];
-    words[0] = 1 | symbols << 32;
-    words
+/// The hash of a name in the tables of symbols: System V ABI, "Dynamic Linking", "Hash Table".
+fn hash_of(name: &str) -> u32 {
+    name.bytes().fold(0_u32, |hash, byte| {
+        let hash = (hash << 4).wrapping_add(byte.into());
+        let high = hash & 0xf000_0000;
+        (hash ^ high >> 24) & !high
+    })
 }
 
 /// The dynamic section, given the number of relocations and the bytes of all names.
@@ -195,19 +207,26 @@ fn dynamic(tables: &Tables, [relocations, names]: [u64; 2], is_static: bool) -> 
     words
 }
 
-/// Undefined symbols, for variables that other files have. The first one of a table is for those that need none: this file's own.
+const THREAD_LOCAL: u64 = 6;
+const GLOBAL: u64 = 1 << 4;
+
+/// Undefined symbols, for variables that other files have, and defined ones for those that others may refer to. The first one of a table is for
+/// those that need none: this file's own.
 struct Symbols<'q> {
     table: Vec<[u64; 3]>,
     names: Vec<u8>,
     numbers: HashMap<&'q str, u64>,
+    /// The numbers of the defined ones, and the hashes of their names.
+    defined: Vec<(u64, u32)>,
 }
 
 impl<'q> Symbols<'q> {
-    fn of(questions: &[(Variable<'q>, Question)]) -> Self {
+    fn of(questions: &[(Variable<'q>, Question)], exports: &[(&str, u64)]) -> Self {
         let mut symbols = Self {
             table: vec![[0; 3]],
             names: vec![0],
             numbers: HashMap::new(),
+            defined: Vec::new(),
         };
         for (variable, _) in questions {
             match variable {
@@ -216,13 +235,43 @@ impl<'q> Symbols<'q> {
                 Variable::Nobody => symbols.add(""),
             }
         }
+        for (name, offset) in exports {
+            symbols.define(name, *offset);
+        }
         symbols
+    }
+
+    /// Adds a variable that other files may refer to.
+    fn define(&mut self, name: &str, offset: u64) {
+        /// Any section that is not none: there are no sections.
+        const SOMEWHERE: u64 = 1 << 48;
+        self.defined.push((self.count(), hash_of(name)));
+        let at = self.add_name(name);
+        let row = [at | (GLOBAL | THREAD_LOCAL) << 32 | SOMEWHERE, offset, 0];
+        self.table.push(row);
+    }
+
+    /// The table by which the defined ones are found, in words.
+    fn hash_table(&self) -> Vec<u64> {
+        let symbols = self.table.len();
+        let count = self.defined.len().max(1);
+        let mut buckets = vec![0_u32; count];
+        let mut chains = vec![0_u32; symbols];
+        for &(number, hash) in &self.defined {
+            let first = &mut buckets[hash as usize % count];
+            chains[number as usize] = std::mem::replace(first, number as u32);
+        }
+        let entries = [count as u32, symbols as u32].into_iter();
+        let entries: Vec<u32> = entries.chain(buckets).chain(chains).collect();
+        let words = entries.chunks(2).map(|pair| {
+            let high = pair.get(1).copied().unwrap_or_default();
+            u64::from(pair[0]) | u64::from(high) << 32
+        });
+        words.collect()
     }
 
     /// The empty name is no variable's, and need not be one's.
     fn add(&mut self, name: &'q str) {
-        const THREAD_LOCAL: u64 = 6;
-        const GLOBAL: u64 = 1 << 4;
         const WEAK: u64 = 2 << 4;
         let number = self.count();
         if *self.numbers.entry(name).or_insert(number) != number {

@@ -43,8 +43,9 @@ impl ThreadLocals {
         template: &Template<'_>,
         questions: &[(Variable<'_>, Question)],
         needed: &[&str],
+        name: Option<&str>,
     ) -> Result<(Self, Vec<[u64; 2]>)> {
-        let object = SharedObject::new(template, questions, needed);
+        let object = SharedObject::new(template, questions, needed, name);
         let file = memory_file(&object, template).map_err(|error| Error::DynamicLinker {
             reason: format!("memory file: {error}"),
         })?;
@@ -257,13 +258,14 @@ mod tests {
         bytes: &[],
         size: 0,
         align: 1,
+        exports: &[],
     };
 
     #[test]
     fn a_variable_that_no_library_has_is_refused_in_the_words_of_the_dynamic_linker() {
         let name = "codeslab_has_no_such_variable";
         for question in [ModuleAndOffset, ThreadOffset, Descriptor] {
-            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)], &[]) {
+            match ThreadLocals::provide(&NOTHING, &[(Process(name), question)], &[], None) {
                 Err(Error::DynamicLinker { reason }) => {
                     assert!(
                         reason.contains(name) && !reason.contains("/proc"),
@@ -281,6 +283,7 @@ mod tests {
             bytes: &[1, 2, 3, 4],
             size: 64,
             align: 32,
+            exports: &[],
         };
         let questions = [
             (Own(8), ModuleAndOffset),
@@ -291,7 +294,7 @@ mod tests {
             (Process("errno"), ThreadOffset),
             (Process("errno"), ModuleAndOffset),
         ];
-        let (provided, answers) = ThreadLocals::provide(&template, &questions, &[]).unwrap();
+        let (provided, answers) = ThreadLocals::provide(&template, &questions, &[], None).unwrap();
         assert_eq!(answers[0][1], 8);
         assert_eq!(answers[2][0] - answers[1][0], 32);
         assert_eq!(provided.block, Some(answers[1][0].cast_signed() - 8));
@@ -304,8 +307,32 @@ mod tests {
     }
 
     #[test]
+    fn what_one_exports_others_find_by_its_name() {
+        let exports: Vec<(String, u64)> = (0..100).map(|n| (format!("own_{n}"), 8 * n)).collect();
+        let exports = exports.iter().map(|(name, at)| (name.as_str(), *at));
+        let exports: Vec<(&str, u64)> = exports.collect();
+        let template = Template {
+            bytes: &[],
+            size: 800,
+            align: 8,
+            exports: &exports,
+        };
+        let question = (Own(0), ModuleAndOffset);
+        let name = "codeslab-test-of-exports";
+        let (first, own) = ThreadLocals::provide(&template, &[question], &[], Some(name)).unwrap();
+        for (variable, at) in &exports {
+            let question = (Process(variable), ModuleAndOffset);
+            let (_, answers) = ThreadLocals::provide(&NOTHING, &[question], &[name], None).unwrap();
+            assert_eq!(answers, [[own[0][0], *at]], "{variable}");
+        }
+        let question = (Process("own_100"), ModuleAndOffset);
+        ThreadLocals::provide(&NOTHING, &[question], &[name], None).unwrap_err();
+        drop(first);
+    }
+
+    #[test]
     fn a_file_has_a_name_that_no_other_has_at_its_descriptor() {
-        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)], &[]);
+        let object = SharedObject::new(&NOTHING, &[(Nobody, ThreadOffset)], &[], None);
         let mut names = Vec::new();
         for _ in 0..100 {
             let file = memory_file(&object, &NOTHING).unwrap();
@@ -326,8 +353,9 @@ mod tests {
             bytes: &[],
             size: 200,
             align: 8,
+            exports: &[],
         };
-        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)], &[]);
+        let provide = || ThreadLocals::provide(&template, &[(Own(0), ThreadOffset)], &[], None);
         for _ in 0..100 {
             let (first, _) = provide().unwrap();
             let (second, _) = provide().unwrap();
