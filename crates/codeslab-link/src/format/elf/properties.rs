@@ -18,23 +18,33 @@ const KIND: u32 = 5;
 
 /// Whether the first of these notes that has properties has this one, with the lowest bit set.
 pub(super) fn has_lowest_bit(mut notes: &[u8], property: u32) -> bool {
-    while let Some((kind, owner, content, rest)) = split(notes) {
-        if kind == KIND && owner == b"GNU\0" {
-            return value(content, property).is_some_and(|value| value & 1 != 0);
+    while let Some((note, rest)) = split(notes) {
+        if note.kind == KIND && note.owner == b"GNU\0" {
+            return value(note.content, property).is_some_and(|value| value & 1 != 0);
         }
         notes = rest;
     }
     false
 }
 
-/// The kind of the first note, its owner, what it says, and the notes behind it.
-fn split(notes: &[u8]) -> Option<(u32, &[u8], &[u8], &[u8])> {
+struct Note<'a> {
+    kind: u32,
+    owner: &'a [u8],
+    content: &'a [u8],
+}
+
+/// The first note, and the notes behind it.
+fn split(notes: &[u8]) -> Option<(Note<'_>, &[u8])> {
     let (owner, content) = (word(notes, 0)? as usize, word(notes, 4)? as usize);
     let start = HEADER + owner.next_multiple_of(4);
     let end = start.checked_add(content)?;
+    let note = Note {
+        kind: word(notes, 8)?,
+        owner: notes.get(HEADER..HEADER + owner)?,
+        content: notes.get(start..end)?,
+    };
     let rest = notes.get(end.next_multiple_of(8)..).unwrap_or_default();
-    let owner = notes.get(HEADER..HEADER + owner)?;
-    Some((word(notes, 8)?, owner, notes.get(start..end)?, rest))
+    Some((note, rest))
 }
 
 /// The first word of the value of a property.
@@ -60,7 +70,7 @@ mod tests {
 
     const PROPERTY_OF_CODE: u32 = 0xc000_0000;
 
-    fn note(kind: u32, owner: &[u8; 4], properties: &[(u32, &[u32])]) -> Vec<u8> {
+    fn note(kind: u32, owner: [u8; 4], properties: &[(u32, &[u32])]) -> Vec<u8> {
         let mut content = Vec::new();
         for (property, value) in properties {
             let words = [*property, value.len() as u32 * 4].into_iter();
@@ -72,7 +82,7 @@ mod tests {
             content.resize(content.len().next_multiple_of(8), 0);
         }
         let header = [4, content.len() as u32, kind].map(u32::to_le_bytes);
-        [&header.concat()[..], owner, &content].concat()
+        [&header.concat()[..], &owner, &content].concat()
     }
 
     fn says(notes: &[u8]) -> bool {
@@ -82,28 +92,28 @@ mod tests {
     #[test]
     fn code_has_landing_pads_if_the_lowest_bit_of_its_property_says_so() {
         // As gcc writes it for `-mbranch-protection=standard`: both bits.
-        assert!(says(&note(KIND, b"GNU\0", &[(PROPERTY_OF_CODE, &[3])])));
-        assert!(!says(&note(KIND, b"GNU\0", &[(PROPERTY_OF_CODE, &[2])])));
-        assert!(!says(&note(KIND, b"GNU\0", &[(PROPERTY_OF_CODE, &[])])));
-        assert!(!says(&note(KIND, b"GNU\0", &[(0xc000_0002, &[3])])));
+        assert!(says(&note(KIND, *b"GNU\0", &[(PROPERTY_OF_CODE, &[3])])));
+        assert!(!says(&note(KIND, *b"GNU\0", &[(PROPERTY_OF_CODE, &[2])])));
+        assert!(!says(&note(KIND, *b"GNU\0", &[(PROPERTY_OF_CODE, &[])])));
+        assert!(!says(&note(KIND, *b"GNU\0", &[(0xc000_0002, &[3])])));
         let second = [(1, &[0, 0][..]), (PROPERTY_OF_CODE, &[1])];
-        assert!(says(&note(KIND, b"GNU\0", &second)));
+        assert!(says(&note(KIND, *b"GNU\0", &second)));
     }
 
     #[test]
     fn notes_of_others_are_passed_over() {
         let others = [
-            note(1, b"GNU\0", &[(PROPERTY_OF_CODE, &[0])]),
-            note(KIND, b"BSD\0", &[(PROPERTY_OF_CODE, &[0])]),
+            note(1, *b"GNU\0", &[(PROPERTY_OF_CODE, &[0])]),
+            note(KIND, *b"BSD\0", &[(PROPERTY_OF_CODE, &[0])]),
         ];
-        let marked = note(KIND, b"GNU\0", &[(PROPERTY_OF_CODE, &[1])]);
+        let marked = note(KIND, *b"GNU\0", &[(PROPERTY_OF_CODE, &[1])]);
         assert!(says(&[&others.concat()[..], &marked].concat()));
         assert!(!says(&others.concat()));
     }
 
     #[test]
     fn a_note_that_is_cut_short_or_lies_about_its_size_says_nothing() {
-        let marked = note(KIND, b"GNU\0", &[(PROPERTY_OF_CODE, &[1])]);
+        let marked = note(KIND, *b"GNU\0", &[(PROPERTY_OF_CODE, &[1])]);
         for length in 0..marked.len() {
             assert!(!says(&marked[..length]), "{length}");
         }
