@@ -7,7 +7,7 @@ import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSi
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
-import { FREED_ALLOCATION, makeHandle, type Handle } from './internal/handle.ts'
+import { FREED_ALLOCATION, makeHandle, toNumbers, type Handle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
 import { add, append, asIntN, has, makeList, sized, toNumber } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
@@ -418,16 +418,14 @@ export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> =
  */
 export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Allocation[] {
   const seen = new Set<unknown>()
-  const numbers = makeList<number>()
   const members = toList(batch, 'batch', 'an array', (value, name) => {
     const member = inside(value)
     if (member === undefined) throw invalidType(name, 'an allocation in flight', value)
     if (has(seen, value)) throw invalidValue(name, 'there once only', value)
     add(seen, value)
-    append(numbers, member.handle.number)
     return member
   })
-  native.finalizeAll(memory, numbers)
+  native.finalizeAll(memory, toNumbers(members))
   const published: Allocation[] = []
   for (let index = 0; index < members.length; index++) {
     const { handle, places } = members[index] as Inside

@@ -6,9 +6,26 @@
  * variables and images keep the object, and hand the number to native code.
  */
 
+import { sized } from './intrinsics.ts'
+
 /** The object that keeps some code. */
 export interface Handle {
   number: number
+}
+
+/** What has such an object. */
+export interface Holder {
+  readonly handle: Handle
+}
+
+/**
+ * The numbers of what was read from JavaScript, once nothing is read any more: reading may run code that frees what was read before, whose
+ * number is another's then.
+ */
+export function toNumbers(holders: readonly Holder[]): number[] {
+  const numbers = sized(holders.length, 0)
+  for (let index = 0; index < holders.length; index++) numbers[index] = (holders[index] as Holder).handle.number
+  return numbers
 }
 
 /** Code of which native code is told the keeper, and gives the number. */

@@ -190,6 +190,8 @@ impl codeslab_options {
             sealed: has(CODESLAB_SEALED),
             hardened: !has(CODESLAB_NOT_HARDENED),
             guard_pages: has(CODESLAB_GUARD_PAGES),
+            // Not offered through this interface yet.
+            branch_protection: false,
         })
     }
 }
