@@ -170,6 +170,7 @@ export interface NativeConfiguration {
   sealing?: NativeSealing
   hardened: boolean
   guardPages: boolean
+  branchProtection: boolean
   tools: NativeTools
 }
 
@@ -294,6 +295,7 @@ export interface NativeMemoryOptions {
   sealed: boolean
   hardened: boolean
   guardPages: boolean
+  branchProtection: boolean
   perf?: boolean | undefined
   jitdump?: boolean | undefined
   gdb?: boolean | undefined

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { Allocation, CodeMemory, InFlightAllocation, InFlightSection, Section, type Protection } from '../index.ts'
-import { add, binary, ret } from './helpers/machine-code.ts'
+import { add, addInMemory, binary, ret } from './helpers/machine-code.ts'
 
 /** A memory and what its stats say before anything is in it. */
 function fresh(): { memory: CodeMemory; assertEmpty: (t: { is: (a: unknown, b: unknown) => void }) => void } {
@@ -42,7 +42,7 @@ test('addresses are final before anything is written', t => {
   t.deepEqual(
     before.map(({ size, protection }) => [size, protection]),
     [
-      [4, 'rx'],
+      [add.length, 'rx'],
       [24, 'ro'],
       [4096, 'rw'],
     ],
@@ -71,17 +71,12 @@ test('sections of one request reach each other with 32 bits', t => {
 test('code reads its constants and writes its data', t => {
   const { memory } = fresh()
   const inFlight = memory.allocate({
-    text: { protection: 'rx', size: 32 },
+    text: { protection: 'rx', size: 64 },
     step: { protection: 'ro', bytes: Int32Array.of(5) },
     total: { protection: 'rw', size: 4 },
   })
   const { text, step, total } = inFlight
-  const code = Buffer.from('8b050000000003050000000089050000000 0c3'.replace(' ', ''), 'hex')
-  // mov eax, [rip + step]; add eax, [rip + total]; mov [rip + total], eax; ret
-  code.writeInt32LE(Number(step.address - text.address) - 6, 2)
-  code.writeInt32LE(Number(total.address - text.address) - 12, 8)
-  code.writeInt32LE(Number(total.address - text.address) - 18, 14)
-  text.write(code)
+  text.write(addInMemory(text.address, step.address, total.address))
   const next = inFlight.finalize().text.function({ return: 'int32' })
   t.deepEqual([next(), next(), next()], [5, 10, 15])
 })
@@ -92,7 +87,7 @@ test('bytes are copied when they are written', t => {
   const inFlight = memory.allocate({ text: { protection: 'rx', bytes } })
   bytes.fill(0xcc)
   const second = Uint8Array.from(add)
-  const other = memory.allocate({ text: { protection: 'rx', size: 4 } })
+  const other = memory.allocate({ text: { protection: 'rx', size: add.length } })
   other.text.write(second)
   second.fill(0xcc)
   t.is(inFlight.finalize().text.function(binary)(1, 2), 3)
@@ -101,16 +96,17 @@ test('bytes are copied when they are written', t => {
 
 test('bytes can be written in pieces and from any view', t => {
   const { memory } = fresh()
-  const { text, ...rest } = memory.allocate({ text: { protection: 'rx', size: 4 } })
+  const size = add.length
+  const { text, ...rest } = memory.allocate({ text: { protection: 'rx', size } })
   t.deepEqual(Object.keys(rest), [])
-  const inFlight = memory.allocate({ text: { protection: 'rx', size: 4 } })
-  inFlight.text.write(new DataView(add.buffer, 2, 2), 2)
-  inFlight.text.write(Uint16Array.of(0x048d))
-  inFlight.text.write(new ArrayBuffer(0), 4)
-  const shared = new Uint8Array(new SharedArrayBuffer(1)).fill(0xc3)
-  inFlight.text.write(shared, 3)
+  const inFlight = memory.allocate({ text: { protection: 'rx', size } })
+  inFlight.text.write(new DataView(add.buffer, 2, size - 2), 2)
+  inFlight.text.write(new Uint16Array(add.buffer, 0, 1))
+  inFlight.text.write(new ArrayBuffer(0), size)
+  const shared = new Uint8Array(new SharedArrayBuffer(1)).fill(add[size - 1] ?? 0)
+  inFlight.text.write(shared, size - 1)
   t.is(inFlight.finalize().text.function(binary)(-1, 1), 0)
-  t.is(text.size, 4)
+  t.is(text.size, size)
 })
 
 test('a function can begin anywhere in a section', t => {
@@ -274,7 +270,7 @@ test('every writer that works here publishes code that runs', t => {
     const memory = new CodeMemory({ writer })
     t.is(memory.writer, writer)
     const inFlight = memory.allocate({
-      text: { protection: 'rx', size: 4 },
+      text: { protection: 'rx', size: add.length },
       table: { protection: 'ro', size: 8 },
       state: { protection: 'rw', size: 8 },
     })

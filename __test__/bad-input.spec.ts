@@ -171,6 +171,7 @@ test('options that cannot be are refused each by its code', t => {
   t.is(open({ quarantine: true }), 'ERR_INVALID_ARG_TYPE')
   for (const sealed of [null, 1, 'true']) t.is(open({ sealed }), 'ERR_INVALID_ARG_TYPE')
   for (const hardened of [null, 0, 'yes']) t.is(open({ hardened }), 'ERR_INVALID_ARG_TYPE')
+  for (const branchProtection of [null, 0, 'standard']) t.is(open({ branchProtection }), 'ERR_INVALID_ARG_TYPE')
   for (const guardPages of [null, 1, 'on']) t.is(open({ guardPages }), 'ERR_INVALID_ARG_TYPE')
   t.is(open({ sealed: true, writer: 'protect' }), 'ERR_CODESLAB_WRITER_UNAVAILABLE')
   for (const limit of ['maxCommitted', 'maxMappings']) {
@@ -195,7 +196,7 @@ test('properties that are misspelt are refused, with those that there are', t =>
     [
       () => new CodeMemory({ blocksize: 2 ** 20 } as object),
       "options cannot have a property 'blocksize'; it can have blockSize, codeModel, writer, constants, quarantine, " +
-        'maxCommitted, maxMappings, sealed, hardened, guardPages, perf, jitdump, gdb',
+        'maxCommitted, maxMappings, sealed, hardened, guardPages, branchProtection, perf, jitdump, gdb',
     ],
     [
       () => memory.link(object, { library: [] } as object),

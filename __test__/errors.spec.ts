@@ -379,7 +379,7 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_UNDEFINED_SYMBOL: {
     provoke: link({ name: 'lonely.o', bytes: compile('int missing(void); int f(void) { return missing() + 1; }') }),
-    facts: { object: 'lonely.o', section: '.text', symbol: 'missing' },
+    facts: { object: 'lonely.o', section: '.text', symbol: 'missing', symbols: ['missing'], neededBy: ['lonely.o'] },
   },
   ERR_CODESLAB_UNKNOWN_FORMAT: {
     provoke: link({ name: 'noise.o', bytes: Buffer.from('not an object file') }),

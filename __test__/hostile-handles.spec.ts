@@ -117,6 +117,7 @@ function pastTypeScript(...numbers: number[]) {
     sealed: false,
     hardened: true,
     guardPages: false,
+    branchProtection: false,
   })
   const allocate = (count: number, contents: unknown) => {
     shared.set(numbers)
@@ -311,4 +312,44 @@ test('a view is what it was made of, whatever is done to it', t => {
   allocation.free()
   new Uint8Array(passed).fill(7)
   t.is(passed.byteLength, 16)
+})
+
+test('what a list holds and frees while it is read is refused, and what comes in its place is left alone', t => {
+  const place = () => memory.allocate({ text: { protection: 'rx', bytes: answer(7) } })
+  const first = place()
+  let newcomer = first
+  const batch = [first, place()]
+  Object.defineProperty(batch, 1, {
+    get() {
+      first.finalize().free()
+      newcomer = place()
+      return place()
+    },
+  })
+  t.is(
+    codeOf(() => memory.finalizeAll(batch)),
+    'ERR_CODESLAB_FINALIZED',
+  )
+  newcomer.finalize().free()
+  const freeing = (image: { free: () => void }) => () => {
+    image.free()
+    kept.push(memory.link(compile('int seven(void) { return 8; } int more = 1;')))
+    return 1n
+  }
+  const kept: unknown[] = []
+  const caller = compile('extern int seven(void); extern int other(void); int f(void) { return seven() + other(); }')
+  const library = memory.link(object, { externals: { other: 1n } })
+  const libraries = [library, object]
+  Object.defineProperty(libraries, 1, { get: () => (freeing(library)(), object) })
+  t.is(
+    codeOf(() => memory.link(caller, { libraries, externals: { other: 1n } })),
+    'ERR_CODESLAB_FREED',
+  )
+  const image = memory.link(object, { externals: { other: 1n } })
+  const externals = Object.defineProperty({ seven: image }, 'other', { enumerable: true, get: freeing(image) })
+  t.is(
+    codeOf(() => memory.link(caller, { externals })),
+    'ERR_CODESLAB_FREED',
+  )
+  t.is(kept.length, 2)
 })

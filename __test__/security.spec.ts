@@ -94,3 +94,13 @@ test('guard pages lie between protections and not between allocations', t => {
   if (code === undefined || data === undefined) return t.fail()
   t.true(data.address - (code.address + BigInt(code.size)) >= page)
 })
+
+test('whether branches are guarded is told, and code runs either way', t => {
+  const isArm = process.arch === 'arm64'
+  const object = compile('int f(void) { return 7; }', ...(isArm ? ['-mbranch-protection=bti'] : []))
+  const memory = new CodeMemory({ branchProtection: true })
+  // On Arm it depends on processor and kernel.
+  if (!isArm) t.false(memory.branchProtection)
+  t.false(new CodeMemory().branchProtection)
+  t.is(memory.link(object).function('f', { return: 'int32' })(), 7)
+})

@@ -31,19 +31,19 @@ test('nothing can be written or called beyond the new size', t => {
   const inFlight = new CodeMemory().allocate({ text: { protection: 'rx', bytes: Buffer.alloc(64, 0xcc) } })
   const { text } = inFlight
   text.write(add)
-  text.shrink(4)
+  text.shrink(add.length)
   for (const [bytes, offset] of [
     [add.length, 1],
-    [1, 4],
+    [1, add.length],
     [64, 0],
   ] as const) {
     const error = t.throws(() => {
       text.write(Buffer.alloc(bytes), offset)
     })
-    t.like(error, { code: 'ERR_CODESLAB_OUT_OF_BOUNDS', offset, length: bytes, size: 4 })
+    t.like(error, { code: 'ERR_CODESLAB_OUT_OF_BOUNDS', offset, length: bytes, size: add.length })
   }
   const published = inFlight.finalize().text
-  t.throws(() => published.function(binary, 4), { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' })
+  t.throws(() => published.function(binary, add.length), { code: 'ERR_CODESLAB_OUT_OF_BOUNDS' })
   t.is(published.function(binary)(1, 2), 3)
 })
 
@@ -56,9 +56,9 @@ test('a section before another of its protection becomes smaller, and the other 
   const { address } = inFlight.second
   inFlight.first.write(add)
   inFlight.second.write(answer(5))
-  inFlight.first.shrink(4)
+  inFlight.first.shrink(add.length)
   t.is(memory.stats().usedBytes, 2048, 'the space between them is lost')
-  inFlight.second.shrink(6)
+  inFlight.second.shrink(answer(5).length)
   t.is(memory.stats().usedBytes, 1024 + 16)
   const { first, second } = inFlight.finalize()
   t.is(second.address, address)

@@ -4,7 +4,7 @@
  */
 
 import test from 'ava'
-import { arch } from 'node:process'
+import { arch, platform } from 'node:process'
 import {
   alignof,
   array,
@@ -26,6 +26,8 @@ const COUNT = 400
 
 const memory = new CodeMemory()
 const known = ['x64', 'arm64'].includes(arch) ? test : test.skip
+// Elsewhere large structures travel by their addresses.
+const onStack = arch === 'x64' && platform !== 'win32' ? test : test.skip
 
 /** A type of C with what it is in JavaScript. */
 interface Type {
@@ -352,7 +354,8 @@ known('values that a structure does not have are refused before anything is call
   for (const [value, code, message] of [
     [5, 'ERR_INVALID_ARG_TYPE', /argument 1 must be an object/],
     [null, 'ERR_INVALID_ARG_TYPE', /argument 1/],
-    [{ ...good, tag: 200 }, 'ERR_OUT_OF_RANGE', /argument 1\.tag/],
+    // A `char` has a sign on x86-64 and none on Arm.
+    [{ ...good, tag: 256 }, 'ERR_OUT_OF_RANGE', /argument 1\.tag/],
     [{ ...good, tag: 'a' }, 'ERR_INVALID_ARG_TYPE', /argument 1\.tag/],
     [{ ...good, at: { x: 1 } }, 'ERR_INVALID_ARG_TYPE', /argument 1\.at\.y must be a number; received undefined/],
     [{ ...good, list: [1, 2] }, 'ERR_INVALID_ARG_VALUE', /array of 3 values/],
@@ -390,7 +393,7 @@ test('types that there are not are refused', t => {
   t.throws(() => new (Point.constructor as new () => NativeType)(), { instanceOf: TypeError })
 })
 
-known('more bytes than a call passes are refused when the signature is made', t => {
+onStack('more bytes than a call passes are refused when the signature is made', t => {
   const Large = struct('Large', { all: array('double', 65) })
   t.throws(() => other.function('tag', { arguments: [Large] }), { code: 'ERR_CODESLAB_INVALID_SIGNATURE' })
 })

@@ -7,7 +7,7 @@ import { checkString, invalidType, invalidValue, toBytes, toList, toOffset, toSi
 import { checkConstruct, construct } from './internal/construct.ts'
 import './errors.ts'
 import { announce } from './internal/freed.ts'
-import { FREED_ALLOCATION, makeAllocationHandle, type AllocationHandle } from './internal/handle.ts'
+import { FREED_ALLOCATION, makeAllocationHandle, toNumbers, type AllocationHandle } from './internal/handle.ts'
 import { describe } from './internal/inspect.ts'
 import { add, append, asIntN, has, makeList, ordinary, toNumber } from './internal/intrinsics.ts'
 import { life } from './internal/life.ts'
@@ -449,19 +449,17 @@ export type Published<Names extends string> = Allocation & Readonly<Record<Names
  */
 export function finalizeAll(memory: MemoryHandle, batch: readonly unknown[]): Allocation[] {
   const seen = new Set<unknown>()
-  const numbers = makeList<number>()
   const members = toList(batch, 'batch', 'an array', (value, name) => {
     const handle = handleOf(value)
     if (handle === undefined) throw invalidType(name, 'an allocation in flight', value)
     if (has(seen, value)) throw invalidValue(name, 'there once only', value)
     add(seen, value)
-    append(numbers, handle.number)
-    return handle
+    return { handle }
   })
-  native.finalizeAll(memory, numbers)
+  native.finalizeAll(memory, toNumbers(members))
   const published = makeList<Allocation>()
   for (let index = 0; index < members.length; index++) {
-    append(published, makeAllocation(members[index] as AllocationHandle))
+    append(published, makeAllocation((members[index] as { handle: AllocationHandle }).handle))
   }
   return ordinary(published)
 }

@@ -135,6 +135,11 @@ export abstract class MemoryHandle {
     return this.#configuration.guardPages
   }
 
+  /** Whether code is guarded: an indirect branch that arrives at anything but a landing pad ends the process. */
+  get branchProtection(): boolean {
+    return this.#configuration.branchProtection
+  }
+
   /** What only the memory itself can still do to its code; `undefined` if that was not asked for. */
   get sealing(): Sealing | undefined {
     return this.#configuration.sealing
@@ -346,9 +351,9 @@ export abstract class MemoryHandle {
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
     const { blockSize, codeModel, writer, constants, quarantine, ...rest } = this.#configuration
-    const { maxCommitted, maxMappings, sealing, hardened, guardPages, tools } = rest
+    const { maxCommitted, maxMappings, sealing, hardened, guardPages, branchProtection, tools } = rest
     const limits = { maxCommitted, maxMappings }
-    const safety = { sealing, hardened, guardPages }
+    const safety = { sealing, hardened, guardPages, branchProtection }
     const configuration = { blockSize, codeModel, writer, constants, quarantine, ...limits, ...safety, tools }
     const state = this.#closed ? { closed: true } : this.stats()
     return describe('CodeMemory', { ...configuration, ...state }, depth, options)

@@ -63,6 +63,13 @@ export interface CodeMemoryOptions {
    */
   readonly guardPages?: boolean | undefined
   /**
+   * Whether code is guarded where processor and system can do that ({@link CodeMemory.branchProtection} tells whether they do): an
+   * indirect branch that arrives at anything but a landing pad ends the process (SIGILL). That is BTI of 64-bit Arm; elsewhere nothing is different.
+   * Objects then have to be compiled with `-mbranch-protection=bti` or `standard`; what you place yourself begins with `bti c` where it
+   * is called through a pointer. Default: false.
+   */
+  readonly branchProtection?: boolean | undefined
+  /**
    * Whether functions go into the perf map of the process, `/tmp/perf-PID.map`, by which `perf report` names them. perf reads it for
    * code that lies in no file, so the writer is `'self-mem'` or `'protect'` then, unless one is chosen. Default: the environment variable
    * `CODESLAB_PERF` (`1` or `0`), else true if `perf` started this process.

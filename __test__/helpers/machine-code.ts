@@ -98,6 +98,30 @@ export const countingDown = select({
   arm: words(0x52a40001, 0x71000421, 0x54ffffe1, armRet),
 })
 
+/**
+ * Adds the number at one address to that at another, and returns the sum. It is placed at the first address, and finds both by their distance. On
+ * x86-64: mov eax, [step]; add eax, [total]; mov [total], eax; ret
+ */
+export function addInMemory(text: bigint, step: bigint, total: bigint): Uint8Array {
+  if (convention === 'arm') {
+    // ldr w0, [x1]; ldr w3, [x2]; add w0, w0, w3; str w0, [x2]
+    const work = [0xb9400020, 0xb9400043, 0x0b030000, 0xb9000040]
+    return words(...armAddress(1, text, step), ...armAddress(2, text + 8n, total), ...work, armRet)
+  }
+  const code = Buffer.from('8b0500000000030500000000890500000000c3', 'hex')
+  code.writeInt32LE(Number(step - text) - 6, 2)
+  code.writeInt32LE(Number(total - text) - 12, 8)
+  code.writeInt32LE(Number(total - text) - 18, 14)
+  return code
+}
+
+/** adrp and add: an address into a register, from where the code lies. */
+function armAddress(register: number, at: bigint, target: bigint): [number, number] {
+  const pages = Number((target >> 12n) - (at >> 12n))
+  const page = 0x90000000 + (pages & 3) * 2 ** 29 + ((pages >> 2) & 0x7ffff) * 32 + register
+  return [page, 0x91000000 + Number(target & 0xfffn) * 1024 + register * 33]
+}
+
 /** JavaScript that makes the same bytes, for the source of a program. */
 export function literal(code: Uint8Array): string {
   return `Uint8Array.of(${code.join(', ')})`

@@ -6,6 +6,7 @@
  * variables and images keep the object, and hand the number to native code.
  */
 
+import { sized } from './intrinsics.ts'
 import type { Names } from './names.ts'
 import type { Place } from './place.ts'
 
@@ -26,6 +27,21 @@ export interface AllocationHandle extends Handle {
 /** The handle of an allocation that has a number already, or is about to have one. */
 export function makeAllocationHandle(number: number, names: Names, keeper?: object): AllocationHandle {
   return { number, names, places: undefined, keeper }
+}
+
+/** What has such an object. */
+export interface Holder {
+  readonly handle: Handle
+}
+
+/**
+ * The numbers of what was read from JavaScript, once nothing is read any more: reading may run code that frees what was read before, whose
+ * number is another's then.
+ */
+export function toNumbers(holders: readonly Holder[]): number[] {
+  const numbers = sized(holders.length, 0)
+  for (let index = 0; index < holders.length; index++) numbers[index] = (holders[index] as Holder).handle.number
+  return numbers
 }
 
 /** Code of which native code is told the keeper, and gives the number. */

@@ -4,6 +4,7 @@ import type { NativeInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import { addressed, asImage } from './address.ts'
+import { toNumbers, type Holder } from './handle.ts'
 import { asParsed, type ParsedHandle } from './parsed.ts'
 import {
   checkBoolean,
@@ -101,7 +102,7 @@ export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: Li
       ...functions,
       ...assigned,
       libraries: toNative(readLibraries),
-      loaded,
+      loaded: toLoaded(loaded),
     },
   }
 }
@@ -111,8 +112,14 @@ export function encodeInputs(inputs: readonly LinkInput[]): NativeInputs {
   return toNative(toInputs(inputs, 'input'))
 }
 
-/** What is in memory already, before anything of it is known. */
-function makeLoaded(): NativeLoaded {
+/** What is in memory already, while it is being read: reading more may run JavaScript that frees it. */
+interface Loaded extends Omit<NativeLoaded, 'keepers' | 'images'> {
+  readonly keepers: Holder[]
+  readonly images: Holder[]
+}
+
+/** Before anything of it is known. */
+function makeLoaded(): Loaded {
   return {
     names: makeList(),
     addresses: makeList(),
@@ -124,8 +131,13 @@ function makeLoaded(): NativeLoaded {
   }
 }
 
+/** The same as native code takes it. Runs no code of users. */
+function toLoaded(loaded: Loaded): NativeLoaded {
+  return { ...loaded, keepers: toNumbers(loaded.keepers), images: toNumbers(loaded.images) }
+}
+
 /** Libraries that are bytes or graphs; images and paths go to what is loaded, each with its place among them. */
-function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
+function toLibraries(libraries: unknown, loaded: Loaded): Input[] {
   const read = makeList<Input>()
   toList(libraries, 'libraries', 'an array', (library, name, index) => {
     const image = asImage(library)
@@ -135,7 +147,7 @@ function toLibraries(libraries: unknown, loaded: NativeLoaded): Input[] {
     } else if (image === undefined) {
       append(read, toInput(library, name))
     } else {
-      append(loaded.images, image.handle.number)
+      append(loaded.images, image)
       append(loaded.positions, index)
     }
   })
@@ -240,7 +252,7 @@ function toNative(inputs: readonly Input[]): NativeInputs {
 /** Externals by name. */
 type Externals = Pick<NativeLinkOptions, 'externalNames' | 'externalAddresses'>
 
-function toExternals(externals: object, loaded: NativeLoaded): Externals {
+function toExternals(externals: object, loaded: Loaded): Externals {
   checkObject(externals, 'externals')
   const names = isMap(externals) ? undefined : ownKeys(externals)
   if (names?.length === 0) return { externalNames: [], externalAddresses: [] }
@@ -252,7 +264,7 @@ function toExternals(externals: object, loaded: NativeLoaded): Externals {
     const keeper = image ?? addressed(address)
     append(keeper === undefined ? encoded.externalNames : loaded.names, name)
     append(keeper === undefined ? encoded.externalAddresses : loaded.addresses, value)
-    if (keeper !== undefined) append(loaded.keepers, keeper.handle.number)
+    if (keeper !== undefined) append(loaded.keepers, keeper)
   }
   if (names === undefined) {
     eachEntry(externals as ReadonlyMap<unknown, unknown>, enter)

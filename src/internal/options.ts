@@ -28,6 +28,7 @@ const optionNames = names<CodeMemoryOptions>({
   sealed: true,
   hardened: true,
   guardPages: true,
+  branchProtection: true,
   perf: true,
   jitdump: true,
   gdb: true,
@@ -71,10 +72,11 @@ const writerNames = ['auto', ...Object.keys(writers)].join(', ')
 export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOptions {
   checkShape(options, 'options', optionNames)
   const { blockSize, codeModel, writer, constants, quarantine, maxCommitted, maxMappings } = options
-  const { sealed = false, hardened = true, guardPages = false, perf, jitdump, gdb } = options
+  const { sealed = false, hardened = true, guardPages = false, branchProtection = false, perf, jitdump, gdb } = options
   checkBoolean(sealed, 'sealed')
   checkBoolean(hardened, 'hardened')
   checkBoolean(guardPages, 'guardPages')
+  checkBoolean(branchProtection, 'branchProtection')
   return {
     blockSize: toBlockSize(blockSize),
     codeModel: toCodeModel(codeModel),
@@ -86,6 +88,7 @@ export function encodeMemoryOptions(options: CodeMemoryOptions): NativeMemoryOpt
     sealed,
     hardened,
     guardPages,
+    branchProtection,
     perf: toChoice(perf, 'perf'),
     jitdump: toChoice(jitdump, 'jitdump'),
     gdb: toChoice(gdb, 'gdb'),

@@ -75,7 +75,7 @@ fn link_given(
 /// What a link would take, as far as that is known before it has a place. Nothing is placed, written or run.
 ///
 /// # Errors
-/// As [`link`], but for those of finding a place and of distances that do not fit.
+/// As [`link`], but for those of finding a place, of distances that do not fit, and of what only some memories refuse.
 pub fn estimate(inputs: &[Input<'_>], options: &LinkOptions<'_>) -> Result<Estimate> {
     let gathered = gather::gather(inputs, options.files)?;
     let libraries = gather::gather(&options.libraries, options.files)?;
@@ -125,6 +125,9 @@ fn link_within(
 ) -> Result<Linked> {
     let machine = arch::native()?;
     let mut resolution = resolve::resolve(machine, inputs, options, budget)?;
+    if memory.configuration().branch_protection {
+        resolve::check_landing_pads(&resolution)?;
+    }
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
     let mut in_flight = place(memory, &plan)?;

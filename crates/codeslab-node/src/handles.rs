@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 /// Beside the number of a slot in the word of an external: no pointer has these bits.
 const MARK: u64 = 0xc0de << 32;
 
-/// Collections in a row that find nothing before there is a pause.
+/// Times in a row that nothing is found before there is a pause.
 const PATIENCE: u32 = 3;
 
-/// How many times longer than such a collection the pause is.
+/// How many times longer than looking took the pause is.
 const PAUSE: u32 = 10;
 
 /// What the JavaScript of one environment holds.
@@ -284,8 +284,12 @@ impl Handles {
         if self.paused_until.get().is_some_and(|until| start < until) {
             return false;
         }
-        scope.collect_garbage();
-        let found = self.sweep(scope);
+        // A collection ends the marking that V8 may have begun before, and what became garbage since counts as live in it. The
+        // next one marks anew.
+        let found = (0..2).any(|_| {
+            scope.collect_garbage();
+            self.sweep(scope)
+        });
         let fruitless = if found {
             0
         } else {

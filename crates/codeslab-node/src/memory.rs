@@ -66,6 +66,10 @@ impl MemoryHandle {
 /// What a memory is opened with. What is absent comes from the environment or has a default.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and named where it is made"
+)]
 pub struct NativeMemoryOptions {
     #[napi(ts_type = "number | undefined")]
     pub block_size: Option<f64>,
@@ -81,6 +85,7 @@ pub struct NativeMemoryOptions {
     pub sealed: bool,
     pub hardened: bool,
     pub guard_pages: bool,
+    pub branch_protection: bool,
     #[napi(ts_type = "boolean | undefined")]
     pub perf: Option<bool>,
     #[napi(ts_type = "boolean | undefined")]
@@ -103,16 +108,24 @@ impl From<NativeMemoryOptions> for Options {
             sealed: options.sealed,
             hardened: options.hardened,
             guard_pages: options.guard_pages,
+            branch_protection: options.branch_protection,
         }
     }
 }
 
-/// Tries something; if it is refused for want of what garbage may have, once more without the garbage. Runs no JavaScript.
+/// Tries something; if it is refused for want of what garbage may have, again without the garbage. What a collection finds need not be
+/// enough, and need not be all that there is. Runs no JavaScript.
 pub(crate) fn collecting<T>(env: Env, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-    match attempt() {
-        Err(error) if error.remedy().is_some_and(|remedy| relieve(env, remedy)) => attempt(),
-        result => result,
+    const MOST: u32 = 4;
+    let mut result = attempt();
+    for _ in 0..MOST {
+        let remedy = result.as_ref().err().and_then(Error::remedy);
+        if !remedy.is_some_and(|remedy| relieve(env, remedy)) {
+            break;
+        }
+        result = attempt();
     }
+    result
 }
 
 /// Gives garbage back; `false` if there was none.
@@ -191,6 +204,7 @@ pub struct NativeConfiguration {
     pub sealing: Option<NativeSealing>,
     pub hardened: bool,
     pub guard_pages: bool,
+    pub branch_protection: bool,
     pub tools: NativeTools,
 }
 
@@ -231,6 +245,7 @@ pub fn configuration(
         sealing: configuration.sealing.map(NativeSealing::from),
         hardened: configuration.hardened,
         guard_pages: configuration.guard_pages,
+        branch_protection: configuration.branch_protection,
         tools: opened.tools.as_ref().into(),
     })
 }

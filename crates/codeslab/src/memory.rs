@@ -105,6 +105,8 @@ impl CodeMemory {
 
     /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
+        let guarded = options.branch_protection.then(|| platform.guarded());
+        let platform = guarded.flatten().unwrap_or(platform);
         let configuration = process::configure(&*platform, options)?;
         let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];

@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 pub mod archive;
+pub mod coff;
 pub mod encoders;
 mod error;
 pub mod graph;
@@ -29,8 +30,12 @@ const BYTES_PER_BYTE: u64 = 64;
 const BYTES_BESIDES: u64 = 1 << 20;
 
 /// The most processor time that it may take for each byte of its input, and besides. With instrumentation it is ten times as much.
+///
+/// What the system does meanwhile on behalf of others (interrupts, pages that it has to find) counts as well, so a link that took longer is
+/// made again, and the shortest time counts.
 const TIME_PER_BYTE: Duration = Duration::from_micros(1);
-const TIME_BESIDES: Duration = Duration::from_millis(100);
+const TIME_BESIDES: Duration = Duration::from_millis(1);
+const TRIES: u32 = 20;
 const SLOWER: u32 = if cfg!(fuzzing) { 10 } else { 1 };
 
 /// The processor time of this thread: a machine that has other work takes no longer by it.
@@ -39,12 +44,12 @@ fn processor_time() -> Duration {
     Duration::try_from(time).expect("time is not negative")
 }
 
-/// A memory for data of a few megabytes, because the fuzzers ask for as much as they can, and an image that keeps its block: making one
+/// A memory for data of up to a mebibyte, because the fuzzers ask for as much as they can, and an image that keeps its block: making one
 /// for each link takes longer than all else. It is written in its places, so that the system is asked for little: what
 /// is tried is the linker.
 static MEMORY: LazyLock<(CodeMemory, Linked)> = LazyLock::new(|| {
     let options = Options {
-        max_committed: Some(4 << 20),
+        max_committed: Some(1 << 20),
         hardened: false,
         ..Options::default()
     };
@@ -65,7 +70,7 @@ pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
     let before = in_use(memory);
     let start = processor_time();
     let ((result, work), heap) = count_heap(|| link_counted(memory, inputs, options));
-    let elapsed = processor_time() - start;
+    let first = processor_time() - start;
     let error = result.as_ref().err();
     let ((), shown) = count_heap(|| drop(error.map(|error| (error.to_string(), error.facts()))));
     let limit = work.input * BYTES_PER_BYTE + BYTES_BESIDES;
@@ -75,6 +80,9 @@ pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
     assert!(work.is_within(&Work::limit(work.input)), "{work:?}");
     let length = u32::try_from(work.input).expect("inputs are small");
     let most = (TIME_PER_BYTE * length + TIME_BESIDES) * SLOWER;
+    let elapsed = shortest(first, most, work.input, || {
+        drop(link_counted(memory, inputs, options));
+    });
     assert!(elapsed <= most, "{elapsed:?}: {work:?} {error:?}");
     Worst::record(work.input, taken, elapsed);
     if options.gc {
@@ -82,6 +90,19 @@ pub fn check_link(inputs: &[Input<'_>], options: &LinkOptions<'_>) {
     }
     look_at(result);
     assert_eq!(in_use(memory), before);
+}
+
+/// The shortest time of several links, if the first was slower than any so far: until it is not, or there were enough.
+fn shortest(first: Duration, most: Duration, input: u64, mut link: impl FnMut()) -> Duration {
+    let mut shortest = first;
+    let mut tries = 1;
+    while tries < TRIES && (shortest > most || Worst::is_new(input, shortest)) {
+        let start = processor_time();
+        link();
+        shortest = shortest.min(processor_time() - start);
+        tries += 1;
+    }
+    shortest
 }
 
 /// What a link would be refused for before it has a place, its estimate is refused for.
@@ -102,14 +123,17 @@ pub struct Worst {
     pub memory: u64,
     /// Bytes of memory of the link that took most, with those besides.
     pub bytes: u64,
-    /// Nanoseconds of the link that took longest.
+    /// Nanoseconds of the link that took longest, and bytes of its input.
     pub nanoseconds: u64,
+    pub of: u64,
     /// Nanoseconds for each byte of an input of at least 4096 bytes.
     pub per_byte: u64,
+    /// Nanoseconds that a link took beyond a microsecond for each byte of its input.
+    pub besides: u64,
 }
 
 thread_local! {
-    static WORST: Cell<Worst> = const { Cell::new(Worst { links: 0, memory: 0, bytes: 0, nanoseconds: 0, per_byte: 0 }) };
+    static WORST: Cell<Worst> = const { Cell::new(Worst { links: 0, memory: 0, bytes: 0, nanoseconds: 0, of: 0, per_byte: 0, besides: 0 }) };
 }
 
 impl Worst {
@@ -119,9 +143,9 @@ impl Worst {
         WORST.get()
     }
 
-    fn record(input: u64, taken: u64, elapsed: Duration) {
+    /// These figures and a link with an input of so many bytes.
+    fn with(self, input: u64, taken: u64, elapsed: Duration) -> Self {
         const LARGE: u64 = 4096;
-        let worst = WORST.get();
         let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let per_byte = if input < LARGE {
             0
@@ -129,13 +153,27 @@ impl Worst {
             nanoseconds / input
         };
         let beyond = taken.saturating_sub(BYTES_BESIDES) * 1000;
-        WORST.set(Self {
-            links: worst.links + 1,
-            memory: worst.memory.max(beyond / input.max(1)),
-            bytes: worst.bytes.max(taken),
-            nanoseconds: worst.nanoseconds.max(nanoseconds),
-            per_byte: worst.per_byte.max(per_byte),
-        });
+        let is_longer = nanoseconds > self.nanoseconds;
+        Self {
+            links: self.links + 1,
+            memory: self.memory.max(beyond / input.max(1)),
+            bytes: self.bytes.max(taken),
+            nanoseconds: self.nanoseconds.max(nanoseconds),
+            of: if is_longer { input } else { self.of },
+            per_byte: self.per_byte.max(per_byte),
+            besides: self.besides.max(nanoseconds.saturating_sub(input * 1000)),
+        }
+    }
+
+    fn record(input: u64, taken: u64, elapsed: Duration) {
+        WORST.set(WORST.get().with(input, taken, elapsed));
+    }
+
+    /// Whether so long a time would be the worst in any respect.
+    fn is_new(input: u64, elapsed: Duration) -> bool {
+        let worst = WORST.get();
+        let times = |worst: Self| (worst.nanoseconds, worst.per_byte, worst.besides);
+        times(worst.with(input, 0, elapsed)) != times(worst)
     }
 }
 

@@ -101,6 +101,12 @@ pub(crate) trait Machine: fmt::Debug + Sync {
         None
     }
 
+    /// The property of an ELF object whose lowest bit says that indirect branches arrive in its code at landing pads only. `None` where no
+    /// system guards pages of code.
+    fn landing_pad_property(&self) -> Option<u32> {
+        None
+    }
+
     /// What code of this machine refers to because compilers have it in a library of their own.
     fn builtins(&self) -> &'static [&'static [Builtin]] {
         &[]

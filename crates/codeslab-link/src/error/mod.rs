@@ -369,6 +369,8 @@ pub enum Feature {
     ImportByOrdinal,
     /// An object that holds a compiler's intermediate code instead of machine code (`-flto`).
     IntermediateCode,
+    /// Code in which indirect branches may arrive anywhere, in a memory that lets them arrive at landing pads only.
+    NoLandingPads,
     /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
     ProcessRuntime,
 }
@@ -386,6 +388,7 @@ impl Feature {
             Self::ExecutableStack => "executable-stack",
             Self::ImportByOrdinal => "import-by-ordinal",
             Self::IntermediateCode => "intermediate-code",
+            Self::NoLandingPads => "no-landing-pads",
             Self::ProcessRuntime => "process-runtime",
         }
     }
@@ -404,6 +407,9 @@ impl fmt::Display for Feature {
             }
             Self::ImportByOrdinal => "imports by ordinal (the library exports no name) are",
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
+            Self::NoLandingPads => {
+                "code without landing pads (compile with -mbranch-protection=bti, mark assembler input with a property note, or open the memory without branch protection) is"
+            }
             Self::ProcessRuntime => {
                 "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
             }

@@ -6,6 +6,7 @@
 //! format builds them itself.
 
 mod group;
+mod grouping;
 mod index;
 mod relocation;
 mod section;
@@ -53,6 +54,8 @@ pub struct Graph<'a> {
     has_versions: bool,
     // Why this graph cannot take part in a link. Not an error of parsing: it does not matter in a member that stays out.
     obstacle: Option<Box<Error>>,
+    // Whether its format says where indirect branches arrive, and it says of some code that they may arrive anywhere.
+    lacks_landing_pads: bool,
     origin: Option<Origin<'a>>,
 }
 
@@ -82,6 +85,7 @@ impl<'a> Graph<'a> {
             convention: None,
             has_versions: false,
             obstacle: None,
+            lacks_landing_pads: false,
             origin: None,
         }
     }
@@ -183,53 +187,6 @@ impl<'a> Graph<'a> {
         Ok(())
     }
 
-    /// Makes `sections` a COMDAT group: of all groups with this name, a link takes the first.
-    ///
-    /// # Errors
-    /// [`Error::InvalidIndex`] if a section does not exist; [`Error::Malformed`] if it is in a group already.
-    pub fn add_group(
-        &mut self,
-        name: impl Into<Cow<'a, str>>,
-        sections: &[SectionIndex],
-    ) -> Result<()> {
-        self.add_group_with(name, sections, Selection::First)
-    }
-
-    /// The same for another selection, which compares the first of the sections.
-    pub(crate) fn add_group_with(
-        &mut self,
-        name: impl Into<Cow<'a, str>>,
-        sections: &[SectionIndex],
-        selection: Selection,
-    ) -> Result<()> {
-        let group = self.next_index("group", self.groups.len())?;
-        for (position, &index) in sections.iter().enumerate() {
-            if let Err(error) = self.join(index, group) {
-                for index in &sections[..position] {
-                    self.sections[index.0 as usize].group = None;
-                }
-                return Err(error);
-            }
-        }
-        self.groups.push(Group {
-            name: name.into(),
-            selection,
-            leader: sections.first().copied(),
-        });
-        Ok(())
-    }
-
-    /// Puts a section into a group.
-    fn join(&mut self, index: SectionIndex, group: u32) -> Result<()> {
-        let section = self.section(index)?;
-        if section.group.is_some() {
-            let reason = format!("section {} is in two groups", section.name);
-            return Err(self.malformed(reason));
-        }
-        self.sections[index.0 as usize].group = Some(group);
-        Ok(())
-    }
-
     /// How much of an input it is, in bytes: what an object would have that says the same.
     pub(crate) fn input_size(&self) -> u64 {
         const ENTRY: u64 = 24;
@@ -298,6 +255,16 @@ impl<'a> Graph<'a> {
     /// Whether what follows `@` in a name is a version.
     pub(crate) const fn has_versions(&self) -> bool {
         self.has_versions
+    }
+
+    /// Says that indirect branches may arrive anywhere in its code.
+    pub(crate) fn set_without_landing_pads(&mut self) {
+        self.lacks_landing_pads = true;
+    }
+
+    /// Whether indirect branches may arrive anywhere in its code. Of a graph that an embedder built, nothing says so.
+    pub(crate) const fn lacks_landing_pads(&self) -> bool {
+        self.lacks_landing_pads
     }
 
     /// Sets room aside, so that a section of known size grows once.
@@ -376,6 +343,7 @@ impl<'a> Graph<'a> {
             convention: self.convention,
             has_versions: self.has_versions,
             obstacle: self.obstacle,
+            lacks_landing_pads: self.lacks_landing_pads,
             origin: self.origin.map(|origin| Origin {
                 bytes: Cow::Owned(origin.bytes.into_owned()),
                 sections: origin.sections,

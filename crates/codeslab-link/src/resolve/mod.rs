@@ -36,6 +36,7 @@ use library::{Found, Library};
 use std::borrow::Cow;
 use target::Rank;
 
+pub(crate) use refusals::check_landing_pads;
 pub(crate) use resolution::{Object, Resolution};
 pub(crate) use target::{Edge, Place, TargetId};
 pub(crate) use version::base_name;

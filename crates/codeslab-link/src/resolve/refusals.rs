@@ -4,10 +4,11 @@
 //! defined by objects that need no refused one, directly or through others. It costs a walk over all symbols, backwards from what is
 //! refused, and only when something is.
 
-use super::resolution::Resolution;
+use super::resolution::{Object, Resolution};
 use super::target::TargetId;
-use crate::error::{Error, Resource, Result};
-use crate::graph::{Binding, Definition, Symbol, Visibility};
+use crate::error::{Error, Feature, Reference, Resource, Result};
+use crate::graph::{Binding, Definition, GraphSection, Symbol, Visibility};
+use codeslab::Protection;
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashSet};
 
@@ -28,6 +29,38 @@ pub(super) fn check(resolution: &mut Resolution<'_>) -> Result<()> {
     }
     let first = Box::new(all[0].clone());
     Err(Error::Refused { first, all, roots })
+}
+
+/// That indirect branches arrive at landing pads only, in all code of all objects.
+///
+/// # Errors
+/// The refusal of an object, or [`Error::Refused`] for several.
+pub(crate) fn check_landing_pads(resolution: &Resolution<'_>) -> Result<()> {
+    let refusal = |object: &Object<'_>| {
+        let graph = &object.graph;
+        let is_code = |section: &&GraphSection<'_>| {
+            section.protection == Protection::ReadExecute && section.content.size() > 0
+        };
+        let section = graph.sections().iter().find(is_code)?;
+        graph.lacks_landing_pads().then(|| Error::Unsupported {
+            feature: Feature::NoLandingPads,
+            reference: Box::new(Reference {
+                object: graph.name().to_owned(),
+                section: section.name.to_string(),
+                ..Reference::default()
+            }),
+        })
+    };
+    let mut all: Vec<Error> = resolution.objects.iter().filter_map(refusal).collect();
+    match all.len() {
+        0 => Ok(()),
+        1 => Err(all.swap_remove(0)),
+        _ => Err(Error::Refused {
+            first: Box::new(all[0].clone()),
+            all,
+            roots: Vec::new(),
+        }),
+    }
 }
 
 /// The symbols that others can see of objects that need none of those. None are told where looking takes more than the link may.

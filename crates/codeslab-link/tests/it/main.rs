@@ -31,6 +31,8 @@ mod direct;
 mod elf_symbols;
 #[cfg(unix)]
 mod graphs;
+#[cfg(all(unix, target_arch = "aarch64"))]
+mod guarded;
 #[cfg(unix)]
 mod indirect;
 #[cfg(unix)]

@@ -100,3 +100,13 @@ fn without_guard_pages_slabs_use_all_of_a_block() {
     let blocks = memory.picture().blocks;
     assert_eq!(blocks.iter().map(least_distance).min(), Some(0));
 }
+
+#[test]
+fn code_is_guarded_where_that_is_asked_for_and_the_platform_does_it() {
+    for mut kind in ways_to_write() {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        assert!(!open(&fake, &kind).configuration().branch_protection);
+        kind.branch_protection = true;
+        assert!(open(&fake, &kind).configuration().branch_protection);
+    }
+}

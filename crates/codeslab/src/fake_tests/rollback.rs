@@ -269,3 +269,18 @@ fn blocks_that_the_system_did_not_take_back_are_used_again_and_go_back_later() {
         assert_eq!(fake.holdings(), (0, 0, 0), "{kind}");
     }
 }
+
+#[test]
+fn a_request_beyond_the_budget_is_refused_before_anything_is_made_for_it() {
+    for mut kind in ways_to_write() {
+        kind.max_committed = Some(8 * MIB);
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let memory = open(&fake, &kind);
+        let calls = fake.calls();
+        let (large, _) = layout([16, 16, GIB / 2]);
+        let refused = memory.allocate(&Request::new(&large)).unwrap_err();
+        assert_eq!(refused.code(), "COMMIT_BUDGET", "{kind:?}");
+        assert_eq!(fake.calls(), calls, "{kind:?}");
+        round(&memory).unwrap();
+    }
+}

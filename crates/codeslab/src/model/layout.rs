@@ -163,6 +163,15 @@ impl Layout {
         self.sections.len().max(segments)
     }
 
+    /// The name of the section that was added as number `index`, counted from 0; `None` if there is none: for bindings to languages
+    /// that keep numbers.
+    #[must_use]
+    #[inline]
+    pub fn id(&self, index: usize) -> Option<SectionId> {
+        let id = u32::try_from(index).ok()?;
+        (index < self.len()).then_some(SectionId(id))
+    }
+
     /// Every section, in the order in which they were added.
     pub fn sections(&self) -> impl Iterator<Item = Section> + '_ {
         let segments = self.details.kinds.iter().flatten();
@@ -249,9 +258,11 @@ mod tests {
                 .collect();
             let sections: Vec<_> = layout.sections().collect();
             assert_eq!(sections.len(), count);
+            assert_eq!(layout.id(count), None);
             for (index, (id, section)) in ids.into_iter().zip(&sections).enumerate() {
                 let (protection, size, align) = order[index];
                 assert_eq!(id.index(), index);
+                assert_eq!(layout.id(index), Some(id));
                 assert_eq!(layout.section(id), *section);
                 assert_eq!(
                     (section.protection, section.size, section.align),

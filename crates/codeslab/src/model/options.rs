@@ -51,6 +51,10 @@ impl Quarantine {
 
 /// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and named where it is made"
+)]
 pub struct Options {
     /// Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model.
     /// Else 2 to the power of `CODESLAB_BLOCK_SIZE`, else 16 MiB.
@@ -92,6 +96,13 @@ pub struct Options {
     /// that meet have none between them, nor do neighbours in a slab. A block takes two mappings more, four when it is full, and holds as many pages less;
     /// the smallest ones hold a request of one protection only, and larger requests get blocks of their own.
     pub guard_pages: bool,
+    /// Whether code is guarded where processor and system can do that ([`Configuration::branch_protection`](crate::Configuration) tells
+    /// whether they do): an indirect branch that arrives at anything but a landing pad faults (SIGILL). That is BTI of 64-bit Arm, of
+    /// which each function that is called through a pointer begins with `bti c`; elsewhere nothing is different.
+    ///
+    /// All code of the memory has to have landing pads then. Of an object the linker knows, from its mark (`.note.gnu.property`, as
+    /// compilers write it with `-mbranch-protection=bti`), and refuses those without; what is placed otherwise is the embedder's concern.
+    pub branch_protection: bool,
 }
 
 impl Default for Options {
@@ -107,6 +118,7 @@ impl Default for Options {
             sealed: false,
             hardened: true,
             guard_pages: false,
+            branch_protection: false,
         }
     }
 }

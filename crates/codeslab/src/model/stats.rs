@@ -185,4 +185,6 @@ pub struct Configuration {
     pub hardened: bool,
     /// Whether pages without access lie between the slabs of a block and at its ends.
     pub guard_pages: bool,
+    /// Whether code is guarded: indirect branches arrive at landing pads only.
+    pub branch_protection: bool,
 }

@@ -161,6 +161,8 @@ impl Pool {
         if let Some(found) = self.retained.carve(layout, window)? {
             return Ok(found);
         }
+        // The tables of a block are in proportion to its size.
+        self.budget.check(layout.size())?;
         let aligns = layout.segments().map(|(_, segment)| segment.align);
         let site = self
             .space

@@ -171,6 +171,7 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
         sealing,
         hardened: options.hardened || writer != Writer::DualMapping,
         guard_pages: options.guard_pages,
+        branch_protection: facts.guards_branches,
     })
 }
 

@@ -33,6 +33,11 @@ impl Account {
         self.taken.fetch_update(order, order, add).is_ok()
     }
 
+    fn has(&self, more: u64) -> bool {
+        let sum = self.taken.load(Ordering::Relaxed).checked_add(more);
+        sum.is_some_and(|sum| sum <= self.most)
+    }
+
     fn give_back(&self, less: u64) {
         self.taken.fetch_sub(less, Ordering::Relaxed);
     }
@@ -44,6 +49,15 @@ impl Budget {
         Self {
             committed: Account::new(max_committed),
             mappings: Account::new(max_mappings),
+        }
+    }
+
+    /// Refuses bytes that could not be committed now: before anything is made for them whose size is in proportion to theirs.
+    pub(crate) fn check(&self, bytes: u64) -> Result<(), Refusal> {
+        if self.committed.has(bytes) {
+            Ok(())
+        } else {
+            Err(Refusal::foreseen("commit", bytes, Limit::MaxCommitted))
         }
     }
 
@@ -88,6 +102,8 @@ mod tests {
         assert_eq!(budget.commit(1).unwrap_err().limit, Limit::MaxCommitted);
         assert!(budget.commit(u64::MAX).is_err());
         budget.uncommit(60);
+        budget.check(60).unwrap();
+        assert_eq!(budget.check(61), budget.commit(61));
         budget.commit(60).unwrap();
         budget.map(u64::MAX).unwrap();
         assert_eq!(

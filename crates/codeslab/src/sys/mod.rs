@@ -88,6 +88,8 @@ pub(crate) struct Facts {
     /// Whether fetches of instructions see what was written without [`Platform::synchronize_instructions`], once the compiler is
     /// kept from moving the stores.
     pub(crate) fetches_are_coherent: bool,
+    /// Whether indirect branches arrive in code at landing pads only: see [`Platform::guarded`].
+    pub(crate) guards_branches: bool,
 }
 
 /// What can be made impossible until the process ends.
@@ -342,6 +344,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// Copies memory of this process, whatever it is, as far as it is mapped: how many bytes that were. It never faults. `None` where the
     /// system has no way to do that.
     fn read_process(&self, _at: Address, _into: &mut [u8]) -> Option<usize> {
+        None
+    }
+
+    /// This platform with guarded code: an indirect branch that arrives in it at anything but a landing pad faults. `None` where processor
+    /// or system has no such thing.
+    fn guarded(&self) -> Option<Arc<dyn Platform>> {
         None
     }
 

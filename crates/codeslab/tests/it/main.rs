@@ -24,6 +24,8 @@ mod forks;
 #[cfg(target_os = "linux")]
 mod gaps;
 #[cfg(target_os = "linux")]
+mod guarded;
+#[cfg(target_os = "linux")]
 mod guards;
 #[cfg(target_os = "linux")]
 mod limits;

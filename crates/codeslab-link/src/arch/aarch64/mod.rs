@@ -46,6 +46,11 @@ impl Machine for Aarch64 {
         end.is_some_and(|end| end.is_empty() || end.starts_with('.'))
     }
 
+    /// `GNU_PROPERTY_AARCH64_FEATURE_1_AND`, whose lowest bit is that of BTI. Source: AAELF64, "Program Property".
+    fn landing_pad_property(&self) -> Option<u32> {
+        Some(0xc000_0000)
+    }
+
     fn stub_size(&self) -> u64 {
         16
     }

@@ -8,6 +8,7 @@
 
 mod file;
 mod placed;
+mod properties;
 mod relocations;
 mod sections;
 mod symbols;

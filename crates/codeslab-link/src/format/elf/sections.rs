@@ -5,6 +5,7 @@
 //! the graph, with the symbol that would have to be taken care of.
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
+use super::properties;
 use crate::error::{Error, Feature, Reference, Resource, Result};
 use crate::graph::{Content, Graph, GraphSection, Moment, Priority, Purpose, SectionIndex};
 use codeslab::Protection;
@@ -28,6 +29,7 @@ enum Fate {
 /// Adds the sections that are loaded.
 pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<Loaded> {
     let mut loaded = vec![None; object.sections.len()];
+    let mut note = None;
     for (index, header) in object.sections.iter().enumerate() {
         // One without a type is a place in the table and nothing else: what it says of itself means nothing.
         let is_section = header.sh_type(ENDIAN) != elf::SHT_NULL;
@@ -53,6 +55,10 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
                 let protection = Protection::ReadOnly;
                 loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
             }
+            // Of several the first counts: reading all of them would take longer than the object is long.
+            Fate::Drop if name == properties::NOTE => {
+                note.get_or_insert_with(|| header.data(ENDIAN, object.bytes).unwrap_or_default());
+            }
             Fate::Drop => {}
             // The first reason is enough, and telling it takes a search.
             Fate::Obstruct(_) | Fate::ObstructWritableCode if graph.is_obstructed() => {}
@@ -62,6 +68,11 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
                 section: name.into_owned(),
             }),
         }
+    }
+    if let Some(property) = object.types.machine.landing_pad_property()
+        && !properties::has_lowest_bit(note.unwrap_or_default(), property)
+    {
+        graph.set_without_landing_pads();
     }
     Ok(loaded)
 }
@@ -87,7 +98,7 @@ fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> R
 fn fate(name: &str, header: &ElfSection) -> Fate {
     let flags = header.sh_flags(ENDIAN);
     // Notes about the object itself are for static linkers and loaders of files.
-    if flags.contains(elf::SHF_EXCLUDE) || name == ".note.gnu.property" {
+    if flags.contains(elf::SHF_EXCLUDE) || name == properties::NOTE {
         return Fate::Drop;
     }
     if flags.contains(elf::SHF_COMPRESSED) {

@@ -57,6 +57,7 @@ pub(crate) const HAS_KEYS: bool = false;
 ///
 /// # Safety
 /// `destructor` may be called with a value of the key when a thread ends.
+#[allow(unsafe_code, reason = "it is as unsafe as where there are keys")]
 pub(crate) unsafe fn create_key(_destructor: Option<Destructor>) -> Result<u32, i32> {
     Err(-1)
 }

@@ -27,6 +27,7 @@ impl Processor for Native {
     ];
     const FETCHES_ARE_COHERENT: bool = false;
     const FETCHES_AHEAD_OF_OTHERS: bool = true;
+    const HAS_GUARDED_PAGES: bool = true;
     const KEY_REGISTER: Option<KeyRegister> = None;
 
     /// bti c; adrp x16, page; ldr x17, [x16, offset]; br x17

@@ -51,6 +51,10 @@ pub(super) trait Processor {
     /// Where its register of access rights by protection key is kept, if user mode can set it.
     const KEY_REGISTER: Option<KeyRegister>;
 
+    /// Whether pages of code can be guarded: an indirect branch from anywhere arrives there at a landing pad, or faults. Whether this
+    /// processor does that, and how pages are marked, is its operating system's to say.
+    const HAS_GUARDED_PAGES: bool;
+
     /// The code of a branch to wherever the word at `pointer` says, for callers of every kind: where control flow is guarded it may be
     /// called and jumped to. It changes no register in which a call passes something. `None` if `pointer` is out of its reach.
     fn branch_through(at: Address, pointer: Address) -> Option<Branch>;

@@ -9,6 +9,7 @@ impl Processor for Native {
     const ANSWER: &'static [u8] = &[];
     const FETCHES_ARE_COHERENT: bool = false;
     const FETCHES_AHEAD_OF_OTHERS: bool = false;
+    const HAS_GUARDED_PAGES: bool = false;
     const KEY_REGISTER: Option<KeyRegister> = None;
 
     fn branch_through(_at: Address, _pointer: Address) -> Option<Branch> {

@@ -23,6 +23,8 @@ impl Processor for Native {
     const ANSWER: &'static [u8] = &[0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 42, 0, 0, 0, 0xc3];
     const FETCHES_ARE_COHERENT: bool = true;
     const FETCHES_AHEAD_OF_OTHERS: bool = false;
+    // Intel's indirect branch tracking is for whole threads, and no system switches it on for programs.
+    const HAS_GUARDED_PAGES: bool = false;
     const KEY_REGISTER: Option<KeyRegister> = Some(KeyRegister {
         is_in_use: keys_are_in_use,
         copy: copy_under_key,

@@ -80,6 +80,15 @@ impl Platform for Fake {
         self.facts
     }
 
+    fn guarded(&self) -> Option<Arc<dyn Platform>> {
+        let facts = Facts {
+            guards_branches: true,
+            ..self.facts
+        };
+        let system = Arc::clone(&self.system);
+        Some(Arc::new(Self { facts, system }))
+    }
+
     fn probe(&self, writer: Writer, _file_size: u64) -> Result<(), Refusal> {
         let mut state = self.call();
         state.enter("probe", 0)?;

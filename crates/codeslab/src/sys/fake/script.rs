@@ -33,6 +33,7 @@ impl Fake {
             addresses,
             has_process_barrier: false,
             fetches_are_coherent: false,
+            guards_branches: false,
         };
         let state = State {
             next_place: 0x7000_0000_0000,

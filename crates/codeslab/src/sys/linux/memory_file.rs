@@ -24,36 +24,46 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An open memory file.
 #[derive(Debug)]
-pub(super) struct Memfd(Descriptors);
+pub(super) struct Memfd {
+    descriptors: Descriptors,
+    /// Whether code that is mapped of it is guarded.
+    is_guarded: bool,
+}
 
 impl Memfd {
-    pub(super) fn create(size: u64) -> Result<Self, Refusal> {
+    pub(super) fn create(size: u64, is_guarded: bool) -> Result<Self, Refusal> {
         check_file_size("ftruncate", size, size)?;
         let descriptors = Descriptors::open(memfd)?;
         // <https://man7.org/linux/man-pages/man2/ftruncate.2.html>
         let made = descriptors.writing()?.set_len(size);
         made.map_err(|error| refusal("ftruncate", size, &error))?;
-        Ok(Self(descriptors))
+        Ok(Self {
+            descriptors,
+            is_guarded,
+        })
     }
 }
 
 impl MemoryFile for Memfd {
     fn seal_size(&self) -> Result<(), Refusal> {
-        seal(self.0.writing()?, SIZE)
+        seal(self.descriptors.writing()?, SIZE)
     }
 
     fn seal_writes(&self) -> Result<(), Refusal> {
-        seal(self.0.writing()?, SIZE | libc::F_SEAL_FUTURE_WRITE)
+        seal(
+            self.descriptors.writing()?,
+            SIZE | libc::F_SEAL_FUTURE_WRITE,
+        )
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         // SAFETY: without a mode, what the file holds stays.
-        unsafe { fallocate(self.0.writing()?, 0, offset, size) }
+        unsafe { fallocate(self.descriptors.writing()?, 0, offset, size) }
     }
 
     fn map_view(&self, offset: u64, size: u64, is_hidden: bool) -> Result<NonNull<u8>, Refusal> {
         let hint = Some(far_away(size));
-        let source = Source::File(self.0.writing()?.as_fd(), offset);
+        let source = Source::File(self.descriptors.writing()?.as_fd(), offset);
         let access = if is_hidden {
             Access::NONE
         } else {
@@ -74,10 +84,11 @@ impl MemoryFile for Memfd {
         size: u64,
         protection: Protection,
     ) -> Result<(), Refusal> {
-        let source = Source::File(self.0.reading()?.as_fd(), offset);
+        let source = Source::File(self.descriptors.reading()?.as_fd(), offset);
+        let access = Access::of(protection, self.is_guarded);
         // SAFETY: the range is reserved and held by the caller, so no other thread changes it, and not mapped, so that what is replaced
         // is address space without access, which no thread uses.
-        unsafe { mm::map_over(at, size, protection.into(), source) }
+        unsafe { mm::map_over(at, size, access, source) }
     }
 
     /// pwrite. <https://man7.org/linux/man-pages/man2/pwrite.2.html>
@@ -85,14 +96,14 @@ impl MemoryFile for Memfd {
         let size = bytes.len() as u64;
         // The file may be older than the limit.
         check_file_size("pwrite", size, offset.saturating_add(size))?;
-        let written = self.0.writing()?.write_all_at(bytes, offset);
+        let written = self.descriptors.writing()?.write_all_at(bytes, offset);
         written.map_err(|error| refusal("pwrite", size, &error))
     }
 
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal> {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: the part is idle by the caller's word: no code in it is executed, and no reference to it exists.
-        unsafe { fallocate(self.0.writing()?, mode, offset, size) }
+        unsafe { fallocate(self.descriptors.writing()?, mode, offset, size) }
     }
 }
 

@@ -22,9 +22,15 @@ impl Access {
     const ALL: Self = Self(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
 }
 
-impl From<Protection> for Access {
-    fn from(protection: Protection) -> Self {
+impl Access {
+    /// What pages of this protection may be used for. Code that `is_guarded` can be branched to indirectly at landing pads only.
+    pub(super) const fn of(protection: Protection, is_guarded: bool) -> Self {
+        /// Of 64-bit Arm. <https://docs.kernel.org/arch/arm64/elf_hwcaps.html> (`HWCAP2_BTI`)
+        const PROT_BTI: i32 = 0x10;
         match protection {
+            Protection::ReadExecute if is_guarded => {
+                Self(libc::PROT_READ | libc::PROT_EXEC | PROT_BTI)
+            }
             Protection::ReadExecute => Self(libc::PROT_READ | libc::PROT_EXEC),
             Protection::ReadOnly => Self(libc::PROT_READ),
             Protection::ReadWrite => Self::READ_WRITE,

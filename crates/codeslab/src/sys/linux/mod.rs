@@ -49,8 +49,8 @@ use memory_file::Memfd;
 use mm::{Access, Advice, Source, pointer};
 use std::ffi::CStr;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
 pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     Ok(Arc::new(Linux::new()?))
@@ -64,6 +64,8 @@ struct Linux {
     generation: fork::Generation,
     barriers: barrier::Barriers,
     maps: address_map::KeptMaps,
+    /// Whether code is mapped so that indirect branches arrive at landing pads only.
+    is_guarded: bool,
 }
 
 impl Linux {
@@ -76,6 +78,7 @@ impl Linux {
             generation: fork::Generation::new()?,
             barriers: barrier::Barriers::register(),
             maps: address_map::KeptMaps::default(),
+            is_guarded: false,
         })
     }
 }
@@ -90,6 +93,7 @@ impl Platform for Linux {
             addresses: process::addresses(),
             has_process_barrier: self.barriers.has_memory(),
             fetches_are_coherent: Native::FETCHES_ARE_COHERENT,
+            guards_branches: self.is_guarded,
         }
     }
 
@@ -137,7 +141,7 @@ impl Platform for Linux {
     }
 
     fn create_file(&self, size: u64) -> Result<Box<dyn MemoryFile>, Refusal> {
-        Ok(Box::new(Memfd::create(size)?))
+        Ok(Box::new(Memfd::create(size, self.is_guarded)?))
     }
 
     unsafe fn seal_mapping(&self, at: Address, size: u64) -> Result<(), Refusal> {
@@ -171,9 +175,10 @@ impl Platform for Linux {
         size: u64,
         protection: Protection,
     ) -> Result<NonNull<u8>, Refusal> {
+        let access = Access::of(protection, self.is_guarded);
         // SAFETY: the range is reserved and not mapped, which is private memory without access, so no thread uses it; the caller holds
         // it, so no thread changes its mappings.
-        unsafe { mm::protect(at, size, protection.into()) }?;
+        unsafe { mm::protect(at, size, access) }?;
         Ok(pointer(at))
     }
 
@@ -183,9 +188,10 @@ impl Platform for Linux {
         size: u64,
         protection: Protection,
     ) -> Result<(), Refusal> {
+        let access = Access::of(protection, self.is_guarded);
         // SAFETY: the range was mapped by `map_private`, so it is reserved private memory; the caller holds it; and no thread uses it
         // otherwise than it may afterwards.
-        unsafe { mm::protect(at, size, protection.into()) }
+        unsafe { mm::protect(at, size, access) }
     }
 
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
@@ -250,6 +256,19 @@ impl Platform for Linux {
 
     fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {
         process::read(at, into)
+    }
+
+    fn guarded(&self) -> Option<Arc<dyn Platform>> {
+        /// One for all memories: it keeps a descriptor.
+        static GUARDED: OnceLock<Arc<Linux>> = OnceLock::new();
+        let make = || {
+            Arc::new(Self {
+                maps: address_map::KeptMaps::default(),
+                is_guarded: true,
+                ..*self
+            })
+        };
+        process::has_guarded_pages().then(|| Arc::clone(GUARDED.get_or_init(make)) as _)
     }
 
     fn random(&self) -> u64 {

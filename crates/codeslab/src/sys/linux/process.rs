@@ -7,6 +7,7 @@ use crate::model::address::{Address, Window};
 use crate::model::error::Refusal;
 use crate::model::page::PageSize;
 use crate::model::stats::ProcessLocation;
+use crate::sys::arch::{Native, Processor};
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -37,6 +38,13 @@ pub(super) fn addresses() -> Window {
         let last = Address::new(end.max(1 << 32) - page - 1);
         Window::new(Address::new(FIRST), last).unwrap_or(Window::ANYWHERE)
     })
+}
+
+/// Whether this processor and its kernel know guarded pages. <https://docs.kernel.org/arch/arm64/elf_hwcaps.html>
+pub(super) fn has_guarded_pages() -> bool {
+    /// Of 64-bit Arm.
+    const HWCAP2_BTI: u64 = 1 << 17;
+    Native::HAS_GUARDED_PAGES && auxiliary_value(libc::AT_HWCAP2) & HWCAP2_BTI != 0
 }
 
 /// getauxval; 0 if the system does not tell. <https://man7.org/linux/man-pages/man3/getauxval.3.html>

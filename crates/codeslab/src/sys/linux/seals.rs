@@ -19,7 +19,7 @@ pub(super) fn probe(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
         // SAFETY: there are no bytes in the range.
         Seal::Mappings => unsafe { mm::seal(Address::new(size), 0) },
         Seal::Size => linux.create_file(size)?.seal_size(),
-        Seal::Writes => close_to_writers(linux, &Memfd::create(size)?, size),
+        Seal::Writes => close_to_writers(linux, &Memfd::create(size, false)?, size),
     }
 }
 

@@ -97,6 +97,7 @@ impl Platform for Windows {
             addresses: self.sizes.addresses,
             has_process_barrier: true,
             fetches_are_coherent: Native::FETCHES_ARE_COHERENT,
+            guards_branches: false,
         }
     }
 

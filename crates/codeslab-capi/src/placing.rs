@@ -1,0 +1,430 @@
+//! Allocations, from the request to the end.
+#![allow(unsafe_code, reason = "C passes arrays")]
+
+use crate::argument::{array, array_mut, out};
+use crate::failure::{Failure, Result, run};
+use crate::memory::{codeslab_memory, codeslab_window};
+use crate::object::{
+    IN_FLIGHT, InFlight, Lifetime, Object, Placed, change, insert, take, take_all, take_in_flight,
+    with, with_memory,
+};
+use crate::status::codeslab_status;
+use codeslab::{
+    Address, CodeMemory, InFlightAllocation, Layout, Protection, Request, SectionId, Window,
+};
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// An allocation in flight: writable, and not executable yet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct codeslab_in_flight {
+    /// Not for anybody else.
+    pub value: u64,
+}
+
+/// A published allocation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct codeslab_allocation {
+    /// Not for anybody else.
+    pub value: u64,
+}
+
+/// Code: read and execute.
+pub const CODESLAB_READ_EXECUTE: u32 = 0;
+/// Constants: read.
+pub const CODESLAB_READ_ONLY: u32 = 1;
+/// Data: read and write. Zero at first.
+pub const CODESLAB_READ_WRITE: u32 = 2;
+
+/// Needed until the allocation is freed.
+pub const CODESLAB_LIFETIME_STANDARD: u32 = 0;
+/// Needed for finalization only: goes with `codeslab_end_finalization`. Within reach of everything else of the request.
+pub const CODESLAB_LIFETIME_FINALIZE: u32 = 1;
+
+/// A part of a request.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct codeslab_section {
+    /// In: how many bytes; may be 0.
+    pub size: u64,
+    /// In: their alignment, a power of two up to 4 MiB.
+    pub align: u64,
+    /// In: `CODESLAB_READ_EXECUTE`, `CODESLAB_READ_ONLY` or `CODESLAB_READ_WRITE`.
+    pub protection: u32,
+    /// In: `CODESLAB_LIFETIME_STANDARD` or `CODESLAB_LIFETIME_FINALIZE`.
+    pub lifetime: u32,
+    /// Out: where it will run or be read.
+    pub address: u64,
+    /// Out: where its bytes are written until it is finalized or abandoned. Data is zero; what else is there is not said, so write all
+    /// of it.
+    pub bytes: *mut c_void,
+}
+
+fn protection(number: u32) -> Result<Protection> {
+    let one = Protection::ALL.get(number as usize).copied();
+    one.ok_or_else(|| Failure::argument("protection", "one of the three CODESLAB_READ_ numbers"))
+}
+
+impl codeslab_section {
+    fn lifetime(&self) -> Result<Lifetime> {
+        match self.lifetime {
+            CODESLAB_LIFETIME_STANDARD => Ok(Lifetime::Standard),
+            CODESLAB_LIFETIME_FINALIZE => Ok(Lifetime::Finalize),
+            _ => Err(Failure::argument(
+                "lifetime",
+                "one of the CODESLAB_LIFETIME_ numbers",
+            )),
+        }
+    }
+}
+
+/// A request, in the two parts that have lifetimes of their own.
+#[derive(Default)]
+struct Wanted {
+    standard: Layout,
+    temporary: Layout,
+    sections: Vec<(Lifetime, SectionId)>,
+}
+
+impl Wanted {
+    fn of(sections: &[codeslab_section]) -> Result<Self> {
+        let mut wanted = Self::default();
+        let is_mixed = sections
+            .iter()
+            .any(|section| section.lifetime != CODESLAB_LIFETIME_STANDARD);
+        for section in sections {
+            let lifetime = section.lifetime()?;
+            let layout = match lifetime {
+                Lifetime::Standard => &mut wanted.standard,
+                Lifetime::Finalize => &mut wanted.temporary,
+            };
+            let protection = protection(section.protection)?;
+            let id = layout.add(protection, section.size, section.align)?;
+            if is_mixed {
+                wanted.sections.push((lifetime, id));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Both parts, or neither: an error drops what is placed already.
+    fn place(self, memory: &CodeMemory, windows: &[Window]) -> Result<InFlight> {
+        let has_temporary = self.temporary.size() > 0;
+        let standard = (self.standard.size() > 0 || !has_temporary)
+            .then(|| memory.allocate(&Request::new(&self.standard).within(windows)))
+            .transpose()?;
+        let temporary = if has_temporary {
+            let mut windows = windows.to_vec();
+            let reach = memory.configuration().reach.bytes();
+            windows.extend(standard.as_ref().and_then(|one| within_reach(one, reach)));
+            let request = Request::new(&self.temporary).within(&windows);
+            Some(Box::new(memory.allocate(&request)?))
+        } else {
+            None
+        };
+        Ok(InFlight {
+            standard,
+            temporary,
+            sections: self.sections,
+        })
+    }
+}
+
+/// Where every address reaches, and is reached from, every byte of an allocation.
+fn within_reach(allocation: &InFlightAllocation, reach: u64) -> Option<Window> {
+    let layout = allocation.layout();
+    let segments = Protection::ALL.into_iter().filter_map(|protection| {
+        let start = allocation.segment_address(protection)?;
+        Window::of_range(start, layout.segment(protection).size)
+    });
+    let ends = segments.map(|part| (part.first().value(), part.last().value()));
+    let (first, last) = ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
+    let window = (last.saturating_sub(reach), first.saturating_add(reach));
+    Window::new(Address::new(window.0), Address::new(window.1))
+}
+
+impl InFlight {
+    /// The part that a section is in, and which it is there.
+    fn section(&mut self, index: usize) -> Result<(&mut InFlightAllocation, SectionId)> {
+        let unknown = || Failure::argument("section", "the number of a section of the request");
+        let (part, id) = if self.sections.is_empty() {
+            let part = self.standard.as_mut().ok_or_else(unknown)?;
+            let id = part.layout().id(index).ok_or_else(unknown)?;
+            (part, id)
+        } else {
+            let (lifetime, id) = *self.sections.get(index).ok_or_else(unknown)?;
+            let part = match lifetime {
+                Lifetime::Standard => self.standard.as_mut(),
+                Lifetime::Finalize => self.temporary.as_deref_mut(),
+            };
+            // All sections of a part are empty, so that there is no part.
+            (part.ok_or_else(unknown)?, id)
+        };
+        Ok((part, id))
+    }
+
+    /// Tells C where each section is.
+    fn describe(&mut self, sections: &mut [codeslab_section]) {
+        for (index, section) in sections.iter_mut().enumerate() {
+            let (address, bytes) = match self.section(index) {
+                Ok((part, id)) => (
+                    part.address(id).value(),
+                    part.bytes_mut(id).as_mut_ptr().cast(),
+                ),
+                Err(_) => (0, ptr::null_mut()),
+            };
+            section.address = address;
+            section.bytes = bytes;
+        }
+    }
+}
+
+/// Places a request: all of its sections within reach of each other, and each byte of it in each of the windows; or nothing.
+///
+/// @param sections what is asked for; receives `address` and `bytes` of each
+/// @param count    how many
+/// @param windows  where all of it has to lie; may be null if there are none
+/// @param in_flight receives the allocation
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn codeslab_allocate(
+    memory: codeslab_memory,
+    sections: *mut codeslab_section,
+    count: usize,
+    windows: *const codeslab_window,
+    window_count: usize,
+    in_flight: Option<&mut MaybeUninit<codeslab_in_flight>>,
+) -> codeslab_status {
+    run(|| {
+        let place = out(in_flight, "in_flight")?;
+        // SAFETY: that it points to so many, which are the function's for the call, is the header's condition.
+        let sections = unsafe { array_mut(sections, count, "sections") }?;
+        // SAFETY: that it points to so many is the header's condition.
+        let windows = unsafe { array(windows, window_count, "windows") }?;
+        let wanted = Wanted::of(sections)?;
+        let windows = windows.iter().map(|window| window.window());
+        let windows = windows.collect::<Result<Vec<_>>>()?;
+        let mut placed = with_memory(memory.value, |memory| wanted.place(memory, &windows))?;
+        placed.describe(sections);
+        let value = IN_FLIGHT.insert(placed)?;
+        place.write(codeslab_in_flight { value });
+        Ok(())
+    })
+}
+
+/// Copies bytes into a section of an allocation in flight, `offset` bytes behind its start.
+///
+/// @param section its number in the request
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn codeslab_write(
+    in_flight: codeslab_in_flight,
+    section: usize,
+    offset: u64,
+    bytes: *const c_void,
+    size: usize,
+) -> codeslab_status {
+    run(|| {
+        // SAFETY: that it points to so many bytes is the header's condition.
+        let bytes = unsafe { array(bytes.cast::<u8>(), size, "bytes") }?;
+        with_section(in_flight, section, |part, id| {
+            Ok(part.write(id, offset, bytes)?)
+        })
+    })
+}
+
+/// Makes a section of an allocation in flight smaller. What is behind the last section of its protection is given back at once. Addresses
+/// stay.
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_shrink(
+    in_flight: codeslab_in_flight,
+    section: usize,
+    size: u64,
+) -> codeslab_status {
+    run(|| with_section(in_flight, section, |part, id| Ok(part.shrink(id, size)?)))
+}
+
+fn with_section(
+    handle: codeslab_in_flight,
+    section: usize,
+    use_it: impl FnOnce(&mut InFlightAllocation, SectionId) -> Result<()>,
+) -> Result<()> {
+    let mut changing = IN_FLIGHT.change(handle.value)?;
+    let in_flight = changing.object().as_mut();
+    let in_flight = in_flight.ok_or_else(|| Failure::stale(handle.value))?;
+    let (part, id) = in_flight.section(section)?;
+    use_it(part, id)
+}
+
+/// Says which block an allocation in flight lies in: everything there reaches everything else.
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_block(
+    in_flight: codeslab_in_flight,
+    block: Option<&mut MaybeUninit<codeslab_window>>,
+) -> codeslab_status {
+    run(|| {
+        let place = out(block, "block")?;
+        let reading = IN_FLIGHT.read(in_flight.value)?;
+        let placed = reading.object()?;
+        let part = placed.standard.as_ref().or(placed.temporary.as_deref());
+        let window = part.map(InFlightAllocation::block);
+        let window = window.ok_or_else(|| Failure::stale(in_flight.value))?;
+        place.write(codeslab_window::of(window));
+        Ok(())
+    })
+}
+
+/// Publishes an allocation: code becomes executable, constants read-only, and every processor sees the bytes. The handle of the allocation
+/// in flight is stale then, also if that fails: the allocation is abandoned then.
+///
+/// @param allocation receives the published allocation
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_finalize(
+    in_flight: codeslab_in_flight,
+    allocation: Option<&mut MaybeUninit<codeslab_allocation>>,
+) -> codeslab_status {
+    run(|| {
+        let place = out(allocation, "allocation")?;
+        let taken = take_in_flight(in_flight.value)?;
+        let value = insert(Object::Allocation(taken.finalize()?))?;
+        place.write(codeslab_allocation { value });
+        Ok(())
+    })
+}
+
+impl InFlight {
+    fn finalize(self) -> Result<Placed> {
+        let standard = self
+            .standard
+            .map(InFlightAllocation::finalize)
+            .transpose()?;
+        let temporary = self.temporary.map(|part| part.finalize().map(Box::new));
+        Ok(Placed {
+            standard,
+            temporary: temporary.transpose()?,
+        })
+    }
+}
+
+/// Publishes many allocations at once, or none: what it takes to make all processors notice is done once. Their handles are stale then; if
+/// one of them was so before, or occurs twice (CODESLAB_BUSY), all others stay as they are.
+///
+/// @param allocations receives the published allocations, in the order of `in_flight`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn codeslab_finalize_many(
+    memory: codeslab_memory,
+    in_flight: *const codeslab_in_flight,
+    count: usize,
+    allocations: *mut codeslab_allocation,
+) -> codeslab_status {
+    run(|| {
+        // SAFETY: that it points to so many is the header's condition.
+        let handles = unsafe { array(in_flight, count, "in_flight") }?;
+        // SAFETY: that it points to room for so many, which is the function's for the call, is the header's condition.
+        let places = unsafe {
+            array_mut(
+                allocations.cast::<MaybeUninit<codeslab_allocation>>(),
+                count,
+                "allocations",
+            )
+        }?;
+        let handles: Vec<u64> = handles.iter().map(|one| one.value).collect();
+        let published = with_memory(memory.value, |memory| finalize_all(memory, &handles))?;
+        let values = published
+            .into_iter()
+            .map(|one| insert(Object::Allocation(one)));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        for (place, value) in places.iter_mut().zip(values) {
+            place.write(codeslab_allocation { value });
+        }
+        Ok(())
+    })
+}
+
+fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
+    let taken = take_all(handles, |handle| IN_FLIGHT.change(handle), |_| true)?;
+    let (mut batch, mut parts) = (Vec::new(), Vec::new());
+    for one in taken {
+        parts.push((one.standard.is_some(), one.temporary.is_some()));
+        batch.extend(one.standard);
+        batch.extend(one.temporary.map(|part| *part));
+    }
+    let mut published = memory.finalize_all(batch)?.into_iter();
+    let mut next = |is_there: bool| is_there.then(|| published.next()).flatten();
+    let placed = parts
+        .into_iter()
+        .map(|(has_standard, has_temporary)| Placed {
+            standard: next(has_standard),
+            temporary: next(has_temporary).map(Box::new),
+        });
+    Ok(placed.collect())
+}
+
+/// Gives an allocation back unpublished.
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_abandon(in_flight: codeslab_in_flight) -> codeslab_status {
+    run(|| take_in_flight(in_flight.value).map(drop))
+}
+
+/// Frees the sections that were needed for finalization only. Does nothing if there are none, or none any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_end_finalization(allocation: codeslab_allocation) -> codeslab_status {
+    run(|| {
+        let mut changing = change(allocation.value)?;
+        match changing.object() {
+            Some(Object::Allocation(placed)) => {
+                drop(placed.temporary.take());
+                Ok(())
+            }
+            _ => Err(Failure::stale(allocation.value)),
+        }
+    })
+}
+
+/// Says where the sections of one protection are that stay until the allocation is freed: all of them together. The size is 0 if there are
+/// none.
+///
+/// @param address receives the address of the first byte
+/// @param size    receives how many bytes there are, those included that fill it up to the next multiple of 16
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_segment(
+    allocation: codeslab_allocation,
+    protection: u32,
+    address: Option<&mut MaybeUninit<u64>>,
+    size: Option<&mut MaybeUninit<u64>>,
+) -> codeslab_status {
+    run(|| {
+        let (address, size) = (out(address, "address")?, out(size, "size")?);
+        let protection = self::protection(protection)?;
+        let segment = with(allocation.value, Object::as_allocation, |placed| {
+            let standard = placed.standard.as_ref();
+            Ok(standard.and_then(|standard| standard.segment(protection)))
+        })?;
+        let (start, length) = segment.unwrap_or_default();
+        address.write(start.value());
+        size.write(length);
+        Ok(())
+    })
+}
+
+/// Frees an allocation. Nothing may execute it or refer to it any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn codeslab_free(allocation: codeslab_allocation) -> codeslab_status {
+    run(|| take(allocation.value, Object::into_allocation).map(drop))
+}
+
+/// Frees many allocations, or none: if one handle is stale, or occurs twice (CODESLAB_BUSY), the others stay as they are. The fact `index` says which.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn codeslab_free_many(
+    allocations: *const codeslab_allocation,
+    count: usize,
+) -> codeslab_status {
+    run(|| {
+        // SAFETY: that it points to so many is the header's condition.
+        let handles = unsafe { array(allocations, count, "allocations") }?;
+        let handles: Vec<u64> = handles.iter().map(|one| one.value).collect();
+        let is_allocation = |object: &Object| object.as_allocation().is_some();
+        take_all(&handles, change, is_allocation).map(drop)
+    })
+}

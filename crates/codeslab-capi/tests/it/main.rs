@@ -1,0 +1,8 @@
+//! The C interface from outside: what C and C++ compilers make of the header, and what the library makes of what they pass.
+
+mod bad_input;
+mod documents;
+#[cfg(target_os = "linux")]
+mod installed;
+mod placing;
+mod support;

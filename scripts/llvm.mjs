@@ -1,0 +1,183 @@
+// LLVM's JIT on codeslab's memory: the adapter is compiled against each LLVM of this machine, without a warning, by gcc and by clang, and run.
+//
+// npm run test:llvm                          what adapters/llvm/test says, and clang's Interpreter for 200 inputs in a torn address space
+// npm run test:llvm -- --inputs=1000 --peers the same for 1,000, and a trace of many objects, with LLVM's own memory managers beside it
+// npm run test:llvm -- --release             with the library as it is shipped, for figures
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { sumUp } from './counting.mjs'
+import { Failure, main, root } from './process.mjs'
+
+/** The first that has what the adapter needs. */
+const OLDEST = 19
+
+const tests = join(root, 'adapters', 'llvm', 'test')
+
+/** @typedef {import('./counting.mjs').Count} Count */
+/** @typedef {{ major: number, includes: string, libraries: string }} Llvm */
+
+await main(() => {
+  const { values } = parseArgs({
+    options: {
+      inputs: { type: 'string', default: '200' },
+      peers: { type: 'boolean', default: false },
+      release: { type: 'boolean', default: false },
+    },
+  })
+  const llvms = installed()
+  if (llvms.length === 0 || process.platform !== 'linux' || process.arch !== 'x64') {
+    sumUp([{ passed: 0, failed: 0, skipped: ['the adapter for LLVM: llvm-19-dev is not installed'] }])
+    return
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'codeslab-llvm-'))
+  try {
+    const prefix = install(join(folder, 'prefix'), values.release)
+    sumUp(llvms.map(llvm => test(llvm, folder, prefix, values)))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** @returns {Llvm[]} those of this machine, by version */
+function installed() {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(folder => existsSync(folder))
+  const names = folders.flatMap(folder => readdirSync(folder)).filter(name => /^llvm-config(-\d+)?$/.test(name))
+  const found = [...new Set(names)].map(name => {
+    const ask = (/** @type {string} */ what) => spawnSync(name, [what], { encoding: 'utf8' }).stdout.trim()
+    return { major: Number.parseInt(ask('--version')), includes: ask('--includedir'), libraries: ask('--libdir') }
+  })
+  const usable = found.filter(
+    llvm => llvm.major >= OLDEST && existsSync(join(llvm.includes, 'llvm', 'ExecutionEngine', 'JITLink', 'JITLink.h')),
+  )
+  return [...new Map(usable.map(llvm => [llvm.major, llvm])).values()].sort((one, other) => one.major - other.major)
+}
+
+/**
+ * Builds the C library and installs it.
+ *
+ * @param {string} prefix
+ * @param {boolean} isRelease
+ */
+function install(prefix, isRelease) {
+  run('cargo', ['build', '--package', 'codeslab-capi', ...(isRelease ? ['--release'] : [])])
+  const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target')
+  const archive = join(target, isRelease ? 'release' : 'debug', 'libcodeslab_capi.a')
+  run('sh', [join(root, 'crates', 'codeslab-capi', 'install.sh'), prefix, archive])
+  return prefix
+}
+
+/**
+ * @param {Llvm} llvm
+ * @param {string} folder
+ * @param {string} prefix
+ * @param {{ inputs: string, peers: boolean }} settings
+ * @returns {Count}
+ */
+function test(llvm, folder, prefix, { inputs, peers }) {
+  /** @type {Count} */
+  const count = { passed: 0, failed: 0, skipped: [] }
+  console.log(`\nLLVM ${llvm.major}`)
+  const tally = (/** @type {string} */ what, /** @type {boolean} */ isGood) => {
+    console.log(`${isGood ? 'ok' : 'FAILED'} ${what}`)
+    if (isGood) count.passed += 1
+    else count.failed += 1
+  }
+  for (const compiler of ['g++', 'clang++', 'clang++-14'].filter(has)) {
+    const headers = ['JITLinkMemoryManager.h', 'RTDyldMemoryManager.h'].flatMap(name => [
+      '-include',
+      `codeslab/${name}`,
+    ])
+    const flags = ['-std=c++17', '-fsyntax-only', ...warnings(llvm, prefix), ...headers, '-xc++', '/dev/null']
+    tally(`the headers are compiled by ${compiler}`, attempt(compiler, flags).status === 0)
+  }
+  const linked = join(folder, 'linked.o')
+  const pic = join(folder, 'pic.o')
+  const low = join(folder, 'low.o')
+  run('g++', ['-O1', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
+  run('g++', ['-O1', '-fPIC', '-c', join(tests, 'linked.cpp'), '-o', pic])
+  run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', low])
+  for (const [name, objects] of /** @type {const} */ ([
+    ['memory_manager', [linked, low]],
+    ['runtime_dyld', [pic]],
+  ])) {
+    const { status, stdout } = attempt(compile(name, llvm, folder, prefix, []), objects)
+    console.log(stdout.trim())
+    const begins = (/** @type {string} */ word) => stdout.split('\n').filter(line => line.startsWith(word)).length
+    count.passed += begins('ok ')
+    count.failed += status === 0 ? 0 : Math.max(begins('FAILED '), 1)
+  }
+  if (peers) replay(compile('trace', llvm, folder, prefix, []))
+  if (!existsSync(join(llvm.includes, 'clang', 'Interpreter', 'Interpreter.h'))) {
+    count.skipped.push(`clang's Interpreter of LLVM ${llvm.major}: libclang-${llvm.major}-dev is not installed`)
+    return count
+  }
+  const interpreter = compile('interpreter', llvm, folder, prefix, ['-lclang-cpp'])
+  const own = attempt(interpreter, ['codeslab', inputs, 'torn'])
+  tally(`clang's Interpreter: ${own.stdout.trim()}`, own.status === 0)
+  for (const peer of peers ? ['inprocess', 'mapper'] : [])
+    console.log(`   beside it: ${attempt(interpreter, [peer, inputs, 'torn']).stdout.trim() || 'it crashed or hung'}`)
+  return count
+}
+
+/**
+ * The objects of an archive, 20 times over, in each memory manager: what it takes, for a table.
+ *
+ * @param {string} program
+ */
+function replay(program) {
+  const trace = join(root, 'bench', 'libc.trace')
+  for (const manager of ['codeslab', 'inprocess', 'mapper'])
+    console.log(`   ${attempt(program, [manager, trace, '20']).stdout.trim() || `${manager} crashed`}`)
+}
+
+/**
+ * @param {string} name
+ * @param {Llvm} llvm
+ * @param {string} folder
+ * @param {string} prefix
+ * @param {string[]} libraries
+ */
+function compile(name, llvm, folder, prefix, libraries) {
+  const program = join(folder, `${name}-${llvm.major}`)
+  const paths = [llvm.libraries, join(prefix, 'lib')].flatMap(path => [`-L${path}`, `-Wl,-rpath,${path}`])
+  const flags = ['-std=c++17', '-O1', '-fno-rtti', '-fno-exceptions', '-rdynamic', ...warnings(llvm, prefix)]
+  const source = join(tests, `${name}.cpp`)
+  run('g++', [...flags, source, '-o', program, ...paths, '-lcodeslab', ...libraries, '-lLLVM', '-lpthread'])
+  return program
+}
+
+/**
+ * @param {Llvm} llvm
+ * @param {string} prefix
+ */
+function warnings(llvm, prefix) {
+  return ['-Wall', '-Wextra', '-Werror', `-I${join(prefix, 'include')}`, '-isystem', llvm.includes]
+}
+
+/** @param {string} program */
+function has(program) {
+  return spawnSync(program, ['--version']).status === 0
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ */
+function run(program, args) {
+  const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: root })
+  if (status !== 0) throw new Failure(`${program} ${args.join(' ')} failed`)
+}
+
+/**
+ * @param {string} program
+ * @param {readonly string[]} args
+ */
+function attempt(program, args) {
+  const { status, stdout, stderr } = spawnSync(program, [...args], { encoding: 'utf8', timeout: 300_000 })
+  if (status !== 0) console.log(stderr.trim().slice(0, 2000))
+  return { status, stdout }
+}
