@@ -115,6 +115,10 @@
 // Pages without access lie between code, constants and data, and at the ends of blocks.
 #define CODESLAB_GUARD_PAGES 8
 
+// Indirect branches arrive at landing pads only, where processor and system enforce that (64-bit Arm's BTI); code has to have them then. The
+// flags of a memory's configuration say whether it came to that.
+#define CODESLAB_BRANCH_PROTECTION 16
+
 // Code: read and execute.
 #define CODESLAB_READ_EXECUTE 0
 
@@ -274,7 +278,8 @@ typedef struct codeslab_options {
   uint32_t writer;
   // One of the `CODESLAB_QUARANTINE_` numbers.
   uint32_t quarantine;
-  // Any of `CODESLAB_CONSTANTS_WITH_CODE`, `CODESLAB_SEALED`, `CODESLAB_NOT_HARDENED` and `CODESLAB_GUARD_PAGES`.
+  // Any of `CODESLAB_CONSTANTS_WITH_CODE`, `CODESLAB_SEALED`, `CODESLAB_NOT_HARDENED`, `CODESLAB_GUARD_PAGES` and
+  // `CODESLAB_BRANCH_PROTECTION`.
   uint32_t flags;
 } codeslab_options;
 

@@ -55,6 +55,9 @@ pub const CODESLAB_SEALED: u32 = 2;
 pub const CODESLAB_NOT_HARDENED: u32 = 4;
 /// Pages without access lie between code, constants and data, and at the ends of blocks.
 pub const CODESLAB_GUARD_PAGES: u32 = 8;
+/// Indirect branches arrive at landing pads only, where processor and system enforce that (64-bit Arm's BTI); code has to have them then. The
+/// flags of a memory's configuration say whether it came to that.
+pub const CODESLAB_BRANCH_PROTECTION: u32 = 16;
 
 /// What a memory is opened with: see `codeslab_default_options`. Zero is the default of everything.
 #[repr(C)]
@@ -75,7 +78,8 @@ pub struct codeslab_options {
     pub writer: u32,
     /// One of the `CODESLAB_QUARANTINE_` numbers.
     pub quarantine: u32,
-    /// Any of `CODESLAB_CONSTANTS_WITH_CODE`, `CODESLAB_SEALED`, `CODESLAB_NOT_HARDENED` and `CODESLAB_GUARD_PAGES`.
+    /// Any of `CODESLAB_CONSTANTS_WITH_CODE`, `CODESLAB_SEALED`, `CODESLAB_NOT_HARDENED`, `CODESLAB_GUARD_PAGES` and
+    /// `CODESLAB_BRANCH_PROTECTION`.
     pub flags: u32,
 }
 
@@ -164,8 +168,11 @@ pub(crate) fn writer(number: u32) -> Result<Writer> {
     )
 }
 
-const FLAGS: u32 =
-    CODESLAB_CONSTANTS_WITH_CODE | CODESLAB_SEALED | CODESLAB_NOT_HARDENED | CODESLAB_GUARD_PAGES;
+const FLAGS: u32 = CODESLAB_CONSTANTS_WITH_CODE
+    | CODESLAB_SEALED
+    | CODESLAB_NOT_HARDENED
+    | CODESLAB_GUARD_PAGES
+    | CODESLAB_BRANCH_PROTECTION;
 
 impl codeslab_options {
     fn options(&self) -> Result<Options> {
@@ -190,8 +197,7 @@ impl codeslab_options {
             sealed: has(CODESLAB_SEALED),
             hardened: !has(CODESLAB_NOT_HARDENED),
             guard_pages: has(CODESLAB_GUARD_PAGES),
-            // Not offered through this interface yet.
-            branch_protection: false,
+            branch_protection: has(CODESLAB_BRANCH_PROTECTION),
         })
     }
 }
@@ -245,7 +251,8 @@ pub extern "C" fn codeslab_get_configuration(
                 CODESLAB_CONSTANTS_WITH_CODE,
             ) | flag(found.sealing.is_some(), CODESLAB_SEALED)
                 | flag(!found.hardened, CODESLAB_NOT_HARDENED)
-                | flag(found.guard_pages, CODESLAB_GUARD_PAGES),
+                | flag(found.guard_pages, CODESLAB_GUARD_PAGES)
+                | flag(found.branch_protection, CODESLAB_BRANCH_PROTECTION),
         });
         Ok(())
     })

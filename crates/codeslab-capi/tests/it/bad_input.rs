@@ -73,7 +73,7 @@ fn options_that_are_none_are_refused_by_name() {
         (|options| options.code_model = 4, "code_model"),
         (|options| options.writer = 6, "writer"),
         (|options| options.quarantine = 3, "quarantine"),
-        (|options| options.flags = 16, "flags"),
+        (|options| options.flags = 32, "flags"),
     ];
     for (make, argument) in mistakes {
         let mut options = options();

@@ -306,3 +306,18 @@ fn a_real_archive_is_linked_and_its_functions_are_called() {
     assert_eq!(codeslab_image_free(image), CODESLAB_STALE_HANDLE);
     assert_eq!(stats(memory).live, 0);
 }
+
+#[test]
+fn a_memory_says_what_of_its_flags_came_to_be() {
+    let asked = CODESLAB_GUARD_PAGES | CODESLAB_NOT_HARDENED | CODESLAB_CONSTANTS_WITH_CODE;
+    let mut options = options();
+    options.flags = asked | CODESLAB_BRANCH_PROTECTION;
+    let memory = open_with(&options).unwrap();
+    let found = result(|place| codeslab_get_configuration(memory, place)).unwrap();
+    // Whether there is branch protection is for the processor to say.
+    assert_eq!(found.flags & !CODESLAB_BRANCH_PROTECTION, asked);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(found.flags, asked);
+    }
+    assert_eq!(codeslab_close(memory), CODESLAB_OK);
+}
