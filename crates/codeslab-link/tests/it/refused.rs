@@ -258,8 +258,8 @@ fn a_stack_that_code_runs_on_is_refused_and_one_that_nothing_is_said_of_is_not()
 #[test]
 fn each_undefined_symbol_is_told_with_what_needs_it_and_where_it_usually_is() {
     let workshop = Workshop::new();
-    let one = workshop.assemble("one", "call deflate\n");
-    let two = workshop.assemble("two", "call sin\ncall nobody_has_this\ncall deflate\n");
+    let one = workshop.assemble("one", ".quad deflate\n");
+    let two = workshop.assemble("two", ".quad sin, nobody_has_this, deflate\n");
     let options = LinkOptions {
         process_symbols: false,
         ..LinkOptions::default()
