@@ -223,7 +223,7 @@ test('a function of an image is replaced for its own code, for other images and 
   }
 })
 
-test('what a freed image was led to goes with it', t => {
+test('what a freed image was led to goes with it', async t => {
   // Of a memory of its own: what other tests have dropped may be collected meanwhile.
   const memory = new CodeMemory()
   const image = memory.link(program, { replaceable: true })
@@ -231,6 +231,8 @@ test('what a freed image was led to goes with it', t => {
   image.replace('step', next.function('step', unary))
   next.free()
   image.free()
+  // Threads of other tests may be in functions at this moment, and what is freed waits for all that are.
+  await memory.synchronize()
   t.is(memory.stats().live, 0)
 })
 
