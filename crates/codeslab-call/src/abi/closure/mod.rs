@@ -12,4 +12,7 @@
 )]
 mod none;
 
+#[cfg(target_arch = "x86_64")]
+mod jump_x86_64;
+
 pub(crate) use none::{CLOSURE_BYTES, FLOATS_BEHIND, REGISTER_WORDS, closure, trampoline};

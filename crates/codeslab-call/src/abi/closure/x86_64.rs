@@ -4,25 +4,13 @@
 //!
 //! <https://gitlab.com/x86-psABIs/x86-64-ABI>, §3.2.3.
 
-/// Bytes of a closure, of which each begins at a multiple.
-pub(crate) const CLOSURE_BYTES: usize = 32;
+pub(crate) use super::jump_x86_64::{CLOSURE_BYTES, closure};
 
 /// Six integers and eight floats.
 pub(crate) const REGISTER_WORDS: usize = 14;
 
 /// Floats have words of their own.
 pub(crate) const FLOATS_BEHIND: usize = 0;
-
-/// Loads the word and goes to the trampoline.
-pub(crate) fn closure(word: u64, trampoline: u64) -> Vec<u8> {
-    let mut code = vec![0x49, 0xba]; // mov r10, word
-    code.extend(word.to_le_bytes());
-    code.extend([0x49, 0xbb]); // mov r11, trampoline
-    code.extend(trampoline.to_le_bytes());
-    code.extend([0x41, 0xff, 0xe3]); // jmp r11
-    code.resize(CLOSURE_BYTES, 0xcc);
-    code
-}
 
 /// Calls `handler(word, registers, stack)`: rax is what it returns, and rdx, xmm0 and xmm1 what it leaves in the second to fourth word.
 pub(crate) fn trampoline(handler: u64) -> Vec<u8> {
