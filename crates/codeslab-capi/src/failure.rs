@@ -3,7 +3,7 @@
 
 use crate::status::{
     CODESLAB_INTERNAL, CODESLAB_INVALID_ARGUMENT, CODESLAB_OK, CODESLAB_STALE_HANDLE,
-    codeslab_status, number,
+    CODESLAB_UNDEFINED_SYMBOL, codeslab_status, number,
 };
 use codeslab::Fact;
 use std::cell::RefCell;
@@ -95,6 +95,22 @@ impl Failure {
         let message = format!("{name}: expected {expected}");
         Self::new(CODESLAB_INVALID_ARGUMENT, "INVALID_ARGUMENT", &message)
             .with("argument", &Fact::Text(name.to_owned()))
+    }
+
+    /// A symbol that is not there, or not as it has to be.
+    pub(crate) fn symbol(status: codeslab_status, code: &str, message: &str, name: &str) -> Self {
+        Self::new(status, code, message).with("symbol", &Fact::Text(name.to_owned()))
+    }
+
+    /// A symbol that `place` does not have.
+    pub(crate) fn undefined(place: &str, name: &str) -> Self {
+        let message = format!("the {place} has no symbol {name}");
+        Self::symbol(
+            CODESLAB_UNDEFINED_SYMBOL,
+            "UNDEFINED_SYMBOL",
+            &message,
+            name,
+        )
     }
 
     pub(crate) fn stale(handle: u64) -> Self {

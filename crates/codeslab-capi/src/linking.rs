@@ -5,8 +5,8 @@ use crate::argument::{SelfSized, array, null, out, structure, text};
 use crate::failure::{Failure, Result, run};
 use crate::memory::codeslab_memory;
 use crate::object::{Object, insert, take, with, with_memory};
-use crate::status::{CODESLAB_NOT_REPLACEABLE, CODESLAB_UNDEFINED_SYMBOL, codeslab_status};
-use codeslab::{Address, CodeMemory, Fact};
+use crate::status::{CODESLAB_NOT_REPLACEABLE, codeslab_status};
+use codeslab::{Address, CodeMemory};
 use codeslab_link::{Files, Image, Input, LinkOptions, Replaceable, link};
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -258,17 +258,13 @@ pub unsafe extern "C" fn codeslab_image_symbol(
         // SAFETY: that it points to a text with an end is the header's condition.
         let name = unsafe { text(name, "name") }?;
         let found = with(image.value, Object::as_image, |image| {
-            image.address(name).ok_or_else(|| undefined(name))
+            image
+                .address(name)
+                .ok_or_else(|| Failure::undefined("image", name))
         })?;
         place.write(found.value());
         Ok(())
     })
-}
-
-fn undefined(name: &str) -> Failure {
-    let message = format!("the image has no symbol {name}");
-    Failure::new(CODESLAB_UNDEFINED_SYMBOL, "UNDEFINED_SYMBOL", &message)
-        .with("symbol", &Fact::Text(name.to_owned()))
 }
 
 /// Has a function of an image lead to `target`, for every call that begins from now on. The image must have been linked with
@@ -291,8 +287,7 @@ pub unsafe extern "C" fn codeslab_image_replace(
             let found = unsafe { image.replace(name, target) };
             found.ok_or_else(|| {
                 let message = format!("the image has no function {name} that can be replaced");
-                Failure::new(CODESLAB_NOT_REPLACEABLE, "NOT_REPLACEABLE", &message)
-                    .with("symbol", &Fact::Text(name.to_owned()))
+                Failure::symbol(CODESLAB_NOT_REPLACEABLE, "NOT_REPLACEABLE", &message, name)
             })
         })?;
         if let Some(place) = before {

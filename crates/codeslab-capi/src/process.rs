@@ -4,7 +4,7 @@
 use crate::argument::{out, text};
 use crate::failure::{Failure, run};
 use crate::memory::writer;
-use crate::status::{CODESLAB_UNDEFINED_SYMBOL, CODESLAB_WRITER_UNAVAILABLE, codeslab_status};
+use crate::status::{CODESLAB_WRITER_UNAVAILABLE, codeslab_status};
 use codeslab::Fact;
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
@@ -20,16 +20,11 @@ pub unsafe extern "C" fn codeslab_process_symbol(
         let place = out(address, "address")?;
         // SAFETY: that it points to a text with an end is the header's condition.
         let name = unsafe { text(name, "name") }?;
-        let found = codeslab::process_symbol(name).ok_or_else(|| undefined(name))?;
+        let found =
+            codeslab::process_symbol(name).ok_or_else(|| Failure::undefined("process", name))?;
         place.write(found.value());
         Ok(())
     })
-}
-
-fn undefined(name: &str) -> Failure {
-    let message = format!("the process has no symbol {name}");
-    Failure::new(CODESLAB_UNDEFINED_SYMBOL, "UNDEFINED_SYMBOL", &message)
-        .with("symbol", &Fact::Text(name.to_owned()))
 }
 
 /// The address of one version of a symbol of the process, such as `GLIBC_2.2.5` of `memcpy`.
@@ -46,7 +41,8 @@ pub unsafe extern "C" fn codeslab_process_symbol_version(
         // SAFETY: as for the name.
         let version = unsafe { text(version, "version") }?;
         let found = codeslab::process_symbol_version(name, version);
-        let found = found.ok_or_else(|| undefined(&format!("{name}@{version}")))?;
+        let found =
+            found.ok_or_else(|| Failure::undefined("process", &format!("{name}@{version}")))?;
         place.write(found.value());
         Ok(())
     })
