@@ -6,6 +6,8 @@
 // exceptions. Where the address space is torn, all that is free within some gigabytes of the last code is taken away, but for holes of a few
 // pages each, and again after every tenth input: what a process looks like that has loaded much. Prints one line for a table.
 
+#include "mappings.h"
+
 #include <codeslab/JITLinkMemoryManager.h>
 
 #include <clang/Frontend/CompilerInstance.h>
@@ -64,15 +66,6 @@ private:
       : clang::Interpreter(std::move(Compiler), Failed, builder(Kind)) {}
 #endif
 };
-
-size_t mappings() {
-  std::ifstream Maps("/proc/self/maps");
-  std::string Line;
-  size_t Count = 0;
-  while (std::getline(Maps, Line))
-    ++Count;
-  return Count;
-}
 
 /// Takes what is free within `Reach` of an address, but for holes of four pages between what it takes. The pieces have a megabyte at first.
 size_t tear(uint64_t Near, uint64_t Reach) {

@@ -5,6 +5,7 @@
 // Prints one line for a table: microseconds for each object in allocate and finalize, and then in deallocate; failures; mappings; resident
 // memory for each byte of content.
 
+#include "mappings.h"
 #include "support.h"
 
 #include <llvm/ExecutionEngine/Orc/MapperJITLinkMemoryManager.h>
@@ -35,15 +36,6 @@ static size_t resident() {
   while (std::getline(Rollup, Line))
     std::sscanf(Line.c_str(), "Pss: %zu", &Size);
   return Size;
-}
-
-static size_t mappings() {
-  std::ifstream Maps("/proc/self/maps");
-  std::string Line;
-  size_t Count = 0;
-  while (std::getline(Maps, Line))
-    ++Count;
-  return Count;
 }
 
 int main(int Count, char **Arguments) {
