@@ -129,10 +129,9 @@ impl PerfMap {
         }
         thread.is_some()
     }
-}
 
-impl Drop for PerfMap {
-    fn drop(&mut self) {
+    /// Writes what waits and waits for the thread, whose code may be unloaded afterwards.
+    fn end(&self) {
         let thread = lock(&self.thread).take();
         if !self.shared.is_of_this_process() {
             // There is no such thread here, and nobody to wait for.
@@ -144,6 +143,12 @@ impl Drop for PerfMap {
             // It has nothing to tell: its errors are with the lines.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for PerfMap {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -185,11 +190,11 @@ impl Lines {
     }
 }
 
-/// At the exit of the process: memories that nobody dropped have lines that wait.
+/// At the exit of the process, or before this library is unloaded: memories that nobody dropped have lines that wait.
 extern "C" fn finish() {
     let open = lock(&OPEN).upgrade();
-    if let Some(map) = open.filter(|map| map.shared.is_of_this_process()) {
-        map.shared.finish();
+    if let Some(map) = open {
+        map.end();
     }
 }
 
