@@ -331,15 +331,29 @@ pub unsafe extern "C" fn codeslab_finalize_many(
         }?;
         let handles: Vec<u64> = handles.iter().map(|one| one.value).collect();
         let published = with_memory(memory.value, |memory| finalize_all(memory, &handles))?;
-        let values = published
-            .into_iter()
-            .map(|one| insert(Object::Allocation(one)));
-        let values = values.collect::<Result<Vec<_>>>()?;
+        let values = insert_all(published)?;
         for (place, value) in places.iter_mut().zip(values) {
             place.write(codeslab_allocation { value });
         }
         Ok(())
     })
+}
+
+/// Handles for all, or for none: nobody would know those that there are when the last one is gone.
+fn insert_all(published: Vec<Placed>) -> Result<Vec<u64>> {
+    let mut values = Vec::with_capacity(published.len());
+    for one in published {
+        match insert(Object::Allocation(one)) {
+            Ok(value) => values.push(value),
+            Err(failure) => {
+                for value in values {
+                    drop(take(value, Object::into_allocation));
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(values)
 }
 
 fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
