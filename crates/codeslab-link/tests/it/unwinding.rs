@@ -10,7 +10,7 @@ use std::sync::{Arc, Once};
 use std::time::Instant;
 
 /// Brings the C++ runtime into the process, for everything that is linked after that.
-fn load_cpp_runtime() {
+pub(crate) fn load_cpp_runtime() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let flags = libc::RTLD_NOW | libc::RTLD_GLOBAL;
