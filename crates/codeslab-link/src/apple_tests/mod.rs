@@ -221,3 +221,34 @@ fn what_64_bit_arm_cannot_have_is_named() {
         assert!(error.to_string().contains(name), "{error}");
     }
 }
+
+/// Differences against symbols of the table itself, which compilers for this machine write with relocations.
+#[test]
+fn unwind_tables_of_64_bit_arm_lead_to_their_functions() {
+    const TABLE: u64 = 0x1_5000_0000;
+    let test = "unwind_tables_of_64_bit_arm_lead_to_their_functions";
+    let source = "
+        .text
+        nop
+        .globl _f
+        _f: .cfi_startproc
+            .cfi_def_cfa_offset 32
+            .cfi_escape 0x2e, 0x10
+            ret
+            .cfi_endproc
+    ";
+    let Some(object) = apple_object(test, "arm64", "s", source, &[]) else {
+        return;
+    };
+    let linked = Linked::new(Architecture::Aarch64, &object, &[], |name| {
+        (name == "__TEXT,__eh_frame").then_some(TABLE)
+    });
+    let linked = linked.expect("it links");
+    let (code, _) = linked.section("__TEXT,__text");
+    let (_, table) = linked.section("__TEXT,__eh_frame");
+    let pointers = crate::unwind::pointers(table);
+    assert_eq!(pointers.len(), 1, "{table:x?}");
+    let pointer = pointers[0];
+    let meant = (TABLE + pointer.at as u64).wrapping_add_signed(pointer.value);
+    assert_eq!(meant, code + 4);
+}

@@ -70,7 +70,7 @@ fn an_exception_is_caught_in_the_image_that_throws_it() {
 }
 
 /// Whether the process's unwinder knows of the code at an address.
-fn is_described(address: Address) -> bool {
+pub(crate) fn is_described(address: Address) -> bool {
     #[link(name = "gcc_s")]
     unsafe extern "C" {
         fn _Unwind_Find_FDE(code: *const u8, bases: *mut [usize; 3]) -> *const u8;

@@ -6,6 +6,7 @@
 mod archives;
 mod compiled;
 mod damaged;
+mod jitlink;
 mod refused;
 mod relocations;
 mod symbols;
