@@ -13,7 +13,7 @@ const MARK: &str = "\u{1}";
 const ENDS: [(&str, &str); 2] = [("section$start$", "__start_"), ("section$end$", "__stop_")];
 
 /// The name of something that all objects see.
-pub(in crate::format) fn c_name(name: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn c_name(name: Cow<'_, str>) -> Cow<'_, str> {
     match name {
         Cow::Borrowed(name) => match name.strip_prefix('_') {
             Some(name) => Cow::Borrowed(name),

@@ -21,11 +21,7 @@ const JAVA: u32 = 43;
 ///
 /// # Errors
 /// [`Error::WrongArchitecture`] if no part is for it, [`Error::Malformed`].
-pub(in crate::format) fn part<'a>(
-    name: &str,
-    bytes: &'a [u8],
-    budget: &Budget,
-) -> Result<&'a [u8]> {
+pub(crate) fn part<'a>(name: &str, bytes: &'a [u8], budget: &Budget) -> Result<&'a [u8]> {
     let word = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
     match (word(0), word(4)) {
         (Some(FAT_MAGIC), Some(count)) if count < JAVA => choose::<FatArch32>(name, bytes, budget),

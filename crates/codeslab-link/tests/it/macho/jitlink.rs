@@ -263,9 +263,9 @@ fn what_was_a_private_extern_is_local() {
     let Some(object) = assembled(test, source) else {
         return;
     };
-    // The symbol's type, section 1, no description: an external one no more.
-    let object = patched(&object, &[0x1f, 1, 0, 0], &[0x1e, 1, 0, 0]);
-    let image = link_files(&memory(), &[("one.o", &object), ("two.o", &object)][..1]);
+    // The symbol's type, section 2, no description: an external one no more.
+    let object = patched(&object, &[0x1f, 2, 0, 0], &[0x1e, 2, 0, 0]);
+    let image = link_files(&memory(), &[("one.o", &object)]);
     assert_eq!(peek_u64(peek_u64(address(&image, "outer"))), 5);
     assert!(image.address("inner").is_none());
 }

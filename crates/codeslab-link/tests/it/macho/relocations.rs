@@ -11,7 +11,7 @@ fn addresses_and_differences_are_those_of_their_symbols() {
     let test = "addresses_and_differences_are_those_of_their_symbols";
     let source = "
         .section __TEXT,__const
-        .globl _local, _far_local
+        .globl _local
         _local:  .quad 0
         l_inner: .quad 0
         .data
