@@ -9,7 +9,7 @@
 
 use super::file::{ENDIAN, Loaded, MachObject, Section};
 use super::symbols::Indices;
-use super::unwind;
+use super::unwind::{self, ByAddress};
 use crate::arch::RowId;
 use crate::arch::encoding::Encoding;
 use crate::arch::formula::Term;
@@ -33,9 +33,10 @@ pub(super) fn add<'a>(
     loaded: &Loaded,
     indices: &Indices,
 ) -> Result<()> {
+    let by_address = ByAddress::of(object);
     for (header, section) in object.sections.iter().zip(loaded) {
         if let Some(section) = *section {
-            let table = Table::new(graph, object, header, section, indices);
+            let table = Table::new(graph, (object, &by_address), header, section, indices);
             let relocations = table.read(graph)?;
             graph.add_relocations(section, relocations)?;
         }
@@ -46,6 +47,7 @@ pub(super) fn add<'a>(
 /// One section's table on its way to the graph.
 struct Table<'t, 'a> {
     object: &'t MachObject<'a>,
+    by_address: &'t ByAddress,
     header: &'a Section,
     section: SectionIndex,
     indices: &'t Indices,
@@ -65,7 +67,7 @@ enum Said {
 impl<'t, 'a> Table<'t, 'a> {
     fn new(
         graph: &Graph<'a>,
-        object: &'t MachObject<'a>,
+        (object, by_address): (&'t MachObject<'a>, &'t ByAddress),
         header: &'a Section,
         section: SectionIndex,
         indices: &'t Indices,
@@ -77,6 +79,7 @@ impl<'t, 'a> Table<'t, 'a> {
         };
         Self {
             object,
+            by_address,
             header,
             section,
             indices,
@@ -119,7 +122,7 @@ impl<'t, 'a> Table<'t, 'a> {
     fn add_left_out(&self, relocations: &mut Vec<Relocation>) {
         let offsets = relocations.iter().map(|relocation| relocation.offset);
         let known = offsets.collect();
-        for pointer in unwind::left_out(self.object, self.header, &self.bytes, &known) {
+        for pointer in unwind::left_out(self.by_address, self.header, &self.bytes, &known) {
             let variant = match pointer.size {
                 4 => address::DISTANCE + address::NARROW,
                 8 => address::DISTANCE,

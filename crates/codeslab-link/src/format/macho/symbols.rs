@@ -70,15 +70,15 @@ fn name<'a>(graph: &Graph<'_>, object: &MachObject<'a>, symbol: &Nlist) -> Resul
     spent(graph, object, c_name(name))
 }
 
-/// Takes what a copy of a name costs.
+/// Takes what a copy of a name costs, which the table of all names copies once more.
 fn spent<'a>(
     graph: &Graph<'_>,
     object: &MachObject<'_>,
     name: Cow<'a, str>,
 ) -> Result<Cow<'a, str>> {
     if let Cow::Owned(name) = &name {
-        let length = name.len() as u64;
-        object.budget.spend(Resource::Bytes, length, graph.name())?;
+        let cost = 2 * name.len() as u64;
+        object.budget.spend(Resource::Bytes, cost, graph.name())?;
     }
     Ok(name)
 }

@@ -35,18 +35,35 @@ pub(super) struct LeftOut {
     pub(super) addend: i64,
 }
 
+/// The sections of an object by the addresses that its assembler gave them.
+pub(super) struct ByAddress(Vec<(u64, u64, usize)>);
+
+impl ByAddress {
+    pub(super) fn of(object: &MachObject<'_>) -> Self {
+        let sections = object.sections.iter().zip(0..);
+        let mut sections: Vec<(u64, u64, usize)> = sections
+            .map(|(section, number)| (section.addr(ENDIAN), section.size(ENDIAN), number))
+            .collect();
+        sections.sort_unstable();
+        Self(sections)
+    }
+
+    /// The number, less 1, of the section that an address lies in or ends, and how far into it.
+    fn find(&self, address: u64) -> Option<(usize, u64)> {
+        let before = self.0.partition_point(|(start, _, _)| *start <= address);
+        let (start, size, section) = self.0[before.checked_sub(1)?];
+        let offset = address - start;
+        (offset <= size).then_some((section, offset))
+    }
+}
+
 /// The pointers in the table of a section that have no relocation among those at `known`.
 pub(super) fn left_out(
-    object: &MachObject<'_>,
+    sections: &ByAddress,
     header: &Section,
     bytes: &[u8],
     known: &HashSet<u64, RandomState>,
 ) -> Vec<LeftOut> {
-    let sections = object.sections.iter().zip(0..);
-    let mut sections: Vec<(u64, u64, usize)> = sections
-        .map(|(section, number)| (section.addr(ENDIAN), section.size(ENDIAN), number))
-        .collect();
-    sections.sort_unstable();
     let start = header.addr(ENDIAN);
     let pointers = pointers(bytes).into_iter().filter(|pointer| {
         let is_known = known.contains(&(pointer.at as u64));
@@ -56,10 +73,8 @@ pub(super) fn left_out(
         let offset = pointer.at as u64;
         let meant = start.wrapping_add(offset);
         let meant = meant.wrapping_add_signed(pointer.value);
-        let before = sections.partition_point(|(start, _, _)| *start <= meant);
-        let (address, size, section) = sections[before.checked_sub(1)?];
-        let addend = meant - address;
-        (addend <= size).then_some(LeftOut {
+        let (section, addend) = sections.find(meant)?;
+        Some(LeftOut {
             offset,
             size: pointer.size,
             section,
