@@ -3,7 +3,7 @@
 
 use crate::compiler::run;
 use crate::package_skip;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -67,21 +67,24 @@ fn sum(parts: &[&str]) -> u64 {
     })
 }
 
+/// Compiles in a folder of its own, and tells the compiler of none: objects are to be the same everywhere.
 fn compile(clang: &str, machine: &str, kind: &str, source: &str, flags: &[&str]) -> Vec<u8> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("codeslab-apple-{}-{number}", std::process::id());
-    let path = |kind: &str| -> PathBuf { std::env::temp_dir().join(format!("{name}.{kind}")) };
-    let (input, object) = (path(kind), path("o"));
-    std::fs::write(&input, source).unwrap_or_else(|error| panic!("{}: {error}", input.display()));
+    let folder = std::env::temp_dir().join(name);
+    let input = format!("input.{kind}");
+    let written =
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(&input), source));
+    written.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut command = Command::new(clang);
     let target = format!("--target={machine}-apple-macos11");
-    command.args([&target, "-nostdinc", "-c"]).args(flags);
-    let done = run(command.arg(&input).arg("-o").arg(&object));
-    let bytes = std::fs::read(&object);
+    command.args([&target, "-nostdinc", "-fdebug-compilation-dir=."]);
+    command.args(flags).args(["-c", &input, "-o", "output.o"]);
+    let done = run(command.current_dir(&folder));
+    let bytes = std::fs::read(folder.join("output.o"));
     // What cannot be removed is left to the system's own cleaning.
-    let _ = std::fs::remove_file(&input);
-    let _ = std::fs::remove_file(&object);
+    let _ = std::fs::remove_dir_all(&folder);
     done.unwrap_or_else(|error| panic!("{error}"));
-    bytes.unwrap_or_else(|error| panic!("{}: {error}", object.display()))
+    bytes.unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
