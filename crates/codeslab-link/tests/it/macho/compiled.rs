@@ -117,7 +117,7 @@ fn cpp_throws_and_catches_where_the_process_has_its_runtime() {
         return;
     }
     load_cpp_runtime();
-    for flags in [&["-O0"][..], &["-O2"]] {
+    for flags in [&["-O0", "-fno-stack-protector"][..], &["-O2"]] {
         let Some(object) = apple_object(test, "x86_64", "cc", source, flags) else {
             return;
         };
