@@ -49,6 +49,10 @@ pub(super) fn parse<'a>(
 ) -> Result<Graph<'a>> {
     let object = file::open(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());
+    if object.types.machine.landing_pad_property().is_some() {
+        // The format has no mark for code that has them.
+        graph.set_without_landing_pads();
+    }
     let sections = object.sections.len();
     graph.reserve(sections, object.symbols.len() + sections);
     let loaded = sections::add(&mut graph, &object)?;

@@ -59,8 +59,9 @@ struct Table<'t, 'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Said {
     Nothing,
-    /// The symbol that is subtracted, and the row that names it.
-    Subtract(RowId, SymbolIndex),
+    /// The symbol that is subtracted, the row that names it, and what the assembler has subtracted already: the address that it gave the
+    /// section, if that is what is named.
+    Subtract(RowId, SymbolIndex, i64),
     Add(i64),
 }
 
@@ -149,7 +150,12 @@ impl<'t, 'a> Table<'t, 'a> {
         match row.row().formula.term {
             Term::Subtracted => {
                 let symbol = self.symbol(graph, entry)?;
-                Ok(Some(Said::Subtract(row, symbol)))
+                let before = if entry.r_extern {
+                    0
+                } else {
+                    self.start_of(entry).cast_signed()
+                };
+                Ok(Some(Said::Subtract(row, symbol, before)))
             }
             // 24 bits with a sign.
             Term::Nothing => {
@@ -169,9 +175,11 @@ impl<'t, 'a> Table<'t, 'a> {
     ) -> Result<()> {
         let offset = u64::from(entry.r_address);
         let symbol = self.symbol(graph, entry)?;
-        let subtracted = match before {
-            Said::Subtract(row, symbol) => Some((row, symbol, self.own_offset(graph, symbol))),
-            _ => None,
+        let (subtracted, bias) = match before {
+            Said::Subtract(row, symbol, bias) => {
+                (Some((row, symbol, self.own_offset(graph, symbol))), bias)
+            }
+            _ => (None, 0),
         };
         let Some(row) = self.row(entry, subtracted.map(|(_, _, own)| own.is_some())) else {
             self.obstruct(graph, entry, symbol);
@@ -182,6 +190,7 @@ impl<'t, 'a> Table<'t, 'a> {
             self.obstruct(graph, entry, symbol);
             return Ok(());
         };
+        let addend = addend.wrapping_add(bias);
         let addend = match subtracted {
             Some((_, _, Some(own))) => addend.wrapping_add_unsigned(offset.wrapping_sub(own)),
             Some((row, symbol, None)) => {

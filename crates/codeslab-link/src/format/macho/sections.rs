@@ -112,6 +112,11 @@ fn fate(section: &Section) -> Fate {
         macho::S_INTERPOSING => return Fate::Obstruct(Feature::Interposing),
         macho::S_INIT_FUNC_OFFSETS => return Fate::Obstruct(Feature::Constructor),
         macho::S_DTRACE_DOF => return Fate::Drop,
+        macho::S_MOD_INIT_FUNC_POINTERS | macho::S_MOD_TERM_FUNC_POINTERS
+            if section.size(ENDIAN) == 0 =>
+        {
+            return Fate::Drop;
+        }
         macho::S_MOD_INIT_FUNC_POINTERS => return functions(Moment::Start),
         macho::S_MOD_TERM_FUNC_POINTERS => return functions(Moment::End),
         _ => {}
