@@ -206,7 +206,7 @@ fn what_64_bit_arm_cannot_have_is_named() {
         ),
         (
             "ldr x0, [x0, l_odd@PAGEOFF]\n.data\n.byte 0\nl_odd: .quad 1\n",
-            "MISALIGNED",
+            "OVERFLOW",
             "ARM64_RELOC_PAGEOFF12 (8 bytes)",
         ),
     ];

@@ -12,7 +12,7 @@ use super::symbols::Indices;
 use super::unwind::{self, ByAddress};
 use crate::arch::RowId;
 use crate::arch::encoding::Encoding;
-use crate::arch::formula::Term;
+use crate::arch::formula::{Origin, Term, of};
 use crate::arch::machine::{VARIANT, address};
 use crate::error::{Error, Reference, Resource, Result};
 use crate::graph::{
@@ -283,6 +283,8 @@ impl<'t, 'a> Table<'t, 'a> {
         let held = row.encoding.read(field);
         match (row.encoding, before) {
             (Encoding::Bytes(_), Said::Add(_)) => None,
+            // The way to an entry, where it counts from the field: assemblers leave there how far the field is into its section.
+            (Encoding::Bytes(_), _) if row.formula == of(Term::G).minus(Origin::P) => Some(0),
             (Encoding::Bytes(_), _) if entry.r_extern => {
                 // A distance that counts from the end of an instruction is held as one from the end of the field.
                 let past = row.formula.addend(0).wrapping_neg();
