@@ -9,8 +9,7 @@
 
 use super::span::{Located, Span};
 use crate::model::protection::Protection;
-use std::num::NonZero;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// Bytes of a granule, which every span is a multiple of: small, because most sections of real objects are.
 pub(crate) const GRANULE: u64 = 16;
@@ -97,9 +96,9 @@ impl Spans {
     /// Of the granules at which they begin, as [`Spans::starts`] tells them.
     #[inline]
     pub(crate) const fn near(starts: Granules) -> Self {
-        let word = NonZero::new((starts.0 << 1 | 1) as usize).expect("the lowest bit is set");
+        let word = (starts.0 << 1 | 1) as usize;
         Self {
-            word: NonNull::without_provenance(word),
+            word: NonNull::new(ptr::without_provenance_mut(word)).expect("the lowest bit is set"),
         }
     }
 

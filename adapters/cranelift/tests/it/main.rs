@@ -1,0 +1,12 @@
+//! Programs that Cranelift compiles, in code memory.
+#![allow(unsafe_code, reason = "what was compiled is called")]
+
+mod bad_input;
+mod functions;
+mod objects;
+mod programs;
+mod provider;
+mod replacing;
+mod support;
+#[cfg(target_os = "linux")]
+mod torn;
