@@ -10,6 +10,7 @@
 use codeslab_cranelift::{CodeModule, CodeModuleBuilder, MemoryProvider};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, types};
+use cranelift_control::ControlPlane;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{
     ArenaMemoryProvider, JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider,
@@ -22,6 +23,9 @@ use std::time::{Duration, Instant};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const ROWS: [&str; 5] = ["system", "arena", "provider", "module", "module-batch"];
+
+/// How often the function is compiled.
+const TIMES: u32 = 100;
 
 /// Functions that are finalized together in the last row.
 const BATCH: usize = 100;
@@ -145,8 +149,10 @@ fn measure(row: &str, count: usize) -> Outcome {
     Ok(())
 }
 
+/// Microseconds for each.
 fn each(time: Duration, count: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / count as f64
+    let count = u32::try_from(count).expect("a count that ends today");
+    (time / count).as_secs_f64() * 1e6
 }
 
 fn define(module: &mut dyn Runs, code: &[u8]) -> Outcome<FuncId> {
@@ -177,11 +183,10 @@ fn compile(module: &dyn Module) -> Outcome<(Vec<u8>, Duration)> {
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
     let mut code = Vec::new();
-    const TIMES: u32 = 100;
     let start = Instant::now();
     for _ in 0..TIMES {
         let mut context = Context::for_function(context.func.clone());
-        let compiled = context.compile(module.isa(), &mut Default::default());
+        let compiled = context.compile(module.isa(), &mut ControlPlane::default());
         let compiled = compiled.map_err(|error| format!("{:?}", error.inner))?;
         code = compiled.code_buffer().to_vec();
     }
@@ -207,7 +212,7 @@ impl Usage {
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
         let pss = pss.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
         Self {
-            mappings: read("/proc/self/maps").lines().count() as i64,
+            mappings: read("/proc/self/maps").lines().map(|_| 1_i64).sum(),
             kibibytes: pss.unwrap_or_default(),
         }
     }

@@ -47,6 +47,11 @@
 //!
 //! With the feature `jit`, which is on by default, there is `MemoryProvider`; without it, `cranelift-jit` is not compiled.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "ModuleError is Cranelift's, and its interface returns it by value"
+)]
+
 mod domain;
 mod error;
 mod module;

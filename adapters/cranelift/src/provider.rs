@@ -80,10 +80,10 @@ impl MemoryProvider {
     ///
     /// # Errors
     /// [`Error::NotInPlace`] for another writer; [`Error::Memory`] if the memory cannot be opened.
-    pub fn with_options(options: Options) -> Result<Self, Error> {
+    pub fn with_options(mut options: Options) -> Result<Self, Error> {
         let guards = Some(options.branch_protection);
-        let writer = options.writer.or(Some(Writer::Protect));
-        let memory = CodeMemory::new(Options { writer, ..options })?;
+        options.writer.get_or_insert(Writer::Protect);
+        let memory = CodeMemory::new(options)?;
         let provider = Self::with_memory(memory, &[])?;
         Ok(Self { guards, ..provider })
     }

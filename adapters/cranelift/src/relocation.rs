@@ -1,6 +1,6 @@
 //! Relocations of Cranelift's that code without position independence has, as rows: formula, field, range.
 //!
-//! Sources: System V psABI for AMD64, table 4.9; ELF for the Arm 64-bit architecture, "Static AArch64 relocations". S is the address of
+//! Sources: System V psABI for AMD64, table 4.9; ELF for the Arm 64-bit architecture, "Static relocations". S is the address of
 //! what is referred to, A the addend, P the address of the field. Everything is computed before anything is written.
 
 use cranelift_codegen::binemit::Reloc;
@@ -46,7 +46,7 @@ pub(crate) fn patch(kind: Reloc, target: i128, place: u64) -> Result<Patch, Fail
             .map(|value| Patch::Word(value.to_le_bytes()))
             .map_err(|_| too_far(target, 32)),
         // S + A, modulo 2^64 as the processor counts
-        Reloc::Abs8 => Ok(Patch::Double((target as u64).to_le_bytes())),
+        Reloc::Abs8 => Ok(Patch::Double(low_word(target).to_le_bytes())),
         // S + A - P
         Reloc::X86PCRel4 | Reloc::X86CallPCRel4 => i32::try_from(target - place)
             .map(|value| Patch::Word(value.to_le_bytes()))
@@ -71,7 +71,7 @@ pub(crate) fn patch(kind: Reloc, target: i128, place: u64) -> Result<Patch, Fail
         // The lowest 12 bits of S + A: bits 21 to 10 of add
         Reloc::Aarch64AddAbsLo12Nc => Ok(Patch::Instruction {
             mask: 0x003f_fc00,
-            bits: (target as u32 & 0xfff) << 10,
+            bits: (low_word(target) as u32 & 0xfff) << 10,
         }),
         _ => Err(Failure::Unsupported),
     }
@@ -81,10 +81,15 @@ pub(crate) fn patch(kind: Reloc, target: i128, place: u64) -> Result<Patch, Fail
 fn signed(value: i128, bits: u32, distance: i128, spans: u32) -> Result<u32, Failure> {
     let half = 1_i128 << (bits - 1);
     if (-half..half).contains(&value) {
-        Ok(value as u32 & ((1 << bits) - 1))
+        Ok(low_word(value) as u32 & ((1 << bits) - 1))
     } else {
         Err(too_far(distance, spans))
     }
+}
+
+/// The lowest 64 bits of a number, as processors keep negative ones.
+const fn low_word(value: i128) -> u64 {
+    value.cast_unsigned() as u64
 }
 
 const fn too_far(distance: i128, bits: u32) -> Failure {

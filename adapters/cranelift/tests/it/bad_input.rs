@@ -234,16 +234,12 @@ fn limit_file_size(bytes: u64) {
         rlim_max: 0,
     };
     // SAFETY: the place for the limit is there.
-    assert_eq!(
-        unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) },
-        0
-    );
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    assert_eq!(failed, 0);
     limit.rlim_cur = bytes.min(limit.rlim_max);
     // SAFETY: the limit is there.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) },
-        0
-    );
+    let failed = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+    assert_eq!(failed, 0);
 }
 
 #[cfg(target_os = "linux")]

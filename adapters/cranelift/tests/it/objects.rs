@@ -44,12 +44,12 @@ fn entry(image: &Image, name: &str) -> *const u8 {
 #[test]
 fn an_object_with_tables_and_data_is_linked_called_and_freed() {
     let memory = CodeMemory::new(Options::default()).unwrap();
-    for round in 0..20 {
+    for round in 0..20_i64 {
         let mut module = object_module();
         let table = module.declare_data("table", Linkage::Export, false, false);
         let table = table.unwrap();
         let mut description = DataDescription::new();
-        description.define((round as i64).to_le_bytes().into());
+        description.define(round.to_le_bytes().into());
         module.define_data(table, &description).unwrap();
         let one = signature(&module, 1);
         let labs = module.declare_function("labs", Linkage::Import, &one);

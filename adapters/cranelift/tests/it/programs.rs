@@ -189,7 +189,7 @@ fn data_is_read_written_and_leads_to_functions_and_to_other_data() {
             [42, 44]
         );
         // SAFETY: a data object of two words.
-        let table: [u64; 2] = unsafe { module.object(table).cast::<[u64; 2]>().read() };
+        let table: [u64; 2] = unsafe { module.object(table).cast::<[u64; 2]>().read_unaligned() };
         assert_eq!(table[0], module.entry(next) as u64);
         assert_eq!(table[1], module.object(counter) as u64 + 1);
     });
