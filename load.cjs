@@ -17,8 +17,7 @@ try {
 function explain(cause) {
   const here = systemOf(process.platform, process.arch, cause)
   const there = binaries()
-  const name = there.find(binary => here === binary || here.startsWith(`${binary}-`))
-  const message = name === undefined ? noBinary(here, there) : notLoaded(name, cause)
+  const message = there.includes(here) ? notLoaded(here, there, cause) : noBinary(here, there)
   return Object.assign(new Error(message, { cause }), { code: 'ERR_CODESLAB_UNSUPPORTED_PLATFORM' })
 }
 
@@ -39,13 +38,14 @@ function noBinary(here, there) {
  * The binary for this system is missing, or the system refuses to load it.
  *
  * @param {string} name
+ * @param {readonly string[]} there
  * @param {unknown} cause
  */
-function notLoaded(name, cause) {
+function notLoaded(name, there, cause) {
   const refusal = refusalIn(cause)
   return refusal === undefined
     ? `the package codeslab-${name} with the binary for this system is not installed: it is an optional dependency, so install ` +
-        'without --omit=optional and without a lock file from another system; in a checkout, run npm run build'
+        `without --omit=optional and without a lock file from another system; in a checkout, run npm run build (there are packages for ${there.join(', ')})`
     : `the binary for this system, codeslab-${name}, cannot be loaded: ${refusal}. ` +
         'Install again, or build it here: npm run build in a checkout of the source, with Rust and a C compiler'
 }
@@ -66,7 +66,7 @@ function refusalIn(error) {
 }
 
 /**
- * A name in the manner of Node and Rust, such as `linux-x64-gnu`.
+ * The name of the system's package, less what all have: such as `linux-x64-gnu`. It is the one that the generated loader asks for.
  *
  * @param {string} platform
  * @param {string} architecture
@@ -74,8 +74,19 @@ function refusalIn(error) {
  */
 function systemOf(platform, architecture, cause) {
   const system = `${platform}-${architecture}`
+  if (platform === 'win32') return isMingw(architecture) ? `${system}-gnu` : `${system}-msvc`
   if (platform !== 'linux') return system
   return isGlibc(cause) ? `${system}-gnu` : `${system}-musl`
+}
+
+/**
+ * Whether this is MSYS2's Node, for which the generated loader looks for another binary than for the official one.
+ *
+ * @param {string} architecture
+ */
+function isMingw(architecture) {
+  const { shlib_suffix: suffix, node_target_type: type } = /** @type {any} */ (process.config?.variables ?? {})
+  return architecture === 'x64' && (suffix === 'dll.a' || type === 'shared_library')
 }
 
 /**

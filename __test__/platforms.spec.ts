@@ -2,9 +2,10 @@
 
 import test from 'ava'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { platforms } from '../scripts/platforms.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -19,19 +20,25 @@ function importOn(platform: string, architecture: string, folder = root, environ
     .stdout
 }
 
-/** The package without its binary: with these packages beside it that have one. */
-function withoutBinary(optionalDependencies: object): string {
+/** The package without its binary: it says that these packages have one, and those that are installed only tell their name. */
+function withoutBinary(optionalDependencies: object, installed: readonly string[] = []): string {
   const folder = mkdtempSync(join(tmpdir(), 'codeslab-platforms-'))
   for (const name of ['load.cjs', 'native.cjs']) copyFileSync(join(root, name), join(folder, name))
   const manifest = { name: 'codeslab', napi: { targets: ['x86_64-pc-windows-msvc'] }, optionalDependencies }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  for (const name of installed) {
+    const place = join(folder, 'node_modules', name)
+    mkdirSync(place, { recursive: true })
+    writeFileSync(join(place, 'package.json'), JSON.stringify({ name, version: '0.1.0', main: 'index.js' }))
+    writeFileSync(join(place, 'index.js'), `exports.loaded = ${JSON.stringify(name)}\n`)
+  }
   return folder
 }
 
 for (const [platform, architecture] of [
-  ['darwin', 'arm64'],
-  ['win32', 'arm64'],
+  ['win32', 'ia32'],
   ['linux', 's390x'],
+  ['linux', 'arm'],
   ['freebsd', 'x64'],
 ] as const) {
   test(`on ${platform} ${architecture} an import names the system, those with a binary, and how to build one`, t => {
@@ -49,7 +56,9 @@ test('where the package of the system was left out, an import says which it is a
   t.teardown(() => {
     rmSync(folder, { recursive: true })
   })
-  t.regex(importOn('linux', 'x64', folder), /package codeslab-linux-x64-gnu .* is not installed.* --omit=optional/)
+  const said = importOn('linux', 'x64', folder)
+  t.regex(said, /package codeslab-linux-x64-gnu .* is not installed.* --omit=optional/)
+  t.true(said.includes('(there are packages for linux-x64-gnu)'), said)
   t.regex(importOn('linux', 'arm64', folder), /no binary for this system, linux-arm64-gnu .* for linux-x64-gnu\./)
 })
 
@@ -72,4 +81,53 @@ test('where the system refuses to load the binary, an import says what the syste
     NAPI_RS_NATIVE_LIBRARY_PATH: file,
   })
   t.regex(said, /codeslab-linux-x64-gnu, cannot be loaded: .*broken\.node/)
+})
+
+/** A system as a program sees it. */
+interface System {
+  platform: string
+  architecture: string
+  /** What `/usr/bin/ldd` holds. */
+  ldd?: string
+  /** What Node says of how it was built. */
+  config?: object
+}
+
+/** Which of the packages is loaded in a process that says so of its system, or what importing says. */
+function loadedOn({ platform, architecture, ldd = '', config = {} }: System): string {
+  const folder = withoutBinary(
+    Object.fromEntries(platforms.map(({ name }) => [`codeslab-${name}`, '0.1.0'])),
+    platforms.map(({ name }) => `codeslab-${name}`),
+  )
+  const program = `
+    const fs = require('node:fs')
+    const { readFileSync } = fs
+    fs.readFileSync = (path, ...rest) => path === '/usr/bin/ldd' ? ${JSON.stringify(ldd)} : readFileSync(path, ...rest)
+    Object.defineProperty(process, 'platform', { value: ${JSON.stringify(platform)} })
+    Object.defineProperty(process, 'arch', { value: ${JSON.stringify(architecture)} })
+    Object.defineProperty(process, 'config', { value: { variables: ${JSON.stringify(config)} } })
+    try { console.log(require(${JSON.stringify(join(folder, 'load.cjs'))}).loaded) }
+    catch (error) { console.log(error.code, error.message) }`
+  try {
+    return spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' }).stdout.trim()
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const lddOf = { glibc: 'echo "ldd (GNU libc) 2.36"', musl: 'exec /lib/ld-musl-x86_64.so.1 --list "$@"' }
+
+for (const { name, os, cpu, libc, title } of platforms) {
+  test(`on ${title} the package codeslab-${name} is loaded, of all that are installed`, t => {
+    const ldd = libc === undefined ? {} : { ldd: lddOf[libc] }
+    t.is(loadedOn({ platform: os, architecture: cpu, ...ldd }), `codeslab-${name}`)
+  })
+}
+
+test("for MSYS2's Node there is no binary, and importing says so", t => {
+  const said = loadedOn({ platform: 'win32', architecture: 'x64', config: { shlib_suffix: 'dll.a' } })
+  t.regex(
+    said,
+    /^ERR_CODESLAB_UNSUPPORTED_PLATFORM codeslab has no binary for this system, win32-x64-gnu .*win32-x64-msvc/,
+  )
 })

@@ -31,7 +31,7 @@ export function kept(name, make) {
  * @param {string} name with its version
  */
 export function npmPackage(name) {
-  return kept(name.replace('@', '-'), folder => {
+  return kept(name.replace(/^@/, '').replaceAll(/[@/]/g, '-'), folder => {
     run('npm', ['pack', '--silent', name, '--pack-destination', folder])
     run('sh', ['-c', 'tar -xzf *.tgz --strip-components=1 && rm *.tgz'], { cwd: folder })
   })

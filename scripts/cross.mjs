@@ -23,16 +23,17 @@ const zigbuild = join(environment, 'bin', 'cargo-zigbuild')
 /**
  * Sees to it that a target can be built with zig.
  *
- * @param {string} target
+ * @param {string} target with the version of glibc that it is built for, if it is not to be the newest: `….2.28`
  * @returns {Toolchain}
  */
 export function withZig(target) {
-  addTarget(target)
+  addTarget(tripleOf(target))
   installZig()
   const env = {
     ...environmentOf(process.env),
     PATH: `${join(environment, 'bin')}:${process.env.PATH ?? ''}`,
     LIBNODE_PATH: libnode(),
+    ...dynamicMusl(target),
   }
   return { target, cargo: zigbuild, build: 'zigbuild', env }
 }
@@ -50,11 +51,38 @@ export function withCompiler(target, linker) {
   return { target, cargo: 'cargo', build: 'build', env: { ...environmentOf(process.env), [name]: linker } }
 }
 
+/**
+ * Sees to it that a target can be built with what this system itself builds with.
+ *
+ * @param {string} target
+ * @returns {Toolchain}
+ */
+export function withOwn(target) {
+  addTarget(target)
+  return { target, cargo: 'cargo', build: 'build', env: environmentOf(process.env) }
+}
+
+/** @param {string} target */
+function tripleOf(target) {
+  return target.replace(/\.\d+\.\d+$/, '')
+}
+
 /** @param {NodeJS.ProcessEnv} env */
 function environmentOf(env) {
   // Nobody debugs there, and linking takes half as long.
   const profiles = { CARGO_PROFILE_DEV_DEBUG: 'false', CARGO_PROFILE_TEST_DEBUG: 'false' }
   return { ...env, CARGO_TERM_COLOR: 'never', ...profiles }
+}
+
+/**
+ * Rust links programs for musl statically unless it is told not to, and such a program loads no modules and knows no symbols by name.
+ *
+ * @param {string} target
+ * @returns {NodeJS.ProcessEnv}
+ */
+function dynamicMusl(target) {
+  const variable = `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_RUSTFLAGS`
+  return target.endsWith('-musl') ? { [variable]: '-C target-feature=-crt-static' } : {}
 }
 
 /** @param {string} target */
@@ -94,10 +122,31 @@ export function buildTests(toolchain, packages) {
  * @returns {string} the library
  */
 export function buildModule(toolchain) {
-  const built = artifacts(toolchain, [toolchain.build, '--package', 'codeslab-node'])
+  return libraryIn(toolchain, artifacts(toolchain, [toolchain.build, '--package', 'codeslab-node']))
+}
+
+/**
+ * Builds the Node module as it is published.
+ *
+ * @param {Toolchain} toolchain
+ * @returns {string} the library
+ */
+export function buildRelease({ target, cargo, build, env }) {
+  // Apple's systems run what is signed, which the linker does: what is taken out afterwards breaks the signature.
+  const strip = target.includes('apple') ? 'none' : 'symbols'
+  const profile = { CARGO_PROFILE_RELEASE_DEBUG: 'false', CARGO_PROFILE_RELEASE_STRIP: strip }
+  const toolchain = { target, cargo, build, env: { ...env, ...profile } }
+  return libraryIn(toolchain, artifacts(toolchain, [build, '--release', '--package', 'codeslab-node']))
+}
+
+/**
+ * @param {Toolchain} toolchain
+ * @param {Artifact[]} built
+ */
+function libraryIn({ target }, built) {
   const library = built.find(artifact => artifact.target?.crate_types?.includes('cdylib'))
   const file = library?.filenames?.find(name => /\.(?:dll|so|dylib)$/.test(name))
-  if (!file) throw new Failure(`the Node module was not built for ${toolchain.target}`)
+  if (!file) throw new Failure(`the Node module was not built for ${target}`)
   return file
 }
 

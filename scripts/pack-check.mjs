@@ -2,16 +2,17 @@
 // network and without Rust into an empty project, and uses it from ES modules, CommonJS and TypeScript, on the oldest Node
 // we support that is here and on the pinned one. It also runs the README's example and the guides', so that they stay true.
 
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
+import { install } from './installing.mjs'
 import { pack } from './pack.mjs'
+import { thisPlatform } from './platforms.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
 import { examples, runGuides } from './examples.mjs'
 
 const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-const consumer = join(root, 'scripts', 'consumer')
 // What may be in a tarball. Anything else is a leak from the checkout.
 const expectedFiles =
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/((cli|internal)\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
@@ -25,7 +26,7 @@ await main(() => {
   for (const tarball of tarballs) checkContents(tarball)
   const project = mkdtempSync(join(tmpdir(), 'codeslab-pack-'))
   try {
-    install(project, tarballs)
+    makeProject(project, tarballs)
     for (const node of nodes()) useFrom(project, node)
     for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
     typecheckExamples(project)
@@ -47,16 +48,13 @@ function checkContents(tarball) {
 }
 
 /**
- * @param {string} project
+ * A project with the package, and with programs that use it.
+ *
+ * @param {string} project an empty folder
  * @param {string[]} tarballs
  */
-function install(project, tarballs) {
-  writeFileSync(join(project, 'package.json'), '{ "name": "consumer", "version": "1.0.0", "private": true }\n')
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--loglevel=error', ...tarballs], {
-    cwd: project,
-    env: withoutRust(),
-  })
-  cpSync(consumer, project, { recursive: true })
+function makeProject(project, tarballs) {
+  install(project, tarballs, thisPlatform(), withoutRust())
   writeFileSync(join(project, 'readme.mjs'), readmeExample())
 }
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { binaryName, thisPlatform } from './platforms.mjs'
 import { ask, Failure, root, run } from './process.mjs'
 
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
@@ -141,8 +142,7 @@ export function buildTypeScript() {
 }
 
 function nativeFile() {
-  const libc = process.platform === 'linux' ? '-gnu' : ''
-  return `codeslab.${process.platform}-${process.arch}${libc}.node`
+  return binaryName(thisPlatform()?.name ?? `${process.platform}-${process.arch}`)
 }
 
 /**

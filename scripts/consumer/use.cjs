@@ -1,10 +1,10 @@
 // A CommonJS module that uses the installed package, and gets the same classes as an ES module would.
 const assert = require('node:assert/strict')
 const { CodeMemory, CodeslabError } = require('codeslab')
+const { answer } = require('./machine-code.cjs')
 
 const memory = new CodeMemory()
-// mov eax, 42; ret
-const inFlight = memory.allocate({ text: { protection: 'rx', bytes: Uint8Array.of(0xb8, 42, 0, 0, 0, 0xc3) } })
+const inFlight = memory.allocate({ text: { protection: 'rx', bytes: answer } })
 const allocation = inFlight.finalize()
 assert.equal(allocation.text.function({ return: 'int32', arguments: [] })(), 42)
 allocation.free()

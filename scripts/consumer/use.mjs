@@ -1,6 +1,7 @@
 // An ES module that uses the installed package.
 import assert from 'node:assert/strict'
 import { CodeMemory, CodeslabError } from 'codeslab'
+import code from './machine-code.cjs'
 
 const add = {
   sections: [
@@ -8,11 +9,10 @@ const add = {
       name: '.text',
       protection: 'rx',
       align: 16,
-      // lea eax, [rdi + rsi]; ret
-      bytes: Uint8Array.of(0x8d, 0x04, 0x37, 0xc3),
+      bytes: code.add,
     },
   ],
-  symbols: [{ name: 'add', section: '.text', offset: 0, size: 4 }],
+  symbols: [{ name: 'add', section: '.text', offset: 0, size: code.add.length }],
 }
 
 const memory = new CodeMemory()
