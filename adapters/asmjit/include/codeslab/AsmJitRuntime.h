@@ -79,6 +79,8 @@ private:
       return asmjit::kErrorOutOfMemory;
     ASMJIT_PROPAGATE(Code->flatten());
     ASMJIT_PROPAGATE(Code->resolveUnresolvedLinks());
+    if (Code->hasUnresolvedLinks())
+      return asmjit::kErrorExpressionLabelNotBound;
     size_t Most = Code->codeSize();
     if (Most == 0)
       return asmjit::kErrorNoCodeGenerated;
