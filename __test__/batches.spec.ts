@@ -1,6 +1,7 @@
 import test from 'ava'
 import { CodeMemory, type InFlight } from '../index.ts'
 import { compileFixture } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
 import { add, answer, binary, nullary } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
 
@@ -59,14 +60,14 @@ test('one that is not in flight any more is refused, and the others stay as they
   t.throws(() => memory.finalizeAll([first]), { code: 'ERR_CODESLAB_FINALIZED' })
 })
 
-test('if the system refuses one, all are given back', t => {
+testWith('filters')('if the system refuses one, all are given back', t => {
   // Three requests, each on pages of its own. The kernel lets the first be executable, and the second not.
   const program = `
     const limits = new CodeMemory().link(input('limits.o'))
     const refuse = limits.function('refuse_executable_rights', { return: 'int32', arguments: ['int32', 'uint64'] })
     const memory = new CodeMemory({ writer: 'protect' })
     const { pageSize } = CodeMemory.capabilities()
-    const place = (pages: number) => memory.allocate({ text: { protection: 'rx', size: pages * pageSize } })
+    const place = pages => memory.allocate({ text: { protection: 'rx', size: pages * pageSize } })
     const kept = place(1).finalize()
     const batch = [place(1), place(37), place(1)]
     const alone = place(37)

@@ -5,7 +5,7 @@ import { answer, nullary } from './helpers/machine-code.ts'
 
 const object = compile('static char large[1 << 20]; char *f(void) { return large; }')
 const writers = CodeMemory.capabilities().writers.filter(({ available }) => available)
-const { pageSize } = CodeMemory.capabilities()
+const { granularity, pageSize } = CodeMemory.capabilities()
 
 /** An allocation whose code returns a number. */
 function place(memory: CodeMemory, number: number, size = 1000): InFlight<'text'> {
@@ -35,7 +35,7 @@ const budgets: Record<string, { options: CodeMemoryOptions; code: string; of: 'c
   },
   maxMappings: {
     // Small blocks: a memory that grows takes more mappings.
-    options: { maxMappings: 64, blockSize: 4 * pageSize },
+    options: { maxMappings: 64, blockSize: 4 * granularity },
     code: 'ERR_CODESLAB_MAPPING_BUDGET',
     of: 'mappings',
   },

@@ -207,10 +207,13 @@ function noting(name: string, parameters: readonly Type[]): string {
   return `void ${name}(${list || 'void'}) {\n${notes.join('\n')}\n}\n`
 }
 
-test('every mix of up to 22 arguments arrives in C as it was passed', t => {
+/** How many integers fit into registers and 16 words of stack. */
+const most = 16 + (process.arch === 'arm64' ? 8 : process.platform === 'win32' ? 4 : 6)
+
+test('every mix of up to as many arguments as can be passed arrives in C as it was passed', t => {
   const random = generator(2024)
   const signatures = Array.from({ length: 60 }, (_, index) =>
-    Array.from({ length: index % 23 }, () => pick(random, types)),
+    Array.from({ length: index % (most + 1) }, () => pick(random, types)),
   )
   const source = `#include <stdint.h>
     static union { uint64_t whole; double real; } seen[32];
@@ -235,9 +238,12 @@ test('every mix of up to 22 arguments arrives in C as it was passed', t => {
 
 test('what does not fit the registers and 16 words of stack is refused when the function is made', t => {
   const arguments_ = (count: number) => Array.from({ length: count }, () => 'int64' as const)
-  t.notThrows(() => image.function('twice', { arguments: arguments_(22) }))
-  t.notThrows(() => image.function('twice', { arguments: [...arguments_(22), 'double'] }))
-  t.throws(() => image.function('twice', { arguments: arguments_(23) }), {
+  t.notThrows(() => image.function('twice', { arguments: arguments_(most) }))
+  // On Windows an argument takes the register of its number, of whichever kind.
+  const more = () => image.function('twice', { arguments: [...arguments_(most), 'double'] })
+  if (process.platform === 'win32') t.throws(more, { code: 'ERR_CODESLAB_INVALID_SIGNATURE' })
+  else t.notThrows(more)
+  t.throws(() => image.function('twice', { arguments: arguments_(most + 1) }), {
     code: 'ERR_CODESLAB_INVALID_SIGNATURE',
     message: /at most 16 words/,
   })

@@ -208,12 +208,12 @@ test('an object is shown with its sections, symbols and relocations, and what it
   t.regex(stdout, /rx +\d+ +\d+ +\d+ +\.text/)
   t.regex(stdout, /global +function +\d+ +\.text +add\n/)
   t.regex(stdout, /local +data +64 +\.bss +text/)
-  t.regex(stdout, /\d+ +R_X86_64_PLT32|\d+ +R_X86_64_PC32/)
+  t.regex(stdout, /\d+ +(R_X86_64_PLT32|R_X86_64_PC32|R_AARCH64_CALL26|R_AARCH64_JUMP26)/)
   t.regex(stdout, /needs \d+ symbols? from elsewhere:/)
   t.regex(stdout, /libc[^ ]* +.*snprintf/)
   t.regex(stdout, /It would link: [\d.]+ (bytes|KiB) of code/)
   const all = codeslab('inspect', '--relocations', object).stdout
-  t.regex(all, /0x[0-9a-f]+ +R_X86_64_\w+ +\.text +\S*printf/)
+  t.regex(all, /0x[0-9a-f]+ +R_(X86_64|AARCH64)_\w+ +\.text +\S*printf/)
 })
 
 test('an archive gets a line for each member, and --json has all of them', t => {

@@ -16,22 +16,21 @@ test.after.always(() => {
 })
 writeFileSync(words, compile('int entered, leave;'))
 const source = `
-  #include <pthread.h>
   #include <stdint.h>
-  #include <unistd.h>
+  #include "thread.h"
   extern volatile int entered, leave;
   struct pair { int64_t first; double second; int32_t third; };
   typedef int32_t next(int32_t);
-  int32_t linger(void) { entered = 1; while (!leave) usleep(100); return 7; }
+  int32_t linger(void) { entered = 1; while (!leave) thread_rest(); return 7; }
   int32_t call_it(next *call, int32_t value) { return call(value) + 1; }
   struct pair turn_it(struct pair (*call)(struct pair), struct pair one) { return call(one); }
   struct job { next *call; int32_t value; };
   static void *run(void *job) { struct job *one = job; one->value = one->call(one->value); return 0; }
   int32_t call_elsewhere(next *call, int32_t value) {
     struct job job = { call, value };
-    pthread_t thread;
-    if (pthread_create(&thread, 0, run, &job)) return -1;
-    pthread_join(thread, 0);
+    thread other;
+    if (thread_start(&other, run, &job)) return -1;
+    thread_join(&other);
     return job.value + 1;
   }
 `

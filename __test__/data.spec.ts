@@ -8,6 +8,8 @@ import { run } from './helpers/process.ts'
 import { loadInt } from './helpers/machine-code.ts'
 
 const memory = new CodeMemory()
+/** Objects of Windows do not say how large a variable is: it goes on to the end of its memory. */
+const hasSizes = process.platform !== 'win32'
 
 const place = (bytes: ArrayBufferView = Int32Array.of(1, 2, 3, 4)) =>
   memory
@@ -98,15 +100,18 @@ test('nothing outside of a section or symbol is reached', t => {
   ]
   for (const action of outside) t.is(codeOf(action), 'ERR_CODESLAB_OUT_OF_BOUNDS', action.toString())
   t.is(state.read(16).length, 0)
-  const small = memory.link(compile('char flag = 1; long wide[3] = {1, 2, 3};'))
-  t.throws(() => small.data('flag', 'int32'), {
-    code: 'ERR_CODESLAB_OUT_OF_BOUNDS',
-    message: /int32, 4 bytes.*flag.*1 bytes/,
-  })
+  const small = memory.link(compile('char flag = 1; long long wide[3] = {1, 2, 3};'))
+  if (hasSizes) {
+    t.throws(() => small.data('flag', 'int32'), {
+      code: 'ERR_CODESLAB_OUT_OF_BOUNDS',
+      message: /int32, 4 bytes.*flag.*1 bytes/,
+    })
+  }
   const wide = small.data('wide', 'int64')
-  t.deepEqual([wide.length, wide.size, wide.get(2)], [3, 24, 3n])
+  t.is(wide.get(2), 3n)
+  if (hasSizes) t.deepEqual([wide.length, wide.size], [3, 24])
   t.is(
-    codeOf(() => wide.get(3)),
+    codeOf(() => wide.get(wide.length)),
     'ERR_CODESLAB_OUT_OF_BOUNDS',
   )
 })
@@ -115,16 +120,17 @@ test('a symbol of unknown size goes on to the end of its memory, and one that sa
   const image = memory.link(assemble('.data\n.globl open\nopen: .long 5, 6\n'))
   const open = image.data('open', 'int32')
   t.deepEqual([open.get(0), open.get(1)], [5, 6])
-  t.true(open.length >= 2 && open.length <= 4)
+  if (hasSizes) t.true(open.length >= 2 && open.length <= 4)
   const liar = (() => {
     try {
-      return memory.link(assemble('.data\n.globl liar\n.size liar, 1 << 40\nliar: .long 5\n'))
+      const size = hasSizes ? '.size liar, 1 << 40\n' : ''
+      return memory.link(assemble(`.data\n.globl liar\n${size}liar: .long 5\n`))
     } catch (error) {
       return error as { code?: string }
     }
   })()
   const code = liar instanceof Image ? codeOf(() => liar.data('liar')) : liar.code
-  t.regex(String(code), /^ERR_CODESLAB_(OUT_OF_BOUNDS|MALFORMED)$/)
+  if (hasSizes) t.regex(String(code), /^ERR_CODESLAB_(OUT_OF_BOUNDS|MALFORMED)$/)
 })
 
 const source = `
@@ -202,9 +208,11 @@ test('a live view is the data itself, and is the same each time', t => {
   t.is(words[1], 7)
   const image = memory.link(compile('char before = 1; char name[] = "odd"; int next(void) { return ++name[0]; }'))
   const name = image.data('name')
-  t.is(Buffer.from(name.view()).toString('latin1'), 'odd\0')
+  const shown = () => Buffer.from(name.view()).toString('latin1', 0, 4)
+  if (hasSizes) t.is(name.view().length, 4)
+  t.is(shown(), 'odd\0')
   image.function('next', { return: 'int32' })()
-  t.is(Buffer.from(name.view()).toString('latin1'), 'pdd\0')
+  t.is(shown(), 'pdd\0')
 })
 
 test('a view of a section can be written to the section, and read into: the bytes go one way', t => {
@@ -240,6 +248,8 @@ test('freeing detaches the views of the thread that frees, and copies are refuse
 test('memory stays while a view of it can be reached, however it was passed on, and goes afterwards', t => {
   const program = `
     const memory = new CodeMemory()
+/** Objects of Windows do not say how large a variable is: it goes on to the end of its memory. */
+const hasSizes = process.platform !== 'win32'
     const turn = () => new Promise(resolve => setTimeout(resolve, 5))
     const settle = async () => { for (let i = 0; i < 20 && memory.stats().live > 0; i++) { gc(); await turn() } }
     const make = () => memory.allocate({ state: { protection: 'rw', size: 4096 } }).finalize()

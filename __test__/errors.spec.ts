@@ -2,9 +2,12 @@ import test from 'ava'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodeMemory, CodeslabError, Image, type CodeslabErrorCode, type Graph, type LinkInput } from '../index.ts'
-import { assemble, compile, compileFixture, compileShared } from './helpers/compile.ts'
+import { compile, compileFixture, compileShared } from './helpers/compile.ts'
+import { testWith, type Needed } from './helpers/exceptions.ts'
 import { run, type Surroundings } from './helpers/process.ts'
-import { ret } from './helpers/machine-code.ts'
+import { foreignCodeModel, ret } from './helpers/machine-code.ts'
+import { types } from './helpers/relocated-code.ts'
+import { badIndex, discarded, mixedThreadLocal, otherMachine, writableCode } from './helpers/wrong-objects.ts'
 
 /** How a code comes about, and what the error says then. */
 interface Scenario {
@@ -13,6 +16,8 @@ interface Scenario {
   /** Or a program that reports it, in a process of its own. */
   readonly program?: string
   readonly surroundings?: Surroundings
+  /** What it takes that not every machine has. */
+  readonly needs?: Needed
   /** What the error has to say. */
   readonly facts: Readonly<Record<string, unknown>>
 }
@@ -22,28 +27,16 @@ Error.stackTraceLimit = 50
 
 const memory = new CodeMemory()
 const two = compile('int one(void) { return 1; } int two = 2;')
-const limits = { 'limits.o': compileFixture('limits.c') }
+/** Read where it is needed: it compiles on Linux only. */
+const limits = {
+  get files() {
+    return { 'limits.o': compileFixture('limits.c') }
+  },
+}
 
 const allocate = (request: object, placement?: object) => () =>
   memory.allocate(request as Parameters<typeof memory.allocate>[0], placement)
 const link = (input: LinkInput | LinkInput[], options?: object) => () => memory.link(input, options)
-
-/** An object in which bytes were changed. */
-function patched(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
-  const copy = Buffer.from(bytes)
-  change(copy)
-  return copy
-}
-
-/** The file offset of the first section of a type in a 64-bit ELF object. */
-function sectionOffset(bytes: Buffer, type: number): number {
-  const start = Number(bytes.readBigUInt64LE(40))
-  const count = bytes.readUInt16LE(60)
-  const headers = Array.from({ length: count }, (_, index) => start + index * 64)
-  const header = headers.find(header => bytes.readUInt32LE(header + 4) === type)
-  if (header === undefined) throw new Error(`no section of type ${String(type)}`)
-  return Number(bytes.readBigUInt64LE(header + 24))
-}
 
 /** A graph of one 16-byte section of code with one relocation at its start. */
 function graph(type: string, symbol: string, addend = 0): Graph {
@@ -56,17 +49,17 @@ function graph(type: string, symbol: string, addend = 0): Graph {
 }
 
 /** A program that links `limits.o` before anything goes wrong and reports what is thrown afterwards. */
-function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 'surroundings'> {
+function inStraits(straits: string, action: string): Pick<Scenario, 'program' | 'surroundings' | 'needs'> {
   const program = `
     const limits = new CodeMemory().link(input('limits.o'))
-    const limit = (name: string, ...values: any[]) =>
-      limits.function(name, { return: 'int32', arguments: values.map(() => 'uint64') as any })(...values)
+    const limit = (name, ...values) =>
+      limits.function(name, { return: 'int32', arguments: values.map(() => 'uint64') })(...values)
     const memory = new CodeMemory({ writer: 'dual-mapping' })
     memory.stats()
     ${straits}
     report(caught(() => ${action}))
   `
-  return { program, surroundings: { files: limits } }
+  return { program, surroundings: limits, needs: 'limits' }
 }
 
 const place = "memory.allocate({ text: { protection: 'rx', size: 2 ** 22 } })"
@@ -103,6 +96,7 @@ const scenarios: Record<Producible, Scenario> = {
       "limit('limit_address_space', 2 ** 20)",
       "memory.allocate({ text: { protection: 'rx', size: 2 ** 28 } })",
     ),
+    needs: 'filters',
     facts: { limit: 'address-space', errno: 12 },
   },
   ERR_CODESLAB_CLOSED: {
@@ -128,8 +122,8 @@ const scenarios: Record<Producible, Scenario> = {
             protection: 'rx',
             bytes: Buffer.alloc(16),
             relocations: [
-              { offset: 0, type: 'R_X86_64_PC32', symbol: 'low' },
-              { offset: 4, type: 'R_X86_64_PC32', symbol: 'high' },
+              { offset: 0, type: types.distance32, symbol: 'low' },
+              { offset: 4, type: types.distance32, symbol: 'high' },
             ],
           },
         ],
@@ -151,11 +145,8 @@ const scenarios: Record<Producible, Scenario> = {
     facts: { distance: 0x1001 },
   },
   ERR_CODESLAB_DISCARDED_SECTION: {
-    provoke: link({
-      name: 'discarded.o',
-      bytes: assemble('.section .notes, "", @progbits\nnote: .quad 1\n.data\n.quad note\n'),
-    }),
-    facts: { object: 'discarded.o', section: '.data', relocation: 'R_X86_64_64' },
+    provoke: () => memory.link({ name: 'discarded.o', bytes: discarded.bytes() }),
+    facts: { object: 'discarded.o', ...discarded.facts },
   },
   ERR_CODESLAB_DUPLICATE_SYMBOL: {
     provoke: link([
@@ -173,6 +164,7 @@ const scenarios: Record<Producible, Scenario> = {
       const image = memory.link(compile(source, '-fexceptions'))
       image.function('f', { return: 'void' })()
     },
+    needs: 'exceptions',
     facts: { symbol: 'f', type: 'std::out_of_range', reason: 'far' },
   },
   ERR_CODESLAB_FILE_SIZE_LIMIT: {
@@ -189,6 +181,7 @@ const scenarios: Record<Producible, Scenario> = {
   },
   ERR_CODESLAB_FORBIDDEN: {
     ...inStraits("limit('refuse_executable_files', 13)", place),
+    needs: 'filters',
     facts: { limit: 'policy', errno: 13, syscall: 'mmap' },
   },
   ERR_CODESLAB_FREED: {
@@ -221,14 +214,8 @@ const scenarios: Record<Producible, Scenario> = {
     facts: { object: 'made.s', symbol: 'main', section: '.text' },
   },
   ERR_CODESLAB_INVALID_INDEX: {
-    provoke: link({
-      name: 'index.o',
-      // The symbol of the first relocation, which is the upper half of r_info.
-      bytes: patched(assemble('.text\n.globl f\nf: call g\n'), bytes => {
-        bytes.writeUInt32LE(999, sectionOffset(bytes, 4) + 12)
-      }),
-    }),
-    facts: { object: 'index.o', what: 'symbol', index: 999 },
+    provoke: () => memory.link({ name: 'index.o', bytes: badIndex.bytes() }),
+    facts: { object: 'index.o', ...badIndex.facts },
   },
   ERR_CODESLAB_INVALID_SECTION_NAME: {
     provoke: allocate({ finalize: { protection: 'rx', size: 1 } }),
@@ -315,7 +302,8 @@ const scenarios: Record<Producible, Scenario> = {
       limits.function('limit_data', { return: 'int32', arguments: ['uint64'] })(2 ** 24)
       report(caught(() => memory.allocate({ text: { protection: 'rx', size: 2 ** 26 } })))
     `,
-    surroundings: { files: limits },
+    surroundings: limits,
+    needs: 'filters',
     facts: { limit: 'data', errno: 12 },
   },
   ERR_CODESLAB_OUT_OF_REACH: {
@@ -323,36 +311,33 @@ const scenarios: Record<Producible, Scenario> = {
     facts: { windowFirst: 0n, windowLast: 1000n },
   },
   ERR_CODESLAB_OVERFLOW: {
-    provoke: link(graph('R_X86_64_8', 'big'), { externals: { big: 0x1234 } }),
+    provoke: link(graph(types.narrow, 'big'), { externals: { big: 0x12345 } }),
     facts: {
       object: 'made.s',
       section: '.text',
-      relocation: 'R_X86_64_8',
+      relocation: types.narrow,
       symbol: 'big',
-      address: 0x1234n,
-      value: 0x1234,
+      address: 0x12345n,
+      value: 0x12345,
     },
   },
   ERR_CODESLAB_STATIC_THREAD_LOCAL: {
-    provoke: link({
-      name: 'static.o',
-      bytes: compile(
-        'static _Thread_local char b[1 << 20]; char *f(int n) { return b + n; }',
-        '-ftls-model=local-exec',
-      ),
-    }),
+    provoke() {
+      const source = 'static _Thread_local char b[1 << 20]; char *f(int n) { return b + n; }'
+      memory.link({ name: 'static.o', bytes: compile(source, '-ftls-model=local-exec') })
+    },
+    needs: 'elf',
     facts: { size: 2 ** 20 },
   },
   ERR_CODESLAB_SYSTEM: {
     ...inStraits("limit('refuse_executable_files', 5)", place),
+    needs: 'filters',
     facts: { limit: 'unknown', errno: 5, syscall: 'mmap' },
   },
   ERR_CODESLAB_THREAD_LOCAL_ACCESS: {
-    provoke: link({
-      name: 'mixed.o',
-      bytes: assemble('.globl v\nmov v(%rip), %eax\n.section .tdata, "awT", @progbits\nv: .long 1\n'),
-    }),
-    facts: { object: 'mixed.o', section: '.text', symbol: 'v' },
+    provoke: () => memory.link({ name: 'mixed.o', bytes: mixedThreadLocal.bytes() }),
+    needs: 'elf',
+    facts: { object: 'mixed.o', ...mixedThreadLocal.facts },
   },
   ERR_CODESLAB_TOO_LARGE: {
     provoke: allocate({ text: { protection: 'rx', size: 2 ** 40 } }),
@@ -366,15 +351,16 @@ const scenarios: Record<Producible, Scenario> = {
     // Once there is no mapping left, Node has none either: the spare ones are used up quickly, and all are given back.
     ...inStraits(
       `const memories = Array.from({ length: 64 }, () => new CodeMemory())
-       const kept: unknown[] = []
+       const kept = []
        limit('use_up_mappings', 64)`,
       `{
-        const fill = (memory: CodeMemory) => kept.push(memory.allocate({ text: { protection: 'rx', size: 1 } }))
+        const fill = memory => kept.push(memory.allocate({ text: { protection: 'rx', size: 1 } }))
         const error = caught(() => memories.forEach(fill))
         limit('give_mappings_back')
         throw Object.assign(new CodeslabError('ERR_CODESLAB_SYSTEM', ''), error)
       }`,
     ),
+    needs: 'filters',
     facts: { limit: 'map-count', errno: 12 },
   },
   ERR_CODESLAB_UNDEFINED_SYMBOL: {
@@ -404,29 +390,29 @@ const scenarios: Record<Producible, Scenario> = {
     facts: { object: 'lto.o', feature: 'intermediate-code' },
   },
   ERR_CODESLAB_UNSUPPORTED_CODE_MODEL: {
-    provoke: () => new CodeMemory({ codeModel: 'tiny' }),
-    facts: { codeModel: 'tiny', architecture: 'x86_64' },
+    provoke: () => new CodeMemory({ codeModel: foreignCodeModel }),
+    facts: { codeModel: foreignCodeModel, architecture: otherMachine.facts.expected },
   },
   ERR_CODESLAB_WORK_BUDGET: {
     provoke: link({ name: 'pages.s', sections: [{ name: '.rodata', protection: 'ro', size: 2 ** 30 }] }),
     facts: { object: 'pages.s', resource: 'bytes' },
   },
   ERR_CODESLAB_WRITABLE_CODE: {
-    provoke: link({ name: 'both.o', bytes: assemble('.section .both, "awx", @progbits\nnop\n') }),
-    facts: { object: 'both.o', section: '.both' },
+    provoke: () => memory.link({ name: 'both.o', bytes: writableCode.bytes() }),
+    facts: { object: 'both.o', ...writableCode.facts },
   },
   ERR_CODESLAB_WRITER_UNAVAILABLE: {
     provoke: () => new CodeMemory({ writer: 'pencil' as 'protect' }),
     facts: { writer: 'pencil' },
   },
   ERR_CODESLAB_WRONG_ARCHITECTURE: {
-    provoke: link({ name: 'arm.o', bytes: patched(two, bytes => bytes.writeUInt16LE(183, 18)) }),
-    facts: { object: 'arm.o', expected: 'x86_64' },
+    provoke: () => memory.link({ name: 'other.o', bytes: otherMachine.bytes() }),
+    facts: { object: 'other.o', ...otherMachine.facts },
   },
 }
 
-for (const [code, { provoke, program, surroundings, facts }] of Object.entries(scenarios)) {
-  test(`${code} is thrown with its facts, and nothing is left behind`, t => {
+for (const [code, { provoke, program, surroundings, needs, facts }] of Object.entries(scenarios)) {
+  testWith(needs)(`${code} is thrown with its facts, and nothing is left behind`, t => {
     const before = memory.stats()
     if (provoke) {
       const error = t.throws(provoke, { instanceOf: CodeslabError, code, name: 'CodeslabError' })

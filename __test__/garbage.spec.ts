@@ -146,8 +146,8 @@ test('a program at its budget is refused again and again without spending its ti
   // In a process of its own, by processor time: other test files have threads in this one, and the machine may be busy.
   const { output, complaints } = run(`
     const memory = new CodeMemory({ maxCommitted: 2 ** 22 })
-    const kept: unknown[] = []
-    const codes = new Set<string>()
+    const kept = []
+    const codes = new Set()
     const refuse = () => {
       kept.push(memory.allocate({ state: { protection: 'rw', size: 2 ** 21 } }))
     }

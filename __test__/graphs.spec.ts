@@ -1,31 +1,35 @@
 import test from 'ava'
 import { CodeMemory, CodeslabError, type Graph, type GraphRelocation, type GraphSection } from '../index.ts'
 import { compile } from './helpers/compile.ts'
-import { answer } from './helpers/machine-code.ts'
+import { answer, ret } from './helpers/machine-code.ts'
+import { addIntAt, branchTo, loadIntAt, loadWordAt, sequence, types, type Code } from './helpers/relocated-code.ts'
 
 const memory = new CodeMemory()
 const int = { return: 'int32' } as const
 
 /** A section of code. */
-function code(hex: string, ...relocations: GraphRelocation[]): GraphSection {
-  return { name: '.text', protection: 'rx', bytes: Buffer.from(hex.replaceAll(' ', ''), 'hex'), relocations }
+function code(...pieces: (Code | Uint8Array)[]): GraphSection {
+  return { name: '.text', protection: 'rx', ...sequence(...pieces) }
 }
 
-/** A reference from the end of an instruction whose last four bytes are the field. */
-function toSymbol(offset: number, symbol: string, type: GraphRelocation['type'] = 'R_X86_64_PC32'): GraphRelocation {
-  return { offset, type, symbol, addend: -4 }
+/** A field of 32 bits somewhere. */
+function distanceTo(symbol: string): GraphRelocation {
+  return { offset: 0, type: types.distance32, symbol }
 }
+
+const returning: GraphSection = { name: '.text', protection: 'rx', bytes: Uint8Array.of(0xc3) }
+const main = code(loadIntAt('answer'), addIntAt('.bss'), ret)
+const size = main.bytes?.byteLength ?? 0
 
 const answering: Graph = {
   name: 'answer.s',
   sections: [
-    // mov eax, [rip + answer]; add eax, [rip + .bss]; ret
-    code('8b0500000000 030500000000 c3', toSymbol(2, 'answer'), toSymbol(8, '.bss')),
+    main,
     { name: '.rodata', protection: 'ro', align: 4, bytes: Int32Array.of(7, 42) },
     { name: '.bss', protection: 'rw', size: 64, align: 64 },
   ],
   symbols: [
-    { name: 'main', section: '.text', size: 13 },
+    { name: 'main', section: '.text', size },
     { name: 'answer', section: '.rodata', offset: 4, binding: 'local' },
     { name: 'port', address: 0x3f8n },
     { name: 'maybe', section: '.text', binding: 'weak' },
@@ -38,7 +42,7 @@ test('a graph is linked like an object, and a section can be referred to by its 
   t.deepEqual(
     image.symbols().map(({ name, size, protection, object }) => ({ name, size, protection, object })),
     [
-      { name: 'main', size: 13, protection: 'rx', object: 'answer.s' },
+      { name: 'main', size, protection: 'rx', object: 'answer.s' },
       { name: 'maybe', size: 0, protection: 'rx', object: 'answer.s' },
       { name: 'port', size: 0, protection: undefined, object: 'answer.s' },
     ],
@@ -53,13 +57,10 @@ test('a graph and objects refer to each other', t => {
     bytes: compile('int from_graph(void); int twice(void) { return 2 * from_graph(); }'),
   }
   const graph: Graph = {
-    sections: [
-      // mov eax, 21; ret; jmp twice
-      code('b815000000 c3 e900000000', toSymbol(7, 'twice', 'R_X86_64_PLT32')),
-    ],
+    sections: [code(answer(21), branchTo('twice'))],
     symbols: [
       { name: 'from_graph', section: '.text' },
-      { name: 'through', section: '.text', offset: 6 },
+      { name: 'through', section: '.text', offset: answer(21).length },
     ],
   }
   const image = memory.link([graph, helper])
@@ -69,12 +70,12 @@ test('a graph and objects refer to each other', t => {
 
 test('addends are numbers or bigints, of either sign', t => {
   const sections = (addend: number | bigint): GraphSection[] => [
-    code('488b0500000000 c3', toSymbol(3, 'word')), // mov rax, [rip + word]; ret
+    code(loadWordAt('word'), ret),
     {
       name: '.data',
       protection: 'rw',
       bytes: Buffer.alloc(8),
-      relocations: [{ offset: 0, type: 'R_X86_64_64', symbol: 'base', addend }],
+      relocations: [{ offset: 0, type: types.word64, symbol: 'base', addend }],
     },
   ]
   for (const addend of [0, -1, 1000, -(2 ** 40), 2n ** 62n, -(2n ** 63n)]) {
@@ -109,12 +110,12 @@ test('a graph of thousands of symbols with names of any script is linked', t => 
 
 const contradictions: Record<string, [Graph, object]> = {
   'two sections of one name': [
-    { sections: [code('c3'), code('c3')] },
+    { sections: [returning, returning] },
     { section: '.text', reason: 'two sections have this name' },
   ],
   'two symbols of one name': [
     {
-      sections: [code('c3')],
+      sections: [returning],
       symbols: [
         { name: 'main', section: '.text' },
         { name: 'main', section: '.text' },
@@ -123,10 +124,10 @@ const contradictions: Record<string, [Graph, object]> = {
     { symbol: 'main' },
   ],
   'a section without content': [{ sections: [{ name: '.text', protection: 'rx' }] }, { section: '.text' }],
-  'a section with bytes and a size': [{ sections: [{ ...code('c3'), size: 1 }] }, { section: '.text' }],
-  'a symbol in no section': [{ sections: [code('c3')], symbols: [{ name: 'main' }] }, { symbol: 'main' }],
+  'a section with bytes and a size': [{ sections: [{ ...returning, size: 1 }] }, { section: '.text' }],
+  'a symbol in no section': [{ sections: [returning], symbols: [{ name: 'main' }] }, { symbol: 'main' }],
   'a symbol in a section that is not there': [
-    { sections: [code('c3')], symbols: [{ name: 'main', section: '.data' }] },
+    { sections: [returning], symbols: [{ name: 'main', section: '.data' }] },
     { symbol: 'main', section: '.data' },
   ],
 }
@@ -140,15 +141,15 @@ for (const [title, [graph, facts]] of Object.entries(contradictions)) {
 
 test('what lies outside of its section is refused with its place', t => {
   const link = (graph: Graph) => () => memory.link({ name: 'made.s', ...graph })
-  t.like(t.throws(link({ sections: [code('c3 c3', toSymbol(0, 'x'))] })), {
+  t.like(t.throws(link({ sections: [{ ...returning, bytes: Buffer.alloc(2), relocations: [distanceTo('x')] }] })), {
     code: 'ERR_CODESLAB_OUT_OF_BOUNDS',
     ...{ object: 'made.s', section: '.text', offset: 0, length: 4, size: 2 },
   })
-  t.like(t.throws(link({ sections: [code('c3')], symbols: [{ name: 'main', section: '.text', offset: 2 }] })), {
+  t.like(t.throws(link({ sections: [returning], symbols: [{ name: 'main', section: '.text', offset: 2 }] })), {
     code: 'ERR_CODESLAB_OUT_OF_BOUNDS',
     ...{ object: 'made.s', section: '.text', offset: 2, size: 1 },
   })
-  t.like(t.throws(link({ sections: [{ ...code('c3'), align: 24 }] })), {
+  t.like(t.throws(link({ sections: [{ ...returning, align: 24 }] })), {
     code: 'ERR_CODESLAB_INVALID_ALIGNMENT',
     ...{ object: 'made.s', section: '.text', align: 24 },
   })
@@ -164,15 +165,15 @@ test('values of wrong types are refused before anything is linked', t => {
     [{ sections: [{ name: 'a', protection: 'rx', size: -1 }] }, 'ERR_OUT_OF_RANGE'],
     [{ sections: [{ name: 'a', protection: 'rx', size: 1.5 }] }, 'ERR_OUT_OF_RANGE'],
     [{ sections: [{ name: 'a', protection: 'rx', bytes: 'bytes' }] }, 'ERR_INVALID_ARG_TYPE'],
-    [{ sections: [code('c3')], symbols: {} }, 'ERR_INVALID_ARG_TYPE'],
-    [{ sections: [code('c3')], symbols: [{ name: 7, section: '.text' }] }, 'ERR_INVALID_ARG_TYPE'],
-    [{ sections: [code('c3')], symbols: [{ name: 'a', section: '.text', binding: 'loose' }] }, 'ERR_INVALID_ARG_VALUE'],
-    [{ sections: [code('c3')], symbols: [{ name: 'a', section: '.text', offset: -1 }] }, 'ERR_OUT_OF_RANGE'],
-    [{ sections: [code('c3')], symbols: [{ name: 'a', address: -1n }] }, 'ERR_OUT_OF_RANGE'],
-    [{ sections: [{ ...code('c3'), relocations: {} }] }, 'ERR_INVALID_ARG_TYPE'],
-    [{ sections: [{ ...code('c3'), relocations: [{ offset: 0, type: 7, symbol: 'a' }] }] }, 'ERR_INVALID_ARG_TYPE'],
-    [{ sections: [code('c3', { ...toSymbol(0, 'a'), addend: 0.5 })] }, 'ERR_OUT_OF_RANGE'],
-    [{ sections: [code('c3', { ...toSymbol(0, 'a'), addend: 2n ** 63n })] }, 'ERR_OUT_OF_RANGE'],
+    [{ sections: [returning], symbols: {} }, 'ERR_INVALID_ARG_TYPE'],
+    [{ sections: [returning], symbols: [{ name: 7, section: '.text' }] }, 'ERR_INVALID_ARG_TYPE'],
+    [{ sections: [returning], symbols: [{ name: 'a', section: '.text', binding: 'loose' }] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ sections: [returning], symbols: [{ name: 'a', section: '.text', offset: -1 }] }, 'ERR_OUT_OF_RANGE'],
+    [{ sections: [returning], symbols: [{ name: 'a', address: -1n }] }, 'ERR_OUT_OF_RANGE'],
+    [{ sections: [{ ...returning, relocations: {} }] }, 'ERR_INVALID_ARG_TYPE'],
+    [{ sections: [{ ...returning, relocations: [{ offset: 0, type: 7, symbol: 'a' }] }] }, 'ERR_INVALID_ARG_TYPE'],
+    [{ sections: [{ ...returning, relocations: [{ ...distanceTo('a'), addend: 0.5 }] }] }, 'ERR_OUT_OF_RANGE'],
+    [{ sections: [{ ...returning, relocations: [{ ...distanceTo('a'), addend: 2n ** 63n }] }] }, 'ERR_OUT_OF_RANGE'],
   ]
   for (const [graph, code] of wrong) t.throws(() => memory.link(graph as Graph), { code })
   t.is(memory.stats().live, 0)

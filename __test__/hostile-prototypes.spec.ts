@@ -5,6 +5,7 @@ import { CodeMemory, Image, type InFlight, type LinkInput, type SectionRequest }
 import { compile } from './helpers/compile.ts'
 import { codeOf, Liar } from './helpers/hostile.ts'
 import { add, answer, binary, loadByte, nullary } from './helpers/machine-code.ts'
+import { answerField } from './helpers/relocated-code.ts'
 
 const memory = new CodeMemory()
 const object = compile('int seven(void) { return 7; } extern int other(void); int eight(void) { return other() + 1; }')
@@ -92,7 +93,7 @@ test('what prototypes are patched with is not asked: sections have their bytes, 
           name: '.text',
           protection: 'rx',
           bytes,
-          relocations: [{ offset: 1, type: 'R_X86_64_32', symbol: 'number' }],
+          relocations: [{ ...answerField, symbol: 'number' }],
         },
       ],
       symbols: [

@@ -13,7 +13,8 @@ import { setImmediate } from 'node:timers/promises'
 import { CodeMemory, Image, type Allocation, type InFlightAllocation, type Section } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { detach, elsewhere, Liar, resizable } from './helpers/hostile.ts'
-import { answer, loadByte, loadWord, word64 } from './helpers/machine-code.ts'
+import { answer, loadByte, loadWord, ret } from './helpers/machine-code.ts'
+import { types } from './helpers/relocated-code.ts'
 import { Tape } from './helpers/tape.ts'
 
 const cases = Number(process.env['CODESLAB_HOSTILE_CASES'] ?? 5000)
@@ -268,9 +269,10 @@ function publish(run: Case): void {
     return: run.scalar(['int32', 'void']),
     arguments: run.list([run.scalar(['pointer', 'int32'])]),
   })
-  const call = text.function(signature as { return: 'int32' }, run.scalar([0, 5]) as number) as (
-    value: unknown,
-  ) => unknown
+  const call = text.function(
+    signature as { return: 'int32' },
+    run.scalar([0, answer(7).length - ret.length]) as number,
+  ) as (value: unknown) => unknown
   if (run.tape.isOneIn(8)) call(run.scalar([1, 7n]))
 }
 
@@ -316,7 +318,7 @@ function linkGraph(run: Case): void {
   const bytes = run.bytes()
   const relocation = run.object({
     offset: run.scalar([0]),
-    type: run.scalar([word64]),
+    type: run.scalar([types.word64]),
     symbol: run.scalar(['table', 'other']),
     addend: run.scalar([0, -1n]),
   })

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { CodeMemory, CodeslabError } from '../index.ts'
 import { compile } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
 import { run } from './helpers/process.ts'
 
 const memory = new CodeMemory()
@@ -9,7 +10,12 @@ const unary = { return: 'int32', arguments: ['int32'] } as const
 
 const registers = compile(`
   #include <stdlib.h>
+#ifdef _WIN32
+  #include <io.h>
+  #define write _write
+#else
   #include <unistd.h>
+#endif
   static void at_exit(void) { write(1, "exit ", 5); }
   __attribute__((constructor)) static void start(void) { write(1, "start ", 6); }
   __attribute__((destructor)) static void end(void) { write(1, "end ", 4); }
@@ -17,8 +23,8 @@ const registers = compile(`
 `)
 
 const probe = `
-  let image: any = new CodeMemory().link(input('registers.o'))
-  let probe: any = image.function('probe', { return: 'int32' })
+  let image = new CodeMemory().link(input('registers.o'))
+  let probe = image.function('probe', { return: 'int32' })
   if (probe() !== 7) process.exit(5)
 `
 
@@ -27,7 +33,7 @@ const lives = {
   'it is collected': {
     then: `
       image = probe = undefined
-      for (let i = 0; i < 20; i++) { globalThis.gc!(); await new Promise(resolve => setTimeout(resolve, 5)) }`,
+      for (let i = 0; i < 20; i++) { globalThis.gc(); await new Promise(resolve => setTimeout(resolve, 5)) }`,
     output: 'start end exit ',
   },
   // As after dlopen: what was registered for the exit comes first then. Node may collect before that what nothing needs any more.
@@ -68,13 +74,12 @@ const ways = { 'by itself': '', 'by process.exit': 'process.exit(0)', 'a little 
 for (const [how, then] of Object.entries(ways)) {
   test(`a thread that linked code started may still run when the process ends ${how}`, t => {
     const threads = compile(`
-      #include <pthread.h>
-      #include <unistd.h>
+      #include "thread.h"
       static volatile long ticks;
-      static void *loop(void *p) { for (;;) { ticks++; if ((ticks & 0xffff) == 0) usleep(50); } return p; }
+      static thread threads[2];
+      static void *loop(void *p) { for (;;) { ticks++; if ((ticks & 0xffff) == 0) thread_rest(); } return p; }
       int probe(void) {
-        pthread_t thread;
-        for (int i = 0; i < 2; i++) { pthread_create(&thread, 0, loop, 0); pthread_detach(thread); }
+        for (int i = 0; i < 2; i++) thread_start(&threads[i], loop, 0);
         while (!ticks) ;
         return 7;
       }`)
@@ -89,7 +94,12 @@ test('a constructor has run when link returns', t => {
   const image = memory.link(
     compile(`
       static int ready;
+#ifdef _WIN32
+      // Nothing is passed to them there.
+      __attribute__((constructor)) static void start(void) { ready = 40; }
+#else
       __attribute__((constructor)) static void start(int argc, char **argv) { ready = argc > 0 && argv[0] ? 40 : 1; }
+#endif
       int probe(int n) { return ready + n; }`),
   )
   t.is(image.function('probe', unary)(2), 42)
@@ -104,7 +114,7 @@ const throws = `
   static void clean(int *by) { cleaned += *by; }
 `
 
-test('an exception that leaves a function becomes an error with its type and message', t => {
+testWith('exceptions')('an exception that leaves a function becomes an error with its type and message', t => {
   const source = `${throws}
     int checked(int n) {
       int by __attribute__((cleanup(clean))) = 1;
@@ -124,7 +134,7 @@ test('an exception that leaves a function becomes an error with its type and mes
   t.throws(() => checked(1), { code: 'ERR_CODESLAB_FREED' }, 'the call that threw counts as over')
 })
 
-test('an exception is stopped by calls that compiled JavaScript makes, too', t => {
+testWith('exceptions')('an exception is stopped by calls that compiled JavaScript makes, too', t => {
   const source = `${throws}
     int checked(int n) { if (n > 3) _ZSt20__throw_out_of_rangePKc("too far"); return n; }`
   const image = memory.link(compile(source, '-fexceptions'))
@@ -136,7 +146,7 @@ test('an exception is stopped by calls that compiled JavaScript makes, too', t =
   image.free()
 })
 
-test('a constructor that throws fails the link and leaves nothing', t => {
+testWith('exceptions')('a constructor that throws fails the link and leaves nothing', t => {
   const source = `${throws}
     __attribute__((constructor)) static void start(void) { _ZSt20__throw_out_of_rangePKc("no"); }`
   const before = memory.stats().live

@@ -9,9 +9,9 @@ import { answer, nullary } from './helpers/machine-code.ts'
 const memory = new CodeMemory()
 
 test('a symbol of the process is found and called, and one that it has not is undefined', t => {
-  const getpid = memory.processSymbol('getpid')
-  t.is(typeof getpid, 'bigint')
-  t.is(memory.functionAt(getpid ?? 0n, nullary)(), process.pid)
+  const address = memory.processSymbol(process.platform === 'win32' ? 'GetCurrentProcessId' : 'getpid')
+  t.is(typeof address, 'bigint')
+  t.is(memory.functionAt(address ?? 0n, nullary)(), process.pid)
   t.is(memory.processSymbol('codeslab has no such symbol'), undefined)
   t.is(
     codeOf(() => memory.processSymbol(7 as never)),

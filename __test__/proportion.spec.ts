@@ -18,7 +18,7 @@ const prelude = `
   const memory = new CodeMemory()
   /** A string that would take gigabytes if each of many references to it were a copy. */
   const long = 'x'.repeat(2 ** 20)
-  const refusal = (action: () => unknown) => {
+  const refusal = action => {
     const before = process.resourceUsage().maxRSS
     const code = caught(action)?.code
     report({ code, grown: (process.resourceUsage().maxRSS - before) * 1024 })
@@ -46,9 +46,9 @@ test('an archive whose members share a long name is refused and takes no more me
 
 test('many relocations of one unknown type are refused by its name', t => {
   const action = `
-    const relocation = { offset: 0, type: long as 'abs64', symbol: '.text' }
+    const relocation = { offset: 0, type: long, symbol: '.text' }
     const relocations = Array.from({ length: ${String(many)} }, () => relocation)
-    const graph = { sections: [{ name: '.text', protection: 'rx' as const, bytes: Buffer.alloc(16), relocations }] }
+    const graph = { sections: [{ name: '.text', protection: 'rx', bytes: Buffer.alloc(16), relocations }] }
     refusal(() => memory.link(graph))`
   const { code, grown } = refusal(action)
   t.is(code, 'ERR_CODESLAB_UNKNOWN_RELOCATION')
@@ -58,7 +58,7 @@ test('many relocations of one unknown type are refused by its name', t => {
 test('a signature of many unknown types is refused by the first of them', t => {
   const action = `
     const image = memory.link(input('f.o'))
-    const signature = { arguments: Array.from({ length: ${String(many)} }, () => long as 'int32') }
+    const signature = { arguments: Array.from({ length: ${String(many)} }, () => long) }
     refusal(() => image.function('f', signature))`
   const { code, grown } = refusal(action, { 'f.o': compile('int f(void) { return 1; }') })
   t.is(code, 'ERR_CODESLAB_INVALID_SIGNATURE')

@@ -1,12 +1,13 @@
-import test from 'ava'
 import { compile, compileFixture } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
+import { literal } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
+import { directBranchTo } from './helpers/relocated-code.ts'
 
 const source = `
   #include <stdint.h>
   #include <stdio.h>
   #include <string.h>
-  extern FILE *stderr;
   static const int32_t table[] = {3, 1, 4, 1, 5, 9, 2, 6};
   static int32_t total;
   int32_t add_up(int32_t count) {
@@ -14,10 +15,14 @@ const source = `
     return total;
   }
   uint64_t length(const char *text) { return strlen(text); }
+#ifdef _WIN32
+  int32_t has_stderr(void) { return 1; }
+#else
   int32_t has_stderr(void) { return stderr != 0; }
+#endif
 `
 
-/** What code that is not position-independent refers to in 32 bits: data of Node, functions of libc, constants of its own. */
+/** What code of ELF that is not position-independent refers to in 32 bits: data of Node, functions of libc, constants of its own. */
 const fixed = `
   #include <stdio.h>
   #include <stdlib.h>
@@ -34,26 +39,29 @@ const fixed = `
 `
 
 const files = {
-  'fixed.o': compile(fixed, '-fno-pic', '-mcmodel=small', '-fno-builtin'),
-  'limits.o': compileFixture('limits.c'),
-  'plain.o': compile(source, '-fno-pic', '-mcmodel=small'),
+  'around.o': compileFixture('around.c'),
   'pic.o': compile(source, '-fPIC'),
 }
 
+/** How many bits an address has that code reaches which refers to the data of Node, at the bottom of the address space. */
+const bits = process.arch === 'arm64' ? 33 : 31
+
+const direct = directBranchTo('add_up')
+
 /** Takes everything that is free around what is there already, inside of the memory as well as outside. */
 const filled = `
-  const limits = new CodeMemory().link(input('limits.o'))
-  const fill = limits.function('fill_around', { return: 'uint64', arguments: ['uint64'] })
-  const plainMapping = limits.function('plain_mapping', { return: 'uint64', arguments: ['uint64'] })
-  const unmap = limits.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
+  const around = new CodeMemory().link(input('around.o'))
+  const fill = around.function('fill_around', { return: 'uint64', arguments: ['uint64'] })
+  const plainMapping = around.function('plain_mapping', { return: 'uint64', arguments: ['uint64'] })
+  const unmap = around.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
 
   const memory = new CodeMemory({ blockSize: 2 ** 20 })
   const first = memory.link(input('pic.o'))
   const center = first.address('add_up')
-  const distance = (address: bigint) => Number(address > center ? address - center : center - address)
+  const distance = address => Number(address > center ? address - center : center - address)
   const filled = Number(fill(center))
-  const kept: unknown[] = []
-  for (const protection of ['rw', 'rx', 'ro'] as const) {
+  const kept = []
+  for (const protection of ['rw', 'rx', 'ro']) {
     for (let size = 2 ** 28; size >= 16; size /= 2) {
       while (!caught(() => kept.push(memory.allocate({ all: { protection, size } }, { near: center })))) {}
     }
@@ -63,16 +71,15 @@ const filled = `
   /** Adds up, and jumps to the first image with a displacement of 32 bits that no stub can replace. */
   const graph = {
     sections: [{
-      name: '.text', protection: 'rx', bytes: Uint8Array.of(0xe9, 0, 0, 0, 0),
-      relocations: [{ offset: 1, type: 'R_X86_64_PC32', symbol: 'add_up', addend: -4 }],
+      name: '.text', protection: 'rx', bytes: ${literal(direct.bytes)}, relocations: ${JSON.stringify(direct.relocations)},
     }],
     symbols: [{ name: 'through', section: '.text' }],
-  } as const
+  }
   const externals = { add_up: center }
-  const unary = { return: 'int32', arguments: ['int32'] } as const
+  const unary = { return: 'int32', arguments: ['int32'] }
 `
 
-test('linking succeeds where everything around is taken and a plain mmap lands out of reach', t => {
+testWith('full')('linking succeeds where everything around is taken and a plain mmap lands out of reach', t => {
   const program = `
     const results = Array.from({ length: 50 }, () => {
       const image = memory.link(input('pic.o'))
@@ -88,10 +95,10 @@ test('linking succeeds where everything around is taken and a plain mmap lands o
   t.deepEqual(JSON.parse(output), { filled: true, plainIsFar: true, linked: 50, first: 4 })
 })
 
-test('the only gap within reach of an external is found, and without one the distance is told', t => {
+testWith('full')('the only gap within reach of an external is found, and without one the distance is told', t => {
   const program = `
     const refused = caught(() => memory.link(graph, { externals }))
-    const gap = (center + 0x5000_0000n) & ~0xf_ffffn
+    const gap = (center + 0x5000_0000n) & ~0x3f_ffffn
     const unmapped = unmap(gap, 2 ** 22)
     const image = memory.link(graph, { externals })
     const address = image.address('through')
@@ -109,14 +116,15 @@ test('the only gap within reach of an external is found, and without one the dis
   })
 })
 
-test('code that refers to the data of the process directly is placed near it', t => {
+testWith('elf')('code that refers to the data of the process directly is placed near it', t => {
+  const files = { 'plain.o': compile(source, '-fno-pic', '-mcmodel=small') }
   const program = `
     const image = new CodeMemory().link(input('plain.o'))
     report({
       total: image.function('add_up', { return: 'int32', arguments: ['int32'] })(3),
       length: image.function('length', { return: 'uint64', arguments: ['string'] })('seven'),
       stderr: image.function('has_stderr', { return: 'int32' })(),
-      low: image.address('add_up') < 2n ** 31n,
+      low: image.address('add_up') < 2n ** ${bits}n,
     })
   `
   const { output, complaints } = run(program, { files })
@@ -124,28 +132,32 @@ test('code that refers to the data of the process directly is placed near it', t
   t.deepEqual(JSON.parse(output), { total: 8, length: '0x5', stderr: 1, low: true })
 })
 
-test('code that is not position-independent links and runs in fresh processes, wherever things are there', t => {
-  const program = `
+testWith('elf')(
+  'code that is not position-independent links and runs in fresh processes, wherever things are there',
+  t => {
+    const files = { 'fixed.o': compile(fixed, '-fno-pic', '-mcmodel=small', '-fno-builtin') }
+    const program = `
     const memory = new CodeMemory()
     const image = memory.link(input('fixed.o'))
-    const address = (name: string) => image.function(name, { return: 'pointer' })()
-    const number = (name: string, value: number) =>
+    const address = name => image.function(name, { return: 'pointer' })()
+    const number = (name, value) =>
       image.function(name, { return: 'int64', arguments: ['int64'] })(value)
     const differs = image.function('differs', { return: 'int32', arguments: ['string'] })
     report({
-      low: image.address('is_kept') < 2n ** 31n && address('comparison') < 2n ** 32n,
+      low: image.address('is_kept') < 2n ** ${bits}n && address('comparison') < 2n ** ${bits + 1}n,
       err: address('err') !== 0n && address('out') !== 0n && address('err') !== address('out'),
       variables: address('variables') !== 0n,
       kept: [number('is_kept', 0), number('call_kept', -7)],
       differs: [differs('constant'), differs('different') > 0],
     })
   `
-  for (let round = 0; round < 5; round++) {
-    const { output, complaints } = run(program, { files })
-    t.is(complaints, '')
-    t.deepEqual(JSON.parse(output), {
-      ...{ low: true, err: true, variables: true },
-      ...{ kept: ['0x1', '0x7'], differs: [0, true] },
-    })
-  }
-})
+    for (let round = 0; round < 5; round++) {
+      const { output, complaints } = run(program, { files })
+      t.is(complaints, '')
+      t.deepEqual(JSON.parse(output), {
+        ...{ low: true, err: true, variables: true },
+        ...{ kept: ['0x1', '0x7'], differs: [0, true] },
+      })
+    }
+  },
+)

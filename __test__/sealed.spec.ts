@@ -5,7 +5,6 @@ import { run } from './helpers/process.ts'
 import { answer, literal } from './helpers/machine-code.ts'
 
 const { writers, sealing } = CodeMemory.capabilities()
-const files = { 'limits.o': compileFixture('limits.c') }
 
 test('a memory that is not sealed does not say that it is', t => {
   t.is(new CodeMemory().sealing, undefined)
@@ -31,8 +30,8 @@ test('writers to private memory cannot be sealed, and say so', t => {
  */
 const attack = (writer: string) => `
   import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, writeSync as write } from 'node:fs'
-  const limits = new CodeMemory({ writer: 'protect' }).link(input('limits.o'))
-  const unmap = limits.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
+  const around = new CodeMemory({ writer: 'protect' }).link(input('around.o'))
+  const unmap = around.function('unmap', { return: 'int32', arguments: ['uint64', 'uint64'] })
   const memory = new CodeMemory({ writer: '${writer}', sealed: true, blockSize: 2 ** 20 })
   const place = () => memory.allocate({ text: { protection: 'rx', bytes: ${literal(answer(7))} } })
   const live = Array.from({ length: 100 }, () => place().finalize())
@@ -61,7 +60,7 @@ for (const writer of ['dual-mapping', 'file-write'] as const) {
   const title = `sealed code is out of reach for others and is still made, called and freed, with the writer ${writer}`
   const tested = reason === undefined ? test : test.skip
   tested(reason === undefined ? title : `${title}: ${reason}`, t => {
-    const { output, complaints, signal } = run(attack(writer), { files })
+    const { output, complaints, signal } = run(attack(writer), { files: { 'around.o': compileFixture('around.c') } })
     const writes = writer === 'dual-mapping'
     t.deepEqual(JSON.parse(output || JSON.stringify({ complaints, signal })), {
       sealing: { writes, mappings: true },

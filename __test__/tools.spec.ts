@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import test from 'ava'
 import { CodeMemory } from '../index.ts'
 import { assemble, compile } from './helpers/compile.ts'
+import { exceptionFor, testWith } from './helpers/exceptions.ts'
 import { countingDown, literal, undefinedInstruction } from './helpers/machine-code.ts'
 import { run } from './helpers/process.ts'
 import { inWorkplace, missing } from './helpers/tools.ts'
@@ -19,9 +20,9 @@ int outer(int n) { return inner(n) + 1; }
 const object = compile(source, '-O1', '-g', '-fno-inline', '-fdebug-prefix-map=/tmp=.')
 const int32 = "{ return: 'int32', arguments: ['int32'] }"
 
-const noGdb = missing('gdb')
+const noGdb = exceptionFor('tools') ?? missing('gdb')
 const withGdb = noGdb === undefined ? test : test.skip
-const noPerf = missing('perf')
+const noPerf = exceptionFor('tools') ?? missing('perf')
 const withPerf = noPerf === undefined ? test : test.skip
 const titled = (title: string, reason: string | undefined) => (reason === undefined ? title : `${title}: ${reason}`)
 
@@ -102,7 +103,7 @@ withPerf(titled('perf annotates linked code with its source, whatever the writer
   })
 })
 
-test('a perf map has a line for each function of code that is placed or linked', t => {
+testWith('toolFiles')('a perf map has a line for each function of code that is placed or linked', t => {
   const { output } = run(
     `
     const memory = new CodeMemory({ perf: true })
@@ -127,7 +128,7 @@ for (const [end, statement] of Object.entries({
   'fails by an exception that nothing catches': "throw new Error('for nobody')",
   'is killed a moment later': "setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000)",
 })) {
-  test(`a perf map has all functions of a process that ${end}`, t => {
+  testWith('toolFiles')(`a perf map has all functions of a process that ${end}`, t => {
     const program = `
       const memory = new CodeMemory({ perf: true })
       for (let index = 0; index < 2000; index++) memory.allocate({ ['f' + index]: { protection: 'rx', size: 16 } }).finalize()
@@ -144,18 +145,21 @@ for (const [end, statement] of Object.entries({
   })
 }
 
-test('the environment decides where a program does not, and nobody is told unless somebody watches', t => {
-  const tools = (environment: Record<string, string>, options = '{}') => {
-    const { output } = run(`report(new CodeMemory(${options}).tools)`, { environment })
-    return JSON.parse(output) as unknown
-  }
-  t.deepEqual(tools({}), { perf: false, jitdump: false, gdb: false })
-  t.deepEqual(tools({ CODESLAB_GDB: '1' }), { perf: false, jitdump: false, gdb: true })
-  t.deepEqual(tools({ CODESLAB_GDB: '1' }, '{ gdb: false }'), { perf: false, jitdump: false, gdb: false })
-  t.deepEqual(tools({ CODESLAB_GDB: '0', CODESLAB_JITDUMP: '0' }), { perf: false, jitdump: false, gdb: false })
-})
+testWith('toolFiles')(
+  'the environment decides where a program does not, and nobody is told unless somebody watches',
+  t => {
+    const tools = (environment: Record<string, string>, options = '{}') => {
+      const { output } = run(`report(new CodeMemory(${options}).tools)`, { environment })
+      return JSON.parse(output) as unknown
+    }
+    t.deepEqual(tools({}), { perf: false, jitdump: false, gdb: false })
+    t.deepEqual(tools({ CODESLAB_GDB: '1' }), { perf: false, jitdump: false, gdb: true })
+    t.deepEqual(tools({ CODESLAB_GDB: '1' }, '{ gdb: false }'), { perf: false, jitdump: false, gdb: false })
+    t.deepEqual(tools({ CODESLAB_GDB: '0', CODESLAB_JITDUMP: '0' }), { perf: false, jitdump: false, gdb: false })
+  },
+)
 
-test('a jitdump file that cannot be made is named', t => {
+testWith('toolFiles')('a jitdump file that cannot be made is named', t => {
   const { output } = run(`report(caught(() => new CodeMemory({ jitdump: true })))`, {
     environment: { JITDUMPDIR: '/dev/null/nowhere' },
   })
@@ -165,8 +169,10 @@ test('a jitdump file that cannot be made is named', t => {
   t.true(error.message.startsWith(error.path))
 })
 
-test('a link in the place of a file for profilers is refused, and what it leads to stays as it is', t => {
-  const { output } = run(`
+testWith('toolFiles')(
+  'a link in the place of a file for profilers is refused, and what it leads to stays as it is',
+  t => {
+    const { output } = run(`
     const { mkdtempSync, rmSync, symlinkSync, writeFileSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/codeslab-tools-')
     const precious = folder + '/precious'
@@ -185,12 +191,15 @@ test('a link in the place of a file for profilers is refused, and what it leads 
     }
     rmSync(folder, { recursive: true })
     report(results)`)
-  const refused = { code: 'ERR_CODESLAB_TOOL_FILE', isNamed: true, kept: 'as it was' }
-  t.deepEqual(JSON.parse(output), { jitdump: refused, perf: refused })
-})
+    const refused = { code: 'ERR_CODESLAB_TOOL_FILE', isNamed: true, kept: 'as it was' }
+    t.deepEqual(JSON.parse(output), { jitdump: refused, perf: refused })
+  },
+)
 
-test('a function that says it is longer than its section, or lies elsewhere, is written to a jitdump file as far as it is there', t => {
-  const lying = assemble(`
+testWith('toolFiles')(
+  'a function that says it is longer than its section, or lies elsewhere, is written to a jitdump file as far as it is there',
+  t => {
+    const lying = assemble(`
     .globl long_one
     .type long_one, @function
     .size long_one, 0x7fffffffff
@@ -200,35 +209,38 @@ test('a function that says it is longer than its section, or lies elsewhere, is 
     .size elsewhere, 4096
     elsewhere: .zero 4096
   `)
-  // Sections that are not loaded have addresses of their own here.
-  const table = Number(lying.readBigUInt64LE(0x28))
-  for (let section = 0; section < lying.readUInt16LE(0x3c); section++)
-    lying.writeBigUInt64LE(0x10_0000n, table + section * 64 + 0x10)
-  const { output, complaints, signal } = run(
-    `
+    // Sections that are not loaded have addresses of their own here.
+    const table = Number(lying.readBigUInt64LE(0x28))
+    for (let section = 0; section < lying.readUInt16LE(0x3c); section++)
+      lying.writeBigUInt64LE(0x10_0000n, table + section * 64 + 0x10)
+    const { output, complaints, signal } = run(
+      `
     const { mkdtempSync, rmSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/codeslab-tools-')
     process.env.JITDUMPDIR = folder
     const memory = new CodeMemory({ jitdump: true })
     memory.link(input('lying.o'))
     const graph = {
-      sections: [{ name: 'text', protection: 'rx' as const, bytes: Uint8Array.of(0xc3) }],
+      sections: [{ name: 'text', protection: 'rx', bytes: Uint8Array.of(0xc3) }],
       symbols: [{ name: 'whole_graph', section: 'text', offset: 0, size: 2 ** 40 }],
     }
-    memory.link(graph as never)
+    memory.link(graph)
     const dump = readFileSync(folder + '/jit-' + process.pid + '.dump')
     rmSync(folder, { recursive: true })
     report({ size: dump.length, names: ['long_one', 'elsewhere', 'whole_graph'].map(name => dump.includes(name)) })`,
-    { files: { 'lying.o': lying } },
-  )
-  t.deepEqual([signal, complaints], [null, ''])
-  const { size, names } = JSON.parse(output) as { size: number; names: boolean[] }
-  t.true(size < 4096, String(size))
-  t.deepEqual(names, [true, false, true])
-})
+      { files: { 'lying.o': lying } },
+    )
+    t.deepEqual([signal, complaints], [null, ''])
+    const { size, names } = JSON.parse(output) as { size: number; names: boolean[] }
+    t.true(size < 4096, String(size))
+    t.deepEqual(names, [true, false, true])
+  },
+)
 
-test('code that debuggers were told of is freed with its symbols: a program that goes on and on does not grow', t => {
-  const program = `
+testWith('toolFiles')(
+  'code that debuggers were told of is freed with its symbols: a program that goes on and on does not grow',
+  t => {
+    const program = `
     const memory = new CodeMemory({ gdb: true })
     const name = 'x'.repeat(10_000)
     const round = () => {
@@ -239,9 +251,10 @@ test('code that debuggers were told of is freed with its symbols: a program that
     round()
     const before = round()
     report(Math.max(round(), round(), round()) - before)`
-  const { output } = run(program, { flags: ['--expose-gc'] })
-  t.true(Number(output) < 8 * 2 ** 20, output)
-})
+    const { output } = run(program, { flags: ['--expose-gc'] })
+    t.true(Number(output) < 8 * 2 ** 20, output)
+  },
+)
 
 test('tools and names are of the right types', t => {
   for (const option of ['perf', 'jitdump', 'gdb']) {

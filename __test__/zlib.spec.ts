@@ -4,7 +4,7 @@ import { crc32, deflateSync, inflateSync } from 'node:zlib'
 import { CodeMemory } from '../index.ts'
 import { builtLibrary } from './helpers/compile.ts'
 import { generator } from './helpers/random.ts'
-import { branchTo } from './helpers/machine-code.ts'
+import { branchTo } from './helpers/relocated-code.ts'
 
 const memory = new CodeMemory()
 const libz = { name: 'libz.a', bytes: builtLibrary('libz.a') }

@@ -1,7 +1,6 @@
 /** Machine code that several tests place, for the processor and the calling convention of this machine, and how it is called. */
 
 import { arch, platform } from 'node:process'
-import type { GraphSection } from '../../index.ts'
 
 /** The name of this machine's convention. */
 const convention = arch === 'arm64' ? 'arm' : platform === 'win32' ? 'windows' : 'systemV'
@@ -127,14 +126,5 @@ export function literal(code: Uint8Array): string {
   return `Uint8Array.of(${code.join(', ')})`
 }
 
-/** A branch to a symbol with a field that the linker fills in. On x86-64: jmp symbol */
-export function branchTo(symbol: string): Pick<GraphSection, 'bytes' | 'relocations'> {
-  if (convention === 'arm') {
-    return { bytes: words(0x14000000), relocations: [{ offset: 0, type: 'R_AARCH64_JUMP26', symbol }] }
-  }
-  const relocations = [{ offset: 1, type: 'R_X86_64_PLT32', symbol, addend: -4 } as const]
-  return { bytes: Uint8Array.of(0xe9, 0, 0, 0, 0), relocations }
-}
-
-/** A relocation type of this processor. */
-export const word64 = convention === 'arm' ? 'R_AARCH64_ABS64' : 'R_X86_64_64'
+/** A code model that this processor does not have. */
+export const foreignCodeModel = convention === 'arm' ? 'medium' : 'tiny'

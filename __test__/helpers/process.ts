@@ -37,7 +37,7 @@ export function run(program: string, surroundings: Surroundings = {}): Ending {
   const folder = mkdtempSync(join(tmpdir(), 'codeslab-test-'))
   try {
     for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
-    const path = join(folder, 'program.mts')
+    const path = join(folder, 'program.mjs')
     writeFileSync(path, prelude + program)
     const env = { ...process.env, NODE_OPTIONS: '', ...environment }
     const ended = spawnSync(process.execPath, ['--no-warnings', ...flags, path, folder], { env, encoding: 'utf8' })
@@ -47,18 +47,31 @@ export function run(program: string, surroundings: Surroundings = {}): Ending {
   }
 }
 
-/** What every program begins with. */
+/** What the systems say of a program that used memory as it must not, and of one that executed an instruction that traps. */
+const deaths = new Map<unknown, 'fault' | 'trap'>([
+  ['SIGSEGV', 'fault'],
+  ['SIGTRAP', 'trap'],
+  [0xc000_0005, 'fault'],
+  [0x8000_0003, 'trap'],
+])
+
+/** How code ended a program, or what the program printed. */
+export function outcomeOf({ signal, status, output }: Ending): string {
+  return deaths.get(signal ?? status) ?? signal ?? output
+}
+
+/** What every program begins with. It is plain JavaScript: taking types out costs more than anything else where a processor is emulated. */
 const prelude = `
 import { readFileSync, writeSync } from 'node:fs'
 import { CodeMemory, CodeslabError, Image } from '${library}'
-const input = (name: string) => readFileSync(process.argv[2] + '/' + name)
-const report = (value: unknown) => writeSync(1, JSON.stringify(value, (_key, item) =>
+const input = name => readFileSync(process.argv[2] + '/' + name)
+const report = value => writeSync(1, JSON.stringify(value, (_key, item) =>
   typeof item === 'bigint' ? '0x' + item.toString(16) : item))
-const caught = (action: () => unknown) => {
+const caught = action => {
   try {
     action()
     return undefined
-  } catch (error: any) {
+  } catch (error) {
     return { name: error.name, message: error.message, ...error }
   }
 }

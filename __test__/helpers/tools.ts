@@ -28,12 +28,12 @@ export function inWorkplace<T>(
   const env = { ...process.env, NODE_OPTIONS: '', DEBUGINFOD_URLS: '' }
   try {
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
-    writeFileSync(join(folder, 'program.mts'), prelude + program)
+    writeFileSync(join(folder, 'program.mjs'), prelude + program)
     const run = (tool: string, ...args: string[]): string => {
       const { stdout, stderr } = spawnSync(tool, args, { cwd: folder, encoding: 'utf8', env, timeout: 120_000 })
       return stdout + stderr
     }
-    return work({ run, program: [process.execPath, '--no-warnings', 'program.mts'], files: () => readdirSync(folder) })
+    return work({ run, program: [process.execPath, '--no-warnings', 'program.mjs'], files: () => readdirSync(folder) })
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -42,7 +42,7 @@ export function inWorkplace<T>(
 const prelude = `
 import { readFileSync } from 'node:fs'
 import { CodeMemory } from '${library}'
-const input = (name: string) => readFileSync(name)
+const input = name => readFileSync(name)
 `
 
 /** Why a tool cannot be used here; `undefined` if it can. */

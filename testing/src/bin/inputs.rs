@@ -1,5 +1,5 @@
 //! Prints where the archives are that it is asked for, one path a line, and builds them before where that has to be. Without
-//! arguments, all of them.
+//! names, all of them. `--compiler=PROGRAM` has them for another machine than this.
 
 use codeslab_testing::{Compiler, Library, archive};
 use std::process::ExitCode;
@@ -15,15 +15,21 @@ fn main() -> ExitCode {
 }
 
 fn print(names: impl Iterator<Item = String>) -> Result<(), String> {
-    let named = names.map(|name| {
-        Library::by_file_name(&name).ok_or_else(|| format!("{name} is none of {}", known()))
-    });
-    let mut libraries = named.collect::<Result<Vec<_>, _>>()?;
+    let mut compiler = Compiler::host();
+    let mut libraries = Vec::new();
+    for name in names {
+        if let Some(program) = name.strip_prefix("--compiler=") {
+            compiler = Compiler::new(program, &["-O2"]);
+            continue;
+        }
+        let named = Library::by_file_name(&name);
+        libraries.push(named.ok_or_else(|| format!("{name} is none of {}", known()))?);
+    }
     if libraries.is_empty() {
         libraries.extend(Library::ALL);
     }
     for library in libraries {
-        let path = archive(library, &Compiler::host()).map_err(|error| error.to_string())?;
+        let path = archive(library, &compiler).map_err(|error| error.to_string())?;
         println!("{}", path.display());
     }
     Ok(())
