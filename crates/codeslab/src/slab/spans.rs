@@ -9,7 +9,8 @@
 
 use super::span::{Located, Span};
 use crate::model::protection::Protection;
-use std::ptr::{self, NonNull};
+use std::num::NonZero;
+use std::ptr::NonNull;
 
 /// Bytes of a granule, which every span is a multiple of: small, because most sections of real objects are.
 pub(crate) const GRANULE: u64 = 16;
@@ -96,9 +97,9 @@ impl Spans {
     /// Of the granules at which they begin, as [`Spans::starts`] tells them.
     #[inline]
     pub(crate) const fn near(starts: Granules) -> Self {
-        let word = (starts.0 << 1 | 1) as usize;
+        let word = NonZero::new((starts.0 << 1 | 1) as usize).expect("the lowest bit is set");
         Self {
-            word: NonNull::new(ptr::without_provenance_mut(word)).expect("the lowest bit is set"),
+            word: NonNull::without_provenance(word),
         }
     }
 
