@@ -1,4 +1,4 @@
-//! The shapes of LLVM's own tests of Mach-O objects (JITLink), from what they are about, with inputs of our own; those that another file
+//! The shapes of LLVM's own tests of Mach-O objects (`JITLink`), from what they are about, with inputs of our own; those that another file
 //! has already are only named.
 
 use super::assembled;
