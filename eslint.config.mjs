@@ -6,6 +6,7 @@ export default tseslint.config(
     ignores: [
       'dist/',
       'target/',
+      'adapters/target/',
       'docs/api/',
       '.cache/',
       'load.cjs',

@@ -91,6 +91,12 @@ function addTarget(target) {
   if (!installed.split('\n').includes(target)) run('rustup', ['target', 'add', target])
 }
 
+/** The Python of the environment that zig is in. */
+export function python() {
+  installZig()
+  return join(environment, 'bin', 'python')
+}
+
 function installZig() {
   if (existsSync(zigbuild)) return
   rmSync(environment, { recursive: true, force: true })

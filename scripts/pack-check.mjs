@@ -1,13 +1,16 @@
 // npm run pack:check: does the package work for somebody who has only npm? Packs it, installs the tarballs without a
 // network and without Rust into an empty project, and uses it from ES modules, CommonJS and TypeScript, on the oldest Node
-// we support that is here and on the pinned one. It also runs the README's example and the guides', so that they stay true.
+// we support that is here and on the pinned one. It also runs the README's example and the guides', so that they stay true. Then it does
+// as much as can be done of that for other systems (see pack-systems.mjs).
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
+import { sumUp } from './counting.mjs'
 import { install } from './installing.mjs'
 import { pack } from './pack.mjs'
+import { checkSystems, results } from './pack-systems.mjs'
 import { thisPlatform } from './platforms.mjs'
 import { pinnedNode, prepare } from './setup.mjs'
 import { examples, runGuides } from './examples.mjs'
@@ -17,7 +20,7 @@ const typescript = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const expectedFiles =
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|(load|native)\.cjs|native\.d\.cts|dist\/(src\/((cli|internal)\/)?)?[\w-]+\.(js|d\.ts|d\.cts)|codeslab\.[\w-]+\.node)$/
 
-await main(() => {
+await main(async () => {
   if (ask('cc', ['-print-file-name=libz.a']) === 'libz.a') {
     throw new Failure("the README's example links the system's zlib: apt-get install zlib1g-dev")
   }
@@ -25,16 +28,20 @@ await main(() => {
   const tarballs = pack()
   for (const tarball of tarballs) checkContents(tarball)
   const project = mkdtempSync(join(tmpdir(), 'codeslab-pack-'))
+  /** @type {import('./counting.mjs').Count[]} */
+  const counts = [{ passed: 1, failed: 0, skipped: [] }]
   try {
     makeProject(project, tarballs)
     for (const node of nodes()) useFrom(project, node)
     for (const resolution of ['node16', 'nodenext', 'bundler']) typecheck(project, resolution)
     typecheckExamples(project)
     runGuides(join(project, 'guides'), pinnedNode)
+    const printed = results(ask(pinnedNode, ['readme.mjs'], { cwd: project }) ?? '')
+    counts.push(...(await checkSystems(readmeExample(), printed, withoutRust(), process.argv.includes('--built'))))
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
-  console.log('\nThe packed package works.')
+  sumUp(counts)
 })
 
 /** @param {string} tarball */

@@ -17,7 +17,7 @@ const compilerPackages =
   'Debian and Ubuntu: apt-get install gcc libc6-dev   Fedora: dnf install gcc   Alpine: apk add build-base'
 const missing = {
   cargo: `Rust is missing: there is no \`cargo\` on the PATH, or it does not work.
-  Install it with rustup (https://rustup.rs), or with your system's packages if those have Rust 1.90 or newer.`,
+  Install it with rustup (https://rustup.rs), or with your system's packages if those have Rust 1.89 or newer.`,
   cc: `A C compiler is missing: there is no \`cc\` on the PATH.
   ${compilerPackages}`,
   linking: `The C compiler, \`cc\`, makes no programs: headers of the C library, or the linker, are missing.
@@ -72,7 +72,7 @@ function rustProblems() {
   if (version === undefined) return [missing.cargo]
   const number = version.split(' ')[1] ?? ''
   // `rust-version` in Cargo.toml; an older cargo does not even understand that file.
-  return isAtLeast(number, 1, 90) ? [] : [`Rust ${number} is too old: 1.90 or newer is needed (rustup update).`]
+  return isAtLeast(number, 1, 89) ? [] : [`Rust ${number} is too old: 1.89 or newer is needed (rustup update).`]
 }
 
 /**

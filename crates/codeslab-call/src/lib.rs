@@ -5,6 +5,22 @@
 //! callee reads those that it knows of, and the caller cleans the stack up. One call instruction for each number of stack
 //! words therefore serves every signature. Results come back as one word.
 //!
+//! ```
+//! use codeslab_call::{Frame, Signature, Value};
+//! extern "C" fn scaled(number: i32, by: f64) -> f64 {
+//!     f64::from(number) * by
+//! }
+//! let signature = Signature::compile("float64", &["int32", "float64"])?;
+//! let mut frame = Frame::new();
+//! let [number, by] = signature.parameters() else { unreachable!() };
+//! frame.put(*number, number.kind().integer_word(-6.0).expect("a whole number of 32 bits"));
+//! frame.put(*by, 7.0_f64.to_bits());
+//! // SAFETY: the function is of this signature, and takes any numbers.
+//! let word = unsafe { signature.call(scaled as *const (), &frame) };
+//! assert_eq!(signature.result().value(word), Value::Float(-42.0));
+//! # Ok::<(), codeslab_call::Error>(())
+//! ```
+//!
 //! The crate knows no code memory and no JavaScript: a binding turns its values into words with [`Kind`], places them in a
 //! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
 //! value are passed as bytes, laid out as C lays them out ([`Structure`]). Vectors, unions and `long double` are not passed.

@@ -15,9 +15,12 @@ use std::ptr;
 /// The result of everything here.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a function does not do what it was called for.
+/// Why a function does not do what it was called for. A pointer, so that results are small: they are what succeeds in nearly all calls.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     status: codeslab_status,
     code: CString,
     text: CString,
@@ -71,7 +74,7 @@ pub struct codeslab_fact {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Box<Told>>> = const { RefCell::new(None) };
 }
 
 /// Text up to its first zero byte.
@@ -82,12 +85,12 @@ fn text(text: &str) -> CString {
 
 impl Failure {
     pub(crate) fn new(status: codeslab_status, code: &str, message: &str) -> Self {
-        Self {
+        Self(Box::new(Told {
             status,
             code: text(code),
             text: text(message),
             facts: Vec::new(),
-        }
+        }))
     }
 
     /// An argument that is not what it has to be.
@@ -131,7 +134,7 @@ impl Failure {
             Fact::Text(one) => Value::Text(text(one)),
             Fact::Names(names) => Value::Text(text(&names.join(", "))),
         };
-        self.facts.push((text(name), value));
+        self.0.facts.push((text(name), value));
         self
     }
 
@@ -143,9 +146,9 @@ impl Failure {
     /// Keeps it for `codeslab_last_error`.
     #[cold]
     fn record(self) -> codeslab_status {
-        let status = self.status;
+        let status = self.0.status;
         // A thread that is ending has no place for it any more.
-        let _ = LAST.try_with(|last| last.try_borrow_mut().map(|mut last| *last = Some(self)));
+        let _ = LAST.try_with(|last| last.try_borrow_mut().map(|mut last| *last = Some(self.0)));
         status
     }
 }
@@ -226,8 +229,8 @@ pub extern "C" fn codeslab_last_error_fact(
     })
 }
 
-fn with_last(tell: impl FnOnce(&Failure) -> Option<()>) -> codeslab_status {
-    let told = LAST.try_with(|last| tell(last.try_borrow().ok()?.as_ref()?));
+fn with_last(tell: impl FnOnce(&Told) -> Option<()>) -> codeslab_status {
+    let told = LAST.try_with(|last| tell(last.try_borrow().ok()?.as_deref()?));
     match told {
         Ok(Some(())) => CODESLAB_OK,
         _ => CODESLAB_INVALID_ARGUMENT,

@@ -15,12 +15,20 @@ pub(crate) enum Object {
 }
 
 /// A request in flight.
-pub(crate) struct InFlight {
-    /// What stays until it is freed; nothing if all of it is needed for finalization only.
+pub(crate) enum InFlight {
+    /// All of it stays until it is freed, as of most requests.
+    Standard(InFlightAllocation),
+    /// Some of it goes after finalization.
+    Mixed(Box<MixedInFlight>),
+}
+
+/// A request in flight in two parts, of which one at least is there.
+pub(crate) struct MixedInFlight {
+    /// What stays until it is freed.
     pub(crate) standard: Option<InFlightAllocation>,
     /// What goes after finalization.
-    pub(crate) temporary: Option<Box<InFlightAllocation>>,
-    /// Where each section of the request is, if some are temporary; else they are the standard ones in their order.
+    pub(crate) temporary: Option<InFlightAllocation>,
+    /// Where each section of the request is.
     pub(crate) sections: Vec<(Lifetime, SectionId)>,
 }
 
@@ -32,9 +40,25 @@ pub(crate) enum Lifetime {
 }
 
 /// A request that is published.
-pub(crate) struct Placed {
+pub(crate) enum Placed {
+    Standard(Allocation),
+    Mixed(Box<MixedPlaced>),
+}
+
+/// A published request in two parts.
+pub(crate) struct MixedPlaced {
     pub(crate) standard: Option<Allocation>,
-    pub(crate) temporary: Option<Box<Allocation>>,
+    pub(crate) temporary: Option<Allocation>,
+}
+
+impl Placed {
+    /// What stays until it is freed.
+    pub(crate) fn standard(&self) -> Option<&Allocation> {
+        match self {
+            Self::Standard(one) => Some(one),
+            Self::Mixed(parts) => parts.standard.as_ref(),
+        }
+    }
 }
 
 static OBJECTS: Table<Object> = Table::new(0);

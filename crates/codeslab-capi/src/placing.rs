@@ -5,8 +5,8 @@ use crate::argument::{array, array_mut, out};
 use crate::failure::{Failure, Result, run};
 use crate::memory::{codeslab_memory, codeslab_window};
 use crate::object::{
-    IN_FLIGHT, InFlight, Lifetime, Object, Placed, change, insert, take, take_all, take_in_flight,
-    with, with_memory,
+    IN_FLIGHT, InFlight, Lifetime, MixedInFlight, MixedPlaced, Object, Placed, change, insert,
+    take, take_all, take_in_flight, with, with_memory,
 };
 use crate::status::codeslab_status;
 use codeslab::{
@@ -81,33 +81,38 @@ impl codeslab_section {
     }
 }
 
+/// The layout of sections that all stay until they are freed.
+fn standard(sections: &[codeslab_section]) -> Result<Layout> {
+    let mut layout = Layout::new();
+    for section in sections {
+        layout.add(protection(section.protection)?, section.size, section.align)?;
+    }
+    Ok(layout)
+}
+
 /// A request, in the two parts that have lifetimes of their own.
 #[derive(Default)]
-struct Wanted {
+struct Mixed {
     standard: Layout,
     temporary: Layout,
     sections: Vec<(Lifetime, SectionId)>,
 }
 
-impl Wanted {
+impl Mixed {
+    #[cold]
     fn of(sections: &[codeslab_section]) -> Result<Self> {
-        let mut wanted = Self::default();
-        let is_mixed = sections
-            .iter()
-            .any(|section| section.lifetime != CODESLAB_LIFETIME_STANDARD);
+        let mut mixed = Self::default();
         for section in sections {
             let lifetime = section.lifetime()?;
             let layout = match lifetime {
-                Lifetime::Standard => &mut wanted.standard,
-                Lifetime::Finalize => &mut wanted.temporary,
+                Lifetime::Standard => &mut mixed.standard,
+                Lifetime::Finalize => &mut mixed.temporary,
             };
             let protection = protection(section.protection)?;
             let id = layout.add(protection, section.size, section.align)?;
-            if is_mixed {
-                wanted.sections.push((lifetime, id));
-            }
+            mixed.sections.push((lifetime, id));
         }
-        Ok(wanted)
+        Ok(mixed)
     }
 
     /// Both parts, or neither: an error drops what is placed already.
@@ -121,15 +126,15 @@ impl Wanted {
             let reach = memory.configuration().reach.bytes();
             windows.extend(standard.as_ref().and_then(|one| within_reach(one, reach)));
             let request = Request::new(&self.temporary).within(&windows);
-            Some(Box::new(memory.allocate(&request)?))
+            Some(memory.allocate(&request)?)
         } else {
             None
         };
-        Ok(InFlight {
+        Ok(InFlight::Mixed(Box::new(MixedInFlight {
             standard,
             temporary,
             sections: self.sections,
-        })
+        })))
     }
 }
 
@@ -150,20 +155,21 @@ impl InFlight {
     /// The part that a section is in, and which it is there.
     fn section(&mut self, index: usize) -> Result<(&mut InFlightAllocation, SectionId)> {
         let unknown = || Failure::argument("section", "the number of a section of the request");
-        let (part, id) = if self.sections.is_empty() {
-            let part = self.standard.as_mut().ok_or_else(unknown)?;
-            let id = part.layout().id(index).ok_or_else(unknown)?;
-            (part, id)
-        } else {
-            let (lifetime, id) = *self.sections.get(index).ok_or_else(unknown)?;
-            let part = match lifetime {
-                Lifetime::Standard => self.standard.as_mut(),
-                Lifetime::Finalize => self.temporary.as_deref_mut(),
-            };
-            // All sections of a part are empty, so that there is no part.
-            (part.ok_or_else(unknown)?, id)
-        };
-        Ok((part, id))
+        match self {
+            Self::Standard(part) => {
+                let id = part.layout().id(index).ok_or_else(unknown)?;
+                Ok((part, id))
+            }
+            Self::Mixed(parts) => {
+                let (lifetime, id) = *parts.sections.get(index).ok_or_else(unknown)?;
+                let part = match lifetime {
+                    Lifetime::Standard => &mut parts.standard,
+                    Lifetime::Finalize => &mut parts.temporary,
+                };
+                // All sections of a part are empty, so that there is no part.
+                Ok((part.as_mut().ok_or_else(unknown)?, id))
+            }
+        }
     }
 
     /// Tells C where each section is.
@@ -203,10 +209,19 @@ pub unsafe extern "C" fn codeslab_allocate(
         let sections = unsafe { array_mut(sections, count, "sections") }?;
         // SAFETY: that it points to so many is the header's condition.
         let windows = unsafe { array(windows, window_count, "windows") }?;
-        let wanted = Wanted::of(sections)?;
         let windows = windows.iter().map(|window| window.window());
         let windows = windows.collect::<Result<Vec<_>>>()?;
-        let mut placed = with_memory(memory.value, |memory| wanted.place(memory, &windows))?;
+        let is_standard =
+            |section: &codeslab_section| section.lifetime == CODESLAB_LIFETIME_STANDARD;
+        let mut placed = if sections.iter().all(is_standard) {
+            let layout = standard(sections)?;
+            let request = Request::new(&layout).within(&windows);
+            with_memory(memory.value, |memory| Ok(memory.allocate(&request)?))
+                .map(InFlight::Standard)
+        } else {
+            let mixed = Mixed::of(sections)?;
+            with_memory(memory.value, |memory| mixed.place(memory, &windows))
+        }?;
         placed.describe(sections);
         let value = IN_FLIGHT.insert(placed)?;
         place.write(codeslab_in_flight { value });
@@ -267,7 +282,10 @@ pub extern "C" fn codeslab_block(
         let place = out(block, "block")?;
         let reading = IN_FLIGHT.read(in_flight.value)?;
         let placed = reading.object()?;
-        let part = placed.standard.as_ref().or(placed.temporary.as_deref());
+        let part = match placed {
+            InFlight::Standard(part) => Some(part),
+            InFlight::Mixed(parts) => parts.standard.as_ref().or(parts.temporary.as_ref()),
+        };
         let window = part.map(InFlightAllocation::block);
         let window = window.ok_or_else(|| Failure::stale(in_flight.value))?;
         place.write(codeslab_window::of(window));
@@ -295,15 +313,17 @@ pub extern "C" fn codeslab_finalize(
 
 impl InFlight {
     fn finalize(self) -> Result<Placed> {
-        let standard = self
-            .standard
-            .map(InFlightAllocation::finalize)
-            .transpose()?;
-        let temporary = self.temporary.map(|part| part.finalize().map(Box::new));
-        Ok(Placed {
-            standard,
-            temporary: temporary.transpose()?,
-        })
+        match self {
+            Self::Standard(part) => Ok(Placed::Standard(part.finalize()?)),
+            Self::Mixed(parts) => {
+                let standard = parts.standard.map(InFlightAllocation::finalize);
+                let temporary = parts.temporary.map(InFlightAllocation::finalize);
+                Ok(Placed::Mixed(Box::new(MixedPlaced {
+                    standard: standard.transpose()?,
+                    temporary: temporary.transpose()?,
+                })))
+            }
+        }
     }
 }
 
@@ -360,18 +380,30 @@ fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
     let taken = take_all(handles, |handle| IN_FLIGHT.change(handle), |_| true)?;
     let (mut batch, mut parts) = (Vec::new(), Vec::new());
     for one in taken {
-        parts.push((one.standard.is_some(), one.temporary.is_some()));
-        batch.extend(one.standard);
-        batch.extend(one.temporary.map(|part| *part));
+        match one {
+            InFlight::Standard(part) => {
+                parts.push(None);
+                batch.push(part);
+            }
+            InFlight::Mixed(both) => {
+                parts.push(Some((both.standard.is_some(), both.temporary.is_some())));
+                batch.extend(both.standard);
+                batch.extend(both.temporary);
+            }
+        }
     }
     let mut published = memory.finalize_all(batch)?.into_iter();
-    let mut next = |is_there: bool| is_there.then(|| published.next()).flatten();
-    let placed = parts
-        .into_iter()
-        .map(|(has_standard, has_temporary)| Placed {
-            standard: next(has_standard),
-            temporary: next(has_temporary).map(Box::new),
-        });
+    // There are as many as there were in the batch.
+    let placed = parts.into_iter().filter_map(|parts| match parts {
+        None => published.next().map(Placed::Standard),
+        Some((has_standard, has_temporary)) => {
+            let mut next = |is_there: bool| is_there.then(|| published.next()).flatten();
+            Some(Placed::Mixed(Box::new(MixedPlaced {
+                standard: next(has_standard),
+                temporary: next(has_temporary),
+            })))
+        }
+    });
     Ok(placed.collect())
 }
 
@@ -388,7 +420,9 @@ pub extern "C" fn codeslab_end_finalization(allocation: codeslab_allocation) -> 
         let mut changing = change(allocation.value)?;
         match changing.object() {
             Some(Object::Allocation(placed)) => {
-                drop(placed.temporary.take());
+                if let Placed::Mixed(parts) = placed {
+                    drop(parts.temporary.take());
+                }
                 Ok(())
             }
             _ => Err(Failure::stale(allocation.value)),
@@ -412,7 +446,7 @@ pub extern "C" fn codeslab_segment(
         let (address, size) = (out(address, "address")?, out(size, "size")?);
         let protection = self::protection(protection)?;
         let segment = with(allocation.value, Object::as_allocation, |placed| {
-            let standard = placed.standard.as_ref();
+            let standard = placed.standard();
             Ok(standard.and_then(|standard| standard.segment(protection)))
         })?;
         let (start, length) = segment.unwrap_or_default();

@@ -15,6 +15,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! An assembler builds a graph instead, in memory:
+//!
+//! ```
+//! use codeslab::{CodeMemory, Options, Protection};
+//! use codeslab_link::{Content, Definition, Graph, GraphSection, Input, LinkOptions, Symbol, link};
+//!
+//! // A function that returns 42.
+//! let code: &[u8] = if cfg!(target_arch = "x86_64") {
+//!     &[0xb8, 42, 0, 0, 0, 0xc3]
+//! } else {
+//!     &[0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6]
+//! };
+//! let mut graph = Graph::new("answers", codeslab::architecture()?);
+//! let code = Content::Bytes(code.into());
+//! let text = graph.add_section(GraphSection::new(".text", Protection::ReadExecute, 16, code))?;
+//! graph.add_symbol(Symbol::new("answer", Definition::Section { section: text, offset: 0 }))?;
+//!
+//! let memory = CodeMemory::new(Options::default())?;
+//! let linked = link(&memory, &[Input::Graph(&graph)], &LinkOptions::default())?;
+//! let image = linked.into_image().expect("there is nothing to run");
+//! let address = image.address("answer").expect("it is defined").value() as usize;
+//! // SAFETY: it is a function of this type, and the image lives until it returned.
+//! let answer: extern "C" fn() -> u32 = unsafe { std::mem::transmute(address) };
+//! assert_eq!(answer(), 42);
+//! image.free();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Job by job
+//!
+//! | to | take |
+//! |---|---|
+//! | link an object or an archive | [`link`] with [`Input::File`] |
+//! | link a file often | [`ParsedFile`] |
+//! | link what an assembler made | [`Graph`] |
+//! | run constructors | [`Linked::start`] |
+//! | bind to shared libraries and to images that were linked before | [`LinkOptions::libraries`] with [`Input::Path`], [`Input::Loaded`] |
+//! | provide symbols | [`LinkOptions::externals`] |
+//! | replace functions while threads run them | [`LinkOptions::replaceable`], [`Image::replace`] |
+//! | know what a link takes before it takes it | [`estimate`], [`inspect`] |
+//! | tell debuggers and profilers | [`LinkOptions::keep_objects`], and the crate `codeslab-debug` |
+//!
 //! Nothing is written to files and no system linker is needed. Code goes where every reference that it makes arrives:
 //! within reach of its own data, of the process's data that it names directly, and of the low addresses that code without
 //! position independence asks for. Everything that can be refused is refused before memory is taken, and an error later on

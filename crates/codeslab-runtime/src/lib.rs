@@ -7,6 +7,26 @@
 //! exports them, or because the library's own would forget that an image can go. [`guarded`] calls foreign code whose exceptions would
 //! otherwise end the process.
 //!
+//! `codeslab-link` does all of this for what it links. An embedder with a linker of its own begins an image like this:
+//!
+//! ```
+//! use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+//! use codeslab_runtime::{Program, Running};
+//!
+//! let memory = CodeMemory::new(Options::default())?;
+//! let mut layout = Layout::new();
+//! layout.add(Protection::ReadExecute, 64, 16)?;
+//! let allocation = memory.allocate(&Request::new(&layout))?.finalize()?;
+//! // Addresses in the allocation: of initialisers and finalisers, and of unwind tables. This image has none.
+//! let program = Program::default();
+//! // SAFETY: there is nothing to run.
+//! let running = unsafe { Running::start(program, allocation, Vec::new()) }.expect("nothing throws");
+//! assert_eq!(memory.stats().live, 1);
+//! drop(running); // Finalisers run, and the memory goes back.
+//! assert_eq!(memory.stats().live, 0);
+//! # Ok::<(), codeslab::Error>(())
+//! ```
+//!
 //! # Order
 //!
 //! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `sys`, `thread_local`, `keys`, `image`, `threads`, `running`, `provided`. What an operating

@@ -26,11 +26,15 @@ use std::sync::atomic::AtomicU64;
 /// assert_eq!(allocation.segment_address(Protection::ReadExecute), Some(entry));
 /// # Ok::<(), codeslab::Error>(())
 /// ```
+// In this order, and in that of `Layout` and `Carved`, the spans are the last word. Moves copy two words at a time but for what is left
+// over, which is the last: a word that was stored by itself a moment ago is read by itself. (A read of two words that were stored one by
+// one waits for both stores; measured: 46 instead of 48.5 ns for a pair.)
 #[derive(Debug)]
+#[repr(C)]
 pub struct InFlightAllocation {
-    carved: Unpublished,
-    staging: Staging,
     layout: Layout,
+    staging: Staging,
+    carved: Unpublished,
 }
 
 impl InFlightAllocation {

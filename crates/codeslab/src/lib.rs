@@ -28,7 +28,55 @@
 //! # Ok::<(), codeslab::Error>(())
 //! ```
 //!
-//! What holds always:
+//! # Job by job
+//!
+//! | to | take |
+//! |---|---|
+//! | place near something in the process, or below 2 GiB | [`Request::within`], as below |
+//! | publish many at once | [`CodeMemory::finalize_all`], as below |
+//! | assemble first and learn the size then | [`InFlightAllocation::shrink`] |
+//! | replace code that threads run | [`Slot`] |
+//! | free code that threads may be in | [`Options::quarantine`], [`CodeMemory::end_grace_period`] |
+//! | tell what an address lies in | [`CodeMemory::find`], as below; [`process_location`] |
+//! | have the user choose a writer | [`Options::or_environment`], of which [`CodeMemory::new`] makes use |
+//!
+//! Code that calls a function of the process by a displacement of 32 bits has to lie near it:
+//!
+//! ```
+//! # use codeslab::{CodeMemory, Layout, Options, Protection, Request, Window, process_symbol};
+//! # let memory = CodeMemory::new(Options::default())?;
+//! # let mut layout = Layout::new();
+//! # let text = layout.add(Protection::ReadExecute, 64, 16)?;
+//! if let Some(malloc) = process_symbol("malloc") {
+//!     let near = [Window::around(malloc, 1 << 30)];
+//!     let in_flight = memory.allocate(&Request::new(&layout).within(&near))?;
+//!     assert!(in_flight.address(text).distance(malloc) <= 1 << 30);
+//! }
+//! # Ok::<(), codeslab::Error>(())
+//! ```
+//!
+//! A compiler that has many functions ready publishes them together, which costs the processors' agreement once:
+//!
+//! ```
+//! # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+//! # let memory = CodeMemory::new(Options::default())?;
+//! # let mut layout = Layout::new();
+//! # layout.add(Protection::ReadExecute, 64, 16)?;
+//! let in_flight = (0..100).map(|_| memory.allocate(&Request::new(&layout)));
+//! let in_flight = in_flight.collect::<codeslab::Result<Vec<_>>>()?;
+//! let functions = memory.finalize_all(in_flight)?;
+//!
+//! // A profiler has an address, and asks what it lies in.
+//! let inside = functions[7].segment_address(Protection::ReadExecute).unwrap().checked_add(5).unwrap();
+//! let found = memory.find(inside).unwrap();
+//! assert_eq!((found.protection, found.size), (Protection::ReadExecute, 64));
+//! drop(functions);
+//! assert_eq!(memory.find(inside), None);
+//! # Ok::<(), codeslab::Error>(())
+//! ```
+//!
+//! # What holds always
+//!
 //!
 //! - Within one request every address reaches every other, and nothing lies outside of the request's windows.
 //! - No byte is writable and executable through one address, for any thread, whichever [`Writer`] is in use; except, with

@@ -7,7 +7,7 @@ use std::process::Command;
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a program says; its complaints are the test's failure.
-fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -17,7 +17,7 @@ fn output(command: &mut Command) -> String {
     said
 }
 
-fn has(tool: &str) -> bool {
+pub(crate) fn has(tool: &str) -> bool {
     Command::new(tool)
         .arg("--version")
         .output()
@@ -25,12 +25,12 @@ fn has(tool: &str) -> bool {
 }
 
 /// The library and the header, installed for one test, and removed at its end.
-struct Installed {
+pub(crate) struct Installed {
     prefix: PathBuf,
 }
 
 impl Installed {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let test = std::env::current_exe().expect("this program has a path");
         let archive = test.with_file_name("libcodeslab_capi.a");
         let name = format!("capi-{name}-{}", std::process::id());
@@ -40,7 +40,7 @@ impl Installed {
         Self { prefix }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.prefix.join(name)
     }
 
@@ -88,7 +88,7 @@ impl Installed {
         output(&mut start)
     }
 
-    fn shared(&self) -> Vec<String> {
+    pub(crate) fn shared(&self) -> Vec<String> {
         vec![
             "-L".into(),
             self.path("lib").display().to_string(),

@@ -55,12 +55,14 @@ pub struct Segment {
 /// # Ok::<(), codeslab::Error>(())
 /// ```
 #[derive(PartialEq, Eq, Debug, Default)]
+// The order matters to `InFlightAllocation`, which says why.
+#[repr(C)]
 pub struct Layout {
-    // Bytes of each segment.
-    sizes: [u64; 3],
     details: Details,
     // Invariant: all sections, if one of them is not a segment; else nothing.
     sections: Vec<Section>,
+    // Bytes of each segment.
+    sizes: [u64; 3],
 }
 
 /// What is small about a layout: one word, so that it is copied at once. (A copy of bytes that is read as a word has to wait for all

@@ -292,7 +292,9 @@ static SEEN: Seen = Seen {
 extern "C" fn look(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let load = |address: &AtomicU64| Address::new(address.load(Ordering::Relaxed));
     let context = context.cast::<libc::ucontext_t>();
-    let registers = unsafe { (*context).uc_mcontext.fpregs }.cast::<u8>();
+    // The address of what the kernel saved of the other registers follows the 23 general ones. Not for every C library has that a name.
+    let machine = unsafe { &raw const (*context).uc_mcontext }.cast::<*const u8>();
+    let registers = unsafe { machine.add(23).read() };
     let rights_at = SEEN.rights_at.load(Ordering::Relaxed) as usize;
     let interrupted = unsafe { registers.add(rights_at).cast::<u32>().read_unaligned() };
     let key = SEEN.key.load(Ordering::Relaxed);

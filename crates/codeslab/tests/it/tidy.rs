@@ -178,7 +178,13 @@ fn locks_stand_in_few_files_and_no_system_is_asked_under_the_one_that_all_share(
 
 /// Every Rust source of every crate, tests included, by its path from the root of the repository.
 fn all_crates() -> Vec<Source> {
-    let folders = ["crates", "bench", "testing"];
+    let folders = [
+        "crates",
+        "bench",
+        "testing",
+        "adapters/assemblers",
+        "adapters/cranelift",
+    ];
     let in_folder = |folder| {
         let all = codeslab_testing::sources(folder).into_iter();
         all.map(move |source| Source {

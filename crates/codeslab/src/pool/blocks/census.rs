@@ -13,7 +13,7 @@ impl<H> Blocks<H> {
         let quarantined = self.quarantined_bytes();
         stats.used_bytes -= quarantined;
         stats.quarantined_bytes += quarantined;
-        stats.live += self.allocations - self.quarantined.len() as u64;
+        stats.live += self.begun - self.ended - self.quarantined.len() as u64;
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {

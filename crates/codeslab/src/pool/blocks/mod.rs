@@ -52,9 +52,9 @@ pub(crate) struct Blocks<H> {
     freed_by_call: u32,
     // Invariant: the blocks that have a writable view, and maybe others, each once; what was opened last is behind.
     viewed: Vec<usize>,
-    // Allocations that there are, and that there ever were.
-    allocations: u64,
+    // Allocations that there ever were, and those of them that are no more: each changes on one of the two ways only.
     begun: u64,
+    ended: u64,
     // The most bytes of a block that may be kept for the next request when it is empty. 0 when no request will come. Sizes that
     // are no power of two are those of blocks that were made to measure for one request.
     usual_bytes: u64,
@@ -82,8 +82,8 @@ impl<H> Blocks<H> {
             freed_last: 0,
             freed_by_call: 0,
             viewed: Vec::new(),
-            allocations: 0,
             begun: 0,
+            ended: 0,
             usual_bytes,
             spare: None,
             emptied: None,
@@ -121,7 +121,6 @@ impl<H> Blocks<H> {
 
     #[inline]
     fn note_allocation(&mut self, index: usize) {
-        self.allocations += 1;
         self.begun += 1;
         if self.spare == Some(index) {
             self.spare = None;
@@ -144,7 +143,6 @@ impl<H> Blocks<H> {
         }
         let spans = Spans::near(self.cache.take(shape, range.first())?.starts);
         block.unmark_freed(&spans);
-        self.allocations += 1;
         self.begun += 1;
         if self.spare == Some(index) {
             self.spare = None;
@@ -304,7 +302,7 @@ impl<H> Blocks<H> {
             return false;
         };
         if block.requests() == self.cache.len() as u64 + 1 {
-            if !self.is_kept_as_it_is(index) {
+            if !self.is_kept_as_it_is(block) {
                 return false;
             }
             self.spare = Some(index);
@@ -314,7 +312,7 @@ impl<H> Blocks<H> {
             unsafe { block.retract_in_view(starts, sizes, view) };
         }
         block.mark_freed(spans);
-        self.allocations -= 1;
+        self.ended += 1;
         self.freed_last = index;
         if let Some(oldest) = self.cache.put(kept) {
             self.free_oldest(oldest);
@@ -349,8 +347,8 @@ impl<H> Blocks<H> {
         if unsafe { self.keep(index, &spans, contents) } {
             return;
         }
-        if self.requests(index) == 1 && !self.is_kept_as_it_is(index) {
-            self.allocations -= 1;
+        if self.requests(index) == 1 && !self.is_kept_as_it_is(self.block(index)) {
+            self.ended += 1;
             // SAFETY: the caller says that they are carved from this block, and gives them away.
             return unsafe { self.free_last(index, &spans) };
         }
@@ -371,7 +369,7 @@ impl<H> Blocks<H> {
         if self.requests(index) == 1 {
             self.spare = Some(index);
         }
-        self.allocations -= 1;
+        self.ended += 1;
         self.freed_last = index;
         // SAFETY: the spans are carved from this block, retracted, and given away.
         unsafe { self.block_mut(index).free(&carved) };
@@ -383,7 +381,7 @@ impl<H> Blocks<H> {
     /// The spans are carved from the block with this index.
     #[cold]
     unsafe fn free_last(&mut self, index: usize, spans: &Spans) {
-        let is_kept = self.is_kept(index);
+        let is_kept = self.is_kept(self.block(index));
         if index == self.current {
             self.empty_cache();
         }
@@ -410,13 +408,13 @@ impl<H> Blocks<H> {
 
     /// Whether a block is kept with its pages when the last allocation in it is freed.
     #[inline]
-    fn is_kept_as_it_is(&self, index: usize) -> bool {
-        self.is_kept(index) && self.block(index).pages().committed_bytes() <= SPARE_BYTES
+    fn is_kept_as_it_is(&self, block: &Block) -> bool {
+        self.is_kept(block) && block.pages().committed_bytes() <= SPARE_BYTES
     }
 
     #[inline]
-    fn is_kept(&self, index: usize) -> bool {
-        let size = self.block(index).size();
+    fn is_kept(&self, block: &Block) -> bool {
+        let size = block.size();
         self.spare.is_none() && size.is_power_of_two() && size <= self.usual_bytes
     }
 

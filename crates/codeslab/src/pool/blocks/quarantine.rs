@@ -39,7 +39,7 @@ impl<H> Blocks<H> {
                 contents,
             });
         } else {
-            self.allocations -= 1;
+            self.ended += 1;
         }
     }
 

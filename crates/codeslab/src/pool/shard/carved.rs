@@ -18,7 +18,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// What is carved out of a block for one request. Dropping it gives it back.
+// The order matters to `InFlightAllocation`, which says why.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Carved {
     // Invariant: the header of the block that `spans` are carved from. The block keeps it.
     header: NonNull<BlockHeader>,

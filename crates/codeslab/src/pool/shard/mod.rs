@@ -136,7 +136,7 @@ impl Shard {
     }
 
     /// The short route, and most often the whole: the owner thread finds a request of just this shape that it freed lately.
-    #[inline(never)]
+    #[inline]
     fn recycle(&self, layout: &Layout, window: Window) -> Option<Carved> {
         let shape = Shape::of(layout, self.pool.geometry())?;
         let mut blocks = self.enter()?;

@@ -62,19 +62,21 @@ fn under(
 }
 
 /// Limits a resource to what the process has of it, by a field of `/proc/self/statm`, and some mebibytes more.
-fn limit(resource: libc::__rlimit_resource_t, field: usize, more: u64) {
+fn limit(resource: i64, field: usize, more: u64) {
     let text = std::fs::read_to_string("/proc/self/statm").expect("/proc");
     let pages = text.split_whitespace().nth(field);
     let pages: u64 = pages.expect("a field").parse().expect("a number");
     set_limit(resource, pages * 4096 + (more << 20));
 }
 
-fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
+fn set_limit(resource: i64, bytes: u64) {
     let limit = libc::rlimit {
         rlim_cur: bytes,
         rlim_max: libc::RLIM_INFINITY,
     };
-    let failed = unsafe { libc::setrlimit(resource, &raw const limit) };
+    // As the kernel has it: each C library has a type of its own for resources.
+    let old = std::ptr::null_mut::<libc::rlimit>();
+    let failed = unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limit, old) };
     assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
 }
 
@@ -82,8 +84,8 @@ fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
 fn a_limit_on_address_space_that_comes_later_is_named_and_what_there_is_goes_on() {
     const NAME: &str = "outside::limits::a_limit_on_address_space_that_comes_later_is_named_and_what_there_is_goes_on";
     with_each_writer(NAME, "`RLIMIT_AS`, 64 MiB above what is used", |writer| {
-        let press = || limit(libc::RLIMIT_AS, 0, 64);
-        let release = || set_limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        let press = || limit(i64::from(libc::RLIMIT_AS), 0, 64);
+        let release = || set_limit(i64::from(libc::RLIMIT_AS), libc::RLIM_INFINITY);
         under(writer, press, release, &[Limit::AddressSpace])
     });
 }
@@ -92,8 +94,8 @@ fn a_limit_on_address_space_that_comes_later_is_named_and_what_there_is_goes_on(
 fn a_limit_on_private_memory_that_comes_later_is_named_and_what_there_is_goes_on() {
     const NAME: &str = "outside::limits::a_limit_on_private_memory_that_comes_later_is_named_and_what_there_is_goes_on";
     with_each_writer(NAME, "`RLIMIT_DATA`, 32 MiB above what is used", |writer| {
-        let press = || limit(libc::RLIMIT_DATA, 5, 32);
-        let release = || set_limit(libc::RLIMIT_DATA, libc::RLIM_INFINITY);
+        let press = || limit(i64::from(libc::RLIMIT_DATA), 5, 32);
+        let release = || set_limit(i64::from(libc::RLIMIT_DATA), libc::RLIM_INFINITY);
         under(writer, press, release, &[Limit::Data])
     });
 }

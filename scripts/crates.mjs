@@ -1,0 +1,54 @@
+// npm run pack:crates: the Rust crates as they are published, in target/oldest/package, each compiled from its package by the oldest Rust
+// that Cargo.toml promises (`rust-version`); in the order in which they depend on each other, which is cargo's to find.
+//
+// codeslab-cranelift is a workspace of its own and depends on what is published here, so it is packed once that is.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ask, Failure, main, root, run } from './process.mjs'
+
+/** What every package has, and what none has a use for. */
+const needed = ['LICENSE', 'README.md', 'src/lib.rs']
+const unneeded = ['tests/', 'proptest-regressions/']
+
+await main(() => {
+  const folder = join(root, 'target', 'oldest')
+  const names = readdirSync(join(root, 'crates')).filter(isPublished)
+  for (const name of names) checkFiles(name)
+  const packages = names.flatMap(name => ['--package', name])
+  run('cargo', ['package', '--allow-dirty', '--quiet', '--target-dir', folder, ...packages], {
+    env: { ...process.env, RUSTC: oldestRust() },
+  })
+  const packed = readdirSync(join(folder, 'package')).filter(file => file.endsWith('.crate'))
+  console.log(`${packed.sort().join(' ')}: compiled from their packages`)
+})
+
+/** @param {string} name */
+function isPublished(name) {
+  const manifest = join(root, 'crates', name, 'Cargo.toml')
+  return existsSync(manifest) && !readFileSync(manifest, 'utf8').includes('\npublish = false')
+}
+
+/** @param {string} name */
+function checkFiles(name) {
+  const listed = ask('cargo', ['package', '--list', '--allow-dirty', '--package', name])
+  if (listed === undefined) throw new Failure(`cargo cannot pack ${name}`)
+  const files = listed.split('\n')
+  const lacking = needed.filter(file => !files.includes(file))
+  if (lacking.length > 0) throw new Failure(`the package of ${name} has no ${lacking.join(', no ')}`)
+  const idle = files.filter(file => unneeded.some(start => file.startsWith(start)))
+  if (idle.length > 0) throw new Failure(`the package of ${name} has ${idle.join(', ')}`)
+}
+
+/** The compiler of the oldest Rust, which rustup installs where it is not there yet. */
+function oldestRust() {
+  const [, oldest] = /^rust-version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8')) ?? []
+  if (oldest === undefined) throw new Failure('Cargo.toml promises no version of Rust')
+  const find = () => ask('rustup', ['which', '--toolchain', oldest, 'rustc'])
+  const found = find()
+  if (found !== undefined) return found
+  run('rustup', ['toolchain', 'install', oldest, '--profile', 'minimal'])
+  const installed = find()
+  if (installed === undefined) throw new Failure(`rustup cannot install Rust ${oldest}`)
+  return installed
+}
