@@ -52,7 +52,7 @@ struct Table<'t, 'a> {
     section: SectionIndex,
     indices: &'t Indices,
     bytes: Cow<'a, [u8]>,
-    is_unwind_table: bool,
+    describes_code: bool,
 }
 
 /// What an entry says of the next one.
@@ -85,7 +85,7 @@ impl<'t, 'a> Table<'t, 'a> {
             section,
             indices,
             bytes,
-            is_unwind_table: within.purpose == Purpose::UnwindTable,
+            describes_code: within.purpose == Purpose::UnwindTable,
         }
     }
 
@@ -112,7 +112,7 @@ impl<'t, 'a> Table<'t, 'a> {
         if said.0 != Said::Nothing {
             return Err(unpaired(graph));
         }
-        if self.is_unwind_table {
+        if self.describes_code {
             budget.spend(Resource::Steps, self.bytes.len() as u64, graph.name())?;
             self.add_left_out(&mut relocations);
         }
@@ -288,7 +288,7 @@ impl<'t, 'a> Table<'t, 'a> {
             (Encoding::Bytes(_), _) if entry.r_extern => {
                 // A distance that counts from the end of an instruction is held as one from the end of the field.
                 let past = row.formula.addend(0).wrapping_neg();
-                let behind_field = (past - size as i64).max(0);
+                let behind_field = (past - size.cast_signed() as i64).max(0);
                 Some(held.wrapping_add(behind_field))
             }
             (Encoding::Bytes(_), _) => {

@@ -143,12 +143,11 @@ fn definition(
     match kind.typ() {
         macho::N_ABS => Ok(Definition::Absolute(value)),
         macho::N_SECT => in_section(graph, object, loaded, symbol),
-        macho::N_UNDF if !kind.is_ext() => Ok(Definition::Discarded),
+        macho::N_UNDF | macho::N_INDR if !kind.is_ext() => Ok(Definition::Discarded),
         macho::N_UNDF if value > 0 => Ok(Definition::Common {
             size: value,
             align: 1 << (symbol.n_desc(ENDIAN).0 >> 8 & 0xf),
         }),
-        macho::N_INDR if !kind.is_ext() => Ok(Definition::Discarded),
         macho::N_UNDF | macho::N_INDR => Ok(Definition::Undefined),
         other => Err(graph.malformed(format!("symbol type {:#x} does not exist", other.0))),
     }
