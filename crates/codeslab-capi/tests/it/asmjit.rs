@@ -14,10 +14,7 @@ fn asmjit_places_calls_and_releases_functions() {
     }
     let installed = Installed::new("asmjit");
     let source = repository().join("adapters/asmjit/test/runtime.cpp");
-    for compiler in ["g++", "clang++-14"]
-        .into_iter()
-        .filter(|name| has(name))
-    {
+    for compiler in ["g++", "clang++-14"].into_iter().filter(|name| has(name)) {
         let program = installed.path(compiler);
         let mut compile = Command::new(compiler);
         // asmjit's own headers are not what is looked at.
