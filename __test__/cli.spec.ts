@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { archive, builtLibrary, compile, compileShared } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'codeslab-cli-'))
 test.after.always(() => {
@@ -11,6 +12,8 @@ test.after.always(() => {
 })
 
 const command = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts')
+
+const isCoff = process.platform === 'win32'
 
 /** Runs the command in the folder. */
 function codeslab(...args: string[]) {
@@ -30,11 +33,14 @@ function file(name: string, bytes: Uint8Array | string): string {
 
 const functions = `
 #include <stdio.h>
+#ifdef _WIN32
+#define snprintf _snprintf
+#endif
 int add(int a, int b) { return a + b; }
 double half(double x) { return x / 2; }
 float twice(float x) { return x * 2; }
 const char *greet(const char *who) { static char text[64]; snprintf(text, 64, "hello, %s", who); return text; }
-unsigned long biggest(void) { return ~0ul; }
+unsigned long long biggest(void) { return ~0ull; }
 int table[4] = { 1, 2, 3, 4 };
 int sum(const int *values, int count) { int s = 0; while (count--) s += values[count]; return s; }
 int letter(char c) { return c; }
@@ -73,7 +79,8 @@ const calls: readonly (readonly [call: string, printed: string])[] = [
   ['float twice(1.5f)', '3'],
   ['char * greet("world")', 'hello, world'],
   ['const char *greet("a, \\"b\\" (c)\\x21")', 'hello, a, "b" (c)!'],
-  ['unsigned long biggest()', '18446744073709551615'],
+  ['unsigned long biggest()', process.platform === 'win32' ? '4294967295' : '18446744073709551615'],
+  ['uint64 biggest()', '18446744073709551615'],
   ['int64 biggest()', '-1'],
   ['sum(&table, 4)', '10'],
   ["letter('a')", '97'],
@@ -207,13 +214,13 @@ test('an object is shown with its sections, symbols and relocations, and what it
   fits(t, stdout)
   t.regex(stdout, /rx +\d+ +\d+ +\d+ +\.text/)
   t.regex(stdout, /global +function +\d+ +\.text +add\n/)
-  t.regex(stdout, /local +data +64 +\.bss +text/)
-  t.regex(stdout, /\d+ +(R_X86_64_PLT32|R_X86_64_PC32|R_AARCH64_CALL26|R_AARCH64_JUMP26)/)
+  t.regex(stdout, isCoff ? /local +- +0 +\.bss +text/ : /local +data +64 +\.bss +text/)
+  t.regex(stdout, /\d+ +(R_X86_64_PLT32|R_X86_64_PC32|R_AARCH64_CALL26|R_AARCH64_JUMP26|IMAGE_REL_AMD64_REL32)/)
   t.regex(stdout, /needs \d+ symbols? from elsewhere:/)
-  t.regex(stdout, /libc[^ ]* +.*snprintf/)
+  t.regex(stdout, isCoff ? /msvcrt[^ ]* +.*printf/ : /libc[^ ]* +.*snprintf/)
   t.regex(stdout, /It would link: [\d.]+ (bytes|KiB) of code/)
   const all = codeslab('inspect', '--relocations', object).stdout
-  t.regex(all, /0x[0-9a-f]+ +R_(X86_64|AARCH64)_\w+ +\.text +\S*printf/)
+  t.regex(all, /0x[0-9a-f]+ +(R_X86_64|R_AARCH64|IMAGE_REL_AMD64)_\w+.* +\.text +\S*printf/)
 })
 
 test('an archive gets a line for each member, and --json has all of them', t => {
@@ -236,7 +243,7 @@ test('an archive gets a line for each member, and --json has all of them', t => 
   )
 })
 
-test('what is missing and what cannot be linked is named, object by object, and the status says so', t => {
+testWith('elf')('what is missing and what cannot be linked is named, object by object, and the status says so', t => {
   const missing = compile('extern int no_such_function(void); int f(void) { return no_such_function(); }')
   const stack = compile(
     'int g(int x) { int h(void) { return x; } int (*p)(void) = h; extern int i(int (*)(void)); return i(p); }',
@@ -296,7 +303,7 @@ test('the doctor says that calls are not fast, and what to do', t => {
   t.regex(stdout, /-- {2}C compiler +no-such-cc is not installed\n.*-> .*apt-get/)
 })
 
-test('a reader that has enough ends the command without a complaint', t => {
+testWith('shell')('a reader that has enough ends the command without a complaint', t => {
   const { stdout, stderr } = spawnSync(
     'sh',
     ['-c', `"$0" --no-warnings "$1" inspect --json libz.a | head -c 10`, process.execPath, command],

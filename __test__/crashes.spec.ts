@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { supportedNodes } from '../scripts/nodes.mjs'
 import { compile } from './helpers/compile.ts'
+import { isAlone } from './helpers/exceptions.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'codeslab-crashes-'))
 const [object, words] = [join(folder, 'object.o'), join(folder, 'words.o')]
@@ -50,7 +51,8 @@ for (const point of ['callback', 'structure', 'nested', 'foreign']) {
 
 const start = promisify(execFile)
 const program = join(import.meta.dirname, 'programs', 'crash-matrix.mjs')
-const nodes: Record<string, string> = { 'that runs the tests': process.execPath, ...supportedNodes() }
+const others = isAlone ? {} : supportedNodes()
+const nodes: Record<string, string> = { 'that runs the tests': process.execPath, ...others }
 
 for (const [name, node] of Object.entries(nodes)) {
   for (const fast of ['1', '0']) {

@@ -35,6 +35,9 @@ const placed = () =>
 /** A number in decimal or hexadecimal. */
 const has = (number: number) => new RegExp(`\\b(${number}|0x${number.toString(16)})\\b`)
 
+/** Objects of Windows do not say how large a variable is. */
+const hasSizes = process.platform !== 'win32'
+
 type Mistake = readonly [what: string, make: () => unknown, ...named: RegExp[]]
 
 const mistakes: readonly Mistake[] = [
@@ -256,7 +259,9 @@ const mistakes: readonly Mistake[] = [
   ['reading behind the end', () => placed().state.read(8, 9), /9 bytes at offset 8/, /section state/, /16 bytes/],
   ['a length below zero', () => placed().state.read(0, -1), /length must be/, /-1/],
   ['a variable of no type', () => image.data('counter', any('int')), /'int'/, /int32/],
-  ['a variable that is too small', () => image.data('counter', 'int64'), /int64, 8 bytes/, /4 bytes/],
+  ...(hasSizes
+    ? ([['a variable that is too small', () => image.data('counter', 'int64'), /int64, 8 bytes/, /4 bytes/]] as const)
+    : []),
   ['a variable that is code', () => image.data('seven', 'int32'), /symbol seven is not data/, /rx/],
   ['a variable that there is not', () => image.data('count', 'int32'), /count/],
   [
@@ -282,7 +287,12 @@ const mistakes: readonly Mistake[] = [
     /whole number/,
     /'8'/,
   ],
-  ['an index behind the end', () => image.data('counter', 'int32').get(1), /index 1/, /symbol counter/],
+  [
+    'an index behind the end',
+    () => image.data('counter', 'int32').get(image.data('counter', 'int32').length),
+    /index \d+/,
+    /symbol counter/,
+  ],
 
   ['a path for an input', () => memory.link(any('libz.a')), /'libz\.a'/, /readFileSync/],
   ['an image for an input', () => memory.link(any(image)), /libraries/],
@@ -325,8 +335,7 @@ const mistakes: readonly Mistake[] = [
     'a shared library for an input',
     () => memory.link({ name: 'lib.so', bytes: compileShared('int f(void) { return 1; }') }),
     /lib\.so/,
-    /shared object/,
-    /`libraries`/,
+    hasSizes ? /shared object.*`libraries`/ : /shared library, not a relocatable object/,
   ],
   ['a misspelt root', () => memory.link(object, { roots: ['sevn'] }), /sevn/, /did you mean seven\?/],
   ['a misspelt option of a link', () => memory.link(object, any({ external: {} })), /'external'/, /externals/],
@@ -406,7 +415,7 @@ const mistakes: readonly Mistake[] = [
 ]
 
 test('the list of mistakes is long, and none is there twice', t => {
-  t.true(mistakes.length >= 129, String(mistakes.length))
+  t.true(mistakes.length >= (hasSizes ? 129 : 128), String(mistakes.length))
   t.is(new Set(mistakes.map(([what]) => what)).size, mistakes.length)
 })
 

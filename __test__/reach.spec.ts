@@ -79,7 +79,7 @@ const filled = `
   const unary = { return: 'int32', arguments: ['int32'] }
 `
 
-testWith('full')('linking succeeds where everything around is taken and a plain mmap lands out of reach', t => {
+testWith('room')('linking succeeds where everything around is taken and a plain mmap lands out of reach', t => {
   const program = `
     const results = Array.from({ length: 50 }, () => {
       const image = memory.link(input('pic.o'))
@@ -95,15 +95,16 @@ testWith('full')('linking succeeds where everything around is taken and a plain 
   t.deepEqual(JSON.parse(output), { filled: true, plainIsFar: true, linked: 50, first: 4 })
 })
 
-testWith('full')('the only gap within reach of an external is found, and without one the distance is told', t => {
+testWith('gap')('the only gap within reach of an external is found, and without one the distance is told', t => {
   const program = `
     const refused = caught(() => memory.link(graph, { externals }))
-    const gap = (center + 0x5000_0000n) & ~0x3f_ffffn
-    const unmapped = unmap(gap, 2 ** 22)
+    let gap = (center + 0x5000_0000n) & ~0x3f_ffffn
+    // Windows gives back what was taken as one, so not everywhere.
+    for (let tries = 0; tries < 100 && unmap(gap, 2 ** 22) !== 0; tries++) gap += 2n ** 22n
     const image = memory.link(graph, { externals })
     const address = image.address('through')
     report({
-      refused: refused.code, symbol: refused.symbol, unmapped,
+      refused: refused.code, symbol: refused.symbol,
       inGap: address >= gap && address < gap + 2n ** 22n, result: image.function('through', unary)(1),
     })
   `
@@ -112,7 +113,7 @@ testWith('full')('the only gap within reach of an external is found, and without
   t.is(signal, null)
   t.deepEqual(JSON.parse(output), {
     ...{ refused: 'ERR_CODESLAB_OUT_OF_REACH', symbol: 'add_up' },
-    ...{ unmapped: 0, inGap: true, result: 3 },
+    ...{ inGap: true, result: 3 },
   })
 })
 

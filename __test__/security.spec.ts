@@ -17,7 +17,7 @@ const noPromise = 'advice, or no promise'
 const rust = new Map(
   readdirSync('crates', { recursive: true, encoding: 'utf8' })
     .filter(path => path.endsWith('.rs'))
-    .map(path => [path, readFileSync(join('crates', path), 'utf8')]),
+    .map(path => [path.replaceAll('\\', '/'), readFileSync(join('crates', path), 'utf8')]),
 )
 
 /** Whether there is a test, as SECURITY.md names it: `module::function`, or `file.spec.ts` and how its title begins. */

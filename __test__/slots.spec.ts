@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory, Slot, type Allocation } from '../index.ts'
 import { compile } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
 import { codeOf } from './helpers/hostile.ts'
 import { answer, nullary, plus } from './helpers/machine-code.ts'
 
@@ -170,7 +171,7 @@ test('code is replaced 100,000 times under two workers, and no answer is wrong',
   t.is(memory.stats().live, 3, 'the slot, the image and the last version')
 })
 
-test('the program of the guide replaces its code under two workers', t => {
+testWith('compiler')('the program of the guide replaces its code under two workers', t => {
   const path = join(import.meta.dirname, '..', 'examples', 'hot-reload.ts')
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', path, '10'], { encoding: 'utf8' })
   t.is(status, 0, stderr)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory } from '../index.ts'
 import { compile } from './helpers/compile.ts'
+import { testWith } from './helpers/exceptions.ts'
 
 const unary = { return: 'int32', arguments: ['int32'] } as const
 const models = ['global-dynamic', 'local-dynamic', 'initial-exec', 'local-exec']
@@ -24,27 +25,30 @@ async function ask(worker: Worker, token: string): Promise<unknown> {
   return said
 }
 
-test('a worker has its own thread-local variables, whether it is older than the image or younger', async t => {
-  t.timeout(120_000)
-  const memory = new CodeMemory()
-  const old = await start()
-  for (const model of models) {
-    const image = memory.link({ name: 'count.o', bytes: compile(source, '-O2', '-fPIC', `-ftls-model=${model}`) })
-    const count = image.function('count', unary)
-    t.deepEqual([count(1), count(1)], [101, 103], model)
-    t.deepEqual(await ask(old, image.share()), [102, 108], model)
-    const young = await start()
-    t.deepEqual(await ask(young, image.share()), [102, 108], model)
-    await young.terminate()
-    t.deepEqual(await ask(old, image.share()), [114, 126], model)
-    t.is(count(1), 106, model)
-    image.free()
-  }
-  await old.terminate()
-  t.is(memory.stats().live, 0)
-})
+testWith('elf')(
+  'a worker has its own thread-local variables, whether it is older than the image or younger',
+  async t => {
+    t.timeout(120_000)
+    const memory = new CodeMemory()
+    const old = await start()
+    for (const model of models) {
+      const image = memory.link({ name: 'count.o', bytes: compile(source, '-O2', '-fPIC', `-ftls-model=${model}`) })
+      const count = image.function('count', unary)
+      t.deepEqual([count(1), count(1)], [101, 103], model)
+      t.deepEqual(await ask(old, image.share()), [102, 108], model)
+      const young = await start()
+      t.deepEqual(await ask(young, image.share()), [102, 108], model)
+      await young.terminate()
+      t.deepEqual(await ask(old, image.share()), [114, 126], model)
+      t.is(count(1), 106, model)
+      image.free()
+    }
+    await old.terminate()
+    t.is(memory.stats().live, 0)
+  },
+)
 
-test('thread-local variables of the process are its own', t => {
+testWith('elf')('thread-local variables of the process are its own', t => {
   const image = new CodeMemory().link({
     name: 'errno.o',
     bytes: compile('extern __thread int errno; int swap(int n) { int was = errno; errno = n; return was; }', '-fPIC'),
@@ -54,7 +58,7 @@ test('thread-local variables of the process are its own', t => {
   t.is(typeof swap(0), 'number')
 })
 
-test('a function that is chosen at run time is called by its name, by pointers and in tables', t => {
+testWith('elf')('a function that is chosen at run time is called by its name, by pointers and in tables', t => {
   const image = new CodeMemory().link({
     name: 'chosen.o',
     bytes: compile(`

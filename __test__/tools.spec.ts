@@ -20,9 +20,9 @@ int outer(int n) { return inner(n) + 1; }
 const object = compile(source, '-O1', '-g', '-fno-inline', '-fdebug-prefix-map=/tmp=.')
 const int32 = "{ return: 'int32', arguments: ['int32'] }"
 
-const noGdb = exceptionFor('tools') ?? missing('gdb')
+const noGdb = exceptionFor('debuggers') ?? missing('gdb')
 const withGdb = noGdb === undefined ? test : test.skip
-const noPerf = exceptionFor('tools') ?? missing('perf')
+const noPerf = exceptionFor('debuggers') ?? missing('perf')
 const withPerf = noPerf === undefined ? test : test.skip
 const titled = (title: string, reason: string | undefined) => (reason === undefined ? title : `${title}: ${reason}`)
 
@@ -103,7 +103,7 @@ withPerf(titled('perf annotates linked code with its source, whatever the writer
   })
 })
 
-testWith('toolFiles')('a perf map has a line for each function of code that is placed or linked', t => {
+testWith('filesForTools')('a perf map has a line for each function of code that is placed or linked', t => {
   const { output } = run(
     `
     const memory = new CodeMemory({ perf: true })
@@ -128,7 +128,7 @@ for (const [end, statement] of Object.entries({
   'fails by an exception that nothing catches': "throw new Error('for nobody')",
   'is killed a moment later': "setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000)",
 })) {
-  testWith('toolFiles')(`a perf map has all functions of a process that ${end}`, t => {
+  testWith('filesForTools')(`a perf map has all functions of a process that ${end}`, t => {
     const program = `
       const memory = new CodeMemory({ perf: true })
       for (let index = 0; index < 2000; index++) memory.allocate({ ['f' + index]: { protection: 'rx', size: 16 } }).finalize()
@@ -145,7 +145,7 @@ for (const [end, statement] of Object.entries({
   })
 }
 
-testWith('toolFiles')(
+testWith('filesForTools')(
   'the environment decides where a program does not, and nobody is told unless somebody watches',
   t => {
     const tools = (environment: Record<string, string>, options = '{}') => {
@@ -159,7 +159,7 @@ testWith('toolFiles')(
   },
 )
 
-testWith('toolFiles')('a jitdump file that cannot be made is named', t => {
+testWith('filesForTools')('a jitdump file that cannot be made is named', t => {
   const { output } = run(`report(caught(() => new CodeMemory({ jitdump: true })))`, {
     environment: { JITDUMPDIR: '/dev/null/nowhere' },
   })
@@ -169,7 +169,7 @@ testWith('toolFiles')('a jitdump file that cannot be made is named', t => {
   t.true(error.message.startsWith(error.path))
 })
 
-testWith('toolFiles')(
+testWith('filesForTools')(
   'a link in the place of a file for profilers is refused, and what it leads to stays as it is',
   t => {
     const { output } = run(`
@@ -196,7 +196,7 @@ testWith('toolFiles')(
   },
 )
 
-testWith('toolFiles')(
+testWith('filesForTools')(
   'a function that says it is longer than its section, or lies elsewhere, is written to a jitdump file as far as it is there',
   t => {
     const lying = assemble(`
@@ -237,7 +237,7 @@ testWith('toolFiles')(
   },
 )
 
-testWith('toolFiles')(
+testWith('filesForTools')(
   'code that debuggers were told of is freed with its symbols: a program that goes on and on does not grow',
   t => {
     const program = `

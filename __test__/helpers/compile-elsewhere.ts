@@ -1,6 +1,6 @@
 /**
  * Compiling where there is no compiler: what is to be made is written into a folder, in which a program of another system finds it and answers
- * (see `scripts/answering.mjs`). `CODESLAB_COMPILING` names the folder; an answer is kept, so the same is made once.
+ * (see `scripts/answering.mjs`). `CODESLAB_COMPILING` names the folder; an answer is kept for the time of a run, so the same is made once.
  */
 
 import { createHash } from 'node:crypto'

@@ -10,24 +10,33 @@ const isWindows = platform === 'win32'
 const isQemu = env['CODESLAB_EMULATOR'] === 'qemu'
 const isEmulated = env['CODESLAB_EMULATOR'] !== undefined
 
-const noLimits = 'Windows has none of the limits that a process of Linux sets for itself'
-const noTools = 'debuggers and profilers are told on Linux alone'
+/** On Windows. */
+const kernel = 'it is about limits, filters and seals of the kernel of Linux'
+const programs = 'debuggers, profilers and compilers are those of Linux, and are not started here'
+const format = 'it is about objects of ELF, or what Node for Linux exports: a C++ library, and functions of V8'
+/** On qemu. */
+const emulated = 'qemu has neither filters of system calls nor limits of memory of its own'
+const watched = 'debuggers and profilers see the emulator'
+const full = 'qemu itself ends where so much of the address space is taken'
+/** On Wine. */
+const listed = 'Wine lists address space as free that it does not give'
+
+/** Whether one Node, which runs the tests, stands for all: those for machines that are emulated are not looked for. */
+export const isAlone = isEmulated
 
 /** Why not, by what it takes; `undefined` where it can be done. */
 const exceptions = {
-  limits: isWindows ? noLimits : undefined,
-  filters: isWindows
-    ? noLimits
-    : isQemu
-      ? 'qemu has neither filters of system calls nor limits of memory of its own'
-      : undefined,
-  tools: isWindows ? noTools : isQemu ? 'debuggers and profilers see the emulator' : undefined,
-  toolFiles: isWindows ? noTools : undefined,
-  compiler: isWindows && isEmulated ? 'no compiler can be started there' : undefined,
-  nodes: isEmulated ? 'one Node of a machine that is emulated stands for all' : undefined,
-  full: isQemu ? 'qemu itself ends where so much of the address space is taken' : undefined,
-  elf: isWindows ? 'it is about objects of ELF' : undefined,
-  exceptions: isWindows ? 'Node for Windows has no C++ library that linked code could throw with' : undefined,
+  limits: isWindows ? kernel : undefined,
+  filters: isWindows ? kernel : isQemu ? emulated : undefined,
+  debuggers: isWindows ? programs : isQemu ? watched : undefined,
+  filesForTools: isWindows ? programs : undefined,
+  compiler: isWindows && isEmulated ? programs : undefined,
+  shell: isWindows ? programs : undefined,
+  room: isQemu ? full : undefined,
+  gap: isQemu ? full : isWindows && isEmulated ? listed : undefined,
+  elf: isWindows ? format : undefined,
+  exceptions: isWindows ? format : undefined,
+  fastCalls: isWindows ? format : undefined,
 } as const
 
 /** What tests take that not every machine has. */

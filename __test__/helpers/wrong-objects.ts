@@ -50,7 +50,7 @@ export const otherMachine = {
     else bytes.writeUInt16LE(isArm ? 62 : 183, 18)
     return bytes
   },
-  facts: { expected: isArm ? 'aarch64' : 'x86_64' },
+  facts: { expected: isCoff ? 'x86-64 (COFF)' : isArm ? 'aarch64' : 'x86_64' },
 }
 
 /** The file offset of the first section of a type in a 64-bit ELF object. */

@@ -40,18 +40,20 @@ const object = compile(readFileSync(join(import.meta.dirname, 'helper.c'), 'utf8
 function open(): Map<string, CodeMemory> {
   const memories = new Map<string, CodeMemory>()
   const add = (name: string, options: CodeMemoryOptions) => memories.set(name, new CodeMemory(options))
-  const { writers } = CodeMemory.capabilities()
+  const { writers, sealing, granularity } = CodeMemory.capabilities()
   for (const { writer } of writers.filter(one => one.available)) {
     add(writer, { writer })
-    add(`${writer}, small blocks`, { writer, blockSize: 2 ** 16 })
+    add(`${writer}, small blocks`, { writer, blockSize: 16 * granularity })
   }
   add('not hardened', { hardened: false })
   add('guard pages', { guardPages: true })
   add('constants with code', { constants: 'with-code' })
   add('quarantine: trapping', { quarantine: 'trapping' })
   add('quarantine: intact', { quarantine: 'intact' })
-  add('sealed', { sealed: true })
-  add('sealed, file-write', { sealed: true, writer: 'file-write' })
+  if (sealing.writes.available) {
+    add('sealed', { sealed: true })
+    add('sealed, file-write', { sealed: true, writer: 'file-write' })
+  }
   add('with budgets', { maxCommitted: 3 * 2 ** 19, maxMappings: 100 })
   return memories
 }

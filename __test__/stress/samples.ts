@@ -2,6 +2,9 @@
 
 import { readFileSync, readdirSync } from 'node:fs'
 
+/** Windows does not tell. */
+const hasProc = process.platform !== 'win32'
+
 /** What the process takes at one moment. */
 export interface Sample {
   /** MiB that are resident. */
@@ -13,8 +16,8 @@ export interface Sample {
 export function sample(): Sample {
   return {
     resident: Math.round(process.memoryUsage.rss() / 2 ** 20),
-    mappings: readFileSync('/proc/self/maps', 'utf8').split('\n').length - 1,
-    descriptors: readdirSync('/proc/self/fd').length,
+    mappings: hasProc ? readFileSync('/proc/self/maps', 'utf8').split('\n').length - 1 : 0,
+    descriptors: hasProc ? readdirSync('/proc/self/fd').length : 0,
   }
 }
 

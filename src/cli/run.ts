@@ -89,6 +89,14 @@ function atDashes(args: readonly string[]): [string[], string[]] {
   return at < 0 ? [[...args], []] : [args.slice(0, at), args.slice(at + 1)]
 }
 
+/** What Windows ends processes with where other systems have signals. */
+const exceptions = new Map<number, 'SIGSEGV' | 'SIGILL' | 'SIGFPE'>([
+  [0xc000_0005, 'SIGSEGV'],
+  [0xc000_00fd, 'SIGSEGV'],
+  [0xc000_001d, 'SIGILL'],
+  [0xc000_0094, 'SIGFPE'],
+])
+
 function runInside(args: readonly string[]): number {
   const program = process.argv[1] ?? ''
   const env = { ...process.env, [INSIDE]: '1' }
@@ -97,13 +105,14 @@ function runInside(args: readonly string[]): number {
     stdio: 'inherit',
   })
   if (error) throw error
-  if (signal === null) return status ?? statuses.refused
+  const deadly = signal ?? exceptions.get(status ?? statuses.refused)
+  if (deadly === undefined) return status ?? statuses.refused
   process.stderr.write(
-    `codeslab run: the code was ended by ${signal}\n` +
+    `codeslab run: the code was ended by ${deadly}\n` +
       '  -> see whether the types of the call are those of the function; to look closer:\n' +
       `     CODESLAB_GDB=1 ${INSIDE}=1 gdb --args node ${cut([program, ...args].map(quoted).join(' '), 200)}\n`,
   )
-  return 128 + constants.signals[signal]
+  return 128 + constants.signals[deadly]
 }
 
 function quoted(word: string): string {

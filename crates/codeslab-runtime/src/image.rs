@@ -232,10 +232,17 @@ extern "C" fn end_all() {
     IS_EXITING.store(true, Ordering::Release);
     let mut all: Vec<_> = images().values().cloned().collect();
     all.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
-    for (_, image) in all {
-        if let Some(image) = image.upgrade() {
-            image.end();
-        }
+    let images: Vec<_> = all
+        .iter()
+        .filter_map(|(_, image)| image.upgrade())
+        .collect();
+    // What was registered for the exit of the process comes before what runs at the end of images. Where the C library has the list, it
+    // was through with it before it came to this.
+    for image in &images {
+        image.finalize_registered();
+    }
+    for image in &images {
+        image.end();
     }
 }
 

@@ -1,5 +1,5 @@
 //! Prints where the archives are that it is asked for, one path a line, and builds them before where that has to be. Without
-//! names, all of them. `--compiler=PROGRAM` has them for another machine than this.
+//! names, all of them. `--compiler=PROGRAM FLAG…` has them for another machine than this.
 
 use codeslab_testing::{Compiler, Library, archive};
 use std::process::ExitCode;
@@ -18,8 +18,10 @@ fn print(names: impl Iterator<Item = String>) -> Result<(), String> {
     let mut compiler = Compiler::host();
     let mut libraries = Vec::new();
     for name in names {
-        if let Some(program) = name.strip_prefix("--compiler=") {
-            compiler = Compiler::new(program, &["-O2"]);
+        if let Some(command) = name.strip_prefix("--compiler=") {
+            let mut words = command.split_whitespace();
+            let program = words.next().unwrap_or_default();
+            compiler = Compiler::new(program, &words.collect::<Vec<_>>());
             continue;
         }
         let named = Library::by_file_name(&name);

@@ -18,9 +18,10 @@ static MODEL: [Builtin; 3] = [
 ];
 
 #[rustfmt::skip] // The same.
-static STACK: [Builtin; 2] = [
+static WINDOWS: [Builtin; 3] = [
     Builtin { name: "___chkstk_ms",         protection: ReadExecute, align: 16, content: touch_stack },
     Builtin { name: "__chkstk",             protection: ReadExecute, align: 16, content: touch_stack },
+    Builtin { name: "__main",               protection: ReadExecute, align: 16, content: nothing },
 ];
 
 /// Touches every page that a function is about to take from the stack, from top to bottom, because systems add pages to stacks one by one:
@@ -42,7 +43,12 @@ fn touch_stack() -> Vec<u8> {
 }
 
 /// All of them.
-pub(super) static ALL: [&[Builtin]; 2] = [&MODEL, &STACK];
+pub(super) static ALL: [&[Builtin]; 2] = [&MODEL, &WINDOWS];
+
+/// `ret`: GCC has `main` call it for Windows, to have constructors run; they have by then.
+fn nothing() -> Vec<u8> {
+    vec![0xc3]
+}
 
 fn model() -> Vec<u8> {
     let model = ProcessorModel::native().map_or([0; 4], |model| model.model);

@@ -149,9 +149,13 @@ fn convert_weak<'a, C: CoffHeader>(
 
 fn kind(symbol: &impl object::read::coff::Symbol) -> SymbolKind {
     if symbol.derived_type() == pe::IMAGE_SYM_DTYPE_FUNCTION {
-        return SymbolKind::Function;
+        SymbolKind::Function
+    } else if symbol.has_aux_section() && symbol.value() == 0 {
+        // It stands for the whole section, and has its name.
+        SymbolKind::Section
+    } else {
+        SymbolKind::Unknown
     }
-    SymbolKind::Unknown
 }
 
 fn convert<'a>(

@@ -185,3 +185,42 @@ fn constructors_of_cpp_run_before_the_image_is_used() {
         assert_eq!((shared(0), shared(0)), (1, 2));
     }
 }
+
+#[test]
+fn what_gcc_has_main_call_before_anything_else_is_there() {
+    let test = "what_gcc_has_main_call_before_anything_else_is_there";
+    let source = "
+        static int made;
+        __attribute__((constructor)) static void make(void) { made += 40; }
+        int main(int count, char **arguments) { return made + count; }
+    ";
+    let Some(object) = compiled(test, GCC, "c", source, &["-O1"]) else {
+        return;
+    };
+    let image = link(&memory(), &[file("main.o", &object)], &externals(&[]))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let main = function!(image, "main", extern "win64" fn(i32, *const u8) -> i32);
+    assert_eq!(main(2, std::ptr::null()), 42);
+}
+
+#[test]
+fn a_static_function_at_the_start_of_its_section_is_found_by_its_own_name() {
+    let test = "a_static_function_at_the_start_of_its_section_is_found_by_its_own_name";
+    let source = "
+        static int __attribute__((noinline)) helper(int a) { return a * 3 + 1; }
+        int add(int a, int b) { return a + helper(b); }
+        unsigned long long where(void) { return (unsigned long long)helper; }
+    ";
+    for tool in [GCC, CLANG] {
+        let Some(object) = compiled(test, tool, "c", source, &["-O1"]) else {
+            continue;
+        };
+        let image = link(&memory(), &[file("add.o", &object)], &externals(&[]))
+            .unwrap_or_else(|error| panic!("{error}"));
+        let helper = function!(image, "where", extern "win64" fn() -> u64)();
+        let helper = codeslab::Address::new(helper);
+        let found = image.locate(helper).expect("it lies in the image");
+        assert_eq!((found.name.as_str(), found.address), ("helper", helper));
+        assert!(found.is_local);
+    }
+}

@@ -9,6 +9,7 @@
 //! | `plain`       | reservations on systems without placeholders                                          |
 //! | `address_map` | what is mapped: `VirtualQuery`                                                          |
 //! | `limits`      | which limit an error means                                                            |
+//! | `exports`     | which library an address lies in, and what that exports there                          |
 //! | `process`     | page size, addresses, symbols, random numbers, barriers                               |
 //! | `shared_library` | libraries that are opened by name                                                  |
 //!
@@ -24,6 +25,7 @@
 #![allow(unsafe_code, reason = "this folder is where the system is called")]
 
 mod address_map;
+mod exports;
 mod limits;
 mod memory_file;
 mod mm;
@@ -42,6 +44,7 @@ use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::protection::Protection;
+use crate::model::stats::ProcessLocation;
 use crate::model::writer::Writer;
 use memory_file::SectionFile;
 use mm::{Access, Free, Placeholders, Requirements};
@@ -261,6 +264,14 @@ impl Platform for Windows {
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         process::symbol(name)
+    }
+
+    fn process_location(&self, at: Address) -> Option<ProcessLocation> {
+        exports::location(at)
+    }
+
+    fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {
+        Some(process::read(at, into))
     }
 
     fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {

@@ -11,7 +11,7 @@ use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::Security::Cryptography::{
     BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
 };
-use windows_sys::Win32::System::Diagnostics::Debug::FlushInstructionCache;
+use windows_sys::Win32::System::Diagnostics::Debug::{FlushInstructionCache, ReadProcessMemory};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::K32EnumProcessModules;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
@@ -53,14 +53,20 @@ pub(super) fn system_function(name: &CStr) -> Option<Function> {
     unsafe { GetProcAddress(library, name.as_ptr().cast()) }
 }
 
-/// GetProcAddress in everything that is loaded: the program first, then its libraries.
+/// GetProcAddress in everything that is loaded: the program first, then its libraries, and `ntdll` last, although it is the first that is loaded.
+/// It has functions of C for the system's own use, which know less than those of the same name that programs are linked with: its `_vsnprintf`
+/// prints no floating-point numbers.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/libloaderapi/nf-libloaderapi-getprocaddress>
 pub(super) fn symbol(name: &CStr) -> Option<Address> {
     // An ordinal would be a number in the place of the pointer; an empty name is none.
     if name.is_empty() {
         return None;
     }
-    modules().into_iter().find_map(|module| {
+    let mut modules = modules();
+    // SAFETY: the name is a C string.
+    let system = unsafe { GetModuleHandleA(c"ntdll.dll".as_ptr().cast()) };
+    modules.sort_by_key(|module| *module == system);
+    modules.into_iter().find_map(|module| {
         // SAFETY: the handle was told just now. Should another thread unload the library meanwhile, the system finds no such module or
         // no longer the symbol; the name is a C string.
         let found = unsafe { GetProcAddress(module, name.as_ptr().cast()) };
@@ -95,6 +101,29 @@ fn modules() -> Vec<HMODULE> {
 /// Whether there is executable memory of a program or library: what the tables of exports do not tell.
 pub(super) fn is_function(at: Address) -> bool {
     mm::query(at).is_some_and(|run| run.is_image_code)
+}
+
+/// ReadProcessMemory, page by page, as far as there is memory: how many bytes that were.
+/// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory>
+pub(super) fn read(at: Address, into: &mut [u8]) -> usize {
+    /// No smaller than this on any machine: a call within one is whole or nothing.
+    const PAGE: u64 = 4096;
+    let mut count = 0;
+    while count < into.len() {
+        let next = at.value().saturating_add(count as u64);
+        let rest = &mut into[count..];
+        let size = rest.len().min((PAGE - next % PAGE) as usize);
+        let from = std::ptr::without_provenance(next as usize);
+        let (place, mut have) = (rest.as_mut_ptr().cast(), 0);
+        // SAFETY: the pseudo handle of the process is one at any time, any address may be asked for, and the place has room for so many bytes.
+        let read =
+            unsafe { ReadProcessMemory(GetCurrentProcess(), from, place, size, &raw mut have) };
+        if read == 0 {
+            break;
+        }
+        count += size;
+    }
+    count
 }
 
 /// BCryptGenRandom; 0 if the system has nothing.
@@ -133,6 +162,31 @@ mod tests {
         assert_eq!(symbol(c""), None);
         static DATA: u8 = 1;
         assert!(!is_function(Address::new(&raw const DATA as u64)));
+    }
+
+    #[test]
+    fn functions_of_c_are_those_that_programs_are_linked_with() {
+        // SAFETY: the names are C strings, and the library is loaded as long as the process runs.
+        let of_system = unsafe {
+            let library = GetModuleHandleA(c"ntdll.dll".as_ptr().cast());
+            GetProcAddress(library, c"qsort".as_ptr().cast())
+        };
+        let of_system = of_system.map(|function| Address::new(function as *const () as u64));
+        let found = symbol(c"qsort");
+        assert!(found.is_some());
+        assert_ne!(found, of_system);
+        assert!(symbol(c"NtClose").is_some(), "what only it has is found");
+    }
+
+    #[test]
+    fn memory_is_read_as_far_as_it_is_mapped() {
+        let text = *b"text";
+        let mut copy = [0; 4];
+        assert_eq!(read(Address::new(&raw const text as u64), &mut copy), 4);
+        assert_eq!(copy, text);
+        for nowhere in [0, 16, u64::MAX, 1 << 63] {
+            assert_eq!(read(Address::new(nowhere), &mut copy), 0);
+        }
     }
 
     #[test]
