@@ -92,7 +92,7 @@ export type CodeslabErrorCode =
   | 'ERR_CODESLAB_NOT_DATA'
   /** Something to be called is not code. */
   | 'ERR_CODESLAB_NOT_EXECUTABLE'
-  /** An ELF file is an executable, a shared library or a core dump. */
+  /** A file is an executable, a shared library or a core dump. */
   | 'ERR_CODESLAB_NOT_RELOCATABLE'
   /** A function that was not linked to be replaced. */
   | 'ERR_CODESLAB_NOT_REPLACEABLE'

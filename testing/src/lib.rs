@@ -11,6 +11,7 @@
 //! It relies on `cargo metadata` for where the sources are. The linker's tests call it; the scripts, for the JavaScript
 //! tests, the demo and the benchmarks, run the program `inputs`.
 
+mod apple;
 mod archive;
 mod child;
 mod compiler;
@@ -23,6 +24,7 @@ mod skip;
 mod source;
 mod tree;
 
+pub use apple::{apple_object, llvm_program};
 pub use archive::{archive, system_archive};
 pub use child::{assert_passed, is_child, run_alone, run_child};
 pub use compiler::Compiler;

@@ -6,7 +6,7 @@
 
 use crate::arch::formula::{Term, Terms};
 use crate::arch::row::{Far, Misfit, Operand, Row};
-use crate::destination::Destination;
+use crate::destination::{Destination, part};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
 use crate::plan::Plan;
@@ -348,7 +348,7 @@ impl SectionWriter<'_, '_> {
         let detours = &self.plan.detours;
         let has_detours = !detours.is_empty();
         let ids = self.resolution.targets_of(self.object);
-        for relocation in &self.section.relocations {
+        for (index, relocation) in self.section.relocations.iter().enumerate() {
             if has_detours && detours.contains_key(&(self.number, relocation.offset)) {
                 continue;
             }
@@ -358,7 +358,7 @@ impl SectionWriter<'_, '_> {
                 Some(value) => row
                     .write(bytes, relocation.offset, value)
                     .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))?,
-                None => self.relocate(bytes, relocation, row, id)?,
+                None => self.relocate(bytes, (relocation, index), row, id)?,
             }
         }
         Ok(())
@@ -381,7 +381,7 @@ impl SectionWriter<'_, '_> {
     fn relocate(
         &self,
         bytes: &mut [u8],
-        relocation: &Relocation,
+        (relocation, index): (&Relocation, usize),
         row: &Row,
         id: TargetId,
     ) -> Result<()> {
@@ -389,7 +389,11 @@ impl SectionWriter<'_, '_> {
             // Only what describes code may refer there: 0 makes it cover nothing that runs.
             Place::Discarded => 0,
             _ if self.relax(bytes, relocation, row, id) => return Ok(()),
-            _ => row.formula.value(&self.terms(relocation, row, id)),
+            _ => {
+                let mut terms = self.terms(relocation, row, id);
+                terms.subtracted = self.subtracted(index);
+                row.formula.value(&terms)
+            }
         };
         row.write(bytes, relocation.offset, value)
             .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))
@@ -454,6 +458,14 @@ impl SectionWriter<'_, '_> {
         terms
     }
 
+    /// The address that the relocation before this one names to be subtracted; 0 if it does not.
+    fn subtracted(&self, index: usize) -> i128 {
+        let before = self.section.relocations[..index].last();
+        let named = before.filter(|before| before.kind.row().formula.term == Term::Subtracted);
+        let id = named.map(|named| self.resolution.target_of(self.object, named));
+        id.map_or(0, |id| self.addresses.targets[id.0 as usize].into())
+    }
+
     fn stub(&self, id: TargetId) -> Option<i128> {
         let offset = self.plan.stub_offset(id)?;
         Some((self.addresses.stubs + offset).into())
@@ -480,9 +492,4 @@ impl SectionWriter<'_, '_> {
         let address = self.addresses.target(id);
         misfit.error(reference, address, row.formula.is_distance())
     }
-}
-
-/// The entry or stub at `offset`, which the plan keeps inside the table.
-pub(crate) fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
-    &mut table[offset as usize..][..size as usize]
 }

@@ -37,3 +37,8 @@ impl Destination for InFlightAllocation {
         self.bytes_mut(id)
     }
 }
+
+/// The entry or stub at `offset`, which the plan keeps inside the table.
+pub(crate) fn part(table: &mut [u8], offset: u64, size: u64) -> &mut [u8] {
+    &mut table[offset as usize..][..size as usize]
+}

@@ -64,8 +64,8 @@
 //!
 //! # What it links
 //!
-//! ELF and COFF objects for x86-64, though not together, because their functions are called in different ways; archives of GNU, BSD and
-//! Microsoft, import libraries; [`Graph`]s that an assembler builds in memory. Weak, local, common
+//! ELF, Mach-O and COFF objects for x86-64, though the last not with the others, because their functions are called in different ways; ELF
+//! and Mach-O for 64-bit Arm; archives of GNU, BSD and Microsoft, files for several machines, import libraries; [`Graph`]s that an assembler builds in memory. Weak, local, common
 //! and absolute symbols, with visibility and versions, COMDAT groups, zero-filled and mergeable sections (as they are, unmerged), GOT
 //! entries and stubs. Libraries may also be images that were linked before and shared libraries ([`Exports`]), and paths, linker scripts
 //! and thin archives name files that are read ([`Files`]). Sections that nothing needs can be left out, names wrapped and assigned.
@@ -90,6 +90,8 @@
 //! `gather`, `inspect`, `resolve`, `plan`, `apply`, `detour`, `program`, `symbols`, `located`, `image`, `replaceable`, `link`;
 //! `tests/it/tidy.rs` has all of them in order. A machine is a folder in `arch`, an object format a folder in `format`.
 
+#[cfg(test)]
+mod apple_tests;
 mod apply;
 mod arch;
 mod budget;

@@ -1,7 +1,8 @@
 //! Functions that can be replaced: the entries in data that their stubs branch through, at first to the functions of the inputs.
 
-use crate::apply::{Addresses, part};
+use crate::apply::Addresses;
 use crate::destination::Destination;
+use crate::destination::part;
 use crate::image::Entry;
 use crate::plan::Plan;
 use crate::resolve::{Place, Resolution, TargetId};

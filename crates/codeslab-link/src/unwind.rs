@@ -58,7 +58,69 @@ struct Description<'t> {
     /// Where in the table its addresses are, and how they are encoded.
     at: usize,
     encoding: u8,
+    /// The same for where it says what a handler reads; `OMIT` if it does not.
+    handler: u8,
     addresses: &'t [u8],
+}
+
+/// How pointers are encoded in the descriptions that a common part is for.
+#[derive(Clone, Copy)]
+struct Encodings {
+    addresses: u8,
+    handler: u8,
+}
+
+/// A pointer in a description.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pointer {
+    /// Bytes from the start of the table, and its own.
+    pub(crate) at: usize,
+    pub(crate) size: usize,
+    /// What it holds: 0 for none.
+    pub(crate) value: i64,
+    pub(crate) counts_from_itself: bool,
+    /// Whether it leads to what a handler of exceptions reads, and not to a function.
+    pub(crate) is_for_handler: bool,
+}
+
+/// Every pointer in the descriptions of a table, in their order; none of a table that contradicts itself.
+pub(crate) fn pointers(table: &[u8]) -> Vec<Pointer> {
+    let mut found = Vec::new();
+    let whole = walk(table, |description| {
+        found.push(pointer(&description, 0, description.encoding, false)?);
+        if description.handler != OMIT {
+            let size = fixed_size(description.encoding)? as usize;
+            let mut rest = Reader(description.addresses.get(2 * size..)?);
+            let length = rest.leb128()?;
+            let at = description.addresses.len() - rest.0.len();
+            if length > 0 {
+                found.push(pointer(&description, at, description.handler, true)?);
+            }
+        }
+        Some(())
+    });
+    if whole.is_none() {
+        found.clear();
+    }
+    found
+}
+
+/// The pointer so many bytes behind the start of a description's addresses.
+fn pointer(
+    description: &Description<'_>,
+    offset: usize,
+    encoding: u8,
+    is_for_handler: bool,
+) -> Option<Pointer> {
+    let size = fixed_size(encoding & !INDIRECT)? as usize;
+    let bytes = description.addresses.get(offset..)?.get(..size)?;
+    Some(Pointer {
+        at: description.at + offset,
+        size,
+        value: number(bytes, encoding | SIGNED).cast_signed(),
+        counts_from_itself: encoding & FROM_PLACE != 0,
+        is_for_handler,
+    })
 }
 
 /// The shape of a table; `None` if it contradicts itself, or says something in a way that unwinders do not read.
@@ -89,9 +151,9 @@ pub(crate) fn describes(table: &[u8], address: u64, code: &Range<u64>) -> bool {
 /// Goes through the descriptions of a table.
 fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>) -> Option<Shape> {
     // Where parts begin that descriptions have in common, and how these encode addresses.
-    let mut common: Vec<(usize, u8)> = Vec::new();
+    let mut common: Vec<(usize, Encodings)> = Vec::new();
     // The last of them, which is nearly always asked for and often the only one.
-    let mut last: Option<(usize, u8)> = None;
+    let mut last: Option<(usize, Encodings)> = None;
     let mut at = 0;
     while at < table.len() {
         let length = word(table, at)?;
@@ -105,21 +167,23 @@ fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>
         let end = id.checked_add(length as usize)?;
         let record = table.get(id..end)?;
         match word(record, 0)? {
-            0 => common.extend(last.replace((at, encoding(record)?))),
+            0 => common.extend(last.replace((at, encodings(record)?))),
             distance => {
                 let start = id.checked_sub(distance as usize)?;
-                let encoding = match last {
-                    Some((at, encoding)) if at == start => encoding,
+                let encodings = match last {
+                    Some((at, encodings)) if at == start => encodings,
                     _ => {
                         let index = common.binary_search_by_key(&start, |(at, _)| *at).ok()?;
                         common[index].1
                     }
                 };
                 let addresses = &record[END.len()..];
-                (addresses.len() as u64 >= 2 * fixed_size(encoding)?).then_some(())?;
+                let size = fixed_size(encodings.addresses)?;
+                (addresses.len() as u64 >= 2 * size).then_some(())?;
                 look(Description {
                     at: id + END.len(),
-                    encoding,
+                    encoding: encodings.addresses,
+                    handler: encodings.handler,
                     addresses,
                 })?;
             }
@@ -149,8 +213,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes))
 }
 
-/// How addresses of code are encoded in the descriptions that a common part is for.
-fn encoding(record: &[u8]) -> Option<u8> {
+/// How pointers are encoded in the descriptions that a common part is for.
+fn encodings(record: &[u8]) -> Option<Encodings> {
     let mut reader = Reader(record.get(END.len()..)?);
     let version = reader.byte()?;
     matches!(version, 1 | 3).then_some(())?;
@@ -166,16 +230,22 @@ fn encoding(record: &[u8]) -> Option<u8> {
     }
     let Some(augmentation) = augmentation.strip_prefix(b"z") else {
         // Other augmentations are unknown to unwinders, which stop there.
-        return augmentation.is_empty().then_some(ABSOLUTE);
+        return augmentation.is_empty().then_some(Encodings {
+            addresses: ABSOLUTE,
+            handler: OMIT,
+        });
     };
     let size = reader.leb128()?;
     let mut data = Reader(reader.0.get(..size as usize)?);
-    let mut addresses = ABSOLUTE;
+    let mut found = Encodings {
+        addresses: ABSOLUTE,
+        handler: OMIT,
+    };
     for letter in augmentation {
         match letter {
             b'R' => {
-                addresses = data.byte()?;
-                fixed_size(addresses)?;
+                found.addresses = data.byte()?;
+                fixed_size(found.addresses)?;
             }
             b'P' => {
                 let encoding = data.byte()?;
@@ -184,12 +254,13 @@ fn encoding(record: &[u8]) -> Option<u8> {
             b'L' => {
                 let encoding = data.byte()?;
                 (encoding == OMIT || fixed_size(encoding & !INDIRECT).is_some()).then_some(())?;
+                found.handler = encoding;
             }
             b'S' | b'B' => {}
             _ => return None,
         }
     }
-    Some(addresses)
+    Some(found)
 }
 
 /// Bytes of a pointer in an encoding of fixed size that counts from zero or from where it stands.

@@ -56,6 +56,28 @@ impl Encoding {
         }
     }
 
+    /// What `field` holds, which has [`Encoding::size`] bytes: a signed number in whole bytes, and bits of an instruction as they are.
+    pub(crate) fn read(self, field: &[u8]) -> i64 {
+        let is_negative = field.last().is_some_and(|last| *last >= 0x80);
+        let is_whole = matches!(self, Self::Bytes(_));
+        let mut all = if is_whole && is_negative {
+            [0xff; 8]
+        } else {
+            [0; 8]
+        };
+        all[..field.len()].copy_from_slice(field);
+        let all = i64::from_le_bytes(all);
+        match self {
+            Self::Bytes(_) => all,
+            Self::Bits { pieces, .. } | Self::SignedBits { pieces, .. } => {
+                let pieces = pieces.iter();
+                pieces.fold(0, |value, piece| {
+                    value | (all >> piece.to & ((1 << piece.width) - 1)) << piece.from
+                })
+            }
+        }
+    }
+
     /// Writes `value` to `field`, which has [`Encoding::size`] bytes. Bits for which it has no room are lost.
     #[inline]
     pub(crate) fn write(self, field: &mut [u8], value: i128) {
@@ -193,6 +215,24 @@ mod tests {
                 let written = u32::from_le_bytes(field);
                 assert_eq!(written, after, "{value:#x}: {written:#x}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        for (encoding, value) in [
+            (PAGES, 0x1234_5000),
+            (BRANCH, 0x7ff_fffc),
+            (LOAD, 0x678),
+            (Encoding::Bytes(0), 0),
+            (Encoding::Bytes(1), -0x80),
+            (Encoding::Bytes(4), i64::from(i32::MIN)),
+            (Encoding::Bytes(4), 0x7fff_ffff),
+            (Encoding::Bytes(8), i64::MIN),
+        ] {
+            let mut field = vec![0; encoding.size() as usize];
+            encoding.write(&mut field, value.into());
+            assert_eq!(encoding.read(&field), value, "{encoding:?}");
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Term {
     G,
     /// The address of the global offset table.
     Got,
+    /// Nothing either: the relocation says which symbol the next one subtracts.
+    Subtracted,
     /// The size of the symbol.
     Z,
     /// The number of the segment that the symbol lies in: code, constants and data count from 1.
@@ -60,6 +62,8 @@ pub(crate) enum Origin {
     Segment,
     /// The page of 4 KiB in which the global offset table begins.
     GotPage,
+    /// The address of another symbol: that of the relocation before, whose term is [`Term::Subtracted`].
+    Subtracted,
 }
 
 /// The values of the terms for one relocation. Addresses are wide enough that nothing wraps.
@@ -80,6 +84,7 @@ pub(crate) struct Terms {
     pub(crate) image: i128,
     pub(crate) segment: i128,
     pub(crate) segment_number: i128,
+    pub(crate) subtracted: i128,
 }
 
 /// `term + A - origin`, where the two may be rounded down to pages.
@@ -130,7 +135,7 @@ impl Formula {
     #[inline]
     pub(crate) const fn value(self, terms: &Terms) -> i128 {
         let term = match self.term {
-            Term::Nothing => return 0,
+            Term::Nothing | Term::Subtracted => return 0,
             Term::S | Term::DtpOff => terms.S,
             Term::L => terms.L,
             Term::G | Term::Tls(_) => terms.G,
@@ -146,6 +151,7 @@ impl Formula {
             Origin::Image => terms.image,
             Origin::Segment => terms.segment,
             Origin::GotPage => terms.GOT & !0xfff,
+            Origin::Subtracted => terms.subtracted,
         };
         let target = term + terms.A - self.past as i128;
         if self.page_log2 == 0 {
@@ -230,6 +236,7 @@ mod tests {
         image: 0x400,
         segment: 0x1_2000,
         segment_number: 2,
+        subtracted: 0x345,
     };
 
     #[test]
@@ -258,6 +265,8 @@ mod tests {
             (of(L).minus(Origin::Image), 0x8ffc - 0x400),
             (of(S).minus(Origin::Segment), 0x341),
             (of(Term::Segment), -2),
+            (of(S).minus(Origin::Subtracted), 0x1_2000 - 4),
+            (of(Term::Subtracted), 0),
         ];
         for (formula, value) in table {
             assert_eq!(formula.value(&TERMS), value, "{formula:?}");

@@ -96,6 +96,12 @@ pub(crate) trait Machine: fmt::Debug + Sync {
         false
     }
 
+    /// The binary logarithm of how many bytes the instruction at this offset of some code loads or stores, if it keeps its operand's place
+    /// divided by that; 0 for any other. Formats that have one type for all such instructions ask.
+    fn access_log2(&self, _code: &[u8], _field: usize) -> u32 {
+        0
+    }
+
     /// The name of the type of a pointer to a symbol. `None` where the linker makes no cells for symbols.
     fn pointer(&self) -> Option<&'static str> {
         None
@@ -207,6 +213,20 @@ pub(crate) struct Table {
 /// What is added to the number of a type that formats have for branches and for operands alike, to make the number of its row for branches.
 /// Files have no such numbers.
 pub(crate) const BRANCHES: u32 = 0x20;
+
+/// What is added to the number of a type, once or more, to make the numbers of rows for what other fields of a relocation say, or the code
+/// around it: formats that count fewer than sixteen types have several operands for one. Files have no such numbers.
+pub(crate) const VARIANT: u32 = 0x10;
+
+/// The variants of an address in data, in units of [`VARIANT`]. They are added up.
+pub(crate) mod address {
+    /// In 4 bytes instead of 8.
+    pub(crate) const NARROW: u32 = 1;
+    /// Less the address of the symbol that the relocation before names.
+    pub(crate) const DIFFERENCE: u32 = 2;
+    /// Less the address of the field.
+    pub(crate) const DISTANCE: u32 = 4;
+}
 
 /// A type of relocation that cannot be applied.
 #[derive(Clone, Copy, Debug)]

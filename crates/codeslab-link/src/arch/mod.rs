@@ -91,11 +91,16 @@ impl Types {
 }
 
 /// Machines that people have objects for and that are not linked for, by their number in a format, so that an error can name them.
-const FOREIGN: [(BinaryFormat, u32, &str); 4] = [
+const FOREIGN: [(BinaryFormat, u32, &str); 8] = [
     (BinaryFormat::Elf, 243, "RISC-V"),
     (BinaryFormat::Coff, 0x14c, "x86"),
     (BinaryFormat::Coff, 0x1c4, "32-bit Arm"),
     (BinaryFormat::Coff, 0xaa64, "AArch64"),
+    (BinaryFormat::MachO, 7, "x86"),
+    (BinaryFormat::MachO, 12, "32-bit Arm"),
+    // The subtype in the third byte: signed pointers, and pointers of 32 bits.
+    (BinaryFormat::MachO, 0x0102_000c, "arm64e"),
+    (BinaryFormat::MachO, 0x0200_000c, "arm64_32"),
 ];
 
 /// The machine of this architecture.

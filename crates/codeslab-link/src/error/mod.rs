@@ -371,6 +371,14 @@ pub enum Feature {
     IntermediateCode,
     /// Code in which indirect branches may arrive anywhere, in a memory that lets them arrive at landing pads only.
     NoLandingPads,
+    /// Pointers and stubs that a table of indirect symbols describes.
+    IndirectSymbols,
+    /// Functions in the place of others that the dynamic linker would put there (`__interpose`).
+    Interposing,
+    /// What the run-time libraries of Objective-C and Swift have to be told of.
+    ObjectiveC,
+    /// Handlers of exceptions that compact unwind information alone describes.
+    CompactUnwind,
     /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
     ProcessRuntime,
 }
@@ -389,6 +397,10 @@ impl Feature {
             Self::ImportByOrdinal => "import-by-ordinal",
             Self::IntermediateCode => "intermediate-code",
             Self::NoLandingPads => "no-landing-pads",
+            Self::IndirectSymbols => "indirect-symbols",
+            Self::Interposing => "interposing",
+            Self::ObjectiveC => "objective-c",
+            Self::CompactUnwind => "compact-unwind",
             Self::ProcessRuntime => "process-runtime",
         }
     }
@@ -409,6 +421,12 @@ impl fmt::Display for Feature {
             Self::IntermediateCode => "intermediate code (compile without -flto) is",
             Self::NoLandingPads => {
                 "code without landing pads (compile with -mbranch-protection=bti, mark assembler input with a property note, or open the memory without branch protection) is"
+            }
+            Self::IndirectSymbols => "pointers and stubs of a table of indirect symbols are",
+            Self::Interposing => "interposing is",
+            Self::ObjectiveC => "Objective-C and Swift are",
+            Self::CompactUnwind => {
+                "exception handling that compact unwind information alone describes (compile with -femit-dwarf-unwind=always) is"
             }
             Self::ProcessRuntime => {
                 "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"

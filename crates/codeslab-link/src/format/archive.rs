@@ -6,7 +6,7 @@
 
 use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
-use crate::format::name::name_of;
+use crate::format::name::{CName, name_of};
 use object::archive::MAGIC;
 use object::read::archive::{ArchiveFile, ArchiveMember, ArchiveOffset, ArchiveSymbol};
 use std::borrow::Cow;
@@ -22,6 +22,8 @@ pub(crate) struct Archive<'a> {
     name: &'a str,
     bytes: &'a [u8],
     file: ArchiveFile<'a>,
+    /// What names of the index stand for.
+    c_name: CName,
     budget: &'a Budget,
 }
 
@@ -41,13 +43,22 @@ pub(crate) struct MemberOffset(u64);
 pub(crate) type IndexEntry<'a> = (Cow<'a, str>, MemberOffset);
 
 impl<'a> Archive<'a> {
-    /// The archive in `bytes`; `name` is what errors call it.
-    pub(crate) fn open(name: &'a str, bytes: &'a [u8], budget: &'a Budget) -> Result<Self> {
+    /// The archive in `bytes`; `name` is what errors call it. `c_name` tells by the first member what names of the index stand for: all
+    /// members are of one format.
+    pub(crate) fn open(
+        name: &'a str,
+        bytes: &'a [u8],
+        budget: &'a Budget,
+        c_name: fn(&[u8]) -> CName,
+    ) -> Result<Self> {
         let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, &error))?;
+        let first = file.members().next().and_then(std::result::Result::ok);
+        let first = first.and_then(|member| member.data(bytes).ok());
         Ok(Self {
             name,
             bytes,
             file,
+            c_name: c_name(first.unwrap_or_default()),
             budget,
         })
     }
@@ -86,7 +97,7 @@ impl<'a> Archive<'a> {
     fn entry(&self, symbol: &ArchiveSymbol<'a>) -> Result<IndexEntry<'a>> {
         self.budget.spend(Resource::Symbols, 1, self.name)?;
         self.budget.read_name(symbol.name(), self.name)?;
-        let name = name_of(symbol.name());
+        let name = (self.c_name)(name_of(symbol.name()));
         if let Cow::Owned(name) = &name {
             let length = name.len() as u64;
             self.budget.spend(Resource::Bytes, length, self.name)?;

@@ -8,6 +8,7 @@ pub(crate) mod archive;
 mod coff;
 mod elf;
 mod kept;
+mod macho;
 mod name;
 pub(crate) mod script;
 pub(crate) mod thin;
@@ -21,6 +22,7 @@ use crate::graph::{AddressOf, Graph};
 use crate::input::Input;
 use crate::kept::KeptArchive;
 use archive::Archive;
+use name::{CName, as_it_is};
 use std::borrow::Cow;
 use unknown::Unknown;
 
@@ -35,6 +37,8 @@ struct Format {
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
     parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    /// The name of C that a name in its files stands for.
+    c_name: CName,
     /// The header of a file of no sections and no segments; `None` for a format whose code does not look for one.
     empty: Option<fn() -> Vec<u8>>,
     /// A copy of an object in which the sections have addresses; `None` for a format that has no room for them.
@@ -42,10 +46,18 @@ struct Format {
 }
 
 #[rustfmt::skip] // A line for each format.
-static FORMATS: [Format; 2] = [
-    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, empty: Some(elf::empty_header), placed: Some(elf::placed) },
-    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, empty: None, placed: None },
+static FORMATS: [Format; 3] = [
+    Format { name: "ELF", recognises: elf::is_elf, is_shared_library: elf::is_shared_library, parse: elf::parse, c_name: as_it_is, empty: Some(elf::empty_header), placed: Some(elf::placed) },
+    Format { name: "COFF", recognises: coff::is_coff, is_shared_library: coff::is_library, parse: coff::parse, c_name: as_it_is, empty: None, placed: None },
+    Format { name: "Mach-O", recognises: macho::is_macho, is_shared_library: macho::is_library, parse: macho::parse, c_name: macho::c_name, empty: None, placed: None },
 ];
+
+/// What makes names of C of those in a file that begins like `bytes`.
+fn c_name_of(bytes: &[u8]) -> CName {
+    let mut formats = FORMATS.iter();
+    let format = formats.find(|format| (format.recognises)(bytes));
+    format.map_or(as_it_is, |format| format.c_name)
+}
 
 /// An input that has been looked at.
 #[derive(Debug)]
@@ -64,10 +76,15 @@ pub(crate) fn open<'a>(input: Input<'a>, budget: &'a Budget) -> Result<Parsed<'a
             budget.spend(Resource::Symbols, symbols, graph.name())?;
             Ok(Parsed::Graph(Cow::Borrowed(graph)))
         }
-        Input::File { name, bytes } if archive::is_archive(bytes) => {
-            Ok(Parsed::Archive(Archive::open(name, bytes, budget)?))
+        Input::File { name, bytes } => {
+            // A file for several machines may hold an archive for each.
+            let bytes = macho::part(name, bytes, budget)?;
+            if archive::is_archive(bytes) {
+                let archive = Archive::open(name, bytes, budget, c_name_of)?;
+                return Ok(Parsed::Archive(archive));
+            }
+            Ok(Parsed::Graph(object(name.into(), bytes, budget)?))
         }
-        Input::File { name, bytes } => Ok(Parsed::Graph(object(name.into(), bytes, budget)?)),
         Input::Parsed(file) => file.open(budget),
         Input::Loaded(loaded) => Ok(Parsed::Loaded(loaded)),
         Input::Path(path) => Err(Error::Unreadable {
@@ -114,6 +131,7 @@ pub(crate) fn object<'a>(
     bytes: &'a [u8],
     budget: &'a Budget,
 ) -> Result<Cow<'a, Graph<'a>>> {
+    let bytes = macho::part(&name, bytes, budget)?;
     budget.spend(Resource::Parsed, bytes.len() as u64, &name)?;
     match FORMATS.iter().find(|format| (format.recognises)(bytes)) {
         Some(format) => (format.parse)(name, bytes, budget).map(Cow::Owned),

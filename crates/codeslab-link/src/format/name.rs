@@ -7,6 +7,14 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// Makes the name of C out of the one that a format has for it.
+pub(crate) type CName = for<'a> fn(Cow<'a, str>) -> Cow<'a, str>;
+
+/// For formats whose names are those of C.
+pub(crate) fn as_it_is(name: Cow<'_, str>) -> Cow<'_, str> {
+    name
+}
+
 /// The text that stands for a name.
 pub(crate) fn name_of(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {

@@ -15,7 +15,7 @@ pub(super) enum Unknown {
     Text,
     /// An object or a program of Windows.
     Pe,
-    /// An object or a program of Apple's systems.
+    /// An object or a program of Apple's systems for a big-endian machine.
     MachO,
     /// A WebAssembly module.
     WebAssembly,
@@ -28,16 +28,16 @@ pub(super) enum Unknown {
 impl Unknown {
     /// What these bytes look like.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        const BEGINNINGS: [(&[u8], Unknown); 12] = [
+        const BEGINNINGS: [(&[u8], Unknown); 11] = [
             (b"\0asm", Unknown::WebAssembly),
             (b"MZ", Unknown::Pe),
             // The numbers of machines with which objects begin there.
             (&[100, 134], Unknown::Pe),
             (&[76, 1], Unknown::Pe),
             (&[100, 170], Unknown::Pe),
-            (b"\xcf\xfa\xed\xfe", Unknown::MachO),
-            (b"\xce\xfa\xed\xfe", Unknown::MachO),
-            (b"\xca\xfe\xba\xbe", Unknown::MachO),
+            // Those of little-endian machines are read.
+            (b"\xfe\xed\xfa\xcf", Unknown::MachO),
+            (b"\xfe\xed\xfa\xce", Unknown::MachO),
             (b"\x1f\x8b", Unknown::Compressed),
             (b"\x28\xb5\x2f\xfd", Unknown::Compressed),
             (b"\xfd7zXZ", Unknown::Compressed),
@@ -108,7 +108,7 @@ impl Unknown {
                 "a file of Windows (COFF or PE) that is no object which can be linked here: compile for this machine, as with `cc -c`"
             }
             Self::MachO => {
-                "a file for Apple's systems (Mach-O): compile for this system, as with `cc -c`"
+                "a file for Apple's systems on a big-endian machine (Mach-O): compile for this machine, as with `cc -c`"
             }
             Self::WebAssembly => "WebAssembly: compile to an object of this machine",
             Self::Compressed => "a compressed file: decompress it first",
@@ -139,7 +139,7 @@ mod tests {
             (b"SECTIONS { .text : { *(.text) } }", Unknown::Script),
             (b"hello", Unknown::Text),
             (b"MZ\x90\0", Unknown::Pe),
-            (b"\xcf\xfa\xed\xfe\x07", Unknown::MachO),
+            (b"\xfe\xed\xfa\xce\x07", Unknown::MachO),
             (b"\0asm\x01\0\0\0", Unknown::WebAssembly),
             (b"\x1f\x8b\x08", Unknown::Compressed),
             (b"\xb8\x2a\0\0\0\xc3", Unknown::Bytes),

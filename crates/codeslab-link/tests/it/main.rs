@@ -1,7 +1,7 @@
 //! The linker from outside: real objects from a real compiler, linked and executed.
 //!
 //! Most files have objects of this machine's compiler, which are of no use on Windows; those of `coff` are for every system
-//! on x86-64.
+//! on x86-64, and those of `macho` are of LLVM's.
 
 #[cfg(all(unix, target_arch = "aarch64"))]
 mod aarch64;
@@ -45,6 +45,8 @@ mod life;
 mod loaded;
 #[cfg(unix)]
 mod located;
+#[cfg(all(unix, target_arch = "x86_64"))]
+mod macho;
 #[cfg(unix)]
 mod memories;
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Once};
 use std::time::Instant;
 
 /// Brings the C++ runtime into the process, for everything that is linked after that.
-fn load_cpp_runtime() {
+pub(crate) fn load_cpp_runtime() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let flags = libc::RTLD_NOW | libc::RTLD_GLOBAL;
@@ -70,7 +70,7 @@ fn an_exception_is_caught_in_the_image_that_throws_it() {
 }
 
 /// Whether the process's unwinder knows of the code at an address.
-fn is_described(address: Address) -> bool {
+pub(crate) fn is_described(address: Address) -> bool {
     #[link(name = "gcc_s")]
     unsafe extern "C" {
         fn _Unwind_Find_FDE(code: *const u8, bases: *mut [usize; 3]) -> *const u8;

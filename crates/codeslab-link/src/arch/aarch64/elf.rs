@@ -4,7 +4,9 @@
 //! Names and ranges are those of its tables. `GDAT(S)` is the entry of a symbol in the GOT; types whose names end in `NC` take some bits
 //! of a value that others check.
 
-use super::instructions::{LOW_8, PAGE, PAGE_REACH, bits};
+use super::instructions::{
+    BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits,
+};
 use crate::arch::encoding::{Encoding, Piece, Range};
 use crate::arch::formula::{
     Formula,
@@ -58,17 +60,11 @@ const B0: Encoding = Encoding::Bytes(0);
 const B2: Encoding = Encoding::Bytes(2);
 const B4: Encoding = Encoding::Bytes(4);
 const B8: Encoding = Encoding::Bytes(8);
-/// `b` and `bl`, `b.cond`, `cbz` and `ldr` of a literal, `tbz`.
-const BRANCH: Encoding = bits(&[Piece::new(2, 0, 26)]);
+/// `b.cond`, `cbz` and `ldr` of a literal, `tbz`.
 const COND: Encoding = bits(&[Piece::new(2, 5, 19)]);
 const TEST: Encoding = bits(&[Piece::new(2, 5, 14)]);
 /// `adr`
 const ADR: Encoding = bits(&[Piece::new(0, 29, 2), Piece::new(2, 5, 19)]);
-/// `add` with a number; `ldr` and `str` of 1, 2, 4 and 16 bytes.
-const LOW_1: Encoding = bits(&[Piece::new(0, 10, 12)]);
-const LOW_2: Encoding = bits(&[Piece::new(1, 10, 11)]);
-const LOW_4: Encoding = bits(&[Piece::new(2, 10, 10)]);
-const LOW16: Encoding = bits(&[Piece::new(4, 10, 8)]);
 /// `add` with a number that is shifted by 12.
 const HIGH: Encoding = bits(&[Piece::new(12, 10, 12)]);
 /// `ldr` with an offset of up to 32 KiB.

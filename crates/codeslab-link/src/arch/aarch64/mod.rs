@@ -18,6 +18,7 @@ mod atomics;
 mod binder;
 mod elf;
 mod instructions;
+mod macho;
 
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
@@ -29,7 +30,7 @@ use instructions::{BTI_C, LOW_8, PAGE, PAGE_REACH, code};
 pub(super) struct Aarch64;
 
 /// What object files say about it, format by format.
-pub(super) static TABLES: [Table; 1] = [elf::TABLE];
+pub(super) static TABLES: [Table; 2] = [elf::TABLE, macho::TABLE];
 
 impl Machine for Aarch64 {
     fn architecture(&self) -> Architecture {
@@ -85,6 +86,13 @@ impl Machine for Aarch64 {
 
     fn binder(&self, binder: Binder) -> Option<BinderCode> {
         binder::code(binder)
+    }
+
+    fn access_log2(&self, code: &[u8], field: usize) -> u32 {
+        let word = code.get(field..).and_then(<[u8]>::first_chunk);
+        word.map_or(0, |word| {
+            instructions::access_log2(u32::from_le_bytes(*word))
+        })
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {

@@ -13,6 +13,7 @@ mod builtin;
 mod coff;
 mod detour;
 mod elf;
+mod macho;
 mod relax;
 
 use super::encoding::Range;
@@ -28,7 +29,7 @@ const DISPLACEMENT: Range = Range::signed(32);
 pub(super) struct X86_64;
 
 /// What object files say about it, format by format.
-pub(super) static TABLES: [Table; 2] = [elf::TABLE, coff::TABLE];
+pub(super) static TABLES: [Table; 3] = [elf::TABLE, coff::TABLE, macho::TABLE];
 
 impl Machine for X86_64 {
     fn architecture(&self) -> Architecture {

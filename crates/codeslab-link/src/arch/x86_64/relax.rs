@@ -30,6 +30,14 @@ pub(super) fn with_rex(bytes: &mut [u8], operand: Operand) -> bool {
     relaxed(bytes, operand, 1).is_some()
 }
 
+/// The same for a format whose distances count from the end of the instruction.
+pub(super) fn from_end(bytes: &mut [u8], operand: Operand) -> bool {
+    operand
+        .addend
+        .checked_add(TO_END)
+        .is_some_and(|addend| with_rex(bytes, Operand { addend, ..operand }))
+}
+
 /// Rewrites an instruction that takes the offset of a thread-local variable from an entry, so that it has the offset in itself: code for
 /// initial exec becomes code for local exec.
 pub(super) fn initial_exec(bytes: &mut [u8], operand: Operand) -> bool {

@@ -24,6 +24,7 @@ const TERMS: Terms = Terms {
     image: 0,
     segment: 0,
     segment_number: 0,
+    subtracted: 0,
 };
 
 /// The document's table: number, name, and the value for the terms above.

@@ -21,6 +21,7 @@ const TERMS: Terms = Terms {
     image: 0,
     segment: 0,
     segment_number: 0,
+    subtracted: 0,
 };
 
 /// The psABI's table: number, name, bytes of the field, and the value for the terms above.
