@@ -253,19 +253,20 @@ test('bytes that lie about their length are as long as they are', t => {
 })
 
 test('buffers, arrays and maps of another realm are what they are in this one', t => {
+  const { length } = answer(5)
   const code = [...answer(5)].join()
   for (const bytes of [
     elsewhere(`Uint8Array.of(${code})`) as Uint8Array,
     elsewhere(`Uint8Array.of(${code}).buffer`) as ArrayBuffer,
     elsewhere(`new DataView(Uint8Array.of(${code}).buffer)`) as DataView,
     elsewhere(
-      `(() => { const u = new Uint8Array(new SharedArrayBuffer(6)); u.set([${code}]); return u })()`,
+      `(() => { const u = new Uint8Array(new SharedArrayBuffer(${length})); u.set([${code}]); return u })()`,
     ) as Uint8Array,
     elsewhere(
-      `(() => { const u = new Uint8Array(new SharedArrayBuffer(6)); u.set([${code}]); return u.buffer })()`,
+      `(() => { const u = new Uint8Array(new SharedArrayBuffer(${length})); u.set([${code}]); return u.buffer })()`,
     ) as ArrayBuffer,
   ]) {
-    const inFlight = memory.allocate({ text: { protection: 'rx', bytes }, copy: { protection: 'rx', size: 6 } })
+    const inFlight = memory.allocate({ text: { protection: 'rx', bytes }, copy: { protection: 'rx', size: length } })
     inFlight.copy.write(bytes)
     const { text, copy } = inFlight.finalize()
     t.is(text.function(nullary)(), 5)

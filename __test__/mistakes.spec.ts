@@ -13,6 +13,7 @@ const object = compile(
   long method(long x) __asm__("_ZN2ns6thriceEl"); long method(long x) { return x; }`,
 )
 const image = memory.link(object)
+const { letter } = memory.publish({ letter: { protection: 'ro', bytes: Uint8Array.of(1) } })
 const any = (value: unknown) => value as never
 /** TypeScript knows that a section in flight cannot be called; JavaScript does not. */
 const callable = (section: unknown) => section as Section
@@ -396,7 +397,7 @@ const mistakes: readonly Mistake[] = [
   ['a slot that leads to a JavaScript function', () => memory.slot(any(() => 0)), /pointer/],
   ['reading what is not mapped', () => memory.readAt(16n, 8), /0x10/, /8 bytes/],
   ['a string that is none', () => memory.stringAt(any('text')), /address must be/, /'text'/],
-  ['a string that does not end', () => memory.stringAt(image.address('use'), 0), /0 bytes/, /maxLength/],
+  ['a string that does not end', () => memory.stringAt(letter, 0), /0 bytes/, /maxLength/],
   ['a symbol that is a number', () => memory.processSymbol(any(1)), /name must be a string/, /1/],
   [
     'using what was disposed of',

@@ -228,15 +228,15 @@ test('sections are made when they are asked for, once, and are what they were wh
   late.free()
   freed.free()
   t.is(late.state.address, address as bigint)
-  t.deepEqual([freed.text.size, freed.state.size, freed.state.protection], [6, 24, 'rw'])
+  t.deepEqual([freed.text.size, freed.state.size, freed.state.protection], [answer(1).length, 24, 'rw'])
   t.true(freed.text.address > 0n)
   t.throws(() => freed.state.read(), { code: 'ERR_CODESLAB_FREED' })
   // The same in flight, where a section becomes smaller before the published one is asked for.
   const inFlight = memory.allocate({ text: { protection: 'rx', size: 64 } })
   inFlight.text.write(answer(7))
-  inFlight.text.shrink(6)
+  inFlight.text.shrink(answer(7).length)
   const { text } = inFlight.finalize()
-  t.deepEqual([text.size, text.function(nullary)()], [6, 7])
+  t.deepEqual([text.size, text.function(nullary)()], [answer(7).length, 7])
 })
 
 test('allocations of other names are asked in vain, and names without number have sections all the same', t => {
@@ -252,12 +252,12 @@ test('allocations of other names are asked in vain, and names without number hav
     const name = `name${index}`
     const request = { [name]: { protection: 'rx', bytes: answer(index) } } as const
     const inFlight = memory.allocate(request)
-    t.is(inFlight[name]?.size, 6)
+    t.is(inFlight[name]?.size, answer(index).length)
     const allocation = inFlight.finalize()
     t.is(allocation[name]?.function(nullary)(), index)
     t.deepEqual(Object.keys(allocation), [])
     t.is(allocation.constructor, Allocation)
-    t.is(memory.publish(request)[name]?.size, 6)
+    t.is(memory.publish(request)[name]?.size, answer(index).length)
   }
   t.throws(() => memory.publish({ free: { protection: 'rw', size: 1 } }), { code: 'ERR_CODESLAB_INVALID_SECTION_NAME' })
 })

@@ -1,4 +1,3 @@
-import test from 'ava'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory } from '../index.ts'
@@ -73,7 +72,7 @@ testWith('elf')('a function that is chosen at run time is called by its name, by
   t.is(image.function('probe', unary)(3), 9)
 })
 
-test('code asks what the processor supports without the library of its compiler', t => {
+testWith('processorNames')('code asks what the processor supports without the library of its compiler', t => {
   const image = new CodeMemory().link({
     name: 'asking.o',
     bytes: compile('int f(int n) { return __builtin_cpu_supports("sse2") ? n : -1; }'),
