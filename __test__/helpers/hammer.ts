@@ -49,7 +49,7 @@ function linked(round: number): { check: () => boolean; free: () => void } {
 }
 
 function placed(round: number): { check: () => boolean; free: () => void } {
-  const size = 4 + Math.floor(random() * 300)
+  const size = add.length + Math.floor(random() * 300)
   const inFlight = memory.allocate({ text: { protection: 'rx', size }, state: { protection: 'rw', size } })
   inFlight.text.write(add)
   const allocation = inFlight.finalize()

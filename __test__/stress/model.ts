@@ -67,8 +67,9 @@ export function begin(memory: CodeMemory, value: number, sizes: Sizes, isShrunk:
     table: { protection: 'ro', bytes: pattern(sizes.table, value) },
     state: { protection: 'rw', size: sizes.state },
   })
-  inFlight.code.write(answer(value))
-  if (isShrunk) inFlight.code.shrink(8)
+  const code = answer(value)
+  inFlight.code.write(code)
+  if (isShrunk) inFlight.code.shrink(code.length)
   return { inFlight, value, sizes }
 }
 

@@ -57,7 +57,8 @@ const actions: readonly [number, (room: Room) => void][] = [
 
 function place({ memory, pending, made }: Room): void {
   if (pending.length + made.length >= most) return
-  const sizes = { code: size(40_000), table: size(2000), state: size(2000) }
+  // Code that returns a number takes up to 12 bytes.
+  const sizes = { code: 12 + size(40_000), table: size(2000), state: size(2000) }
   pending.push(begin(memory, Math.floor(random() * 2 ** 31), sizes, random() < 0.2))
 }
 
