@@ -151,22 +151,25 @@ impl Shard {
         Pool::check_layout(layout)?;
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
+        // The error stays here: what is carved is two words, which come out in registers.
+        let mut refused = None;
         let (carved, emptied) = self.with(|blocks| {
             let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
             let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
-                return Ok(Carved::new(header, spans));
+                return Some(Carved::new(header, spans));
             }
-            match self.carve_or_open(blocks, layout, window) {
+            let carved = match self.carve_or_open(blocks, layout, window) {
                 // What is free and has its memory counts, too: it goes back before a request is refused for it.
                 Err(Error::Refused(refusal)) if refusal.is_budget() && blocks.purge() => {
                     self.carve_or_open(blocks, layout, window)
                 }
                 result => result,
-            }
+            };
+            carved.map_err(|error| refused = Some(error)).ok()
         });
         emptied.retire();
-        carved
+        carved.ok_or_else(|| refused.expect("nothing is carved because of an error"))
     }
 
     /// Carves from a block that the shard has, or from a fresh one.
