@@ -80,6 +80,11 @@ fn retire(held: Held<Arc<BlockHeader>>) {
     shard.pool.retire(*held.block);
 }
 
+/// Whether a request is refused because of what the memory may take at most.
+fn is_for_budget(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.is_budget())
+}
+
 impl Shard {
     pub(crate) fn new(pool: Arc<Pool>, owner: usize) -> Self {
         let configuration = pool.configuration();
@@ -151,34 +156,32 @@ impl Shard {
         Pool::check_layout(layout)?;
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
-        // The error stays here: what is carved is two words, which come out in registers.
-        let mut refused = None;
         let (carved, emptied) = self.with(|blocks| {
             let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
             let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
-                return Some(Carved::new(header, spans));
+                return Ok(Carved::new(header, spans));
             }
-            let carved = match self.carve_or_open(blocks, layout, window) {
+            match self.carve_or_open(blocks, layout, window) {
                 // What is free and has its memory counts, too: it goes back before a request is refused for it.
-                Err(Error::Refused(refusal)) if refusal.is_budget() && blocks.purge() => {
+                Err(error) if is_for_budget(&error) && blocks.purge() => {
                     self.carve_or_open(blocks, layout, window)
                 }
                 result => result,
-            };
-            carved.map_err(|error| refused = Some(error)).ok()
+            }
         });
         emptied.retire();
-        carved.ok_or_else(|| refused.expect("nothing is carved because of an error"))
+        carved.map_err(|error| *error)
     }
 
-    /// Carves from a block that the shard has, or from a fresh one.
+    /// Carves from a block that the shard has, or from a fresh one. An error is a pointer, so that what is carved, two words, comes out
+    /// in registers.
     fn carve_or_open(
         self: &Arc<Self>,
         blocks: &mut Blocks<Arc<BlockHeader>>,
         layout: &Layout,
         window: Window,
-    ) -> Result<Carved> {
+    ) -> Result<Carved, Box<Error>> {
         // Oversize requests get blocks of their own.
         if !self.pool.is_oversize(layout)
             && let Some((header, spans)) = self.carve_here(blocks, layout, window)?
