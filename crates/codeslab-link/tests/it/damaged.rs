@@ -43,7 +43,7 @@ thread_local! {
 }
 
 /// Links in both ways in which an input can be used, and looks at what stays.
-fn survive(bytes: &[u8]) {
+pub(crate) fn survive(bytes: &[u8]) {
     let inputs = [file("damaged", bytes)];
     let by_need = LinkOptions {
         roots: vec!["user".to_owned(), "f".to_owned()],

@@ -2,8 +2,8 @@
 
 use super::archives::{archive, universal};
 use super::assembled;
+use crate::damaged::survive;
 use crate::support::{file, memory};
-use codeslab::CodeMemory;
 use codeslab_link::{LinkOptions, link};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -51,29 +51,6 @@ static SEEDS: LazyLock<Option<[Vec<u8>; 3]>> = LazyLock::new(|| {
     let universal = universal(&[(0x0100_000c, 0, &user), (0x0100_0007, 3, &object)]);
     Some([object, archive, universal])
 });
-
-thread_local! {
-    /// One for each test, because each counts what is left in it and tests may run side by side.
-    static MEMORY: CodeMemory = memory();
-}
-
-/// Links in both ways in which an input can be used, and looks at what stays.
-fn survive(bytes: &[u8]) {
-    let inputs = [file("damaged", bytes)];
-    let by_need = LinkOptions {
-        roots: vec!["user".to_owned(), "f".to_owned()],
-        ..LinkOptions::default()
-    };
-    let memory = MEMORY.with(CodeMemory::clone);
-    for options in [&LinkOptions::default(), &by_need] {
-        match link(&memory, &inputs, options) {
-            Ok(image) => drop(image),
-            Err(error) => assert!(!error.to_string().is_empty() && error.facts().len() < 16),
-        }
-        let stats = memory.stats();
-        assert_eq!((stats.live, stats.in_flight, stats.used_bytes), (0, 0, 0));
-    }
-}
 
 #[test]
 fn the_seeds_are_sound() {
