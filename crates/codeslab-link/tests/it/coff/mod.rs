@@ -8,6 +8,7 @@ mod archives;
 mod directives;
 mod exceptions;
 mod grouped;
+mod jitlink;
 mod objects;
 mod refused;
 mod relocations;
