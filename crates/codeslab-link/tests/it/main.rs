@@ -45,7 +45,7 @@ mod life;
 mod loaded;
 #[cfg(unix)]
 mod located;
-#[cfg(all(unix, target_arch = "x86_64"))]
+#[cfg(unix)]
 mod macho;
 #[cfg(unix)]
 mod memories;
