@@ -15,6 +15,7 @@ mod assembled;
 mod builtin;
 #[cfg(unix)]
 mod canonical;
+mod checks;
 #[cfg(unix)]
 mod chosen;
 #[cfg(target_arch = "x86_64")]

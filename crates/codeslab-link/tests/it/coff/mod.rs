@@ -9,6 +9,7 @@ mod directives;
 mod exceptions;
 mod grouped;
 mod jitlink;
+mod libraries;
 mod objects;
 mod refused;
 mod relocations;
