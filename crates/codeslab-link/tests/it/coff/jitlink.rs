@@ -218,6 +218,12 @@ fn a_function_of_any_serves_others_once_and_not_beside_a_definition_of_its_own()
     }
 }
 
+extern "win64" fn there() -> u64 {
+    33
+}
+
+static VALUE: u64 = 0x1234_5678_9abc;
+
 #[test]
 fn cells_of_imports_lead_to_functions_and_to_data() {
     let test = "cells_of_imports_lead_to_functions_and_to_data";
@@ -235,10 +241,6 @@ fn cells_of_imports_lead_to_functions_and_to_data() {
         .globl cells
         cells: .quad __imp_there, __imp_value
     ";
-    extern "win64" fn there() -> u64 {
-        33
-    }
-    static VALUE: u64 = 0x1234_5678_9abc;
     let Some(object) = assembled(test, source) else {
         return;
     };
