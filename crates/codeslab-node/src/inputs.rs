@@ -105,7 +105,9 @@ impl FromNapiValue for Inputs<'_> {
         let one = |index: u32| {
             let first = index * VALUES;
             let name = scope.string(at(first)?);
-            let kind = scope.number(at(first + 1)?).unwrap_or(f64::NAN) as u32;
+            let kind = scope
+                .number(at(first + 1)?)
+                .map_or(u32::MAX, |kind| kind as u32);
             let content = at(first + 2)?;
             Ok(One {
                 name: name.ok_or_else(|| expected("the name of an input"))?,

@@ -5,9 +5,8 @@
 //! of a value that others check.
 
 use super::instructions::{
-    BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits,
+    BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits, row,
 };
-use super::row;
 use crate::arch::encoding::{Encoding, Piece, Range};
 use crate::arch::formula::{
     Origin::{Got as GOT, GotPage, P},

@@ -7,8 +7,7 @@
 //! Source: `mach-o/arm64/reloc.h`
 //! (<https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/arm64/reloc.h>).
 
-use super::instructions::{BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16, PAGE, PAGE_REACH};
-use super::row;
+use super::instructions::{BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16, PAGE, PAGE_REACH, row};
 use crate::arch::encoding::{Encoding, Range};
 use crate::arch::formula::{
     Origin::{P, Subtracted},

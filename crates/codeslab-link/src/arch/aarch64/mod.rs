@@ -20,10 +20,8 @@ mod elf;
 mod instructions;
 mod macho;
 
-use super::encoding::{Encoding, Range};
-use super::formula::Formula;
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
-use super::row::{Far, Misfit, Row};
+use super::row::Misfit;
 use codeslab::Architecture;
 use instructions::{BTI_C, LOW_8, PAGE, PAGE_REACH, code};
 
@@ -33,23 +31,6 @@ pub(super) struct Aarch64;
 
 /// What object files say about it, format by format.
 pub(super) static TABLES: [Table; 2] = [elf::TABLE, macho::TABLE];
-
-/// A row for a value that is a multiple of `align` bytes.
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    encoding: Encoding,
-    range: Range,
-    align: u8,
-    far: Far,
-) -> Row {
-    let architecture = Architecture::Aarch64;
-    Row {
-        align,
-        ..Row::new(architecture, number, name, formula, encoding, range, far)
-    }
-}
 
 impl Machine for Aarch64 {
     fn architecture(&self) -> Architecture {

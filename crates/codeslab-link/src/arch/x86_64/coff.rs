@@ -8,7 +8,7 @@
 //! Source: Microsoft, "PE Format", "COFF Relocations"
 //! (<https://learn.microsoft.com/en-us/windows/win32/debug/pe-format#type-indicators>).
 
-use super::row;
+use super::fields::row;
 use crate::arch::encoding::Range;
 use crate::arch::formula::{
     Formula,

@@ -3,7 +3,8 @@
 //! Source: System V psABI for AMD64, §4.4 "Relocation", whose table this is (<https://gitlab.com/x86-psABIs/x86-64-ABI>). The names
 //! that assemblers and graphs use are those of the psABI, too. G is the address of the entry here and G + GOT there.
 
-use super::{relax, row};
+use super::fields::row;
+use super::relax;
 use crate::arch::encoding::Range;
 use crate::arch::formula::{
     Origin::{Got as GOT, P},

@@ -7,7 +7,8 @@
 //! Source: `mach-o/x86_64/reloc.h`, whose comments are the document
 //! (<https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/x86_64/reloc.h>).
 
-use super::{relax, row};
+use super::fields::row;
+use super::relax;
 use crate::arch::encoding::Range;
 use crate::arch::formula::{
     Formula,

@@ -13,13 +13,13 @@ mod builtin;
 mod coff;
 mod detour;
 mod elf;
+mod fields;
 mod macho;
 mod relax;
 
-use super::encoding::{Encoding, Range};
-use super::formula::Formula;
+use super::encoding::Range;
 use super::machine::{Binder, BinderCode, Builtin, Detour, Instruction, Machine, Table};
-use super::row::{Far, Misfit, Row};
+use super::row::Misfit;
 use codeslab::Architecture;
 
 /// How far a branch or an operand spans.
@@ -31,20 +31,6 @@ pub(super) struct X86_64;
 
 /// What object files say about it, format by format.
 pub(super) static TABLES: [Table; 3] = [elf::TABLE, coff::TABLE, macho::TABLE];
-
-/// A row for a field of so many whole bytes, as all operands are.
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    size: u8,
-    range: Range,
-    far: Far,
-) -> Row {
-    let encoding = Encoding::Bytes(size);
-    let architecture = Architecture::X86_64;
-    Row::new(architecture, number, name, formula, encoding, range, far)
-}
 
 impl Machine for X86_64 {
     fn architecture(&self) -> Architecture {
