@@ -139,12 +139,13 @@ const MODELS: [CodeModel; 4] = [
     CodeModel::Medium,
     CodeModel::Large,
 ];
-const WRITERS: [Writer; 5] = [
+const WRITERS: [Writer; 6] = [
     Writer::DualMapping,
     Writer::FileWrite,
     Writer::Protect,
     Writer::SelfMem,
     Writer::Pkeys,
+    Writer::MapJit,
 ];
 const QUARANTINES: [Quarantine; 3] = [Quarantine::Off, Quarantine::Trapping, Quarantine::Intact];
 

@@ -108,6 +108,9 @@ impl CodeMemory {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);
         let configuration = process::configure(&*platform, options)?;
+        let platform = platform
+            .for_writer(configuration.writer)
+            .unwrap_or(platform);
         let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
         let inside = Arc::new(Inside { pool, shards });

@@ -146,7 +146,7 @@ fn constants_between_code_rule_out_a_writer_whose_code_not_every_thread_can_read
     });
     assert_eq!(
         refused,
-        [(Writer::DualMapping, 4), (Writer::Pkeys, 0)],
+        [(Writer::DualMapping, 5), (Writer::Pkeys, 0)],
         "of the others each has its own reason; the wish has another"
     );
     let separate = open(&fake, &Options::default()).configuration();
