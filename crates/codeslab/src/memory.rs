@@ -192,8 +192,8 @@ impl CodeMemory {
     /// ```
     /// # use codeslab::{CodeMemory, Options, Window, process_symbol};
     /// let memory = CodeMemory::new(Options::default())?;
-    /// let stderr = process_symbol("stderr").unwrap();
-    /// memory.reserve(Window::around(stderr, 1 << 30))?;
+    /// let malloc = process_symbol("malloc").unwrap();
+    /// memory.reserve(Window::around(malloc, 1 << 30))?;
     /// assert!(memory.stats().reserved_bytes > 0);
     /// # Ok::<(), codeslab::Error>(())
     /// ```

@@ -19,7 +19,7 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod filter;
 mod find;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod forks;
 #[cfg(target_os = "linux")]
 mod gaps;
@@ -29,6 +29,8 @@ mod guarded;
 mod guards;
 #[cfg(target_os = "linux")]
 mod limits;
+#[cfg(any(target_os = "macos", rehearsal))]
+mod macos;
 #[cfg(target_os = "linux")]
 mod outside;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -12,7 +12,7 @@ impl Access {
     pub(super) const NONE: Self = Self(libc::PROT_NONE);
     pub(super) const READ_WRITE: Self = Self(libc::PROT_READ | libc::PROT_WRITE);
     pub(super) const READ_EXECUTE: Self = Self(libc::PROT_READ | libc::PROT_EXEC);
-    /// Everything: for memory of MAP_JIT alone, and there one or the other for each thread.
+    /// Everything: for memory of `MAP_JIT` alone, and there one or the other for each thread.
     pub(super) const ALL: Self = Self(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
 
     pub(super) const fn from_bits(bits: i32) -> Self {

@@ -1,9 +1,9 @@
-//! Memory of MAP_JIT: how a thread writes to it, and reservations that consist of it.
+//! Memory of `MAP_JIT`: how a thread writes to it, and reservations that consist of it.
 //!
 //! A process with a hardened runtime may have it by one entitlement, `com.apple.security.cs.allow-jit`, without which it can execute nothing
 //! of its own. What a reader must know about the switch:
 //!
-//! - It is the thread's, and for all memory of MAP_JIT that the process has, an embedder's too. It cannot be asked. So what is left behind is
+//! - It is the thread's, and for all memory of `MAP_JIT` that the process has, an embedder's too. It cannot be asked. So what is left behind is
 //!   what threads begin with: memory that can be executed and not written.
 //! - A signal handler runs with what the interrupted thread has. One that interrupts a copy can write, and cannot execute code of ours.
 
@@ -13,7 +13,7 @@ use super::view::View;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 
-/// How memory of MAP_JIT is written.
+/// How memory of `MAP_JIT` is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     /// In its place, by a thread that is switched to writing for the time of a copy.
@@ -38,7 +38,7 @@ impl Way {
     /// Copies bytes to code.
     ///
     /// # Safety
-    /// - The range is memory of MAP_JIT that is mapped for [`Way::access`], until the function returns.
+    /// - The range is memory of `MAP_JIT` that is mapped for [`Way::access`], until the function returns.
     /// - It is idle, and `bytes` lie outside of all such memory.
     pub(super) unsafe fn write(self, at: Address, bytes: &[u8], page: u64) -> Result<(), Refusal> {
         match self {
@@ -64,7 +64,7 @@ impl Way {
     /// Makes code zero.
     ///
     /// # Safety
-    /// - The range is memory of MAP_JIT that is mapped for [`Way::access`], until the function returns.
+    /// - The range is memory of `MAP_JIT` that is mapped for [`Way::access`], until the function returns.
     /// - It is idle.
     pub(super) unsafe fn clear(self, at: Address, size: u64, page: u64) -> Result<(), Refusal> {
         const ZEROS: &[u8] = &[0; 16 << 10];
@@ -108,7 +108,7 @@ pub(super) fn reserve_at(at: Address, size: u64) -> Result<(), Refusal> {
     Err(Refusal::foreseen("mmap", size, Limit::Occupied))
 }
 
-/// Makes part of a reservation as it was when it was reserved: new memory of MAP_JIT is mapped there a second time, and then there only.
+/// Makes part of a reservation as it was when it was reserved: new memory of `MAP_JIT` is mapped there a second time, and then there only.
 ///
 /// # Safety
 /// - The range is part of a reservation that the caller holds.

@@ -1,6 +1,6 @@
 //! Which limit a refusal means.
 //!
-//! What calls of POSIX refuse has an `errno`, what Mach refuses a `kern_return_t` (mach/kern_return.h). Of limits there is one that such a
+//! What calls of POSIX refuse has an `errno`, what Mach refuses a `kern_return_t` (`mach/kern_return.h`). Of limits there is one that such a
 //! number does not tell: `RLIMIT_AS` is met with the error that a lack of memory has, so it is looked at, on the failing path only.
 
 use super::mach;

@@ -135,7 +135,7 @@ unsafe fn map_nothing(mut at: u64, size: u64, mask: u64, flags: c_int) -> Result
     }
 }
 
-/// mmap with MAP_JIT and without access, wherever the system likes, or near `hint`. It cannot be told to be exact.
+/// mmap with `MAP_JIT` and without access, wherever the system likes, or near `hint`. It cannot be told to be exact.
 /// <https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/mmap.2.html>
 pub(super) fn reserve_jit(hint: Address, size: u64) -> Result<Address, Refusal> {
     // SAFETY: without MAP_FIXED the system chooses addresses at which nothing is mapped.
@@ -151,13 +151,13 @@ pub(super) fn map_source(hint: Address, size: u64) -> Result<Address, Refusal> {
         libc::minherit(
             at.value() as *mut c_void,
             size as usize,
-            INHERIT_NONE as c_int,
+            INHERIT_NONE.cast_signed(),
         )
     };
     Ok(at)
 }
 
-/// mmap with MAP_FIXED: fresh private memory exactly there, in place of what is mapped there now. Refused, it leaves that.
+/// mmap with `MAP_FIXED`: fresh private memory exactly there, in place of what is mapped there now. Refused, it leaves that.
 ///
 /// # Safety
 /// - The range is mapped by this process for codeslab, in a reservation that is not released.
@@ -182,7 +182,7 @@ unsafe fn mmap(at: Address, size: u64, access: Access, flags: c_int) -> Result<A
     }
 }
 
-/// `mach_vm_remap`: maps memory of this process once more, with the rights that it has where it is. What is MAP_JIT stays that.
+/// `mach_vm_remap`: maps memory of this process once more, with the rights that it has where it is. What is `MAP_JIT` stays that.
 ///
 /// # Safety
 /// - The source is mapped by this process for codeslab until the function returns.
@@ -256,7 +256,7 @@ pub(super) unsafe fn restrict(at: Address, size: u64, access: Access) -> Result<
     }
 }
 
-/// madvise. Pages that are to be reusable have to be writable, or of MAP_JIT.
+/// madvise. Pages that are to be reusable have to be writable, or of `MAP_JIT`.
 ///
 /// # Safety
 /// - The range is mapped by this process for codeslab until the function returns.
@@ -355,7 +355,7 @@ pub(super) unsafe fn instructions_of(base: Address) -> Option<Window> {
     Window::of_range(Address::new(start as u64), size).filter(|_| !start.is_null())
 }
 
-/// The switch between writing to memory of MAP_JIT and executing it, which each thread has.
+/// The switch between writing to memory of `MAP_JIT` and executing it, which each thread has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Switch(unsafe extern "C" fn(c_int));
 
@@ -375,10 +375,10 @@ impl Switch {
         (unsafe { is_supported() } != 0).then_some(Self(switch))
     }
 
-    /// Lets this thread write to memory of MAP_JIT, or else execute it.
+    /// Lets this thread write to memory of `MAP_JIT`, or else execute it.
     ///
     /// # Safety
-    /// - Until it is switched back, this thread executes nothing in memory of MAP_JIT.
+    /// - Until it is switched back, this thread executes nothing in memory of `MAP_JIT`.
     pub(super) unsafe fn set_writable(self, is_writable: bool) {
         // SAFETY: the process has the switch, and this thread executes nothing that it could not.
         unsafe { (self.0)(c_int::from(!is_writable)) };

@@ -1,5 +1,5 @@
 //! [`Macos`] answers [`Platform`]. There are two of it: the platform of the process, whose reservations are address space for anything, and
-//! the one for the writer `map-jit`, whose reservations are memory of MAP_JIT without access.
+//! the one for the writer `map-jit`, whose reservations are memory of `MAP_JIT` without access.
 
 use super::access::{Access, Advice, pointer};
 use super::address_map::LiveMap;
@@ -34,9 +34,9 @@ pub(super) struct Macos {
     architecture: Architecture,
     page_size: PageSize,
     signing: Signing,
-    /// How memory of MAP_JIT is written.
+    /// How memory of `MAP_JIT` is written.
     way: Way,
-    /// Whether reservations are of MAP_JIT.
+    /// Whether reservations are of `MAP_JIT`.
     is_jit: bool,
 }
 
@@ -77,7 +77,7 @@ impl Macos {
         parts
     }
 
-    /// Whether private memory with these rights is code in memory of MAP_JIT.
+    /// Whether private memory with these rights is code in memory of `MAP_JIT`.
     const fn is_keyed(&self, access: Access) -> bool {
         self.is_jit && access.is_executable()
     }

@@ -12,7 +12,7 @@ pub(super) fn page_size() -> Option<PageSize> {
 }
 
 /// Where user programs may have memory: above the 4 GiB that programs of 64 bits keep clear (`__PAGEZERO`), which the system does not list
-/// as mapped, and below the end of 47 bits, of which it keeps back the last part (mach/arm/vm_param.h, mach/i386/vm_param.h).
+/// as mapped, and below the end of 47 bits, of which it keeps back the last part (`mach/arm/vm_param.h`, `mach/i386/vm_param.h`).
 pub(super) fn addresses() -> Window {
     let (first, last) = (Address::new(1 << 32), Address::new(0x7fff_fdff_ffff));
     Window::new(first, last).unwrap_or(Window::ANYWHERE)

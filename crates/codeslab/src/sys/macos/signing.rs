@@ -1,6 +1,6 @@
 //! What the signature of this process lets it do with memory that has none.
 //!
-//! A process with a hardened runtime is refused memory of MAP_JIT unless it has the entitlement `com.apple.security.cs.allow-jit`, with an
+//! A process with a hardened runtime is refused memory of `MAP_JIT` unless it has the entitlement `com.apple.security.cs.allow-jit`, with an
 //! error that could mean anything (EINVAL), and *is killed* when it executes other memory of its own unless it has
 //! `com.apple.security.cs.allow-unsigned-executable-memory` or `…disable-executable-page-protection`. So both are looked up beforehand.
 //! A process that was debugged may do either. <https://developer.apple.com/documentation/security/hardened-runtime>
@@ -8,7 +8,7 @@
 use super::mach::{self, Question};
 use crate::model::error::{Limit, Refusal};
 
-/// Flags of `CS_OPS_STATUS` (kern/cs_blobs.h).
+/// Flags of `CS_OPS_STATUS` (`kern/cs_blobs.h`).
 const ENFORCEMENT: u32 = 0x1000;
 const RUNTIME: u32 = 0x1_0000;
 const DEBUGGED: u32 = 0x1000_0000;
@@ -19,9 +19,9 @@ const MOST_BYTES: usize = 64 << 10;
 /// What this process may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Signing {
-    /// May execute memory that is neither signed nor of MAP_JIT.
+    /// May execute memory that is neither signed nor of `MAP_JIT`.
     pub(super) allows_unsigned: bool,
-    /// May have memory of MAP_JIT.
+    /// May have memory of `MAP_JIT`.
     pub(super) allows_jit: bool,
     /// May write to it by switching. Without, only functions that the program lists may.
     pub(super) allows_switching: bool,

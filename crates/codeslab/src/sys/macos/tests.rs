@@ -1,4 +1,4 @@
-//! What the port makes of the calls, with each way to write to memory of MAP_JIT, and a memory manager on it.
+//! What the port makes of the calls, with each way to write to memory of `MAP_JIT`, and a memory manager on it.
 
 use super::access::Access;
 use super::jit::Way;
@@ -298,8 +298,10 @@ fn memory_files_are_zero_shared_and_given_back() {
     let view = file.map_view(0, 4 * page, true).unwrap();
     // SAFETY: the part is hidden, and this test's own.
     unsafe { port.show(view, 2 * page) }.unwrap();
+    // SAFETY: the view has four pages.
+    let shown = unsafe { view.add(page as usize) };
     // SAFETY: that byte is shown, and this test's own.
-    unsafe { view.add(page as usize).write(8) };
+    unsafe { shown.write(8) };
     assert_eq!(byte(second), 8);
     // SAFETY: the range is this test's own, and is not to be written.
     let refused = unsafe { mach::protect(at, page, Access::READ_WRITE) };

@@ -1,6 +1,6 @@
 //! A writable mapping of memory that is mapped elsewhere, for the time of a copy: three calls of the system.
 //!
-//! Memory files are written through one where no view is open, and memory of MAP_JIT where threads have no switch.
+//! Memory files are written through one where no view is open, and memory of `MAP_JIT` where threads have no switch.
 
 use super::access::{Access, Advice, Target, pointer};
 use super::mach;
@@ -51,7 +51,7 @@ impl View {
         // SAFETY: the view is that long, writable (invariant), and idle; no other code knows its address, so the bytes lie elsewhere.
         unsafe {
             to.as_ptr()
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         };
     }
 

@@ -1,10 +1,10 @@
 //! The calls of `mach.rs`, made of those of Linux. What macOS refuses is refused (`rules`):
 //!
-//! - Memory of MAP_JIT is mapped where the system likes, and takes no mapping's place unless it is mapped a second time.
+//! - Memory of `MAP_JIT` is mapped where the system likes, and takes no mapping's place unless it is mapped a second time.
 //! - No other memory is writable and executable; and that keeps its rights once it is.
 //! - It *is* writable for as long as a thread is switched to writing: others write to it as well meanwhile, which a Mac's would not. When none
 //!   is, a store to it faults.
-//! - Pages are given back if they are writable, or of MAP_JIT. The latter stay what they were: the port must not count on zeros.
+//! - Pages are given back if they are writable, or of `MAP_JIT`. The latter stay what they were: the port must not count on zeros.
 //! - What is mapped a second time is shared memory of Linux, which a forked child shares.
 
 use super::access::{Access, Advice, Region, Target};

@@ -1,4 +1,4 @@
-//! What macOS knows of memory and Linux does not: which is of MAP_JIT, which of that may be written and executed, and what mappings may be
+//! What macOS knows of memory and Linux does not: which is of `MAP_JIT`, which of that may be written and executed, and what mappings may be
 //! used for at most. And the process that is rehearsed, which `CODESLAB_REHEARSAL` says.
 
 use crate::model::address::{Address, Window};
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) enum Rehearsed {
     /// Apple silicon: large pages, and the switch.
     Silicon,
-    /// The same with a hardened runtime that may have MAP_JIT.
+    /// The same with a hardened runtime that may have `MAP_JIT`.
     Hardened,
     /// The same that may not.
     Unentitled,
@@ -33,7 +33,7 @@ impl Rehearsed {
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) jit: Ranges,
-    /// Of MAP_JIT, writable and executable: they keep that.
+    /// Of `MAP_JIT`, writable and executable: they keep that.
     pub(super) both: Ranges,
     /// Never to be writable.
     pub(super) restricted: Ranges,
