@@ -15,6 +15,7 @@ use crate::model::error::{Limit, Refusal};
 use crate::sys::arch::{Native, Processor};
 use std::ffi::{c_int, c_void};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -153,10 +154,12 @@ pub(super) unsafe fn remap(source: Address, size: u64, target: Target) -> Result
     if is_jit {
         rules.jit.insert(window(at, size));
     }
-    if let Target::From(_) = target {
-        // SAFETY: the range was mapped just now, and children have no use for it.
-        unsafe { libc::madvise(start(at), size as usize, libc::MADV_DONTFORK) };
-    }
+    let inherit = match target {
+        Target::Over(_) => libc::MADV_DOFORK,
+        Target::From(_) => libc::MADV_DONTFORK,
+    };
+    // SAFETY: the range was mapped just now; children run what is in the one and have no use for the other.
+    unsafe { libc::madvise(start(at), size as usize, inherit) };
     Ok(at)
 }
 
@@ -249,17 +252,36 @@ pub(super) fn region_from(at: Address) -> Option<Region> {
 }
 
 fn region_of(rules: &Rules, at: Address) -> Option<Region> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let region = maps
-        .lines()
-        .filter_map(parse)
-        .find(|region| region.range.last() >= at)?;
+    let region = ask_kernel(at)?;
     let access = if rules.both.touch(region.range) {
         Access::ALL
     } else {
         region.access
     };
     Some(Region { access, ..region })
+}
+
+/// ioctl with `PROCMAP_QUERY` (Linux 6.11); else the whole list is read.
+/// <https://man7.org/linux/man-pages/man2/PROCMAP_QUERY.2const.html>
+fn ask_kernel(at: Address) -> Option<Region> {
+    const WORDS: usize = 13;
+    const PROCMAP_QUERY: u64 = 0xc000_0000 | (8 * WORDS as u64) << 16 | (b'f' as u64) << 8 | 0x11;
+    const COVERING_OR_NEXT_VMA: u64 = 0x10;
+    let maps = File::open("/proc/self/maps").ok()?;
+    // Size, flags and address; the kernel writes the first byte, the end and the flags of what it finds behind them.
+    let mut query = [0_u64; WORDS];
+    query[..3].copy_from_slice(&[8 * WORDS as u64, COVERING_OR_NEXT_VMA, at.value()]);
+    let (descriptor, place) = (maps.as_raw_fd(), query.as_mut_ptr());
+    // SAFETY: the descriptor is open, and the place has as many bytes as it says.
+    let answer = unsafe { libc::ioctl(descriptor, PROCMAP_QUERY as libc::Ioctl, place) };
+    if answer == 0 {
+        let range = Window::new(Address::new(query[3]), Address::new(query[4] - 1))?;
+        let access = Access::from_bits(query[5] as i32);
+        return Some(Region { range, access });
+    }
+    let list = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut regions = list.lines().filter_map(parse);
+    regions.find(|region| region.range.last() >= at)
 }
 
 /// `7f00c0d00000-7f00c0e00000 r-xp …`
