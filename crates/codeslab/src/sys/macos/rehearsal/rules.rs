@@ -2,8 +2,8 @@
 //! used for at most. And the process that is rehearsed, which `CODESLAB_REHEARSAL` says.
 
 use crate::model::address::{Address, Window};
-use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// A machine, and a signature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,20 @@ impl Rehearsed {
             _ => Self::Silicon,
         }
     }
+}
+
+thread_local! {
+    /// The lock, while this thread forks: a kernel has none that a child could find locked.
+    static KEPT: RefCell<Option<MutexGuard<'static, Rules>>> = const { RefCell::new(None) };
+}
+
+extern "C" fn keep() {
+    let rules = RULES.lock().unwrap_or_else(PoisonError::into_inner);
+    KEPT.set(Some(rules));
+}
+
+extern "C" fn let_go() {
+    drop(KEPT.take());
 }
 
 /// What is known of memory. Ranges of one list do not overlap.
@@ -55,6 +69,11 @@ thread_local! {
 
 impl Rules {
     pub(super) fn lock() -> MutexGuard<'static, Self> {
+        static FORKS: Once = Once::new();
+        // SAFETY: the three functions lock and unlock, which a child may do.
+        FORKS.call_once(|| unsafe {
+            libc::pthread_atfork(Some(keep), Some(let_go), Some(let_go));
+        });
         RULES.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
