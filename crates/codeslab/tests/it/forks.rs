@@ -46,7 +46,7 @@ fn a_forked_child_runs_inherited_code_and_never_changes_its_parents() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(rehearsal)))]
 #[test]
 fn a_forked_child_has_no_descriptor_of_its_parents_code_and_cannot_make_it_writable() {
     for (writer, memory) in memories() {

@@ -34,7 +34,7 @@ mod limits;
 mod macos;
 #[cfg(target_os = "linux")]
 mod outside;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(rehearsal)))]
 mod pkeys;
 mod placement;
 #[cfg(all(target_os = "linux", not(rehearsal)))]

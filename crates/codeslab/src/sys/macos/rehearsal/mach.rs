@@ -218,11 +218,11 @@ pub(super) unsafe fn restrict(at: Address, size: u64, access: Access) -> Result<
 /// # Safety
 /// Those of the call on macOS.
 pub(super) unsafe fn advise(at: Address, size: u64, advice: Advice) -> Result<(), Refusal> {
-    let (rules, range) = (Rules::lock(), window(at, size));
+    let (mut rules, range) = (Rules::lock(), window(at, size));
     if advice == Advice::Reuse || rules.jit.cover(range) {
         return Ok(());
     }
-    let region = region_of(&rules, at);
+    let region = region_of(&mut rules, at);
     let is_writable = region.is_some_and(|region| region.access == Access::READ_WRITE);
     if !is_writable {
         return Err(forbidden("madvise", size));
@@ -248,11 +248,11 @@ pub(super) unsafe fn touched(at: Address, size: u64, page: u64) -> Option<Vec<bo
 }
 
 pub(super) fn region_from(at: Address) -> Option<Region> {
-    region_of(&Rules::lock(), at)
+    region_of(&mut Rules::lock(), at)
 }
 
-fn region_of(rules: &Rules, at: Address) -> Option<Region> {
-    let region = ask_kernel(at)?;
+fn region_of(rules: &mut Rules, at: Address) -> Option<Region> {
+    let region = ask_kernel(rules.maps()?, at)?;
     let access = if rules.both.touch(region.range) {
         Access::ALL
     } else {
@@ -263,11 +263,10 @@ fn region_of(rules: &Rules, at: Address) -> Option<Region> {
 
 /// ioctl with `PROCMAP_QUERY` (Linux 6.11); else the whole list is read.
 /// <https://man7.org/linux/man-pages/man2/PROCMAP_QUERY.2const.html>
-fn ask_kernel(at: Address) -> Option<Region> {
+fn ask_kernel(maps: &File, at: Address) -> Option<Region> {
     const WORDS: usize = 13;
     const PROCMAP_QUERY: u64 = 0xc000_0000 | (8 * WORDS as u64) << 16 | (b'f' as u64) << 8 | 0x11;
     const COVERING_OR_NEXT_VMA: u64 = 0x10;
-    let maps = File::open("/proc/self/maps").ok()?;
     // Size, flags and address; the kernel writes the first byte, the end and the flags of what it finds behind them.
     let mut query = [0_u64; WORDS];
     query[..3].copy_from_slice(&[8 * WORDS as u64, COVERING_OR_NEXT_VMA, at.value()]);
@@ -354,8 +353,10 @@ impl Switch {
             let now = both_now(&rules);
             for range in rules.both.iter() {
                 let size = range.last().distance(range.first()) + 1;
+                // Not by the C library's function, which tests make refuse: no switch of a processor does that.
+                let (at, bits) = (start(range.first()), now.bits());
                 // SAFETY: the range is codeslab's own; it stays executable, and is not written any more when it is no longer writable.
-                unsafe { libc::mprotect(start(range.first()), size as usize, now.bits()) };
+                unsafe { libc::syscall(libc::SYS_mprotect, at, size as usize, bits) };
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::model::address::{Address, Window};
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// A machine, and a signature.
@@ -53,6 +54,8 @@ pub(super) struct Rules {
     pub(super) restricted: Ranges,
     /// How many threads are switched to writing.
     pub(super) writing: usize,
+    /// The list of mappings of the process with this number.
+    maps: Option<(u32, File)>,
 }
 
 static RULES: Mutex<Rules> = Mutex::new(Rules {
@@ -60,6 +63,7 @@ static RULES: Mutex<Rules> = Mutex::new(Rules {
     both: Ranges(Vec::new()),
     restricted: Ranges(Vec::new()),
     writing: 0,
+    maps: None,
 });
 
 thread_local! {
@@ -75,6 +79,19 @@ impl Rules {
             libc::pthread_atfork(Some(keep), Some(let_go), Some(let_go));
         });
         RULES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list of mappings, open. A forked child's is another.
+    pub(super) fn maps(&mut self) -> Option<&File> {
+        let process = std::process::id();
+        if self
+            .maps
+            .as_ref()
+            .is_none_or(|(owner, _)| *owner != process)
+        {
+            self.maps = Some((process, File::open("/proc/self/maps").ok()?));
+        }
+        self.maps.as_ref().map(|(_, file)| file)
     }
 
     /// Other memory is there from now on, or none.
