@@ -342,6 +342,7 @@ impl Switch {
 
     /// # Safety
     /// Those of the call on macOS.
+    #[expect(clippy::unused_self, reason = "as on macOS")]
     pub(super) unsafe fn set_writable(self, is_writable: bool) {
         if IS_WRITING.replace(is_writable) == is_writable {
             return;
