@@ -1,6 +1,6 @@
 //! Blocks lie where their references arrive.
 
-use crate::support::{call, layout, memories};
+use crate::support::{layout, memories};
 use codeslab::{Address, Request, Window, are_process_functions, process_symbol};
 
 const GIB: u64 = 1 << 30;
@@ -33,7 +33,10 @@ fn a_window_below_2_gib_is_met_by_every_writer() {
             addresses.iter().all(|at| *at < 2 * GIB),
             "{writer}: {addresses:x?}"
         );
-        assert_eq!(call(codeslab::Address::new(addresses[0])), 3);
+        assert_eq!(
+            crate::support::call(codeslab::Address::new(addresses[0])),
+            3
+        );
     }
 }
 

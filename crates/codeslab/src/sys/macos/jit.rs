@@ -97,7 +97,8 @@ pub(super) fn reserve(size: u64, align: u64, page: u64) -> Result<Address, Refus
     Ok(aligned)
 }
 
-/// Reserves exactly these bytes, if that is what the system makes of a hint.
+/// Reserves exactly these bytes, if that is what the system makes of a hint. It does where the place is free, but for programs whose heaps it
+/// keeps in a range of their own; with those, places that code has to be near to are out of reach.
 pub(super) fn reserve_at(at: Address, size: u64) -> Result<(), Refusal> {
     let got = mach::reserve_jit(at, size)?;
     if got == at {

@@ -212,9 +212,14 @@ pub(super) unsafe fn remap(source: Address, size: u64, target: Target) -> Result
             inherit,
         )
     };
-    match answer {
-        0 => Ok(Address::new(at)),
-        refused => Err(mach_refusal("mach_vm_remap", size, refused, false)),
+    match (answer, target) {
+        (0, _) => Ok(Address::new(at)),
+        // Above that there is nothing, or the system keeps ranges apart: then wherever it likes.
+        (_, Target::From(hint)) if hint.value() > 0 => {
+            // SAFETY: the source is mapped, and nothing is replaced.
+            unsafe { remap(source, size, Target::From(Address::new(0))) }
+        }
+        (refused, _) => Err(mach_refusal("mach_vm_remap", size, refused, false)),
     }
 }
 
