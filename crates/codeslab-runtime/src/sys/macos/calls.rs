@@ -40,6 +40,10 @@ pub unsafe fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Exception> {
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "on other systems what unwinds out of it is an error"
+)]
 pub(crate) unsafe fn call_initializer(
     function: Address,
     _convention: Convention,
@@ -75,6 +79,10 @@ pub(crate) unsafe fn call_finalizer(function: Address, _convention: Convention) 
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "on other systems what unwinds out of it is an error"
+)]
 pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
     // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.
     let function = unsafe { std::mem::transmute::<*const (), Resolver>(pointer(function)) };

@@ -25,8 +25,11 @@ pub(crate) use tables::Tables;
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::SystemV;
 
+/// A name, and the address of what it stands for.
+type Function = (&'static str, fn() -> u64);
+
 /// Functions that are provided on this system only.
-pub(crate) const FUNCTIONS: [(&str, fn() -> u64); 0] = [];
+pub(crate) const FUNCTIONS: [Function; 0] = [];
 
 /// What static libraries of glibc ask for is nothing here.
 pub(crate) const fn processor_features() -> Option<u64> {

@@ -64,7 +64,9 @@ unsafe fn tell(table: Address, how: Tell) {
             return;
         }
         // SAFETY: a record that has a length has a number after it.
-        let number = unsafe { record.add(4).cast::<u32>().read_unaligned() };
+        let number = unsafe { record.add(4) };
+        // SAFETY: it is a word of the table.
+        let number = unsafe { number.cast::<u32>().read_unaligned() };
         if number != 0 {
             // SAFETY: the record is a description in a table that is well-formed.
             unsafe { how(record) };
