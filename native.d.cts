@@ -50,7 +50,7 @@ export declare function disposeCallback(handle: ExternalObject<CallbackHandle>):
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
 /** Says what linking inputs would take, and links nothing. */
-export declare function estimateLink(inputs: NativeInputs, options?: NativeLinkOptions | undefined | null): NativeEstimate
+export declare function estimateLink(inputs: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options?: NativeLinkOptions | undefined | null): NativeEstimate
 
 /** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
 export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<number>): void
@@ -82,7 +82,7 @@ export declare function imageFunction(handle: number, name: string, signed: Exte
 export declare function imageSymbols(handle: number): Array<NativeSymbol>
 
 /** Shows what is in inputs: every object of every archive, as it was read. `with_relocations` lists all relocations, which may be many. */
-export declare function inspectInputs(inputs: NativeInputs, withRelocations: boolean): Array<NativeInspected>
+export declare function inspectInputs(inputs: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, withRelocations: boolean): Array<NativeInspected>
 
 /**
  * Tells this module how the calling environment makes errors: `makeError(code, message, factNames, factValues, cause)`; and
@@ -108,7 +108,7 @@ export declare function life(numbers: Float64Array): {
 }
 
 /** Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected. */
-export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: NativeInputs, options?: NativeLinkOptions | undefined | null): number
+export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options?: NativeLinkOptions | undefined | null): number
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: number, words: BigUint64Array): void
@@ -185,16 +185,6 @@ export interface NativeEstimate {
   objects: Array<string>
 }
 
-/** Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph. */
-export interface NativeInputs {
-  names: Array<string>
-  contents: Array<Uint8Array>
-  graphs: Array<boolean>
-  /** Inputs that were parsed before, and the place of each: nothing else is there. */
-  parsed: Array<ExternalObject<ParsedInput>>
-  parsedPositions: Array<number>
-}
-
 /** An object, or what is in the place of one. */
 export interface NativeInspected {
   name: string
@@ -254,7 +244,7 @@ export interface NativeLinkOptions {
   replaceable?: Array<string>
   defsymNames: Array<string>
   defsymExpressions: Array<string>
-  libraries: NativeInputs
+  libraries: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>
   loaded: NativeLoaded
 }
 

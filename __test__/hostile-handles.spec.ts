@@ -164,9 +164,7 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   })
   detach(shared)
   t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), refused)
-  const parsed = { parsed: [], parsedPositions: [] }
-  const inputs = { names: ['a.o'], contents: [victim], graphs: [true], ...parsed }
-  const none = { names: [], contents: [], graphs: [], ...parsed }
+  const none: unknown[] = []
   const more = { gc: false, wrap: [], replaceable: [], defsymNames: [], defsymExpressions: [] }
   const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
   const options = {
@@ -178,11 +176,21 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     libraries: none,
     loaded,
   }
-  t.throws(() => link?.({}, opened, inputs, options), { code: 'ERR_CODESLAB_MALFORMED' })
+  t.throws(() => link?.({}, opened, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  for (const inputs of [
+    victim,
+    [7, 0, victim],
+    ['a.o', 3, victim],
+    ['a.o', 'file', victim],
+    ['a.o', 0, one],
+    [undefined, 0, victim],
+  ]) {
+    t.throws(() => link?.({}, opened, inputs, options), { code: 'InvalidArg' })
+  }
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {
     t.throws(() => link?.({}, opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
-    t.throws(() => link?.({}, opened, { ...inputs, parsed: images, parsedPositions: [0] }, options))
+    t.throws(() => link?.({}, opened, ['a.o', 2, images[0]], options), { code: 'InvalidArg' })
   }
 })
 

@@ -1,6 +1,6 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
-import type { NativeInputs, NativeLinkOptions } from '#native'
+import type { estimateLink, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import { addressed, asImage } from './address.ts'
@@ -55,6 +55,14 @@ const longestName = 4096
 const NO_BYTES = makeBytes(0)
 
 type NativeLoaded = NativeLinkOptions['loaded']
+
+/** Inputs one after the other: the name of each, what its content is, and the content. */
+type NativeInputs = Parameters<typeof estimateLink>[0]
+
+/** What the content of an input is, as native code has it. */
+const FILE = 0
+const GRAPH = 1
+const PARSED = 2
 
 /** An input that has been read. */
 interface Input {
@@ -229,24 +237,15 @@ function toFile(name: string, content: unknown, what: string): Input {
 
 /** Runs no code of users. */
 function toNative(inputs: readonly Input[]): NativeInputs {
-  const count = inputs.length
-  const names = sized(count, '')
-  const contents = sized<Uint8Array>(count, NO_BYTES)
-  const graphs = sized(count, false)
-  const parsed = makeList<ParsedHandle>()
-  const parsedPositions = makeList<number>()
-  for (let index = 0; index < count; index++) {
-    const { name, bytes, length, isGraph, parsed: handle } = inputs[index] as Input
-    if (handle !== undefined) {
-      append(parsed, handle)
-      append(parsedPositions, index)
-    }
+  const native = sized<NativeInputs[number]>(3 * inputs.length, NO_BYTES)
+  for (let index = 0; index < inputs.length; index++) {
+    const { name, bytes, length, isGraph, parsed } = inputs[index] as Input
     checkSteady(bytes, length, `bytes of ${name}`)
-    names[index] = clip(name, longestName)
-    contents[index] = bytes
-    graphs[index] = isGraph
+    native[3 * index] = clip(name, longestName)
+    native[3 * index + 1] = parsed === undefined ? (isGraph ? GRAPH : FILE) : PARSED
+    native[3 * index + 2] = parsed ?? bytes
   }
-  return { names, contents, graphs, parsed, parsedPositions }
+  return native
 }
 
 /** Externals by name. */

@@ -5,8 +5,8 @@ use crate::enums::NativeProtection;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::function;
-use crate::graph;
 use crate::handle::CodeHandle;
+use crate::inputs::Inputs;
 use crate::load::Weight;
 use crate::loaded::{Loaded, NativeLoaded};
 use crate::memory::{MemoryHandle, collecting, count};
@@ -19,28 +19,22 @@ use crate::throw::OrThrow;
 use crate::tools;
 use crate::views::{Bytes, Held};
 use codeslab::{Address, Protection};
-use codeslab_link::{Graph, Image, ImageSymbol, Input, LinkOptions, ParsedFile, Replaceable};
+use codeslab_link::{Image, ImageSymbol, Input, LinkOptions, ParsedFile, Replaceable};
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi_derive::napi;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Inputs as parallel arrays: what errors call each, its bytes, and whether it is a graph.
-#[napi(object, object_to_js = false)]
-pub struct NativeInputs<'a> {
-    pub names: Vec<String>,
-    #[napi(ts_type = "Array<Uint8Array>")]
-    pub contents: Vec<Bytes<'a>>,
-    pub graphs: Vec<bool>,
-    /// Inputs that were parsed before, and the place of each: nothing else is there.
-    #[napi(ts_type = "Array<ExternalObject<ParsedInput>>")]
-    pub parsed: Vec<Held<ParsedInput>>,
-    pub parsed_positions: Vec<u32>,
-}
-
 /// An input that was parsed, for any number of links.
 pub struct ParsedInput(ParsedFile);
+
+impl ParsedInput {
+    /// As the linker takes it.
+    pub(crate) fn file(&self) -> &ParsedFile {
+        &self.0
+    }
+}
 
 /// Parses an object or an archive.
 #[napi(ts_return_type = "ExternalObject<ParsedInput>")]
@@ -78,7 +72,8 @@ pub struct NativeLinkOptions<'a> {
     pub replaceable: Option<Vec<String>>,
     pub defsym_names: Vec<String>,
     pub defsym_expressions: Vec<String>,
-    pub libraries: NativeInputs<'a>,
+    #[napi(ts_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    pub libraries: Inputs<'a>,
     pub loaded: NativeLoaded,
 }
 
@@ -95,13 +90,7 @@ impl NativeLinkOptions<'_> {
             replaceable: Some(Vec::new()),
             defsym_names: Vec::new(),
             defsym_expressions: Vec::new(),
-            libraries: NativeInputs {
-                names: Vec::new(),
-                contents: Vec::new(),
-                graphs: Vec::new(),
-                parsed: Vec::new(),
-                parsed_positions: Vec::new(),
-            },
+            libraries: Inputs::default(),
             loaded: NativeLoaded::default(),
         }
     }
@@ -113,16 +102,17 @@ pub fn link(
     env: Env,
     #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
-    inputs: NativeInputs<'_>,
+    #[napi(ts_arg_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    inputs: Inputs<'_>,
     options: Option<NativeLinkOptions<'_>>,
 ) -> napi::Result<u32> {
     let options = options.unwrap_or_else(NativeLinkOptions::usual);
     let opened = handle.open().or_throw(env)?;
     let scope = Scope::of(&env);
     // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
+    let contents = unsafe { inputs.contents(scope) }?;
     // SAFETY: as above, and asking for the bytes of the libraries runs none either.
-    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
+    let libraries = unsafe { options.libraries.contents(scope) }?;
     let link = |inputs: &[Input<'_>], mut options: LinkOptions<'_>| {
         options.keep_objects = opened.tools.is_on();
         let link = || Ok(codeslab_link::link(&opened.memory, inputs, &options)?);
@@ -155,15 +145,16 @@ pub struct NativeEstimate {
 #[napi]
 pub fn estimate_link(
     env: Env,
-    inputs: NativeInputs<'_>,
+    #[napi(ts_arg_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    inputs: Inputs<'_>,
     options: Option<NativeLinkOptions<'_>>,
 ) -> napi::Result<NativeEstimate> {
     let options = options.unwrap_or_else(NativeLinkOptions::usual);
     let scope = Scope::of(&env);
     // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { Bytes::get_all(&inputs.contents, scope) }?;
+    let contents = unsafe { inputs.contents(scope) }?;
     // SAFETY: as in `link`: asking for the bytes of the libraries runs none either.
-    let libraries = unsafe { Bytes::get_all(&options.libraries.contents, scope) }?;
+    let libraries = unsafe { options.libraries.contents(scope) }?;
     let estimate = |inputs: &[Input<'_>], options: LinkOptions<'_>| {
         Ok(codeslab_link::estimate(inputs, &options)?)
     };
@@ -180,7 +171,7 @@ pub fn estimate_link(
 
 /// Hands inputs and options, with their contents, to the linker. Runs no JavaScript.
 fn with_inputs<T>(
-    inputs: &NativeInputs<'_>,
+    inputs: &Inputs<'_>,
     contents: &[Cow<'_, [u8]>],
     options: NativeLinkOptions<'_>,
     library_contents: &[Cow<'_, [u8]>],
@@ -218,37 +209,6 @@ fn weigh(image: &Image) -> u64 {
     let segments = Protection::ALL.into_iter();
     let segments = segments.filter_map(|protection| image.allocation().segment(protection));
     segments.map(|(_, size)| size).sum()
-}
-
-impl NativeInputs<'_> {
-    pub(crate) fn graphs<'a>(
-        &self,
-        contents: &'a [Cow<'_, [u8]>],
-    ) -> Result<Vec<Option<Graph<'a>>>> {
-        let inputs = contents.iter().zip(&self.graphs);
-        inputs
-            .map(|(bytes, is_graph)| is_graph.then(|| graph::read(bytes)).transpose())
-            .collect()
-    }
-
-    pub(crate) fn borrow<'a>(
-        &'a self,
-        contents: &'a [Cow<'_, [u8]>],
-        graphs: &'a [Option<Graph<'a>>],
-    ) -> Vec<Input<'a>> {
-        let files = self.names.iter().zip(contents).zip(graphs);
-        let files = files.map(|((name, bytes), graph)| match graph {
-            Some(graph) => Input::Graph(graph),
-            None => Input::File { name, bytes },
-        });
-        let mut inputs: Vec<Input<'a>> = files.collect();
-        for (position, parsed) in self.parsed_positions.iter().zip(&self.parsed) {
-            if let Some(input) = inputs.get_mut(*position as usize) {
-                *input = Input::Parsed(&parsed.0);
-            }
-        }
-        inputs
-    }
 }
 
 /// A symbol of an image.

@@ -4,11 +4,10 @@
 use crate::enums::NativeProtection;
 use crate::environment;
 use crate::error::Error;
-use crate::image::NativeInputs;
+use crate::inputs::Inputs;
 use crate::memory::count;
 use crate::node_api::Scope;
 use crate::throw::OrThrow;
-use crate::views::Bytes;
 use codeslab_link::{Binding, Content, Definition, Graph, Inspected, Symbol, SymbolKind};
 use napi::Env;
 use napi_derive::napi;
@@ -79,11 +78,12 @@ pub struct NativeRelocationCount {
 #[napi]
 pub fn inspect_inputs(
     env: Env,
-    inputs: NativeInputs<'_>,
+    #[napi(ts_arg_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    inputs: Inputs<'_>,
     with_relocations: bool,
 ) -> napi::Result<Vec<NativeInspected>> {
     // SAFETY: `inspect` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { Bytes::get_all(&inputs.contents, Scope::of(&env)) }?;
+    let contents = unsafe { inputs.contents(Scope::of(&env)) }?;
     let inspect = || {
         let graphs = inputs.graphs(&contents)?;
         let mut all = Vec::new();

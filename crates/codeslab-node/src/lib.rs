@@ -5,7 +5,7 @@
 //! refused) · `registry`, `published` and `handle` (who holds what, across threads) · `views` and `enums` (how arguments and
 //! results cross) · `permanent`, `v8`, `signed` and `fast` (calls that need no Node-API) · `argument`, `answer` and `later` (values of calls, JavaScript
 //! that native code calls, calls on other threads) · `function` and `callback` (both directions, by `codeslab-call`) · `tools` (who else is told of code), `memory`,
-//! `allocation` with `life`, `graph`, `image` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
+//! `allocation` with `life`, `graph`, `image` with `inputs` (one function each for what `index.ts` needs). The classes that users see are TypeScript: plain functions on externals cost a fraction of native
 //! classes, and addresses are read from JavaScript objects.
 
 // `#[napi]` wants `pub`, and nothing can reach into a cdylib.
@@ -32,6 +32,7 @@ mod graph;
 mod handle;
 mod handles;
 mod image;
+mod inputs;
 mod inspection;
 mod later;
 mod lent;

@@ -46,10 +46,15 @@ impl<T> TypeName for Held<T> {
 impl<T: Any> FromNapiValue for Held<T> {
     unsafe fn from_napi_value(env: napi_env, value: napi_value) -> napi::Result<Self> {
         let env = Env::from_raw(env);
-        let scope = Scope::of(&env);
         // SAFETY: napi-rs converts arguments of a running callback, whose handles live until it returns.
-        let external = unsafe { Value::from_raw(value) };
-        let handles = environment::handles(env)?;
+        Self::of(Scope::of(&env), unsafe { Value::from_raw(value) })
+    }
+}
+
+impl<T: Any> Held<T> {
+    /// What a value stands for that shall be a handle.
+    pub(crate) fn of(scope: Scope<'_>, external: Value<'_>) -> napi::Result<Self> {
+        let handles = environment::handles(Env::from_raw(scope.env()))?;
         let held = match scope.number(external) {
             Some(number) => handles.numbered(number),
             None => scope
@@ -68,6 +73,11 @@ pub struct Bytes<'a>(Value<'a>);
 pub struct Words<'a>(Value<'a>);
 
 impl<'a> Bytes<'a> {
+    /// Of a value that shall be one.
+    pub(crate) const fn of(value: Value<'a>) -> Self {
+        Self(value)
+    }
+
     /// What is in it.
     ///
     /// # Safety
@@ -88,20 +98,6 @@ impl<'a> Bytes<'a> {
     pub(crate) fn fill(&self, scope: Scope<'a>, bytes: &[u8]) {
         scope.set_bytes(self.0, bytes);
     }
-
-    /// What is in each.
-    ///
-    /// # Safety
-    /// JavaScript does not run on this thread before the last use of the result.
-    pub(crate) unsafe fn get_all(
-        all: &[Self],
-        scope: Scope<'a>,
-    ) -> napi::Result<Vec<Cow<'a, [u8]>>> {
-        // SAFETY: JavaScript does not run before the last use, by the obligation; asking for bytes runs none.
-        all.iter()
-            .map(|bytes| unsafe { bytes.get(scope) })
-            .collect()
-    }
 }
 
 impl<'a> Words<'a> {
@@ -117,7 +113,7 @@ impl<'a> Words<'a> {
     }
 }
 
-fn expected(what: &str) -> napi::Error {
+pub(crate) fn expected(what: &str) -> napi::Error {
     napi::Error::new(Status::InvalidArg, format!("this is not {what}"))
 }
 

@@ -34,37 +34,58 @@ static MACHINES: &[Entry] = &[
     Entry { machine: &fake::Fake, tables: &fake::TABLES },
 ];
 
-/// Names a row of some machine: three bytes, because objects have more relocations than anything else, and going through them takes as
-/// long as memory needs to bring them.
+/// How many rows there are.
+const COUNT: usize = {
+    let mut count = 0;
+    let mut machine = 0;
+    while machine < MACHINES.len() {
+        let tables = MACHINES[machine].tables;
+        let mut table = 0;
+        while table < tables.len() {
+            count += tables[table].rows.len();
+            table += 1;
+        }
+        machine += 1;
+    }
+    count
+};
+
+/// Every row of every machine, in the order of the machines and their tables.
+static ROWS: [&Row; COUNT] = {
+    let mut all = [&MACHINES[0].tables[0].rows[0]; COUNT];
+    let mut count = 0;
+    let mut machine = 0;
+    while machine < MACHINES.len() {
+        let tables = MACHINES[machine].tables;
+        let mut table = 0;
+        while table < tables.len() {
+            let mut row = 0;
+            while row < tables[table].rows.len() {
+                all[count] = &tables[table].rows[row];
+                count += 1;
+                row += 1;
+            }
+            table += 1;
+        }
+        machine += 1;
+    }
+    all
+};
+
+/// Names a row of some machine, by its place among all: two bytes, because objects have more relocations than anything else, and going
+/// through them takes as long as memory needs to bring them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct RowId {
-    machine: u8,
-    table: u8,
-    row: u8,
-}
+pub(crate) struct RowId(u16);
 
 impl RowId {
     #[inline]
     pub(crate) fn row(self) -> &'static Row {
-        let tables = MACHINES[usize::from(self.machine)].tables;
-        &tables[usize::from(self.table)].rows[usize::from(self.row)]
+        ROWS[usize::from(self.0)]
     }
 
     /// Every row of every machine.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let machines = (0..).zip(MACHINES);
-        let tables = machines.flat_map(|(machine, entry)| {
-            let tables = (0..).zip(entry.tables);
-            tables.map(move |(table, rows)| (machine, table, rows.rows.len()))
-        });
-        tables.flat_map(|(machine, table, count)| {
-            let rows = (0..=u8::MAX).take(count);
-            rows.map(move |row| Self {
-                machine,
-                table,
-                row,
-            })
-        })
+        (0..COUNT as u16).map(Self)
     }
 }
 
@@ -73,8 +94,8 @@ impl RowId {
 pub(crate) struct Types {
     pub(crate) machine: &'static dyn Machine,
     pub(crate) table: &'static Table,
-    machine_index: u8,
-    table_index: u8,
+    /// The place of the table's first row among all rows.
+    first: u16,
 }
 
 impl Types {
@@ -82,11 +103,7 @@ impl Types {
     #[inline]
     pub(crate) fn row(&self, number: u32) -> Option<RowId> {
         let row = self.table.row(number)?;
-        Some(RowId {
-            machine: self.machine_index,
-            table: self.table_index,
-            row,
-        })
+        Some(RowId(self.first + u16::from(row)))
     }
 }
 
@@ -120,17 +137,22 @@ pub(crate) fn native() -> codeslab::Result<&'static dyn Machine> {
 
 /// The machine that files of a format call by this number.
 pub(crate) fn by_number(format: BinaryFormat, number: u32) -> Option<Types> {
-    (0..).zip(MACHINES).find_map(|(machine_index, entry)| {
-        let mut tables = (0..).zip(entry.tables);
-        let is_asked = |table: &Table| table.format == format && table.machine == number;
-        let (table_index, table) = tables.find(|(_, table)| is_asked(table))?;
-        Some(Types {
-            machine: entry.machine,
-            table,
-            machine_index,
-            table_index,
-        })
-    })
+    let tables = MACHINES.iter().flat_map(|entry| {
+        let machine = entry.machine;
+        entry.tables.iter().map(move |table| (machine, table))
+    });
+    let mut first = 0;
+    for (machine, table) in tables {
+        if table.format == format && table.machine == number {
+            return Some(Types {
+                machine,
+                table,
+                first,
+            });
+        }
+        first += table.rows.len() as u16;
+    }
+    None
 }
 
 /// What files of a format call the machine of this process.

@@ -94,6 +94,29 @@ impl Misfit {
 }
 
 impl Row {
+    /// A type whose values need not be multiples of anything, and whose instructions stay as they are.
+    pub(crate) const fn new(
+        architecture: Architecture,
+        number: u32,
+        name: &'static str,
+        formula: Formula,
+        encoding: Encoding,
+        range: Range,
+        far: Far,
+    ) -> Self {
+        Self {
+            architecture,
+            number,
+            name,
+            formula,
+            encoding,
+            range,
+            align: 1,
+            far,
+            relax: None,
+        }
+    }
+
     /// Whether the field can hold `value`.
     #[inline]
     pub(crate) fn check(&self, value: i128) -> Result<(), Misfit> {

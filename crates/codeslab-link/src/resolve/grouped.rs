@@ -16,6 +16,10 @@ type Piece<'r> = Vec<(&'r str, u32)>;
 
 /// Has sections lie in the order of their names.
 pub(super) fn add_runs(resolution: &mut Resolution<'_>) -> Result<()> {
+    let mut objects = resolution.objects.iter();
+    if !objects.any(|object| object.graph.is_of_windows()) {
+        return Ok(());
+    }
     let mut pieces: BTreeMap<(&str, u8), (Protection, bool, Piece<'_>)> = BTreeMap::new();
     let mut steps = 0;
     for (object, section, number) in resolution.live_sections() {

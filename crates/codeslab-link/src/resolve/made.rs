@@ -45,13 +45,16 @@ pub(super) fn add_functions(
             .is_some_and(|id| resolution.target(id).rank < Rank::WeakDefinition)
             && !options.externals.contains_key(provided.name)
             && is_there(function);
+        if !is_wanted {
+            continue;
+        }
         let convention = resolution.convention;
         let code = resolution.machine.binder(Binder {
             convention: convention.unwrap_or(codeslab_runtime::CONVENTION),
             null,
             address: handle,
         });
-        if let (true, Some(code)) = (is_wanted, code) {
+        if let Some(code) = code {
             let graph = function_graph(resolution, provided.name, function, &code)?;
             resolution.add_made(graph)?;
         }
@@ -187,7 +190,7 @@ pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
     resolution.unwind_tables.push(open.clone());
     open.push(resolution.is_live.len() as u32);
     let mut graph = Graph::new(NAME, resolution.machine.architecture());
-    let end = Content::Bytes(unwind::END.to_vec().into());
+    let end = Content::Bytes(unwind::END.as_slice().into());
     graph.add_section(GraphSection::new(
         ".eh_frame",
         Protection::ReadOnly,

@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "arch/encoding.rs",
     "arch/row.rs",
     "arch/machine.rs",
+    "arch/x86_64/fields.rs",
     "arch/x86_64/relax.rs",
     "arch/x86_64/detour.rs",
     "arch/x86_64/binder.rs",

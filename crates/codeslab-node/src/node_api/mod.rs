@@ -255,6 +255,14 @@ impl<'a> Scope<'a> {
         ok(status, truth)
     }
 
+    /// How many elements an array has; `None` if it is none.
+    pub(crate) fn array_length(self, array: Value<'a>) -> Option<u32> {
+        let mut length = 0;
+        // SAFETY: environment and handle are live by their invariants, and the result is ours.
+        let status = unsafe { sys::napi_get_array_length(self.env, array.raw, &raw mut length) };
+        ok(status, length)
+    }
+
     /// An element of an array.
     pub(crate) fn element(self, array: Value<'a>, index: u32) -> Option<Value<'a>> {
         let mut raw = ptr::null_mut();

@@ -5,20 +5,18 @@
 //! of a value that others check.
 
 use super::instructions::{
-    BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits,
+    BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits, row,
 };
 use crate::arch::encoding::{Encoding, Piece, Range};
 use crate::arch::formula::{
-    Formula,
     Origin::{Got as GOT, GotPage, P},
     Term::{DtpOff, G, L, Nothing, S, Tls, TpOff},
     ThreadEntry::{Descriptor, Module, Offset, Variable},
     of,
 };
 use crate::arch::machine::{Table, Unsupported, by_number};
-use crate::arch::row::{Far, Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -30,28 +28,6 @@ pub(super) const TABLE: Table = Table {
     unsupported: &UNSUPPORTED,
     common_sections: &[],
 };
-
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    encoding: Encoding,
-    range: Range,
-    align: u8,
-    far: Far,
-) -> Row {
-    Row {
-        architecture: Architecture::Aarch64,
-        number,
-        name,
-        formula,
-        encoding,
-        range,
-        align,
-        far,
-        relax: None,
-    }
-}
 
 /// Pages of `adrp`.
 const PAGES: u8 = 12;

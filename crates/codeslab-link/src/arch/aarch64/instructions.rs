@@ -3,6 +3,9 @@
 //! Source: Arm Architecture Reference Manual for A-profile, chapter C6 (<https://developer.arm.com/documentation/ddi0487/latest>).
 
 use crate::arch::encoding::{Encoding, Piece, Range};
+use crate::arch::formula::Formula;
+use crate::arch::row::{Far, Row};
+use codeslab::Architecture;
 
 pub(super) const fn bits(pieces: &'static [Piece]) -> Encoding {
     Encoding::Bits { size: 4, pieces }
@@ -42,6 +45,23 @@ pub(super) const fn access_log2(instruction: u32) -> u32 {
     match instruction >> 30 {
         0 if instruction & SIXTEEN_BYTES == SIXTEEN_BYTES => 4,
         log2 => log2,
+    }
+}
+
+/// A row for a value that is a multiple of `align` bytes.
+pub(super) const fn row(
+    number: u32,
+    name: &'static str,
+    formula: Formula,
+    encoding: Encoding,
+    range: Range,
+    align: u8,
+    far: Far,
+) -> Row {
+    let architecture = Architecture::Aarch64;
+    Row {
+        align,
+        ..Row::new(architecture, number, name, formula, encoding, range, far)
     }
 }
 

@@ -7,19 +7,17 @@
 //! Source: `mach-o/arm64/reloc.h`
 //! (<https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/arm64/reloc.h>).
 
-use super::instructions::{BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16, PAGE, PAGE_REACH};
+use super::instructions::{BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16, PAGE, PAGE_REACH, row};
 use crate::arch::encoding::{Encoding, Range};
 use crate::arch::formula::{
-    Formula,
     Origin::{P, Subtracted},
     Term::{self, G, L, Nothing, S},
     of,
 };
 use crate::arch::machine::address::{DIFFERENCE, DISTANCE, NARROW};
 use crate::arch::machine::{Table, Unsupported, VARIANT, by_number};
-use crate::arch::row::{Far, Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -31,28 +29,6 @@ pub(super) const TABLE: Table = Table {
     unsupported: &UNSUPPORTED,
     common_sections: &[],
 };
-
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    encoding: Encoding,
-    range: Range,
-    align: u8,
-    far: Far,
-) -> Row {
-    Row {
-        architecture: Architecture::Aarch64,
-        number,
-        name,
-        formula,
-        encoding,
-        range,
-        align,
-        far,
-        relax: None,
-    }
-}
 
 /// An address in data, as it says.
 const fn address(variant: u32) -> u32 {

@@ -34,16 +34,10 @@ const fn row(
     align: u8,
     far: Far,
 ) -> Row {
+    let architecture = Architecture::Riscv64;
     Row {
-        architecture: Architecture::Riscv64,
-        number,
-        name,
-        formula,
-        encoding,
-        range,
         align,
-        far,
-        relax: None,
+        ..Row::new(architecture, number, name, formula, encoding, range, far)
     }
 }
 

@@ -8,7 +8,8 @@
 //! Source: Microsoft, "PE Format", "COFF Relocations"
 //! (<https://learn.microsoft.com/en-us/windows/win32/debug/pe-format#type-indicators>).
 
-use crate::arch::encoding::{Encoding, Range};
+use super::fields::row;
+use crate::arch::encoding::Range;
 use crate::arch::formula::{
     Formula,
     Origin::{Image, P, Segment},
@@ -16,8 +17,7 @@ use crate::arch::formula::{
     of,
 };
 use crate::arch::machine::{BRANCHES, Table, by_number};
-use crate::arch::row::{Far, Far::Error, Far::Placement, Far::Stub, Row};
-use codeslab::Architecture;
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -29,27 +29,6 @@ pub(super) const TABLE: Table = Table {
     unsupported: &[],
     common_sections: &[],
 };
-
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    size: u8,
-    range: Range,
-    far: Far,
-) -> Row {
-    Row {
-        architecture: Architecture::X86_64,
-        number,
-        name,
-        formula,
-        encoding: Encoding::Bytes(size),
-        range,
-        align: 1,
-        far,
-        relax: None,
-    }
-}
 
 /// The distance of a symbol from `past` bytes behind the start of the field.
 const fn distance(past: u8) -> Formula {

@@ -3,19 +3,18 @@
 //! Source: System V psABI for AMD64, §4.4 "Relocation", whose table this is (<https://gitlab.com/x86-psABIs/x86-64-ABI>). The names
 //! that assemblers and graphs use are those of the psABI, too. G is the address of the entry here and G + GOT there.
 
+use super::fields::row;
 use super::relax;
-use crate::arch::encoding::{Encoding, Range};
+use crate::arch::encoding::Range;
 use crate::arch::formula::{
-    Formula,
     Origin::{Got as GOT, P},
     Term::{DtpOff, G, Got, L, Nothing, S, Tls, TpOff, Z},
     ThreadEntry::{Descriptor, Module, Offset, Variable},
     of,
 };
 use crate::arch::machine::{Table, Unsupported, by_number};
-use crate::arch::row::{Far, Far::Error, Far::Placement, Far::Stub, Relax, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Relax, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -28,27 +27,6 @@ pub(super) const TABLE: Table = Table {
     // SHN_X86_64_LCOMMON: may lie far away in the medium code model; here everything is near.
     common_sections: &[0xff02],
 };
-
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    size: u8,
-    range: Range,
-    far: Far,
-) -> Row {
-    Row {
-        architecture: Architecture::X86_64,
-        number,
-        name,
-        formula,
-        encoding: Encoding::Bytes(size),
-        range,
-        align: 1,
-        far,
-        relax: None,
-    }
-}
 
 const fn relaxed(number: u32, name: &'static str, relax: Relax) -> Row {
     Row {

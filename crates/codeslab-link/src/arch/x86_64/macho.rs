@@ -7,8 +7,9 @@
 //! Source: `mach-o/x86_64/reloc.h`, whose comments are the document
 //! (<https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/x86_64/reloc.h>).
 
+use super::fields::row;
 use super::relax;
-use crate::arch::encoding::{Encoding, Range};
+use crate::arch::encoding::Range;
 use crate::arch::formula::{
     Formula,
     Origin::{P, Subtracted},
@@ -17,9 +18,8 @@ use crate::arch::formula::{
 };
 use crate::arch::machine::address::{DIFFERENCE, DISTANCE, NARROW};
 use crate::arch::machine::{Table, Unsupported, VARIANT, by_number};
-use crate::arch::row::{Far, Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
 use crate::error::Feature;
-use codeslab::Architecture;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -31,27 +31,6 @@ pub(super) const TABLE: Table = Table {
     unsupported: &UNSUPPORTED,
     common_sections: &[],
 };
-
-const fn row(
-    number: u32,
-    name: &'static str,
-    formula: Formula,
-    size: u8,
-    range: Range,
-    far: Far,
-) -> Row {
-    Row {
-        architecture: Architecture::X86_64,
-        number,
-        name,
-        formula,
-        encoding: Encoding::Bytes(size),
-        range,
-        align: 1,
-        far,
-        relax: None,
-    }
-}
 
 const I32: Range = Range::signed(32);
 const U32: Range = Range::unsigned(32);

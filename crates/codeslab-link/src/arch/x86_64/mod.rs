@@ -13,6 +13,7 @@ mod builtin;
 mod coff;
 mod detour;
 mod elf;
+mod fields;
 mod macho;
 mod relax;
 
