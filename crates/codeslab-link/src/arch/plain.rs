@@ -23,10 +23,8 @@ pub(crate) struct Plain {
     /// What is added to the distance, or the address, because it counts from behind the field.
     past: u8,
     /// Whether the value is the address of the symbol or its distance, and nothing else can be done about it.
-    pub(crate) is_plain: bool,
+    pub(crate) is_usual: bool,
     is_distance: bool,
-    /// Whether the value is all of the field's bytes.
-    is_whole: bool,
     /// Whether the image has to lie where the address of something in it fits.
     pub(crate) binds_image: bool,
 }
@@ -42,10 +40,9 @@ impl Plain {
             architecture: row.architecture,
             size: row.encoding.size() as u8,
             past: row.formula.past_origin(),
-            is_plain: row.formula.is_plain() && row.relax.is_none(),
+            is_usual: row.formula.is_plain() && row.relax.is_none(),
             low_bits: row.align as i64 - 1,
             is_distance,
-            is_whole: matches!(row.encoding, Encoding::Bytes(4)),
             binds_image: matches!(row.far, Far::Placement) && !is_distance,
         }
     }
@@ -69,13 +66,13 @@ impl Plain {
             return false;
         };
         let start = offset as usize;
-        if self.is_whole
+        if matches!(self.row.encoding, Encoding::Bytes(4))
             && let Some(field) = bytes
                 .get_mut(start..)
                 .and_then(<[u8]>::first_chunk_mut::<4>)
         {
             // Most fields are of this size, for which there is an instruction.
-            *field = (value as u32).to_le_bytes();
+            *field = (value.cast_unsigned() as u32).to_le_bytes();
             return true;
         }
         let field = &mut bytes[start..start + usize::from(self.size)];
@@ -85,7 +82,7 @@ impl Plain {
 
     #[inline]
     fn value(&self, symbol: u64, addend: i64, place: u64) -> Option<i64> {
-        if !self.is_plain {
+        if !self.is_usual {
             return None;
         }
         let origin = if self.is_distance { place } else { 0 };

@@ -68,7 +68,7 @@ impl Needs {
     ) -> bool {
         let plain = relocation.kind.plain();
         let is_in_section = matches!(resolution.target(id).place, Place::Section { .. });
-        let is_noted = is_in_section && plain.is_plain;
+        let is_noted = is_in_section && plain.is_usual;
         if is_noted && plain.binds_image {
             self.bounds.note_inside(plain.row, relocation.addend, id);
         }
