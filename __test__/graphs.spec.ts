@@ -2,7 +2,16 @@ import test from 'ava'
 import { CodeMemory, CodeslabError, type Graph, type GraphRelocation, type GraphSection } from '../index.ts'
 import { compile } from './helpers/compile.ts'
 import { answer, ret } from './helpers/machine-code.ts'
-import { addIntAt, branchTo, loadIntAt, loadWordAt, sequence, types, type Code } from './helpers/relocated-code.ts'
+import {
+  addIntAt,
+  branchesTo,
+  branchTo,
+  loadIntAt,
+  loadWordAt,
+  sequence,
+  types,
+  type Code,
+} from './helpers/relocated-code.ts'
 
 const memory = new CodeMemory()
 const int = { return: 'int32' } as const
@@ -66,6 +75,15 @@ test('a graph and objects refer to each other', t => {
   const image = memory.link([graph, helper])
   t.is(image.function('through', int)(), 42)
   image.free()
+})
+
+test('relocation types may have the names of any object format', t => {
+  for (const branch of branchesTo('target')) {
+    const target: GraphSection = { name: 'target', protection: 'rx', bytes: answer(42) }
+    const image = memory.link({ sections: [code(branch), target], symbols: [{ name: 'main', section: '.text' }] })
+    t.is(image.function('main', int)(), 42, branch.relocations[0]?.type)
+    image.free()
+  }
 })
 
 test('addends are numbers or bigints, of either sign', t => {

@@ -113,7 +113,7 @@ export interface GraphSymbol {
 export interface GraphRelocation {
   /** Bytes from the start of the section. */
   readonly offset: number
-  /** Its type by the name that the psABI gives it. */
+  /** Its type, by name. */
   readonly type: RelocationType
   /** The symbol that it refers to, or a section, which stands for its start. What the graph does not define is an external. */
   readonly symbol: string
@@ -122,7 +122,10 @@ export interface GraphRelocation {
 }
 
 /**
- * The name of a relocation type, as in the psABI of the machine.
+ * The name of a relocation type: for ELF as in the psABI of the machine, for COFF as in Microsoft's "PE Format", for Mach-O as in Apple's headers.
+ * All types of a machine can be used on every system, and in one graph.
+ *
+ * Linking with a name that is unknown, or of another machine, fails with `ERR_CODESLAB_UNKNOWN_RELOCATION`.
  *
  * @example
  * ```ts
@@ -133,4 +136,10 @@ export interface GraphRelocation {
  *
  * @category Linking
  */
-export type RelocationType = `R_X86_64_${string}` | `R_AARCH64_${string}` | `R_RISCV_${string}`
+export type RelocationType =
+  | `R_X86_64_${string}`
+  | `R_AARCH64_${string}`
+  | `IMAGE_REL_AMD64_${string}`
+  | `R_AMD64_${string}`
+  | `X86_64_RELOC_${string}`
+  | `ARM64_RELOC_${string}`

@@ -75,6 +75,18 @@ export function directBranchTo(symbol: string): Code {
   return arm([0x10000089], [0xb980012a], [0x8b0a0129], [0xd61f0120], [0, 'R_AARCH64_PREL32', symbol])
 }
 
+/** Branches to a symbol, by the name that each object format has for their type. */
+export function branchesTo(symbol: string): Code[] {
+  const arms: RelocationType[] = ['R_AARCH64_JUMP26', 'ARM64_RELOC_BRANCH26']
+  if (isArm) return arms.map(type => arm([0x14000000, type, symbol]))
+  // Outside of ELF a distance counts from the end of the instruction.
+  const code = (type: RelocationType, addend: number) => {
+    const { bytes, relocations } = intel('e9', symbol, type)
+    return { bytes, relocations: relocations.map(relocation => ({ ...relocation, addend })) }
+  }
+  return [code('R_X86_64_PLT32', -4), code('IMAGE_REL_AMD64_REL32', 0), code('X86_64_RELOC_BRANCH', 0)]
+}
+
 /** Relocation types of this processor, by what they write. */
 export const types = isArm
   ? ({ word64: 'R_AARCH64_ABS64', distance32: 'R_AARCH64_PREL32', narrow: 'R_AARCH64_ABS16' } as const)

@@ -28,6 +28,8 @@ impl Group<'_> {
 /// Which group of a name a link takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Selection {
+    /// Every one: its sections only belong together, and its name is not compared.
+    Each,
     /// The first.
     First,
     /// The first; all have to be as long.

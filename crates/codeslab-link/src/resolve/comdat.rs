@@ -18,6 +18,10 @@ impl<'a> Resolution<'a> {
         let number = self.objects.len() as u32;
         let mut is_taken = Vec::with_capacity(object.graph.groups().len());
         for (group, index) in object.graph.groups().iter().zip(0..) {
+            if group.selection == Selection::Each {
+                is_taken.push(true);
+                continue;
+            }
             let own = Chosen {
                 object: number,
                 group: index,
@@ -68,7 +72,7 @@ impl<'a> Resolution<'a> {
             return Ok(own > other);
         }
         let is_alike = match group.selection {
-            Selection::First | Selection::Greatest(_) => true,
+            Selection::Each | Selection::First | Selection::Greatest(_) => true,
             selection => {
                 let leaders = [(&object.graph, group), (&other.graph, before)];
                 let [leader, other] = leaders.map(|(graph, group)| leader_of(graph, group));

@@ -177,6 +177,26 @@ fn relocation_types_are_found_by_the_names_of_the_psabi() {
     assert_eq!(RelocationKind::from_name("R_X86_64_DTPMOD64"), None);
 }
 
+/// TypeScript's type is a list of what names begin with.
+#[test]
+fn typescript_knows_the_beginnings_of_all_relocation_types_and_no_others() {
+    let source = codeslab_testing::document("src/graph.ts");
+    let (_, list) = source.split_once("export type RelocationType =").unwrap();
+    let beginnings: Vec<&str> = list
+        .split('`')
+        .filter_map(|part| part.strip_suffix("${string}"))
+        .collect();
+    let begins = |kind: &RelocationKind, beginning: &str| kind.name().starts_with(beginning);
+    for beginning in &beginnings {
+        let is_used = RelocationKind::all().any(|kind| begins(&kind, beginning));
+        assert!(is_used, "{beginning}");
+    }
+    for kind in RelocationKind::all() {
+        let is_known = beginnings.iter().any(|beginning| begins(&kind, beginning));
+        assert!(is_known, "{kind}");
+    }
+}
+
 #[test]
 fn a_graph_for_another_machine_is_refused_by_name() {
     let mut graph = Graph::new("other.s", Architecture::Riscv64);

@@ -15,6 +15,7 @@ mod assembled;
 mod builtin;
 #[cfg(unix)]
 mod canonical;
+mod checks;
 #[cfg(unix)]
 mod chosen;
 #[cfg(target_arch = "x86_64")]
@@ -45,7 +46,7 @@ mod life;
 mod loaded;
 #[cfg(unix)]
 mod located;
-#[cfg(all(unix, target_arch = "x86_64"))]
+#[cfg(unix)]
 mod macho;
 #[cfg(unix)]
 mod memories;

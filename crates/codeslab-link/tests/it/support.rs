@@ -229,3 +229,14 @@ pub(crate) fn externals(list: &[(&str, u64)]) -> LinkOptions<'static> {
         ..LinkOptions::default()
     }
 }
+
+/// Fails unless, for each shape, one of these folders of the crate has the test that is named beside it.
+pub(crate) fn assert_tests_exist(shapes: &[(&str, &str)], folders: &[&str]) {
+    let folder = |name: &&str| codeslab_testing::sources(&format!("crates/codeslab-link/{name}"));
+    let sources = folders.iter().flat_map(folder);
+    let code: Vec<String> = sources.map(|source| source.code()).collect();
+    for (shape, test) in shapes {
+        let start = format!("fn {test}(");
+        assert!(code.iter().any(|code| code.contains(&start)), "{shape}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! The symbol of such a section has a record with the kind of selection, and the symbol behind it is the name. Sections may be associated
 //! with another one, and are taken or left out with it: its unwind information, say. So a group is a section and those that are associated
-//! with it, directly or through others.
+//! with it, directly or through others; the section may be one of which all are taken.
 //!
 //! Source: Microsoft, "PE Format", "COMDAT Sections (Object Only)".
 
@@ -58,19 +58,22 @@ pub(super) fn add<'a, C: CoffHeader>(
         }
     }
     for (index, said) in said.iter().enumerate() {
-        let (Some((selection, _)), Name::Global(name)) = (said.selection, said.name) else {
-            continue;
-        };
         let Some(leader) = loaded[index] else {
             continue;
         };
-        let Some(selection) = kind(graph, object, leader, selection) else {
-            continue;
+        let (name, selection) = match (said.selection, said.name) {
+            (Some((selection, _)), Name::Global(name)) => {
+                (name, kind(graph, object, leader, selection))
+            }
+            _ => (names[index], Selection::Each),
         };
-        // The leader first: it is what selections compare.
         let others = members[index].iter().filter(|section| **section != leader);
+        // The leader first: it is what selections compare.
         let sections: Vec<SectionIndex> = [leader].into_iter().chain(others.copied()).collect();
-        graph.add_group_with(name, &sections, selection)?;
+        let is_alone = sections.len() == 1;
+        if !(is_alone && selection == Selection::Each) {
+            graph.add_group_with(name, &sections, selection)?;
+        }
     }
     Ok(())
 }
@@ -167,22 +170,24 @@ fn leaders(graph: &Graph<'_>, said: &[Said<'_>]) -> Result<Vec<Option<usize>>> {
     Ok(leaders)
 }
 
-/// The kind of selection; `None` if all sections of the name are taken, so that a second definition is an error.
+/// The kind of selection. If all sections of the name are taken, a second definition of it is an error.
 fn kind<C: CoffHeader>(
     graph: &Graph<'_>,
     object: &CoffObject<'_, C>,
     leader: SectionIndex,
     selection: pe::ComdatSelection,
-) -> Option<Selection> {
+) -> Selection {
     match selection {
-        pe::IMAGE_COMDAT_SELECT_NODUPLICATES | pe::IMAGE_COMDAT_SELECT_ASSOCIATIVE => None,
-        pe::IMAGE_COMDAT_SELECT_SAME_SIZE => Some(Selection::SameSize),
-        pe::IMAGE_COMDAT_SELECT_EXACT_MATCH => Some(Selection::Same),
+        pe::IMAGE_COMDAT_SELECT_NODUPLICATES | pe::IMAGE_COMDAT_SELECT_ASSOCIATIVE => {
+            Selection::Each
+        }
+        pe::IMAGE_COMDAT_SELECT_SAME_SIZE => Selection::SameSize,
+        pe::IMAGE_COMDAT_SELECT_EXACT_MATCH => Selection::Same,
         pe::IMAGE_COMDAT_SELECT_LARGEST => {
             let size = graph.sections()[leader.0 as usize].content.size();
-            Some(Selection::Greatest(size))
+            Selection::Greatest(size)
         }
-        pe::IMAGE_COMDAT_SELECT_NEWEST => Some(Selection::Greatest(object.timestamp.into())),
-        _ => Some(Selection::First),
+        pe::IMAGE_COMDAT_SELECT_NEWEST => Selection::Greatest(object.timestamp.into()),
+        _ => Selection::First,
     }
 }

@@ -8,6 +8,8 @@ mod archives;
 mod directives;
 mod exceptions;
 mod grouped;
+mod jitlink;
+mod libraries;
 mod objects;
 mod refused;
 mod relocations;

@@ -1,8 +1,10 @@
 //! What compilers make for Apple's systems, executed here.
 
 use super::compiled;
-use crate::support::{function, has_cpp, link_files, memory};
-use crate::unwinding::load_cpp_runtime;
+use crate::support::{function, link_files, memory};
+#[cfg(target_arch = "x86_64")]
+use crate::{support::has_cpp, unwinding::load_cpp_runtime};
+#[cfg(target_arch = "x86_64")]
 use codeslab_testing::apple_object;
 
 const PROGRAM: &str = r#"
@@ -38,16 +40,23 @@ struct point turn(struct point p) { struct point q = {-p.y, p.x}; return q; }
 double turned(double x, double y) { struct point p = {x, y}; p = turn(p); return p.x * 100 + p.y; }
 "#;
 
+/// Flags that one of the machines alone has.
+const OF_THE_MACHINE: [&[&str]; 2] = if cfg!(target_arch = "aarch64") {
+    [&["-O2", "-mcpu=apple-m1"], &["-O1", "-ffixed-x18"]]
+} else {
+    [&["-O1", "-mcmodel=large"], &["-O1", "-mno-red-zone"]]
+};
+
 #[test]
 fn c_of_every_kind_of_code_runs() {
-    for flags in [
+    let flags = [
         &["-O0"][..],
         &["-O2"],
         &["-Os", "-fno-common"],
-        &["-O1", "-mcmodel=large"],
         &["-O2", "-g"],
-        &["-O1", "-fcommon", "-mno-red-zone"],
-    ] {
+        &["-O1", "-fcommon"],
+    ];
+    for flags in flags.into_iter().chain(OF_THE_MACHINE) {
         let Some(object) = compiled("c_of_every_kind_of_code_runs", PROGRAM, flags) else {
             return;
         };
@@ -95,7 +104,9 @@ fn constructors_run_in_their_order_and_destructors_at_the_end() {
     assert_eq!(std::hint::black_box(seen), 123);
 }
 
-/// The unwinder and the C++ runtime are the process's; so are the types that are thrown.
+/// The unwinder and the C++ runtime are the process's; so are the types that are thrown. On 64-bit Arm compilers describe such functions in
+/// compact form alone.
+#[cfg(target_arch = "x86_64")]
 #[test]
 fn cpp_throws_and_catches_where_the_process_has_its_runtime() {
     let test = "cpp_throws_and_catches_where_the_process_has_its_runtime";

@@ -3,7 +3,8 @@
 
 use super::assembled;
 use crate::support::{
-    address, externals, fact, file, function, link, link_error, link_files, memory, peek_u64,
+    address, assert_tests_exist, externals, fact, file, function, link, link_error, link_files,
+    memory, peek_u64,
 };
 use crate::unwinding::is_described;
 use codeslab::Address;
@@ -172,17 +173,7 @@ const SHAPES: [(&str, &str); 40] = [
 
 #[test]
 fn every_shape_has_a_test() {
-    let sources = ["tests/it/macho", "src/apple_tests"]
-        .map(|folder| codeslab_testing::sources(&format!("crates/codeslab-link/{folder}")));
-    let code: Vec<String> = sources
-        .into_iter()
-        .flatten()
-        .map(|source| source.code())
-        .collect();
-    for (shape, test) in SHAPES {
-        let start = format!("fn {test}(");
-        assert!(code.iter().any(|code| code.contains(&start)), "{shape}");
-    }
+    assert_tests_exist(&SHAPES, &["tests/it/macho", "src/apple_tests"]);
 }
 
 #[test]
