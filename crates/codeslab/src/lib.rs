@@ -33,6 +33,7 @@
 //! | to | take |
 //! |---|---|
 //! | place near something in the process, or below 2 GiB | [`Request::within`], as below |
+//! | free a part before the rest, and have all of it in reach | [`CodeMemory::allocate_together`] |
 //! | publish many at once | [`CodeMemory::finalize_all`], as below |
 //! | assemble first and learn the size then | [`InFlightAllocation::shrink`] |
 //! | replace code that threads run | [`Slot`] |

@@ -136,6 +136,47 @@ impl CodeMemory {
         InFlightAllocation::new(carved, request.layout)
     }
 
+    /// Places several requests as if they were one: in one block, so that all of them reach each other, and in the windows of all; or none
+    /// of them. Each is an allocation by itself then: what is needed for a while only, to finalize the rest for example, is freed
+    /// before it. What their alignments leave between them belongs to the one before.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+    /// # let memory = CodeMemory::new(Options::default())?;
+    /// # let (mut program, mut setup) = (Layout::new(), Layout::new());
+    /// program.add(Protection::ReadExecute, 4096, 16)?;
+    /// setup.add(Protection::ReadExecute, 64, 16)?;
+    /// let both = memory.allocate_together(&[Request::new(&program), Request::new(&setup)])?;
+    /// let mut both = memory.finalize_all(both)?; // … after they were written …
+    /// let setup = both.pop().unwrap();
+    /// // … and called …
+    /// setup.free();
+    /// assert_eq!(memory.stats().used_bytes, 4096);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`CodeMemory::allocate`], for all of them together; [`Error::EmptyRequest`] if one of them has no bytes, or there is none.
+    pub fn allocate_together(&self, requests: &[Request<'_>]) -> Result<Vec<InFlightAllocation>> {
+        let (geometry, shard) = (self.inside.pool.geometry(), self.inside.shard());
+        let granule = |protection| geometry.granule(geometry.slab_of(protection));
+        let (layout, starts) = Request::combine(requests, granule)?;
+        let window = Request::common_window(requests)?;
+        // Where one would begin where nothing may, the place is taken until there is another.
+        let mut taken = Vec::new();
+        let parts = loop {
+            let carved = shard.allocate(&layout, window)?;
+            match carved.divide_all(&starts)? {
+                Ok(parts) => break parts,
+                Err(parts) => taken.push(parts),
+            }
+        };
+        let parts = parts.into_iter().zip(requests);
+        parts
+            .map(|(carved, request)| InFlightAllocation::new(carved, request.layout))
+            .collect()
+    }
+
     /// Publishes many allocations at once: as [`InFlightAllocation::finalize`] for each, but what it takes to make all processors
     /// notice is done once. They are in the order of the batch.
     ///
