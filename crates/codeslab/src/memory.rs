@@ -108,6 +108,9 @@ impl CodeMemory {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);
         let configuration = process::configure(&*platform, options)?;
+        let platform = platform
+            .for_writer(configuration.writer)
+            .unwrap_or(platform);
         let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
         let inside = Arc::new(Inside { pool, shards });
@@ -230,8 +233,8 @@ impl CodeMemory {
     /// ```
     /// # use codeslab::{CodeMemory, Options, Window, process_symbol};
     /// let memory = CodeMemory::new(Options::default())?;
-    /// let stderr = process_symbol("stderr").unwrap();
-    /// memory.reserve(Window::around(stderr, 1 << 30))?;
+    /// let malloc = process_symbol("malloc").unwrap();
+    /// memory.reserve(Window::around(malloc, 1 << 30))?;
     /// assert!(memory.stats().reserved_bytes > 0);
     /// # Ok::<(), codeslab::Error>(())
     /// ```
