@@ -36,6 +36,7 @@ const onTheFake = [
   'code_that_nobody_wrote_traps',
   'what_is_freed_and_made_again_is_as_new_and_asks_nothing_of_the_system',
   'what_is_shrunk_gives_its_end_back_and_keeps_its_place',
+  'a_part_waits_for_its_grace_period_by_itself',
 ]
 
 await main(() => {
