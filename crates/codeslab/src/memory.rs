@@ -160,21 +160,23 @@ impl CodeMemory {
     pub fn allocate_together(&self, requests: &[Request<'_>]) -> Result<Vec<InFlightAllocation>> {
         let (geometry, shard) = (self.inside.pool.geometry(), self.inside.shard());
         let granule = |protection| geometry.granule(geometry.slab_of(protection));
-        let (layout, starts) = Request::combine(requests, granule)?;
         let window = Request::common_window(requests)?;
-        // Where one would begin where nothing may, the place is taken until there is another.
-        let mut taken = Vec::new();
+        // Where one would begin where nothing may, they lie a little farther apart.
+        let mut padding = 0;
         let parts = loop {
+            let (layout, starts) = Request::combine(requests, granule, padding)?;
             let carved = shard.allocate(&layout, window)?;
             match carved.divide_all(&starts)? {
-                Ok(parts) => break parts,
-                Err(parts) => taken.push(parts),
+                Some(parts) => break parts,
+                None => padding += 1,
             }
         };
         let parts = parts.into_iter().zip(requests);
-        parts
-            .map(|(carved, request)| InFlightAllocation::new(carved, request.layout))
-            .collect()
+        let place =
+            |(carved, request): (_, &Request<'_>)| InFlightAllocation::new(carved, request.layout);
+        // All of them before an error is looked at: what is carved counts as in flight until that is told.
+        let parts: Vec<_> = parts.map(place).collect();
+        parts.into_iter().collect()
     }
 
     /// Publishes many allocations at once: as [`InFlightAllocation::finalize`] for each, but what it takes to make all processors

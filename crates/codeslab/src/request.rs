@@ -58,9 +58,11 @@ impl<'a> Request<'a> {
 
     /// One layout for all of them: in each segment one behind the other, so that they can be divided where granules begin. And how many
     /// bytes of each segment come before what each of them has there: all, where it has nothing.
+    /// `padding` is how many times the alignment of each is left free before it.
     pub(crate) fn combine(
         requests: &[Self],
         granule: impl Fn(Protection) -> u64,
+        padding: u64,
     ) -> Result<(Layout, Vec<[u64; 3]>)> {
         let (mut all, mut starts) = (Layout::new(), Vec::with_capacity(requests.len()));
         for request in requests {
@@ -70,6 +72,9 @@ impl<'a> Request<'a> {
             let mut before = [u64::MAX; 3];
             for (protection, segment) in request.layout.segments() {
                 let align = segment.align.max(granule(protection));
+                if padding > 0 && !starts.is_empty() {
+                    all.add(protection, padding.saturating_mul(align), 1)?;
+                }
                 let id = all.add(protection, segment.size, align)?;
                 before[protection.index()] = all.section(id).offset;
             }

@@ -194,25 +194,23 @@ impl Carved {
         emptied.1.retire();
     }
 
-    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment. All parts are in flight. An error has
-    /// the parts of which one cannot be divided, because something would begin where nothing may.
-    pub(crate) fn divide_all(
-        mut self,
-        starts: &[[u64; 3]],
-    ) -> Result<std::result::Result<Vec<Self>, Vec<Self>>> {
+    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment. All parts are in flight. `None` if
+    /// something would begin where nothing may: it is given back then.
+    pub(crate) fn divide_all(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let mut parts = Vec::with_capacity(starts.len());
         for start in starts.iter().skip(1).rev() {
-            let part = self.divide(*start)?;
-            let is_divided = part.is_some();
-            parts.extend(part);
-            if !is_divided {
-                parts.push(self);
-                return Ok(Err(parts));
+            match self.divide(*start) {
+                Ok(Some(part)) => parts.push(part),
+                failed => {
+                    // None of them is in flight any more.
+                    parts.iter().chain([&self]).for_each(Self::note_landed);
+                    return failed.map(|_| None);
+                }
             }
         }
         parts.push(self);
         parts.reverse();
-        Ok(Ok(parts))
+        Ok(Some(parts))
     }
 
     /// Of each segment, what lies behind its first `kept` bytes is the second's.
