@@ -14,6 +14,7 @@
  * @document docs/command-line.md
  * @document docs/runtimes.md
  * @document docs/windows.md
+ * @document docs/macos.md
  * @document docs/embedding.md
  * @document docs/memory.md
  * @document docs/placing.md

@@ -375,7 +375,7 @@ export interface NativeTools {
 }
 
 /** How bytes get into pages that are executable. */
-export type NativeWriter = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys'
+export type NativeWriter = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys' | 'map-jit'
 
 /** Whether a writer works here. */
 export interface NativeWriterStatus {

@@ -437,7 +437,7 @@ test('every code of the native modules and of TypeScript is provoked here, and n
   )
   const texts = files.filter(path => /error/.test(path) && path.endsWith('.rs')).map(path => readFileSync(path, 'utf8'))
   const native = texts.flatMap(text =>
-    [...text.matchAll(/=> "([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
+    [...text.matchAll(/=> (?:\{\s+)?"([A-Z][A-Z_]+)"/g)].map(([, code]) => `ERR_CODESLAB_${code ?? ''}`),
   )
   const typescript = [
     'COMPILER',

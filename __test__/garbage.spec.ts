@@ -44,6 +44,18 @@ test('a loop that never yields and drops what it published, one by one or many a
   t.true(most < 1500, String(most))
 })
 
+test('a loop that never yields and drops what it parsed keeps little of it', t => {
+  const { output, complaints } = run(
+    `
+    const bytes = input('large.o')
+    for (let count = 0; count < 1000; count++) CodeMemory.load(bytes)
+    report(process.memoryUsage().rss)`,
+    { files: { 'large.o': object } },
+  )
+  t.is(complaints, '')
+  t.true(Number(output) < 2 ** 30, output)
+})
+
 test('what was published and not looked at before stays while a section or function of it does', async t => {
   const memory = new CodeMemory({ maxCommitted: 2 ** 24 })
   const calls: (() => number)[] = []

@@ -127,6 +127,26 @@ export const scenarios: Scenario[] = [
     bars: [noFailure],
   },
   {
+    name: 'codeslab-batch',
+    title: '  128 at once',
+    isReplay: true,
+    command: ({ rust, replays, root }) => [rust, 'replay-batches', trace(root), String(replays)],
+    bars: [noFailure],
+    goals: [
+      {
+        text: 'at most 0.85 × the floor’s time',
+        passes: figures => (figures.times_floor ?? Infinity) <= 0.85,
+      },
+    ],
+  },
+  {
+    name: 'codeslab-batch-hardened',
+    title: '  128 at once, hardened',
+    isReplay: true,
+    command: ({ rust, replays, root }) => [rust, 'replay-batches-hardened', trace(root), String(replays)],
+    bars: [noFailure],
+  },
+  {
     name: 'codeslab-node',
     title: 'codeslab, through Node',
     isReplay: true,

@@ -97,11 +97,12 @@ function test(llvm, folder, prefix, { inputs, peers }) {
   const linked = join(folder, 'linked.o')
   const pic = join(folder, 'pic.o')
   const low = join(folder, 'low.o')
-  run('g++', ['-O1', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
+  run('g++', ['-O1', '-g', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
   run('g++', ['-O1', '-fPIC', '-c', join(tests, 'linked.cpp'), '-o', pic])
   run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', low])
   for (const [name, objects] of /** @type {const} */ ([
     ['memory_manager', [linked, low]],
+    ['lljit', [linked]],
     ['runtime_dyld', [pic]],
   ])) {
     const { status, stdout } = attempt(compile(name, llvm, folder, prefix, []), objects)
@@ -110,7 +111,14 @@ function test(llvm, folder, prefix, { inputs, peers }) {
     count.passed += begins('ok ')
     count.failed += status === 0 ? 0 : Math.max(begins('FAILED '), 1)
   }
-  if (peers) replay(compile('trace', llvm, folder, prefix, []))
+  const chained = attempt(compile('chained', llvm, folder, prefix, []), ['40'])
+  tally(`a chain of objects in an address space that fills\n${chained.stdout.trimEnd()}`, chained.status === 0)
+  if (peers) {
+    const trace = attempt(compile('trace', llvm, folder, prefix, []), [join(root, 'bench', 'libc.trace'), '20', '5'])
+    tally(`the objects of an archive, 20 times over\n${trace.stdout.trimEnd()}`, trace.status === 0)
+    const start = attempt(compile('start', llvm, folder, prefix, []), ['41'])
+    tally(`from the start of a process to the first call\n${start.stdout.trimEnd()}`, start.status === 0)
+  }
   if (!existsSync(join(llvm.includes, 'clang', 'Interpreter', 'Interpreter.h'))) {
     count.skipped.push(`clang's Interpreter of LLVM ${llvm.major}: libclang-${llvm.major}-dev is not installed`)
     return count
@@ -124,17 +132,6 @@ function test(llvm, folder, prefix, { inputs, peers }) {
 }
 
 /**
- * The objects of an archive, 20 times over, in each memory manager: what it takes, for a table.
- *
- * @param {string} program
- */
-function replay(program) {
-  const trace = join(root, 'bench', 'libc.trace')
-  for (const manager of ['codeslab', 'inprocess', 'mapper'])
-    console.log(`   ${attempt(program, [manager, trace, '20']).stdout.trim() || `${manager} crashed`}`)
-}
-
-/**
  * @param {string} name
  * @param {Llvm} llvm
  * @param {string} folder
@@ -144,7 +141,7 @@ function replay(program) {
 function compile(name, llvm, folder, prefix, libraries) {
   const program = join(folder, `${name}-${llvm.major}`)
   const paths = [llvm.libraries, join(prefix, 'lib')].flatMap(path => [`-L${path}`, `-Wl,-rpath,${path}`])
-  const flags = ['-std=c++17', '-O1', '-fno-rtti', '-fno-exceptions', '-rdynamic', ...warnings(llvm, prefix)]
+  const flags = ['-std=c++17', '-O2', '-fno-rtti', '-fno-exceptions', '-rdynamic', ...warnings(llvm, prefix)]
   const source = join(tests, `${name}.cpp`)
   run('g++', [...flags, source, '-o', program, ...paths, '-lcodeslab', ...libraries, '-lLLVM', '-lpthread'])
   return program

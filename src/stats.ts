@@ -4,7 +4,7 @@ import type { Protection } from './protection.ts'
 
 /**
  * How bytes get into pages that are executable. With each of them, no thread can write to an address at which code can be
- * executed; with `'pkeys'`, except a thread that is copying code, for the time of its copy.
+ * executed; with `'pkeys'` and `'map-jit'`, except a thread that is copying code, for the time of its copy.
  *
  * - `'dual-mapping'`: two views of one memory file, an executable one and a writable one elsewhere. The fastest.
  * - `'file-write'`: writes to the memory file behind the executable view; no writable view exists. The hardened choice.
@@ -13,6 +13,8 @@ import type { Protection } from './protection.ts'
  * - `'pkeys'`: private pages under a memory protection key, which lets no thread write but one that is copying code. Needs a
  *   processor with such keys. All threads can execute the code, but not all can read it as data, so it does not go with
  *   `constants: 'with-code'`.
+ * - `'map-jit'`: memory of `MAP_JIT`, which a thread may write while it is switched to writing, for the time of a copy. macOS, where a
+ *   process with a hardened runtime needs the entitlement `com.apple.security.cs.allow-jit`.
  *
  * @example
  * ```ts
@@ -25,7 +27,7 @@ import type { Protection } from './protection.ts'
  *
  * @category Memory
  */
-export type Writer = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys'
+export type Writer = 'dual-mapping' | 'file-write' | 'protect' | 'self-mem' | 'pkeys' | 'map-jit'
 
 /**
  * What code assumes about the distance between itself, its callees, its constants and its data: on x86-64 ±2 GiB for

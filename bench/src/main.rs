@@ -38,6 +38,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("replay-floor", floor::replay),
     ("replay", replay::replay),
     ("replay-hardened", replay::replay_hardened),
+    ("replay-batches", replay::replay_batches),
+    ("replay-batches-hardened", replay::replay_batches_hardened),
     ("link", link::link_archive),
     ("externals", names::externals),
     ("commons", names::commons),

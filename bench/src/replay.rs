@@ -4,7 +4,7 @@ use crate::allocator::unhardened;
 use crate::measure;
 use crate::report::Report;
 use crate::trace::{self, Object};
-use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
+use codeslab::{Allocation, CodeMemory, InFlightAllocation, Layout, Options, Protection, Request};
 use std::error::Error;
 use std::time::Instant;
 
@@ -37,6 +37,37 @@ fn replay_into(
     Ok(report)
 }
 
+/// How many objects are placed and published at once in batches.
+const BATCH: usize = 128;
+
+/// The same in batches.
+pub(crate) fn replay_batches(path: &str, repetitions: u32) -> Result<Report, Box<dyn Error>> {
+    replay_batches_into(&unhardened()?, path, repetitions)
+}
+
+/// The same in batches, as it is by default.
+pub(crate) fn replay_batches_hardened(
+    path: &str,
+    repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
+    replay_batches_into(&CodeMemory::new(Options::default())?, path, repetitions)
+}
+
+fn replay_batches_into(
+    memory: &CodeMemory,
+    path: &str,
+    repetitions: u32,
+) -> Result<Report, Box<dyn Error>> {
+    let (mut report, _kept) = run_in_batches(path, repetitions, BATCH, |objects, source| {
+        let in_flight = objects.iter().map(|object| write(memory, object, source));
+        let in_flight: codeslab::Result<Vec<_>> = in_flight.collect();
+        let placed = in_flight.and_then(|in_flight| memory.finalize_all(in_flight));
+        Some((placed.ok()?, objects.iter().map(Object::size).sum()))
+    })?;
+    report.blocks = Some(memory.stats().blocks);
+    Ok(report)
+}
+
 /// `repetitions` replays of the trace in `path`, and what was placed. `place` takes an object and something to copy from; it
 /// returns what has to be kept and how many bytes it copied, or `None` if it failed.
 pub(crate) fn run<T>(
@@ -44,20 +75,33 @@ pub(crate) fn run<T>(
     repetitions: u32,
     mut place: impl FnMut(&Object, &[u8]) -> Option<(T, usize)>,
 ) -> Result<(Report, Vec<T>), Box<dyn Error>> {
+    run_in_batches(path, repetitions, 1, |objects, source| {
+        let (placed, size) = place(objects.first()?, source)?;
+        Some((Some(placed), size))
+    })
+}
+
+/// The same for many objects at once, of which all are placed or none.
+fn run_in_batches<T, P: IntoIterator<Item = T>>(
+    path: &str,
+    repetitions: u32,
+    batch: usize,
+    mut place: impl FnMut(&[Object], &[u8]) -> Option<(P, usize)>,
+) -> Result<(Report, Vec<T>), Box<dyn Error>> {
     let objects = trace::read(path)?;
     let source = trace::source(&objects);
     let mut kept = Vec::with_capacity(objects.len() * repetitions as usize);
     let mut report = Report::default();
     let (bytes_before, mappings_before) = (measure::memory_bytes(), measure::mappings());
     let start = Instant::now();
-    for object in (0..repetitions).flat_map(|_| &objects) {
-        report.objects += 1;
-        match place(object, &source) {
+    for objects in (0..repetitions).flat_map(|_| objects.chunks(batch)) {
+        report.objects += objects.len() as u64;
+        match place(objects, &source) {
             Some((placed, size)) => {
-                kept.push(placed);
+                kept.extend(placed);
                 report.content_bytes += size as u64;
             }
-            None => report.failed += 1,
+            None => report.failed += objects.len() as u64,
         }
     }
     report.elapsed = start.elapsed();
@@ -67,6 +111,14 @@ pub(crate) fn run<T>(
 }
 
 fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {
+    write(memory, object, source)?.finalize()
+}
+
+fn write(
+    memory: &CodeMemory,
+    object: &Object,
+    source: &[u8],
+) -> codeslab::Result<InFlightAllocation> {
     let mut layout = Layout::new();
     let mut sections = [None; 3];
     for ((part, protection), section) in object.parts.iter().zip(PROTECTIONS).zip(&mut sections) {
@@ -80,5 +132,5 @@ fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Resul
             in_flight.write(section, 0, &source[..part.size])?;
         }
     }
-    in_flight.finalize()
+    Ok(in_flight)
 }

@@ -91,6 +91,9 @@ function status(available: boolean, reason: string | undefined, next: string): O
 function writerAdvice(writer: string, reason: string): string {
   if (writer === 'pkeys')
     return 'nothing: it takes a processor with memory protection keys (PKU, in /proc/cpuinfo) and is never needed'
+  if (writer === 'map-jit' && /entitlement/.test(reason))
+    return 'sign the program with the entitlement com.apple.security.cs.allow-jit: see docs/macos.md'
+  if (writer === 'map-jit') return 'nothing: it is a way of macOS, which other systems neither have nor need'
   if (writer === 'self-mem')
     return 'nothing, unless you chose it: newer kernels close /proc/self/mem to such writes (proc_mem.force_override=always opens it)'
   if (/noexec|memfd|mount/i.test(reason))

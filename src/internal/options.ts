@@ -54,6 +54,7 @@ const writers: Readonly<Record<NativeWriter, true>> = {
   protect: true,
   'self-mem': true,
   pkeys: true,
+  'map-jit': true,
 }
 
 const codeModels: Readonly<Record<NativeCodeModel, true>> = { tiny: true, small: true, medium: true, large: true }

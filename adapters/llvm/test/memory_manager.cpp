@@ -2,13 +2,9 @@
 // code through LLJIT. A line for each behaviour, `ok NAME` or `FAILED NAME`. The arguments are linked.cpp, compiled with -fPIE, and low.c,
 // compiled with -fno-pie.
 
+#include "lljit.h"
 #include "support.h"
 
-#include <llvm/ExecutionEngine/Orc/LLJIT.h>
-#include <llvm/IRReader/IRReader.h>
-#include <llvm/IR/LLVMContext.h>
-#include <llvm/IR/Module.h>
-#include <llvm/Support/SourceMgr.h>
 #include <llvm/Support/TargetSelect.h>
 
 #include <thread>
@@ -24,12 +20,6 @@ static const MemProt RW = MemProt::Read | MemProt::Write;
 
 // mov eax, 42; ret
 static const char Answer[] = {'\xb8', 42, 0, 0, 0, '\xc3'};
-
-static codeslab_statistics stats(const Manager &M) {
-  codeslab_statistics Stats;
-  EXPECT(codeslab_stats(M.memory(), &Stats) == CODESLAB_OK);
-  return Stats;
-}
 
 static Block &content(LinkGraph &G, const char *Name, MemProt Protection, ArrayRef<char> Bytes, uint64_t Align,
                       MemLifetime Lifetime = MemLifetime::Standard) {
@@ -98,6 +88,33 @@ static void whatIsNeededForFinalizationGoesAfterTheActions() {
   EXPECT(call(Text) == 42 && stats(*M).live == 1);
   cantFail(M->deallocate(std::move(Done)));
   EXPECT(stats(*M).live == 0);
+}
+
+static void segmentsWithoutAGraphMayBeNeededForFinalizationToo() {
+  auto M = cantFail(Manager::create());
+  AllocGroup Text(RX), Early(RX, MemLifetime::Finalize), Arguments(RW, MemLifetime::Finalize);
+  SimpleSegmentAlloc::SegmentMap Segments{{Text, {sizeof Answer, Align(16)}},
+                                          {Early, {sizeof Answer, Align(64)}},
+                                          {Arguments, {5000, Align(8)}}};
+#if LLVM_VERSION_MAJOR >= 20
+  auto Symbols = std::make_shared<SymbolStringPool>();
+  auto Placed = cantFail(SimpleSegmentAlloc::Create(*M, Symbols, Triple("x86_64-unknown-linux-gnu"), nullptr, Segments));
+#else
+  auto Placed = cantFail(SimpleSegmentAlloc::Create(*M, nullptr, Segments));
+#endif
+  for (AllocGroup Group : {Text, Early})
+    std::memcpy(Placed.getSegInfo(Group).WorkingMem.data(), Answer, sizeof Answer);
+  uint64_t At[3] = {Placed.getSegInfo(Text).Addr.getValue(), Placed.getSegInfo(Early).Addr.getValue(),
+                    Placed.getSegInfo(Arguments).Addr.getValue()};
+  EXPECT(At[1] % 64 == 0 && At[0] - At[1] + (1ll << 31) < 1ull << 32 && At[0] - At[2] + (1ll << 31) < 1ull << 32);
+  EXPECT(stats(*M).used_bytes >= 5000);
+  auto Done = cantFail(Placed.finalize());
+  EXPECT(ExecutorAddr(At[0]).toPtr<int (*)()>()() == 42 && stats(*M).live == 1);
+  codeslab_found Found;
+  for (uint64_t Gone : {At[1], At[2]})
+    EXPECT(codeslab_find(M->memory(), Gone, &Found) == CODESLAB_OK && Found.size == 0);
+  cantFail(M->deallocate(std::move(Done)));
+  EXPECT(stats(*M).used_bytes == 0);
 }
 
 static void onlyNeededForFinalizationIsAnAllocationToo() {
@@ -215,6 +232,45 @@ static void whatCannotBeHadIsAnErrorWithItsName() {
   EXPECT(stats(*M).used_bytes == 0);
 }
 
+/// A function of the program, which is far from the C library.
+extern "C" void ofTheProgram() {}
+
+static void whatCannotBeNearEverythingGoesAnywhere() {
+  auto M = cantFail(Manager::create());
+  auto G = graph("far");
+  Block &Text = content(*G, ".text", RX, Answer, 16);
+  for (const char *Name : {"stderr", "ofTheProgram"}) {
+    uint64_t At;
+    EXPECT(codeslab_process_symbol(Name, &At) == CODESLAB_OK);
+    Text.addEdge(x86_64::Delta32, 0, G->addExternalSymbol(Name, 0, false), 0);
+  }
+  auto Done = cantFail(cantFail(M->allocate(nullptr, *G))->finalize());
+  EXPECT(call(Text) == 42);
+  cantFail(M->deallocate(std::move(Done)));
+}
+
+static void everyStepMayHappenInAnotherThread() {
+  auto M = cantFail(Manager::create());
+  auto G = graph("steps");
+  Block &Text = content(*G, ".text", RX, Answer, 16);
+  content(*G, ".init", RX, Answer, 16, MemLifetime::Finalize);
+  std::unique_ptr<Manager::InFlightAlloc> InFlight;
+  std::vector<Manager::FinalizedAlloc> Done;
+  int Steps = 0;
+  auto Elsewhere = [](auto Step) { std::thread(Step).join(); };
+  Elsewhere([&] {
+    M->allocate(nullptr, *G, [&](auto Placed) { InFlight = cantFail(std::move(Placed)), ++Steps; });
+  });
+  Elsewhere([&] {
+    InFlight->finalize([&](auto Finalized) { Done.push_back(cantFail(std::move(Finalized))), ++Steps; });
+  });
+  EXPECT(Steps == 2 && call(Text) == 42);
+  Elsewhere([&] {
+    M->deallocate(std::move(Done), [&](Error Failed) { cantFail(std::move(Failed)), ++Steps; });
+  });
+  EXPECT(Steps == 3 && stats(*M).live == 0 && stats(*M).used_bytes == 0);
+}
+
 static void allocationsOutliveTheManager() {
   auto M = cantFail(Manager::create());
   auto G = graph("outlives");
@@ -242,26 +298,6 @@ static void threadsLinkInOneMemory() {
   for (std::thread &Thread : Threads)
     Thread.join();
   EXPECT(stats(*M).live == 0 && stats(*M).used_bytes == 0);
-}
-
-static std::unique_ptr<LLJIT> jit(codeslab::Options Chosen = codeslab::Options()) {
-  auto Control = cantFail(codeslab::createExecutorProcessControl(std::move(Chosen)));
-  return cantFail(LLJITBuilder().setExecutorProcessControl(std::move(Control)).create());
-}
-
-static ThreadSafeModule module(const std::string &Text) {
-  auto Context = std::make_unique<LLVMContext>();
-  SMDiagnostic Mistake;
-  auto M = parseIR(MemoryBufferRef(Text, "test"), Mistake, *Context);
-  EXPECT(M != nullptr);
-  return ThreadSafeModule(std::move(M), std::move(Context));
-}
-
-static std::string counter(const std::string &Name, const std::string &Callee) {
-  std::string Call = Callee.empty() ? "  %c = add i32 0, 0\n" : "  %c = call i32 @" + Callee + "()\n";
-  return "@n." + Name + " = global i32 40\n" + (Callee.empty() ? "" : "declare i32 @" + Callee + "()\n") +
-         "define i32 @" + Name + "() {\n" + Call + "  %a = load i32, ptr @n." + Name +
-         "\n  %b = add i32 %a, 2\n  %d = add i32 %b, %c\n  ret i32 %d\n}\n";
 }
 
 static void intermediateCodeIsCompiledAndCalled() {
@@ -331,6 +367,7 @@ int main(int Count, char **Arguments) {
   run("segments go where their protection is", segmentsGoWhereTheirProtectionIs);
   run("zero fill of code and constants is zero", zeroFillOfCodeAndConstantsIsZero);
   run("what is needed for finalization goes after the actions", whatIsNeededForFinalizationGoesAfterTheActions);
+  run("segments without a graph may be needed for finalization too", segmentsWithoutAGraphMayBeNeededForFinalizationToo);
   run("a graph may be needed for finalization only", onlyNeededForFinalizationIsAnAllocationToo);
   run("what is not allocated is left alone", whatIsNotAllocatedIsLeftAlone);
   run("graphs of nothing take nothing", graphsOfNothingTakeNothing);
@@ -338,6 +375,8 @@ int main(int Count, char **Arguments) {
   run("many are deallocated at once, the last first", manyAreDeallocatedAtOnceTheLastFirst);
   run("what is abandoned or dropped is given back", abandonedIsGivenBack);
   run("what cannot be had is an error with its name", whatCannotBeHadIsAnErrorWithItsName);
+  run("what cannot be near everything goes anywhere", whatCannotBeNearEverythingGoesAnywhere);
+  run("every step may happen in another thread", everyStepMayHappenInAnotherThread);
   run("allocations outlive the manager", allocationsOutliveTheManager);
   run("four threads link in one memory", threadsLinkInOneMemory);
   run("intermediate code is compiled, called and removed", intermediateCodeIsCompiledAndCalled);

@@ -40,6 +40,10 @@ impl Arguments {
     /// # Safety
     /// The caller passed what the signature of the parameter says.
     #[must_use]
+    #[allow(
+        clippy::absurd_extreme_comparisons,
+        reason = "where there are no closures there are no registers"
+    )]
     pub unsafe fn get(&self, parameter: Parameter) -> u64 {
         let word = parameter.word();
         let is_float = parameter.kind().class() == Some(Class::Float);

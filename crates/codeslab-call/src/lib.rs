@@ -43,5 +43,7 @@ pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
 pub use running::{Callable, Entered, Entrance, Running};
-pub use signature::{Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type};
+pub use signature::{
+    Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type, check_variadic,
+};
 pub use structure::{LARGEST, Leaf, Results, Structure};

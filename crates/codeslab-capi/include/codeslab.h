@@ -94,6 +94,9 @@
 // Private pages under a memory protection key.
 #define CODESLAB_WRITER_PKEYS 5
 
+// Memory of `MAP_JIT`, to which threads are switched for a copy (macOS).
+#define CODESLAB_WRITER_MAP_JIT 6
+
 // What is freed may be used again at once.
 #define CODESLAB_QUARANTINE_OFF 0
 

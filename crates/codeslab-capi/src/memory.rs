@@ -39,6 +39,8 @@ pub const CODESLAB_WRITER_PROTECT: u32 = 3;
 pub const CODESLAB_WRITER_SELF_MEM: u32 = 4;
 /// Private pages under a memory protection key.
 pub const CODESLAB_WRITER_PKEYS: u32 = 5;
+/// Memory of `MAP_JIT`, to which threads are switched for a copy (macOS).
+pub const CODESLAB_WRITER_MAP_JIT: u32 = 6;
 
 /// What is freed may be used again at once.
 pub const CODESLAB_QUARANTINE_OFF: u32 = 0;
@@ -139,12 +141,13 @@ const MODELS: [CodeModel; 4] = [
     CodeModel::Medium,
     CodeModel::Large,
 ];
-const WRITERS: [Writer; 5] = [
+const WRITERS: [Writer; 6] = [
     Writer::DualMapping,
     Writer::FileWrite,
     Writer::Protect,
     Writer::SelfMem,
     Writer::Pkeys,
+    Writer::MapJit,
 ];
 const QUARANTINES: [Quarantine; 3] = [Quarantine::Off, Quarantine::Trapping, Quarantine::Intact];
 

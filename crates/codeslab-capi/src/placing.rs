@@ -9,9 +9,7 @@ use crate::object::{
     take, take_all, take_in_flight, with, with_memory,
 };
 use crate::status::codeslab_status;
-use codeslab::{
-    Address, CodeMemory, InFlightAllocation, Layout, Protection, Request, SectionId, Window,
-};
+use codeslab::{CodeMemory, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -115,40 +113,23 @@ impl Mixed {
         Ok(mixed)
     }
 
-    /// Both parts, or neither: an error drops what is placed already.
+    /// Both parts in one block, or neither.
     fn place(self, memory: &CodeMemory, windows: &[Window]) -> Result<InFlight> {
-        let has_temporary = self.temporary.size() > 0;
-        let standard = (self.standard.size() > 0 || !has_temporary)
-            .then(|| memory.allocate(&Request::new(&self.standard).within(windows)))
-            .transpose()?;
-        let temporary = if has_temporary {
-            let mut windows = windows.to_vec();
-            let reach = memory.configuration().reach.bytes();
-            windows.extend(standard.as_ref().and_then(|one| within_reach(one, reach)));
-            let request = Request::new(&self.temporary).within(&windows);
-            Some(memory.allocate(&request)?)
-        } else {
-            None
-        };
+        let parts = [&self.standard, &self.temporary];
+        let is_there = parts.map(|part| part.size() > 0);
+        let there = parts.into_iter().filter(|part| part.size() > 0);
+        let requests: Vec<_> = there
+            .map(|part| Request::new(part).within(windows))
+            .collect();
+        let mut placed = memory.allocate_together(&requests)?.into_iter();
+        let [standard, temporary] =
+            is_there.map(|is_there| is_there.then(|| placed.next()).flatten());
         Ok(InFlight::Mixed(Box::new(MixedInFlight {
             standard,
             temporary,
             sections: self.sections,
         })))
     }
-}
-
-/// Where every address reaches, and is reached from, every byte of an allocation.
-fn within_reach(allocation: &InFlightAllocation, reach: u64) -> Option<Window> {
-    let layout = allocation.layout();
-    let segments = Protection::ALL.into_iter().filter_map(|protection| {
-        let start = allocation.segment_address(protection)?;
-        Window::of_range(start, layout.segment(protection).size)
-    });
-    let ends = segments.map(|part| (part.first().value(), part.last().value()));
-    let (first, last) = ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
-    let window = (last.saturating_sub(reach), first.saturating_add(reach));
-    Window::new(Address::new(window.0), Address::new(window.1))
 }
 
 impl InFlight {

@@ -17,10 +17,13 @@ use std::sync::{Mutex, PoisonError};
 
 /// One owner changes the object.
 const EXCLUSIVE: u64 = 0x8000_0000;
-/// Slots in the first chunk; each further one has twice as many as the one before.
+/// Slots in each of the first chunks. Of each size there are some, and those of the next have twice as many slots: the last chunk, which may
+/// be used little, is a small part of all.
 const FIRST: u32 = 64;
-/// Chunks: 64 × (2^25 - 1) slots.
-const CHUNKS: usize = 25;
+/// Chunks of one size.
+const OF_EACH: u32 = 8;
+/// Chunks: 64 × 8 × (2^22 - 1) slots.
+const CHUNKS: usize = 22 * OF_EACH as usize;
 /// Free slots that a thread keeps for itself.
 const KEPT: usize = 64;
 
@@ -107,12 +110,14 @@ impl<T> Slot<T> {
 
 /// The chunk of a slot, its place there, and how many slots that chunk has.
 const fn place(slot: u32) -> (usize, usize, usize) {
-    let chunk = (slot / FIRST + 1).ilog2();
-    let before = FIRST * ((1 << chunk) - 1);
+    let doubled = (slot / (FIRST * OF_EACH) + 1).ilog2();
+    let before = FIRST * OF_EACH * ((1 << doubled) - 1);
+    let size = FIRST << doubled;
+    let chunk = doubled * OF_EACH + (slot - before) / size;
     (
         chunk as usize,
-        (slot - before) as usize,
-        (FIRST as usize) << chunk,
+        ((slot - before) % size) as usize,
+        size as usize,
     )
 }
 
@@ -280,5 +285,32 @@ impl<T> Drop for Changing<'_, T> {
         if with_kept(which, keep) != Some(true) {
             give_back(which, &mut vec![number]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_a_place_of_its_own_and_few_are_made_ahead() {
+        let (mut expected, mut made) = ((0, 0), 0);
+        for slot in 0..200_000 {
+            let (chunk, at, size) = place(slot);
+            assert_eq!((chunk, at), expected, "slot {slot}");
+            if at == 0 {
+                made += size;
+            }
+            assert!(
+                made - slot as usize <= 64 + slot as usize / 8,
+                "slot {slot}"
+            );
+            expected = if at + 1 < size {
+                (chunk, at + 1)
+            } else {
+                (chunk + 1, 0)
+            };
+        }
+        assert_eq!(place(FIRST * OF_EACH * ((1 << 22) - 1) - 1).0, CHUNKS - 1);
     }
 }

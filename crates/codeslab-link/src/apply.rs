@@ -39,6 +39,8 @@ pub(crate) struct Addresses {
     segments: [(u64, u64); 3],
     /// What the dynamic linker says of thread-local variables, by the number of their entry.
     thread_words: Vec<[u64; 2]>,
+    /// Whether there are targets in sections that are left out.
+    has_discarded: bool,
 }
 
 impl Addresses {
@@ -61,6 +63,7 @@ impl Addresses {
             sections[number as usize] = offset;
         }
         let got = optional(plan.got);
+        let mut has_discarded = false;
         let targets = resolution.targets.iter().map(|target| match target.place {
             Place::Section { section, offset }
             | Place::Indirect { section, offset }
@@ -71,6 +74,10 @@ impl Addresses {
             Place::Got => got,
             Place::Image => destination.block().first().value(),
             Place::Edge(edge) => address_of(edge, plan, destination),
+            Place::Discarded => {
+                has_discarded = true;
+                0
+            }
             _ => 0,
         });
         let mut targets: Vec<u64> = targets.collect();
@@ -100,6 +107,7 @@ impl Addresses {
                 (start.unwrap_or_default().value(), size)
             }),
             thread_words: Vec::new(),
+            has_discarded,
         }
     }
 
@@ -347,34 +355,27 @@ impl SectionWriter<'_, '_> {
         bytes.copy_from_slice(content);
         let detours = &self.plan.detours;
         let has_detours = !detours.is_empty();
+        let may_be_discarded = self.addresses.has_discarded;
         let ids = self.resolution.targets_of(self.object);
         for (index, relocation) in self.section.relocations.iter().enumerate() {
             if has_detours && detours.contains_key(&(self.number, relocation.offset)) {
                 continue;
             }
-            let row = relocation.kind.row();
+            let plain = relocation.kind.plain();
             let id = ids[relocation.symbol.0 as usize];
-            match self.plain_value(relocation, row, id) {
-                Some(value) => row
-                    .write(bytes, relocation.offset, value)
-                    .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))?,
-                None => self.relocate(bytes, (relocation, index), row, id)?,
+            let symbol = self.addresses.targets[id.0 as usize];
+            let place = self.address.wrapping_add(relocation.offset);
+            let is_there = !may_be_discarded || self.is_there(id);
+            let values = (symbol, relocation.addend, place);
+            if !is_there || !plain.write(bytes, relocation.offset, values) {
+                self.relocate(bytes, (relocation, index), plain.row, id)?;
             }
         }
         Ok(())
     }
 
-    /// What a field holds that has nothing to it but the symbol's address or distance, which is in reach: that of nearly every relocation.
-    #[inline]
-    fn plain_value(&self, relocation: &Relocation, row: &Row, id: TargetId) -> Option<i128> {
-        let place = self.resolution.target(id).place;
-        if !row.formula.is_plain() || row.relax.is_some() || matches!(place, Place::Discarded) {
-            return None;
-        }
-        let symbol = self.addresses.targets[id.0 as usize];
-        let place = self.address + relocation.offset;
-        let value = row.formula.plain_value(symbol, relocation.addend, place);
-        (row.far != Far::Stub || row.range.contains(value)).then_some(value)
+    fn is_there(&self, id: TargetId) -> bool {
+        !matches!(self.resolution.target(id).place, Place::Discarded)
     }
 
     #[inline(never)]

@@ -51,6 +51,7 @@ pub enum NativeWriter {
     Protect,
     SelfMem,
     Pkeys,
+    MapJit,
 }
 
 impl From<NativeWriter> for Writer {
@@ -61,6 +62,7 @@ impl From<NativeWriter> for Writer {
             NativeWriter::Protect => Self::Protect,
             NativeWriter::SelfMem => Self::SelfMem,
             NativeWriter::Pkeys => Self::Pkeys,
+            NativeWriter::MapJit => Self::MapJit,
         }
     }
 }
@@ -73,6 +75,7 @@ impl From<Writer> for NativeWriter {
             Writer::Protect => Self::Protect,
             Writer::SelfMem => Self::SelfMem,
             Writer::Pkeys => Self::Pkeys,
+            Writer::MapJit => Self::MapJit,
             _ => unreachable!("{value:?} has no name here"),
         }
     }

@@ -27,14 +27,20 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// An input that was parsed, for any number of links.
-pub struct ParsedInput(ParsedFile);
+pub struct ParsedInput {
+    file: ParsedFile,
+    _weight: Weight,
+}
 
 impl ParsedInput {
     /// As the linker takes it.
     pub(crate) fn file(&self) -> &ParsedFile {
-        &self.0
+        &self.file
     }
 }
+
+/// How many times as much memory as a file what was parsed of it takes.
+const PARSED_SIZE: u64 = 3;
 
 /// Parses an object or an archive.
 #[napi(ts_return_type = "ExternalObject<ParsedInput>")]
@@ -47,8 +53,16 @@ pub fn parse_input(
     let content = unsafe { bytes.get(Scope::of(&env)) }?;
     let parsed = ParsedFile::parse(&name, &content);
     drop(content);
-    let parsed = parsed.map_err(Error::Link).or_throw(env)?;
-    environment::hold(env, ParsedInput(parsed))
+    let file = parsed.map_err(Error::Link).or_throw(env)?;
+    let bytes = file.size().saturating_mul(PARSED_SIZE);
+    let weight = Weight::new(environment::handles(env)?.load(), bytes);
+    environment::hold(
+        env,
+        ParsedInput {
+            file,
+            _weight: weight,
+        },
+    )
 }
 
 /// How many bytes were parsed.
@@ -56,7 +70,7 @@ pub fn parse_input(
 pub fn parsed_size(
     #[napi(ts_arg_type = "ExternalObject<ParsedInput>")] input: Held<ParsedInput>,
 ) -> f64 {
-    count(input.0.size())
+    count(input.file.size())
 }
 
 /// What links need to know besides their inputs.

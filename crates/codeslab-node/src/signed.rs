@@ -134,6 +134,7 @@ fn without_ellipsis<'a>(arguments: &[&'a str]) -> codeslab_call::Result<Vec<&'a 
     };
     let mut all = arguments.to_vec();
     all.remove(first);
+    codeslab_call::check_variadic(first)?;
     let is_promoted = |name: &str| {
         let kind = Kind::from_name(plain(name));
         !kind.is_some_and(Kind::is_narrower_than_variadic)

@@ -33,6 +33,7 @@
 //! | to | take |
 //! |---|---|
 //! | place near something in the process, or below 2 GiB | [`Request::within`], as below |
+//! | free a part before the rest, and have all of it in reach | [`CodeMemory::allocate_together`] |
 //! | publish many at once | [`CodeMemory::finalize_all`], as below |
 //! | assemble first and learn the size then | [`InFlightAllocation::shrink`] |
 //! | replace code that threads run | [`Slot`] |
@@ -80,7 +81,7 @@
 //!
 //! - Within one request every address reaches every other, and nothing lies outside of the request's windows.
 //! - No byte is writable and executable through one address, for any thread, whichever [`Writer`] is in use; except, with
-//!   [`Writer::Pkeys`], for the thread that is copying it there.
+//!   [`Writer::Pkeys`] and [`Writer::MapJit`], for the thread that is copying it there.
 //! - An error leaves everything as it was: a request is met whole or not at all.
 //! - All of it may be used from any thread.
 //!

@@ -108,6 +108,9 @@ impl CodeMemory {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);
         let configuration = process::configure(&*platform, options)?;
+        let platform = platform
+            .for_writer(configuration.writer)
+            .unwrap_or(platform);
         let pool = Arc::new(Pool::new(platform, configuration));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
         let inside = Arc::new(Inside { pool, shards });
@@ -131,6 +134,47 @@ impl CodeMemory {
         let window = request.window()?;
         let carved = self.inside.shard().allocate(request.layout, window)?;
         InFlightAllocation::new(carved, request.layout)
+    }
+
+    /// Places several requests as if they were one: in one block, so that all of them reach each other, and in the windows of all; or none
+    /// of them. Each is an allocation by itself then: what is needed for a while only, to finalize the rest for example, is freed
+    /// before it. What their alignments leave between them belongs to the one before.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+    /// # let memory = CodeMemory::new(Options::default())?;
+    /// # let (mut program, mut setup) = (Layout::new(), Layout::new());
+    /// program.add(Protection::ReadExecute, 4096, 16)?;
+    /// setup.add(Protection::ReadExecute, 64, 16)?;
+    /// let both = memory.allocate_together(&[Request::new(&program), Request::new(&setup)])?;
+    /// let mut both = memory.finalize_all(both)?; // … after they were written …
+    /// let setup = both.pop().unwrap();
+    /// // … and called …
+    /// setup.free();
+    /// assert_eq!(memory.stats().used_bytes, 4096);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`CodeMemory::allocate`], for all of them together; [`Error::EmptyRequest`] if one of them has no bytes, or there is none.
+    pub fn allocate_together(&self, requests: &[Request<'_>]) -> Result<Vec<InFlightAllocation>> {
+        let (geometry, shard) = (self.inside.pool.geometry(), self.inside.shard());
+        let granule = |protection| geometry.granule(geometry.slab_of(protection));
+        let (layout, starts) = Request::combine(requests, granule)?;
+        let window = Request::common_window(requests)?;
+        // Where one would begin where nothing may, the place is taken until there is another.
+        let mut taken = Vec::new();
+        let parts = loop {
+            let carved = shard.allocate(&layout, window)?;
+            match carved.divide_all(&starts)? {
+                Ok(parts) => break parts,
+                Err(parts) => taken.push(parts),
+            }
+        };
+        let parts = parts.into_iter().zip(requests);
+        parts
+            .map(|(carved, request)| InFlightAllocation::new(carved, request.layout))
+            .collect()
     }
 
     /// Publishes many allocations at once: as [`InFlightAllocation::finalize`] for each, but what it takes to make all processors
@@ -189,8 +233,8 @@ impl CodeMemory {
     /// ```
     /// # use codeslab::{CodeMemory, Options, Window, process_symbol};
     /// let memory = CodeMemory::new(Options::default())?;
-    /// let stderr = process_symbol("stderr").unwrap();
-    /// memory.reserve(Window::around(stderr, 1 << 30))?;
+    /// let malloc = process_symbol("malloc").unwrap();
+    /// memory.reserve(Window::around(malloc, 1 << 30))?;
     /// assert!(memory.stats().reserved_bytes > 0);
     /// # Ok::<(), codeslab::Error>(())
     /// ```

@@ -3,6 +3,7 @@
 use crate::model::address::Window;
 use crate::model::error::{Error, Result};
 use crate::model::layout::Layout;
+use crate::model::protection::Protection;
 
 /// What is asked of a [`CodeMemory`](crate::CodeMemory): bytes, and the windows in which all of them have to lie.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +34,14 @@ impl<'a> Request<'a> {
         if self.windows.is_empty() {
             Ok(Window::ANYWHERE)
         } else {
-            self.common_window()
+            Self::common_window(&[*self])
         }
     }
 
-    fn common_window(&self) -> Result<Window> {
+    /// What all windows of all requests have in common.
+    pub(crate) fn common_window(requests: &[Self]) -> Result<Window> {
         let mut common = Window::ANYWHERE;
-        for window in self.windows {
+        for window in requests.iter().flat_map(|request| request.windows) {
             common = common
                 .intersect(*window)
                 .ok_or_else(|| Error::ConflictingWindows {
@@ -52,5 +54,27 @@ impl<'a> Request<'a> {
                 })?;
         }
         Ok(common)
+    }
+
+    /// One layout for all of them: in each segment one behind the other, so that they can be divided where granules begin. And how many
+    /// bytes of each segment come before what each of them has there: all, where it has nothing.
+    pub(crate) fn combine(
+        requests: &[Self],
+        granule: impl Fn(Protection) -> u64,
+    ) -> Result<(Layout, Vec<[u64; 3]>)> {
+        let (mut all, mut starts) = (Layout::new(), Vec::with_capacity(requests.len()));
+        for request in requests {
+            if request.layout.size() == 0 {
+                return Err(Error::EmptyRequest);
+            }
+            let mut before = [u64::MAX; 3];
+            for (protection, segment) in request.layout.segments() {
+                let align = segment.align.max(granule(protection));
+                let id = all.add(protection, segment.size, align)?;
+                before[protection.index()] = all.section(id).offset;
+            }
+            starts.push(before);
+        }
+        Ok((all, starts))
     }
 }

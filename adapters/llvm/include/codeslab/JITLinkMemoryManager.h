@@ -17,11 +17,15 @@
 
 #include <codeslab.h>
 
+#include <llvm/ADT/ArrayRef.h>
+#include <llvm/ADT/DenseSet.h>
+#include <llvm/ADT/SmallVector.h>
 #include <llvm/Config/llvm-config.h>
 #include <llvm/ExecutionEngine/JITLink/JITLink.h>
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
 #include <llvm/ExecutionEngine/JITLink/x86_64.h>
 #include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
+#include <llvm/ExecutionEngine/Orc/TaskDispatch.h>
 #if __has_include(<llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h>)
 #include <llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h>
 #endif
@@ -71,10 +75,19 @@ private:
   std::string Code, Text;
 };
 
+/// The defaults of codeslab, but that code in flight is written in its place, as LLVM's own memory managers write it.
+inline codeslab_options inPlaceOptions() {
+  codeslab_options Chosen = codeslab_default_options();
+  Chosen.flags |= CODESLAB_NOT_HARDENED;
+  return Chosen;
+}
+
 /// What a memory manager is made with.
 struct Options {
-  /// What the memory is opened with.
-  codeslab_options Memory = codeslab_default_options();
+  /// What the memory is opened with. With codeslab_default_options() it is hardened: what JITLink writes is written elsewhere and copied when
+  /// it is final, and no address exists at which constants could be changed. That takes another copy, and a call of the system for the
+  /// constants of each graph.
+  codeslab_options Memory = inPlaceOptions();
 
   /// Whether a graph is placed where its short references arrive: near symbols of the process that it refers to by a displacement of 32
   /// bits (`stderr`, for example, in code that is not made for shared libraries), and below 2 GiB if it has addresses of 32 bits. Where that
@@ -122,6 +135,7 @@ public:
   void deallocate(std::vector<FinalizedAlloc> Allocs, OnDeallocatedFunction OnDeallocated) override {
     llvm::Error Failed = llvm::Error::success();
     std::vector<codeslab_allocation> Memories;
+    Memories.reserve(Allocs.size());
     // What was finalized last goes first: its actions may need what was there before.
     while (!Allocs.empty()) {
       uint64_t Value = Allocs.back().release().getValue();
@@ -212,7 +226,7 @@ private:
 
   llvm::Expected<std::unique_ptr<InFlight>> place(const llvm::jitlink::JITLinkDylib *JD, Graph &G) {
     llvm::jitlink::BasicLayout Layout(G);
-    std::vector<codeslab_section> Sections;
+    llvm::SmallVector<codeslab_section, 6> Sections;
     uint64_t Size = 0;
     bool HasTemporary = false;
     for (auto &KV : Layout.segments()) {
@@ -265,23 +279,23 @@ private:
       std::memset(Segment.WorkingMem + Segment.ContentSize, 0, Segment.ZeroFillSize);
   }
 
-  llvm::Error allocateNear(const llvm::jitlink::JITLinkDylib *JD, const Graph &G,
-                           std::vector<codeslab_section> &Sections, codeslab_in_flight &Placed) {
-    std::vector<codeslab_window> Windows;
+  llvm::Error allocateNear(const llvm::jitlink::JITLinkDylib *JD, Graph &G,
+                           llvm::MutableArrayRef<codeslab_section> Sections, codeslab_in_flight &Placed) {
+    Windows Found;
     if (Chosen.WithinReferences)
-      Windows = windowsOf(G);
+      Found = windowsOf(G);
     if (!Chosen.Domains)
-      return allocateIn(Sections, Windows, 0, Placed);
+      return allocateIn(Sections, Found, 0, Placed);
     std::unique_lock<std::mutex> Lock(DomainsMutex);
     auto Known = DomainOf.find(JD);
     if (Known != DomainOf.end()) {
       codeslab_window Domain = Known->second;
       Lock.unlock();
-      Windows.insert(Windows.begin(), Domain);
-      return allocateIn(Sections, Windows, 1, Placed);
+      Found.insert(Found.begin(), Domain);
+      return allocateIn(Sections, Found, 1, Placed);
     }
     // The first of a JITDylib decides where the others are; under the lock, because there is one first.
-    if (llvm::Error Refused = allocateIn(Sections, Windows, 0, Placed))
+    if (llvm::Error Refused = allocateIn(Sections, Found, 0, Placed))
       return Refused;
     codeslab_window Block;
     if (codeslab_block(Placed, &Block) == CODESLAB_OK) {
@@ -295,7 +309,7 @@ private:
   }
 
   /// Places sections in all windows, or if that is not possible in the first `Needed` of them.
-  llvm::Error allocateIn(std::vector<codeslab_section> &Sections, const std::vector<codeslab_window> &Windows,
+  llvm::Error allocateIn(llvm::MutableArrayRef<codeslab_section> Sections, llvm::ArrayRef<codeslab_window> Windows,
                          size_t Needed, codeslab_in_flight &Placed) {
     codeslab_status Status =
         codeslab_allocate(Memory, Sections.data(), Sections.size(), Windows.data(), Windows.size(), &Placed);
@@ -305,29 +319,37 @@ private:
     return Status ? MemoryError::last(Status) : llvm::Error::success();
   }
 
+  using Windows = llvm::SmallVector<codeslab_window, 4>;
+
   /// Where the short references of a graph arrive.
-  std::vector<codeslab_window> windowsOf(const Graph &G) const {
-    std::vector<codeslab_window> Windows;
+  Windows windowsOf(Graph &G) const {
+    Windows Found;
     if (G.getTargetTriple().getArch() != llvm::Triple::x86_64)
-      return Windows;
+      return Found;
     bool IsLow = false;
-    std::map<const llvm::jitlink::Symbol *, bool> Seen;
-    for (const llvm::jitlink::Block *B : const_cast<Graph &>(G).blocks())
-      for (const llvm::jitlink::Edge &E : B->edges()) {
-        const llvm::jitlink::Symbol &Target = E.getTarget();
-        bool IsAbsolute = E.getKind() == llvm::jitlink::x86_64::Pointer32 ||
-                          E.getKind() == llvm::jitlink::x86_64::Pointer32Signed;
-        if (IsAbsolute && Target.isDefined() && !std::exchange(IsLow, true))
-          Windows.push_back({0, INT32_MAX});
-        if (!Target.isExternal() || !Target.hasName() || !isShort(E.getKind()) || !Seen.insert({&Target, true}).second)
-          continue;
-        uint64_t Address;
-        if (codeslab_process_symbol(nameOf(Target).c_str(), &Address) != CODESLAB_OK)
-          continue;
-        uint64_t Far = Reach < UINT32_MAX ? Reach : INT32_MAX;
-        Windows.push_back({Address > Far ? Address - Far : 0, Address < UINT64_MAX - Far ? Address + Far : UINT64_MAX});
-      }
-    return Windows;
+    llvm::DenseSet<const llvm::jitlink::Symbol *> Seen;
+    // By section: an iterator of all blocks of a graph looks for the next section at each.
+    for (llvm::jitlink::Section &S : G.sections())
+      for (const llvm::jitlink::Block *B : S.blocks())
+        for (const llvm::jitlink::Edge &E : B->edges()) {
+          const llvm::jitlink::Symbol &Target = E.getTarget();
+          bool IsAbsolute = E.getKind() == llvm::jitlink::x86_64::Pointer32 ||
+                            E.getKind() == llvm::jitlink::x86_64::Pointer32Signed;
+          if (IsAbsolute && Target.isDefined() && !std::exchange(IsLow, true))
+            Found.push_back({0, INT32_MAX});
+          if (Target.isExternal() && Target.hasName() && isShort(E.getKind()) && Seen.insert(&Target).second)
+            addWindow(Target, Found);
+        }
+    return Found;
+  }
+
+  /// Where a symbol of the process is in reach, if it is one.
+  void addWindow(const llvm::jitlink::Symbol &Target, Windows &Found) const {
+    uint64_t Address;
+    if (codeslab_process_symbol(nameOf(Target).c_str(), &Address) != CODESLAB_OK)
+      return;
+    uint64_t Far = Reach < UINT32_MAX ? Reach : INT32_MAX;
+    Found.push_back({Address > Far ? Address - Far : 0, Address < UINT64_MAX - Far ? Address + Far : UINT64_MAX});
   }
 
   static std::string nameOf(const llvm::jitlink::Symbol &S) {
@@ -352,13 +374,14 @@ private:
 };
 
 /// A controller of this process whose memory manager is codeslab's, for LLJITBuilder::setExecutorProcessControl and for
-/// ExecutionSession: it leaves everything else as LLVM has it.
+/// ExecutionSession: it leaves everything else as LLVM has it. LLJITBuilder's setNumCompileThreads makes a controller of its own and is not
+/// for this one: who compiles in threads says by which, for example by a DynamicThreadPoolTaskDispatcher.
 inline llvm::Expected<std::unique_ptr<llvm::orc::ExecutorProcessControl>>
-createExecutorProcessControl(Options Chosen = Options()) {
+createExecutorProcessControl(Options Chosen = Options(), std::unique_ptr<llvm::orc::TaskDispatcher> Dispatcher = nullptr) {
   auto Manager = JITLinkMemoryManager::create(std::move(Chosen));
   if (!Manager)
     return Manager.takeError();
-  auto Control = llvm::orc::SelfExecutorProcessControl::Create(nullptr, nullptr, std::move(*Manager));
+  auto Control = llvm::orc::SelfExecutorProcessControl::Create(nullptr, std::move(Dispatcher), std::move(*Manager));
   if (!Control)
     return Control.takeError();
   return std::unique_ptr<llvm::orc::ExecutorProcessControl>(std::move(*Control));

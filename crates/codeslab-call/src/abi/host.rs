@@ -1,8 +1,7 @@
 //! The host's convention where none is known: signatures are refused by name, so there is nothing to call.
 //!
 //! A value of [`Host`] would be the placement of some arguments, and there is none: that no call happens is a matter of
-//! types. Apple packs small stack arguments and passes variadic ones on the stack, and Windows on 64-bit Arm passes variadic floats in
-//! integer registers. Each becomes a file beside this one.
+//! types. Windows on 64-bit Arm passes variadic floats in integer registers, for example; that becomes a file beside this one.
 #![allow(unsafe_code)] // The methods are as unsafe as where there is a convention.
 
 use super::Convention;

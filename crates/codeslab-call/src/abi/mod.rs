@@ -21,6 +21,10 @@ pub(crate) mod closure;
     all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
     path = "aapcs64.rs"
 )]
+#[cfg_attr(
+    all(target_arch = "aarch64", target_vendor = "apple"),
+    path = "apple.rs"
+)]
 mod host;
 mod load_all;
 pub(crate) mod thunk;
@@ -46,6 +50,9 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
 
     /// The most words that a call passes on the stack.
     const STACK_WORDS: u8;
+
+    /// Whether arguments that vary go where others would.
+    const HAS_VARIADIC: bool = true;
 
     /// Before the first argument.
     ///

@@ -71,7 +71,7 @@ fn options_that_are_none_are_refused_by_name() {
         (|options| options.struct_size = 8, "options"),
         (|options| options.struct_size = usize::MAX, "options"),
         (|options| options.code_model = 4, "code_model"),
-        (|options| options.writer = 6, "writer"),
+        (|options| options.writer = 7, "writer"),
         (|options| options.quarantine = 3, "quarantine"),
         (|options| options.flags = 32, "flags"),
     ];

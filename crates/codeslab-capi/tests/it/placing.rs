@@ -67,6 +67,9 @@ fn what_is_needed_for_finalization_only_goes_before_the_rest_and_is_in_reach_of_
         .unwrap()
         .reach;
     let addresses = sections.map(|section| section.address);
+    let block = result(|place| codeslab_block(in_flight, place)).unwrap();
+    let is_inside = |one: &u64| (block.first..=block.last).contains(one);
+    assert!(addresses.iter().all(is_inside), "all of it is one request");
     for one in addresses {
         assert!(one != 0 && addresses.iter().all(|other| one.abs_diff(*other) < reach));
     }

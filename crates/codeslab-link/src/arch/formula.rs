@@ -169,14 +169,9 @@ impl Formula {
             && self.page_log2 == 0
     }
 
-    /// The value of such a formula for the symbol at `symbol` and the field at `place`.
-    #[inline]
-    pub(crate) const fn plain_value(self, symbol: u64, addend: i64, place: u64) -> i128 {
-        let origin = match self.origin {
-            Origin::P => place,
-            _ => 0,
-        };
-        symbol as i128 + addend as i128 - self.past as i128 - origin as i128
+    /// How many bytes past the origin it counts from.
+    pub(crate) const fn past_origin(self) -> u8 {
+        self.past
     }
 
     /// By how many bytes its value may differ from the distance between the two addresses, in either direction.

@@ -11,12 +11,14 @@ pub(crate) mod encoding;
 pub(crate) mod fake;
 pub(crate) mod formula;
 pub(crate) mod machine;
+pub(crate) mod plain;
 pub(crate) mod row;
 mod x86_64;
 
 use codeslab::Architecture;
 use machine::{Machine, Table};
 use object::BinaryFormat;
+use plain::Plain;
 use row::Row;
 
 /// A machine, and what object files say about it.
@@ -51,8 +53,8 @@ const COUNT: usize = {
 };
 
 /// Every row of every machine, in the order of the machines and their tables.
-static ROWS: [&Row; COUNT] = {
-    let mut all = [&MACHINES[0].tables[0].rows[0]; COUNT];
+static ROWS: [Plain; COUNT] = {
+    let mut all = [Plain::of(&MACHINES[0].tables[0].rows[0]); COUNT];
     let mut count = 0;
     let mut machine = 0;
     while machine < MACHINES.len() {
@@ -61,7 +63,7 @@ static ROWS: [&Row; COUNT] = {
         while table < tables.len() {
             let mut row = 0;
             while row < tables[table].rows.len() {
-                all[count] = &tables[table].rows[row];
+                all[count] = Plain::of(&tables[table].rows[row]);
                 count += 1;
                 row += 1;
             }
@@ -80,7 +82,13 @@ pub(crate) struct RowId(u16);
 impl RowId {
     #[inline]
     pub(crate) fn row(self) -> &'static Row {
-        ROWS[usize::from(self.0)]
+        self.plain().row
+    }
+
+    /// The row as far as the usual case goes.
+    #[inline]
+    pub(crate) fn plain(self) -> &'static Plain {
+        &ROWS[usize::from(self.0)]
     }
 
     /// Every row of every machine.

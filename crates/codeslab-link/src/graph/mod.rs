@@ -148,7 +148,31 @@ impl<'a> Graph<'a> {
     }
 
     /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
+    #[inline]
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
+        let is_usual = match symbol.definition {
+            Definition::Section { section, .. } => {
+                let within = self.sections.get(section.0 as usize);
+                let is_special = symbol.kind == SymbolKind::ThreadLocal
+                    || symbol.kind == SymbolKind::IndirectFunction;
+                !is_special && within.is_some_and(|within| !within.is_thread_local)
+            }
+            Definition::Undefined => symbol.binding != Binding::Local,
+            Definition::Absolute(_) | Definition::Discarded => true,
+            Definition::Common { .. } => false,
+        };
+        if !is_usual {
+            // Moved and not lent: a symbol that nothing points to goes from registers to its place.
+            return self.add_unusual_symbol(symbol);
+        }
+        let index = SymbolIndex(self.next_index("symbol", self.symbols.len())?);
+        self.symbols.push(symbol);
+        Ok(index)
+    }
+
+    /// The same for a symbol that has to be looked at.
+    #[cold]
+    fn add_unusual_symbol(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         match symbol.definition {
             Definition::Section { section, offset } => {
                 let within = self.section(section)?;
@@ -283,9 +307,9 @@ impl<'a> Graph<'a> {
         let size = within.field_room();
         let symbols = self.symbols.len();
         for &relocation in &relocations {
-            let row = relocation.kind.row();
-            let end = relocation.offset.checked_add(row.encoding.size());
-            let is_right = row.architecture == self.architecture
+            let plain = relocation.kind.plain();
+            let end = relocation.offset.checked_add(plain.size.into());
+            let is_right = plain.architecture == self.architecture
                 && end.is_some_and(|end| end <= size)
                 && (relocation.symbol.0 as usize) < symbols;
             if !is_right {
@@ -432,6 +456,7 @@ impl<'a> Graph<'a> {
         })
     }
 
+    #[inline]
     fn next_index(&self, what: &'static str, count: usize) -> Result<u32> {
         // The last number stays free, so that it can mean "none".
         u32::try_from(count)
@@ -440,6 +465,7 @@ impl<'a> Graph<'a> {
             .ok_or_else(|| self.no_such(what, u32::MAX, count))
     }
 
+    #[cold]
     fn no_such(&self, what: &'static str, index: u32, count: usize) -> Error {
         Error::InvalidIndex {
             object: self.name.to_string(),

@@ -5,7 +5,7 @@
 //! stand in `arch`.
 
 use super::index::SymbolIndex;
-use crate::arch::{RowId, row::Row};
+use crate::arch::{RowId, plain::Plain, row::Row};
 use codeslab::Architecture;
 use std::fmt;
 
@@ -56,6 +56,11 @@ impl RelocationKind {
     #[inline]
     pub(crate) fn row(self) -> &'static Row {
         self.0.row()
+    }
+
+    #[inline]
+    pub(crate) fn plain(self) -> &'static Plain {
+        self.0.plain()
     }
 }
 

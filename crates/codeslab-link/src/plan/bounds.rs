@@ -27,7 +27,6 @@ struct Bound {
 
 impl Bounds {
     /// Takes one reference to something in the image into account.
-    #[inline]
     pub(super) fn note_inside(&mut self, row: &Row, addend: i64, symbol: TargetId) {
         // A distance within the image is for the memory manager to keep.
         if row.far == Far::Placement && row.formula.origin == Origin::Zero {

@@ -66,13 +66,13 @@ impl Needs {
         relocation: &Relocation,
         id: TargetId,
     ) -> bool {
-        let row = relocation.kind.row();
+        let plain = relocation.kind.plain();
         let is_in_section = matches!(resolution.target(id).place, Place::Section { .. });
-        let is_plain = is_in_section && row.formula.is_plain();
-        if is_plain && row.far == Far::Placement {
-            self.bounds.note_inside(row, relocation.addend, id);
+        let is_noted = is_in_section && plain.is_usual;
+        if is_noted && plain.binds_image {
+            self.bounds.note_inside(plain.row, relocation.addend, id);
         }
-        is_plain
+        is_noted
     }
 
     /// Takes one relocation into account, but for what has to wait until all of them are known.

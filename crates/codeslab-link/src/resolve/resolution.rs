@@ -356,6 +356,7 @@ impl<'a> Resolution<'a> {
         Ok(Cow::Owned(other))
     }
 
+    #[inline]
     fn push(&mut self, target: Target) -> TargetId {
         let id = TargetId(counted(self.targets.len()));
         self.targets.push(target);
@@ -379,6 +380,7 @@ impl<'a> Resolution<'a> {
         Ok(id)
     }
 
+    #[inline]
     fn add_global(&mut self, name: Cow<'a, str>, new: Target, by: &str) -> Result<TargetId> {
         let id = TargetId(counted(self.targets.len()));
         let is_wanted = matches!(new.rank, Rank::Reference | Rank::Common);
@@ -446,6 +448,7 @@ impl<'a> Resolution<'a> {
         Ok(())
     }
 
+    #[inline]
     fn place_of(&self, object: &Object<'_>, symbol: &Symbol<'_>) -> Place {
         match symbol.definition {
             Definition::Undefined => Place::Nowhere,

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "arch/formula.rs",
     "arch/encoding.rs",
     "arch/row.rs",
+    "arch/plain.rs",
     "arch/machine.rs",
     "arch/x86_64/fields.rs",
     "arch/x86_64/relax.rs",

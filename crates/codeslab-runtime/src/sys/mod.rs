@@ -6,8 +6,12 @@
 
 // The system of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos/mod.rs")]
 #[cfg_attr(windows, path = "windows/mod.rs")]
-#[cfg_attr(not(any(target_os = "linux", windows)), path = "unsupported.rs")]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "macos", windows)),
+    path = "unsupported.rs"
+)]
 mod native;
 
 pub use native::{CONVENTION, guarded};

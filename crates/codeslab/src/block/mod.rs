@@ -158,6 +158,41 @@ impl Block {
         spans
     }
 
+    /// Makes two requests of one: of each segment, what lies behind its first `kept` bytes is the second's. `None`, and nothing changes, if
+    /// a span would begin where none may.
+    pub(crate) fn divide(
+        &mut self,
+        spans: &Spans,
+        kept: [u64; 3],
+    ) -> Result<Option<[Spans; 2]>, Refusal> {
+        let located = self.locate(spans);
+        let (mut first, mut second) = ([None; 3], [None; 3]);
+        for (protection, span) in Protection::ALL.into_iter().zip(located) {
+            let (index, Some(span)) = (protection.index(), span) else {
+                continue;
+            };
+            let kept = kept[index].min(span.size);
+            let kept = self.geometry.granules_of(protection, kept) * GRANULE;
+            (first[index], second[index]) = span.divide(kept);
+            let slab = &self.slabs[self.geometry.slab_of(protection).index()];
+            if second[index].is_some_and(|part| kept > 0 && !slab.may_begin(part.offset)) {
+                return Ok(None);
+            }
+        }
+        let (Some(one), Some(other)) = (Spans::new(&first), Spans::new(&second)) else {
+            return Err(Refusal::foreseen("malloc", 16, Limit::Memory));
+        };
+        for (protection, span) in Protection::ALL.into_iter().zip(located) {
+            let index = protection.index();
+            if let (Some(span), Some(_), Some(part)) = (span, first[index], second[index]) {
+                let slab = self.geometry.slab_of(protection);
+                self.slabs[slab.index()].divide(span, part.offset);
+            }
+        }
+        self.requests += 1;
+        Ok(Some([one, other]))
+    }
+
     /// Carves what fits into the pages that the slabs have, and says whether that is the whole request.
     #[inline]
     fn carve_segments(&mut self, layout: &Layout, carved: &mut Located) -> bool {

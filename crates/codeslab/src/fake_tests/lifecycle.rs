@@ -260,7 +260,7 @@ fn a_batch_is_published_with_one_pass_over_what_was_written_or_not_at_all() {
             Writer::FileWrite => "write_file",
             Writer::Protect => "protect",
             Writer::SelfMem => "write_self",
-            Writer::Pkeys => "write_keyed",
+            Writer::Pkeys | Writer::MapJit => "write_keyed",
         };
         let second = batch();
         fake.refuse(refused);
@@ -292,7 +292,7 @@ fn what_lies_side_by_side_in_a_batch_is_written_in_one_piece_and_nothing_between
             // Each request has pages of its own: 16 of them are a piece.
             Writer::Protect => ("protect", 8),
             Writer::SelfMem => ("write_self", 2),
-            Writer::Pkeys => ("write_keyed", 1),
+            Writer::Pkeys | Writer::MapJit => ("write_keyed", 1),
         };
         let calls = || fake.calls().iter().filter(|one| **one == call).count();
         let before = calls();

@@ -8,6 +8,7 @@ mod sealed;
 mod searching;
 mod small;
 mod space;
+mod together;
 
 use crate::memory::CodeMemory;
 use crate::model::address::{Address, Window};

@@ -5,7 +5,7 @@ use std::fmt;
 /// How bytes get into pages that are executable.
 ///
 /// Whichever it is, no thread can write to an address at which code can be executed, with one exception: with
-/// [`Writer::Pkeys`], a thread that is copying code, for the time of its copy.
+/// [`Writer::Pkeys`] and [`Writer::MapJit`], a thread that is copying code, for the time of its copy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Writer {
@@ -26,19 +26,26 @@ pub enum Writer {
     /// and cannot lie between the code. A process has 15 keys; all memories share one, which is taken when this writer is first
     /// probed and kept.
     Pkeys,
+    /// Memory of `MAP_JIT`, to which a thread writes while it is switched to writing (`pthread_jit_write_protect_np`), for the time of a copy:
+    /// macOS, where it takes the entitlement `com.apple.security.cs.allow-jit` in a process with a hardened runtime. On x86-64, which has
+    /// no such switch, it is written through a second mapping that is made for the copy.
+    ///
+    /// The switch is about all such memory of the process. After a copy the thread can execute and not write, whatever it could before.
+    MapJit,
 }
 
 impl Writer {
     /// Every writer, in the order in which they are tried.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DualMapping,
         Self::FileWrite,
         Self::Protect,
         Self::SelfMem,
         Self::Pkeys,
+        Self::MapJit,
     ];
 
-    /// `dual-mapping`, `file-write`, `protect`, `self-mem` or `pkeys`.
+    /// `dual-mapping`, `file-write`, `protect`, `self-mem`, `pkeys` or `map-jit`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +54,7 @@ impl Writer {
             Self::Protect => "protect",
             Self::SelfMem => "self-mem",
             Self::Pkeys => "pkeys",
+            Self::MapJit => "map-jit",
         }
     }
 

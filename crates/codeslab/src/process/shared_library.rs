@@ -12,8 +12,10 @@ use std::ffi::CString;
 ///
 /// ```
 /// # use codeslab::SharedLibrary;
+/// # #[cfg(target_os = "linux")] {
 /// let math = SharedLibrary::open("libm.so.6")?;
 /// let cosine = math.symbol("cos").expect("it has one");
+/// # }
 /// # Ok::<(), codeslab::Error>(())
 /// ```
 #[derive(Debug)]

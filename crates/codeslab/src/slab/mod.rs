@@ -162,6 +162,18 @@ impl Slab {
         self.release(tail, self.granule(span.size - size))
     }
 
+    /// Whether a span may begin at `offset`.
+    pub(crate) fn may_begin(&self, offset: u64) -> bool {
+        self.avoided != Some(self.granule(offset))
+    }
+
+    /// Makes two carved spans of one: the second begins at `offset` inside it, a multiple of the granule at which a span may begin.
+    pub(crate) fn divide(&mut self, span: Span, offset: u64) {
+        debug_assert!(self.holds(span) && span.offset < offset && offset < span.end());
+        debug_assert!(self.may_begin(offset), "nothing may begin at {offset:#x}");
+        self.runs.begin(self.granule(offset));
+    }
+
     /// Whether `span` is carved at the moment, exactly as it is.
     pub(crate) fn holds(&self, span: Span) -> bool {
         self.runs.is_carved(self.granule(span.offset) as usize) && self.span_at(span.offset) == span

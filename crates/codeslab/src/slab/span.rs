@@ -13,6 +13,16 @@ impl Span {
         self.offset + self.size
     }
 
+    /// Its first `size` bytes, and the rest, where there are any.
+    pub(crate) fn divide(self, size: u64) -> (Option<Self>, Option<Self>) {
+        let size = size.min(self.size);
+        let part = |offset, size| (size > 0).then_some(Self { offset, size });
+        (
+            part(self.offset, size),
+            part(self.offset + size, self.size - size),
+        )
+    }
+
     pub(crate) const fn contains(self, other: Self) -> bool {
         self.offset <= other.offset && other.end() <= self.end()
     }

@@ -9,9 +9,21 @@ const BLOCK: u64 = 1 << 20;
 
 #[derive(Clone, Debug)]
 enum Action {
-    Extend { page: u64, pages: u64 },
-    Carve { size: u64, align_log2: u32 },
-    Free { index: prop::sample::Index },
+    Extend {
+        page: u64,
+        pages: u64,
+    },
+    Carve {
+        size: u64,
+        align_log2: u32,
+    },
+    Free {
+        index: prop::sample::Index,
+    },
+    Divide {
+        index: prop::sample::Index,
+        granule: prop::sample::Index,
+    },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -19,6 +31,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (0_u64..256, 1_u64..24).prop_map(|(page, pages)| Action::Extend { page, pages }),
         6 => (1_u64..6_000, 0_u32..14).prop_map(|(size, align_log2)| Action::Carve { size, align_log2 }),
         4 => any::<prop::sample::Index>().prop_map(|index| Action::Free { index }),
+        2 => any::<(prop::sample::Index, prop::sample::Index)>().prop_map(|(index, granule)| Action::Divide { index, granule }),
     ]
 }
 
@@ -93,6 +106,20 @@ proptest! {
                         slab.free(span);
                         prop_assert!(!slab.holds(span));
                         oracle.used.remove(&offset);
+                    }
+                }
+                Action::Divide { index, granule: at } => {
+                    let long: Vec<_> = oracle.used.iter().filter(|(_, size)| **size > granule).map(|(&offset, &size)| Span { offset, size }).collect();
+                    if let Some(&span) = (!long.is_empty()).then(|| index.get(&long)) {
+                        let kept = (1 + at.index((span.size / granule) as usize - 1) as u64) * granule;
+                        let (Some(first), Some(second)) = span.divide(kept) else { panic!("{span:?} is longer than {kept}") };
+                        prop_assert_eq!(slab.may_begin(second.offset), second.offset != avoided);
+                        if slab.may_begin(second.offset) {
+                            slab.divide(span, second.offset);
+                            prop_assert!(slab.holds(first) && slab.holds(second) && !slab.holds(span));
+                            oracle.used.insert(first.offset, first.size);
+                            oracle.used.insert(second.offset, second.size);
+                        }
                     }
                 }
             }

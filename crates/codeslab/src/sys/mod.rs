@@ -11,6 +11,9 @@
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
 //!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
 //!   and replaced exactly, views of sections are unmapped whole) needs no records beyond its own.
+//! - **What code is put into** may have to be told when address space is reserved: on macOS, memory that threads switch between writing and
+//!   executing takes no reservation's place. So a memory asks the platform for the one that is right for its writer
+//!   ([`Platform::for_writer`]), and all of its reservations are that one's.
 //! - **Pages** are what `protect` and `discard_private` are about: whole pages, never none, maybe of several neighbouring
 //!   mappings. A port whose system takes one mapping at a time goes through them.
 //! - **Addresses** outside of [`Facts::addresses`] are never asked for.
@@ -58,11 +61,24 @@ mod probe;
 #[cfg(test)]
 pub(crate) mod fake;
 
-// The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform.
-#[cfg_attr(all(not(miri), target_os = "linux"), path = "linux/mod.rs")]
-#[cfg_attr(all(not(miri), target_os = "windows"), path = "windows/mod.rs")]
+// What the ports to systems of one family share.
+#[cfg(unix)]
+mod dynamic_linker;
+
+// The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform. With
+// `--cfg rehearsal`, Linux has the port to macOS.
 #[cfg_attr(
-    any(miri, not(any(target_os = "linux", target_os = "windows"))),
+    all(not(any(miri, rehearsal)), target_os = "linux"),
+    path = "linux/mod.rs"
+)]
+#[cfg_attr(all(not(miri), target_os = "macos"), path = "macos/mod.rs")]
+#[cfg_attr(all(not(miri), target_os = "windows"), path = "windows/mod.rs")]
+#[cfg_attr(all(not(miri), rehearsal), path = "macos/rehearsal/mod.rs")]
+#[cfg_attr(
+    any(
+        miri,
+        not(any(target_os = "linux", target_os = "macos", target_os = "windows"))
+    ),
     path = "unsupported.rs"
 )]
 mod native;
@@ -164,6 +180,12 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// with memory files of this size if it needs any.
     fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
 
+    /// The platform for memories of this writer, where it takes reservations of another kind: `map_keyed` may work on that one only. `None`
+    /// where this one does for all.
+    fn for_writer(&self, _writer: Writer) -> Option<Arc<dyn Platform>> {
+        None
+    }
+
     /// Whether such seals work in this process. Leaves nothing sealed behind.
     fn probe_seal(&self, seal: Seal) -> Result<(), Refusal>;
 
@@ -252,8 +274,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - It is idle, and `bytes` lie outside of it.
     unsafe fn write_self(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal>;
 
-    /// Maps zeroed private memory into a reservation that every thread can execute, and none can write by itself. Only
-    /// threads that have written to such memory, and those they start, can be relied on to read it.
+    /// Maps zeroed private memory into a reservation that every thread can execute, and none can write by itself: under a protection key
+    /// ([`Writer::Pkeys`]), or to be written by switching ([`Writer::MapJit`]). Under a key, only threads that have written to such memory,
+    /// and those they start, can be relied on to read it.
     ///
     /// # Safety
     /// - The range is reserved and not mapped.

@@ -74,7 +74,7 @@ pub(super) fn probe(
         Writer::DualMapping | Writer::FileWrite => write_through_file(&granule, writer, file_size),
         Writer::Protect => write_before_protecting(&granule),
         Writer::SelfMem => write_as_a_file(&granule),
-        Writer::Pkeys => write_under_the_key(&granule),
+        Writer::Pkeys | Writer::MapJit => write_keyed(&granule),
     }?;
     // SAFETY: each of these functions has written the answer and made the granule executable, if it did not fail.
     unsafe { granule.call() }
@@ -132,7 +132,7 @@ fn write_as_a_file(granule: &Granule<'_>) -> Result<(), Refusal> {
     unsafe { granule.platform.write_self(granule.at, ANSWER) }
 }
 
-fn write_under_the_key(granule: &Granule<'_>) -> Result<(), Refusal> {
+fn write_keyed(granule: &Granule<'_>) -> Result<(), Refusal> {
     // SAFETY: the granule is reserved and not mapped, and known to this probe alone.
     unsafe { granule.platform.map_keyed(granule.at, granule.size) }?;
     // SAFETY: the granule was mapped so just now, this probe alone knows it, and the answer is a constant that is under no key.

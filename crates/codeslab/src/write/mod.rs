@@ -11,8 +11,8 @@ pub(crate) mod backing;
 mod dual_mapping;
 pub(crate) mod extent;
 mod file_write;
+mod keyed;
 pub(crate) mod pages;
-mod pkeys;
 mod protect;
 mod self_mem;
 pub(crate) mod staging;
@@ -106,7 +106,7 @@ pub(crate) fn by(writer: Writer, hardened: bool) -> &'static dyn CodeWriter {
         Writer::FileWrite => &file_write::FileWrite,
         Writer::Protect => &protect::Protect,
         Writer::SelfMem => &self_mem::SelfMem,
-        Writer::Pkeys => &pkeys::Pkeys,
+        Writer::Pkeys | Writer::MapJit => &keyed::Keyed,
     }
 }
 

@@ -131,6 +131,8 @@ impl Death {
         use std::os::unix::process::ExitStatusExt;
         match output.status.signal()? {
             11 => Some(Self::Fault),
+            // SIGBUS of macOS, which means a protection there.
+            10 if cfg!(target_os = "macos") => Some(Self::Fault),
             5 => Some(Self::Trap),
             _ => None,
         }

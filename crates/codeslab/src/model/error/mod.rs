@@ -130,7 +130,8 @@ pub enum Error {
 pub struct Refusal {
     /// The system call or function.
     pub call: &'static str,
-    /// What it answered: an `errno` on Unix, `GetLastError` on Windows; 0 if the refusal was seen coming.
+    /// What it answered: an `errno` on Unix, `GetLastError` on Windows, a `kern_return_t` of
+    /// calls that Mach has; 0 if the refusal was seen coming.
     pub errno: i32,
     /// The bytes that it was about; 0 if it was about something else.
     pub size: u64,
@@ -181,6 +182,10 @@ pub enum Limit {
     Policy,
     /// The policy that a process makes no code (Windows: arbitrary code guard).
     DynamicCode,
+    /// The hardened runtime of a process, which executes signed memory only (macOS).
+    HardenedRuntime,
+    /// The entitlement to memory that code is written to, `com.apple.security.cs.allow-jit` (macOS).
+    Entitlement,
     /// What the system knows how to do.
     Unsupported,
     /// Another mapping is at the address.
@@ -210,6 +215,8 @@ impl Limit {
             Self::Hardware => "hardware",
             Self::Policy => "policy",
             Self::DynamicCode => "dynamic-code",
+            Self::HardenedRuntime => "hardened-runtime",
+            Self::Entitlement => "entitlement",
             Self::Unsupported => "unsupported",
             Self::Occupied => "occupied",
             Self::MaxMappings => "max-mappings",
@@ -234,6 +241,8 @@ impl fmt::Display for Limit {
             Self::Hardware => "the processor does not offer it, or the system makes no use of it",
             Self::Policy => "a security policy forbids it",
             Self::DynamicCode => "the process must not make code (arbitrary code guard); start it without ProhibitDynamicCode, or allow the thread to opt out",
+            Self::HardenedRuntime => "the hardened runtime would end the process; use the writer map-jit, or sign it with com.apple.security.cs.allow-unsigned-executable-memory",
+            Self::Entitlement => "the hardened runtime takes an entitlement for it; sign the process with com.apple.security.cs.allow-jit",
             Self::Unsupported => "the system does not offer it",
             Self::Occupied => "the address is occupied",
             Self::MaxMappings => "this memory has as many mappings as it may; free something, or open it with a larger maximum of mappings",
@@ -305,7 +314,9 @@ impl Refusal {
             Limit::FileSize => "FILE_SIZE_LIMIT",
             Limit::OpenFiles => "TOO_MANY_FILES",
             Limit::Data | Limit::Memory | Limit::Commit | Limit::Quota => "OUT_OF_MEMORY",
-            Limit::Policy | Limit::DynamicCode => "FORBIDDEN",
+            Limit::Policy | Limit::DynamicCode | Limit::HardenedRuntime | Limit::Entitlement => {
+                "FORBIDDEN"
+            }
             Limit::MaxMappings => "MAPPING_BUDGET",
             Limit::MaxCommitted => "COMMIT_BUDGET",
             Limit::ProtectionKeys

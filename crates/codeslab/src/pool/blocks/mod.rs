@@ -213,6 +213,18 @@ impl<H> Blocks<H> {
         over_budget.map_or(Ok(None), Err)
     }
 
+    /// Makes two requests of one: see [`Block::divide`].
+    pub(crate) fn divide(
+        &mut self,
+        index: usize,
+        spans: &Spans,
+        kept: [u64; 3],
+    ) -> Result<Option<[Spans; 2]>, Refusal> {
+        let divided = self.block_mut(index).divide(spans, kept)?;
+        self.begun += u64::from(divided.is_some());
+        Ok(divided)
+    }
+
     /// Carves from one block, and notes whether that opened a view.
     fn carve_in(
         &mut self,

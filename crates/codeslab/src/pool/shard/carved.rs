@@ -10,6 +10,7 @@ use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
+use crate::pool::blocks::Blocks;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
@@ -191,6 +192,44 @@ impl Carved {
             unsafe { block.shrink(spans, protection, size) };
         });
         emptied.1.retire();
+    }
+
+    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment. All parts are in flight. An error has
+    /// the parts of which one cannot be divided, because something would begin where nothing may.
+    pub(crate) fn divide_all(
+        mut self,
+        starts: &[[u64; 3]],
+    ) -> Result<std::result::Result<Vec<Self>, Vec<Self>>> {
+        let mut parts = Vec::with_capacity(starts.len());
+        for start in starts.iter().skip(1).rev() {
+            let part = self.divide(*start)?;
+            let is_divided = part.is_some();
+            parts.extend(part);
+            if !is_divided {
+                parts.push(self);
+                return Ok(Err(parts));
+            }
+        }
+        parts.push(self);
+        parts.reverse();
+        Ok(Ok(parts))
+    }
+
+    /// Of each segment, what lies behind its first `kept` bytes is the second's.
+    fn divide(&mut self, kept: [u64; 3]) -> Result<Option<Self>> {
+        let header = self.header();
+        let divide =
+            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, kept);
+        let (divided, emptied) = header.shard.with(divide);
+        emptied.retire();
+        let Some([first, second]) = divided? else {
+            return Ok(None);
+        };
+        self.spans = first;
+        Ok(Some(Self {
+            header: self.header,
+            spans: second,
+        }))
     }
 
     /// It is published, or about to be freed.

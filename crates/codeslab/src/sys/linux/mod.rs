@@ -10,7 +10,7 @@
 //! | `fork`        | whether this is a forked child                                                       |
 //! | `barrier`     | barriers in all threads: membarrier                                                  |
 //! | `keys`        | protection keys: `pkey_alloc`, `pkey_mprotect`                                           |
-//! | `process`     | page size, addresses, symbols, random numbers, `/proc/self/mem`                      |
+//! | `process`     | page size, addresses, random numbers, `/proc/self/mem`                               |
 //! | `symbols`     | which symbols of the process are functions                                          |
 //! | `seals`       | which seals work                                                                    |
 //!
@@ -32,12 +32,16 @@ mod memory_file;
 mod mm;
 mod process;
 mod seals;
-mod shared_library;
 mod symbols;
+
+// The port to macOS runs here as well, in the unit tests.
+#[cfg(test)]
+#[path = "../macos/rehearsal/mod.rs"]
+mod rehearsal;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, probe};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, dynamic_linker, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -98,7 +102,10 @@ impl Platform for Linux {
     }
 
     fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
-        probe::probe(self, writer, file_size)
+        match writer {
+            Writer::MapJit => Err(Refusal::foreseen("MAP_JIT", 0, Limit::Unsupported)),
+            _ => probe::probe(self, writer, file_size),
+        }
     }
 
     fn probe_seal(&self, seal: Seal) -> Result<(), Refusal> {
@@ -234,19 +241,19 @@ impl Platform for Linux {
     }
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
-        process::symbol(name)
+        dynamic_linker::symbol(name)
     }
 
     fn process_symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
-        process::symbol_version(name, version)
+        dynamic_linker::symbol_version(name, version)
     }
 
     fn process_location(&self, at: Address) -> Option<ProcessLocation> {
-        process::location(at)
+        dynamic_linker::location(at)
     }
 
     fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
-        let library = shared_library::Library::open(path)?;
+        let library = dynamic_linker::Library::open(path)?;
         Ok(Box::new(library))
     }
 

@@ -1,4 +1,4 @@
-//! What the system tells about this process as a whole: its pages, its addresses, its symbols, random numbers, and its memory as a file.
+//! What the system tells about this process as a whole: its pages, its addresses, random numbers, and its memory as a file.
 //!
 //! Used by the port itself when it is made, and by its files for what does not change while the process runs.
 
@@ -6,9 +6,7 @@ use super::limits::refusal;
 use crate::model::address::{Address, Window};
 use crate::model::error::Refusal;
 use crate::model::page::PageSize;
-use crate::model::stats::ProcessLocation;
 use crate::sys::arch::{Native, Processor};
-use std::ffi::CStr;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
@@ -62,67 +60,6 @@ pub(super) fn random() -> u64 {
     u64::from_ne_bytes(random)
 }
 
-/// dladdr. <https://man7.org/linux/man-pages/man3/dladdr.3.html>
-pub(super) fn location(at: Address) -> Option<ProcessLocation> {
-    let mut found = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    let address = std::ptr::without_provenance(at.value() as usize);
-    // SAFETY: the address is compared and not read, and there is room for what is found.
-    let is_found = unsafe { libc::dladdr(address, found.as_mut_ptr()) } != 0;
-    // SAFETY: zeros are a value of it, and the call may have written another one.
-    let found = unsafe { found.assume_init() };
-    let text = |text: *const libc::c_char| {
-        if text.is_null() {
-            return None;
-        }
-        // SAFETY: what is not null is a C string of the dynamic linker, which stays while its library is loaded.
-        let text = unsafe { CStr::from_ptr(text) };
-        Some(text.to_string_lossy().into_owned())
-    };
-    let object = text(found.dli_fname).filter(|_| is_found)?;
-    let name = text(found.dli_sname);
-    let start = if name.is_some() {
-        found.dli_saddr
-    } else {
-        found.dli_fbase
-    };
-    Some(ProcessLocation::new(
-        name,
-        object,
-        Address::new(start as u64),
-    ))
-}
-
-/// dlsym, in everything that is loaded. <https://man7.org/linux/man-pages/man3/dlsym.3.html>
-pub(super) fn symbol(name: &CStr) -> Option<Address> {
-    // SAFETY: the name is a C string, and RTLD_DEFAULT is a handle at any time.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!found.is_null()).then(|| Address::new(found as u64))
-}
-
-/// dlvsym, in everything that is loaded; dlsym where the C library knows no versions.
-/// <https://man7.org/linux/man-pages/man3/dlvsym.3.html>
-pub(super) fn symbol_version(name: &CStr, version: &CStr) -> Option<Address> {
-    let Some(dlvsym) = dlvsym() else {
-        return symbol(name);
-    };
-    // SAFETY: both are C strings, and RTLD_DEFAULT is a handle at any time.
-    let found = unsafe { dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
-    (!found.is_null()).then(|| Address::new(found as u64))
-}
-
-type Dlvsym = unsafe extern "C" fn(
-    *mut libc::c_void,
-    *const libc::c_char,
-    *const libc::c_char,
-) -> *mut libc::c_void;
-
-/// The function, which musl does not have.
-pub(super) fn dlvsym() -> Option<Dlvsym> {
-    let found = symbol(c"dlvsym")?.value() as usize;
-    // SAFETY: what the process calls dlvsym is the C library's function of that name, whose type this is.
-    Some(unsafe { std::mem::transmute::<usize, Dlvsym>(found) })
-}
-
 /// pwrite to `/proc/self/mem`, which heeds no protection. <https://man7.org/linux/man-pages/man5/proc_pid_mem.5.html>
 ///
 /// # Safety
@@ -153,19 +90,7 @@ pub(super) fn read(at: Address, into: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_of_a_symbol_is_found_and_one_that_does_not_exist_is_not() {
-        // Sanitizers have functions of their own in the place of many others, not of this one.
-        let one = symbol(c"getppid");
-        // The version that every C library for x86-64 began with, and that for 64-bit Arm.
-        let versions = [c"GLIBC_2.2.5", c"GLIBC_2.17"];
-        let found = versions.map(|version| symbol_version(c"getppid", version));
-        assert!(found.contains(&one), "{found:?}");
-        if symbol(c"dlvsym").is_some() {
-            assert_eq!(symbol_version(c"getppid", c"codeslab has none"), None);
-        }
-    }
+    use crate::sys::dynamic_linker;
 
     #[test]
     fn what_the_process_has_lies_where_programs_may_have_memory() {
@@ -173,7 +98,7 @@ mod tests {
         let here = [
             &raw const local as u64,
             addresses as *const () as u64,
-            symbol(c"malloc").map_or(0x1_0000, Address::value),
+            dynamic_linker::symbol(c"malloc").map_or(0x1_0000, Address::value),
         ];
         for at in here {
             let byte = Window::of_range(Address::new(at), 1).unwrap();
@@ -192,10 +117,5 @@ mod tests {
         assert_eq!(copy[..], bytes);
         assert_eq!(read(Address::new(8), &mut copy), Some(0));
         assert_eq!(read(Address::new(u64::MAX - 8), &mut copy), Some(0));
-    }
-
-    #[test]
-    fn a_name_that_the_process_does_not_have_has_no_address() {
-        assert_eq!(symbol(c"codeslab has no such symbol"), None);
     }
 }

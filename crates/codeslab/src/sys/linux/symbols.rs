@@ -107,14 +107,14 @@ fn functions_of<'n>(file: &str, names: &HashSet<&'n str>) -> Option<HashSet<&'n 
 
 #[cfg(test)]
 mod tests {
-    use super::super::process;
     use super::*;
+    use crate::sys::dynamic_linker;
     use std::ffi::CString;
 
     /// What is said of symbols of this process.
     fn are_functions_here(names: &[&str]) -> Vec<bool> {
         let symbols = names.iter().map(|name| {
-            let found = process::symbol(&CString::new(*name).unwrap());
+            let found = dynamic_linker::symbol(&CString::new(*name).unwrap());
             (*name, found.expect(name))
         });
         are_functions(&symbols.collect::<Vec<_>>())
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_name_is_a_function_only_at_an_address_in_the_file_that_exports_it() {
         // Sanitizers have functions of their own in the place of many others, not of this one.
-        let function = process::symbol(c"getppid").unwrap();
+        let function = dynamic_linker::symbol(c"getppid").unwrap();
         let here = functions_of_the_process_are_told_from_its_data as *const () as u64;
         let symbols = [
             ("getppid", Address::new(here)),

@@ -206,7 +206,7 @@ impl Platform for Windows {
     }
 
     unsafe fn map_keyed(&self, _at: Address, size: u64) -> Result<(), Refusal> {
-        Err(Refusal::foreseen("a protection key", size, NO_SUCH_THING))
+        Err(Refusal::foreseen("keyed memory", size, NO_SUCH_THING))
     }
 
     unsafe fn write_keyed(&self, _at: Address, bytes: &[u8]) -> Result<(), Refusal> {

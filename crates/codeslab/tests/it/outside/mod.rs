@@ -4,6 +4,7 @@
 //! them under settings of the system that only root can make, and puts the outcomes into docs/limits.md.
 
 mod forks;
+#[cfg(not(rehearsal))]
 mod limits;
 mod settings;
 mod signals;

@@ -23,7 +23,7 @@ pub(crate) fn sums(at: Address, constant: Address, counter: Address) -> Vec<u8> 
         let field = pages.cast_unsigned() as u32;
         0x9000_0000 | register | (field & 3) << 29 | (field >> 2 & 0x7_ffff) << 5
     };
-    let low = |to: Address| (to.value() as u32 & 0xfff) / 4 << 10;
+    let low = |to: Address| ((to.value() as u32 & 0xfff) / 4) << 10;
     // adrp x1, constant; ldr w0, [x1, low]; adrp x1, counter; ldr w2, [x1, low]; add w0, w0, w2; str w0, [x1, low]; ret
     let code = [
         adrp(1, constant, 0),

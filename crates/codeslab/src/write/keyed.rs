@@ -1,6 +1,6 @@
-//! Private pages under a memory protection key, which denies every thread to write to them. The thread that publishes gives itself
-//! the right for the time of a copy; bytes are staged until then. Constants could not be read by threads that are older than the
-//! key, so they have pages without one, written in their place as [`super::protect`] does.
+//! Private pages that no thread may write to, but for one that publishes, which has the right for the time of a copy: by a protection key
+//! (`pkeys`), or by a switch that each thread has (`map-jit`). Bytes are staged until then. Threads that are older than a key could not
+//! read constants under it, so these have pages without one, written in their place as [`super::protect`] does.
 
 use super::extent::Extent;
 use super::protect::Protect;
@@ -11,9 +11,9 @@ use crate::model::protection::Protection;
 use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
-pub(super) struct Pkeys;
+pub(super) struct Keyed;
 
-impl CodeWriter for Pkeys {
+impl CodeWriter for Keyed {
     fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
         MemoryKind::Private
     }

@@ -1,0 +1,77 @@
+//! Unwind tables: how the unwinder of this process learns of them and forgets them.
+//!
+//! It is LLVM's (libunwind), a part of the system, which takes one description after the other. What objects say of functions in
+//! `__compact_unwind` alone it looks up in files that the dynamic linker loaded, so exceptions end there.
+#![allow(unsafe_code)] // It hands pointers to the unwinder.
+
+use crate::program::FunctionTable;
+use codeslab::Address;
+use std::ptr;
+
+type Tell = unsafe extern "C" fn(*const u8);
+
+unsafe extern "C" {
+    fn __register_frame(description: *const u8);
+    fn __deregister_frame(description: *const u8);
+}
+
+/// Unwind tables that the process knows of. Dropping it makes it forget them.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    // Invariant: registered, and not changed since.
+    registered: Vec<Address>,
+}
+
+impl Tables {
+    /// Has the process know of tables. What is for Windows' unwinder no other one reads.
+    ///
+    /// # Safety
+    /// Each of `tables` is well-formed, has an end, and stays as it is while the value lives.
+    pub(crate) unsafe fn register(
+        tables: &[Address],
+        _code: Address,
+        _functions: Option<&FunctionTable>,
+    ) -> Self {
+        for table in tables {
+            // SAFETY: it is well-formed, has an end, and stays until the value is dropped, which has it forgotten.
+            unsafe { tell(*table, __register_frame) };
+        }
+        Self {
+            registered: tables.to_vec(),
+        }
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        for table in self.registered.iter().rev() {
+            // SAFETY: it was registered as it is, by the invariant.
+            unsafe { tell(*table, __deregister_frame) };
+        }
+    }
+}
+
+/// Tells the unwinder of each description in a table: a record with a number after its length that is not 0.
+///
+/// # Safety
+/// The table is well-formed and has an end; if it is forgotten it was registered, and until then it stays as it is.
+unsafe fn tell(table: Address, how: Tell) {
+    let mut record: *const u8 = ptr::with_exposed_provenance(table.value() as usize);
+    loop {
+        // SAFETY: it is a record or the end of a table, each of which begins with a length.
+        let length = unsafe { record.cast::<u32>().read_unaligned() };
+        if length == 0 {
+            return;
+        }
+        // SAFETY: a record that has a length has a number after it.
+        let number = unsafe { record.add(4) };
+        // SAFETY: it is a word of the table.
+        let number = unsafe { number.cast::<u32>().read_unaligned() };
+        if number != 0 {
+            // SAFETY: the record is a description in a table that is well-formed.
+            unsafe { how(record) };
+        }
+        // SAFETY: the length leads to the next record of the table.
+        record = unsafe { record.add(4 + length as usize) };
+    }
+}
