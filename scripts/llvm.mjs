@@ -3,6 +3,7 @@
 // npm run test:llvm                          what adapters/llvm/test says, and clang's Interpreter for 200 inputs in a torn address space
 // npm run test:llvm -- --inputs=1000 --peers the same for 1,000, and a trace of many objects, with LLVM's own memory managers beside it
 // npm run test:llvm -- --release             with the library as it is shipped, for figures
+// npm run test:llvm -- tsan                  the tests but for clang's, watched by ThreadSanitizer (or asan: AddressSanitizer), and codeslab, too
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { sumUp } from './counting.mjs'
-import { Failure, main, root } from './process.mjs'
+import { ask, Failure, main, root } from './process.mjs'
 
 /** The first that has what the adapter needs. */
 const OLDEST = 19
@@ -20,8 +21,25 @@ const tests = join(root, 'adapters', 'llvm', 'test')
 /** @typedef {import('./counting.mjs').Count} Count */
 /** @typedef {{ major: number, includes: string, libraries: string }} Llvm */
 
+/** Sanitizers: what compilers are told, and what each program is told. LLVM itself is not compiled for them. */
+const sanitizers = {
+  tsan: {
+    flag: '-fsanitize=thread',
+    rust: '--cfg tsan -Zsanitizer=thread',
+    build: ['-Zbuild-std'],
+    environment: { TSAN_OPTIONS: 'halt_on_error=1' },
+  },
+  asan: {
+    flag: '-fsanitize=address',
+    rust: '-Zsanitizer=address',
+    build: [],
+    environment: { ASAN_OPTIONS: 'detect_leaks=1' },
+  },
+}
+
 await main(() => {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       inputs: { type: 'string', default: '200' },
       peers: { type: 'boolean', default: false },
@@ -35,6 +53,12 @@ await main(() => {
   }
   const folder = mkdtempSync(join(tmpdir(), 'codeslab-llvm-'))
   try {
+    const [name] = positionals
+    if (name !== undefined) {
+      if (name !== 'tsan' && name !== 'asan') throw new Failure(`there is no ${name}: tsan or asan`)
+      sumUp(watch(llvms, folder, name))
+      return
+    }
     const prefix = install(join(folder, 'prefix'), values.release)
     sumUp(llvms.map(llvm => test(llvm, folder, prefix, values)))
   } finally {
@@ -71,6 +95,115 @@ function install(prefix, isRelease) {
 }
 
 /**
+ * What the test programs say while a sanitizer watches them and codeslab.
+ *
+ * @param {Llvm[]} llvms
+ * @param {string} folder
+ * @param {'tsan' | 'asan'} name
+ * @returns {Count[]}
+ */
+function watch(llvms, folder, name) {
+  const { flag, rust, build, environment } = sanitizers[name]
+  const host = ask('rustc', ['+nightly', '--print', 'host-tuple'])
+  if (host === undefined)
+    throw new Failure('there is no nightly toolchain: rustup toolchain install nightly --component rust-src')
+  const target = join(root, 'target', name)
+  const cargo = [
+    '+nightly',
+    'rustc',
+    ...build,
+    '--target',
+    host,
+    '--package',
+    'codeslab-capi',
+    '--lib',
+    '--crate-type',
+    'staticlib',
+  ]
+  run('cargo', cargo, { ...process.env, CARGO_TARGET_DIR: target, RUSTFLAGS: rust })
+  const archive = join(target, host, 'debug', 'libcodeslab_capi.a')
+  // Rust's compiler calls more than the runtime of gcc has.
+  const sysroot = String(ask('rustc', ['+nightly', '--print', 'sysroot']))
+  const sanitizer = join(sysroot, 'lib', 'rustlib', host, 'lib', `librustc-nightly_rt.${name}.a`)
+  const runtime = ['-Wl,--whole-archive', sanitizer, '-Wl,--no-whole-archive']
+  const objects = compileInputs(folder)
+  return llvms.map(llvm => {
+    console.log(`\nLLVM ${llvm.major}, ${name}`)
+    /** @type {Count} */
+    const count = { passed: 0, failed: 0, skipped: [] }
+    for (const [program, inputs] of programs(objects)) {
+      const output = join(folder, `${program}-${llvm.major}-${name}`)
+      const includes = ['crates/codeslab-capi/include', 'adapters/llvm/include'].map(path => `-I${join(root, path)}`)
+      const flags = [
+        '-std=c++17',
+        '-O1',
+        '-g',
+        flag,
+        '-fno-rtti',
+        '-fno-exceptions',
+        ...includes,
+        '-isystem',
+        llvm.includes,
+      ]
+      run('g++', [...flags, '-c', join(tests, `${program}.cpp`), '-o', `${output}.o`])
+      const libraries = [
+        `-L${llvm.libraries}`,
+        `-Wl,-rpath,${llvm.libraries}`,
+        ...runtime,
+        '-lLLVM',
+        '-lpthread',
+        '-ldl',
+        '-lm',
+        '-lrt',
+      ]
+      run('g++', ['-rdynamic', `${output}.o`, archive, '-o', output, ...libraries])
+      countLines(count, attempt(output, inputs, { ...process.env, ...environment }))
+    }
+    return count
+  })
+}
+
+/**
+ * What is linked into the tests.
+ *
+ * @param {string} folder
+ */
+function compileInputs(folder) {
+  const [linked, pic, low] = ['linked.o', 'pic.o', 'low.o'].map(name => join(folder, name))
+  run('g++', ['-O1', '-g', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', String(linked)])
+  run('g++', ['-O1', '-fPIC', '-c', join(tests, 'linked.cpp'), '-o', String(pic)])
+  run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', String(low)])
+  return { linked: String(linked), pic: String(pic), low: String(low) }
+}
+
+/**
+ * The programs that print a line for each behaviour, and their arguments.
+ *
+ * @param {ReturnType<typeof compileInputs>} objects
+ * @returns {[string, string[]][]}
+ */
+function programs({ linked, pic, low }) {
+  return [
+    ['memory_manager', [linked, low]],
+    ['lljit', [linked]],
+    ['runtime_dyld', [pic]],
+  ]
+}
+
+/**
+ * Counts the lines of a program.
+ *
+ * @param {Count} count
+ * @param {ReturnType<typeof attempt>} result
+ */
+function countLines(count, { status, stdout }) {
+  console.log(stdout.trim())
+  const begins = (/** @type {string} */ word) => stdout.split('\n').filter(line => line.startsWith(word)).length
+  count.passed += begins('ok ')
+  count.failed += status === 0 ? 0 : Math.max(begins('FAILED '), 1)
+}
+
+/**
  * @param {Llvm} llvm
  * @param {string} folder
  * @param {string} prefix
@@ -94,23 +227,8 @@ function test(llvm, folder, prefix, { inputs, peers }) {
     const flags = ['-std=c++17', '-fsyntax-only', ...warnings(llvm, prefix), ...headers, '-xc++', '/dev/null']
     tally(`the headers are compiled by ${compiler}`, attempt(compiler, flags).status === 0)
   }
-  const linked = join(folder, 'linked.o')
-  const pic = join(folder, 'pic.o')
-  const low = join(folder, 'low.o')
-  run('g++', ['-O1', '-g', '-fPIE', '-c', join(tests, 'linked.cpp'), '-o', linked])
-  run('g++', ['-O1', '-fPIC', '-c', join(tests, 'linked.cpp'), '-o', pic])
-  run('gcc', ['-O1', '-fno-pie', '-c', join(tests, 'low.c'), '-o', low])
-  for (const [name, objects] of /** @type {const} */ ([
-    ['memory_manager', [linked, low]],
-    ['lljit', [linked]],
-    ['runtime_dyld', [pic]],
-  ])) {
-    const { status, stdout } = attempt(compile(name, llvm, folder, prefix, []), objects)
-    console.log(stdout.trim())
-    const begins = (/** @type {string} */ word) => stdout.split('\n').filter(line => line.startsWith(word)).length
-    count.passed += begins('ok ')
-    count.failed += status === 0 ? 0 : Math.max(begins('FAILED '), 1)
-  }
+  for (const [name, objects] of programs(compileInputs(folder)))
+    countLines(count, attempt(compile(name, llvm, folder, prefix, []), objects))
   const chained = attempt(compile('chained', llvm, folder, prefix, []), ['40'])
   tally(`a chain of objects in an address space that fills\n${chained.stdout.trimEnd()}`, chained.status === 0)
   if (peers) {
@@ -164,8 +282,8 @@ function has(program) {
  * @param {string} program
  * @param {string[]} args
  */
-function run(program, args) {
-  const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: root })
+function run(program, args, env = process.env) {
+  const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: root, env })
   if (status !== 0) throw new Failure(`${program} ${args.join(' ')} failed`)
 }
 
@@ -173,8 +291,8 @@ function run(program, args) {
  * @param {string} program
  * @param {readonly string[]} args
  */
-function attempt(program, args) {
-  const { status, stdout, stderr } = spawnSync(program, [...args], { encoding: 'utf8', timeout: 300_000 })
+function attempt(program, args, env = process.env) {
+  const { status, stdout, stderr } = spawnSync(program, [...args], { encoding: 'utf8', timeout: 300_000, env })
   if (status !== 0) console.log(stderr.trim().slice(0, 2000))
   return { status, stdout }
 }
