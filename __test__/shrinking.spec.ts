@@ -7,7 +7,7 @@ const writers = CodeMemory.capabilities().writers.filter(({ available }) => avai
 for (const { writer } of writers) {
   test(`what a section turns out not to need is given back before it is published, with the writer ${writer}`, t => {
     const memory = new CodeMemory({ writer })
-    const inFlight = memory.allocate({ text: { protection: 'rx', size: 8192 } })
+    const inFlight = memory.allocate({ text: { protection: 'rx', size: 50_000 } })
     inFlight.text.write(add)
     const { address } = inFlight.text
     const before = memory.stats().usedBytes

@@ -26,6 +26,9 @@ const listed = 'Wine lists address space as free that it does not give'
 /** Whether one Node, which runs the tests, stands for all: those for machines that are emulated are not looked for. */
 export const isAlone = isEmulated
 
+/** How many times as long as a processor an emulator may take for the same. */
+export const patience = isEmulated ? 5 : 1
+
 /** Why not, by what it takes; `undefined` where it can be done. */
 const exceptions = {
   limits: isWindows ? kernel : undefined,

@@ -34,8 +34,7 @@ pub fn apple_object(
     if let Ok(bytes) = std::fs::read(&kept) {
         return Some(bytes);
     }
-    let runs = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
-    let Some(clang) = CLANG.iter().find(runs) else {
+    let Some(clang) = CLANG.iter().find(|program| runs(program)) else {
         package_skip(test, "clang", "clang");
         return None;
     };
@@ -52,11 +51,17 @@ pub fn apple_object(
 pub fn llvm_program(test: &str, name: &str, package: &str) -> Option<String> {
     let versions = (14..24).rev().map(|version| format!("{name}-{version}"));
     let mut names = std::iter::once(name.to_owned()).chain(versions);
-    let found = names.find(|name| Command::new(name).arg("--version").output().is_ok());
+    let found = names.find(|name| runs(name));
     if found.is_none() {
         package_skip(test, name, package);
     }
     found
+}
+
+/// Whether a program is there and runs. In qemu's user mode one that is not there seems to start all the same, and to end with a status of its own.
+fn runs(program: &str) -> bool {
+    let answer = Command::new(program).arg("--version").output();
+    answer.is_ok_and(|answer| answer.status.success())
 }
 
 /// FNV-1a, which is the same everywhere.

@@ -390,6 +390,10 @@ impl Function {
         clippy::inline_always,
         reason = "with it, a call takes a twentieth less"
     )]
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "frames of processors without a convention are nothing"
+    )]
     fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
         let running = self.code.enter().ok_or(Refusal::Freed)?;
         let called = during(|| self.invoke(frame));

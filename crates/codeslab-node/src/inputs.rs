@@ -4,8 +4,8 @@
 
 use crate::error::Result;
 use crate::graph;
-use crate::image::ParsedInput;
 use crate::node_api::{Scope, Value};
+use crate::parsed::ParsedInput;
 use crate::views::{Bytes, Held, expected};
 use codeslab_link::{Graph, Input};
 use napi::ValueType;

@@ -43,6 +43,7 @@ mod loaded;
 mod lookup;
 mod memory;
 mod node_api;
+mod parsed;
 mod permanent;
 mod places;
 mod process;

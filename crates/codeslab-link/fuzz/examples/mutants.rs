@@ -8,7 +8,7 @@
 //! runs what is there as it is. It says how many runs it made, and what the worst link took. An input that fails is written to
 //! `artifacts`, and the program ends.
 
-use codeslab_link_fuzz::{Worst, archive, coff, encoders, graph, link};
+use codeslab_link_fuzz::{Worst, archive, coff, encoders, graph, link, macho};
 use rustix::time::{ClockId, clock_gettime};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -169,6 +169,7 @@ fn is_run(target: &str, bytes: &[u8]) -> Option<bool> {
         "encoders" => encoders::run,
         "graph" => graph::run,
         "link" => link::run,
+        "macho" => macho::run,
         other => panic!("there is no target {other:?}"),
     };
     catch_unwind(|| run(bytes)).ok()

@@ -21,6 +21,7 @@ pub mod encoders;
 mod error;
 pub mod graph;
 pub mod link;
+pub mod macho;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;

@@ -4,6 +4,14 @@
 //! registered, how a thread and the process tell that they end, and how the process's unwinder learns of tables. `running`, `threads` and
 //! `provided` are above this and know no system.
 
+// What systems of one family share.
+#[cfg(not(target_os = "linux"))]
+mod nothing_for_threads;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod registered;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod unwinder_records;
+
 // The system of this target. A port adds its line and its name to the last one.
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos/mod.rs")]

@@ -1,11 +1,14 @@
 //! Systems on which nothing is started by name: functions are called, and nothing else is known.
 #![allow(unsafe_code)] // The functions are as unsafe as where there is a system.
 
-use crate::error::{Error, Exception, Result};
-use crate::program::{Convention, Destructor, FunctionTable};
-use crate::storage::{Question, Template, Variable};
+use crate::error::{Exception, Result};
+use crate::program::{Convention, FunctionTable};
 use codeslab::Address;
 use std::ffi::c_void;
+
+pub(crate) use super::nothing_for_threads::{
+    HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
+};
 
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::SystemV;
@@ -52,10 +55,6 @@ pub(crate) unsafe fn call_finalizer(_function: Address, _convention: Convention)
 /// What was registered by this handle may be executed now, and is sound.
 pub(crate) unsafe fn finalize_registered(_handle: Address) {}
 
-pub(crate) const fn processor_features() -> Option<u64> {
-    None
-}
-
 pub(crate) fn at_process_exit(_function: extern "C" fn()) {}
 
 /// Whether `function` will be called when this thread ends: never here.
@@ -87,45 +86,4 @@ pub(crate) unsafe fn destroy_at_thread_exit(
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
 pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
     Ok(function)
-}
-
-/// No thread gets anything.
-#[derive(Debug)]
-pub(crate) struct ThreadLocals;
-
-impl ThreadLocals {
-    pub(crate) fn provide(
-        _: &Template<'_>,
-        _: &[(Variable<'_>, Question)],
-        _: &[&str],
-        _: Option<&str>,
-    ) -> Result<(Self, Vec<[u64; 2]>)> {
-        Err(Error::Unsupported {
-            what: "thread-local variables",
-        })
-    }
-}
-
-/// Whether threads keep values by keys: not by those of POSIX.
-pub(crate) const HAS_KEYS: bool = false;
-
-/// A new key: there is none.
-///
-/// # Errors
-/// Always.
-///
-/// # Safety
-/// `destructor` may be called with a value of the key when a thread ends.
-pub(crate) unsafe fn create_key(_destructor: Option<Destructor>) -> Result<u32, i32> {
-    Err(-1)
-}
-
-/// Deletes a key: there is none.
-pub(crate) const fn delete_key(_key: u32) -> i32 {
-    -1
-}
-
-/// What this thread has by a key: nothing.
-pub(crate) const fn take_value(_key: u32) -> *mut c_void {
-    std::ptr::null_mut()
 }

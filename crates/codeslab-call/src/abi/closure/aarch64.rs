@@ -58,7 +58,7 @@ pub(crate) fn trampoline(handler: u64) -> Vec<u8> {
         0xd65f_03c0, // ret
         0xd420_0000, // brk
     ]);
-    debug_assert!(code.len() % 2 == 0, "the literal is aligned");
+    debug_assert!(code.len().is_multiple_of(2), "the literal is aligned");
     let mut code: Vec<u8> = code.into_iter().flat_map(u32::to_le_bytes).collect();
     code.extend(handler.to_le_bytes());
     code

@@ -19,20 +19,6 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-unsafe extern "C-unwind" {
-    fn __cxa_finalize(handle: *const c_void);
-}
-
-/// Runs and forgets all that was registered with the C library by `handle`, the latest first.
-///
-/// # Safety
-/// What was registered by this handle may be executed now, and is sound.
-pub(crate) unsafe fn finalize_registered(handle: Address) {
-    let handle = ptr::without_provenance(handle.value() as usize);
-    // SAFETY: a handle that is not null means what was registered by it, which is sound by the caller's obligation.
-    unsafe { __cxa_finalize(handle) };
-}
-
 /// Has `function` called with `data` when what was registered by `handle` is finalized, or with the status when the process exits. Not 0 if
 /// there is no memory for that.
 ///
@@ -46,12 +32,6 @@ pub(crate) unsafe fn register_for_image(
     let handle = ptr::without_provenance(handle.value() as usize);
     // SAFETY: glibc passes the status of the exit as a second argument, or 0; the function may be called by the obligation.
     unsafe { __cxa_atexit(function, data, handle) }
-}
-
-/// Has `function` called when the process exits.
-pub(crate) fn at_process_exit(function: extern "C" fn()) {
-    // SAFETY: it is a function of this module, which stays loaded. If there is no memory for it, it is not called.
-    unsafe { libc::atexit(function) };
 }
 
 /// Has `ended` called when this thread ends. `false` if that cannot be.

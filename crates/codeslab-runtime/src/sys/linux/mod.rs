@@ -23,11 +23,9 @@ mod symbols;
 mod tables;
 mod thread_local;
 
+pub(crate) use super::registered::{at_process_exit, finalize_registered};
 pub use exceptions::guarded;
-pub(crate) use exits::{
-    at_process_exit, at_thread_exit, destroy_at_thread_exit, finalize_registered,
-    register_for_image,
-};
+pub(crate) use exits::{at_thread_exit, destroy_at_thread_exit, register_for_image};
 pub(crate) use files::FUNCTIONS;
 pub(crate) use keys::{HAS_KEYS, create_key, delete_key, take_value};
 pub(crate) use process::{call_finalizer, call_initializer, call_resolver, processor_features};

@@ -13,6 +13,7 @@
 use super::catch::NEWER_UNWINDER;
 use super::symbols::function;
 use crate::program::FunctionTable;
+use crate::sys::unwinder_records::{Tell, tell_of_each};
 use codeslab::{Address, process_symbol};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -22,7 +23,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// Images whose code begins in one part of this many bytes are registered together. Nothing else has code within.
 const CELL: u64 = 1 << 16;
 
-type Tell = unsafe extern "C" fn(*const u8);
 type Forget = unsafe extern "C" fn(*const u8) -> *mut c_void;
 
 /// The unwinder of this process.
@@ -88,24 +88,8 @@ impl Unwinder {
             // SAFETY: the unwinder takes a table that is well-formed and has an end.
             return unsafe { how(table) };
         }
-        let mut record = table;
-        loop {
-            // SAFETY: it is a record or the end of a table, each of which begins with a length.
-            let length = unsafe { record.cast::<u32>().read_unaligned() };
-            if length == 0 {
-                return;
-            }
-            // SAFETY: a record that has a length has a number after it.
-            let number = unsafe { record.add(4) };
-            // SAFETY: it is a word of the table.
-            let number = unsafe { number.cast::<u32>().read_unaligned() };
-            if number != 0 {
-                // SAFETY: the record is a description in a table that is well-formed.
-                unsafe { how(record) };
-            }
-            // SAFETY: the length leads to the next record of the table.
-            record = unsafe { record.add(4 + length as usize) };
-        }
+        // SAFETY: the table is so by the obligation, and the unwinder knows or forgets each description in it.
+        unsafe { tell_of_each(table, how) };
     }
 }
 

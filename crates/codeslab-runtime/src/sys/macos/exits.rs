@@ -7,24 +7,9 @@
 
 use codeslab::Address;
 use std::ffi::{c_int, c_void};
-use std::ptr;
 
 unsafe extern "C" {
     fn _tlv_atexit(function: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void);
-}
-
-unsafe extern "C-unwind" {
-    fn __cxa_finalize(handle: *const c_void);
-}
-
-/// Runs and forgets all that was registered with the C library by `handle`, the latest first.
-///
-/// # Safety
-/// What was registered by this handle may be executed now, and is sound.
-pub(crate) unsafe fn finalize_registered(handle: Address) {
-    let handle = ptr::without_provenance(handle.value() as usize);
-    // SAFETY: a handle that is not null means what was registered by it, which is sound by the caller's obligation.
-    unsafe { __cxa_finalize(handle) };
 }
 
 /// Would have `function` called with a status, as `on_exit` has: no C library of this system does that.
@@ -37,12 +22,6 @@ pub(crate) unsafe fn register_for_image(
     _handle: Address,
 ) -> c_int {
     -1
-}
-
-/// Has `function` called when the process exits.
-pub(crate) fn at_process_exit(function: extern "C" fn()) {
-    // SAFETY: it is a function of this module, which stays loaded. If there is no memory for it, it is not called.
-    unsafe { libc::atexit(function) };
 }
 
 /// Has `ended` called when this thread ends.

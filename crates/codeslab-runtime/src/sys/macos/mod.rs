@@ -9,17 +9,15 @@ mod calls;
 mod exits;
 mod tables;
 
-use crate::error::{Error, Result};
-use crate::program::{Convention, Destructor};
-use crate::storage::{Question, Template, Variable};
-use std::ffi::c_void;
+use crate::program::Convention;
 
+pub(crate) use super::nothing_for_threads::{
+    HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
+};
+pub(crate) use super::registered::{at_process_exit, finalize_registered};
 pub use calls::guarded;
 pub(crate) use calls::{call_finalizer, call_initializer, call_resolver};
-pub(crate) use exits::{
-    at_process_exit, at_thread_exit, destroy_at_thread_exit, finalize_registered,
-    register_for_image,
-};
+pub(crate) use exits::{at_thread_exit, destroy_at_thread_exit, register_for_image};
 pub(crate) use tables::Tables;
 
 /// How functions of the process are called.
@@ -30,50 +28,3 @@ type Function = (&'static str, fn() -> u64);
 
 /// Functions that are provided on this system only.
 pub(crate) const FUNCTIONS: [Function; 0] = [];
-
-/// What static libraries of glibc ask for is nothing here.
-pub(crate) const fn processor_features() -> Option<u64> {
-    None
-}
-
-/// No thread gets anything.
-#[derive(Debug)]
-pub(crate) struct ThreadLocals;
-
-impl ThreadLocals {
-    pub(crate) fn provide(
-        _: &Template<'_>,
-        _: &[(Variable<'_>, Question)],
-        _: &[&str],
-        _: Option<&str>,
-    ) -> Result<(Self, Vec<[u64; 2]>)> {
-        Err(Error::Unsupported {
-            what: "thread-local variables",
-        })
-    }
-}
-
-/// Whether images are given functions of their own for keys of threads: they have those of the process.
-pub(crate) const HAS_KEYS: bool = false;
-
-/// A new key: there is none.
-///
-/// # Errors
-/// Always.
-///
-/// # Safety
-/// `destructor` may be called with a value of the key when a thread ends.
-#[allow(unsafe_code, reason = "it is as unsafe as where there are keys")]
-pub(crate) unsafe fn create_key(_destructor: Option<Destructor>) -> Result<u32, i32> {
-    Err(-1)
-}
-
-/// Deletes a key: there is none.
-pub(crate) const fn delete_key(_key: u32) -> i32 {
-    -1
-}
-
-/// What this thread has by a key: nothing.
-pub(crate) const fn take_value(_key: u32) -> *mut c_void {
-    std::ptr::null_mut()
-}

@@ -5,10 +5,9 @@
 #![allow(unsafe_code)] // It hands pointers to the unwinder.
 
 use crate::program::FunctionTable;
+use crate::sys::unwinder_records::{Tell, tell_of_each};
 use codeslab::Address;
 use std::ptr;
-
-type Tell = unsafe extern "C" fn(*const u8);
 
 unsafe extern "C" {
     fn __register_frame(description: *const u8);
@@ -51,27 +50,12 @@ impl Drop for Tables {
     }
 }
 
-/// Tells the unwinder of each description in a table: a record with a number after its length that is not 0.
+/// Tells the unwinder of a table.
 ///
 /// # Safety
 /// The table is well-formed and has an end; if it is forgotten it was registered, and until then it stays as it is.
 unsafe fn tell(table: Address, how: Tell) {
-    let mut record: *const u8 = ptr::with_exposed_provenance(table.value() as usize);
-    loop {
-        // SAFETY: it is a record or the end of a table, each of which begins with a length.
-        let length = unsafe { record.cast::<u32>().read_unaligned() };
-        if length == 0 {
-            return;
-        }
-        // SAFETY: a record that has a length has a number after it.
-        let number = unsafe { record.add(4) };
-        // SAFETY: it is a word of the table.
-        let number = unsafe { number.cast::<u32>().read_unaligned() };
-        if number != 0 {
-            // SAFETY: the record is a description in a table that is well-formed.
-            unsafe { how(record) };
-        }
-        // SAFETY: the length leads to the next record of the table.
-        record = unsafe { record.add(4 + length as usize) };
-    }
+    let table = ptr::with_exposed_provenance(table.value() as usize);
+    // SAFETY: the table is so by the obligation, and the unwinder knows or forgets each description in it.
+    unsafe { tell_of_each(table, how) };
 }

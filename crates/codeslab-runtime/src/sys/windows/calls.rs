@@ -28,6 +28,10 @@ pub unsafe fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Exception> {
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "where exceptions are caught, there are some"
+)]
 pub(crate) unsafe fn call_initializer(
     function: Address,
     _convention: Convention,
@@ -64,6 +68,10 @@ unsafe fn call(function: Address) {
 ///
 /// # Safety
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "where exceptions are caught, there are some"
+)]
 pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
     let function: *const () = ptr::with_exposed_provenance(function.value() as usize);
     // SAFETY: function pointers have the size and representation of pointers, and the entry of code is not null.

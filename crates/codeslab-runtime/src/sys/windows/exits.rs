@@ -29,9 +29,11 @@ fn registered() -> MutexGuard<'static, BTreeMap<u64, Vec<Registered>>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A name, and the address of what it stands for.
+type Function = (&'static str, fn() -> u64);
+
 /// Functions that are provided on this system only.
-pub(crate) const FUNCTIONS: [(&str, fn() -> u64); 1] =
-    [("__cxa_atexit", || cxa_atexit as *const () as u64)];
+pub(crate) const FUNCTIONS: [Function; 1] = [("__cxa_atexit", || cxa_atexit as *const () as u64)];
 
 /// `__cxa_atexit` for images, which goes by their handles.
 ///

@@ -1,4 +1,4 @@
-//! What is mapped in the process, by question: VirtualQuery answers in about a microsecond, however many mappings there are.
+//! What is mapped in the process, by question: `VirtualQuery` answers in about a microsecond, however many mappings there are.
 //!
 //! The search for free address space (`space::search`) asks through `Platform::address_map`; nothing else does.
 

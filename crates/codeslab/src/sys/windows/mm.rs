@@ -197,9 +197,9 @@ impl Placeholders {
         access: Access,
     ) -> Result<Address, Refusal> {
         let (size, handle) = (section.size, section.handle.0);
+        let process = this_process();
         // SAFETY: the section is open, and what is replaced, if anything, is a placeholder of ours that no thread uses.
         let view = unsafe {
-            let process = GetCurrentProcess();
             (self.map)(
                 handle,
                 process,
@@ -220,8 +220,7 @@ impl Placeholders {
     /// # Safety
     /// - It is a whole view of codeslab's, and no thread uses it, at the same time or later.
     pub(super) unsafe fn unmap(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        // SAFETY: the pseudo handle of the process is one at any time.
-        let process = unsafe { GetCurrentProcess() };
+        let process = this_process();
         // SAFETY: the view is ours and whole, and no thread uses it from now on.
         let answer = unsafe { (self.unmap)(process, pointer(at), win::MEM_PRESERVE_PLACEHOLDER) };
         refused_if_zero("UnmapViewOfFile2", size, answer)
@@ -241,7 +240,13 @@ pub(super) enum Free {
     Decommit,
 }
 
-/// VirtualFree. <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualfree>
+/// `GetCurrentProcess`: a handle that is one at any time. <https://learn.microsoft.com/en-us/windows/win32/api/processthreadsapi/nf-processthreadsapi-getcurrentprocess>
+pub(super) fn this_process() -> HANDLE {
+    // SAFETY: it takes nothing and tells a constant.
+    unsafe { GetCurrentProcess() }
+}
+
+/// `VirtualFree`. <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualfree>
 ///
 /// # Safety
 /// - The range is codeslab's and of the kind that `free` says, and no other thread changes it.
@@ -284,7 +289,7 @@ pub(super) unsafe fn commit_plain(at: Address, size: u64, access: Access) -> Res
     refused_if_null("VirtualAlloc", size, got).map(drop)
 }
 
-/// VirtualProtect. <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualprotect>
+/// `VirtualProtect`. <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualprotect>
 ///
 /// # Safety
 /// - The range is part of one allocation of private memory of codeslab's, and no other thread changes it.
@@ -306,7 +311,7 @@ pub(super) struct Run {
     pub(super) is_image_code: bool,
 }
 
-/// VirtualQuery; `None` above what programs may have.
+/// `VirtualQuery`; `None` above what programs may have.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualquery>
 pub(super) fn query(at: Address) -> Option<Run> {
     const EXECUTABLE: u32 = win::PAGE_EXECUTE

@@ -21,6 +21,7 @@
 //! - Pages of a section cannot be given back while it is open or mapped. Private pages can.
 //! - What a section is mapped for bounds what `VirtualProtect` can make of the view: one for reading never becomes writable.
 //! - There are no forks, no seals, and no keys.
+//!
 //! <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualalloc2>
 #![allow(unsafe_code, reason = "this folder is where the system is called")]
 

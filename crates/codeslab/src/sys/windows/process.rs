@@ -2,7 +2,7 @@
 //!
 //! Used by the port itself when it is made, and by its files for what does not change while the process runs.
 
-use super::mm;
+use super::mm::{self, this_process};
 use crate::model::address::{Address, Window};
 use crate::model::page::PageSize;
 use std::ffi::{CStr, c_void};
@@ -15,7 +15,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{FlushInstructionCache, Read
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::K32EnumProcessModules;
 use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
-use windows_sys::Win32::System::Threading::{FlushProcessWriteBuffers, GetCurrentProcess};
+use windows_sys::Win32::System::Threading::FlushProcessWriteBuffers;
 
 /// A function of a library, of a type that its caller knows.
 pub(super) type Function = unsafe extern "system" fn() -> isize;
@@ -28,7 +28,7 @@ pub(super) struct Sizes {
     pub(super) addresses: Window,
 }
 
-/// GetSystemInfo. <https://learn.microsoft.com/en-us/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsysteminfo>
+/// `GetSystemInfo`. <https://learn.microsoft.com/en-us/windows/win32/api/sysinfoapi/nf-sysinfoapi-getsysteminfo>
 pub(super) fn sizes() -> Option<Sizes> {
     let mut info = SYSTEM_INFO::default();
     // SAFETY: `info` is a place for the answer.
@@ -53,7 +53,7 @@ pub(super) fn system_function(name: &CStr) -> Option<Function> {
     unsafe { GetProcAddress(library, name.as_ptr().cast()) }
 }
 
-/// GetProcAddress in everything that is loaded: the program first, then its libraries, and `ntdll` last, although it is the first that is loaded.
+/// `GetProcAddress` in everything that is loaded: the program first, then its libraries, and `ntdll` last, although it is the first that is loaded.
 /// It has functions of C for the system's own use, which know less than those of the same name that programs are linked with: its `_vsnprintf`
 /// prints no floating-point numbers.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/libloaderapi/nf-libloaderapi-getprocaddress>
@@ -81,9 +81,9 @@ fn modules() -> Vec<HMODULE> {
     let mut modules: Vec<HMODULE> = vec![null_mut(); 256];
     loop {
         let (have, mut needed) = (modules.len() * HANDLE_BYTES, 0);
+        let process = this_process();
         // SAFETY: the pseudo handle of the process is one at any time, and the list has that many bytes.
         let told = unsafe {
-            let process = GetCurrentProcess();
             K32EnumProcessModules(process, modules.as_mut_ptr(), have as u32, &raw mut needed)
         };
         if told == 0 {
@@ -103,7 +103,7 @@ pub(super) fn is_function(at: Address) -> bool {
     mm::query(at).is_some_and(|run| run.is_image_code)
 }
 
-/// ReadProcessMemory, page by page, as far as there is memory: how many bytes that were.
+/// `ReadProcessMemory`, page by page, as far as there is memory: how many bytes that were.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory>
 pub(super) fn read(at: Address, into: &mut [u8]) -> usize {
     /// No smaller than this on any machine: a call within one is whole or nothing.
@@ -115,9 +115,9 @@ pub(super) fn read(at: Address, into: &mut [u8]) -> usize {
         let size = rest.len().min((PAGE - next % PAGE) as usize);
         let from = std::ptr::without_provenance(next as usize);
         let (place, mut have) = (rest.as_mut_ptr().cast(), 0);
+        let process = this_process();
         // SAFETY: the pseudo handle of the process is one at any time, any address may be asked for, and the place has room for so many bytes.
-        let read =
-            unsafe { ReadProcessMemory(GetCurrentProcess(), from, place, size, &raw mut have) };
+        let read = unsafe { ReadProcessMemory(process, from, place, size, &raw mut have) };
         if read == 0 {
             break;
         }
@@ -126,7 +126,7 @@ pub(super) fn read(at: Address, into: &mut [u8]) -> usize {
     count
 }
 
-/// BCryptGenRandom; 0 if the system has nothing.
+/// `BCryptGenRandom`; 0 if the system has nothing.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/bcrypt/nf-bcrypt-bcryptgenrandom>
 pub(super) fn random() -> u64 {
     let mut random = [0; 8];
@@ -145,9 +145,9 @@ pub(super) fn barrier() {
 /// Cleans caches by address and makes all processors drop what they fetched ahead.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/processthreadsapi/nf-processthreadsapi-flushinstructioncache>
 pub(super) fn flush_instructions(at: Address, size: u64) {
-    let start = at.value() as *const c_void;
+    let (process, start) = (this_process(), at.value() as *const c_void);
     // SAFETY: the pseudo handle of the process is one at any time, and what is not mapped is refused.
-    unsafe { FlushInstructionCache(GetCurrentProcess(), start, size as usize) };
+    unsafe { FlushInstructionCache(process, start, size as usize) };
 }
 
 #[cfg(test)]

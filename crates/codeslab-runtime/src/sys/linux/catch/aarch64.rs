@@ -1,4 +1,4 @@
-//! AArch64: the frame that catches, for unwinders that follow the Itanium ABI.
+//! 64-bit Arm: the frame that catches, for unwinders that follow the Itanium ABI.
 //!
 //! Source: Itanium C++ ABI: Exception Handling, level I (<https://itanium-cxx-abi.github.io/cxx-abi/abi-eh.html>); AAPCS64, §6.
 #![allow(unsafe_code)] // It is a call, in assembly.
