@@ -11,6 +11,7 @@ mod free;
 mod object;
 
 pub use builder::CodeModuleBuilder;
+#[cfg(feature = "jit")]
 pub(crate) use builder::has_landing_pads;
 
 use crate::domain::Domain;
