@@ -62,7 +62,7 @@ mod probe;
 pub(crate) mod fake;
 
 // What the ports to systems of one family share.
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod dynamic_linker;
 
 // The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform. With
