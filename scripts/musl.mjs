@@ -8,6 +8,7 @@ import { countSkips, rustCount, skippedInRust, sumUp } from './counting.mjs'
 import { buildTests, withZig } from './cross.mjs'
 import { prepareMusl, runInMusl } from './musl-system.mjs'
 import { Failure, main } from './process.mjs'
+import { checkAsked } from './specs.mjs'
 
 const target = 'x86_64-unknown-linux-musl'
 const packages = ['codeslab', 'codeslab-call', 'codeslab-link']
@@ -25,6 +26,7 @@ const lacking = JSON.parse(readFileSync(new URL('musl-lacking.json', import.meta
 const names = process.argv.slice(2)
 
 await main(async () => {
+  checkAsked(names, packages)
   const system = await ready()
   if (system) sumUp(await rustTests(system))
 })

@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { root } from './process.mjs'
+import { Failure, root } from './process.mjs'
 
 const all = readdirSync(join(root, '__test__')).flatMap(file => /^(.+)\.spec\.ts$/.exec(file)?.[1] ?? [])
 
@@ -19,4 +19,15 @@ export const skippedOfTree = {
   skipped: [
     `${all.filter(name => ofTree.includes(name)).join(', ')}: they check files of the checkout, which are the same on every machine`,
   ],
+}
+
+/**
+ * Refuses what nothing is called: nothing would be run, and nothing fail.
+ *
+ * @param {string[]} asked
+ * @param {string[]} known
+ */
+export function checkAsked(asked, known) {
+  const unknown = asked.filter(name => !known.includes(name))
+  if (unknown.length > 0) throw new Failure(`there is no ${unknown.join(', ')} among ${known.join(', ')}`)
 }

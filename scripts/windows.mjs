@@ -12,7 +12,7 @@ import { buildModule, buildTests, withZig } from './cross.mjs'
 import { archives } from './inputs.mjs'
 import { ask, Failure, main, root, run } from './process.mjs'
 import { prepare } from './setup.mjs'
-import { skippedOfTree, specs } from './specs.mjs'
+import { checkAsked, skippedOfTree, specs } from './specs.mjs'
 import { prepareWine, runInWine } from './wine.mjs'
 
 const target = 'x86_64-pc-windows-gnu'
@@ -36,6 +36,7 @@ const wantsRust = parts.length === 0 || parts.includes('rust')
 const wantedSpecs = parts.length === 0 || parts.includes('ava') ? specs : specs.filter(name => parts.includes(name))
 
 await main(async () => {
+  checkAsked(parts, ['rust', 'ava', ...specs])
   const system = ready()
   if (!system) return
   /** @type {Count[]} */
