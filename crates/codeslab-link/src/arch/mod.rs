@@ -49,6 +49,7 @@ const COUNT: usize = {
         }
         machine += 1;
     }
+    assert!(count <= u16::MAX as usize, "a row is named by two bytes");
     count
 };
 
