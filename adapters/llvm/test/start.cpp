@@ -7,22 +7,12 @@
 
 #include "alternate.h"
 #include "lljit.h"
+#include "managers.h"
 
-#include <llvm/ExecutionEngine/Orc/MapperJITLinkMemoryManager.h>
-#include <llvm/ExecutionEngine/Orc/MemoryMapper.h>
 #include <llvm/Support/TargetSelect.h>
 
 using namespace llvm;
 using namespace llvm::orc;
-
-static std::unique_ptr<ExecutorProcessControl> control(const std::string &Kind) {
-  if (Kind == "codeslab")
-    return cantFail(codeslab::createExecutorProcessControl());
-  std::unique_ptr<jitlink::JITLinkMemoryManager> Manager;
-  if (Kind == "mapper")
-    Manager = cantFail(MapperJITLinkMemoryManager::CreateWithMapper<InProcessMemoryMapper>(16 << 20));
-  return cantFail(SelfExecutorProcessControl::Create(nullptr, nullptr, std::move(Manager)));
-}
 
 static int callOnce(const std::string &Kind, double Begun) {
   double Main = now();
