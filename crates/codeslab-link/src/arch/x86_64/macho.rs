@@ -18,7 +18,7 @@ use crate::arch::formula::{
 };
 use crate::arch::machine::address::{DIFFERENCE, DISTANCE, NARROW};
 use crate::arch::machine::{Table, Unsupported, VARIANT, by_number};
-use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Relax, Row};
 use crate::error::Feature;
 use object::BinaryFormat;
 
@@ -57,7 +57,7 @@ static ROWS: [Row; 14] = [
     row(1, "X86_64_RELOC_SIGNED",     distance(4),                  4, I32, Placement),
     row(2, "X86_64_RELOC_BRANCH",     of(L).minus(P).past(4),       4, I32, Stub),
     Row {
-        relax: Some(relax::from_end),
+        relax: Some(Relax::Instruction(relax::from_end)),
         ..row(3, "X86_64_RELOC_GOT_LOAD", of(G).minus(P).past(4),   4, I32, Error)
     },
     row(4, "X86_64_RELOC_GOT",        of(G).minus(P).past(4),       4, I32, Error),
