@@ -222,7 +222,7 @@ test('an object is shown with its sections, symbols and relocations, and what it
   t.regex(stdout, isCoff ? /local +- +0 +\.bss +text/ : /local +data +64 +\.bss +text/)
   t.regex(stdout, /\d+ +(R_X86_64_PLT32|R_X86_64_PC32|R_AARCH64_CALL26|R_AARCH64_JUMP26|IMAGE_REL_AMD64_REL32)/)
   t.regex(stdout, /needs \d+ symbols? from elsewhere:/)
-  t.regex(stdout, isCoff ? /msvcrt[^ ]* +.*printf/ : /libc[^ ]* +.*snprintf/)
+  t.regex(stdout, isCoff ? /msvcrt[^ ]* +.*printf/ : /(?:libc|ld-musl)[^ ]* +.*snprintf/)
   t.regex(stdout, /It would link: [\d.]+ (bytes|KiB) of code/)
   const all = codeslab('inspect', '--relocations', object).stdout
   t.regex(all, /0x[0-9a-f]+ +(R_X86_64|R_AARCH64|IMAGE_REL_AMD64)_\w+.* +\.text +\S*printf/)

@@ -92,7 +92,7 @@ test('a memory knows its own addresses, and the process those of all memories an
   const abs = one.processSymbol('abs') ?? 0n
   const found = lookup(abs + 1n)
   t.like(found, { origin: 'process', name: 'abs', offset: 1 })
-  t.regex(found?.object ?? '', /libc|msvcrt|ucrtbase/)
+  t.regex(found?.object ?? '', /libc|ld-musl|msvcrt|ucrtbase/)
   t.is(one.lookup(abs), undefined)
   t.is(lookup(16n), undefined)
 })

@@ -133,7 +133,7 @@ testWith('elf')('code that refers to the data of the process directly is placed 
   t.deepEqual(JSON.parse(output), { total: 8, length: '0x5', stderr: 1, low: true })
 })
 
-testWith('elf')(
+testWith('lowData')(
   'code that is not position-independent links and runs in fresh processes, wherever things are there',
   t => {
     const files = { 'fixed.o': compile(fixed, '-fno-pic', '-mcmodel=small', '-fno-builtin') }

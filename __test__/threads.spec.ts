@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { CodeMemory } from '../index.ts'
 import { compile } from './helpers/compile.ts'
-import { testWith } from './helpers/exceptions.ts'
+import { testWith, threadModels } from './helpers/exceptions.ts'
 
 const unary = { return: 'int32', arguments: ['int32'] } as const
-const models = ['global-dynamic', 'local-dynamic', 'initial-exec', 'local-exec']
 const source = `
   __thread int total = 100;
   static __thread int calls;
@@ -30,7 +29,7 @@ testWith('elf')(
     t.timeout(120_000)
     const memory = new CodeMemory()
     const old = await start()
-    for (const model of models) {
+    for (const model of threadModels) {
       const image = memory.link({ name: 'count.o', bytes: compile(source, '-O2', '-fPIC', `-ftls-model=${model}`) })
       const count = image.function('count', unary)
       t.deepEqual([count(1), count(1)], [101, 103], model)
@@ -47,7 +46,7 @@ testWith('elf')(
   },
 )
 
-testWith('elf')('thread-local variables of the process are its own', t => {
+testWith('threadVariables')('thread-local variables of the process are its own', t => {
   const image = new CodeMemory().link({
     name: 'errno.o',
     bytes: compile('extern __thread int errno; int swap(int n) { int was = errno; errno = n; return was; }', '-fPIC'),

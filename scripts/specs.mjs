@@ -31,3 +31,14 @@ export function checkAsked(asked, known) {
   const unknown = asked.filter(name => !known.includes(name))
   if (unknown.length > 0) throw new Failure(`there is no ${unknown.join(', ')} among ${known.join(', ')}`)
 }
+
+/**
+ * What of a kind is asked for: all of it if that or nothing is, and otherwise what is named.
+ *
+ * @param {string[]} asked
+ * @param {string} kind
+ * @param {string[]} names
+ */
+export function chosen(asked, kind, names) {
+  return asked.length === 0 || asked.includes(kind) ? names : names.filter(name => asked.includes(name))
+}

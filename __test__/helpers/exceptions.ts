@@ -4,11 +4,12 @@
  */
 
 import test, { type ImplementationFn } from 'ava'
-import { arch, env, platform } from 'node:process'
+import { arch, env, platform, report } from 'node:process'
 
 const isWindows = platform === 'win32'
 const isQemu = env['CODESLAB_EMULATOR'] === 'qemu'
 const isEmulated = env['CODESLAB_EMULATOR'] !== undefined
+const isMusl = platform === 'linux' && !('glibcVersionRuntime' in header())
 
 /** On Windows. */
 const kernel = 'it is about limits, filters and seals of the kernel of Linux'
@@ -23,8 +24,12 @@ const unnamed = 'GCC 12 has no names for what a 64-bit Arm processor supports'
 /** On Wine. */
 const listed = 'Wine lists address space as free that it does not give'
 
-/** Whether one Node, which runs the tests, stands for all: those for machines that are emulated are not looked for. */
-export const isAlone = isEmulated
+/** On musl. */
+const inside = 'the variables of threads that the process has are inside of musl'
+const placed = 'this Node lies where the system puts it, and 32 bits do not reach its data'
+
+/** Whether one Node, which runs the tests, stands for all: those for machines that are emulated, and for musl, are not looked for. */
+export const isAlone = isEmulated || isMusl
 
 /** How many times as long as a processor an emulator may take for the same. */
 export const patience = isEmulated ? 5 : 1
@@ -43,7 +48,18 @@ const exceptions = {
   processorNames: arch === 'arm64' ? unnamed : undefined,
   exceptions: isWindows ? format : undefined,
   fastCalls: isWindows ? format : undefined,
+  threadVariables: isWindows ? format : isMusl ? inside : undefined,
+  lowData: isWindows ? format : isMusl ? placed : undefined,
 } as const
+
+/** The models of thread-local variables that code may be compiled for: musl has no room at one distance from all thread pointers. */
+export const threadModels = ['global-dynamic', 'local-dynamic', ...(isMusl ? [] : ['initial-exec', 'local-exec'])]
+
+/** What Node says of itself and of its system. */
+function header(): object {
+  Object.assign(report, { excludeNetwork: true })
+  return (report.getReport() as { header: object }).header
+}
 
 /** What tests take that not every machine has. */
 export type Needed = keyof typeof exceptions

@@ -4,7 +4,9 @@ use crate::allocator::unhardened;
 use crate::measure;
 use crate::report::Report;
 use crate::trace::{self, Object};
-use codeslab::{Allocation, CodeMemory, InFlightAllocation, Layout, Options, Protection, Request};
+use codeslab::{
+    Allocation, CodeMemory, InFlightAllocation, Layout, Options, Protection, Request, SectionId,
+};
 use std::error::Error;
 use std::time::Instant;
 
@@ -59,10 +61,8 @@ fn replay_batches_into(
     repetitions: u32,
 ) -> Result<Report, Box<dyn Error>> {
     let (mut report, _kept) = run_in_batches(path, repetitions, BATCH, |objects, source| {
-        let in_flight = objects.iter().map(|object| write(memory, object, source));
-        let in_flight: codeslab::Result<Vec<_>> = in_flight.collect();
-        let placed = in_flight.and_then(|in_flight| memory.finalize_all(in_flight));
-        Some((placed.ok()?, objects.iter().map(Object::size).sum()))
+        let placed = place_together(memory, objects, source).ok()?;
+        Some((placed, objects.iter().map(Object::size).sum()))
     })?;
     report.blocks = Some(memory.stats().blocks);
     Ok(report)
@@ -111,26 +111,54 @@ fn run_in_batches<T, P: IntoIterator<Item = T>>(
 }
 
 fn place(memory: &CodeMemory, object: &Object, source: &[u8]) -> codeslab::Result<Allocation> {
-    write(memory, object, source)?.finalize()
+    let (layout, sections) = lay_out(object)?;
+    let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    write(&mut in_flight, object, &sections, source)?;
+    in_flight.finalize()
 }
 
-fn write(
+fn place_together(
     memory: &CodeMemory,
-    object: &Object,
+    objects: &[Object],
     source: &[u8],
-) -> codeslab::Result<InFlightAllocation> {
-    let mut layout = Layout::new();
-    let mut sections = [None; 3];
+) -> codeslab::Result<Vec<Allocation>> {
+    let laid_out: codeslab::Result<Vec<_>> = objects.iter().map(lay_out).collect();
+    let laid_out = laid_out?;
+    let requests: Vec<_> = laid_out
+        .iter()
+        .map(|(layout, _)| Request::new(layout))
+        .collect();
+    let mut in_flight = memory.allocate_together(&requests)?;
+    let parts = in_flight.iter_mut().zip(&laid_out).zip(objects);
+    for ((part, (_, sections)), object) in parts {
+        write(part, object, sections, source)?;
+    }
+    memory.finalize_all(in_flight)
+}
+
+/// The section of each protection, if the object has it.
+type Sections = [Option<SectionId>; 3];
+
+fn lay_out(object: &Object) -> codeslab::Result<(Layout, Sections)> {
+    let (mut layout, mut sections) = (Layout::new(), [None; 3]);
     for ((part, protection), section) in object.parts.iter().zip(PROTECTIONS).zip(&mut sections) {
         if part.size > 0 {
             *section = Some(layout.add(protection, part.size as u64, part.align as u64)?);
         }
     }
-    let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    Ok((layout, sections))
+}
+
+fn write(
+    in_flight: &mut InFlightAllocation,
+    object: &Object,
+    sections: &Sections,
+    source: &[u8],
+) -> codeslab::Result<()> {
     for (part, section) in object.parts.iter().zip(sections) {
         if let Some(section) = section {
-            in_flight.write(section, 0, &source[..part.size])?;
+            in_flight.write(*section, 0, &source[..part.size])?;
         }
     }
-    Ok(in_flight)
+    Ok(())
 }

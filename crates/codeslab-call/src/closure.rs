@@ -35,7 +35,7 @@ impl Arguments {
         Self { registers, stack }
     }
 
-    /// The word of an argument.
+    /// The word of an argument, with anything above the width of its type.
     ///
     /// # Safety
     /// The caller passed what the signature of the parameter says.
@@ -45,15 +45,16 @@ impl Arguments {
         reason = "where there are no closures there are no registers"
     )]
     pub unsafe fn get(&self, parameter: Parameter) -> u64 {
-        let word = parameter.word();
+        let place = parameter.place();
+        let word = usize::from(place.word);
         let is_float = parameter.kind().class() == Some(Class::Float);
         if is_float && word < closure::REGISTER_WORDS {
-            let place = self.registers.cast_const();
+            let registers = self.registers.cast_const();
             // SAFETY: it is a word of the signature, by the obligation; the trampoline stored the float of each so far behind.
-            return unsafe { place.wrapping_add(word + closure::FLOATS_BEHIND).read() };
+            return unsafe { registers.wrapping_add(word + closure::FLOATS_BEHIND).read() };
         }
         // SAFETY: it is a word of the signature, by the obligation.
-        unsafe { self.word(word) }
+        place.value(unsafe { self.word(word) })
     }
 
     /// # Safety
@@ -81,7 +82,7 @@ impl Arguments {
             Passed::Pieces(pieces) => {
                 let read = |piece: &Piece| {
                     // SAFETY: the signature has placed a piece of the argument there.
-                    let word = unsafe { self.word(usize::from(piece.word)) };
+                    let word = unsafe { self.word(usize::from(piece.place.word)) };
                     piece.write(word, &mut bytes);
                 };
                 pieces.iter().for_each(read);
@@ -113,7 +114,7 @@ impl Arguments {
             Returned::Pieces(pieces) => {
                 let mut results = Results::default();
                 for piece in pieces {
-                    results[usize::from(piece.word)] = piece.read(&all);
+                    results[usize::from(piece.place.word)] = piece.read(&all);
                 }
                 results
             }

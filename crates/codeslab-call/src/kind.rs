@@ -179,6 +179,14 @@ impl Kind {
             .map(|(_, kind)| *kind)
     }
 
+    /// One of its names; of a structure, what C calls all of them.
+    pub(crate) fn name(self) -> &'static str {
+        let mut names = NAMES.iter().rev();
+        names
+            .find(|(_, kind)| *kind == self)
+            .map_or("struct", |(name, _)| *name)
+    }
+
     /// The name of the type that may have been meant by what is none: C's spellings, JavaScript's types, another case.
     #[must_use]
     pub fn meant_by(name: &str) -> Option<&'static str> {
@@ -343,6 +351,7 @@ mod tests {
             let first = NAMES.iter().position(|(other, _)| other == name);
             assert_eq!(first, Some(index), "{name}");
             assert_eq!(Kind::from_name(name), Some(*kind));
+            assert_eq!(Kind::from_name(kind.name()), Some(*kind));
         }
         assert_eq!(Kind::from_name("int33"), None);
     }

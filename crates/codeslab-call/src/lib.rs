@@ -25,10 +25,11 @@
 //! [`Frame`] and has a [`Signature`] call, while a [`Callable`] keeps the code from being freed meanwhile. Structures by
 //! value are passed as bytes, laid out as C lays them out ([`Structure`]). Vectors, unions and `long double` are not passed.
 //!
-//! In order, each file using only those before it: `error`, `kind`, `structure`, `registers`, `abi` (one file for each calling
+//! In order, each file using only those before it: `error`, `kind`, `calling`, `structure`, `registers`, `abi` (one file for each calling
 //! convention), `signature`, `closure`, `fast`, `running`.
 
 mod abi;
+mod calling;
 mod closure;
 mod error;
 mod fast;
@@ -38,12 +39,11 @@ mod running;
 mod signature;
 mod structure;
 
+pub use calling::{Calling, System};
 pub use closure::{Arguments, Handler, closure, closure_bytes, trampoline};
 pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
 pub use running::{Callable, Entered, Entrance, Running};
-pub use signature::{
-    Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type, check_variadic,
-};
+pub use signature::{Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type};
 pub use structure::{LARGEST, Leaf, Results, Structure};

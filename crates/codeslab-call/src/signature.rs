@@ -1,21 +1,22 @@
 //! Compiles a signature, once, into what each call of it does.
 //!
-//! A signature says which word of a call each argument becomes, by the host's convention, and which register the result is
+//! A signature says where among the words of a call each argument is, by the host's convention, and which register the result is
 //! read from. A call fills a [`Frame`] with one word for each parameter and hands it to [`Signature::call`]. What a function
 //! at an address really takes is not known here: that a signature tells the truth is for the embedder to promise.
 #![allow(unsafe_code)] // It passes a promise of the embedder on to the convention.
 
 use crate::abi::{Convention, Host};
+use crate::calling::Calling;
 use crate::error::{Error, Result};
 use crate::kind::{Class, Kind};
-use crate::structure::{Passed, Returned, Shape, Structure};
+use crate::structure::{Passed, Place, Returned, Shape, Structure};
 
-/// One argument: its type, and which word of a call it becomes.
+/// One argument: its type, and where among the words of a call it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     kind: Kind,
-    // Invariant: less than the number of words of the host's convention.
-    word: u8,
+    // Invariant: its word is one of those of the host's convention.
+    place: Place,
 }
 
 impl Parameter {
@@ -26,9 +27,19 @@ impl Parameter {
         self.kind
     }
 
-    /// Its place among the words of a call.
-    pub(crate) fn word(self) -> usize {
-        usize::from(self.word)
+    /// Where among the words of a call it is.
+    pub(crate) fn place(self) -> Place {
+        self.place
+    }
+
+    /// Puts its word where it belongs.
+    #[inline]
+    fn put(self, word: u64, words: &mut [u64]) {
+        if Host::SHARES_WORDS {
+            self.place.put(word, words);
+        } else {
+            words[usize::from(self.place.word)] = word;
+        }
     }
 }
 
@@ -78,7 +89,7 @@ impl Frame {
     /// Puts in the word of an argument.
     #[inline]
     pub fn put(&mut self, parameter: Parameter, word: u64) {
-        self.0.as_mut()[usize::from(parameter.word)] = word;
+        parameter.put(word, self.0.as_mut());
     }
 }
 
@@ -102,7 +113,7 @@ impl LargeFrame {
 
     /// Puts in the word of an argument.
     pub fn put(&mut self, parameter: Parameter, word: u64) {
-        self.words.as_mut()[usize::from(parameter.word)] = word;
+        parameter.put(word, self.words.as_mut());
     }
 
     /// Puts in the bytes of an argument that is a structure. `false` if that is none, or has another size.
@@ -117,7 +128,7 @@ impl LargeFrame {
         match passed {
             Passed::Pieces(pieces) => {
                 for piece in pieces {
-                    self.words.as_mut()[usize::from(piece.word)] = piece.read(bytes);
+                    piece.place.put(piece.read(bytes), self.words.as_mut());
                 }
             }
             Passed::Address(word) => {
@@ -161,16 +172,33 @@ impl Signature {
     /// [`Error::UnknownType`], [`Error::TooManyArguments`], and [`Error::UnsupportedConvention`] on a machine whose convention
     /// is not known.
     pub fn compile<N: AsRef<str>>(result: &str, arguments: &[N]) -> Result<Self> {
+        Self::compile_as(Calling::default(), result, arguments)
+    }
+
+    /// As [`Signature::compile`], of a function that is called in another way.
+    ///
+    /// # Errors
+    /// As [`Signature::compile`], and [`Error::UnsupportedConvention`] where the other convention is not known. [`Error::NotVariadic`] for an
+    /// argument that varies, of a type that C promotes.
+    pub fn compile_as<N: AsRef<str>>(
+        calling: Calling,
+        result: &str,
+        arguments: &[N],
+    ) -> Result<Self> {
         let result = Kind::from_name(result).ok_or_else(|| unknown(result, None))?;
-        let mut placement = Host::begin()?;
-        let parameters = arguments
-            .iter()
-            .enumerate()
-            .map(|(index, name)| parameter(&mut placement, name.as_ref(), index))
-            .collect::<Result<_>>()?;
+        let placement = Host::begin()?;
+        let mut placement = placement.follow(calling.system).ok_or_else(no_convention)?;
+        let mut parameters = Vec::new();
+        for (index, name) in arguments.iter().enumerate() {
+            let kind = Kind::from_name(name.as_ref());
+            let kind = kind.ok_or_else(|| unknown(name.as_ref(), Some(index)))?;
+            promote(calling, &mut placement, index, Some(kind))?;
+            let limit = Host::STACK_WORDS;
+            parameters.push(scalar(&mut placement, kind, index, limit)?);
+        }
         Ok(Self {
             result,
-            parameters,
+            parameters: parameters.into(),
             placement,
             structures: None,
         })
@@ -181,30 +209,37 @@ impl Signature {
     /// # Errors
     /// As [`Signature::compile`], and [`Error::InvalidStructure`] where structures cannot be passed.
     pub fn of_types(result: &Type, arguments: &[Type]) -> Result<Self> {
-        let mut placement = Host::begin_large()?;
-        let back = match result {
-            Type::Scalar(_) => None,
+        Self::of_types_as(Calling::default(), result, arguments)
+    }
+
+    /// As [`Signature::of_types`], of a function that is called in another way.
+    ///
+    /// # Errors
+    /// As [`Signature::of_types`] and [`Signature::compile_as`].
+    pub fn of_types_as(calling: Calling, result: &Type, arguments: &[Type]) -> Result<Self> {
+        let placement = Host::begin_large()?;
+        let mut placement = placement.follow(calling.system).ok_or_else(no_convention)?;
+        let (kind, back) = match result {
+            Type::Scalar(kind) => (*kind, None),
             Type::Structure(structure) => {
                 check_structures(None)?;
                 let back = placement.place_result(structure);
                 let back = back.ok_or_else(|| too_many(0, Host::LARGE_STACK_WORDS))?;
-                Some((structure.clone(), back))
+                (Kind::Structure, Some((structure.clone(), back)))
             }
         };
         let mut parameters = Vec::new();
         let mut structures = Vec::new();
         for (index, argument) in arguments.iter().enumerate() {
+            let scalar = match argument {
+                Type::Scalar(kind) => Some(*kind),
+                Type::Structure(_) => None,
+            };
+            promote(calling, &mut placement, index, scalar)?;
             let (parameter, structure) = place(&mut placement, argument, index)?;
             parameters.push(parameter);
             structures.push(structure);
         }
-        if parameters.len() > MAXIMUM_ARGUMENTS {
-            return Err(too_many(MAXIMUM_ARGUMENTS, Host::LARGE_STACK_WORDS));
-        }
-        let kind = match result {
-            Type::Scalar(kind) => *kind,
-            Type::Structure(_) => Kind::Structure,
-        };
         Ok(Self {
             result: kind,
             parameters: parameters.into(),
@@ -280,7 +315,7 @@ impl Signature {
             Some((structure, Returned::Pieces(pieces))) => {
                 bytes.resize(structure.size(), 0);
                 for piece in pieces {
-                    piece.write(results[usize::from(piece.word)], &mut bytes);
+                    piece.write(results[usize::from(piece.place.word)], &mut bytes);
                 }
             }
             Some((structure, Returned::Memory(_))) if memory => {
@@ -336,16 +371,35 @@ impl Signature {
     }
 }
 
-fn parameter(placement: &mut Host, name: &str, argument: usize) -> Result<Parameter> {
-    let kind = Kind::from_name(name);
-    let (kind, class) = kind
-        .and_then(|kind| Some((kind, kind.class()?)))
-        .ok_or_else(|| unknown(name, Some(argument)))?;
-    let word = placement.place(class).ok_or(Error::TooManyArguments {
-        argument,
-        limit: Host::STACK_WORDS,
-    })?;
-    Ok(Parameter { kind, word })
+/// Has the placement know where arguments begin to vary, and refuses those that C passes as another type then.
+fn promote(
+    calling: Calling,
+    placement: &mut Host,
+    argument: usize,
+    kind: Option<Kind>,
+) -> Result<()> {
+    if calling.varies_from(argument) {
+        placement.begin_variadic();
+    }
+    let varies = calling.fixed.is_some_and(|fixed| argument >= fixed);
+    match kind.filter(|kind| varies && kind.is_narrower_than_variadic()) {
+        Some(kind) => Err(Error::NotVariadic {
+            name: kind.name().to_owned(),
+            argument,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The place of an argument that is no structure.
+fn scalar(placement: &mut Host, kind: Kind, argument: usize, limit: u8) -> Result<Parameter> {
+    if kind.class().is_none() {
+        return Err(unknown("void", Some(argument)));
+    }
+    let place = placement.place(kind);
+    let place = place.filter(|_| may_be(argument));
+    let place = place.ok_or_else(|| too_many(argument, limit))?;
+    Ok(Parameter { kind, place })
 }
 
 /// The place of an argument that may be a structure.
@@ -354,33 +408,32 @@ fn place(
     argument: &Type,
     index: usize,
 ) -> Result<(Parameter, Option<(Structure, Passed)>)> {
-    match argument {
-        Type::Scalar(kind) => {
-            let class = kind.class().ok_or_else(|| unknown("void", Some(index)))?;
-            let word = placement.place(class);
-            let word = word.ok_or_else(|| too_many(index, Host::LARGE_STACK_WORDS))?;
-            Ok((Parameter { kind: *kind, word }, None))
-        }
-        Type::Structure(structure) => {
-            check_structures(Some(index))?;
-            let passed = placement.place_structure(structure);
-            let passed = passed.ok_or_else(|| too_many(index, Host::LARGE_STACK_WORDS))?;
-            let kind = Kind::Structure;
-            Ok((
-                Parameter { kind, word: 0 },
-                Some((structure.clone(), passed)),
-            ))
-        }
-    }
+    let limit = Host::LARGE_STACK_WORDS;
+    let structure = match argument {
+        Type::Scalar(kind) => return Ok((scalar(placement, *kind, index, limit)?, None)),
+        Type::Structure(structure) => structure,
+    };
+    check_structures(Some(index))?;
+    let passed = placement.place_structure(structure);
+    let passed = passed.filter(|_| may_be(index));
+    let passed = passed.ok_or_else(|| too_many(index, limit))?;
+    let parameter = Parameter {
+        kind: Kind::Structure,
+        place: Place::whole(0),
+    };
+    Ok((parameter, Some((structure.clone(), passed))))
 }
 
-/// Refuses a function whose arguments vary from this one on, where the convention has a way of its own for such arguments that is not known.
-///
-/// # Errors
-/// [`Error::TooManyArguments`]: they go to the stack there.
-pub fn check_variadic(argument: usize) -> Result<()> {
-    let refusal = too_many(argument, Host::STACK_WORDS);
-    Host::HAS_VARIADIC.then_some(()).ok_or(refusal)
+/// Whether a signature may have an argument with this number.
+fn may_be(argument: usize) -> bool {
+    MAXIMUM_ARGUMENTS.saturating_sub(argument) > 0
+}
+
+fn no_convention() -> Error {
+    Error::UnsupportedConvention {
+        architecture: std::env::consts::ARCH,
+        operating_system: "Apple's systems",
+    }
 }
 
 /// Refuses structures where the convention has no way for them.
@@ -407,7 +460,7 @@ fn shape(kind: Kind, back: Option<&Returned>) -> Shape {
     let Returned::Pieces(pieces) = back else {
         return Shape::Integers;
     };
-    let is_float = |index: usize| pieces.get(index).map(|piece| piece.word >= 2);
+    let is_float = |index: usize| pieces.get(index).map(|piece| piece.place.word >= 2);
     match (is_float(0), is_float(1)) {
         (Some(true), Some(false)) => Shape::FloatInteger,
         (Some(true), _) => Shape::Floats,
@@ -425,67 +478,4 @@ fn unknown(name: &str, argument: Option<usize>) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_argument_has_a_word_of_its_own() {
-        let signature = Signature::compile("void", &["u64"; 8]).unwrap();
-        let mut words: Vec<_> = signature.parameters.iter().map(|p| p.word).collect();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), 8);
-    }
-
-    /// Whether registers are counted by position, so that no class has registers of its own.
-    fn counts_positions() -> bool {
-        let mut host = Host::begin().unwrap();
-        let places = [Class::Integer, Class::Float].map(|class| host.place(class));
-        places == [Some(0), Some(1)]
-    }
-
-    #[test]
-    fn a_register_that_is_left_is_used_when_the_stack_is_full() {
-        if counts_positions() {
-            return;
-        }
-        let mut arguments = Vec::new();
-        while Signature::compile("void", &[&arguments[..], &["u64"]].concat()).is_ok() {
-            arguments.push("u64");
-        }
-        assert!(arguments.len() > usize::from(Host::STACK_WORDS));
-        arguments.push("double");
-        assert!(Signature::compile("void", &arguments).is_ok());
-    }
-
-    #[test]
-    fn more_stack_words_than_a_call_passes_are_refused_with_their_limit() {
-        let arguments = vec!["u64"; MAXIMUM_ARGUMENTS];
-        let Err(error) = Signature::compile("void", &arguments) else {
-            // There is room for as many as a signature may have.
-            return assert!(counts_positions());
-        };
-        let Error::TooManyArguments { limit, .. } = error else {
-            panic!("{error}")
-        };
-        assert_eq!(limit, Host::STACK_WORDS);
-    }
-
-    #[test]
-    fn unknown_types_are_refused_by_name_and_position() {
-        let error = Signature::compile("int33", &[""; 0]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("the result is of unknown type \"int33\""),
-            "{error}"
-        );
-        let error = Signature::compile("void", &["int32", "void"]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("argument 2 is of unknown type \"void\""),
-            "{error}"
-        );
-    }
-}
+mod tests;

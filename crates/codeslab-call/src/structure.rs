@@ -1,7 +1,7 @@
 //! Structures that are passed and returned by value: how large they are, and which scalars lie where in them.
 //!
 //! A convention looks at no more than that: nested structures and arrays are flattened by the binding, which knows their fields. Values are
-//! bytes, laid out as C lays them out. `abi` says in which words they travel, `signature` moves the bytes there.
+//! bytes, laid out as C lays them out. `abi` says in which places they travel, `signature` moves the bytes there.
 
 use crate::kind::{Class, Kind};
 
@@ -95,13 +95,69 @@ impl Structure {
     }
 }
 
-/// Some bytes of a structure, and the word in which they travel.
+/// Where something is among the words of a call: so many bytes of one of them, which hold its low bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) word: u8,
+    /// Bytes from the start of the word.
+    offset: u8,
+    // Invariant: at least 1, and with `offset` at most 8.
+    width: u8,
+}
+
+impl Place {
+    /// A word that nothing shares.
+    pub(crate) const fn whole(word: u8) -> Self {
+        Self {
+            word,
+            offset: 0,
+            width: 8,
+        }
+    }
+
+    /// The first bytes of it; all of them if there are no more.
+    #[must_use]
+    pub(crate) fn first(self, bytes: usize) -> Self {
+        let width = bytes.clamp(1, usize::from(self.width)) as u8;
+        Self { width, ..self }
+    }
+
+    /// What lies so many bytes from the start of the word with this number, up to the end of the word there.
+    #[allow(dead_code, reason = "most conventions have words for all")]
+    pub(crate) fn behind(word: u8, bytes: usize) -> Self {
+        let offset = (bytes % 8) as u8;
+        Self {
+            word: word + (bytes / 8) as u8,
+            offset,
+            width: 8 - offset,
+        }
+    }
+
+    fn shift(self) -> u32 {
+        u32::from(self.offset) * 8
+    }
+
+    /// Puts in a value, and leaves the other bytes of the word as they are.
+    #[inline]
+    pub(crate) fn put(self, value: u64, words: &mut [u64]) {
+        let mask = u64::MAX >> (64 - u32::from(self.width) * 8) << self.shift();
+        let word = &mut words[usize::from(self.word)];
+        *word = *word & !mask | value << self.shift() & mask;
+    }
+
+    /// The value in a word, with anything above its own bytes.
+    #[inline]
+    pub(crate) fn value(self, word: u64) -> u64 {
+        word >> self.shift()
+    }
+}
+
+/// Some bytes of a structure, and the place in which they travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Piece {
-    pub(crate) word: u8,
+    /// As wide as the piece: at most eight bytes, and fewer are left at the end of a structure.
+    pub(crate) place: Place,
     pub(crate) offset: u16,
-    /// At most eight; fewer are left at the end of a structure.
-    pub(crate) width: u8,
 }
 
 /// How a structure travels as an argument.
@@ -137,13 +193,13 @@ pub(crate) enum Shape {
 }
 
 impl Piece {
-    /// So many pieces of eight bytes or what is left, in the words that `word` says.
+    /// So many pieces of eight bytes or what is left, in the places that `place` says.
     #[allow(dead_code, reason = "where no convention is known, none travels")]
     pub(crate) fn each(
         structure: &Structure,
-        word: impl FnMut(usize) -> Option<u8>,
+        place: impl FnMut(usize) -> Option<Place>,
     ) -> Option<Box<[Self]>> {
-        Self::each_of(structure, 8, word)
+        Self::each_of(structure, 8, place)
     }
 
     /// The same for pieces of so many bytes, eight at most.
@@ -151,36 +207,36 @@ impl Piece {
     pub(crate) fn each_of(
         structure: &Structure,
         bytes: usize,
-        mut word: impl FnMut(usize) -> Option<u8>,
+        mut place: impl FnMut(usize) -> Option<Place>,
     ) -> Option<Box<[Self]>> {
         let piece = |index: usize| {
             let left = structure.size() - index * bytes;
             Some(Self {
-                word: word(index)?,
+                place: place(index)?.first(left.min(bytes)),
                 offset: u16::try_from(index * bytes).ok()?,
-                width: left.min(bytes) as u8,
             })
         };
         (0..structure.size().div_ceil(bytes)).map(piece).collect()
     }
 
-    /// Its bytes, as a word.
+    /// Its bytes, as a value.
     pub(crate) fn read(self, bytes: &[u8]) -> u64 {
-        let mut word = [0; 8];
-        let width = usize::from(self.width);
+        let mut value = [0; 8];
+        let width = usize::from(self.place.width);
         let start = usize::from(self.offset);
         if let Some(bytes) = bytes.get(start..start + width) {
-            word[..width].copy_from_slice(bytes);
+            value[..width].copy_from_slice(bytes);
         }
-        u64::from_le_bytes(word)
+        u64::from_le_bytes(value)
     }
 
-    /// Writes its bytes, from a word.
+    /// Writes its bytes, from the word in which it travels.
     pub(crate) fn write(self, word: u64, bytes: &mut [u8]) {
-        let width = usize::from(self.width);
+        let width = usize::from(self.place.width);
         let start = usize::from(self.offset);
+        let value = self.place.value(word);
         if let Some(bytes) = bytes.get_mut(start..start + width) {
-            bytes.copy_from_slice(&word.to_le_bytes()[..width]);
+            bytes.copy_from_slice(&value.to_le_bytes()[..width]);
         }
     }
 }
@@ -254,12 +310,22 @@ mod tests {
     fn bytes_travel_in_pieces_there_and_back() {
         let bytes: Vec<u8> = (1..=11).collect();
         let structure = Structure::new(11, &[leaf(Kind::Int8, 0)]).unwrap();
-        let pieces = Piece::each(&structure, |index| Some(index as u8)).unwrap();
-        let mut back = vec![0; 11];
-        for piece in &pieces {
-            piece.write(piece.read(&bytes), &mut back);
+        for (unit, first) in [(8, 0), (8, 8), (4, 4), (4, 12)] {
+            let place = |index: usize| Some(Place::behind(1, first + index * unit));
+            let pieces = Piece::each_of(&structure, unit, place).unwrap();
+            let mut words = [u64::MAX; 5];
+            for piece in &pieces {
+                piece.place.put(piece.read(&bytes), &mut words);
+            }
+            let all: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(all[8 + first..][..11], bytes);
+            let others = [&all[..8 + first], &all[8 + first + 11..]].concat();
+            assert!(others.iter().all(|byte| *byte == 0xff), "{words:x?}");
+            let mut back = vec![0; 11];
+            for piece in &pieces {
+                piece.write(words[usize::from(piece.place.word)], &mut back);
+            }
+            assert_eq!(back, bytes);
         }
-        assert_eq!(back, bytes);
-        assert_eq!(pieces.iter().map(|piece| piece.width).sum::<u8>(), 11);
     }
 }

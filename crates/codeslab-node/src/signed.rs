@@ -5,7 +5,7 @@
 //! TypeScript knows its fields, and passes bytes. `function` and `answer` use signatures, `fast` compiles JavaScript for each
 //! that is different.
 
-use codeslab_call::{Error, Kind, Leaf, Signature, Structure, Type};
+use codeslab_call::{Calling, Error, Kind, Leaf, Signature, Structure, Type};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -49,19 +49,20 @@ impl Signed {
     fn compile_within<N: AsRef<str>>(types: &[N], depth: usize) -> codeslab_call::Result<Self> {
         let names: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
         let (result, arguments) = names.split_first().map_or(("", &[][..]), |(r, a)| (*r, a));
-        let arguments = without_ellipsis(arguments)?;
+        let (arguments, calling) = without_ellipsis(arguments)?;
         let plain: Vec<&str> = arguments.iter().copied().map(plain).collect();
         let is_structure = |name: &&str| name.starts_with(STRUCTURE);
         let has_structures = is_structure(&result) || plain.iter().any(is_structure);
         let signature = if has_structures {
             let types = plain.iter().enumerate();
             let types = types.map(|(index, name)| type_of(name, Some(index)));
-            Signature::of_types(
+            Signature::of_types_as(
+                calling,
                 &type_of(result, None)?,
                 &types.collect::<Result<Vec<_>, _>>()?,
             )?
         } else {
-            Signature::compile(self::plain(result), &plain)?
+            Signature::compile_as(calling, self::plain(result), &plain)?
         };
         let callback = |(index, name): (usize, &&str)| callback(name, index, depth);
         let callbacks = arguments
@@ -128,13 +129,12 @@ fn structure(inside: &str) -> Option<Structure> {
 }
 
 /// The arguments, of which those behind `...` are promoted as C does it: what a variadic function cannot be passed is refused.
-fn without_ellipsis<'a>(arguments: &[&'a str]) -> codeslab_call::Result<Vec<&'a str>> {
-    let Some(first) = arguments.iter().position(|name| *name == VARIADIC) else {
-        return Ok(arguments.to_vec());
-    };
+fn without_ellipsis<'a>(arguments: &[&'a str]) -> codeslab_call::Result<(Vec<&'a str>, Calling)> {
     let mut all = arguments.to_vec();
+    let Some(first) = arguments.iter().position(|name| *name == VARIADIC) else {
+        return Ok((all, Calling::default()));
+    };
     all.remove(first);
-    codeslab_call::check_variadic(first)?;
     let is_promoted = |name: &str| {
         let kind = Kind::from_name(plain(name));
         !kind.is_some_and(Kind::is_narrower_than_variadic)
@@ -144,7 +144,7 @@ fn without_ellipsis<'a>(arguments: &[&'a str]) -> codeslab_call::Result<Vec<&'a 
             name: all[argument].to_owned(),
             argument,
         }),
-        None => Ok(all),
+        None => Ok((all, Calling::default().variadic(first))),
     }
 }
 

@@ -57,6 +57,7 @@ pub const PROVIDED: &[Provided] = &[
     Provided { name: "tss_delete", stand: Stand::Found(|| of_keys(keys::delete as *const ())), reason: KEYS },
     Provided { name: "codeslab_key_create", stand: Stand::Found(|| of_keys(keys::create as *const ())), reason: "`pthread_key_create` goes on to it" },
     Provided { name: "codeslab_tss_create", stand: Stand::Found(|| of_keys(keys::create_c11 as *const ())), reason: "`tss_create` goes on to it" },
+    Provided { name: "__cxa_atexit", stand: Stand::Found(sys::own_cxa_atexit), reason: LISTS },
     Provided { name: "__stack_chk_fail_local", stand: Stand::Binder { function: "__stack_chk_fail", null: None, handle: None }, reason: OWN },
     Provided { name: "codeslab_on_exit", stand: Stand::Function(|| on_exit as *const () as u64), reason: "`on_exit` goes on to it" },
     Provided { name: "__cxa_thread_atexit_impl", stand: Stand::Function(|| threads::register as *const () as u64), reason: FORGETS },
@@ -66,6 +67,7 @@ pub const PROVIDED: &[Provided] = &[
 
 const OWN: &str = "each shared library has its own linked in";
 const FORGETS: &str = "the process's takes the image for a part of the program, which never goes";
+const LISTS: &str = "musl's would call the function when the image is gone, and Windows has none";
 const KEYS: &str = "the process's would go on calling the destructor when the image is gone";
 const STATIC: &str =
     "static libraries of glibc want the C library that is linked with them to have filled it in";

@@ -56,16 +56,16 @@
 //! # Ok::<(), codeslab::Error>(())
 //! ```
 //!
-//! A compiler that has many functions ready publishes them together, which costs the processors' agreement once:
+//! A compiler that has many functions ready places and publishes them together, which costs the search for room and the processors'
+//! agreement once:
 //!
 //! ```
 //! # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
 //! # let memory = CodeMemory::new(Options::default())?;
 //! # let mut layout = Layout::new();
 //! # layout.add(Protection::ReadExecute, 64, 16)?;
-//! let in_flight = (0..100).map(|_| memory.allocate(&Request::new(&layout)));
-//! let in_flight = in_flight.collect::<codeslab::Result<Vec<_>>>()?;
-//! let functions = memory.finalize_all(in_flight)?;
+//! let in_flight = memory.allocate_together(&[Request::new(&layout); 100])?;
+//! let functions = memory.finalize_all(in_flight)?; // … after they were written …
 //!
 //! // A profiler has an address, and asks what it lies in.
 //! let inside = functions[7].segment_address(Protection::ReadExecute).unwrap().checked_add(5).unwrap();

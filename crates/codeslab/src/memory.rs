@@ -166,7 +166,7 @@ impl CodeMemory {
         let parts = loop {
             let (layout, starts) = Request::combine(requests, granule, padding)?;
             let carved = shard.allocate(&layout, window)?;
-            match carved.divide_all(&starts)? {
+            match carved.divide(&starts)? {
                 Some(parts) => break parts,
                 None => padding += 1,
             }

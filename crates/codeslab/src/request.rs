@@ -2,7 +2,7 @@
 
 use crate::model::address::Window;
 use crate::model::error::{Error, Result};
-use crate::model::layout::Layout;
+use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 
 /// What is asked of a [`CodeMemory`](crate::CodeMemory): bytes, and the windows in which all of them have to lie.
@@ -64,22 +64,31 @@ impl<'a> Request<'a> {
         granule: impl Fn(Protection) -> u64,
         padding: u64,
     ) -> Result<(Layout, Vec<[u64; 3]>)> {
-        let (mut all, mut starts) = (Layout::new(), Vec::with_capacity(requests.len()));
+        let mut starts = Vec::with_capacity(requests.len());
+        let mut all = [Segment { size: 0, align: 1 }; 3];
         for request in requests {
             if request.layout.size() == 0 {
                 return Err(Error::EmptyRequest);
             }
             let mut before = [u64::MAX; 3];
             for (protection, segment) in request.layout.segments() {
-                let align = segment.align.max(granule(protection));
-                if padding > 0 && !starts.is_empty() {
-                    all.add(protection, padding.saturating_mul(align), 1)?;
-                }
-                let id = all.add(protection, segment.size, align)?;
-                before[protection.index()] = all.section(id).offset;
+                let (index, align) = (protection.index(), segment.align.max(granule(protection)));
+                let whole = &mut all[index];
+                let padding = if starts.is_empty() { 0 } else { padding };
+                // What is too large for a layout is too large for this, and found when that is made.
+                let start = whole.size.saturating_add(padding.saturating_mul(align));
+                before[index] = start
+                    .checked_next_multiple_of(align)
+                    .unwrap_or(u64::MAX - 1);
+                whole.size = before[index].saturating_add(segment.size);
+                whole.align = whole.align.max(align);
             }
             starts.push(before);
         }
-        Ok((all, starts))
+        let mut layout = Layout::new();
+        for (protection, whole) in Protection::ALL.into_iter().zip(all) {
+            layout.add(protection, whole.size, whole.align)?;
+        }
+        Ok((layout, starts))
     }
 }

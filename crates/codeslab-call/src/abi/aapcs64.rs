@@ -1,9 +1,8 @@
-//! AAPCS64: Linux and the BSDs on 64-bit Arm.
+//! AAPCS64: Linux and the BSDs on 64-bit Arm; and, with other rules for the stack (`apple.rs`), Apple's systems.
 //!
 //! Integers and pointers go to x0 to x7, floats to v0 to v7, each class in order; what is left goes to the stack, eight bytes
-//! each. Results come back in x0 or v0. Variadic arguments go to the same places as named ones, which is what lets every
-//! function be called as a variadic one. (Apple packs small stack arguments and passes variadic ones on the stack; that is a
-//! convention of its own. So is Windows, which passes variadic floats in integer registers.)
+//! each. Results come back in x0 or v0. Variadic arguments go to the same places as named ones. (Windows passes variadic floats in integer
+//! registers; that is a convention of its own.)
 //!
 //! A structure of one to four floats of one type and nothing else goes to as many floating-point registers, one for each. Of the others, one
 //! of at most 16 bytes goes to one or two integer registers, and the address of a copy goes there for a larger one. What does not find
@@ -16,7 +15,7 @@
 use crate::structure::Piece;
 use std::arch::naked_asm;
 
-super::load_all::convention!(8 integer registers: 0 1 2 3 4 5 6 7; 1 others);
+super::load_all::convention!(8 integer registers: 0 1 2 3 4 5 6 7; 1 others; calls fixed; shared words);
 
 /// What is larger, and not floats alone, is in memory.
 const MOST_IN_REGISTERS: usize = 16;
@@ -24,23 +23,45 @@ const MOST_IN_REGISTERS: usize = 16;
 /// The first word of [`Results`] that is a float.
 const FIRST_FLOAT_RESULT: u8 = 2;
 
+/// Those of this system.
+const OWN: Rules = if cfg!(target_vendor = "apple") {
+    super::apple::RULES
+} else {
+    Rules {
+        packs: false,
+        varies_on_stack: false,
+    }
+};
+
+fn rules(system: System) -> Rules {
+    match system {
+        System::Own => OWN,
+        System::Apple => super::apple::RULES,
+    }
+}
+
 fn pass(host: &mut Host, structure: &Structure) -> Option<Passed> {
-    let (class, bytes) = match structure.width_of_floats() {
+    let (class, unit) = match structure.width_of_floats() {
         Some(width) => (Class::Float, width),
         None if structure.size() <= MOST_IN_REGISTERS => (Class::Integer, 8),
-        None => return host.next(Class::Integer).map(Passed::Address),
+        None => {
+            let place = host.next(Kind::Pointer);
+            return place.map(|place| Passed::Address(place.word));
+        }
     };
-    let count = structure.size().div_ceil(bytes);
+    let count = structure.size().div_ceil(unit);
     let fits = match class {
         Class::Integer => host.are_left(count, 0),
         Class::Float => host.are_left(0, count),
     };
     let pieces = if fits {
-        Piece::each_of(structure, bytes, |_| host.next(class))
+        Piece::each_of(structure, unit, |_| host.register(class))
     } else {
         host.use_up(class);
-        let first = host.on_stack_next(structure.words())?;
-        Piece::each(structure, |index| Some(first + index as u8))
+        let first = host.on_stack_next(count * unit, unit)?;
+        Piece::each_of(structure, unit, |index| {
+            Some(Host::place_on_stack(first + index * unit))
+        })
     };
     pieces.map(Passed::Pieces)
 }
@@ -48,10 +69,10 @@ fn pass(host: &mut Host, structure: &Structure) -> Option<Passed> {
 fn give_back(_host: &mut Host, structure: &Structure) -> Option<Returned> {
     let pieces = match structure.width_of_floats() {
         Some(width) => Piece::each_of(structure, width, |index| {
-            Some(FIRST_FLOAT_RESULT + index as u8)
+            Some(Place::whole(FIRST_FLOAT_RESULT + index as u8))
         }),
         None if structure.size() <= MOST_IN_REGISTERS => {
-            Piece::each(structure, |index| Some(index as u8))
+            Piece::each(structure, |index| Some(Place::whole(index as u8)))
         }
         None => return Some(Returned::Memory(Host::FIRST_OTHER)),
     };

@@ -6,8 +6,8 @@
 
 use super::Convention;
 use crate::error::{Error, Result};
-use crate::kind::Class;
-use crate::structure::{Passed, Results, Returned, Shape, Structure};
+use crate::kind::Kind;
+use crate::structure::{Passed, Place, Results, Returned, Shape, Structure};
 
 /// There is none.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Convention for Host {
         })
     }
 
-    fn place(&mut self, _class: Class) -> Option<u8> {
+    fn place(&mut self, _kind: Kind) -> Option<Place> {
         match *self {}
     }
 

@@ -1,8 +1,7 @@
 //! Calls that load every argument register, for conventions with separate registers for integers and for floats.
 //!
-//! Targets are called as if they were variadic, because such a call puts its arguments into the same places as any other and
-//! does besides what a variadic callee relies on, so that `printf` can be called like anything else. (That is true of the
-//! conventions in this folder that use it, each of which says so.) The compiler makes the call: there is no assembly here.
+//! A call loads all registers and passes words on the stack. Where a variadic callee relies on more than that, targets are called as if they
+//! were variadic, so that `printf` can be called like anything else. The compiler makes the call: there is no assembly here.
 #![allow(unused_macros, unused_imports)] // Where no convention is known, nothing is called.
 
 /// The floating-point registers that pass arguments, in every convention that uses this file.
@@ -17,18 +16,22 @@ pub(super) const STACK_WORDS: u8 = 16;
 #[allow(dead_code, reason = "where no convention is known, nothing is called")]
 pub(super) const LARGE_STACK_WORDS: u8 = 64;
 
-/// Defines `Host`, given the number of integer registers, the words that they are loaded from, and how many registers there are for no
-/// argument. The file says how structures travel, by `pass` and `give_back`, and calls with them, by `call_all`.
+/// Defines `Host`, given the number of integer registers, the words that they are loaded from, how many registers there are for no
+/// argument, as what targets are called (`variadic` or `fixed`), and whether arguments share words (`shared` or `own`). The file has the
+/// `rules` of systems, says how structures travel, by `pass` and `give_back`, and calls with them, by `call_all`.
 macro_rules! convention {
-    ($integers:literal integer registers: $($integer:literal)*; $others:literal others) => {
+    (
+        $integers:literal integer registers: $($integer:literal)*; $others:literal others; calls $calls:ident; $sharing:ident words
+    ) => {
         use super::Convention;
         use super::load_all::{
-            FLOAT_REGISTERS, LARGE_STACK_WORDS, STACK_WORDS, call_by_stack_words,
+            FLOAT_REGISTERS, LARGE_STACK_WORDS, STACK_WORDS, call_by_stack_words, shares,
         };
+        use crate::calling::System;
         use crate::error::Result;
-        use crate::kind::Class;
-        use crate::registers::Registers;
-        use crate::structure::{Passed, Results, Returned, Shape, Structure};
+        use crate::kind::{Class, Kind};
+        use crate::registers::{Registers, Rules};
+        use crate::structure::{Passed, Place, Results, Returned, Shape, Structure};
 
         const FIRST_FLOAT: usize = $integers;
         const FIRST_STACK: usize = FIRST_FLOAT + FLOAT_REGISTERS as usize + $others;
@@ -43,12 +46,22 @@ macro_rules! convention {
 
             const STACK_WORDS: u8 = STACK_WORDS;
 
+            const SHARES_WORDS: bool = shares!($sharing);
+
             fn begin() -> Result<Self> {
-                Ok(Self::default())
+                Ok(Self::default().by(rules(System::Own)))
             }
 
-            fn place(&mut self, class: Class) -> Option<u8> {
-                self.next(class)
+            fn follow(self, system: System) -> Option<Self> {
+                Some(self.by(rules(system)))
+            }
+
+            fn begin_variadic(&mut self) {
+                self.vary();
+            }
+
+            fn place(&mut self, kind: Kind) -> Option<Place> {
+                self.next(kind)
             }
 
             type Large = [u64; FIRST_STACK + LARGE_STACK_WORDS as usize];
@@ -60,7 +73,7 @@ macro_rules! convention {
             const HAS_STRUCTURES: bool = true;
 
             fn begin_large() -> Result<Self> {
-                Ok(Self::with_stack(LARGE_STACK_WORDS))
+                Ok(Self::with_stack(LARGE_STACK_WORDS).by(rules(System::Own)))
             }
 
             fn place_structure(&mut self, structure: &Structure) -> Option<Passed> {
@@ -83,39 +96,73 @@ macro_rules! convention {
 
             #[inline]
             unsafe fn call_integer(&self, target: *const (), words: &Self::Words) -> u64 {
-                call_by_stack_words!(target, words, self.on_stack(), u64, [$($integer)*])
+                call_by_stack_words!(target, words, self.on_stack(), u64, $calls, [$($integer)*])
             }
 
             #[inline]
             unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64 {
                 let result: f64 =
-                    call_by_stack_words!(target, words, self.on_stack(), f64, [$($integer)*]);
+                    call_by_stack_words!(target, words, self.on_stack(), f64, $calls, [$($integer)*]);
                 result.to_bits()
             }
         }
     };
 }
 
+/// Whether arguments share words.
+macro_rules! shares {
+    (own) => {
+        false
+    };
+    (shared) => {
+        true
+    };
+}
+
 /// Calls with the fewest stack words that suffice. Passing more is harmless; loading none is what makes common calls quick.
 macro_rules! call_by_stack_words {
-    ($target:ident, $words:ident, $stack:expr, $result:ty, $integers:tt) => {{
+    ($target:ident, $words:ident, $stack:expr, $result:ty, $calls:ident, $integers:tt) => {{
         use super::load_all::call;
         match $stack {
-            0 => call!($target, $words, $result, $integers, []),
-            1..=2 => call!($target, $words, $result, $integers, [0 1]),
-            3..=4 => call!($target, $words, $result, $integers, [0 1 2 3]),
-            5..=8 => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7]),
-            _ => call!($target, $words, $result, $integers, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]),
+            0 => call!($target, $words, $result, $calls, $integers, []),
+            1..=2 => call!($target, $words, $result, $calls, $integers, [0 1]),
+            3..=4 => call!($target, $words, $result, $calls, $integers, [0 1 2 3]),
+            5..=8 => call!($target, $words, $result, $calls, $integers, [0 1 2 3 4 5 6 7]),
+            _ => call!($target, $words, $result, $calls, $integers, [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]),
         }
     }};
 }
 
+/// The type of a target that takes words in the place of so many integers and words on the stack.
+macro_rules! callee {
+    (variadic, $result:ty, $integers:tt, $stack:tt) => {
+        unsafe extern "C-unwind" fn(u64, ...) -> $result
+    };
+    (fixed, $result:ty, [$($integer:literal)*], [$($stack:literal)*]) => {
+        unsafe extern "C-unwind" fn(
+            $(super::load_all::word!($integer),)*
+            f64, f64, f64, f64, f64, f64, f64, f64,
+            $(super::load_all::word!($stack),)*
+        ) -> $result
+    };
+}
+
+/// The type of a word, whichever it is.
+macro_rules! word {
+    ($number:literal) => {
+        u64
+    };
+}
+
 macro_rules! call {
-    ($target:ident, $words:ident, $result:ty, [$($integer:literal)*], [$($stack:literal)*]) => {{
+    ($target:ident, $words:ident, $result:ty, $calls:ident, [$($integer:literal)*], [$($stack:literal)*]) => {{
         // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
         // the entry of code, so it is not null.
         let function = unsafe {
-            std::mem::transmute::<*const (), unsafe extern "C-unwind" fn(u64, ...) -> $result>($target)
+            std::mem::transmute::<
+                *const (),
+                super::load_all::callee!($calls, $result, [$($integer)*], [$($stack)*]),
+            >($target)
         };
         let float = |index: usize| f64::from_bits($words[FIRST_FLOAT + index]);
         // SAFETY: `target` is the entry of code that follows the host's C convention and may be executed now. It finds its
@@ -132,4 +179,4 @@ macro_rules! call {
     }};
 }
 
-pub(super) use {call, call_by_stack_words, convention};
+pub(super) use {call, call_by_stack_words, callee, convention, shares, word};

@@ -6,25 +6,21 @@
 //! refuses every signature with a typed error.
 #![allow(unsafe_code)] // It says what calling at an address asks for.
 
+use crate::calling::System;
 use crate::error::Result;
-use crate::kind::Class;
-use crate::structure::{Passed, Results, Returned, Shape, Structure};
+use crate::kind::Kind;
+use crate::structure::{Passed, Place, Results, Returned, Shape, Structure};
 use std::fmt;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("an argument is a word of 64 bits");
 
+#[cfg(all(target_arch = "aarch64", not(windows)))]
+mod apple;
 pub(crate) mod closure;
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "sysv_x86_64.rs")]
 #[cfg_attr(all(target_arch = "x86_64", windows), path = "win64.rs")]
-#[cfg_attr(
-    all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
-    path = "aapcs64.rs"
-)]
-#[cfg_attr(
-    all(target_arch = "aarch64", target_vendor = "apple"),
-    path = "apple.rs"
-)]
+#[cfg_attr(all(target_arch = "aarch64", not(windows)), path = "aapcs64.rs")]
 mod host;
 mod load_all;
 pub(crate) mod thunk;
@@ -51,8 +47,8 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
     /// The most words that a call passes on the stack.
     const STACK_WORDS: u8;
 
-    /// Whether arguments that vary go where others would.
-    const HAS_VARIADIC: bool = true;
+    /// Whether arguments share words, so that none may write to more than its own bytes.
+    const SHARES_WORDS: bool = false;
 
     /// Before the first argument.
     ///
@@ -60,8 +56,16 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
     /// [`crate::Error::UnsupportedConvention`] if functions cannot be called on this machine.
     fn begin() -> Result<Self>;
 
-    /// The index in [`Convention::Words`] of the next argument; `None` when there is no place left for its class.
-    fn place(&mut self, class: Class) -> Option<u8>;
+    /// The same by the rules of a system, before the first argument; `None` where they are not known. Calls are made in one way.
+    fn follow(self, system: System) -> Option<Self> {
+        (system == System::Own).then_some(self)
+    }
+
+    /// Says that arguments vary from the next one on.
+    fn begin_variadic(&mut self) {}
+
+    /// Where in [`Convention::Words`] the next argument is; `None` when there is no place left for one of this type.
+    fn place(&mut self, kind: Kind) -> Option<Place>;
 
     /// As [`Convention::Words`], with room for structures on the stack.
     type Large: Clone + fmt::Debug + AsMut<[u64]>;

@@ -14,10 +14,15 @@
 
 use crate::structure::Piece;
 
-super::load_all::convention!(6 integer registers: 0 1 2 3 4 5; 0 others);
+super::load_all::convention!(6 integer registers: 0 1 2 3 4 5; 0 others; calls variadic; own words);
 
 /// What is larger is in memory.
 const MOST_IN_REGISTERS: usize = 16;
+
+/// Apple's systems have the same on this processor.
+fn rules(_system: System) -> Rules {
+    Rules::default()
+}
 
 /// The classes of the words of a structure; `None` for one that is in memory.
 fn classes(structure: &Structure) -> Option<Vec<Class>> {
@@ -35,22 +40,28 @@ fn pass(host: &mut Host, structure: &Structure) -> Option<Passed> {
         host.are_left(classes.len() - floats, floats)
     });
     let pieces = if let Some(classes) = classes {
-        Piece::each(structure, |index| host.next(classes[index]))
+        Piece::each(structure, |index| host.register(classes[index]))
     } else {
-        let first = host.on_stack_next(structure.words())?;
-        Piece::each(structure, |index| Some(first + index as u8))
+        let first = host.on_stack_next(structure.size(), 8)?;
+        Piece::each(structure, |index| {
+            Some(Host::place_on_stack(first + index * 8))
+        })
     };
     pieces.map(Passed::Pieces)
 }
 
 fn give_back(host: &mut Host, structure: &Structure) -> Option<Returned> {
     let Some(classes) = classes(structure) else {
-        return host.next(Class::Integer).map(Returned::Memory);
+        let register = host.register(Class::Integer);
+        return register.map(|place| Returned::Memory(place.word));
     };
     let (mut integers, mut floats) = (0..2, 2..4);
-    let pieces = Piece::each(structure, |index| match classes[index] {
-        Class::Integer => integers.next(),
-        Class::Float => floats.next(),
+    let pieces = Piece::each(structure, |index| {
+        let word = match classes[index] {
+            Class::Integer => integers.next(),
+            Class::Float => floats.next(),
+        };
+        word.map(Place::whole)
     });
     pieces.map(Returned::Pieces)
 }
@@ -65,12 +76,12 @@ macro_rules! call_large {
     ($target:ident, $words:ident, $stack:expr, $result:ty) => {{
         use super::load_all::call;
         match $stack {
-            0 => call!($target, $words, $result, [0 1 2 3 4 5], []),
-            1..=8 => call!($target, $words, $result, [0 1 2 3 4 5], [0 1 2 3 4 5 6 7]),
-            9..=24 => call!($target, $words, $result, [0 1 2 3 4 5], [
+            0 => call!($target, $words, $result, variadic, [0 1 2 3 4 5], []),
+            1..=8 => call!($target, $words, $result, variadic, [0 1 2 3 4 5], [0 1 2 3 4 5 6 7]),
+            9..=24 => call!($target, $words, $result, variadic, [0 1 2 3 4 5], [
                 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
             ]),
-            _ => call!($target, $words, $result, [0 1 2 3 4 5], [
+            _ => call!($target, $words, $result, variadic, [0 1 2 3 4 5], [
                 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
                 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
                 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63

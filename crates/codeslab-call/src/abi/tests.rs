@@ -1,13 +1,11 @@
 //! Calls of real functions: of the compiler's, which tell what arrived, and of machine code that returns one place.
 #![allow(unsafe_code)] // It calls through addresses.
 
-use crate::{Frame, Kind, Reject, Signature, Value};
+use crate::{Calling, Frame, Kind, Reject, Signature, Value};
 use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
-#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
 use std::ffi::{c_char, c_int};
-#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
 use std::fmt::Write as _;
 
 /// Calls a function with words as a signature places them.
@@ -190,17 +188,18 @@ fn a_function_without_arguments_or_result_is_called() {
     assert_eq!(CALLS.load(Ordering::Relaxed), 1);
 }
 
-#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
 unsafe extern "C" {
     fn snprintf(buffer: *mut c_char, size: usize, format: *const c_char, ...) -> c_int;
 }
 
-// Apple's go to the stack, where nothing is passed.
-#[cfg(not(all(target_arch = "aarch64", target_vendor = "apple")))]
 #[test]
 fn a_variadic_function_finds_its_arguments_in_registers_and_on_the_stack() {
     // As many as there is room for.
-    const PAIRS: i32 = if cfg!(windows) { 8 } else { 10 };
+    const PAIRS: i32 = if cfg!(any(windows, target_vendor = "apple")) {
+        8
+    } else {
+        10
+    };
     let mut types = vec!["pointer", "uint64", "string"];
     let mut buffer = [0_u8; 128];
     let format = std::ffi::CString::new("%d %g ".repeat(PAIRS as usize)).expect("no zero");
@@ -218,7 +217,8 @@ fn a_variadic_function_finds_its_arguments_in_registers_and_on_the_stack() {
         ]);
         write!(expected, "{} {number}.5 ", -number).expect("a string takes everything");
     }
-    let signature = compile("int32", &types);
+    let calling = Calling::default().variadic(3);
+    let signature = Signature::compile_as(calling, "int32", &types).expect("a signature");
     // SAFETY: `snprintf` takes what the format says after the format, and writes into the buffer no more than its size.
     let length = unsafe { call_words(&signature, snprintf as *const (), &words) };
     let text = std::str::from_utf8(&buffer[..length as usize]).expect("digits");
@@ -337,13 +337,7 @@ fn publish(memory: &CodeMemory, code: &[u8]) -> Allocation {
 }
 
 /// Arguments that can be passed, whichever they are.
-const MOST: usize = if cfg!(windows) {
-    20
-} else if cfg!(all(target_arch = "aarch64", target_vendor = "apple")) {
-    8
-} else {
-    22
-};
+const MOST: usize = if cfg!(windows) { 20 } else { 22 };
 
 proptest! {
     #[test]

@@ -15,8 +15,8 @@
 use super::Convention;
 use super::load_all::{LARGE_STACK_WORDS, STACK_WORDS};
 use crate::error::Result;
-use crate::kind::Class;
-use crate::structure::{Passed, Piece, Results, Returned, Shape, Structure};
+use crate::kind::Kind;
+use crate::structure::{Passed, Piece, Place, Results, Returned, Shape, Structure};
 
 const REGISTERS: u8 = 4;
 const FIRST_STACK: usize = REGISTERS as usize;
@@ -81,6 +81,15 @@ fn is_word(structure: &Structure) -> bool {
 }
 
 impl Host {
+    /// The word of the next argument.
+    fn next(&mut self) -> Option<u8> {
+        let index = self.used;
+        (index < REGISTERS + self.limit).then(|| {
+            self.used += 1;
+            index
+        })
+    }
+
     #[inline]
     fn on_stack(&self) -> u8 {
         self.used.saturating_sub(REGISTERS)
@@ -101,12 +110,8 @@ impl Convention for Host {
         })
     }
 
-    fn place(&mut self, _class: Class) -> Option<u8> {
-        let index = self.used;
-        (index < REGISTERS + self.limit).then(|| {
-            self.used += 1;
-            index
-        })
+    fn place(&mut self, _kind: Kind) -> Option<Place> {
+        self.next().map(Place::whole)
     }
 
     type Large = [u64; FIRST_STACK + LARGE_STACK_WORDS as usize];
@@ -125,18 +130,18 @@ impl Convention for Host {
     }
 
     fn place_structure(&mut self, structure: &Structure) -> Option<Passed> {
-        let word = self.place(Class::Integer)?;
+        let word = self.next()?;
         if !is_word(structure) {
             return Some(Passed::Address(word));
         }
-        Piece::each(structure, |_| Some(word)).map(Passed::Pieces)
+        Piece::each(structure, |_| Some(Place::whole(word))).map(Passed::Pieces)
     }
 
     fn place_result(&mut self, structure: &Structure) -> Option<Returned> {
         if !is_word(structure) {
-            return self.place(Class::Integer).map(Returned::Memory);
+            return self.next().map(Returned::Memory);
         }
-        Piece::each(structure, |_| Some(0)).map(Returned::Pieces)
+        Piece::each(structure, |_| Some(Place::whole(0))).map(Returned::Pieces)
     }
 
     unsafe fn call_large(&self, target: *const (), words: &Self::Large, shape: Shape) -> Results {

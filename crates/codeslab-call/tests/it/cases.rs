@@ -1,9 +1,9 @@
 //! Signatures with structures that a seed makes, the C functions that have them, and values.
 //!
-//! C takes every scalar of what it is passed into a checksum, and makes what it returns or passes of constants; so nothing is compared
+//! Some have structures, some many scalars, and some take arguments that vary. C takes every scalar of what it is passed into a checksum, and makes what it returns or passes of constants; so nothing is compared
 //! with what this crate encoded. Numbers are integers, and floats are quarters of them, which both languages have exactly.
 
-use codeslab_call::{Kind, Leaf, Structure, Type};
+use codeslab_call::{Calling, Kind, Leaf, Signature, Structure, System, Type};
 use std::fmt::Write as _;
 
 /// Numbers that are the same each time.
@@ -56,9 +56,47 @@ pub(crate) struct Shape {
     is_structure: bool,
 }
 
+/// C's names for them, on every system and without headers.
+const TYPES: &str = "\
+typedef signed char int8_t; typedef unsigned char uint8_t; typedef short int16_t; typedef unsigned short uint16_t;
+typedef int int32_t; typedef unsigned uint32_t; typedef long long int64_t; typedef unsigned long long uint64_t;
+";
+
+/// Which scalars a function takes.
+#[derive(Clone, Copy)]
+enum Scalars {
+    All,
+    Integers,
+    Floats,
+    /// Those that may vary.
+    Promoted,
+}
+
+impl Scalars {
+    fn any(random: &mut Random) -> Self {
+        [Self::All, Self::Integers, Self::Floats][random.below(3)]
+    }
+
+    fn have(self, kind: Kind) -> bool {
+        let is_float = matches!(kind, Kind::Float32 | Kind::Float64);
+        match self {
+            Self::All => true,
+            Self::Integers => !is_float,
+            Self::Floats => is_float,
+            Self::Promoted => !kind.is_narrower_than_variadic(),
+        }
+    }
+}
+
 impl Shape {
     fn scalar(random: &mut Random) -> Self {
-        let (c, kind) = SCALARS[random.below(SCALARS.len())];
+        Self::scalar_of(random, Scalars::All)
+    }
+
+    fn scalar_of(random: &mut Random, scalars: Scalars) -> Self {
+        let chosen = SCALARS.iter().filter(|(_, kind)| scalars.have(*kind));
+        let chosen: Vec<_> = chosen.collect();
+        let (c, kind) = *chosen[random.below(chosen.len())];
         let (size, leaf) = (kind.bytes(), Leaf { kind, offset: 0 });
         Self {
             c: c.to_owned(),
@@ -238,53 +276,94 @@ fn quarters(number: i64) -> f64 {
 pub(crate) struct Case {
     pub(crate) result: Shape,
     pub(crate) parameters: Vec<Shape>,
+    /// How many arguments do not vary, if others do.
+    fixed: Option<usize>,
     pub(crate) returned: Vec<i64>,
     pub(crate) passed: Vec<Vec<i64>>,
 }
 
+/// As many arguments as every convention has room for.
+const MOST: usize = 18;
+
 impl Case {
-    fn new(random: &mut Random, definitions: &mut String) -> Self {
-        let mut any = |random: &mut Random| {
-            if random.below(3) > 0 {
+    fn new(random: &mut Random, definitions: &mut String, index: usize) -> Self {
+        let (scalars, fixed, count, one_in) = match index % 4 {
+            0 => (Scalars::any(random), None, 1 + random.below(MOST), 8),
+            1 => {
+                let fixed = 1 + random.below(4);
+                let count = fixed + random.below(MOST - fixed);
+                (Scalars::Promoted, Some(fixed), count, 3)
+            }
+            _ => (Scalars::All, None, random.below(10), 1),
+        };
+        let mut any = |random: &mut Random, one_in: usize| {
+            if random.below(2 + one_in) < 2 {
                 Shape::structure(random, 2, definitions)
             } else {
-                Shape::scalar(random)
+                Shape::scalar_of(random, scalars)
             }
         };
         let mut room = 56;
         let mut parameters = Vec::new();
-        for _ in 0..random.below(10) {
-            let one = any(random);
+        for _ in 0..count {
+            let one = any(random, one_in);
             if one.words() <= room {
                 room -= one.words();
                 parameters.push(one);
             }
         }
-        let result = any(random);
+        let result = any(random, 1);
         let returned = result.numbers(random);
         let passed = parameters.iter().map(|one| one.numbers(random)).collect();
+        let fixed = fixed.filter(|fixed| *fixed <= parameters.len());
         Self {
             result,
             parameters,
+            fixed,
             returned,
             passed,
         }
     }
 
+    /// Its signature by the convention of a system.
+    pub(crate) fn signature(&self, system: System) -> Signature {
+        let arguments: Vec<Type> = self.parameters.iter().map(Shape::of_type).collect();
+        let calling = Calling::of(system);
+        let calling = self.fixed.map_or(calling, |fixed| calling.variadic(fixed));
+        Signature::of_types_as(calling, &self.result.of_type(), &arguments).expect("a signature")
+    }
+
+    /// C that finds the arguments that vary.
+    fn varying(&self) -> String {
+        let Some(fixed) = self.fixed else {
+            return String::new();
+        };
+        let mut text = format!(
+            "__builtin_va_list all; __builtin_va_start(all, p{});",
+            fixed - 1
+        );
+        for (at, one) in self.parameters.iter().enumerate().skip(fixed) {
+            let c = &one.c;
+            write!(text, " {c} p{at} = __builtin_va_arg(all, {c});").expect("a string");
+        }
+        text
+    }
+
     fn source(&self, index: usize) -> String {
         let numbered = || self.parameters.iter().enumerate();
         let joined = |parts: Vec<String>, by: &str| parts.join(by);
-        let list = joined(
-            numbered()
-                .map(|(at, one)| format!("{} p{at}", one.c))
-                .collect(),
-            ", ",
-        );
+        let fixed = self.fixed.unwrap_or(self.parameters.len());
+        let list = numbered()
+            .take(fixed)
+            .map(|(at, one)| format!("{} p{at}", one.c));
+        let rest = self.fixed.map(|_| "...".to_owned());
+        let list = joined(list.chain(rest).collect(), ", ");
         let list = if list.is_empty() {
             "void".to_owned()
         } else {
             list
         };
+        let varying = self.varying();
         let names = joined(numbered().map(|(at, _)| format!("p{at}")).collect(), ", ");
         let digests = joined(
             numbered()
@@ -299,7 +378,7 @@ impl Case {
         let returned = self.result.assign("r", &self.returned);
         let digested = self.result.digest("r");
         format!(
-            "{result} f{index}({list}) {{\n  uint64_t sum = 7;\n {digests}\n  seen = sum;\n  {returned}\n  return r;\n}}\n\
+            "{result} f{index}({list}) {{\n  {varying}\n  uint64_t sum = 7;\n {digests}\n  seen = sum;\n  {returned}\n  return r;\n}}\n\
              uint64_t g{index}({result} (*call)({list})) {{\n  {variables}\n  {result} r = call({names});\n  uint64_t sum = 7;\n {digested}\n  return sum;\n}}\n"
         )
     }
@@ -310,12 +389,12 @@ pub(crate) fn cases(seed: u64, count: usize) -> (Vec<Case>, String) {
     let mut random = Random::new(seed);
     let mut definitions = String::new();
     let cases: Vec<_> = (0..count)
-        .map(|_| Case::new(&mut random, &mut definitions))
+        .map(|index| Case::new(&mut random, &mut definitions, index))
         .collect();
     let functions: String = (0..)
         .zip(&cases)
         .map(|(index, case)| case.source(index))
         .collect();
-    let source = format!("#include <stdint.h>\nuint64_t seen;\n{definitions}{functions}");
+    let source = format!("{TYPES}uint64_t seen;\n{definitions}{functions}");
     (cases, source)
 }

@@ -1,18 +1,19 @@
-//! Structures by value against the C compiler, in both directions, for signatures that a seed makes.
+//! Calls against the C compiler, in both directions, for signatures that a seed makes: by the convention of this system, and by that of Apple's
+//! where code for them is executed here.
 #![allow(unsafe_code)] // It calls what C's compiler made, and is called by it.
 
-use crate::cases::{Case, Random, Shape, cases, digest, word};
+use crate::cases::{Case, Random, cases, digest, word};
 use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
 use codeslab_call::{
-    Arguments, LargeFrame, Results, Signature, Type, closure, closure_bytes, trampoline,
+    Arguments, Handler, LargeFrame, Results, Signature, System, closure, closure_bytes, trampoline,
 };
 use codeslab_link::{Image, Input, LinkOptions};
-use codeslab_testing::{CrossCompiler, compile_c};
+use codeslab_testing::{CrossCompiler, apple_object, compile_c};
 use std::ptr;
 use std::sync::{Mutex, OnceLock};
 
 const SEED: u64 = 20_261;
-const COUNT: usize = 160;
+const COUNT: usize = 240;
 
 /// Who makes objects for Windows, where no compiler is at hand.
 const WINDOWS: CrossCompiler = CrossCompiler {
@@ -20,9 +21,20 @@ const WINDOWS: CrossCompiler = CrossCompiler {
     package: "gcc-mingw-w64-x86-64",
 };
 
-/// Links the functions of all cases. `None` where there is no object, and `test` is skipped.
-fn linked(test: &str, memory: &CodeMemory, source: &str) -> Option<Image> {
-    let object = compile_c(test, source, &["-O1", "-w", "-fno-builtin"], WINDOWS)?;
+/// What Apple calls this machine.
+const APPLE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "x86_64"
+};
+
+/// Links the functions of all cases, made for a system. `None` where there is no object, and `test` is skipped.
+fn linked(test: &str, system: System, memory: &CodeMemory, source: &str) -> Option<Image> {
+    let flags = ["-O1", "-w", "-fno-builtin", "-fno-stack-protector"];
+    let object = match system {
+        System::Apple => apple_object(test, APPLE, "c", source, &flags)?,
+        _ => compile_c(test, source, &flags, WINDOWS)?,
+    };
     let inputs = [Input::File {
         name: "cases.o",
         bytes: &object,
@@ -31,11 +43,6 @@ fn linked(test: &str, memory: &CodeMemory, source: &str) -> Option<Image> {
     let linked = linked.unwrap_or_else(|error| panic!("{error}"));
     // SAFETY: the compiler made it of sound C, without constructors.
     Some(unsafe { linked.start() }.expect("it starts"))
-}
-
-fn signature(case: &Case) -> Signature {
-    let arguments: Vec<Type> = case.parameters.iter().map(Shape::of_type).collect();
-    Signature::of_types(&case.result.of_type(), &arguments).expect("a signature")
 }
 
 fn entry(image: &Image, name: &str) -> *const () {
@@ -54,18 +61,28 @@ fn bytes_of_result(case: &Case, (word, bytes): (u64, Vec<u8>)) -> Vec<u8> {
 
 #[test]
 fn structures_arrive_in_c_as_they_were_passed_and_come_back_as_c_returned_them() {
-    const NAME: &str =
-        "structures_arrive_in_c_as_they_were_passed_and_come_back_as_c_returned_them";
+    let test = "structures_arrive_in_c_as_they_were_passed_and_come_back_as_c_returned_them";
+    call_all(test, System::Own);
+}
+
+#[cfg(not(windows))]
+#[test]
+fn c_that_was_made_for_apple_is_called_by_apples_convention() {
+    let test = "c_that_was_made_for_apple_is_called_by_apples_convention";
+    call_all(test, System::Apple);
+}
+
+fn call_all(test: &str, system: System) {
     let memory = CodeMemory::new(Options::default()).expect("code memory");
     let (cases, source) = cases(SEED, COUNT);
-    let Some(image) = linked(NAME, &memory, &source) else {
+    let Some(image) = linked(test, system, &memory, &source) else {
         return;
     };
     let seen = entry(&image, "seen").cast::<u64>();
     let mut random = Random::new(SEED + 1);
     let mut structures = 0;
     for (index, case) in cases.iter().enumerate() {
-        let signature = signature(case);
+        let signature = case.signature(system);
         let mut frame = LargeFrame::new();
         let mut values = Vec::new();
         for (at, (shape, parameter)) in case
@@ -105,7 +122,9 @@ struct Called {
     wrong: Mutex<Vec<usize>>,
 }
 
-static CALLED: OnceLock<Called> = OnceLock::new();
+static OWN: OnceLock<Called> = OnceLock::new();
+#[cfg(not(windows))]
+static APPLES: OnceLock<Called> = OnceLock::new();
 
 /// What is returned to C by the closure with this number.
 fn answer(case: &Case, index: usize) -> Vec<i64> {
@@ -113,11 +132,25 @@ fn answer(case: &Case, index: usize) -> Vec<i64> {
 }
 
 unsafe extern "C" fn handle(index: u64, registers: *mut u64, stack: *const u64) -> u64 {
-    let called = CALLED.get().expect("it was set");
-    let index = index as usize;
-    let (case, signature) = &called.cases[index];
     // SAFETY: they are what the trampoline passed.
     let arguments = unsafe { Arguments::new(registers, stack) };
+    // SAFETY: C passes what the case says.
+    unsafe { answer_one(&OWN, index as usize, arguments) }
+}
+
+#[cfg(not(windows))]
+unsafe extern "C" fn handle_apples(index: u64, registers: *mut u64, stack: *const u64) -> u64 {
+    // SAFETY: they are what the trampoline passed.
+    let arguments = unsafe { Arguments::new(registers, stack) };
+    // SAFETY: C passes what the case says.
+    unsafe { answer_one(&APPLES, index as usize, arguments) }
+}
+
+/// # Safety
+/// The arguments are those of the case with this number.
+unsafe fn answer_one(called: &OnceLock<Called>, index: usize, arguments: Arguments) -> u64 {
+    let called = called.get().expect("it was set");
+    let (case, signature) = &called.cases[index];
     for (at, (shape, parameter)) in case
         .parameters
         .iter()
@@ -163,23 +196,33 @@ fn place(memory: &CodeMemory, bytes: &[u8]) -> (u64, Allocation) {
 
 #[test]
 fn structures_arrive_in_a_closure_as_c_passed_them_and_in_c_as_it_returned_them() {
-    const NAME: &str =
-        "structures_arrive_in_a_closure_as_c_passed_them_and_in_c_as_it_returned_them";
+    let test = "structures_arrive_in_a_closure_as_c_passed_them_and_in_c_as_it_returned_them";
+    answer_all(test, System::Own, &OWN, handle);
+}
+
+#[cfg(not(windows))]
+#[test]
+fn c_that_was_made_for_apple_calls_a_closure_by_apples_convention() {
+    let test = "c_that_was_made_for_apple_calls_a_closure_by_apples_convention";
+    answer_all(test, System::Apple, &APPLES, handle_apples);
+}
+
+fn answer_all(test: &str, system: System, called: &OnceLock<Called>, handler: Handler) {
     assert!(closure_bytes() > 0, "the convention is known");
     let memory = CodeMemory::new(Options::default()).expect("code memory");
     let (cases, source) = cases(SEED, COUNT);
-    let Some(image) = linked(NAME, &memory, &source) else {
+    let Some(image) = linked(test, system, &memory, &source) else {
         return;
     };
     let with_signature = |case: Case| {
-        let signature = signature(&case);
+        let signature = case.signature(system);
         (case, signature)
     };
-    let called = CALLED.get_or_init(|| Called {
+    let called = called.get_or_init(|| Called {
         cases: cases.into_iter().map(with_signature).collect(),
         wrong: Mutex::default(),
     });
-    let (trampoline, _kept) = place(&memory, &trampoline(handle));
+    let (trampoline, _kept) = place(&memory, &trampoline(handler));
     for (index, (case, _)) in called.cases.iter().enumerate() {
         let (address, _kept) = place(&memory, &closure(index as u64, trampoline));
         // SAFETY: the function takes one pointer to a function and returns a checksum, and the closure is one.

@@ -5,6 +5,8 @@
 //! `provided` are above this and know no system.
 
 // What systems of one family share.
+#[cfg(any(windows, target_env = "musl"))]
+mod listed;
 #[cfg(not(target_os = "linux"))]
 mod nothing_for_threads;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -26,5 +28,5 @@ pub use native::{CONVENTION, guarded};
 pub(crate) use native::{
     FUNCTIONS, HAS_KEYS, Tables, ThreadLocals, at_process_exit, at_thread_exit, call_finalizer,
     call_initializer, call_resolver, create_key, delete_key, destroy_at_thread_exit,
-    finalize_registered, processor_features, register_for_image, take_value,
+    finalize_registered, own_cxa_atexit, processor_features, register_for_image, take_value,
 };

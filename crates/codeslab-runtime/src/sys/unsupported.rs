@@ -55,6 +55,11 @@ pub(crate) unsafe fn call_finalizer(_function: Address, _convention: Convention)
 /// What was registered by this handle may be executed now, and is sound.
 pub(crate) unsafe fn finalize_registered(_handle: Address) {}
 
+/// Where `__cxa_atexit` is that goes by handles: nothing is registered here.
+pub(crate) const fn own_cxa_atexit() -> Option<u64> {
+    None
+}
+
 pub(crate) fn at_process_exit(_function: extern "C" fn()) {}
 
 /// Whether `function` will be called when this thread ends: never here.

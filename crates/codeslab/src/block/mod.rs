@@ -20,7 +20,7 @@ use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
 use crate::slab::Slab;
 use crate::slab::purge::Chunks;
-use crate::slab::span::Located;
+use crate::slab::span::{Located, Span};
 use crate::slab::spans::{GRANULE, Spans};
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
@@ -158,39 +158,49 @@ impl Block {
         spans
     }
 
-    /// Makes two requests of one: of each segment, what lies behind its first `kept` bytes is the second's. `None`, and nothing changes, if
-    /// a span would begin where none may.
+    /// Makes many requests of one. `starts` says how many bytes of each segment come before the part of each, `u64::MAX` where it has none;
+    /// what lies before the next part belongs to it. `None`, and nothing changes, if a span would begin where none may.
     pub(crate) fn divide(
         &mut self,
         spans: &Spans,
-        kept: [u64; 3],
-    ) -> Result<Option<[Spans; 2]>, Refusal> {
-        let located = self.locate(spans);
-        let (mut first, mut second) = ([None; 3], [None; 3]);
-        for (protection, span) in Protection::ALL.into_iter().zip(located) {
-            let (index, Some(span)) = (protection.index(), span) else {
+        starts: &[[u64; 3]],
+    ) -> Result<Option<Vec<Spans>>, Refusal> {
+        let mut parts = vec![[None; 3]; starts.len()];
+        for (protection, whole) in Protection::ALL.into_iter().zip(self.locate(spans)) {
+            let (index, Some(whole)) = (protection.index(), whole) else {
                 continue;
             };
-            let kept = kept[index].min(span.size);
-            let kept = self.geometry.granules_of(protection, kept) * GRANULE;
-            (first[index], second[index]) = span.divide(kept);
             let slab = &self.slabs[self.geometry.slab_of(protection).index()];
-            if second[index].is_some_and(|part| kept > 0 && !slab.may_begin(part.offset)) {
-                return Ok(None);
+            let mut end = whole.end();
+            for (part, start) in parts.iter_mut().zip(starts).rev() {
+                let start = whole.offset.saturating_add(start[index]);
+                let Some(span) = Span::between(start, end) else {
+                    continue;
+                };
+                if start > whole.offset && !slab.may_begin(start) {
+                    return Ok(None);
+                }
+                part[index] = Some(span);
+                end = start;
+            }
+            // What is left before the first that has some is for its alignment.
+            if let (Some(rest), Some(first)) = (Span::between(whole.offset, end), parts.first_mut())
+            {
+                first[index] = Some(rest);
             }
         }
-        let (Some(one), Some(other)) = (Spans::new(&first), Spans::new(&second)) else {
-            return Err(Refusal::foreseen("malloc", 16, Limit::Memory));
-        };
-        for (protection, span) in Protection::ALL.into_iter().zip(located) {
-            let index = protection.index();
-            if let (Some(span), Some(_), Some(part)) = (span, first[index], second[index]) {
-                let slab = self.geometry.slab_of(protection);
-                self.slabs[slab.index()].divide(span, part.offset);
+        let divided: Option<Vec<Spans>> = parts.iter().map(Spans::new).collect();
+        let divided = divided.ok_or_else(|| Refusal::foreseen("malloc", 16, Limit::Memory))?;
+        for protection in Protection::ALL {
+            let slab = self.geometry.slab_of(protection);
+            let spans = parts.iter().filter_map(|part| part[protection.index()]);
+            // The first begins where the whole does.
+            for span in spans.skip(1) {
+                self.slabs[slab.index()].divide(span.offset);
             }
         }
-        self.requests += 1;
-        Ok(Some([one, other]))
+        self.requests += starts.len() as u64 - 1;
+        Ok(Some(divided))
     }
 
     /// Carves what fits into the pages that the slabs have, and says whether that is the whole request.

@@ -168,8 +168,8 @@ impl Slab {
     }
 
     /// Makes two carved spans of one: the second begins at `offset` inside it, a multiple of the granule at which a span may begin.
-    pub(crate) fn divide(&mut self, span: Span, offset: u64) {
-        debug_assert!(self.holds(span) && span.offset < offset && offset < span.end());
+    pub(crate) fn divide(&mut self, offset: u64) {
+        debug_assert!(self.runs.used_at(offset).is_some());
         debug_assert!(self.may_begin(offset), "nothing may begin at {offset:#x}");
         self.runs.begin(self.granule(offset));
     }

@@ -13,14 +13,10 @@ impl Span {
         self.offset + self.size
     }
 
-    /// Its first `size` bytes, and the rest, where there are any.
-    pub(crate) fn divide(self, size: u64) -> (Option<Self>, Option<Self>) {
-        let size = size.min(self.size);
-        let part = |offset, size| (size > 0).then_some(Self { offset, size });
-        (
-            part(self.offset, size),
-            part(self.offset + size, self.size - size),
-        )
+    /// From one offset to the other; `None` if there is nothing between them.
+    pub(crate) fn between(offset: u64, end: u64) -> Option<Self> {
+        let size = end.checked_sub(offset).filter(|size| *size > 0)?;
+        Some(Self { offset, size })
     }
 
     pub(crate) const fn contains(self, other: Self) -> bool {

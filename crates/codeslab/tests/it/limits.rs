@@ -30,32 +30,41 @@ fn a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_he
     assert_passed(&run_child(NAME, "ulimit -v 400000; exec \"$@\"", &[]));
 }
 
+/// Places and calls a function, and says by which writer.
+fn place_and_name_the_writer() {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let (_function, at) = function(&memory, 9);
+    assert_eq!(crate::support::call(at), 9);
+    println!("writer {}", memory.configuration().writer);
+}
+
+fn assert_written_by(writer: Writer, output: &std::process::Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(&format!("writer {writer}")), "{output:?}");
+}
+
 #[test]
 fn a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal() {
     const NAME: &str = "limits::a_limit_on_file_size_leads_to_smaller_files_and_then_to_another_writer_and_never_to_a_signal";
     if is_child(NAME) {
-        let memory = CodeMemory::new(Options::default()).unwrap();
-        let (_function, at) = function(&memory, 9);
-        assert_eq!(crate::support::call(at), 9);
-        println!("writer {}", memory.configuration().writer);
-        return;
+        return place_and_name_the_writer();
     }
     let small = run_child(NAME, "ulimit -f 65536; exec \"$@\"", &[]);
     assert_passed(&small);
-    assert!(
-        String::from_utf8_lossy(&small.stdout).contains("writer dual-mapping"),
-        "{small:?}"
-    );
+    assert_written_by(Writer::DualMapping, &small);
     let little = run_child(NAME, "ulimit -f 1024; exec \"$@\"", &[]);
-    assert!(
-        String::from_utf8_lossy(&little.stdout).contains("writer protect"),
-        "{little:?}"
-    );
+    assert_written_by(Writer::Protect, &little);
+}
+
+#[test]
+fn where_no_file_may_have_a_byte_another_writer_is_taken_and_no_signal_comes() {
+    const NAME: &str =
+        "limits::where_no_file_may_have_a_byte_another_writer_is_taken_and_no_signal_comes";
+    if is_child(NAME) {
+        return place_and_name_the_writer();
+    }
     let none = run_child(NAME, "ulimit -f 0; exec \"$@\" | cat", &[]);
-    assert!(
-        String::from_utf8_lossy(&none.stdout).contains("writer protect"),
-        "{none:?}"
-    );
+    assert_written_by(Writer::Protect, &none);
 }
 
 #[test]

@@ -49,6 +49,13 @@ fn check(memory: &CodeMemory, made: &Made) {
     }
 }
 
+/// The picture has what stays while it is made, whatever comes and goes beside it.
+fn is_in_the_picture(memory: &CodeMemory, made: &Made) {
+    let block = made.allocation.block().first();
+    let blocks = memory.picture().blocks;
+    assert!(blocks.iter().any(|one| one.address == block));
+}
+
 /// What a short-lived thread does: it makes, leaves for others what it made, and checks and frees what others left.
 fn live_shortly(memory: &CodeMemory, shelf: &Mutex<Vec<Made>>, seed: u32) {
     for round in 0..6 {
@@ -68,7 +75,7 @@ fn live_shortly(memory: &CodeMemory, shelf: &Mutex<Vec<Made>>, seed: u32) {
         match seed % 9 {
             0 => memory.trim(),
             1 => assert!(memory.stats().live <= u64::from(CROWD) * 7),
-            2 => assert!(!memory.picture().blocks.is_empty()),
+            2 => is_in_the_picture(memory, &make(memory, seed)),
             _ => {}
         }
     }

@@ -1,5 +1,5 @@
-//! Closures for AAPCS64: integers arrive in x0 to x7, floats in v0 to v7, the address of a result in x8, the rest where the stack pointer is.
-//! x16 and x17 are free between caller and callee.
+//! Closures for AAPCS64, and for Apple's convention, which lays out the stack differently: integers arrive in x0 to x7, floats in v0 to v7, the
+//! address of a result in x8, the rest where the stack pointer is. x16 and x17 are free between caller and callee.
 //!
 //! <https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst>, §6.8.
 

@@ -6,10 +6,7 @@
 
 #[cfg_attr(all(target_arch = "x86_64", not(windows)), path = "x86_64.rs")]
 #[cfg_attr(all(target_arch = "x86_64", windows), path = "win64.rs")]
-#[cfg_attr(
-    all(target_arch = "aarch64", not(windows), not(target_vendor = "apple")),
-    path = "aarch64.rs"
-)]
+#[cfg_attr(all(target_arch = "aarch64", not(windows)), path = "aarch64.rs")]
 mod none;
 
 #[cfg(target_arch = "x86_64")]

@@ -210,12 +210,20 @@ fn a_function_of_any_serves_others_once_and_not_beside_a_definition_of_its_own()
     assert_eq!(call(&image, "use"), 1);
     let all = [("a.obj", &any[..]), ("user.obj", user), ("b.obj", any)];
     assert_eq!(call(&link_files(&memory(), &all), "use"), 1);
-    // Both linkers of files for Windows refuse this, too; LLVM's JIT takes the strong one.
+    // LLVM's JIT takes the strong one; its test of that is there to say that it should not.
     for pair in [[any, strong], [strong, any]] {
         let inputs = [pair[0], pair[1], user].map(|bytes| file("it.obj", bytes));
         let error = link_error(&inputs, &LinkOptions::default());
         assert_eq!(error.code(), "DUPLICATE_SYMBOL", "{error}");
     }
+    // As a library that nothing needs any more, it stays out.
+    let options = LinkOptions {
+        libraries: vec![file("any.obj", any)],
+        ..LinkOptions::default()
+    };
+    let inputs = [file("user.obj", user), file("strong.obj", strong)];
+    let image = link(&memory(), &inputs, &options).expect("it links");
+    assert_eq!(call(&image, "use"), 2);
 }
 
 extern "win64" fn there() -> u64 {

@@ -1,6 +1,8 @@
 //! COMDAT sections: which of several a link takes.
 
 use super::assembled;
+#[cfg(unix)]
+use crate::support::Workshop;
 use crate::support::{address, file, link, memory, peek};
 use codeslab_link::{Error, Image, Input, LinkOptions, ParsedFile};
 
@@ -24,6 +26,16 @@ fn object(test: &str, selection: &str, byte: u8, size: usize) -> Option<Vec<u8>>
         ),
     )
 }
+
+/// All of them, as an assembler calls them: the last one takes no second section.
+const SELECTIONS: [&str; 6] = [
+    "discard",
+    "same_size",
+    "same_contents",
+    "largest",
+    "newest",
+    "one_only",
+];
 
 fn both(first: &[u8], second: &[u8]) -> Result<Image, Error> {
     let inputs: [Input<'_>; 2] = [file("first.obj", first), file("second.obj", second)];
@@ -115,4 +127,81 @@ fn what_is_associated_goes_with_its_section() {
     };
     assert_eq!(size(&[&first]), size(&[&first, &second]));
     drop(memory);
+}
+
+/// As `both`, of an object with a definition that is no COMDAT, and one with a COMDAT section for the same name.
+fn object_without(test: &str) -> Option<Vec<u8>> {
+    let source = ".data\n.globl it, own2\nit: .byte 2, 0xee, 0xee, 0xee\nown2: .quad it\n";
+    assembled(test, source)
+}
+
+/// Linkers for Windows stop there, so which of the two a program would get is written nowhere.
+#[test]
+fn a_definition_beside_a_comdat_section_of_its_name_is_refused_for_every_selection() {
+    let test = "a_definition_beside_a_comdat_section_of_its_name_is_refused_for_every_selection";
+    let Some(definition) = object_without(test) else {
+        return;
+    };
+    for selection in SELECTIONS {
+        let comdat = object(test, selection, 1, 4).expect("there is an assembler");
+        for (first, second) in [(&comdat, &definition), (&definition, &comdat)] {
+            let error = both(first, second).expect_err("there are two");
+            assert_eq!(error.code(), "DUPLICATE_SYMBOL", "{selection}: {error}");
+            for name in ["it", "first.obj", "second.obj"] {
+                assert!(error.to_string().contains(name), "{selection}: {error}");
+            }
+        }
+    }
+}
+
+/// A linker of files for Windows, its options for a program that begins at `it`, and the package of Debian's that has it.
+#[cfg(unix)]
+const LINKERS: [(&str, &str, &str); 2] = [
+    (
+        "x86_64-w64-mingw32-ld",
+        "-e it -o it.exe",
+        "binutils-mingw-w64-x86-64",
+    ),
+    (
+        "lld-link",
+        "/entry:it /subsystem:console /out:it.exe",
+        "lld",
+    ),
+];
+
+#[cfg(unix)]
+#[test]
+fn linkers_of_files_refuse_a_definition_beside_a_comdat_section_as_well() {
+    let test = "linkers_of_files_refuse_a_definition_beside_a_comdat_section_as_well";
+    let Some(definition) = object_without(test) else {
+        return;
+    };
+    let workshop = Workshop::new();
+    let write = |name, bytes: &[u8]| std::fs::write(workshop.path(name), bytes).expect("writable");
+    write("second.obj", &definition);
+    for (linker, options, package) in LINKERS {
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(linker);
+            command.args(arguments).current_dir(workshop.path(""));
+            command.output()
+        };
+        if run(&["--version"]).is_err() {
+            codeslab_testing::package_skip(test, linker, package);
+            continue;
+        }
+        // lld knows no newest one.
+        for selection in SELECTIONS.iter().filter(|name| **name != "newest") {
+            let comdat = object(test, selection, 1, 4).expect("there is an assembler");
+            write("first.obj", &comdat);
+            for inputs in ["first.obj second.obj", "second.obj first.obj"] {
+                let words = options.split(' ').chain(inputs.split(' '));
+                let output = run(&words.collect::<Vec<_>>()).expect("it runs");
+                let said = String::from_utf8_lossy(&output.stderr);
+                let names_it = ["multiple definition of `it'", "duplicate symbol: it"]
+                    .iter()
+                    .any(|text| said.contains(text));
+                assert!(!output.status.success() && names_it, "{inputs}: {said}");
+            }
+        }
+    }
 }

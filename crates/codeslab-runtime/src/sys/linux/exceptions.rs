@@ -30,11 +30,50 @@ const RUST: u64 = u64::from_ne_bytes(*b"MOZ\0RUST");
 const GNU_CPP: u64 = u64::from_be_bytes(*b"GNUCC++\0");
 const GNU_CPP_DEPENDENT: u64 = GNU_CPP | 1;
 
-unsafe extern "C" {
-    fn _Unwind_GetLanguageSpecificData(context: *mut c_void) -> usize;
-    fn _Unwind_SetIP(context: *mut c_void, value: usize);
-    fn _Unwind_SetGR(context: *mut c_void, index: c_int, value: usize);
-    fn _Unwind_DeleteException(exception: *mut c_void);
+type GetData = unsafe extern "C" fn(context: *mut c_void) -> usize;
+type SetIp = unsafe extern "C" fn(context: *mut c_void, value: usize);
+type SetRegister = unsafe extern "C" fn(context: *mut c_void, index: c_int, value: usize);
+type Delete = unsafe extern "C" fn(exception: *mut c_void);
+
+/// The unwinder that this library is linked with. Where that is a part of the library, as on musl, it is for Rust's panics alone: what throws
+/// asks the process's, whose contexts another one does not understand.
+mod own {
+    use super::{c_int, c_void};
+
+    unsafe extern "C" {
+        pub(super) fn _Unwind_GetLanguageSpecificData(context: *mut c_void) -> usize;
+        pub(super) fn _Unwind_SetIP(context: *mut c_void, value: usize);
+        pub(super) fn _Unwind_SetGR(context: *mut c_void, index: c_int, value: usize);
+        pub(super) fn _Unwind_DeleteException(exception: *mut c_void);
+    }
+}
+
+/// The functions of the unwinder that unwinds C++: the process's, or without one the own.
+struct Unwinder {
+    data: GetData,
+    set_ip: SetIp,
+    set_register: SetRegister,
+}
+
+impl Unwinder {
+    fn find() -> Self {
+        Self::of_the_process().unwrap_or(Self {
+            data: own::_Unwind_GetLanguageSpecificData,
+            set_ip: own::_Unwind_SetIP,
+            set_register: own::_Unwind_SetGR,
+        })
+    }
+
+    fn of_the_process() -> Option<Self> {
+        Some(Self {
+            // SAFETY: the ABI says so of this name, as of those below.
+            data: unsafe { function("_Unwind_GetLanguageSpecificData") }?,
+            // SAFETY: see the first.
+            set_ip: unsafe { function("_Unwind_SetIP") }?,
+            // SAFETY: see the first.
+            set_register: unsafe { function("_Unwind_SetGR") }?,
+        })
+    }
 }
 
 /// What the unwinder asks about the frame of `call_catching`.
@@ -57,12 +96,14 @@ pub(crate) unsafe extern "C" fn personality(
     if actions & IS_HANDLER == 0 {
         return CONTINUE;
     }
+    let unwinder = Unwinder::find();
     // SAFETY: the context is the unwinder's, as are those below.
-    let landing = unsafe { _Unwind_GetLanguageSpecificData(context) };
+    let landing = unsafe { (unwinder.data)(context) };
+    let result = exception.expose_provenance();
     // SAFETY: the frame returns what is in this register where it is continued.
-    unsafe { _Unwind_SetGR(context, RESULT_REGISTER, exception.expose_provenance()) };
+    unsafe { (unwinder.set_register)(context, RESULT_REGISTER, result) };
     // SAFETY: the frame can be continued there.
-    unsafe { _Unwind_SetIP(context, landing) };
+    unsafe { (unwinder.set_ip)(context, landing) };
     INSTALL
 }
 
@@ -122,8 +163,10 @@ unsafe fn take(exception: *mut c_void) -> Exception {
         // SAFETY: it is one of this runtime's, by its class, and the caller owns it.
         return unsafe { runtime.take(exception) };
     }
+    // SAFETY: the ABI says so of this name.
+    let delete: Option<Delete> = unsafe { function("_Unwind_DeleteException") };
     // SAFETY: the caller owns it, and the unwinder knows how its runtime destroys it.
-    unsafe { _Unwind_DeleteException(exception) };
+    unsafe { delete.unwrap_or(own::_Unwind_DeleteException)(exception) };
     Exception::default()
 }
 

@@ -9,7 +9,7 @@ use super::symbols::function;
 use crate::error::{Exception, Result};
 use crate::program::Convention;
 use codeslab::Address;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::sync::OnceLock;
@@ -35,11 +35,25 @@ unsafe impl Sync for Arguments {}
 fn arguments() -> &'static Arguments {
     static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
     ARGUMENTS.get_or_init(|| {
-        let all = std::env::args_os();
+        let all = all_arguments().into_iter();
         let all = all.filter_map(|argument| CString::new(argument.into_vec()).ok());
         let all = all.map(|argument| argument.into_raw().cast_const());
         Arguments(all.chain([ptr::null()]).collect())
     })
+}
+
+/// musl tells a library of no arguments, so in one Rust knows none; the kernel does.
+fn all_arguments() -> Vec<OsString> {
+    let known: Vec<OsString> = std::env::args_os().collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let line = std::fs::read("/proc/self/cmdline").unwrap_or_default();
+    let ended = line.strip_suffix(&[0]).unwrap_or_default();
+    let words = ended.split(|byte| *byte == 0);
+    words
+        .map(|word| OsString::from_vec(word.to_vec()))
+        .collect()
 }
 
 /// Where glibc keeps what it knows of the processor, which functions of its static libraries look at to choose their bodies.

@@ -14,7 +14,7 @@ use crate::program::Convention;
 pub(crate) use super::nothing_for_threads::{
     HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
 };
-pub(crate) use super::registered::{at_process_exit, finalize_registered};
+pub(crate) use super::registered::{at_process_exit, finalize_registered, own_cxa_atexit};
 pub use calls::guarded;
 pub(crate) use calls::{call_finalizer, call_initializer, call_resolver};
 pub(crate) use exits::{at_thread_exit, destroy_at_thread_exit, register_for_image};

@@ -11,15 +11,13 @@ mod tables;
 
 use crate::program::Convention;
 
+pub(crate) use super::listed::{finalize_registered, own_cxa_atexit, register_for_image};
 pub(crate) use super::nothing_for_threads::{
     HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
 };
 pub use calls::guarded;
 pub(crate) use calls::{call_finalizer, call_initializer, call_resolver};
-pub(crate) use exits::{
-    FUNCTIONS, at_process_exit, at_thread_exit, destroy_at_thread_exit, finalize_registered,
-    register_for_image,
-};
+pub(crate) use exits::{FUNCTIONS, at_process_exit, at_thread_exit, destroy_at_thread_exit};
 pub(crate) use tables::Tables;
 
 /// How functions of the process are called.

@@ -213,15 +213,15 @@ impl<H> Blocks<H> {
         over_budget.map_or(Ok(None), Err)
     }
 
-    /// Makes two requests of one: see [`Block::divide`].
+    /// Makes many requests of one: see [`Block::divide`].
     pub(crate) fn divide(
         &mut self,
         index: usize,
         spans: &Spans,
-        kept: [u64; 3],
-    ) -> Result<Option<[Spans; 2]>, Refusal> {
-        let divided = self.block_mut(index).divide(spans, kept)?;
-        self.begun += u64::from(divided.is_some());
+        starts: &[[u64; 3]],
+    ) -> Result<Option<Vec<Spans>>, Refusal> {
+        let divided = self.block_mut(index).divide(spans, starts)?;
+        self.begun += divided.as_ref().map_or(1, |parts| parts.len() as u64) - 1;
         Ok(divided)
     }
 

@@ -194,40 +194,27 @@ impl Carved {
         emptied.1.retire();
     }
 
-    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment. All parts are in flight. `None` if
-    /// something would begin where nothing may: it is given back then.
-    pub(crate) fn divide_all(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
-        let mut parts = Vec::with_capacity(starts.len());
-        for start in starts.iter().skip(1).rev() {
-            match self.divide(*start) {
-                Ok(Some(part)) => parts.push(part),
-                failed => {
-                    // None of them is in flight any more.
-                    parts.iter().chain([&self]).for_each(Self::note_landed);
-                    return failed.map(|_| None);
-                }
-            }
-        }
-        parts.push(self);
-        parts.reverse();
-        Ok(Some(parts))
-    }
-
-    /// Of each segment, what lies behind its first `kept` bytes is the second's.
-    fn divide(&mut self, kept: [u64; 3]) -> Result<Option<Self>> {
+    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
+    /// flight. `None` if something would begin where nothing may: it is given back then.
+    ///
+    /// [`Block::divide`]: crate::block::Block::divide
+    pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
         let divide =
-            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, kept);
+            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, starts);
         let (divided, emptied) = header.shard.with(divide);
         emptied.retire();
-        let Some([first, second]) = divided? else {
-            return Ok(None);
+        let Ok(Some(parts)) = divided else {
+            // It is not in flight any more.
+            self.note_landed();
+            return Ok(divided?.map(|_| Vec::new()));
         };
-        self.spans = first;
-        Ok(Some(Self {
-            header: self.header,
-            spans: second,
-        }))
+        let header = self.header;
+        let mut parts = parts.into_iter();
+        // The first keeps what is its own; the others are new.
+        self.spans = parts.next().unwrap_or_default();
+        let others = parts.map(|spans| Self { header, spans });
+        Ok(Some(std::iter::once(self).chain(others).collect()))
     }
 
     /// It is published, or about to be freed.
