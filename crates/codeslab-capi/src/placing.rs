@@ -7,10 +7,11 @@
 
 use crate::argument::{array, array_mut, out};
 use crate::failure::{Failure, Result, run};
+use crate::finalizing::{finalize_all, insert_all};
 use crate::memory::{codeslab_memory, codeslab_window};
 use crate::object::{
-    IN_FLIGHT, InFlight, Kind, Lifetime, MixedInFlight, MixedPlaced, Object, Placed, change,
-    insert, take, take_all, take_in_flight, vacant, with, with_memory,
+    IN_FLIGHT, InFlight, Kind, Lifetime, MixedInFlight, Object, Placed, change, take, take_all,
+    take_in_flight, with, with_memory,
 };
 use crate::status::codeslab_status;
 use crate::table::Filled;
@@ -333,31 +334,6 @@ pub extern "C" fn codeslab_finalize(
     })
 }
 
-impl InFlight {
-    /// Publishes it, which leaves nothing that could be done anything with, and gives a handle to what that yields.
-    #[inline(always)]
-    fn finalize(&mut self) -> Result<u64> {
-        let vacant = vacant()?;
-        let placed = match self {
-            Self::Standard(part) => Placed::Standard(part.finalize_in_place()?),
-            Self::Mixed(parts) => parts.finalize()?,
-        };
-        Ok(vacant.fill(Object::Allocation(placed)).publish())
-    }
-}
-
-impl MixedInFlight {
-    #[cold]
-    fn finalize(&mut self) -> Result<Placed> {
-        let standard = self.standard.take().map(InFlightAllocation::finalize);
-        let temporary = self.temporary.take().map(InFlightAllocation::finalize);
-        Ok(Placed::Mixed(Box::new(MixedPlaced {
-            standard: standard.transpose()?,
-            temporary: temporary.transpose()?,
-        })))
-    }
-}
-
 /// Publishes many allocations at once, or none: what it takes to make all processors notice is done once. Their handles are stale then; if
 /// one of them was so before, or occurs twice (CODESLAB_BUSY), all others stay as they are.
 ///
@@ -388,54 +364,6 @@ pub unsafe extern "C" fn codeslab_finalize_many(
         }
         Ok(())
     })
-}
-
-/// Handles for all, or for none: nobody would know those that there are when the last one is gone.
-fn insert_all(published: Vec<Placed>) -> Result<Vec<u64>> {
-    let mut values = Vec::with_capacity(published.len());
-    for one in published {
-        match insert(Object::Allocation(one)) {
-            Ok(value) => values.push(value),
-            Err(failure) => {
-                for value in values {
-                    drop(take::<Placed>(value));
-                }
-                return Err(failure);
-            }
-        }
-    }
-    Ok(values)
-}
-
-fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
-    let taken = take_all(handles, |handle| IN_FLIGHT.change(handle), |_| true)?;
-    let (mut batch, mut parts) = (Vec::new(), Vec::new());
-    for one in taken {
-        match one {
-            InFlight::Standard(part) => {
-                parts.push(None);
-                batch.push(part);
-            }
-            InFlight::Mixed(both) => {
-                parts.push(Some((both.standard.is_some(), both.temporary.is_some())));
-                batch.extend(both.standard);
-                batch.extend(both.temporary);
-            }
-        }
-    }
-    let mut published = memory.finalize_all(batch)?.into_iter();
-    // There are as many as there were in the batch.
-    let placed = parts.into_iter().filter_map(|parts| match parts {
-        None => published.next().map(Placed::Standard),
-        Some((has_standard, has_temporary)) => {
-            let mut next = |is_there: bool| is_there.then(|| published.next()).flatten();
-            Some(Placed::Mixed(Box::new(MixedPlaced {
-                standard: next(has_standard),
-                temporary: next(has_temporary),
-            })))
-        }
-    });
-    Ok(placed.collect())
 }
 
 /// Gives an allocation back unpublished.
