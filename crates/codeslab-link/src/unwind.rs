@@ -6,6 +6,8 @@
 //!
 //! Source: Linux Standard Base, "Exception Frames"; DWARF 5, §6.4.1 and §7.24; the readers in libgcc (`unwind-dw2-fde.c`) and LLVM's libunwind.
 
+pub(crate) mod describe;
+
 use std::ops::Range;
 
 /// How a table that is well-formed ends.

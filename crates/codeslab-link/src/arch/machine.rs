@@ -5,6 +5,7 @@
 //! which entries are needed is decided by `plan` and `apply`, for all machines alike. Formats find a machine by the number that their
 //! files have for it.
 
+use super::compact::CompactForm;
 use super::row::{Misfit, Row};
 use crate::error::Feature;
 use codeslab::{Architecture, Protection};
@@ -110,6 +111,11 @@ pub(crate) trait Machine: fmt::Debug + Sync {
     /// The property of an ELF object whose lowest bit says that indirect branches arrive in its code at landing pads only. `None` where no
     /// system guards pages of code.
     fn landing_pad_property(&self) -> Option<u32> {
+        None
+    }
+
+    /// What functions say of their frames in the compact form of Apple's systems. `None` where no such system was.
+    fn compact_form(&self) -> Option<&'static CompactForm> {
         None
     }
 

@@ -6,6 +6,7 @@
 //! no machine by name. `fake` is a machine that never was built, in the tests of everything above.
 
 mod aarch64;
+pub(crate) mod compact;
 pub(crate) mod encoding;
 #[cfg(test)]
 pub(crate) mod fake;

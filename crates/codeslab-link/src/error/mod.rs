@@ -377,7 +377,7 @@ pub enum Feature {
     Interposing,
     /// What the run-time libraries of Objective-C and Swift have to be told of.
     ObjectiveC,
-    /// Handlers of exceptions that compact unwind information alone describes.
+    /// Compact unwind information of which it is not known what it says.
     CompactUnwind,
     /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
     ProcessRuntime,
@@ -426,7 +426,7 @@ impl fmt::Display for Feature {
             Self::Interposing => "interposing is",
             Self::ObjectiveC => "Objective-C and Swift are",
             Self::CompactUnwind => {
-                "exception handling that compact unwind information alone describes (compile with -femit-dwarf-unwind=always) is"
+                "a frame that compact unwind information describes in a way that is not known (compile with -femit-dwarf-unwind=always) is"
             }
             Self::ProcessRuntime => {
                 "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"

@@ -16,10 +16,12 @@
 
 mod atomics;
 mod binder;
+mod compact;
 mod elf;
 mod instructions;
 mod macho;
 
+use super::compact::CompactForm;
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
 use super::row::Misfit;
 use codeslab::Architecture;
@@ -93,6 +95,10 @@ impl Machine for Aarch64 {
         word.map_or(0, |word| {
             instructions::access_log2(u32::from_le_bytes(*word))
         })
+    }
+
+    fn compact_form(&self) -> Option<&'static CompactForm> {
+        Some(&compact::FORM)
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {

@@ -11,12 +11,14 @@
 mod binder;
 mod builtin;
 mod coff;
+mod compact;
 mod detour;
 mod elf;
 mod fields;
 mod macho;
 mod relax;
 
+use super::compact::CompactForm;
 use super::encoding::Range;
 use super::machine::{Binder, BinderCode, Builtin, Detour, Instruction, Machine, Table};
 use super::row::Misfit;
@@ -83,6 +85,10 @@ impl Machine for X86_64 {
 
     fn pointer(&self) -> Option<&'static str> {
         Some("R_X86_64_64")
+    }
+
+    fn compact_form(&self) -> Option<&'static CompactForm> {
+        Some(&compact::FORM)
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {

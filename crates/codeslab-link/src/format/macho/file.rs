@@ -7,7 +7,9 @@ use crate::budget::Budget;
 use crate::error::{Error, Resource, Result};
 use crate::format::name::name_of;
 use crate::graph::{Graph, SectionIndex};
-use object::macho::{self, CpuSubtype, CpuType, MachHeader64, Section64, SectionFlags};
+use object::macho::{
+    self, CpuSubtype, CpuType, MachHeader64, RelocationInfo, Section64, SectionFlags,
+};
 use object::read::macho::{MachHeader as _, Nlist as _, Section as _, Segment as _, SymbolTable};
 use object::{BinaryFormat, LittleEndian};
 use std::borrow::Cow;
@@ -138,6 +140,13 @@ impl<'a> MachObject<'a> {
         let length = (segment.len() + name.len()) as u64;
         self.budget.spend(Resource::Bytes, length, graph.name())?;
         Ok(format!("{},{}", name_of(segment), name_of(name)))
+    }
+
+    /// The address that the assembler gave the section that an entry of relocations names.
+    pub(super) fn start_of(&self, entry: &RelocationInfo) -> u64 {
+        let index = (entry.r_symbolnum as usize).wrapping_sub(1);
+        let section = self.sections.get(index);
+        section.map_or(0, |section| section.addr(ENDIAN))
     }
 
     /// The bytes of a section; none for one that is zeros.

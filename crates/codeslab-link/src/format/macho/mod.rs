@@ -11,6 +11,7 @@
 //! Source: `mach-o/loader.h`, `mach-o/nlist.h` and `mach-o/reloc.h`
 //! (<https://github.com/apple-oss-distributions/xnu/tree/main/EXTERNAL_HEADERS/mach-o>).
 
+mod compact;
 mod file;
 mod name;
 mod relocations;
@@ -58,6 +59,6 @@ pub(super) fn parse<'a>(
     let loaded = sections::add(&mut graph, &object)?;
     let indices = symbols::add(&mut graph, &object, &loaded)?;
     relocations::add(&mut graph, &object, &loaded, &indices)?;
-    unwind::check_compact(&mut graph, &object)?;
+    compact::add(&mut graph, &object, &loaded, &indices)?;
     Ok(graph)
 }

@@ -149,11 +149,11 @@ impl<'t, 'a> Table<'t, 'a> {
         };
         match row.row().formula.term {
             Term::Subtracted => {
-                let symbol = self.symbol(graph, entry)?;
+                let symbol = self.indices.named(graph, entry)?;
                 let before = if entry.r_extern {
                     0
                 } else {
-                    self.start_of(entry).cast_signed()
+                    self.object.start_of(entry).cast_signed()
                 };
                 Ok(Some(Said::Subtract(row, symbol, before)))
             }
@@ -174,7 +174,7 @@ impl<'t, 'a> Table<'t, 'a> {
         relocations: &mut Vec<Relocation>,
     ) -> Result<()> {
         let offset = u64::from(entry.r_address);
-        let symbol = self.symbol(graph, entry)?;
+        let symbol = self.indices.named(graph, entry)?;
         let (subtracted, bias) = match before {
             Said::Subtract(row, symbol, bias) => {
                 (Some((row, symbol, self.own_offset(graph, symbol))), bias)
@@ -242,23 +242,6 @@ impl<'t, 'a> Table<'t, 'a> {
         is_right.then_some(row)
     }
 
-    /// The symbol that an entry names, or that of its section.
-    fn symbol(&self, graph: &Graph<'_>, entry: &RelocationInfo) -> Result<SymbolIndex> {
-        let number = entry.r_symbolnum as usize;
-        let (what, all, index) = if entry.r_extern {
-            ("symbol", &self.indices.symbols, number)
-        } else {
-            ("section", &self.indices.sections, number.wrapping_sub(1))
-        };
-        let symbol = all.get(index).copied().flatten();
-        symbol.ok_or_else(|| Error::InvalidIndex {
-            object: graph.name().to_owned(),
-            what,
-            index: number as u64,
-            count: all.len() as u64,
-        })
-    }
-
     /// Where in this section a symbol lies that no other object replaces.
     fn own_offset(&self, graph: &Graph<'_>, symbol: SymbolIndex) -> Option<u64> {
         let symbol = &graph.symbols()[symbol.0 as usize];
@@ -292,7 +275,7 @@ impl<'t, 'a> Table<'t, 'a> {
                 Some(held.wrapping_add(behind_field))
             }
             (Encoding::Bytes(_), _) => {
-                let start = self.start_of(entry);
+                let start = self.object.start_of(entry);
                 let meant = if row.formula.is_distance() && entry.r_pcrel {
                     let place = self.header.addr(ENDIAN).wrapping_add(at as u64);
                     let past = row.formula.addend(0).wrapping_neg();
@@ -306,13 +289,6 @@ impl<'t, 'a> Table<'t, 'a> {
             (_, Said::Add(addend)) => Some(addend),
             _ => Some(0),
         }
-    }
-
-    /// The address that the assembler gave the section that an entry names.
-    fn start_of(&self, entry: &RelocationInfo) -> u64 {
-        let index = (entry.r_symbolnum as usize).wrapping_sub(1);
-        let section = self.object.sections.get(index);
-        section.map_or(0, |section| section.addr(ENDIAN))
     }
 
     /// Notes a relocation that cannot be applied.

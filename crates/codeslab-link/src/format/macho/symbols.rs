@@ -13,7 +13,7 @@ use crate::graph::{
     Binding, Definition, Graph, Other, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
 };
 use codeslab::Protection;
-use object::macho::{self, SymbolDesc};
+use object::macho::{self, RelocationInfo, SymbolDesc};
 use object::read::macho::{Nlist as _, Section as _};
 use std::borrow::Cow;
 
@@ -23,6 +23,25 @@ pub(super) struct Indices {
     pub(super) symbols: Vec<Option<SymbolIndex>>,
     /// By number less 1: the symbol that stands for a section.
     pub(super) sections: Vec<Option<SymbolIndex>>,
+}
+
+impl Indices {
+    /// The symbol that an entry of relocations names, or that of its section.
+    pub(super) fn named(&self, graph: &Graph<'_>, entry: &RelocationInfo) -> Result<SymbolIndex> {
+        let number = entry.r_symbolnum as usize;
+        let (what, all, index) = if entry.r_extern {
+            ("symbol", &self.symbols, number)
+        } else {
+            ("section", &self.sections, number.wrapping_sub(1))
+        };
+        let symbol = all.get(index).copied().flatten();
+        symbol.ok_or_else(|| Error::InvalidIndex {
+            object: graph.name().to_owned(),
+            what,
+            index: number as u64,
+            count: all.len() as u64,
+        })
+    }
 }
 
 /// Adds every symbol.

@@ -1,28 +1,14 @@
-//! Unwind tables: what assemblers leave out of `__eh_frame`, and what `__compact_unwind` alone says.
+//! Unwind tables: what assemblers leave out of `__eh_frame`.
 //!
 //! Distances within an object are known when it is assembled, and assemblers for some machines write them without relocations: from a
 //! description to its function, and to what its handler reads. Linkers that move sections apart have to find them. Here each becomes a
 //! relocation against the section that it led to.
-//!
-//! Compact unwind information is for the dynamic linker of Apple's systems, which looks it up in files that it loaded. Nobody can be told of
-//! it for an image, so it is not loaded. Where it says of a function alone how exceptions are handled there, the object is refused; where it
-//! only says how to unwind through, exceptions end at such a function.
-//!
-//! Source: `mach-o/compact_unwind_encoding.h`
-//! (<https://github.com/apple-oss-distributions/libunwind/blob/main/libunwind/include/mach-o/compact_unwind_encoding.h>).
 
 use super::file::{ENDIAN, MachObject, Section};
-use super::sections::{UNWIND_TABLE, obstruct};
-use crate::error::{Feature, Reference, Resource, Result};
-use crate::graph::Graph;
 use crate::unwind::pointers;
 use foldhash::fast::RandomState;
 use object::read::macho::Section as _;
 use std::collections::HashSet;
-
-/// Bytes of what is said of a function, and where in them it is said what its handler reads.
-const ENTRY: u64 = 32;
-const HANDLED: u64 = 24;
 
 /// A pointer without a relocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,40 +68,4 @@ pub(super) fn left_out(
         })
     });
     found.collect()
-}
-
-/// Refuses an object in which compact unwind information alone says how exceptions are handled.
-pub(super) fn check_compact(graph: &mut Graph<'_>, object: &MachObject<'_>) -> Result<()> {
-    let mut handled = 0;
-    let mut described = 0;
-    for section in &object.sections {
-        let name = (section.segment_name(), section.name());
-        if name == (b"__LD", b"__compact_unwind") {
-            let entries = section.relocations(ENDIAN, object.bytes);
-            let entries = entries.map_err(|error| graph.malformed(error.to_string()))?;
-            let steps = entries.len() as u64;
-            object.budget.spend(Resource::Steps, steps, graph.name())?;
-            let offsets = entries.iter().map(|entry| entry.info(ENDIAN).r_address);
-            handled += offsets
-                .filter(|offset| u64::from(*offset) % ENTRY == HANDLED)
-                .count();
-        } else if name == UNWIND_TABLE {
-            let bytes = object.section_data(graph, section)?;
-            let steps = bytes.len() as u64;
-            object.budget.spend(Resource::Steps, steps, graph.name())?;
-            described += pointers(bytes)
-                .iter()
-                .filter(|pointer| pointer.is_for_handler)
-                .count();
-        }
-    }
-    if handled > described {
-        let reference = Reference {
-            object: graph.name().to_owned(),
-            section: "__LD,__compact_unwind".to_owned(),
-            ..Reference::default()
-        };
-        obstruct(graph, Feature::CompactUnwind, reference);
-    }
-    Ok(())
 }

@@ -8,7 +8,6 @@ use crate::support::{
 use crate::unwinding::is_described;
 use codeslab::Address;
 use codeslab_link::{Image, LinkOptions};
-use codeslab_testing::apple_object;
 
 fn call(image: &Image, name: &str) -> u64 {
     function!(image, name, extern "C" fn() -> u64)()
@@ -141,19 +140,8 @@ fn the_unwinder_is_told_of_functions_that_are_described_for_it() {
 }
 
 #[test]
-fn functions_with_handlers_and_variables_of_threads_are_refused_by_name() {
-    let test = "functions_with_handlers_and_variables_of_threads_are_refused_by_name";
-    let handler = "
-        void thrower(int);
-        extern \"C\" int caught(int n) { try { thrower(n); return 0; } catch (int value) { return value; } }
-    ";
-    let Some(object) = apple_object(test, "arm64", "cc", handler, &["-O1"]) else {
-        return;
-    };
-    let options = externals(&[("_Z7throweri", 0)]);
-    let error = link_error(&[file("handler.o", &object)], &options);
-    assert_eq!(error.code(), "UNSUPPORTED", "{error}");
-    assert_eq!(fact(&error, "feature"), "compact-unwind", "{error}");
+fn variables_of_threads_are_refused_by_name() {
+    let test = "variables_of_threads_are_refused_by_name";
     let own = "_Thread_local int counter = 4; int next(void) { return ++counter; }";
     let Some(object) = compiled(test, own, &["-O1"]) else {
         return;

@@ -2,10 +2,6 @@
 
 use super::compiled;
 use crate::support::{function, link_files, memory};
-#[cfg(target_arch = "x86_64")]
-use crate::{support::has_cpp, unwinding::load_cpp_runtime};
-#[cfg(target_arch = "x86_64")]
-use codeslab_testing::apple_object;
 
 const PROGRAM: &str = r#"
 typedef unsigned long size_t;
@@ -102,41 +98,4 @@ fn constructors_run_in_their_order_and_destructors_at_the_end() {
     assert_eq!(std::hint::black_box(seen), 12);
     image.free();
     assert_eq!(std::hint::black_box(seen), 123);
-}
-
-/// The unwinder and the C++ runtime are the process's; so are the types that are thrown. On 64-bit Arm compilers describe such functions in
-/// compact form alone.
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn cpp_throws_and_catches_where_the_process_has_its_runtime() {
-    let test = "cpp_throws_and_catches_where_the_process_has_its_runtime";
-    let source = r#"
-        struct Counted { int *at; Counted(int *at) : at(at) {} ~Counted() { ++*at; } };
-        static int destroyed;
-        extern "C" __attribute__((noinline)) int thrower(int n) {
-          Counted counted(&destroyed);
-          if (n > 3) throw n * 2;
-          if (n < 0) throw 2.5;
-          return n;
-        }
-        extern "C" int caught(int n) {
-          try { return thrower(n); } catch (int value) { return 100 + value; } catch (double) { return -5; }
-        }
-        extern "C" int ended() { return destroyed; }
-    "#;
-    if !has_cpp(test) {
-        return;
-    }
-    load_cpp_runtime();
-    for flags in [&["-O0", "-fno-stack-protector"][..], &["-O2"]] {
-        let Some(object) = apple_object(test, "x86_64", "cc", source, flags) else {
-            return;
-        };
-        let image = link_files(&memory(), &[("throw.o", &object)]);
-        let caught = function!(image, "caught", extern "C" fn(i32) -> i32);
-        let results = [2, 4, 21, -1].map(|n| caught(n));
-        assert_eq!(results, [2, 108, 142, -5], "{flags:?}");
-        let ended = function!(image, "ended", extern "C" fn() -> i32);
-        assert_eq!(ended(), 4, "{flags:?}");
-    }
 }

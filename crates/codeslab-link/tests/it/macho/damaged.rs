@@ -30,6 +30,11 @@ const SOURCE: &str = "
     .section __TEXT,__const
     _pool_size: .quad 64
     l_there: .quad 5
+    .section __LD,__compact_unwind,regular,debug
+        .p2align 3
+        .quad _shared
+        .long 1, 0x42010000
+        .quad _shared, l_there
     .section __DATA,__mod_init_func,mod_init_funcs
     .zerofill __DATA,__bss,_zeros,64,4
     .comm _pool, 64, 5

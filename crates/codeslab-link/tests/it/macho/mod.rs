@@ -18,11 +18,12 @@ mod refused;
 mod relocations;
 #[cfg(target_arch = "x86_64")]
 mod symbols;
+mod unwinding;
 
 use codeslab_testing::apple_object;
 
 /// What Apple calls this machine.
-const MACHINE: &str = if cfg!(target_arch = "aarch64") {
+pub(super) const MACHINE: &str = if cfg!(target_arch = "aarch64") {
     "arm64"
 } else {
     "x86_64"

@@ -84,25 +84,3 @@ fn files_for_others_are_refused_with_what_they_are() {
         );
     }
 }
-
-/// Clang of some versions writes both kinds of unwind information; what says nothing else than the compact one is made from that.
-#[test]
-fn handlers_that_compact_unwind_information_alone_describes_are_refused() {
-    let test = "handlers_that_compact_unwind_information_alone_describes_are_refused";
-    let source = "
-        .text
-        .globl _f
-        _f: ret
-        .section __TEXT,__gcc_except_tab
-        l_table: .byte 255
-        .section __LD,__compact_unwind,regular,debug
-        .quad _f
-        .long 1, 0x42000000
-        .quad _personality, l_table
-    ";
-    let Some(object) = assembled(test, source) else {
-        return;
-    };
-    let error = link_error(&[file("it.o", &object)], &LinkOptions::default());
-    assert_eq!(&*fact(&error, "feature"), "compact-unwind", "{error}");
-}
