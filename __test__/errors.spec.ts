@@ -360,7 +360,7 @@ const scenarios: Record<Producible, Scenario> = {
         throw Object.assign(new CodeslabError('ERR_CODESLAB_SYSTEM', ''), error)
       }`,
     ),
-    needs: 'filters',
+    needs: 'mappings',
     facts: { limit: 'map-count', errno: 12 },
   },
   ERR_CODESLAB_UNDEFINED_SYMBOL: {

@@ -26,6 +26,7 @@ const listed = 'Wine lists address space as free that it does not give'
 
 /** On musl. */
 const inside = 'the variables of threads that the process has are inside of musl'
+const mapped = 'the allocator of musl maps memory for itself, and is the first to be without a mapping'
 const placed = 'this Node lies where the system puts it, and 32 bits do not reach its data'
 
 /** Whether one Node, which runs the tests, stands for all: those for machines that are emulated, and for musl, are not looked for. */
@@ -38,6 +39,7 @@ export const patience = isEmulated ? 5 : 1
 const exceptions = {
   limits: isWindows ? kernel : undefined,
   filters: isWindows ? kernel : isQemu ? emulated : undefined,
+  mappings: isWindows ? kernel : isQemu ? emulated : isMusl ? mapped : undefined,
   debuggers: isWindows ? programs : isQemu ? watched : undefined,
   filesForTools: isWindows ? programs : undefined,
   compiler: isWindows && isEmulated ? programs : undefined,

@@ -6,7 +6,7 @@
 //! [`skip()`] is for a test that this machine lacks something for: `npm test` names and counts it. [`run_alone`] gives a test
 //! a process of its own. [`sources`] reads the tree
 //! itself, for tests of what may stand where. [`hostile`] makes small files that are meant to take a linker long, and [`count_heap`]
-//! says how much memory something takes.
+//! says how much memory something takes; `assert_ends_where_it_began` is about what a process has of Windows.
 //!
 //! It relies on `cargo metadata` for where the sources are. The linker's tests call it; the scripts, for the JavaScript
 //! tests, the demo and the benchmarks, run the program `inputs`.
@@ -23,6 +23,8 @@ mod library;
 mod skip;
 mod source;
 mod tree;
+#[cfg(windows)]
+mod usage;
 
 pub use apple::{apple_object, llvm_program};
 pub use archive::{archive, system_archive};
@@ -34,3 +36,5 @@ pub use error::Error;
 pub use library::Library;
 pub use skip::{package_skip, skip};
 pub use tree::{Source, document, repository, sources};
+#[cfg(windows)]
+pub use usage::{Usage, assert_ends_where_it_began, runs};

@@ -362,7 +362,7 @@ typedef struct codeslab_slot {
 // A mistake in codeslab itself, which was caught. Please report it.
 #define CODESLAB_INTERNAL 4
 
-// More than two thousand million handles at once.
+// More than a thousand million handles at once.
 #define CODESLAB_TOO_MANY_HANDLES 5
 
 // An error without a number of its own here: codeslab_error::code has its name.

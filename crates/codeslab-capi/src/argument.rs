@@ -61,10 +61,10 @@ fn check<T>(start: *const T, count: usize, name: &str) -> Result<()> {
     if !start.is_aligned() {
         return Err(Failure::argument(name, "an aligned pointer"));
     }
-    let size = count.checked_mul(size_of::<T>());
-    let fits = size.is_some_and(|size| isize::try_from(size).is_ok());
-    fits.then_some(())
-        .ok_or_else(|| Failure::argument(name, "an array that fits into memory"))
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(Failure::argument(name, "an array that fits into memory"));
+    }
+    Ok(())
 }
 
 /// A text.

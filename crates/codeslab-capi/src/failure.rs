@@ -116,6 +116,7 @@ impl Failure {
         )
     }
 
+    #[cold]
     pub(crate) fn stale(handle: u64) -> Self {
         let message =
             format!("the handle {handle:#x} is of nothing that is there, or of something else");

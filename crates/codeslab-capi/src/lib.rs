@@ -42,6 +42,7 @@
 
 mod argument;
 mod failure;
+mod finalizing;
 mod linking;
 mod looking;
 mod memory;

@@ -120,9 +120,7 @@ impl codeslab_input {
             // SAFETY: that it points to a text with an end is the caller's promise.
             CODESLAB_INPUT_PATH => Ok(Given::Path(unsafe { text(self.name, "name") }?)),
             CODESLAB_INPUT_IMAGE => {
-                let image = with(self.image.value, Object::as_image, |image| {
-                    Ok(Arc::clone(image))
-                });
+                let image = with(self.image.value, |image: &Arc<Image>| Ok(Arc::clone(image)));
                 Ok(Given::Image(image?))
             }
             _ => Err(Failure::argument(
@@ -257,7 +255,7 @@ pub unsafe extern "C" fn codeslab_image_symbol(
         let place = out(address, "address")?;
         // SAFETY: that it points to a text with an end is the header's condition.
         let name = unsafe { text(name, "name") }?;
-        let found = with(image.value, Object::as_image, |image| {
+        let found = with(image.value, |image: &Arc<Image>| {
             image
                 .address(name)
                 .ok_or_else(|| Failure::undefined("image", name))
@@ -282,7 +280,7 @@ pub unsafe extern "C" fn codeslab_image_replace(
         // SAFETY: that it points to a text with an end is the header's condition.
         let name = unsafe { text(name, "name") }?;
         let target = Address::new(target);
-        let found = with(image.value, Object::as_image, |image| {
+        let found = with(image.value, |image: &Arc<Image>| {
             // SAFETY: that what is at the target can stand for the function is the header's condition.
             let found = unsafe { image.replace(name, target) };
             found.ok_or_else(|| {
@@ -301,5 +299,5 @@ pub unsafe extern "C" fn codeslab_image_replace(
 /// more.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_image_free(image: codeslab_image) -> codeslab_status {
-    run(|| take(image.value, Object::into_image).map(drop))
+    run(|| take::<Arc<Image>>(image.value).map(drop))
 }

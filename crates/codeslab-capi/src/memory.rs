@@ -229,7 +229,7 @@ pub unsafe extern "C" fn codeslab_open(
 /// Closes a memory: its handle is stale. Allocations and images live on until they are freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_close(memory: codeslab_memory) -> codeslab_status {
-    run(|| take(memory.value, Object::into_memory).map(drop))
+    run(|| take::<CodeMemory>(memory.value).map(drop))
 }
 
 /// Says what a memory was opened with.

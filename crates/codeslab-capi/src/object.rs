@@ -1,7 +1,11 @@
 //! What handles are of.
+#![allow(
+    clippy::inline_always,
+    reason = "objects are moved into their slots and out of them once, if all of this is one function"
+)]
 
 use crate::failure::{Failure, Result};
-use crate::table::{Changing, Reading, Table};
+use crate::table::{Changing, Reading, Table, Vacant};
 use codeslab::{Allocation, CodeMemory, Fact, InFlightAllocation, SectionId, Slot};
 use codeslab_link::Image;
 use std::sync::Arc;
@@ -61,141 +65,115 @@ impl Placed {
     }
 }
 
-static OBJECTS: Table<Object> = Table::new(0);
+static OBJECTS: Table<Object, 0> = Table::new();
 
 /// Allocations in flight have a table of their own: they are larger, and few at a time.
-pub(crate) static IN_FLIGHT: Table<InFlight> = Table::new(1);
+pub(crate) static IN_FLIGHT: Table<InFlight, 1> = Table::new();
 
 /// Puts an object behind a handle.
-#[inline]
+#[inline(always)]
 pub(crate) fn insert(object: Object) -> Result<u64> {
     OBJECTS.insert(object)
 }
 
-/// Has `use_it` see the object of a handle, as `choose` knows it.
-#[inline]
-pub(crate) fn with<T, R>(
-    handle: u64,
-    choose: impl FnOnce(&Object) -> Option<&T>,
-    use_it: impl FnOnce(&T) -> Result<R>,
-) -> Result<R> {
+/// A slot for an object.
+#[inline(always)]
+pub(crate) fn vacant() -> Result<Vacant<'static, Object, 0>> {
+    OBJECTS.vacant()
+}
+
+/// What a handle can be of, each by its type.
+pub(crate) trait Kind: Sized {
+    /// The object, if it is of this kind.
+    fn of(object: &Object) -> Option<&Self>;
+
+    /// Takes the object, if it is of this kind.
+    fn take_from(place: &mut Option<Object>) -> Option<Self>;
+}
+
+/// Has `use_it` see the object of a handle.
+#[inline(always)]
+pub(crate) fn with<T: Kind, R>(handle: u64, use_it: impl FnOnce(&T) -> Result<R>) -> Result<R> {
     let reading: Reading<'_, Object> = OBJECTS.read(handle)?;
-    let object = choose(reading.object()?);
+    let object = T::of(reading.object()?);
     use_it(object.ok_or_else(|| Failure::stale(handle))?)
 }
 
 /// The object of a handle, which no other thread can use meanwhile.
-#[inline]
-pub(crate) fn change(handle: u64) -> Result<Changing<'static, Object>> {
+#[inline(always)]
+pub(crate) fn change(handle: u64) -> Result<Changing<'static, Object, 0>> {
     OBJECTS.change(handle)
 }
 
-/// Takes the object of a handle, which is stale from then on, if it is what `choose` knows.
-#[inline]
-pub(crate) fn take<T>(
-    handle: u64,
-    choose: fn(Object) -> std::result::Result<T, Object>,
-) -> Result<T> {
-    let mut changing = change(handle)?;
-    let place = changing.object();
-    let object = place.take().ok_or_else(|| Failure::stale(handle))?;
-    choose(object).map_err(|other| {
-        *place = Some(other);
-        Failure::stale(handle)
-    })
+/// Takes the object of a handle, which is stale from then on, if it is of that kind.
+#[inline(always)]
+pub(crate) fn take<T: Kind>(handle: u64) -> Result<T> {
+    change(handle)?.take(T::take_from)
 }
 
 /// Takes an allocation in flight, whose handle is stale from then on.
-#[inline]
+#[inline(always)]
 pub(crate) fn take_in_flight(handle: u64) -> Result<InFlight> {
-    let mut changing = IN_FLIGHT.change(handle)?;
-    let taken = changing.object().take();
-    taken.ok_or_else(|| Failure::stale(handle))
+    IN_FLIGHT.change(handle)?.take(Option::take)
 }
 
 /// Takes all that `handles` name if they are what `is_right` knows, or none.
-pub(crate) fn take_all<T: 'static>(
+pub(crate) fn take_all<T: 'static, const TABLE: usize>(
     handles: &[u64],
-    change: impl Fn(u64) -> Result<Changing<'static, T>>,
+    change: impl Fn(u64) -> Result<Changing<'static, T, TABLE>>,
     is_right: impl Fn(&T) -> bool,
 ) -> Result<Vec<T>> {
     let mut changing = Vec::with_capacity(handles.len());
     for (index, handle) in handles.iter().enumerate() {
         let at = |failure: Failure| failure.with("index", &Fact::Number(index as u64));
         let mut one = change(*handle).map_err(at)?;
-        if !one.object().as_ref().is_some_and(&is_right) {
+        if !is_right(one.object().map_err(at)?) {
             return Err(at(Failure::stale(*handle)));
         }
         changing.push(one);
     }
     // From here on nothing fails: what is taken is taken from all.
-    let taken = changing.iter_mut().filter_map(|one| one.object().take());
-    Ok(taken.collect())
+    let taken = changing.into_iter().map(|one| one.take(Option::take));
+    taken.collect()
 }
 
-/// The memory of a handle.
-#[inline]
+/// Has `use_it` see the memory of a handle.
+#[inline(always)]
 pub(crate) fn with_memory<R>(
     handle: u64,
     use_it: impl FnOnce(&CodeMemory) -> Result<R>,
 ) -> Result<R> {
-    with(handle, Object::as_memory, use_it)
+    with(handle, use_it)
 }
 
-impl Object {
-    const fn as_memory(&self) -> Option<&CodeMemory> {
-        match self {
-            Self::Memory(memory) => Some(memory),
-            _ => None,
-        }
-    }
+macro_rules! kinds {
+    ($($variant:ident: $kind:ty,)*) => {$(
+        impl Kind for $kind {
+            #[inline(always)]
+            fn of(object: &Object) -> Option<&Self> {
+                match object {
+                    Object::$variant(one) => Some(one),
+                    _ => None,
+                }
+            }
 
-    pub(crate) const fn as_allocation(&self) -> Option<&Placed> {
-        match self {
-            Self::Allocation(placed) => Some(placed),
-            _ => None,
+            #[inline(always)]
+            fn take_from(place: &mut Option<Object>) -> Option<Self> {
+                match place.take() {
+                    Some(Object::$variant(one)) => Some(one),
+                    other => {
+                        *place = other;
+                        None
+                    }
+                }
+            }
         }
-    }
+    )*};
+}
 
-    pub(crate) const fn as_image(&self) -> Option<&Arc<Image>> {
-        match self {
-            Self::Image(image) => Some(image),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn as_slot(&self) -> Option<&Slot> {
-        match self {
-            Self::Slot(slot) => Some(slot),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn into_memory(self) -> std::result::Result<CodeMemory, Self> {
-        match self {
-            Self::Memory(memory) => Ok(memory),
-            other => Err(other),
-        }
-    }
-
-    pub(crate) fn into_allocation(self) -> std::result::Result<Placed, Self> {
-        match self {
-            Self::Allocation(placed) => Ok(placed),
-            other => Err(other),
-        }
-    }
-
-    pub(crate) fn into_image(self) -> std::result::Result<Arc<Image>, Self> {
-        match self {
-            Self::Image(image) => Ok(image),
-            other => Err(other),
-        }
-    }
-
-    pub(crate) fn into_slot(self) -> std::result::Result<Box<Slot>, Self> {
-        match self {
-            Self::Slot(slot) => Ok(slot),
-            other => Err(other),
-        }
-    }
+kinds! {
+    Memory: CodeMemory,
+    Allocation: Placed,
+    Image: Arc<Image>,
+    Slot: Box<Slot>,
 }

@@ -1,14 +1,20 @@
 //! Allocations, from the request to the end.
 #![allow(unsafe_code, reason = "C passes arrays")]
+#![allow(
+    clippy::inline_always,
+    reason = "allocations are moved into their slots and out of them once, if all of this is one function"
+)]
 
 use crate::argument::{array, array_mut, out};
 use crate::failure::{Failure, Result, run};
+use crate::finalizing::{finalize_all, insert_all};
 use crate::memory::{codeslab_memory, codeslab_window};
 use crate::object::{
-    IN_FLIGHT, InFlight, Lifetime, MixedInFlight, MixedPlaced, Object, Placed, change, insert,
-    take, take_all, take_in_flight, with, with_memory,
+    IN_FLIGHT, InFlight, Kind, Lifetime, MixedInFlight, Object, Placed, change, take, take_all,
+    take_in_flight, with, with_memory,
 };
 use crate::status::codeslab_status;
+use crate::table::Filled;
 use codeslab::{CodeMemory, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -67,6 +73,14 @@ fn protection(number: u32) -> Result<Protection> {
 }
 
 impl codeslab_section {
+    /// Tells C where it is.
+    #[inline(always)]
+    fn describe(&mut self, part: &mut InFlightAllocation, id: SectionId) {
+        let (address, bytes) = part.place_mut(id);
+        self.address = address.value();
+        self.bytes = bytes.as_mut_ptr().cast();
+    }
+
     fn lifetime(&self) -> Result<Lifetime> {
         match self.lifetime {
             CODESLAB_LIFETIME_STANDARD => Ok(Lifetime::Standard),
@@ -77,15 +91,6 @@ impl codeslab_section {
             )),
         }
     }
-}
-
-/// The layout of sections that all stay until they are freed.
-fn standard(sections: &[codeslab_section]) -> Result<Layout> {
-    let mut layout = Layout::new();
-    for section in sections {
-        layout.add(protection(section.protection)?, section.size, section.align)?;
-    }
-    Ok(layout)
 }
 
 /// A request, in the two parts that have lifetimes of their own.
@@ -154,17 +159,27 @@ impl InFlight {
     }
 
     /// Tells C where each section is.
+    #[inline]
     fn describe(&mut self, sections: &mut [codeslab_section]) {
+        match self {
+            Self::Standard(part) => {
+                let ids = part.layout().ids();
+                for (section, id) in sections.iter_mut().zip(ids) {
+                    section.describe(part, id);
+                }
+            }
+            Self::Mixed(_) => self.describe_mixed(sections),
+        }
+    }
+
+    #[cold]
+    fn describe_mixed(&mut self, sections: &mut [codeslab_section]) {
         for (index, section) in sections.iter_mut().enumerate() {
-            let (address, bytes) = match self.section(index) {
-                Ok((part, id)) => (
-                    part.address(id).value(),
-                    part.bytes_mut(id).as_mut_ptr().cast(),
-                ),
-                Err(_) => (0, ptr::null_mut()),
-            };
-            section.address = address;
-            section.bytes = bytes;
+            if let Ok((part, id)) = self.section(index) {
+                section.describe(part, id);
+            } else {
+                (section.address, section.bytes) = (0, ptr::null_mut());
+            }
         }
     }
 }
@@ -192,22 +207,51 @@ pub unsafe extern "C" fn codeslab_allocate(
         let windows = unsafe { array(windows, window_count, "windows") }?;
         let windows = windows.iter().map(|window| window.window());
         let windows = windows.collect::<Result<Vec<_>>>()?;
-        let is_standard =
-            |section: &codeslab_section| section.lifetime == CODESLAB_LIFETIME_STANDARD;
-        let mut placed = if sections.iter().all(is_standard) {
-            let layout = standard(sections)?;
-            let request = Request::new(&layout).within(&windows);
-            with_memory(memory.value, |memory| Ok(memory.allocate(&request)?))
-                .map(InFlight::Standard)
-        } else {
-            let mixed = Mixed::of(sections)?;
-            with_memory(memory.value, |memory| mixed.place(memory, &windows))
-        }?;
-        placed.describe(sections);
-        let value = IN_FLIGHT.insert(placed)?;
+        let value = allocate(memory.value, sections, &windows)?;
         place.write(codeslab_in_flight { value });
         Ok(())
     })
+}
+
+/// Places a request, says where, and gives its handle.
+#[inline(always)]
+fn allocate(memory: u64, sections: &mut [codeslab_section], windows: &[Window]) -> Result<u64> {
+    let mut layout = Layout::new();
+    for section in sections.iter() {
+        if section.lifetime != CODESLAB_LIFETIME_STANDARD {
+            return allocate_mixed(memory, sections, windows);
+        }
+        layout.add(protection(section.protection)?, section.size, section.align)?;
+    }
+    let request = Request::new(&layout).within(windows);
+    let placed = with_memory(memory, |memory| {
+        let vacant = IN_FLIGHT.vacant()?;
+        Ok(vacant.fill(InFlight::Standard(memory.allocate(&request)?)))
+    })?;
+    Ok(publish(placed, sections))
+}
+
+/// Says where the sections of a request are, and gives its handle.
+#[inline(always)]
+fn publish(mut placed: Filled<'_, InFlight, 1>, sections: &mut [codeslab_section]) -> u64 {
+    if let Some(placed) = placed.object() {
+        placed.describe(sections);
+    }
+    placed.publish()
+}
+
+#[cold]
+fn allocate_mixed(
+    memory: u64,
+    sections: &mut [codeslab_section],
+    windows: &[Window],
+) -> Result<u64> {
+    let mixed = Mixed::of(sections)?;
+    let placed = with_memory(memory, |memory| {
+        let vacant = IN_FLIGHT.vacant()?;
+        Ok(vacant.fill(mixed.place(memory, windows)?))
+    })?;
+    Ok(publish(placed, sections))
 }
 
 /// Copies bytes into a section of an allocation in flight, `offset` bytes behind its start.
@@ -247,9 +291,7 @@ fn with_section(
     use_it: impl FnOnce(&mut InFlightAllocation, SectionId) -> Result<()>,
 ) -> Result<()> {
     let mut changing = IN_FLIGHT.change(handle.value)?;
-    let in_flight = changing.object().as_mut();
-    let in_flight = in_flight.ok_or_else(|| Failure::stale(handle.value))?;
-    let (part, id) = in_flight.section(section)?;
+    let (part, id) = changing.object()?.section(section)?;
     use_it(part, id)
 }
 
@@ -285,27 +327,11 @@ pub extern "C" fn codeslab_finalize(
 ) -> codeslab_status {
     run(|| {
         let place = out(allocation, "allocation")?;
-        let taken = take_in_flight(in_flight.value)?;
-        let value = insert(Object::Allocation(taken.finalize()?))?;
+        let finalize = |in_flight: &mut Option<InFlight>| Some(in_flight.as_mut()?.finalize());
+        let value = IN_FLIGHT.change(in_flight.value)?.take(finalize)??;
         place.write(codeslab_allocation { value });
         Ok(())
     })
-}
-
-impl InFlight {
-    fn finalize(self) -> Result<Placed> {
-        match self {
-            Self::Standard(part) => Ok(Placed::Standard(part.finalize()?)),
-            Self::Mixed(parts) => {
-                let standard = parts.standard.map(InFlightAllocation::finalize);
-                let temporary = parts.temporary.map(InFlightAllocation::finalize);
-                Ok(Placed::Mixed(Box::new(MixedPlaced {
-                    standard: standard.transpose()?,
-                    temporary: temporary.transpose()?,
-                })))
-            }
-        }
-    }
 }
 
 /// Publishes many allocations at once, or none: what it takes to make all processors notice is done once. Their handles are stale then; if
@@ -340,54 +366,6 @@ pub unsafe extern "C" fn codeslab_finalize_many(
     })
 }
 
-/// Handles for all, or for none: nobody would know those that there are when the last one is gone.
-fn insert_all(published: Vec<Placed>) -> Result<Vec<u64>> {
-    let mut values = Vec::with_capacity(published.len());
-    for one in published {
-        match insert(Object::Allocation(one)) {
-            Ok(value) => values.push(value),
-            Err(failure) => {
-                for value in values {
-                    drop(take(value, Object::into_allocation));
-                }
-                return Err(failure);
-            }
-        }
-    }
-    Ok(values)
-}
-
-fn finalize_all(memory: &CodeMemory, handles: &[u64]) -> Result<Vec<Placed>> {
-    let taken = take_all(handles, |handle| IN_FLIGHT.change(handle), |_| true)?;
-    let (mut batch, mut parts) = (Vec::new(), Vec::new());
-    for one in taken {
-        match one {
-            InFlight::Standard(part) => {
-                parts.push(None);
-                batch.push(part);
-            }
-            InFlight::Mixed(both) => {
-                parts.push(Some((both.standard.is_some(), both.temporary.is_some())));
-                batch.extend(both.standard);
-                batch.extend(both.temporary);
-            }
-        }
-    }
-    let mut published = memory.finalize_all(batch)?.into_iter();
-    // There are as many as there were in the batch.
-    let placed = parts.into_iter().filter_map(|parts| match parts {
-        None => published.next().map(Placed::Standard),
-        Some((has_standard, has_temporary)) => {
-            let mut next = |is_there: bool| is_there.then(|| published.next()).flatten();
-            Some(Placed::Mixed(Box::new(MixedPlaced {
-                standard: next(has_standard),
-                temporary: next(has_temporary),
-            })))
-        }
-    });
-    Ok(placed.collect())
-}
-
 /// Gives an allocation back unpublished.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_abandon(in_flight: codeslab_in_flight) -> codeslab_status {
@@ -399,8 +377,8 @@ pub extern "C" fn codeslab_abandon(in_flight: codeslab_in_flight) -> codeslab_st
 pub extern "C" fn codeslab_end_finalization(allocation: codeslab_allocation) -> codeslab_status {
     run(|| {
         let mut changing = change(allocation.value)?;
-        match changing.object() {
-            Some(Object::Allocation(placed)) => {
+        match changing.object()? {
+            Object::Allocation(placed) => {
                 if let Placed::Mixed(parts) = placed {
                     drop(parts.temporary.take());
                 }
@@ -426,7 +404,7 @@ pub extern "C" fn codeslab_segment(
     run(|| {
         let (address, size) = (out(address, "address")?, out(size, "size")?);
         let protection = self::protection(protection)?;
-        let segment = with(allocation.value, Object::as_allocation, |placed| {
+        let segment = with(allocation.value, |placed: &Placed| {
             let standard = placed.standard();
             Ok(standard.and_then(|standard| standard.segment(protection)))
         })?;
@@ -440,7 +418,7 @@ pub extern "C" fn codeslab_segment(
 /// Frees an allocation. Nothing may execute it or refer to it any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_free(allocation: codeslab_allocation) -> codeslab_status {
-    run(|| take(allocation.value, Object::into_allocation).map(drop))
+    run(|| take::<Placed>(allocation.value).map(drop))
 }
 
 /// Frees many allocations, or none: if one handle is stale, or occurs twice (CODESLAB_BUSY), the others stay as they are. The fact `index` says which.
@@ -453,7 +431,7 @@ pub unsafe extern "C" fn codeslab_free_many(
         // SAFETY: that it points to so many is the header's condition.
         let handles = unsafe { array(allocations, count, "allocations") }?;
         let handles: Vec<u64> = handles.iter().map(|one| one.value).collect();
-        let is_allocation = |object: &Object| object.as_allocation().is_some();
+        let is_allocation = |object: &Object| Placed::of(object).is_some();
         take_all(&handles, change, is_allocation).map(drop)
     })
 }

@@ -57,7 +57,7 @@ pub extern "C" fn codeslab_slot_replace(
 ) -> codeslab_status {
     run(|| {
         let target = Address::new(target);
-        let found = with(slot.value, Object::as_slot, |slot| Ok(slot.replace(target)))?;
+        let found = with::<Box<Slot>, _>(slot.value, |slot| Ok(slot.replace(target)))?;
         if let Some(place) = before {
             place.write(found.value());
         }
@@ -68,5 +68,5 @@ pub extern "C" fn codeslab_slot_replace(
 /// Frees a slot. Nothing may call it any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn codeslab_slot_free(slot: codeslab_slot) -> codeslab_status {
-    run(|| take(slot.value, Object::into_slot).map(drop))
+    run(|| take::<Box<Slot>>(slot.value).map(drop))
 }

@@ -13,7 +13,7 @@ pub const CODESLAB_STALE_HANDLE: codeslab_status = 2;
 pub const CODESLAB_BUSY: codeslab_status = 3;
 /// A mistake in codeslab itself, which was caught. Please report it.
 pub const CODESLAB_INTERNAL: codeslab_status = 4;
-/// More than two thousand million handles at once.
+/// More than a thousand million handles at once.
 pub const CODESLAB_TOO_MANY_HANDLES: codeslab_status = 5;
 /// An error without a number of its own here: codeslab_error::code has its name.
 pub const CODESLAB_OTHER: codeslab_status = 6;

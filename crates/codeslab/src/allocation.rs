@@ -66,7 +66,11 @@ impl InFlightAllocation {
     /// If `section` comes from another layout that has more sections.
     #[must_use]
     pub fn address(&self, section: SectionId) -> Address {
-        let section = self.layout.section(section);
+        self.address_of(self.layout.section(section))
+    }
+
+    #[inline]
+    fn address_of(&self, section: Section) -> Address {
         // An empty section of an empty segment has to be somewhere: where the first segment is.
         let segment = self
             .segment_address(section.protection)
@@ -74,6 +78,7 @@ impl InFlightAllocation {
         Address::new(segment.unwrap_or_default().value() + section.offset)
     }
 
+    #[cold]
     fn first_address(&self) -> Option<Address> {
         Protection::ALL
             .into_iter()
@@ -98,8 +103,38 @@ impl InFlightAllocation {
     ///
     /// # Panics
     /// If `section` comes from another layout that has more sections.
+    #[inline]
     pub fn bytes_mut(&mut self, section: SectionId) -> &mut [u8] {
         let section = self.layout.section(section);
+        self.bytes_of(section)
+    }
+
+    /// Where a section will run, and its bytes: as [`InFlightAllocation::address`] and [`InFlightAllocation::bytes_mut`].
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+    /// # let memory = CodeMemory::new(Options::default())?;
+    /// let mut layout = Layout::new();
+    /// let table = layout.add(Protection::ReadOnly, 100, 8)?;
+    /// let state = layout.add(Protection::ReadWrite, 64, 8)?;
+    /// let mut in_flight = memory.allocate(&Request::new(&layout))?;
+    /// let of_table = in_flight.address(table);
+    /// let (address, bytes) = in_flight.place_mut(table);
+    /// assert_eq!((address, bytes.len()), (of_table, 100));
+    /// assert_eq!(in_flight.place_mut(state).1, [0; 64]);
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As they do.
+    #[inline]
+    pub fn place_mut(&mut self, section: SectionId) -> (Address, &mut [u8]) {
+        let section = self.layout.section(section);
+        (self.address_of(section), self.bytes_of(section))
+    }
+
+    #[inline]
+    fn bytes_of(&mut self, section: Section) -> &mut [u8] {
         let segment = self.layout.segment(section.protection).size;
         let carved = self.carved.get_mut();
         // SAFETY: it is in flight, so it is not published; the segment is that of its layout, which only shrinks, together with
@@ -194,19 +229,31 @@ impl InFlightAllocation {
     /// # Errors
     /// [`Error::Refused`] if the system refuses; [`Error::Forked`] in a child process. The allocation is abandoned then.
     #[inline]
-    pub fn finalize(self) -> Result<Allocation> {
-        let pool = self.carved().pool();
-        // An error drops the allocation, which takes everything back.
-        pool.check_process()?;
-        if pool.publishes_by_writing() {
-            Ok(self.land())
-        } else {
-            self.publish()
-        }
+    pub fn finalize(mut self) -> Result<Allocation> {
+        self.finalize_in_place()
     }
 
-    #[cold]
-    fn publish(self) -> Result<Allocation> {
+    /// The same without moving it, for bindings that have it somewhere: it is to be dropped afterwards, whatever the answer is.
+    ///
+    /// # Errors
+    /// As for [`InFlightAllocation::finalize`].
+    ///
+    /// # Panics
+    /// If that was done before, as everything does then that asks it for something.
+    #[doc(hidden)]
+    #[inline]
+    pub fn finalize_in_place(&mut self) -> Result<Allocation> {
+        let pool = self.carved().pool();
+        // What is not published is given back when it is dropped.
+        pool.check_process()?;
+        if !pool.publishes_by_writing() {
+            self.publish()?;
+        }
+        let carved = self.carved.land();
+        Ok(Allocation { carved })
+    }
+
+    fn publish(&self) -> Result<()> {
         let carved = self.carved();
         // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
         unsafe { carved.publish(&self.staging) }?;
@@ -215,7 +262,7 @@ impl InFlightAllocation {
             // SAFETY: the range is code of this allocation, which is committed, and so mapped, as long as the allocation lives.
             unsafe { platform.synchronize_instructions(&[range]) };
         }
-        Ok(self.land())
+        Ok(())
     }
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
@@ -235,8 +282,7 @@ impl InFlightAllocation {
         Ok(batch.into_iter().map(Self::land).collect())
     }
 
-    #[inline]
-    fn land(self) -> Allocation {
+    fn land(mut self) -> Allocation {
         let carved = self.carved.land();
         Allocation { carved }
     }
@@ -265,7 +311,7 @@ impl Unpublished {
 
     /// It is published.
     #[inline]
-    fn land(mut self) -> Carved {
+    fn land(&mut self) -> Carved {
         let carved = self.0.take().expect("landing takes it");
         carved.note_landed();
         carved

@@ -174,6 +174,12 @@ impl Layout {
         (index < self.len()).then_some(SectionId(id))
     }
 
+    /// The name of every section, in the order in which they were added.
+    #[inline]
+    pub fn ids(&self) -> impl Iterator<Item = SectionId> + use<> {
+        (0..self.len()).map(|index| SectionId(index as u32))
+    }
+
     /// Every section, in the order in which they were added.
     pub fn sections(&self) -> impl Iterator<Item = Section> + '_ {
         let segments = self.details.kinds.iter().flatten();
@@ -261,6 +267,7 @@ mod tests {
             let sections: Vec<_> = layout.sections().collect();
             assert_eq!(sections.len(), count);
             assert_eq!(layout.id(count), None);
+            assert!(layout.ids().eq(ids.iter().copied()));
             for (index, (id, section)) in ids.into_iter().zip(&sections).enumerate() {
                 let (protection, size, align) = order[index];
                 assert_eq!(id.index(), index);

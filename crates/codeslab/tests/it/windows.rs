@@ -2,70 +2,29 @@
 
 use crate::support::{call, call_all, function, functions, layout, memories, memory};
 use codeslab::{Address, CodeMemory, Error, Options, Protection, Request, Window, Writer};
-use codeslab_testing::{assert_passed, is_child, run_alone};
-use std::ffi::c_void;
-use std::ptr::{null, null_mut};
-use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEM_FREE, MEM_RELEASE, MEM_RESERVE, MEMORY_BASIC_INFORMATION,
-    PAGE_EXECUTE_READWRITE, PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc,
-    VirtualFree, VirtualProtect, VirtualQuery,
+use codeslab_testing::{
+    Usage, assert_ends_where_it_began, assert_passed, is_child, run_alone, runs,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, MEMORY_BASIC_INFORMATION, PAGE_EXECUTE_READWRITE,
+    PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+    VirtualProtect,
+};
 
 const GRANULE: u64 = 64 << 10;
 const GIB: u64 = 1 << 30;
 
-/// Every run of pages of the process that is not free.
-fn runs() -> Vec<MEMORY_BASIC_INFORMATION> {
-    let mut at = null::<c_void>();
-    let next = move || {
-        loop {
-            let mut info = MEMORY_BASIC_INFORMATION::default();
-            if unsafe { VirtualQuery(at, &raw mut info, size_of_val(&info)) } == 0 {
-                return None;
-            }
-            at = info.BaseAddress.wrapping_byte_add(info.RegionSize);
-            if info.State != MEM_FREE {
-                return Some(info);
-            }
-        }
-    };
-    std::iter::from_fn(next).collect()
-}
-
 /// Reserved and committed bytes, and how many handles are open.
 fn usage() -> (usize, usize, u32) {
-    let mut handles = 0;
-    unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut handles) };
-    let runs = runs();
-    let committed = runs.iter().filter(|run| run.State == MEM_COMMIT);
-    (
-        runs.iter().map(|run| run.RegionSize).sum(),
-        committed.map(|run| run.RegionSize).sum(),
-        handles,
-    )
+    let now = Usage::now();
+    (now.reserved, now.committed, now.handles)
 }
 
 fn is_near(first: usize, second: usize) -> bool {
     // What the heap and threads that ended keep.
     first.abs_diff(second) < 16 << 20
-}
-
-/// What is lost is lost each time. The heap grows as well, with the threads that happened to run at once, but soon enough
-/// not any more: so one of a few times has to end where it began.
-fn assert_ends_where_it_began(work: impl Fn()) {
-    work();
-    let mut seen = vec![usage()];
-    for _ in 0..4 {
-        work();
-        let (reserved, committed, handles) = seen[seen.len() - 1];
-        let (after, kept, left) = usage();
-        if is_near(after, reserved) && is_near(kept, committed) && left <= handles + 8 {
-            return;
-        }
-        seen.push((after, kept, left));
-    }
-    panic!("bytes reserved, bytes committed, handles: {seen:x?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::arch::formula::{
 };
 use crate::arch::machine::address::{DESCRIPTOR, DIFFERENCE, DISTANCE, NARROW};
 use crate::arch::machine::{Table, VARIANT, by_number};
-use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Relax, Row};
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -58,7 +58,7 @@ static ROWS: [Row; 16] = [
     row(1, "X86_64_RELOC_SIGNED",     distance(4),                  4, I32, Placement),
     row(2, "X86_64_RELOC_BRANCH",     of(L).minus(P).past(4),       4, I32, Stub),
     Row {
-        relax: Some(relax::from_end),
+        relax: Some(Relax::Instruction(relax::from_end)),
         ..row(3, "X86_64_RELOC_GOT_LOAD", of(G).minus(P).past(4),   4, I32, Error)
     },
     row(4, "X86_64_RELOC_GOT",        of(G).minus(P).past(4),       4, I32, Error),
@@ -68,7 +68,7 @@ static ROWS: [Row; 16] = [
     row(8, "X86_64_RELOC_SIGNED_4",   distance(8),                  4, I32, Placement),
     // Of the descriptor of a thread-local variable, which is a variable like others.
     Row {
-        relax: Some(relax::from_end),
+        relax: Some(Relax::Instruction(relax::from_end)),
         ..row(9, "X86_64_RELOC_TLV",  of(G).minus(P).past(4),       4, I32, Error)
     },
 ];
