@@ -4,8 +4,10 @@
 //! stubs are written, whose bytes the machine knows. All of it is safe code over `&mut [u8]`. What does not fit is an error that names the
 //! relocation; the caller drops the allocation then.
 
+mod relax;
+
 use crate::arch::formula::{Term, Terms};
-use crate::arch::row::{Far, Misfit, Operand, Row};
+use crate::arch::row::{Far, Misfit, Row};
 use crate::destination::{Destination, part};
 use crate::error::{Error, Reference, Result};
 use crate::graph::{Content, GraphSection, Relocation};
@@ -14,6 +16,7 @@ use crate::plan::thread_local::ENTRY_SIZE;
 use crate::resolve::{Edge, Object, Place, Resolution, TargetId};
 use codeslab::{Address, Protection, SectionId};
 use codeslab_runtime::Indirect;
+use std::cell::OnceCell;
 
 /// The segments in the order of their numbers.
 const SEGMENTS: [Protection; 3] = [
@@ -214,6 +217,7 @@ pub(crate) fn write(
             section,
             number,
             address: addresses.sections[number as usize],
+            is_paired: OnceCell::new(),
         };
         writer.write(destination, id)?;
     }
@@ -242,6 +246,7 @@ pub(crate) fn template(
             section,
             number,
             address: offset,
+            is_paired: OnceCell::new(),
         };
         if let Content::Bytes(content) = &section.content {
             let bytes = part(&mut template, offset, content.len() as u64);
@@ -332,6 +337,8 @@ struct SectionWriter<'w, 'a> {
     section: &'w GraphSection<'a>,
     number: u32,
     address: u64,
+    /// Whether relocations of pairs of instructions come in pairs, once that was asked.
+    is_paired: OnceCell<bool>,
 }
 
 impl SectionWriter<'_, '_> {
@@ -389,7 +396,7 @@ impl SectionWriter<'_, '_> {
         let value = match self.resolution.target(id).place {
             // Only what describes code may refer there: 0 makes it cover nothing that runs.
             Place::Discarded => 0,
-            _ if self.relax(bytes, relocation, row, id) => return Ok(()),
+            _ if self.relax(bytes, (relocation, index), row, id) => return Ok(()),
             _ => {
                 let mut terms = self.terms(relocation, row, id);
                 terms.subtracted = self.subtracted(index);
@@ -398,25 +405,6 @@ impl SectionWriter<'_, '_> {
         };
         row.write(bytes, relocation.offset, value)
             .map_err(|misfit| self.does_not_fit(relocation, row, id, misfit))
-    }
-
-    /// Whether the instruction was rewritten to do without its GOT entry, which leaves no field to fill in.
-    #[inline]
-    fn relax(&self, bytes: &mut [u8], relocation: &Relocation, row: &Row, id: TargetId) -> bool {
-        let operand = || Operand {
-            offset: relocation.offset as usize,
-            place: self.address + relocation.offset,
-            symbol: self.relaxed_symbol(row, id),
-            addend: relocation.addend,
-        };
-        row.relax.is_some_and(|relax| relax(bytes, operand()))
-    }
-
-    /// What an instruction has in itself once it does without its entry: what the entry says.
-    fn relaxed_symbol(&self, row: &Row, id: TargetId) -> u64 {
-        let number = self.plan.thread_entries.number(row.formula.term, id);
-        let words = number.and_then(|number| self.addresses.thread_words.get(number));
-        words.map_or(self.addresses.targets[id.0 as usize], |words| words[0])
     }
 
     #[inline]

@@ -40,9 +40,24 @@ pub(crate) enum Far {
     Placement,
 }
 
+/// How code that goes through a GOT entry is rewritten to do without.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Relax {
+    /// The instruction around the field goes through the entry.
+    Instruction(RelaxInstruction),
+    /// The field is in the first of two instructions that go through the entry together.
+    First(RelaxPair),
+    /// It is in the second.
+    Second(RelaxPair),
+}
+
 /// Rewrites the instruction around `operand`, if it is one that can do without its GOT entry. Says whether it did; otherwise nothing
 /// changed.
-pub(crate) type Relax = fn(bytes: &mut [u8], operand: Operand) -> bool;
+pub(crate) type RelaxInstruction = fn(bytes: &mut [u8], operand: Operand) -> bool;
+
+/// The two instructions at `place` as they are for a symbol that needs no entry; `None` if they are others than these, or the symbol is too far
+/// away. Both have four bytes.
+pub(crate) type RelaxPair = fn(code: [u8; 8], place: u64, symbol: u64) -> Option<[u8; 8]>;
 
 /// Where the operand of an instruction lies, and what it is about.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@
 use super::instructions::{
     BRANCH, LOW_1, LOW_2, LOW_4, LOW_8, LOW_16 as LOW16, PAGE, PAGE_REACH, bits, row,
 };
+use super::relax::load_from_entry;
 use crate::arch::encoding::{Encoding, Piece, Range};
 use crate::arch::formula::{
     Origin::{Got as GOT, GotPage, P},
@@ -15,7 +16,7 @@ use crate::arch::formula::{
     of,
 };
 use crate::arch::machine::{Table, Unsupported, by_number};
-use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
+use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Relax, Row};
 use crate::error::Feature;
 use object::BinaryFormat;
 
@@ -62,6 +63,14 @@ const fn signed(pieces: &'static [Piece]) -> Encoding {
         size: 4,
         pieces,
         positive: POSITIVE,
+    }
+}
+
+/// A row for one of two instructions that are rewritten together.
+const fn half(row: Row, relax: Relax) -> Row {
+    Row {
+        relax: Some(relax),
+        ..row
     }
 }
 
@@ -129,8 +138,8 @@ static ROWS: [Row; 100] = [
     row(308, "R_AARCH64_GOTREL32",            of(S).minus(GOT),               B4,     I32,        1, Error),
     row(309, "R_AARCH64_GOT_LD_PREL19",       of(G).minus(P),                 COND,   I21,        4, Error),
     row(310, "R_AARCH64_LD64_GOTOFF_LO15",    of(G).minus(GOT),               LOW15,  U15,        8, Error),
-    row(311, "R_AARCH64_ADR_GOT_PAGE",        of(G).minus(P).in_pages(PAGES), PAGE,   PAGE_REACH, 1, Error),
-    row(312, "R_AARCH64_LD64_GOT_LO12_NC",    of(G),                          LOW_8,  ANY,        8, Error),
+    half(row(311, "R_AARCH64_ADR_GOT_PAGE",     of(G).minus(P).in_pages(PAGES), PAGE,  PAGE_REACH, 1, Error), Relax::First(load_from_entry)),
+    half(row(312, "R_AARCH64_LD64_GOT_LO12_NC", of(G),                          LOW_8, ANY,        8, Error), Relax::Second(load_from_entry)),
     row(313, "R_AARCH64_LD64_GOTPAGE_LO15",   of(G).minus(GotPage),           LOW15,  U15,        8, Error),
     row(314, "R_AARCH64_PLT32",               of(L).minus(P),                 B4,     I32,        1, Stub),
     row(315, "R_AARCH64_GOTPCREL32",          of(G).minus(P),                 B4,     I32,        1, Error),

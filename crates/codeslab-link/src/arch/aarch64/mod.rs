@@ -3,7 +3,8 @@
 //! Instructions have four bytes, at multiples of four, and no room for an address. `bl` and `b` span ±128 MiB; what lies farther away is
 //! reached through a stub. Branches on conditions span ±1 MiB and ±32 KiB, and compilers keep them within a function. Data is addressed
 //! in two steps: `adrp` gives the 4 KiB page, within ±4 GiB, whatever the pages of the system are, and the next instruction adds the low
-//! 12 bits, which loads and stores keep without those that are 0 at their size. What may be anywhere is an 8-byte entry of the GOT.
+//! 12 bits, which loads and stores keep without those that are 0 at their size. What may be anywhere is an 8-byte entry of the GOT; code that
+//! takes an address from there can be rewritten to do without when it turns out to be near (`relax`).
 //!
 //! `x16` and `x17` are for what lies between a caller and its callee, so stubs use them. Where branches are guarded (BTI), a function may
 //! be called through a pointer only if it begins with `bti c`, and a branch through `x16` or `x17` may arrive there, too. Processors
@@ -20,6 +21,8 @@ mod compact;
 mod elf;
 mod instructions;
 mod macho;
+mod relax;
+mod thread_local;
 
 use super::compact::CompactForm;
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
@@ -102,9 +105,12 @@ impl Machine for Aarch64 {
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {
-        &atomics::ALL
+        &BUILTINS
     }
 }
+
+/// What code refers to because compilers have it in a library of their own.
+static BUILTINS: [&[Builtin]; 3] = [atomics::ALL[0], atomics::ALL[1], &thread_local::APPLE];
 
 #[cfg(test)]
 mod tests {

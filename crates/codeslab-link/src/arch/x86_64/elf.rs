@@ -65,7 +65,7 @@ static ROWS: [Row; 42] = [
     row(20, "R_X86_64_TLSLD",      of(Tls(Module)).minus(P),   4, I32, Error),
     row(21, "R_X86_64_DTPOFF32",   of(DtpOff),        4, I32, Error),
     Row {
-        relax: Some(relax::initial_exec),
+        relax: Some(Relax::Instruction(relax::initial_exec)),
         ..row(22, "R_X86_64_GOTTPOFF", of(Tls(Offset)).minus(P), 4, I32, Error)
     },
     row(23, "R_X86_64_TPOFF32",    of(TpOff),         4, I32, Error),
@@ -81,8 +81,8 @@ static ROWS: [Row; 42] = [
     row(33, "R_X86_64_SIZE64",     of(Z),             8, E64, Error),
     row(34, "R_X86_64_GOTPC32_TLSDESC", of(Tls(Descriptor)).minus(P), 4, I32, Error),
     row(35, "R_X86_64_TLSDESC_CALL",    of(Nothing),  0, E64, Error),
-    relaxed(41, "R_X86_64_GOTPCRELX",     relax::without_rex),
-    relaxed(42, "R_X86_64_REX_GOTPCRELX", relax::with_rex),
+    relaxed(41, "R_X86_64_GOTPCRELX",     Relax::Instruction(relax::without_rex)),
+    relaxed(42, "R_X86_64_REX_GOTPCRELX", Relax::Instruction(relax::with_rex)),
     // The same for instructions of APX, whose prefixes are longer by one to three bytes; they stay as they are.
     row(43, "R_X86_64_CODE_4_GOTPCRELX",       of(G).minus(P),               4, I32, Error),
     row(44, "R_X86_64_CODE_4_GOTTPOFF",        of(Tls(Offset)).minus(P),     4, I32, Error),

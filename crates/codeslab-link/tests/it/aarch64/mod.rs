@@ -201,6 +201,72 @@ fn what_branches_and_pages_do_not_span_is_reached_by_stubs_and_entries() {
     }
 }
 
+/// Addresses from the GOT: by pairs of instructions, near and far; by one whose page is seen, one that a branch from another comes to, and one
+/// that is apart.
+const ENTRIES: &str = "
+    .section .text.pairs, \"ax\"
+    .globl pair, far
+    pair:   adrp x0, :got:near
+            ldr x0, [x0, :got_lo12:near]
+            ret
+    far:    adrp x5, :got:distant
+            ldr x5, [x5, :got_lo12:distant]
+            mov x0, x5
+            ret
+    .section .text.seen, \"ax\"
+    .globl seen
+    seen:   adrp x1, :got:near
+            ldr x0, [x1, :got_lo12:near]
+            ret
+    .section .text.shared, \"ax\"
+    .globl shared, other
+    shared: adrp x0, :got:near
+            ldr x0, [x0, :got_lo12:near]
+            ret
+    other:  adrp x0, :got:near
+            b shared + 4
+    .section .text.apart, \"ax\"
+    .globl apart
+    apart:  adrp x0, :got:near
+            nop
+            ldr x0, [x0, :got_lo12:near]
+            ret
+    .data
+    .balign 16
+    .skip 0x123
+    .globl near
+    near:   .byte 1
+";
+
+#[test]
+fn an_address_comes_from_the_got_unless_two_instructions_of_their_own_compute_it() {
+    let object = Workshop::new().assemble("entries", ENTRIES);
+    let distant = 0x1234;
+    let options = externals(&[("distant", distant)]);
+    let image = link(&memory(), &[file("entries.o", &object)], &options).expect("it links");
+    let near = address(&image, "near");
+    // Whether the second instruction, or the third, is an addition in the place of the load.
+    let is_added = |name: &str, offset: u64| {
+        let word = peek_u64(address(&image, name) + offset) as u32;
+        let [is_added, is_loaded] = [0x9100_0000, 0xf940_0000].map(|of| word & 0xffc0_0000 == of);
+        assert!(is_added || is_loaded, "{name}: {word:#x}");
+        is_added
+    };
+    let is_far = distant.abs_diff(address(&image, "far")) > 4 * GIB;
+    let expected = [
+        ("pair", near, 4, true),
+        ("far", distant, 4, !is_far),
+        ("seen", near, 4, false),
+        ("shared", near, 4, false),
+        ("apart", near, 8, false),
+    ];
+    for (name, at, offset, added) in expected {
+        let value = function!(image, name, extern "C" fn() -> u64)();
+        assert_eq!((value, is_added(name, offset)), (at, added), "{name}");
+    }
+    assert_eq!(function!(image, "other", extern "C" fn() -> u64)(), near);
+}
+
 #[test]
 fn two_images_more_than_128_mib_apart_call_each_other() {
     let workshop = Workshop::new();

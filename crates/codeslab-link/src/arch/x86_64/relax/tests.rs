@@ -1,7 +1,7 @@
 //! Rewritten instructions as data: what the compiler emits, and what is to become of it.
 
 use super::{TO_END, initial_exec, with_rex, without_rex};
-use crate::arch::row::{Operand, Relax};
+use crate::arch::row::{Operand, RelaxInstruction};
 
 /// P of every case.
 const PLACE: u64 = 0x10_0000_1000;
@@ -17,7 +17,7 @@ const OFFSET: u64 = (-0x40_i64).cast_unsigned();
 
 struct Case {
     title: &'static str,
-    relax: Relax,
+    relax: RelaxInstruction,
     symbol: u64,
     before: &'static [u8],
     after: &'static [u8],
@@ -25,7 +25,7 @@ struct Case {
 
 const fn case(
     title: &'static str,
-    relax: Relax,
+    relax: RelaxInstruction,
     symbol: u64,
     before: &'static [u8],
     after: &'static [u8],
