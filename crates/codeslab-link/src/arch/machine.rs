@@ -232,6 +232,8 @@ pub(crate) mod address {
     pub(crate) const DIFFERENCE: u32 = 2;
     /// Less the address of the field.
     pub(crate) const DISTANCE: u32 = 4;
+    /// Of what tells a thread where its copy of the variable is.
+    pub(crate) const DESCRIPTOR: u32 = 8;
 }
 
 /// A type of relocation that cannot be applied.

@@ -12,12 +12,12 @@ use crate::arch::encoding::{Encoding, Range};
 use crate::arch::formula::{
     Origin::{P, Subtracted},
     Term::{self, G, L, Nothing, S},
+    ThreadEntry::Descriptor,
     of,
 };
-use crate::arch::machine::address::{DIFFERENCE, DISTANCE, NARROW};
-use crate::arch::machine::{Table, Unsupported, VARIANT, by_number};
+use crate::arch::machine::address::{DESCRIPTOR, DIFFERENCE, DISTANCE, NARROW};
+use crate::arch::machine::{Table, VARIANT, by_number};
 use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Row};
-use crate::error::Feature;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -26,7 +26,7 @@ pub(super) const TABLE: Table = Table {
     machine: 0x0100_000c,
     rows: &ROWS,
     by_number: &BY_NUMBER,
-    unsupported: &UNSUPPORTED,
+    unsupported: &[],
     common_sections: &[],
 };
 
@@ -53,13 +53,14 @@ const E32: Range = Range::either(32);
 const E64: Range = Range::either(64);
 
 #[rustfmt::skip] // A table is read by columns.
-static ROWS: [Row; 18] = [
+static ROWS: [Row; 21] = [
     row(0,                            "ARM64_RELOC_UNSIGNED",                       of(S),                         B8,     E64,        1, Error),
     row(address(NARROW),              "ARM64_RELOC_UNSIGNED (4 bytes)",             of(S),                         B4,     E32,        1, Placement),
     row(address(DIFFERENCE),          "ARM64_RELOC_UNSIGNED (difference)",          of(S).minus(Subtracted),       B8,     E64,        1, Error),
     row(address(DIFFERENCE + NARROW), "ARM64_RELOC_UNSIGNED (difference, 4 bytes)", of(S).minus(Subtracted),       B4,     I32,        1, Error),
     row(address(DISTANCE),            "ARM64_RELOC_UNSIGNED (distance)",            of(S).minus(P),                B8,     E64,        1, Error),
     row(address(DISTANCE + NARROW),   "ARM64_RELOC_UNSIGNED (distance, 4 bytes)",   of(S).minus(P),                B4,     I32,        1, Placement),
+    row(address(DESCRIPTOR),          "ARM64_RELOC_UNSIGNED (thread-local)",        of(Term::Tls(Descriptor)),     B8,     E64,        1, Error),
     row(1,       "ARM64_RELOC_SUBTRACTOR",          of(Term::Subtracted),          B0,     E64,        1,  Error),
     row(2,       "ARM64_RELOC_BRANCH26",            of(L).minus(P),                BRANCH, I28,        4,  Stub),
     row(3,       "ARM64_RELOC_PAGE21",              of(S).minus(P).in_pages(PAGES), PAGE,  PAGE_REACH, 1,  Placement),
@@ -71,22 +72,11 @@ static ROWS: [Row; 18] = [
     row(5,       "ARM64_RELOC_GOT_LOAD_PAGE21",     of(G).minus(P).in_pages(PAGES), PAGE,  PAGE_REACH, 1,  Error),
     row(6,       "ARM64_RELOC_GOT_LOAD_PAGEOFF12",  of(G),                         LOW_8,  ANY,        8,  Error),
     row(7,       "ARM64_RELOC_POINTER_TO_GOT",      of(G).minus(P),                B4,     I32,        1,  Error),
+    // Of the descriptor of a thread-local variable, which is a variable like others.
+    row(8,       "ARM64_RELOC_TLVP_LOAD_PAGE21",    of(G).minus(P).in_pages(PAGES), PAGE,  PAGE_REACH, 1,  Error),
+    row(9,       "ARM64_RELOC_TLVP_LOAD_PAGEOFF12", of(G),                         LOW_8,  ANY,        8,  Error),
     // Its number of a symbol is the addend of the next.
     row(10,      "ARM64_RELOC_ADDEND",              of(Nothing),                   B0,     E64,        1,  Error),
 ];
 
-static BY_NUMBER: [u8; address(DISTANCE + NARROW) as usize + 1] = by_number(&ROWS);
-
-/// Such a variable is asked of a function in its descriptor, which the dynamic linker sets for files that it loads itself.
-static UNSUPPORTED: [Unsupported; 2] = [
-    Unsupported {
-        number: 8,
-        name: "ARM64_RELOC_TLVP_LOAD_PAGE21",
-        feature: Feature::ThreadLocal,
-    },
-    Unsupported {
-        number: 9,
-        name: "ARM64_RELOC_TLVP_LOAD_PAGEOFF12",
-        feature: Feature::ThreadLocal,
-    },
-];
+static BY_NUMBER: [u8; address(DESCRIPTOR) as usize + 1] = by_number(&ROWS);

@@ -22,6 +22,7 @@ mod elf;
 mod instructions;
 mod macho;
 mod relax;
+mod thread_local;
 
 use super::compact::CompactForm;
 use super::machine::{Binder, BinderCode, Builtin, Machine, Table};
@@ -104,9 +105,12 @@ impl Machine for Aarch64 {
     }
 
     fn builtins(&self) -> &'static [&'static [Builtin]] {
-        &atomics::ALL
+        &BUILTINS
     }
 }
+
+/// What code refers to because compilers have it in a library of their own.
+static BUILTINS: [&[Builtin]; 3] = [atomics::ALL[0], atomics::ALL[1], &thread_local::APPLE];
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 //!
 //! Source: GCC manual, "x86 Built-in Functions" (<https://gcc.gnu.org/onlinedocs/gcc/x86-Built-in-Functions.html>).
 
+use super::thread_local;
 use crate::arch::machine::Builtin;
 use codeslab::Protection::{ReadExecute, ReadOnly};
 use codeslab_runtime::ProcessorModel;
@@ -43,7 +44,7 @@ fn touch_stack() -> Vec<u8> {
 }
 
 /// All of them.
-pub(super) static ALL: [&[Builtin]; 2] = [&MODEL, &WINDOWS];
+pub(super) static ALL: [&[Builtin]; 3] = [&MODEL, &WINDOWS, &thread_local::APPLE];
 
 /// `ret`: GCC has `main` call it for Windows, to have constructors run; they have by then.
 fn nothing() -> Vec<u8> {

@@ -14,12 +14,12 @@ use crate::arch::formula::{
     Formula,
     Origin::{P, Subtracted},
     Term::{self, G, L, S},
+    ThreadEntry::Descriptor,
     of,
 };
-use crate::arch::machine::address::{DIFFERENCE, DISTANCE, NARROW};
-use crate::arch::machine::{Table, Unsupported, VARIANT, by_number};
+use crate::arch::machine::address::{DESCRIPTOR, DIFFERENCE, DISTANCE, NARROW};
+use crate::arch::machine::{Table, VARIANT, by_number};
 use crate::arch::row::{Far::Error, Far::Placement, Far::Stub, Relax, Row};
-use crate::error::Feature;
 use object::BinaryFormat;
 
 pub(super) const TABLE: Table = Table {
@@ -28,7 +28,7 @@ pub(super) const TABLE: Table = Table {
     machine: 0x0100_0007,
     rows: &ROWS,
     by_number: &BY_NUMBER,
-    unsupported: &UNSUPPORTED,
+    unsupported: &[],
     common_sections: &[],
 };
 
@@ -47,13 +47,14 @@ const fn address(variant: u32) -> u32 {
 }
 
 #[rustfmt::skip] // A table is read by columns.
-static ROWS: [Row; 14] = [
+static ROWS: [Row; 16] = [
     row(0,                            "X86_64_RELOC_UNSIGNED",                       of(S),                   8, E64, Error),
     row(address(NARROW),              "X86_64_RELOC_UNSIGNED (4 bytes)",             of(S),                   4, U32, Placement),
     row(address(DIFFERENCE),          "X86_64_RELOC_UNSIGNED (difference)",          of(S).minus(Subtracted), 8, E64, Error),
     row(address(DIFFERENCE + NARROW), "X86_64_RELOC_UNSIGNED (difference, 4 bytes)", of(S).minus(Subtracted), 4, I32, Error),
     row(address(DISTANCE),            "X86_64_RELOC_UNSIGNED (distance)",            of(S).minus(P),          8, E64, Error),
     row(address(DISTANCE + NARROW),   "X86_64_RELOC_UNSIGNED (distance, 4 bytes)",   of(S).minus(P),          4, I32, Placement),
+    row(address(DESCRIPTOR),          "X86_64_RELOC_UNSIGNED (thread-local)",        of(Term::Tls(Descriptor)), 8, E64, Error),
     row(1, "X86_64_RELOC_SIGNED",     distance(4),                  4, I32, Placement),
     row(2, "X86_64_RELOC_BRANCH",     of(L).minus(P).past(4),       4, I32, Stub),
     Row {
@@ -65,13 +66,11 @@ static ROWS: [Row; 14] = [
     row(6, "X86_64_RELOC_SIGNED_1",   distance(5),                  4, I32, Placement),
     row(7, "X86_64_RELOC_SIGNED_2",   distance(6),                  4, I32, Placement),
     row(8, "X86_64_RELOC_SIGNED_4",   distance(8),                  4, I32, Placement),
+    // Of the descriptor of a thread-local variable, which is a variable like others.
+    Row {
+        relax: Some(Relax::Instruction(relax::from_end)),
+        ..row(9, "X86_64_RELOC_TLV",  of(G).minus(P).past(4),       4, I32, Error)
+    },
 ];
 
-static BY_NUMBER: [u8; address(DISTANCE + NARROW) as usize + 1] = by_number(&ROWS);
-
-/// Such a variable is asked of a function in its descriptor, which the dynamic linker sets for files that it loads itself.
-static UNSUPPORTED: [Unsupported; 1] = [Unsupported {
-    number: 9,
-    name: "X86_64_RELOC_TLV",
-    feature: Feature::ThreadLocal,
-}];
+static BY_NUMBER: [u8; address(DESCRIPTOR) as usize + 1] = by_number(&ROWS);

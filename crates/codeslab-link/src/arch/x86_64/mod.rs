@@ -17,6 +17,7 @@ mod elf;
 mod fields;
 mod macho;
 mod relax;
+mod thread_local;
 
 use super::compact::CompactForm;
 use super::encoding::Range;

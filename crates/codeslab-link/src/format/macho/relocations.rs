@@ -7,7 +7,7 @@
 //! A difference from a symbol of the same section is the distance from the field, since sections stay whole; so nearly all of them are
 //! such as other formats have, and the rest are subtracted when all addresses are known.
 
-use super::file::{ENDIAN, Loaded, MachObject, Section};
+use super::file::{ENDIAN, Loaded, MachObject, Section, flags};
 use super::symbols::Indices;
 use super::unwind::{self, ByAddress};
 use crate::arch::RowId;
@@ -17,14 +17,17 @@ use crate::arch::machine::{VARIANT, address};
 use crate::error::{Error, Reference, Resource, Result};
 use crate::graph::{
     Binding, Content, Definition, Graph, Purpose, Relocation, RelocationKind, SectionIndex,
-    SymbolIndex,
+    SymbolIndex, SymbolKind,
 };
-use object::macho::{GENERIC_RELOC_VANILLA, RelocationInfo};
+use object::macho::{self, GENERIC_RELOC_VANILLA, RelocationInfo};
 use object::read::macho::Section as _;
 use std::borrow::Cow;
 
 /// What an entry of a table takes in a graph, in bytes: more than in the file.
 const ENTRY: u64 = 24;
+
+/// Bytes of the descriptor of a thread-local variable: a function, and two words for it.
+const DESCRIPTOR: u64 = 24;
 
 /// Adds the relocations of every loaded section.
 pub(super) fn add<'a>(
@@ -53,6 +56,8 @@ struct Table<'t, 'a> {
     indices: &'t Indices,
     bytes: Cow<'a, [u8]>,
     describes_code: bool,
+    /// Whether it has descriptors of thread-local variables.
+    describes_variables: bool,
 }
 
 /// What an entry says of the next one.
@@ -86,6 +91,7 @@ impl<'t, 'a> Table<'t, 'a> {
             indices,
             bytes,
             describes_code: within.purpose == Purpose::UnwindTable,
+            describes_variables: flags(header).typ() == macho::S_THREAD_LOCAL_VARIABLES,
         }
     }
 
@@ -175,6 +181,13 @@ impl<'t, 'a> Table<'t, 'a> {
     ) -> Result<()> {
         let offset = u64::from(entry.r_address);
         let symbol = self.indices.named(graph, entry)?;
+        if self.describes_variables && offset % DESCRIPTOR != 0 {
+            match self.variable(graph, entry, symbol) {
+                Some(relocation) => relocations.push(relocation),
+                None => self.obstruct(graph, entry, symbol),
+            }
+            return Ok(());
+        }
         let (subtracted, bias) = match before {
             Said::Subtract(row, symbol, bias) => {
                 (Some((row, symbol, self.own_offset(graph, symbol))), bias)
@@ -211,6 +224,30 @@ impl<'t, 'a> Table<'t, 'a> {
             addend,
         });
         Ok(())
+    }
+
+    /// The third word of a descriptor says which variable it describes. For its function, the second is to lead to what this system knows of
+    /// the variable.
+    fn variable(
+        &self,
+        graph: &Graph<'_>,
+        entry: &RelocationInfo,
+        symbol: SymbolIndex,
+    ) -> Option<Relocation> {
+        let offset = u64::from(entry.r_address);
+        let is_third = offset % DESCRIPTOR == 16 && entry.r_extern;
+        let is_address =
+            entry.r_type == GENERIC_RELOC_VANILLA && entry.r_length == 3 && !entry.r_pcrel;
+        let held = self.bytes.get(offset as usize..)?.first_chunk::<8>()?;
+        let is_variable = graph.symbols()[symbol.0 as usize].kind == SymbolKind::ThreadLocal;
+        let is_right = is_third && is_address && is_variable && held == &[0; 8];
+        let row = self.object.types.row(address::DESCRIPTOR * VARIANT)?;
+        is_right.then(|| Relocation {
+            offset: offset - 8,
+            kind: RelocationKind::of(row),
+            symbol,
+            addend: 0,
+        })
     }
 
     /// The row for an entry whose length and kind of distance the type can have. `distance` says of a difference whether it is one from

@@ -3,8 +3,9 @@
 //! Types and attributes say most of it, segments the rest: `__TEXT` is constant, `__DATA` is not, but for `__DATA,__const`, which is
 //! constant once it is relocated. What is for debuggers (`__DWARF`) and for linkers (`__LD`, `__LLVM`) is not loaded.
 //!
-//! What the dynamic linker sets up for files that it loads itself is refused by name: thread-local variables, and what Objective-C's and
-//! Swift's run-time libraries would have to be told of.
+//! Initial values of thread-local variables are a template, of which every thread has a copy; their descriptors are data. What the dynamic
+//! linker sets up for files that it loads itself is refused by name: what Objective-C's and Swift's run-time libraries would have to be told
+//! of, and thread-local variables that functions initialise.
 
 use super::file::{ENDIAN, Loaded, MachObject, Section, flags};
 use crate::error::{Error, Feature, Reference, Resource, Result};
@@ -100,9 +101,10 @@ fn fate(section: &Section) -> Fate {
     match flags.typ() {
         macho::S_THREAD_LOCAL_REGULAR
         | macho::S_THREAD_LOCAL_ZEROFILL
-        | macho::S_THREAD_LOCAL_VARIABLES
-        | macho::S_THREAD_LOCAL_VARIABLE_POINTERS
-        | macho::S_THREAD_LOCAL_INIT_FUNCTION_POINTERS => {
+        | macho::S_THREAD_LOCAL_VARIABLES => {
+            return Fate::Load(Protection::ReadWrite, Purpose::Plain);
+        }
+        macho::S_THREAD_LOCAL_VARIABLE_POINTERS | macho::S_THREAD_LOCAL_INIT_FUNCTION_POINTERS => {
             return Fate::Obstruct(Feature::ThreadLocal);
         }
         macho::S_NON_LAZY_SYMBOL_POINTERS
@@ -172,6 +174,15 @@ fn load<'a>(
     // What is too great for a number of bits is too great for an alignment as well.
     let align = 1_u64.checked_shl(section.align(ENDIAN)).unwrap_or(1 << 63);
     let made = GraphSection::new(name, protection, align, content).with_purpose(purpose);
+    let has_copies = matches!(
+        flags(section).typ(),
+        macho::S_THREAD_LOCAL_REGULAR | macho::S_THREAD_LOCAL_ZEROFILL
+    );
+    let made = if has_copies {
+        made.thread_local()
+    } else {
+        made
+    };
     object.budget.spend(Resource::Steps, 1, graph.name())?;
     graph.add_section(if is_retained { made.retained() } else { made })
 }

@@ -142,7 +142,11 @@ fn kind_of(graph: &Graph<'_>, definition: Definition, says: SymbolDesc) -> Symbo
         return SymbolKind::Unknown;
     };
     let SectionIndex(section) = section;
-    match graph.sections()[section as usize].protection() {
+    let section = &graph.sections()[section as usize];
+    if section.is_thread_local() {
+        return SymbolKind::ThreadLocal;
+    }
+    match section.protection() {
         Protection::ReadExecute if says.contains(macho::N_SYMBOL_RESOLVER) => {
             SymbolKind::IndirectFunction
         }

@@ -1,13 +1,12 @@
 //! What Apple's 64-bit Arm has of its own, executed where such a processor runs: pages, entries, far branches, and what is refused.
 
-use super::{assembled, compiled};
+use super::assembled;
 use crate::support::{
-    address, externals, fact, file, function, link, link_error, link_files, memory, peek_i32,
-    peek_u64,
+    address, externals, file, function, link, link_files, memory, peek_i32, peek_u64,
 };
 use crate::unwinding::is_described;
 use codeslab::Address;
-use codeslab_link::{Image, LinkOptions};
+use codeslab_link::Image;
 
 fn call(image: &Image, name: &str) -> u64 {
     function!(image, name, extern "C" fn() -> u64)()
@@ -137,16 +136,4 @@ fn the_unwinder_is_told_of_functions_that_are_described_for_it() {
         let at = Address::new(address(&image, name));
         assert_eq!(is_described(at), is_there, "{name}");
     }
-}
-
-#[test]
-fn variables_of_threads_are_refused_by_name() {
-    let test = "variables_of_threads_are_refused_by_name";
-    let own = "_Thread_local int counter = 4; int next(void) { return ++counter; }";
-    let Some(object) = compiled(test, own, &["-O1"]) else {
-        return;
-    };
-    let error = link_error(&[file("own.o", &object)], &LinkOptions::default());
-    assert_eq!(error.code(), "UNSUPPORTED", "{error}");
-    assert_eq!(fact(&error, "feature"), "thread-local", "{error}");
 }

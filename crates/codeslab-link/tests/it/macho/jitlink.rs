@@ -109,10 +109,7 @@ const SHAPES: [(&str, &str); 40] = [
         "x86-64/MachO_common_symbols",
         "common_symbols_share_memory_of_the_largest_and_are_aligned",
     ),
-    (
-        "x86-64/MachO_tlv",
-        "what_the_dynamic_linker_sets_up_is_refused_by_name",
-    ),
+    ("x86-64/MachO_tlv", "every_thread_has_variables_of_its_own"),
     (
         "AArch64/MachO_relocations",
         "sections_are_what_another_linker_makes_of_them",

@@ -18,6 +18,7 @@ mod refused;
 mod relocations;
 #[cfg(target_arch = "x86_64")]
 mod symbols;
+mod thread_local;
 mod unwinding;
 
 use codeslab_testing::apple_object;

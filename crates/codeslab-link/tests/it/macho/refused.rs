@@ -10,10 +10,9 @@ fn what_the_dynamic_linker_sets_up_is_refused_by_name() {
     let test = "what_the_dynamic_linker_sets_up_is_refused_by_name";
     let sources = [
         (
-            ".section __DATA,__thread_vars,thread_local_variables\n.globl _v\n_v: .quad __tlv_bootstrap, 0, 0\n",
+            ".section __DATA,__thread_init,thread_local_init_function_pointers\n.quad _f\n",
             "thread-local",
         ),
-        (".text\nmovq _v@TLVP(%rip), %rdi\n", "thread-local"),
         (
             ".section __DATA,__nl_symbol_ptr,non_lazy_symbol_pointers\n.indirect_symbol _f\n.quad 0\n",
             "indirect-symbols",
