@@ -6,7 +6,7 @@ use std::ptr::null;
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_FREE, MEMORY_BASIC_INFORMATION, VirtualQuery,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
+use windows_sys::Win32::System::Threading::GetCurrentProcessId;
 
 /// Every run of pages of the process that is not free.
 #[must_use]
@@ -28,6 +28,42 @@ pub fn runs() -> Vec<MEMORY_BASIC_INFORMATION> {
     std::iter::from_fn(next).collect()
 }
 
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtQuerySystemInformation(class: i32, into: *mut c_void, size: u32, needed: *mut u32) -> i32;
+}
+
+/// How many handles of this process are open, as the list of all handles of the system says: `GetProcessHandleCount` is 0 on Wine.
+///
+/// Source: `SYSTEM_HANDLE_INFORMATION_EX`: a count, a word that is not used, and for each handle five words, of which the second is its process.
+fn handles() -> usize {
+    const EXTENDED_HANDLE_INFORMATION: i32 = 64;
+    const TOO_SHORT: i32 = 0xc000_0004_u32.cast_signed();
+    const HEAD: usize = 2;
+    const ENTRY: usize = 5;
+    const OWNER: usize = 1;
+    let mut words = vec![0_u64; 1 << 16];
+    loop {
+        let (into, size) = (words.as_mut_ptr().cast(), size_of_val(&words[..]) as u32);
+        let mut needed = 0;
+        // SAFETY: there is room for so many bytes, and for the number of those that it would take.
+        let status = unsafe {
+            NtQuerySystemInformation(EXTENDED_HANDLE_INFORMATION, into, size, &raw mut needed)
+        };
+        if status != TOO_SHORT {
+            assert_eq!(status, 0, "{status:#x}");
+            break;
+        }
+        words.resize(words.len() * 2, 0);
+    }
+    // SAFETY: it takes nothing and gives a number.
+    let own = u64::from(unsafe { GetCurrentProcessId() });
+    let entries = words[HEAD..].chunks_exact(ENTRY).take(words[0] as usize);
+    let count = entries.filter(|entry| entry[OWNER] == own).count();
+    assert!(count > 0, "a process has handles");
+    count
+}
+
 /// What the process has.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
@@ -38,18 +74,13 @@ pub struct Usage {
     /// Pieces of address space that were asked for one by one: reservations, placeholders, views, files.
     pub regions: usize,
     /// Open handles.
-    pub handles: u32,
+    pub handles: usize,
 }
 
 impl Usage {
     /// What it has now.
     #[must_use]
     pub fn now() -> Self {
-        let mut handles = 0;
-        // SAFETY: it takes nothing and gives a number.
-        let process = unsafe { GetCurrentProcess() };
-        // SAFETY: the process is this one, and there is a place for the answer.
-        unsafe { GetProcessHandleCount(process, &raw mut handles) };
         let runs = runs();
         let committed = runs.iter().filter(|run| run.State == MEM_COMMIT);
         // The runs of one region lie behind each other.
@@ -59,7 +90,7 @@ impl Usage {
             reserved: runs.iter().map(|run| run.RegionSize).sum(),
             committed: committed.map(|run| run.RegionSize).sum(),
             regions: runs.len() - runs.windows(2).filter(is_same).count(),
-            handles,
+            handles: handles(),
         }
     }
 

@@ -17,7 +17,7 @@ const GRANULE: u64 = 64 << 10;
 const GIB: u64 = 1 << 30;
 
 /// Reserved and committed bytes, and how many handles are open.
-fn usage() -> (usize, usize, u32) {
+fn usage() -> (usize, usize, usize) {
     let now = Usage::now();
     (now.reserved, now.committed, now.handles)
 }
