@@ -18,7 +18,7 @@
 mod free_slots;
 
 use crate::failure::{Failure, Result};
-use crate::status::{CODESLAB_BUSY, CODESLAB_TOO_MANY_HANDLES};
+use crate::status::{CODESLAB_BUSY, CODESLAB_OUT_OF_MEMORY, CODESLAB_TOO_MANY_HANDLES};
 use free_slots::NONE;
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
@@ -86,11 +86,14 @@ impl<T> Chunk<T> {
     }
 
     /// Makes the slots, unless they are there. It is the chunk with this number.
-    fn make(&self, number: u8) {
+    fn make(&self, number: u8) -> Result<()> {
         let count = chunk_size(number);
         if self.first.load(Ordering::Acquire).is_null() {
-            let slots: Box<[Slot<T>]> = (0..count).map(|_| Slot::new()).collect();
-            let made = Box::into_raw(slots);
+            let mut slots: Vec<Slot<T>> = Vec::new();
+            let reserved = slots.try_reserve_exact(count as usize);
+            reserved.map_err(|_| no_memory())?;
+            slots.resize_with(count as usize, Slot::new);
+            let made = Box::into_raw(slots.into_boxed_slice());
             let (release, acquire) = (Ordering::Release, Ordering::Acquire);
             let none = ptr::null_mut();
             let put = self
@@ -103,7 +106,14 @@ impl<T> Chunk<T> {
         }
         // Also by the thread that comes second, which goes on before the first may have come here.
         self.count.store(count, Ordering::Release);
+        Ok(())
     }
+}
+
+#[cold]
+fn no_memory() -> Failure {
+    let message = "there is no memory for another handle";
+    Failure::new(CODESLAB_OUT_OF_MEMORY, "OUT_OF_MEMORY", message)
 }
 
 #[cold]
@@ -204,16 +214,24 @@ impl<T, const NUMBER: usize> Table<T, NUMBER> {
         if let Some(number) = free_slots::fetch::<NUMBER>(next) {
             return Ok(number);
         }
-        let next = |used: u32| number(used).map(|_| used + 1);
-        let fetched = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let number = fetched.ok().and_then(number).ok_or_else(full)?;
-        let chunk = split(number).0;
-        self.chunks
-            .get(usize::from(chunk))
-            .ok_or_else(full)?
-            .make(chunk);
+        let mut used = self.used.load(Ordering::Relaxed);
+        let number = loop {
+            let number = number(used).ok_or_else(full)?;
+            let chunk = split(number).0;
+            // Before the slot is taken, so that it is not lost where there is no memory.
+            self.chunks
+                .get(usize::from(chunk))
+                .ok_or_else(full)?
+                .make(chunk)?;
+            let (next, relaxed) = (used + 1, Ordering::Relaxed);
+            match self
+                .used
+                .compare_exchange_weak(used, next, relaxed, relaxed)
+            {
+                Ok(_) => break number,
+                Err(others) => used = others,
+            }
+        };
         Ok(number)
     }
 

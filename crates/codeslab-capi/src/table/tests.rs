@@ -168,3 +168,28 @@ fn a_slot_whose_generations_are_used_up_is_not_used_again() {
         take(handle).unwrap();
     }
 }
+
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn without_memory_for_more_handles_there_is_an_error_and_no_slot_is_lost() {
+    static ALL: Table<[u8; 1 << 16], 0> = Table::new();
+    const NAME: &str =
+        "table::tests::without_memory_for_more_handles_there_is_an_error_and_no_slot_is_lost";
+    if !codeslab_testing::is_child(NAME) {
+        let output = codeslab_testing::run_child(NAME, "ulimit -v 600000; exec \"$@\"", &[]);
+        return codeslab_testing::assert_passed(&output);
+    }
+    let mut vacant = Vec::new();
+    let refused = loop {
+        match ALL.vacant() {
+            Ok(one) => vacant.push(one),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(crate::failure::run(|| Err(refused)), CODESLAB_OUT_OF_MEMORY);
+    assert!(ALL.vacant().is_err(), "there is no memory still");
+    let used = ALL.used.load(Ordering::Relaxed);
+    assert_eq!(used as usize, vacant.len());
+    drop(vacant.pop());
+    assert!(ALL.vacant().is_ok(), "what is given back is used again");
+}
