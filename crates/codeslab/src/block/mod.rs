@@ -166,7 +166,8 @@ impl Block {
         starts: &[[u64; 3]],
     ) -> Result<Option<Vec<Spans>>, Refusal> {
         let mut parts = vec![[None; 3]; starts.len()];
-        for (protection, whole) in Protection::ALL.into_iter().zip(self.locate(spans)) {
+        let (whole, mut rest) = (self.locate(spans), [None; 3]);
+        for (protection, whole) in Protection::ALL.into_iter().zip(whole) {
             let (index, Some(whole)) = (protection.index(), whole) else {
                 continue;
             };
@@ -183,22 +184,19 @@ impl Block {
                 part[index] = Some(span);
                 end = start;
             }
-            // What is left before the first that has some is for its alignment.
-            if let (Some(rest), Some(first)) = (Span::between(whole.offset, end), parts.first_mut())
-            {
-                first[index] = Some(rest);
-            }
+            rest[index] = Span::between(whole.offset, end);
         }
         let divided: Option<Vec<Spans>> = parts.iter().map(Spans::new).collect();
         let divided = divided.ok_or_else(|| Refusal::foreseen("malloc", 16, Limit::Memory))?;
-        for protection in Protection::ALL {
+        for (protection, whole) in Protection::ALL.into_iter().zip(whole) {
             let slab = self.geometry.slab_of(protection);
             let spans = parts.iter().filter_map(|part| part[protection.index()]);
-            // The first begins where the whole does.
-            for span in spans.skip(1) {
+            for span in spans.filter(|span| whole.is_some_and(|whole| whole.offset < span.offset)) {
                 self.slabs[slab.index()].divide(span.offset);
             }
         }
+        // What is left before the first part is no request's, and was never written.
+        self.uncarve(&rest);
         self.requests += starts.len() as u64 - 1;
         Ok(Some(divided))
     }

@@ -223,10 +223,12 @@ fn a_part_begins_nowhere_where_nothing_may_begin() {
     // Libgcc passes over a function at a multiple of 4 GiB, and this window has one in its middle.
     let multiple = Address::new(0x2222_0000_0000);
     let window = [Window::around(multiple, 160 << 10)];
-    let place = |sizes: &[u64]| {
+    let place_behind = |data: u64, sizes: &[u64]| {
         let fake = Arc::new(Fake::new(4096, 4096));
         let memory = open(&fake, &writer(Writer::DualMapping));
-        let layouts: Vec<_> = sizes.iter().map(|size| layout([*size, 0, 0]).0).collect();
+        let code = sizes.iter().map(|size| layout([*size, 0, 0]).0);
+        let all = [layout([0, 0, data]).0].into_iter().chain(code);
+        let layouts: Vec<_> = all.filter(|layout| layout.size() > 0).collect();
         let requests: Vec<_> = layouts
             .iter()
             .map(|layout| Request::new(layout).within(&window))
@@ -234,10 +236,15 @@ fn a_part_begins_nowhere_where_nothing_may_begin() {
         let parts = memory.allocate_together(&requests).unwrap();
         let code = |part: &InFlightAllocation| part.segment_address(Protection::ReadExecute);
         let places: Vec<_> = parts.iter().filter_map(code).collect();
+        // What has no code has no place for any, and what lies before the first part is nobody's.
+        assert_eq!(places.len(), sizes.len());
+        let carved: u64 = sizes.iter().map(|size| size.next_multiple_of(16)).sum();
+        assert!(memory.stats().used_bytes < carved + data + 32);
         drop(parts);
         assert_eq!(holdings(&memory.stats()), (0, 0, 0));
         places
     };
+    let place = |sizes: &[u64]| place_behind(0, sizes);
     let size = 200 << 10;
     let start = place(&[size])[0];
     let before = multiple.distance(start);
@@ -249,6 +256,12 @@ fn a_part_begins_nowhere_where_nothing_may_begin() {
     );
     // One granule more, and there is nothing to avoid.
     assert_eq!(place(&[before + 16, size - before - 16])[0], start);
+    // The same behind a request without code, which gets nothing of what the parts are moved by.
+    let start = place_behind(64, &[size])[0];
+    let before = multiple.distance(start);
+    assert!(start < multiple && before < size, "{start:?}");
+    let parts = place_behind(64, &[before, size - before]);
+    assert!(parts.iter().all(|part| *part != multiple), "{parts:?}");
 }
 
 #[test]
