@@ -1,6 +1,8 @@
-// npm run pack:crates: all that publishing the Rust crates does but for the upload (`cargo publish --dry-run`). They are packed in
-// target/oldest/package; what they depend on is looked up in the registry, where all of it has to be; and each is compiled from its package by the
-// oldest Rust that Cargo.toml promises (`rust-version`), in the order in which they depend on each other, which is cargo's to find.
+// npm run pack:crates: the Rust crates as they are published, in target/oldest/package, each compiled from its package by the oldest Rust that
+// Cargo.toml promises (`rust-version`); in the order in which they depend on each other, which is cargo's to find.
+//
+// npm run pack:crates -- --dry-run does with them all that publishing does but for the upload (`cargo publish --dry-run`). It asks the registry itself,
+// so it fails where a mirror takes the registry's place, which does for everything else.
 //
 // codeslab-cranelift is a workspace of its own and depends on what is published here, so it is packed once that is.
 
@@ -12,20 +14,23 @@ import { ask, Failure, main, root, run } from './process.mjs'
 const needed = ['LICENSE', 'README.md', 'src/lib.rs']
 const unneeded = ['tests/', 'proptest-regressions/']
 
+const dryRun = process.argv.includes('--dry-run')
+const command = dryRun ? ['publish', '--dry-run'] : ['package']
+
 await main(() => {
   const folder = join(root, 'target', 'oldest')
   const names = readdirSync(join(root, 'crates')).filter(isPublished)
   for (const name of names) checkFiles(name)
   rmSync(join(folder, 'package'), { recursive: true, force: true })
   const packages = names.flatMap(name => ['--package', name])
-  run('cargo', ['publish', '--dry-run', '--allow-dirty', '--quiet', '--target-dir', folder, ...packages], {
+  run('cargo', [...command, '--allow-dirty', '--quiet', '--target-dir', folder, ...packages], {
     env: { ...process.env, RUSTC: oldestRust() },
   })
   // A package is compiled where it is unpacked.
   const unpacked = readdirSync(join(folder, 'package'))
   const lacking = names.filter(name => !unpacked.some(one => new RegExp(`^${name}-\\d`).test(one)))
   if (lacking.length > 0) throw new Failure(`cargo did not compile ${lacking.join(', ')}`)
-  console.log(`${names.sort().join(' ')}: compiled from their packages, and ready to be uploaded`)
+  console.log(`${names.sort().join(' ')}: compiled from their packages${dryRun ? ', and ready to be uploaded' : ''}`)
 })
 
 /** @param {string} name */
