@@ -144,7 +144,7 @@ export function toBatch(batch: readonly Readonly<Record<string, SectionRequest>>
 
 /** Whether somebody wrote the properties of one section in the place of sections. */
 function isFlat(name: string, section: unknown): boolean {
-  return has(sectionNames.known, name) && (typeof section !== 'object' || isView(section))
+  return (typeof section !== 'object' || isView(section)) && has(sectionNames.known, name)
 }
 
 function bytesOf(section: string): string {
