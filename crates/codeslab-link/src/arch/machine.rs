@@ -137,13 +137,15 @@ pub(crate) struct Instruction {
     pub(crate) operand: OperandForm,
 }
 
-/// How an instruction says where in memory its operand is.
+/// How an instruction refers to something in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OperandForm {
-    /// By how far that is from the end of the instruction.
+    /// Its operand is there, so far from the end of the instruction.
     Distance,
-    /// By its address, in fewer bits than addresses have.
+    /// Its operand is there, at an address in fewer bits than addresses have.
     Address,
+    /// Its operand is that address itself.
+    Value,
 }
 
 /// Where the parts of a detour are.

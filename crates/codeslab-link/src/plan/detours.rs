@@ -48,7 +48,7 @@ pub(super) fn make(
         for (direct, instruction) in section.iter().zip(found) {
             let is_fixed = !needs.slots.is_canonical(direct.symbol);
             let is_chosen = is_fixed && form_of(direct) == Some(chosen);
-            match instruction.filter(|one| is_chosen && one.operand == chosen) {
+            match instruction.filter(|one| is_chosen && is_of(one.operand, chosen)) {
                 Some(instruction) => {
                     needs.slots.need_entry(direct.symbol);
                     let detour = PlannedDetour {
@@ -65,6 +65,11 @@ pub(super) fn make(
     }
     *directs = rest;
     Ok(())
+}
+
+/// Whether an operand is of a form: an address that is too long may be one that something lies at, or be wanted itself.
+fn is_of(operand: OperandForm, form: OperandForm) -> bool {
+    operand == form || form == OperandForm::Address && operand == OperandForm::Value
 }
 
 /// What an instruction must look like that a reference is the operand of, if the reference can be too short.
@@ -113,8 +118,13 @@ fn in_section(resolution: &Resolution<'_>, directs: &[Direct]) -> Result<Vec<Opt
     let mut offsets: Vec<usize> = offsets.map(|one| one.offset as usize).collect();
     offsets.sort_unstable();
     let found = resolution.machine.instructions(code, &starts, &fields);
-    // An instruction with two fields would have to be done with both of them filled in.
+    // An instruction with two fields would have to be done with both of them filled in. Where one is a value, the other is moved as it is
+    // filled in, unless it wants a detour as well.
     let is_alone = |one: &Instruction| {
+        let offsets = match one.operand {
+            OperandForm::Value => &fields,
+            OperandForm::Distance | OperandForm::Address => &offsets,
+        };
         let first = offsets.partition_point(|offset| *offset < one.start);
         offsets.get(first + 1).is_none_or(|next| *next >= one.end)
     };

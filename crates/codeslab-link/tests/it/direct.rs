@@ -191,8 +191,64 @@ fn code_that_names_data_by_addresses_too_short_for_it_takes_detours() {
         1005,
         "what is written arrives"
     );
-    // An address as a value has no room, wherever the code lies.
-    let value = Workshop::new().assemble("value", ".text\nmov $high, %eax\nret\n");
+    // Half a register is left alone, and there is no other room for its value, wherever the code lies.
+    let value = Workshop::new().assemble("value", ".text\ncmp $high, %eax\nret\n");
     let error = codeslab_link::link(&memory, &[file("value.o", &value)], &options);
     assert_eq!(error.expect_err("it has no room").code(), "OVERFLOW");
+}
+
+/// What compilers do with the address of a variable when they take it for 32 bits.
+const VALUES: &str = r"
+#include <stddef.h>
+extern char **environ;
+typedef void *Callee(long, long, long, long, long, long, void *, void *);
+void *own;
+void *taken(void) { return &environ; }
+void *behind(void) { return (char *)&environ + 24; }
+int is_it(void *it) { return it == (void *)&environ; }
+long from(char *it) { return it - (char *)&environ; }
+void *stored(void) { own = &environ; return own; }
+void *kept(void **kept, size_t at) { kept[at] = &environ; return kept[at]; }
+void *through_memory(void) { void *volatile kept[40]; kept[3] = &environ; return kept[3]; }
+void *passed(Callee *callee) { return callee(1, 2, 3, 4, 5, 6, &environ, (char *)&environ + 8); }
+";
+
+extern "C" fn difference(
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    seventh: u64,
+    eighth: u64,
+) -> u64 {
+    seventh * 2 - eighth
+}
+
+#[test]
+fn addresses_of_data_that_code_takes_for_32_bits_have_all_their_bits() {
+    let environ = process_symbol("environ").expect("environ").value();
+    assert!(environ > u64::from(u32::MAX), "it lies low: {environ:#x}");
+    for flags in [&["-O0"][..], &["-O1"], &["-O2"], &["-Os"]] {
+        let flags = [flags, &["-fno-pic", "-fno-pie", "-mcmodel=small"]].concat();
+        let object = Workshop::new().compile("values", VALUES, &flags);
+        let image = link_files(&memory(), &[("values.o", &object)]);
+        let call = |name: &str| function!(image, name, extern "C" fn() -> u64)();
+        for name in ["taken", "stored", "through_memory"] {
+            assert_eq!(call(name), environ, "{name} {flags:?}");
+        }
+        assert_eq!(call("behind"), environ + 24, "{flags:?}");
+        let is_it = function!(image, "is_it", extern "C" fn(u64) -> u32);
+        let others = [environ, environ & 0xffff_ffff, environ + 1];
+        assert_eq!(others.map(|it| is_it(it)), [1, 0, 0], "{flags:?}");
+        let from = function!(image, "from", extern "C" fn(u64) -> i64);
+        assert_eq!(from(environ - 77), -77, "{flags:?}");
+        let kept = function!(image, "kept", extern "C" fn(*mut u64, u64) -> u64);
+        let mut room = [0; 4];
+        assert_eq!(kept(room.as_mut_ptr(), 2), environ, "{flags:?}");
+        assert_eq!(room, [0, 0, environ, 0]);
+        let passed = function!(image, "passed", extern "C" fn(*const ()) -> u64);
+        assert_eq!(passed(difference as *const ()), environ - 8, "{flags:?}");
+    }
 }

@@ -16,11 +16,15 @@
 //! Code that is not position-independent has addresses of 32 bits in the place of distances (`mov optind, %eax`), which takes a byte more. The same
 //! is done for those where the data lies too high.
 //!
+//! Such code also takes addresses as values (`mov $environ, %edi`), which `value` sees to.
+//!
 //! Nothing jumps into the middle of an instruction, so the rest of the code does not notice. Where instructions begin is found by decoding
 //! from the start of a function. A detour calls nothing and throws nothing, so it needs no unwind information but for signal handlers and
 //! profilers that unwind from within it; they see a caller missing.
 //!
 //! Source: Intel SDM volume 2, chapter 2 "Instruction Format"; psABI for AMD64, §3.2.2 on the red zone.
+
+mod value;
 
 use crate::arch::machine::{Detour, Instruction, OperandForm};
 use crate::arch::row::Misfit;
@@ -60,11 +64,17 @@ fn instruction_at(code: &[u8], at: usize, field: usize) -> (Option<Instruction>,
         let end = at + decoder.position();
         if end > field {
             let offsets = decoder.get_constant_offsets(&decoded);
-            let is_field =
-                offsets.displacement_size() == 4 && start + offsets.displacement_offset() == field;
-            let operand = operand_form(&decoded).filter(|_| is_field);
+            let is_at = |size, offset: usize| size == 4 && start + offset == field;
+            let operand = if is_at(offsets.immediate_size(), offsets.immediate_offset()) {
+                value::takes(&code[start..end]).then_some(OperandForm::Value)
+            } else {
+                let is_field = is_at(offsets.displacement_size(), offsets.displacement_offset());
+                operand_form(&decoded).filter(|_| is_field)
+            };
             let found = operand.and_then(|operand| {
-                let scratch = scratch_of(&decoded)?;
+                let is_push = operand == OperandForm::Value && value::is_push(&code[start..end]);
+                let pushed = is_push.then_some(SCRATCH[0].1);
+                let scratch = pushed.or_else(|| scratch_of(&decoded))?;
                 Some(Instruction {
                     start,
                     end,
@@ -100,14 +110,80 @@ fn scratch_of(decoded: &iced_x86::Instruction) -> Option<u8> {
     let registers = (0..decoded.op_count())
         .filter(|operand| decoded.op_kind(*operand) == OpKind::Register)
         .map(|operand| decoded.op_register(operand).full_register());
-    let registers: Vec<Register> = registers.collect();
+    let mut registers: Vec<Register> = registers.collect();
     if registers.contains(&Register::RSP) {
         return None;
     }
+    let of_memory = [decoded.memory_base(), decoded.memory_index()];
+    registers.extend(of_memory.map(Register::full_register));
     let mut free = SCRATCH
         .iter()
         .filter(|(register, _)| !registers.contains(register));
     free.next().map(|(_, number)| *number)
+}
+
+/// The detour of an instruction whose operand is what its field leads to.
+fn code(instruction: &[u8], places: &Detour) -> Result<Vec<u8>, Misfit> {
+    let Detour {
+        field,
+        scratch,
+        addend,
+        operand,
+        ..
+    } = *places;
+    let mut moved = instruction.to_vec();
+    // Where the operand is, counted from the symbol: distances count from the end of the instruction.
+    let offset = match operand {
+        OperandForm::Distance => i128::from(addend) + (moved.len() - field) as i128,
+        OperandForm::Address | OperandForm::Value => addend.into(),
+    };
+    moved[field..field + 4].copy_from_slice(&displacement(offset)?);
+    let modrm_at = if operand == OperandForm::Distance {
+        field - 1
+    } else {
+        // The byte between says that no register counts, and is not there where one does.
+        moved.remove(field - 1);
+        field - 2
+    };
+    let modrm = &mut moved[modrm_at];
+    *modrm = *modrm & 0x38 | 0x80 | scratch;
+    let mut code = begun(places)?;
+    code.extend(&moved);
+    ended(&mut code, places, instruction.len())?;
+    Ok(code)
+}
+
+/// What comes before an instruction that uses the scratch register: the symbol's address is in there then.
+fn begun(places: &Detour) -> Result<Vec<u8>, Misfit> {
+    let mut code = Vec::with_capacity(SIZE as usize);
+    code.extend(LEAVE_RED_ZONE);
+    code.push(0x50 | places.scratch);
+    load(&mut code, places, places.scratch)?;
+    Ok(code)
+}
+
+/// What comes behind it.
+fn ended(code: &mut Vec<u8>, places: &Detour, length: usize) -> Result<(), Misfit> {
+    code.push(0x58 | places.scratch);
+    code.extend(ENTER_RED_ZONE);
+    back(code, places, length)
+}
+
+/// Loads the symbol's address into a register.
+fn load(code: &mut Vec<u8>, places: &Detour, register: u8) -> Result<(), Misfit> {
+    code.extend([0x48 | register >> 3 << 2, 0x8b, 0x05 | (register & 7) << 3]);
+    let end = places.start + code.len() as u64 + 4;
+    code.extend(displacement(i128::from(places.entry) - i128::from(end))?);
+    Ok(())
+}
+
+/// Goes on behind the instruction, which has so many bytes.
+fn back(code: &mut Vec<u8>, places: &Detour, length: usize) -> Result<(), Misfit> {
+    code.push(0xe9);
+    let end = places.start + code.len() as u64 + 4;
+    let back = places.instruction + length as u64;
+    code.extend(displacement(i128::from(back) - i128::from(end))?);
+    Ok(())
 }
 
 /// Writes a detour, and the jump to it in the place of the instruction.
@@ -116,44 +192,10 @@ pub(super) fn write(
     instruction: &mut [u8],
     places: &Detour,
 ) -> Result<(), Misfit> {
-    let Detour {
-        field,
-        scratch,
-        addend,
-        operand,
-        ..
-    } = *places;
-    let length = instruction.len();
-    let mut moved = instruction.to_vec();
-    // Where the operand is, counted from the symbol: distances count from the end of the instruction.
-    let offset = match operand {
-        OperandForm::Distance => i128::from(addend) + (length - field) as i128,
-        OperandForm::Address => addend.into(),
+    let code = match places.operand {
+        OperandForm::Value => value::code(instruction, places)?,
+        OperandForm::Distance | OperandForm::Address => code(instruction, places)?,
     };
-    moved[field..field + 4].copy_from_slice(&displacement(offset)?);
-    let modrm_at = match operand {
-        OperandForm::Distance => field - 1,
-        OperandForm::Address => {
-            // The byte between says that no register counts, and is not there where one does.
-            moved.remove(field - 1);
-            field - 2
-        }
-    };
-    let modrm = &mut moved[modrm_at];
-    *modrm = *modrm & 0x38 | 0x80 | scratch;
-    let mut code = Vec::with_capacity(SIZE as usize);
-    code.extend(LEAVE_RED_ZONE);
-    code.push(0x50 | scratch);
-    code.extend([0x48, 0x8b, 0x05 | scratch << 3]);
-    let end = places.start + code.len() as u64 + 4;
-    code.extend(displacement(i128::from(places.entry) - i128::from(end))?);
-    code.extend(&moved);
-    code.push(0x58 | scratch);
-    code.extend(ENTER_RED_ZONE);
-    code.push(0xe9);
-    let end = places.start + code.len() as u64 + 4;
-    let back = places.instruction + length as u64;
-    code.extend(displacement(i128::from(back) - i128::from(end))?);
     detour.fill(0xcc);
     detour[..code.len()].copy_from_slice(&code);
     let jump = i128::from(places.start) - i128::from(places.instruction + 5);
@@ -203,8 +245,8 @@ mod tests {
             (&[0xff, 0x35, 0, 0, 0, 0], 2, None),
             // mov x(%rip), %rsp
             (&[0x48, 0x8b, 0x25, 0, 0, 0, 0], 3, None),
-            // mov $x, %eax: no operand in memory
-            (&[0xb8, 0, 0, 0, 0], 1, None),
+            // mov $x, %eax
+            (&[0xb8, 0, 0, 0, 0], 1, Some((0, 5, 6))),
             // It ends within the instruction.
             (&[0x48, 0x8b, 0x05, 0, 0], 3, None),
         ];
