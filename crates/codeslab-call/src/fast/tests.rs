@@ -125,11 +125,12 @@ fn only_threads_that_others_free_for_execute_a_barrier() {
     // One that another thread calls as well is seen there, too.
     let both = Callable::new(());
     let _here = open(&both, &table).unwrap();
-    let (elsewhere, _there) = std::thread::scope(|scope| {
+    let elsewhere = std::thread::scope(|scope| {
         let make = || {
             let table = FastTable::new(counted, place).unwrap();
-            let entrance = open(&both, &table).unwrap();
-            (table, entrance)
+            // It would be dropped on this thread only, which ends.
+            std::mem::forget(open(&both, &table).unwrap());
+            table
         };
         scope.spawn(make).join().unwrap()
     });
@@ -200,8 +201,9 @@ fn code_that_a_fast_call_runs_is_released_when_that_returns() {
     let dropped = Arc::new(AtomicBool::new(false));
     let callable = Callable::new(Owner(Arc::clone(&dropped)));
     let entrance = callable.open(&table, linger as *const () as u64).unwrap();
+    let number = entrance.number();
     std::thread::scope(|scope| {
-        let caller = scope.spawn(|| call(&table, entrance.number(), [0; 6], 0.0));
+        let caller = scope.spawn(|| call(&table, number, [0; 6], 0.0));
         while ENTERED.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
@@ -224,8 +226,9 @@ fn whatever_calls_and_frees_do_to_each_other_code_is_released_once_and_never_dur
         let dropped = Arc::new(AtomicBool::new(false));
         let callable = Callable::new(Owner(Arc::clone(&dropped)));
         let entrance = open(&callable, &table).unwrap();
+        let number = entrance.number();
         std::thread::scope(|scope| {
-            scope.spawn(|| while call(&table, entrance.number(), [1; 6], 1.0).is_some() {});
+            scope.spawn(|| while call(&table, number, [1; 6], 1.0).is_some() {});
             scope.spawn(|| callable.free());
             scope.spawn(|| drop(callable.enter()));
         });
