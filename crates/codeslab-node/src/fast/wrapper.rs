@@ -28,6 +28,8 @@ struct Crossing {
     pass: &'static str,
     /// What is made of a result.
     result: &'static str,
+    /// What is made of `$`, a result that is one already: code that gets it from two sides knows its type then, and keeps it in a register.
+    other: &'static str,
 }
 
 /// The wrapper of a signature.
@@ -44,6 +46,10 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
         .and_then(|_| fast_part(signed, &kinds, &names));
     let list = names.join(", ");
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
+    let call = format!("slow({all})");
+    let result = crossing(signed.signature.result());
+    let slow = result.filter(|_| fast.is_some());
+    let slow = slow.map(|crossing| crossing.other.replace('$', &call));
     let source = format!(
         "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty, freeze }}, call) =>
   (number, keeper, name, pointer) => {{
@@ -51,7 +57,7 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
     const made = {{
       [name]({list}) {{
         if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
-        {fast}return slow({all})
+        {fast}return {slow}
       }},
     }}[name]
     const {{ async }} = {{
@@ -72,6 +78,7 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
 //# sourceURL=codeslab:{name}",
         count = kinds.len(),
         fast = fast.unwrap_or_default(),
+        slow = slow.unwrap_or(call),
         name = signed.name,
     );
     Wrapper { source, target }
@@ -117,18 +124,19 @@ fn target(
 
 /// How values of a type cross without Node-API; `None` if they do not.
 fn crossing(kind: Kind) -> Option<Crossing> {
-    let crossing = |v8, check, pass, result| {
+    let crossing = |v8, check, pass, result, other| {
         Some(Crossing {
             v8,
             check,
             pass,
             result,
+            other,
         })
     };
-    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", result);
-    let unsigned = |check, result| crossing(Type::Uint32, check, "$ >>> 0", result);
+    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", result, "$ | 0");
+    let unsigned = |check, result| crossing(Type::Uint32, check, "$ >>> 0", result, "$ >>> 0");
     match kind {
-        Kind::Void => crossing(Type::Void, "", "", "undefined"),
+        Kind::Void => crossing(Type::Void, "", "", "undefined", "void $"),
         Kind::Int8 => signed(
             "typeof $ === 'number' && ($ << 24 >> 24) === $",
             "result << 24 >> 24",
@@ -149,20 +157,23 @@ fn crossing(kind: Kind) -> Option<Crossing> {
             "typeof $ === 'bigint' && asIntN(64, $) === $",
             "$",
             "result",
+            "asIntN(64, $)",
         ),
         Kind::Uint64 => crossing(
             Type::Uint64,
             "typeof $ === 'bigint' && asUintN(64, $) === $",
             "$",
             "result",
+            "asUintN(64, $)",
         ),
         Kind::Float32 => crossing(
             Type::Float32,
             "typeof $ === 'number' && (fround($) - fround($) === 0 || $ - $ !== 0)",
             "fround($)",
             "result",
+            "+$",
         ),
-        Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result"),
+        Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result", "+$"),
         Kind::Pointer | Kind::Structure => None,
     }
 }
