@@ -130,7 +130,7 @@ impl FastCalls {
             return Some(Rc::clone(maker));
         }
         (self.makers.borrow().len() < MOST_SIGNATURES).then_some(())?;
-        let wrapper = wrapper::of(signed, self.v8.has_bigints(), &self.table);
+        let wrapper = wrapper::of(signed, self.v8, &self.table);
         let target = wrapper.target.as_ref();
         let target = target.map(|(thunk, result, types)| (*thunk, *result, types.as_slice()));
         // SAFETY: the thunk takes a receiver, a number and these types, and jumps to code that a signature says calls no JavaScript

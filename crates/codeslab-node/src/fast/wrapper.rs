@@ -8,7 +8,7 @@
 //! would see that, and it is frozen.
 
 use crate::signed::Signed;
-use crate::v8::Type;
+use crate::v8::{Type, V8};
 use codeslab_call::{FastTable, Kind};
 
 /// A wrapper, to be compiled.
@@ -28,19 +28,20 @@ struct Crossing {
     pass: &'static str,
     /// What is made of a result.
     result: &'static str,
-    /// What is made of `$`, a result that is one already: code that gets it from two sides knows its type then, and keeps it in a register.
+    /// What is made of `$`, a result that is one already, where it is compiled beside a fast call's: what gets either knows its type then, and
+    /// keeps it in a register.
     other: &'static str,
 }
 
 /// The wrapper of a signature.
-pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapper {
+pub(super) fn of(signed: &Signed, v8: &V8, table: &FastTable) -> Wrapper {
     let parameters = signed.signature.parameters();
     let kinds: Vec<Kind> = parameters
         .iter()
         .map(|parameter| parameter.kind())
         .collect();
     let names: Vec<String> = (0..kinds.len()).map(|index| format!("a{index}")).collect();
-    let target = target(signed, &kinds, has_bigints, table);
+    let target = target(signed, &kinds, v8.has_bigints(), table);
     let fast = target
         .as_ref()
         .and_then(|_| fast_part(signed, &kinds, &names));
@@ -48,7 +49,7 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
     let call = format!("slow({all})");
     let result = crossing(signed.signature.result());
-    let slow = result.filter(|_| fast.is_some());
+    let slow = result.filter(|_| fast.is_some() && v8.compiles_unreached());
     let slow = slow.map(|crossing| crossing.other.replace('$', &call));
     let source = format!(
         "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty, freeze }}, call) =>
