@@ -448,7 +448,7 @@ impl Function {
         // The frame was filled by the parameters of this very signature, with words that fit their types. Strings live until
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
-        // what the embedder says by declaring it. What unwinds is stopped below.
+        // what the embedder says by declaring it. What unwinds is stopped below; nothing gets out of opaque code.
         let call = || unsafe { frame.call(&self.signed.signature, target) };
         if self.is_opaque {
             return Ok(call());

@@ -358,13 +358,14 @@ proptest! {
     }
 }
 
-extern "C" fn weigh_words(a: u64, b: i8, c: *const u8, d: u16) -> i64 {
-    a.cast_signed() + 2 * i64::from(b) + 3 * c.addr() as i64 + 4 * i64::from(d)
+extern "C" fn weigh_words(a: i64, b: i8, c: *const u8, d: u16) -> i64 {
+    let address = c.addr() as u64;
+    a + 2 * i64::from(b) + 3 * address.cast_signed() + 4 * i64::from(d)
 }
 
 #[test]
 fn a_few_integers_arrive_without_all_registers_being_loaded() {
-    let signature = compile("int64", &["uint64", "int8", "pointer", "uint16"]);
+    let signature = compile("int64", &["int64", "int8", "pointer", "uint16"]);
     assert!(signature.is_short());
     let mut frame = ShortFrame::new();
     let words = [-5_i64, -6, 7, 8].map(i64::cast_unsigned);

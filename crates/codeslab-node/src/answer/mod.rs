@@ -327,7 +327,7 @@ pub(crate) fn during<R>(call: impl FnOnce() -> Result<R, Exception>) -> Result<R
         // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
         let before = unsafe { here.get().as_ref() };
         before.inspect(|here| here.mailbox.begin_call());
-        let result = call().map_err(threw);
+        let result = call().map_err(|exception| Box::new(Stopped::Threw(exception)));
         before.inspect(|here| here.mailbox.end_call());
         // The first callback may have been made meanwhile.
         // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
@@ -337,11 +337,6 @@ pub(crate) fn during<R>(call: impl FnOnce() -> Result<R, Exception>) -> Result<R
             None => result,
         }
     })
-}
-
-#[cold]
-fn threw(exception: Exception) -> Box<Stopped> {
-    Box::new(Stopped::Threw(exception))
 }
 
 impl Left {
