@@ -20,6 +20,8 @@ const ORDER: &[&str] = &[
     "arch/machine.rs",
     "arch/x86_64/fields.rs",
     "arch/x86_64/relax.rs",
+    "arch/x86_64/detour/frame.rs",
+    "arch/x86_64/detour/value.rs",
     "arch/x86_64/detour.rs",
     "arch/x86_64/binder.rs",
     "arch/x86_64/elf.rs",

@@ -19,7 +19,7 @@
 //!
 //! Source: Intel SDM volume 2, "MOV", "ADD" and their like, table 2-2 "32-Bit Addressing Forms with the ModR/M Byte".
 
-use super::{back, begun, displacement, ended, load};
+use super::frame::{back, begun, displacement, ended, load};
 use crate::arch::machine::Detour;
 use crate::arch::row::Misfit;
 
@@ -182,7 +182,8 @@ fn operate(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ENTER_RED_ZONE, LEAVE_RED_ZONE, SIZE, find, write};
+    use super::super::frame::{ENTER_RED_ZONE, LEAVE_RED_ZONE, SIZE};
+    use super::super::{find, write};
     use super::*;
     use crate::arch::machine::OperandForm;
 
