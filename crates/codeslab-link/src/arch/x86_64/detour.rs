@@ -32,7 +32,8 @@ use crate::arch::row::Misfit;
 use frame::{begun, displacement, ended};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, OpKind, Register};
 
-pub(super) use frame::SIZE;
+/// Bytes of a detour, with the longest instruction.
+pub(super) const SIZE: u64 = frame::SIZE;
 
 /// Registers that a detour may use, by their numbers.
 const SCRATCH: [(Register, u8); 3] = [(Register::RSI, 6), (Register::RDI, 7), (Register::RBX, 3)];

@@ -4,7 +4,7 @@ use crate::arch::machine::Detour;
 use crate::arch::row::Misfit;
 
 /// Bytes of a detour, with the longest instruction.
-pub(in crate::arch::x86_64) const SIZE: u64 = 48;
+pub(super) const SIZE: u64 = 48;
 
 /// What an instruction begins and ends with in its detour: room below the stack, and back.
 pub(super) const LEAVE_RED_ZONE: [u8; 5] = [0x48, 0x8d, 0x64, 0x24, 0x80];
