@@ -101,7 +101,7 @@ export declare function life(numbers: Float64Array): {
   allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
   write(code: number, section: number, offset: number, bytes: Uint8Array): void
   finalize(code: number): void
-  publishAll(memory: ExternalObject<MemoryHandle>, keeper: object, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
+  publishAll(memory: ExternalObject<MemoryHandle>, keeper: object, length: number, staged: Uint8Array, contents: Array<Uint8Array>, windows: BigUint64Array | undefined): void
   places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown

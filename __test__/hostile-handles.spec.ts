@@ -127,7 +127,7 @@ function pastTypeScript(...numbers: number[]) {
 }
 
 test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
-  const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 16, 16)
+  const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
   const { shrinkSection, link, compileSignature } = native
   const { write, finalize, free, call } = life
   const victim = new Uint8Array(64).fill(0xc3)
@@ -195,27 +195,48 @@ test('native functions, called past TypeScript, take neither handles nor numbers
 })
 
 test('the native function for batches takes neither keepers, nor numbers, nor contents on trust', t => {
-  const { life, opened, shared } = pastTypeScript(0, 16, 16, 0, 16, 16)
+  const { life, opened, shared } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
   const { free } = life
   const refused = { code: 'ERR_INVALID_ARG_TYPE' }
   const publish = life['publishAll'] as (...values: unknown[]) => unknown
-  for (const [keeper, length, contents] of [
-    [{}, 5, []],
-    [{}, Infinity, []],
-    [7, 4, [undefined]],
-    [undefined, 4, [undefined]],
+  const none = new Uint8Array(0)
+  for (const [keeper, length, staged, contents] of [
+    [{}, 9, none, []],
+    [{}, Infinity, none, []],
+    [7, 5, none, []],
+    [undefined, 5, none, []],
+    [{}, 5, undefined, []],
+    [{}, 5, [], []],
+    [{}, 5, none, {}],
+    [{}, 5, none, undefined],
   ]) {
-    shared.set([1, 2, 16, 16])
-    t.throws(() => publish(opened, keeper, length, contents, undefined), refused)
+    shared.set([1, 2, 16, 16, 0])
+    t.throws(() => publish(opened, keeper, length, staged, contents, undefined), refused)
   }
-  shared.set([2, 2, 16, 16])
-  t.throws(() => publish(opened, {}, 4, [undefined, undefined], undefined), refused)
-  shared.set([1, 9, 16, 16])
-  t.throws(() => publish(opened, {}, 4, [undefined], undefined), { code: 'ERR_CODESLAB_INVALID_INDEX' })
-  t.throws(() => publish({}, {}, 4, [undefined], undefined), refused)
+  // More bytes than are staged, and fewer contents than are said to be listed.
+  for (const [says, staged, contents] of [
+    [17, new Uint8Array(16), []],
+    [Infinity, new Uint8Array(16), []],
+    [-1, none, []],
+    [-1, none, [undefined]],
+    [-1, none, [[1, 2]]],
+  ]) {
+    shared.set([1, 2, 16, 16, Number(says)])
+    t.throws(() => publish(opened, {}, 5, staged, contents, undefined), refused, String(says))
+  }
+  // What a getter takes away is not read any more.
+  const staged = new Uint8Array(64).fill(0xc3)
+  const detaching = Object.defineProperty([], 0, { enumerable: true, get: () => (detach(staged), add) })
+  shared.set([1, 2, 16, 16, 16])
+  t.throws(() => publish(opened, {}, 5, staged, detaching, undefined), refused)
+  shared.set([2, 2, 16, 16, 0])
+  t.throws(() => publish(opened, {}, 5, none, [], undefined), refused)
+  shared.set([1, 9, 16, 16, 0])
+  t.throws(() => publish(opened, {}, 5, none, [], undefined), { code: 'ERR_CODESLAB_INVALID_INDEX' })
+  t.throws(() => publish({}, {}, 5, none, [], undefined), refused)
   const batch = {}
-  shared.set([1, 2, 16, 16])
-  publish(opened, batch, 4, [undefined], undefined)
+  shared.set([1, 2, 16, 16, 0])
+  publish(opened, batch, 5, none, [], undefined)
   // The number before that of the first member is the batch's own, which is no code.
   const member = shared[0] ?? 0
   t.throws(() => free?.(member - 1), refused)
@@ -237,7 +258,7 @@ test('where TypeScript is loaded again in one environment, as test runners do, h
 })
 
 test('native functions for data, slots and the process take nothing on trust either', t => {
-  const { native, life, opened, allocate } = pastTypeScript(2, 16, 16, 0, 16, 16)
+  const { native, life, opened, allocate } = pastTypeScript(2, 16, 16, 0, 0, 16, 16, 0)
   const { sectionData, imageData, readData, writeData, viewData, makeSlot, replaceSlot, lookAtSlot } = native
   const { shareAllocation, shareSlot, openSharedAllocation, openSharedSlot, readAt, isSynchronized, watchCode } = native
   const handle = allocate(2, [undefined, undefined])

@@ -180,6 +180,42 @@ test('many requests are published or none, and nothing is left behind', t => {
   t.throws(() => memory.publishAll([good]), { code: 'ERR_CODESLAB_CLOSED' })
 })
 
+test('the bytes of many requests arrive, however many they are and wherever they come from', t => {
+  const sizes = [
+    1,
+    4095,
+    4096,
+    4097,
+    100_000,
+    ...Array.from({ length: 120 }, (_, index) => 2500 + index),
+    0,
+    5,
+    300_000,
+    7,
+  ]
+  const pattern = (size: number, seed: number, buffer: ArrayBufferLike = new ArrayBuffer(size + 3)) =>
+    new Uint8Array(buffer, 3, size).map((_, index) => (index * 31 + seed) % 251)
+  const contents = sizes.map((size, seed) => {
+    const bytes = pattern(size, seed)
+    if (seed % 3 !== 0) return bytes
+    const shared = new Uint8Array(new SharedArrayBuffer(size + 3), 3, size)
+    shared.set(bytes)
+    return shared
+  })
+  const requests = contents.map(bytes => ({
+    table: { protection: 'ro', bytes, size: bytes.length + 1 } as const,
+    state: { protection: 'rw', bytes: bytes.subarray(0, 9), size: 9 } as const,
+  }))
+  const memory = new CodeMemory()
+  for (let round = 0; round < 2; round++) {
+    memory.publishAll(requests).forEach(({ table, state }, index) => {
+      const expected = Buffer.from(contents[index] ?? [])
+      t.deepEqual(Buffer.from(table.read(0, expected.length)), expected, `${expected.length} bytes`)
+      t.deepEqual(Buffer.from(state.read()), Buffer.concat([expected.subarray(0, 9), Buffer.alloc(9)], 9))
+    })
+  }
+})
+
 test('many requests lie where their placement says, under their names', t => {
   const memory = new CodeMemory()
   const near = memory.publish({ text: { protection: 'rx', bytes: answer(1) } }).text

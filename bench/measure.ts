@@ -16,6 +16,10 @@ export const particulars = {
   double_times_wasm: 'double × WebAssembly',
   void_times_wasm: 'void × WebAssembly',
   uint64_times_wasm: 'uint64 × WebAssembly',
+  /** The time of a call against the least that V8 lets one cost. */
+  int32_times_least: 'int32 × the least',
+  double_times_least: 'double × the least',
+  void_times_least: 'void × the least',
   /** How many times faster it is than by koffi, where that is installed. */
   int32_faster_than_koffi: 'int32 faster than koffi',
   double_faster_than_koffi: 'double faster than koffi',

@@ -14,7 +14,7 @@ import {
 } from './allocation.ts'
 import { handleOf, MemoryHandle, tellsTools } from './handle.ts'
 import { append, makeList, ordinary } from './internal/intrinsics.ts'
-import { life } from './internal/life.ts'
+import { life, numbers } from './internal/life.ts'
 import {
   areNamed,
   place,
@@ -150,12 +150,12 @@ export abstract class PlacingMemory extends MemoryHandle {
     for (let index = 0; index < all.length; index++) {
       append(published, beginAllocation((all[index] as Requests).names, keeper))
     }
-    const numbers =
-      keeper === undefined
-        ? publishNamed(this, all, published, windows)
-        : placeAll(handleOf(this), all, keeper, windows)
-    for (let index = 0; index < numbers.length; index++) noteNumber(published[index] as Allocation, numbers[index] ?? 0)
-    for (let index = 0; index < numbers.length; index++) complete(published[index] as Allocation)
+    if (keeper === undefined) noteAll(published, publishNamed(this, all, published, windows))
+    else {
+      placeAll(handleOf(this), all, keeper, windows)
+      noteAll(published, numbers)
+    }
+    for (let index = 0; index < published.length; index++) complete(published[index] as Allocation)
     return ordinary(published) as PublishedRequests<Batch>
   }
 
@@ -224,6 +224,12 @@ export type PublishedBatch<Batch extends readonly InFlightAllocation<never>[]> =
  */
 export type PublishedRequests<Batch extends readonly object[]> = {
   -readonly [Index in keyof Batch]: Published<Extract<keyof Batch[Index], string>>
+}
+
+/** Tells allocations their numbers. */
+function noteAll(allocations: readonly Allocation[], numbers: ArrayLike<number>): void {
+  for (let index = 0; index < allocations.length; index++)
+    noteNumber(allocations[index] as Allocation, numbers[index] ?? 0)
 }
 
 /** Whether debuggers or profilers are told of sections, or lookups shall find them by names of their own. */

@@ -99,6 +99,21 @@ assert.equal(optimized(wide, 1n)(1n) !== wide(1), isExpected && hasBigints)
 const risky = image.function('caller_with', { return: 'int32', arguments: ['function'] })
 assert.equal(optimized(risky, null)(null), risky(null))
 
+// What V8 does not know the type of, it makes an object of: 16 bytes for each result.
+const echo = image.function('echo_double', { return: 'double', arguments: ['double'] })
+const chain = new Function('f', 'return n => { let x = 0.5; for (let k = 0; k < n; k++) x = f(x + 0.25); return x }')(
+  echo,
+)
+prepare(chain)
+if (isExpected) prepare(echo)
+for (let round = 0; round < 3; round++) chain(100)
+if (isExpected) optimize(echo)
+optimize(chain)
+chain(100)
+const heapBefore = process.memoryUsage().heapUsed
+assert.equal(chain(100_000), 0.5 + 100_000 / 4)
+if (isExpected) assert.ok(process.memoryUsage().heapUsed - heapBefore < 400_000, 'results stay in registers')
+
 // Every register and the words behind them.
 const digits = image.function('digits', {
   return: 'double',

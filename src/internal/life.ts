@@ -1,9 +1,9 @@
 /**
  * The native functions that the life of every allocation goes through, and the numbers that they share with JavaScript.
  *
- * Three numbers say what each section shall be: the index of its protection, its size and its alignment. Four say afterwards where it is:
- * that index again, its size, and the halves of its address. Of many requests at once, a number says how many sections each has, and the
- * number of each allocation comes back. No request needs them while another one is in native code, which reads and writes them before it
+ * Four numbers say what each section shall be: the index of its protection, its size, its alignment, and in batches how its content comes. As
+ * many say afterwards where it is: that index again, its size, and the halves of its address. Of many requests at once, a number says how many
+ * sections each has, and the number of each allocation comes back. No request needs them while another one is in native code, which reads and writes them before it
  * returns.
  */
 

@@ -10,6 +10,13 @@ const numbers: Readonly<Record<NativeProtection, number>> = { rx: 0, ro: 1, rw: 
 /** The number of each, to be looked up with anything. */
 export const protections = choices<number>(Object.entries(numbers))
 
+/** The number of one; `undefined` for anything else. Comparing takes less than looking up. */
+export function numberOf(protection: unknown): number | undefined {
+  if (protection === 'rx') return numbers.rx
+  if (protection === 'ro') return numbers.ro
+  return protection === 'rw' ? numbers.rw : undefined
+}
+
 /** Their names in this order. */
 const inOrder = Object.keys(numbers) as NativeProtection[]
 

@@ -15,7 +15,6 @@ import {
   choose,
   invalidType,
   isCount,
-  isShaped,
   names,
   outOfRange,
   toAddress,
@@ -28,9 +27,11 @@ import {
 import {
   append,
   byteLength,
-  get,
+  copyBytes,
   has,
+  isArray,
   isView,
+  makeBytes,
   makeList,
   makeWords,
   ownKeys,
@@ -42,7 +43,7 @@ import { FREED_ALLOCATION, makeAllocationHandle, type AllocationHandle } from '.
 import { life, makeRoom, numbers } from './life.ts'
 import { copy, findNames, toNames, type Names } from './names.ts'
 import { notePlaces } from './place.ts'
-import { protections } from './protection.ts'
+import { numberOf, protections } from './protection.ts'
 import { refusal } from './refusal.ts'
 
 /** Sections as native code takes them. */
@@ -92,7 +93,7 @@ function toRequest(name: string, section: SectionRequest, isKnown: boolean): Req
       section,
     )
   }
-  if (!isShaped(section, sectionNames)) checkShape(section, `section ${name}`, sectionNames)
+  if (!isSection(section)) checkShape(section, `section ${name}`, sectionNames)
   if (!isKnown && isReserved(name)) {
     const message = `a section cannot be named ${name}: allocations have a property of that name`
     throw refusal('ERR_CODESLAB_INVALID_SECTION_NAME', message, { section: name })
@@ -100,11 +101,37 @@ function toRequest(name: string, section: SectionRequest, isKnown: boolean): Req
   // The bytes last: no getter comes between reading them and seeing how many they are.
   const { protection: use, size, align = 16, name: label = name, bytes: content } = section
   if (typeof label !== 'string') checkString(label, `name of section ${name}`)
-  const protection = get(protections.table, use) ?? choose(use, `protection of section ${name}`, protections)
+  const protection = numberOf(use) ?? choose(use, `protection of section ${name}`, protections)
   const bytes = content === undefined ? undefined : (asBytes(content) ?? toBytes(content, bytesOf(name)))
   const length = bytes === undefined ? 0 : byteLength(bytes)
   const known = size === undefined && bytes !== undefined ? length : size
   return { name, label, bytes, length, protection, size: toSize(known, name), align: toAlign(align, name) }
+}
+
+/**
+ * Whether `checkShape` is sure to pass for a section, as `isShaped` says it of anything. There are more of these than of all else that is
+ * checked, and comparing names takes less than looking them up.
+ */
+function isSection(section: unknown): boolean {
+  if (typeof section !== 'object' || section === null || isArray(section)) return false
+  for (const key in section) {
+    if (!isKnown(key as keyof SectionRequest)) return false
+  }
+  return true
+}
+
+function isKnown(key: keyof SectionRequest): boolean {
+  switch (key) {
+    case 'protection':
+    case 'bytes':
+    case 'align':
+    case 'size':
+    case 'name':
+      return true
+    default:
+      key satisfies never // One that is missing above is none.
+      return false
+  }
 }
 
 /** The sections of many allocations. */
@@ -117,7 +144,7 @@ export function toBatch(batch: readonly Readonly<Record<string, SectionRequest>>
 
 /** Whether somebody wrote the properties of one section in the place of sections. */
 function isFlat(name: string, section: unknown): boolean {
-  return has(sectionNames.known, name) && (typeof section !== 'object' || isView(section))
+  return (typeof section !== 'object' || isView(section)) && has(sectionNames.known, name)
 }
 
 function bytesOf(section: string): string {
@@ -170,7 +197,11 @@ export function place(
   const count = sections.length
   const contents = sized<Uint8Array | undefined>(count, undefined)
   makeRoom(count)
-  announce(sections, 0, contents, 0)
+  for (let index = 0; index < count; index++) {
+    const section = sections[index] as Request
+    announce(section, index * NUMBERS)
+    contents[index] = section.bytes
+  }
   return life.allocate(memory, keeper, count, count === 1 ? contents[0] : contents, windows, publishes)
 }
 
@@ -186,62 +217,81 @@ export function placeInFlight(
   return handle
 }
 
-/** Has native code place and publish many requests for one keeper, all or none: their numbers. Runs no code of users. */
+/**
+ * Has native code place and publish many requests for one keeper, all or none. The first of the numbers that it shares with JavaScript are
+ * theirs then. Runs no code of users.
+ */
 export function placeAll(
   memory: MemoryHandle,
   all: readonly Requests[],
   keeper: object,
   windows: BigUint64Array | undefined,
-): number[] {
-  const placed = makeList<number>()
+): void {
   let count = 0
   for (let index = 0; index < all.length; index++) count += (all[index] as Requests).sections.length
   makeRoom(count, all.length)
-  while (contents.length < count) append(contents, undefined)
-  try {
-    life.publishAll(memory, keeper, announceAll(all), contents, windows)
-  } finally {
-    for (let index = 0; index < count; index++) contents[index] = undefined
-  }
-  for (let index = 0; index < all.length; index++) append(placed, numbers[index] ?? 0)
-  return placed
+  const supply: Supply = { staged: (staging ??= makeBytes(STAGED)), end: 0, contents: makeList() }
+  life.publishAll(memory, keeper, announceAll(all, supply), supply.staged, supply.contents, windows)
 }
 
-/** Says what the sections of a batch shall be, and lists their contents. How many numbers that takes. */
-function announceAll(all: readonly Requests[]): number {
-  let [at, before] = [0, 0]
+/** The contents of the sections of a batch, on their way to native code. */
+interface Supply {
+  /** The bytes of small ones, one behind the other: copying them takes less than handing over a view of each. */
+  readonly staged: Uint8Array
+  /** How many those are. */
+  end: number
+  /** The others. */
+  readonly contents: Uint8Array[]
+}
+
+/** How many bytes are staged at most, of a batch and of a section. */
+const STAGED = 2 ** 18
+const STAGED_OF_SECTION = 2 ** 12
+
+/**
+ * Where bytes are staged. It is there from the first batch on: making as much anew, and having the system fill it with zeros, takes longer than
+ * copying does.
+ */
+let staging: Uint8Array | undefined
+
+/** Says what the sections of a batch shall be. How many numbers that takes. */
+function announceAll(all: readonly Requests[], supply: Supply): number {
+  let at = 0
   for (let index = 0; index < all.length; index++) {
     const { sections } = all[index] as Requests
     numbers[at++] = sections.length
-    announce(sections, at, contents, before)
-    at += sections.length * NUMBERS
-    before += sections.length
+    for (let which = 0; which < sections.length; which++) {
+      const section = sections[which] as Request
+      announce(section, at)
+      numbers[at + NUMBERS - 1] = put(supply, section)
+      at += NUMBERS
+    }
   }
   return at
 }
 
-/** How many numbers say what a section shall be. */
-const NUMBERS = 3
-
-/** The contents of the sections of a batch, while native code has it: a list that grows costs more than all that is done with it. */
-const contents = makeList<Uint8Array | undefined>()
-
-/** Says what sections shall be, from one of the numbers on, and lists their contents. None of these has changed since it was read. */
-function announce(
-  sections: readonly Request[],
-  first: number,
-  contents: (Uint8Array | undefined)[],
-  before: number,
-): void {
-  let at = first
-  for (let index = 0; index < sections.length; index++) {
-    const { protection, size, align, bytes, length, name } = sections[index] as Request
-    if (bytes !== undefined && byteLength(bytes) !== length) checkSteady(bytes, length, bytesOf(name))
-    contents[before + index] = bytes
-    numbers[at++] = protection
-    numbers[at++] = size
-    numbers[at++] = align
+/** Puts the content of a section where native code finds it: how many bytes of it are staged, negative if it is in the list. */
+function put(supply: Supply, { bytes, length }: Request): number {
+  if (bytes === undefined) return 0
+  const end = supply.end + length
+  if (length > STAGED_OF_SECTION || end > STAGED) {
+    append(supply.contents, bytes)
+    return -1
   }
+  copyBytes(bytes, supply.staged, supply.end)
+  supply.end = end
+  return length
+}
+
+/** How many numbers say what a section shall be. The last of them is about contents of batches. */
+const NUMBERS = 4
+
+/** Says what a section shall be, from one of the numbers on. Its content has not changed since it was read. */
+function announce({ protection, size, align, bytes, length, name }: Request, at: number): void {
+  if (bytes !== undefined && byteLength(bytes) !== length) checkSteady(bytes, length, bytesOf(name))
+  numbers[at] = protection
+  numbers[at + 1] = size
+  numbers[at + 2] = align
 }
 
 /** Whether nothing of the sections is left to be written. */

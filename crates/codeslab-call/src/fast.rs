@@ -1,7 +1,8 @@
-//! Entrances for calls that compiled JavaScript makes itself, without a lock and without a word that threads write to.
+//! Entrances for calls without a lock and without a word that several threads write to.
 //!
 //! A thread has one [`FastTable`]: a number for each function that it may call that way, the address to which a thunk jumps for
-//! that number, and a word in which the thread says which number it is calling. Freeing code replaces the addresses by that
+//! that number, and a word in which compiled JavaScript says which number it is calling. In another word the binding says which one it calls
+//! itself ([`crate::Entrance::enter`]). Freeing code replaces the addresses by that
 //! of a refusal, makes all threads execute a barrier, and looks at those words: a call that is still running is counted like any
 //! other ([`crate::Callable`]), on behalf of the thread, which says so when it has returned ([`FastTable::settle`]).
 //! `running` closes entrances, a binding opens them and has the words written.
@@ -12,7 +13,7 @@ use crate::kind::Kind;
 use std::any::Any;
 use std::cell::Cell;
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, compiler_fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a table starts with.
@@ -28,7 +29,7 @@ pub type Barrier = fn();
 #[derive(Debug)]
 #[repr(C)]
 struct Words {
-    /// The number that is being called, written by the caller; 0 for none.
+    /// The number that compiled JavaScript is calling, which writes it; 0 for none.
     running: AtomicU32,
     /// Not 0 once a thunk has refused. A byte of its own, so that threads can write the next one meanwhile.
     refused: AtomicU8,
@@ -37,6 +38,8 @@ struct Words {
     unused: [u8; 2],
     // Invariant: the first of as many addresses as there are numbers, which only the thread of the table makes more of.
     targets: AtomicPtr<AtomicU64>,
+    /// The number that the binding is calling; 0 for none.
+    entered: AtomicU32,
 }
 
 const _: () = {
@@ -132,6 +135,14 @@ impl FastTable {
         Some(table)
     }
 
+    /// A table without thunks: only the binding calls by its numbers.
+    #[must_use]
+    pub fn without_thunks(barrier: Barrier) -> Arc<Self> {
+        let table = Self::empty(barrier);
+        table.grow(&mut table.slots(), FIRST);
+        Arc::new(table)
+    }
+
     fn empty(barrier: Barrier) -> Self {
         Self {
             words: Words {
@@ -140,6 +151,7 @@ impl FastTable {
                 awaited: AtomicU8::new(0),
                 unused: [0; 2],
                 targets: AtomicPtr::new(std::ptr::null_mut()),
+                entered: AtomicU32::new(0),
             },
             thread: here(),
             slots: Mutex::new(Slots {
@@ -224,6 +236,30 @@ impl FastTable {
         self.slots().free.push(number);
     }
 
+    /// Says that the binding calls a number from now on. `false` if it is in another call already, of which there is a record then. Only for
+    /// the thread of the table.
+    #[inline]
+    pub(crate) fn begin(&self, number: u32) -> bool {
+        let entered = &self.words.entered;
+        if entered.load(Ordering::Relaxed) != 0 {
+            return false;
+        }
+        entered.store(number, Ordering::Relaxed);
+        // What the caller looks at next says whether the code was freed: who frees it has this thread execute a barrier, and looks here then.
+        compiler_fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Says that the call which [`FastTable::begin`] began has returned. Only for the thread of the table.
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.words.entered.store(0, Ordering::Release);
+        compiler_fence(Ordering::SeqCst);
+        if self.words.awaited.load(Ordering::Relaxed) != 0 {
+            self.let_go();
+        }
+    }
+
     /// Whether no other thread calls by it: the calling thread made it, or the thread that did has ended. What its thread does needs no
     /// barrier to be seen then.
     pub(crate) fn is_here(&self) -> bool {
@@ -237,20 +273,23 @@ impl FastTable {
 
     /// Whether the call of a number is running.
     pub(crate) fn is_calling(&self, number: u32) -> bool {
-        self.words.running.load(Ordering::SeqCst) == number
+        let Words {
+            running, entered, ..
+        } = &self.words;
+        running.load(Ordering::SeqCst) == number || entered.load(Ordering::SeqCst) == number
     }
 
     /// Has `done` called once the call of `number` has returned, if it is running. The number is closed, and a barrier was
     /// executed since.
     pub(crate) fn await_return(&self, number: u32, begin: impl FnOnce() -> Waiting) {
-        if self.words.running.load(Ordering::SeqCst) != number {
+        if !self.is_calling(number) {
             return;
         }
         lock(&self.waiting).push((number, begin()));
         self.words.awaited.store(1, Ordering::SeqCst);
         self.barrier();
         // It may have returned before it could see that it is awaited.
-        if self.words.running.load(Ordering::SeqCst) != number {
+        if !self.is_calling(number) {
             self.finish(|waiting| waiting == number);
         }
     }
@@ -258,8 +297,8 @@ impl FastTable {
     /// What the caller does when its second word is not 0 after a call: lets go of what waited for it. Whether the call was
     /// refused. Only for the thread of the table.
     pub fn settle(&self) -> bool {
-        if self.words.awaited.swap(0, Ordering::SeqCst) != 0 {
-            self.finish(|_| true);
+        if self.words.awaited.load(Ordering::Relaxed) != 0 {
+            self.let_go();
         }
         self.words.refused.swap(0, Ordering::Relaxed) != 0
     }
@@ -269,10 +308,23 @@ impl FastTable {
         self.words.running.store(0, Ordering::Release);
     }
 
+    /// Lets go of what waited for calls that have returned. Compiled JavaScript may be in a call that runs within one of the binding's, which
+    /// goes on.
+    #[cold]
+    fn let_go(&self) {
+        self.words.awaited.store(0, Ordering::SeqCst);
+        self.finish(|number| !self.is_calling(number));
+    }
+
     fn finish(&self, is_done: impl Fn(u32) -> bool) {
-        let done: Vec<_> = lock(&self.waiting)
+        let mut waiting = lock(&self.waiting);
+        let done: Vec<_> = waiting
             .extract_if(.., |(number, _)| is_done(*number))
             .collect();
+        if !waiting.is_empty() {
+            self.words.awaited.store(1, Ordering::SeqCst);
+        }
+        drop(waiting);
         for (_, done) in done {
             done();
         }

@@ -45,5 +45,5 @@ pub use error::{Error, Result};
 pub use fast::{Barrier, FastTable, Thunks};
 pub use kind::{Class, Kind, Reject, Value};
 pub use running::{Callable, Entered, Entrance, Running};
-pub use signature::{Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, Signature, Type};
+pub use signature::{Frame, LargeFrame, MAXIMUM_ARGUMENTS, Parameter, ShortFrame, Signature, Type};
 pub use structure::{LARGEST, Leaf, Results, Structure};

@@ -6,6 +6,7 @@
 //! [`Callable`] of whatever owns the memory, and have it entered for the time of each call.
 
 use crate::fast::FastTable;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +28,13 @@ struct Shared<T> {
 
 /// A call that is running: the code stays while this lives.
 #[derive(Debug)]
-pub struct Running<'a, T>(&'a Shared<T>);
+pub struct Running<'a, T> {
+    shared: &'a Shared<T>,
+    /// The table that says so; the call is counted if there is none.
+    table: Option<&'a FastTable>,
+    /// It ends on the thread that began it.
+    thread: PhantomData<*const ()>,
+}
 
 /// A call that is running and that another thread may end.
 #[derive(Debug)]
@@ -45,12 +52,17 @@ pub struct Entrance<T> {
     shared: Arc<Shared<T>>,
     table: Arc<FastTable>,
     number: u32,
+    /// It stays on the thread of the table.
+    thread: PhantomData<*const ()>,
 }
 
 impl<T> Drop for Running<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.leave();
+        match self.table {
+            Some(table) => table.end(),
+            None => self.shared.leave(),
+        }
     }
 }
 
@@ -68,9 +80,7 @@ impl<T> Callable<T> {
     #[inline]
     #[must_use]
     pub fn enter(&self) -> Option<Running<'_, T>> {
-        let before = self.0.enter();
-        let running = Running(&self.0);
-        (before & FREED == 0).then_some(running)
+        self.0.begin()
     }
 
     /// Begins a call that may end on another thread; `None` once it has been freed.
@@ -123,9 +133,12 @@ impl<T: Send + 'static> Callable<T> {
         before & FREED == 0
     }
 
-    /// A number of `table` by which its thread calls `target`, which lies in this code. `None` if there is none left, or the code has
-    /// been freed.
+    /// A number of `table` by which its thread calls `target`, which lies in this code. `None` if there is none left, the code has
+    /// been freed, or this is another thread.
     pub fn open(&self, table: &Arc<FastTable>, target: u64) -> Option<Entrance<T>> {
+        if !table.is_here() {
+            return None;
+        }
         let mut entrances = lock(&self.0.entrances);
         // `free` takes the entrances after it has said so: it closes what is entered here, or is seen here.
         if self.is_freed() {
@@ -137,6 +150,7 @@ impl<T: Send + 'static> Callable<T> {
             shared: Arc::clone(&self.0),
             table: Arc::clone(table),
             number,
+            thread: PhantomData,
         })
     }
 }
@@ -146,6 +160,23 @@ impl<T> Entrance<T> {
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// As [`Callable::enter`], without a word that other threads write to, unless the thread is in such a call already: then it is counted.
+    #[inline]
+    #[must_use]
+    pub fn enter(&self) -> Option<Running<'_, T>> {
+        if !self.table.begin(self.number) {
+            return self.shared.begin();
+        }
+        let running = Running {
+            shared: &self.shared,
+            table: Some(&self.table),
+            thread: PhantomData,
+        };
+        // Acquire pairs with the release in `free`, as it does where calls are counted.
+        let is_freed = self.shared.state.load(Ordering::Acquire) & FREED != 0;
+        (!is_freed).then_some(running)
     }
 }
 
@@ -165,6 +196,18 @@ impl<T> Drop for Entrance<T> {
 }
 
 impl<T> Shared<T> {
+    /// Begins a call that is counted; `None` once it has been freed.
+    #[inline]
+    fn begin(&self) -> Option<Running<'_, T>> {
+        let before = self.enter();
+        let running = Running {
+            shared: self,
+            table: None,
+            thread: PhantomData,
+        };
+        (before & FREED == 0).then_some(running)
+    }
+
     /// Counts a call, and says what the state was.
     #[inline]
     fn enter(&self) -> u64 {

@@ -5,7 +5,11 @@
 //! at an address really takes is not known here: that a signature tells the truth is for the embedder to promise.
 #![allow(unsafe_code)] // It passes a promise of the embedder on to the convention.
 
-use crate::abi::{Convention, Host};
+mod frame;
+
+pub use frame::{Frame, LargeFrame, ShortFrame};
+
+use crate::abi::{Convention, Host, SHORT};
 use crate::calling::Calling;
 use crate::error::{Error, Result};
 use crate::kind::{Class, Kind};
@@ -60,6 +64,8 @@ pub struct Signature {
     // Invariant: has placed `parameters`, `structures` and nothing else.
     placement: Host,
     structures: Option<Box<Structures>>,
+    // Invariant: if so, all parameters are integers, no more than `SHORT`, which are not variadic, and the result is no float.
+    is_short: bool,
 }
 
 /// The structures of a signature that has any.
@@ -73,97 +79,6 @@ struct Structures {
 
 /// The most arguments that any signature can have.
 pub const MAXIMUM_ARGUMENTS: usize = size_of::<<Host as Convention>::Words>() / size_of::<u64>();
-
-/// The words of one call. Those that nothing was put into are zero.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame(<Host as Convention>::Words);
-
-impl Frame {
-    /// A frame of zeros.
-    #[must_use]
-    #[inline]
-    pub fn new() -> Self {
-        Self(Host::ZEROS)
-    }
-
-    /// Puts in the word of an argument.
-    #[inline]
-    pub fn put(&mut self, parameter: Parameter, word: u64) {
-        parameter.put(word, self.0.as_mut());
-    }
-}
-
-/// The words of one call that has structures among its arguments, or for a result.
-#[derive(Clone, Debug)]
-pub struct LargeFrame {
-    words: <Host as Convention>::Large,
-    /// What the addresses of arguments are, and that of the result, aligned for everything that C has.
-    copies: Vec<Vec<u128>>,
-}
-
-impl LargeFrame {
-    /// A frame of zeros.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            words: Host::LARGE_ZEROS,
-            copies: Vec::new(),
-        }
-    }
-
-    /// Puts in the word of an argument.
-    pub fn put(&mut self, parameter: Parameter, word: u64) {
-        parameter.put(word, self.words.as_mut());
-    }
-
-    /// Puts in the bytes of an argument that is a structure. `false` if that is none, or has another size.
-    #[must_use]
-    pub fn put_structure(&mut self, signature: &Signature, argument: usize, bytes: &[u8]) -> bool {
-        let Some((structure, passed)) = signature.structure_of(argument) else {
-            return false;
-        };
-        if bytes.len() != structure.size() {
-            return false;
-        }
-        match passed {
-            Passed::Pieces(pieces) => {
-                for piece in pieces {
-                    piece.place.put(piece.read(bytes), self.words.as_mut());
-                }
-            }
-            Passed::Address(word) => {
-                let address = self.copy(bytes.len(), bytes);
-                self.words.as_mut()[usize::from(*word)] = address;
-            }
-        }
-        true
-    }
-
-    /// The address of so many bytes that begin with a copy of these.
-    fn copy(&mut self, length: usize, bytes: &[u8]) -> u64 {
-        let mut copy = vec![0_u128; length.div_ceil(16)];
-        for (word, bytes) in copy.iter_mut().zip(bytes.chunks(16)) {
-            let mut chunk = [0; 16];
-            chunk[..bytes.len()].copy_from_slice(bytes);
-            *word = u128::from_ne_bytes(chunk);
-        }
-        let address = copy.as_mut_ptr().expose_provenance() as u64;
-        self.copies.push(copy);
-        address
-    }
-}
-
-impl Default for LargeFrame {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for Frame {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 impl Signature {
     /// Compiles the names of the types of the result and of the arguments.
@@ -196,7 +111,12 @@ impl Signature {
             let limit = Host::STACK_WORDS;
             parameters.push(scalar(&mut placement, kind, index, limit)?);
         }
+        let is_integer = |parameter: &Parameter| parameter.kind.class() == Some(Class::Integer);
         Ok(Self {
+            is_short: parameters.len() <= SHORT
+                && parameters.iter().all(is_integer)
+                && result.class() != Some(Class::Float)
+                && calling.fixed.is_none(),
             result,
             parameters: parameters.into(),
             placement,
@@ -244,6 +164,7 @@ impl Signature {
             result: kind,
             parameters: parameters.into(),
             placement,
+            is_short: false,
             structures: Some(Box::new(Structures {
                 arguments: structures.into(),
                 shape: shape(kind, back.as_ref().map(|(_, back)| back)),
@@ -257,6 +178,14 @@ impl Signature {
     #[inline]
     pub fn has_structures(&self) -> bool {
         self.structures.is_some()
+    }
+
+    /// Whether [`Signature::call_short`] can call it: it has at most four arguments, all of them integers or pointers, and so is its result, if
+    /// it has any.
+    #[must_use]
+    #[inline]
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// The structure that an argument is.
@@ -342,6 +271,25 @@ impl Signature {
     #[inline]
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// As [`Signature::call`], in less time.
+    ///
+    /// # Safety
+    /// - [`Signature::is_short`].
+    /// - `target` is the entry of code that follows the C calling convention of this machine, and may be executed by this
+    ///   thread until it returns.
+    /// - The code takes what this signature says, and `frame` was filled by the indices of its parameters with the words of
+    ///   values that the code accepts: what it does with them, above all with addresses, is sound.
+    /// - Where it unwinds into its caller, that is prepared for it.
+    #[inline]
+    #[must_use]
+    pub unsafe fn call_short(&self, target: *const (), frame: &ShortFrame) -> u64 {
+        debug_assert!(self.is_short);
+        // SAFETY: `target` is such code and may be executed, by the second obligation. It takes what the signature says, by the third: a few
+        // integers, by the first and the invariant. It is sound with these by the third; by the fourth, the caller is prepared for what
+        // unwinds.
+        unsafe { Host::call_short(target, &frame.0) }
     }
 
     /// Calls `target` with the words of `frame` and returns the word of the result, which [`Kind::value`] reads.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Failure, Result};
 use crate::function;
-use crate::handle::{CodeHandle, Content, Writing};
+use crate::handle::{self, CodeHandle, Writing};
 use crate::load::{Load, Weight};
 use crate::memory::{MemoryHandle, Opened, collecting};
 use crate::node_api::{Scope, Value};
@@ -11,31 +11,32 @@ use crate::signed::Signed;
 use crate::throw::OrThrow;
 use crate::tools::Names;
 use crate::views::{Held, Words};
-use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, SectionId, Window};
+use codeslab::{Address, InFlightAllocation, Layout, Protection, Request, Window};
 use napi::Env;
 use napi_derive::napi;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Numbers that describe one section: its protection's index, its size and its alignment.
-pub(crate) const NUMBERS: usize = 3;
+/// Numbers that describe one section: its protection's index, its size, its alignment, and for [`Content`] to say how its content comes.
+pub(crate) const NUMBERS: usize = 4;
 
-/// What each section shall hold from the start, if anything.
-pub(crate) type Contents<'a> = Vec<Option<Cow<'a, [u8]>>>;
+/// What a section shall hold from the start, if anything: what its last number says of that.
+pub(crate) type Content<'a> = Result<Option<Cow<'a, [u8]>>, Failure>;
 
-/// Places sections, and writes what is known of their content. `requests` has three numbers for each section, `windows` the first and last
-/// address of each window. Runs no JavaScript.
-pub(crate) fn make(
+/// Places sections, and writes what is known of their content. `requests` has [`NUMBERS`] for each section, `windows` the first and last
+/// address of each window. Runs no JavaScript, but `content`.
+pub(crate) fn make<'a>(
     env: Env,
     memory: &MemoryHandle,
     load: &Rc<Load>,
     requests: &[f64],
-    contents: &Contents<'_>,
+    content: impl FnMut(f64) -> Content<'a>,
     windows: &[u64],
-) -> Result<CodeHandle> {
+) -> Result<CodeHandle, Failure> {
     let opened = memory.open()?;
-    let placed = place(env, &opened, requests, contents, windows)?;
+    let windows = self::windows(windows)?;
+    let placed = place(env, &opened, requests, content, &windows)?;
     let weight = Weight::new(load, placed.bytes);
     Ok(CodeHandle::in_flight(
         placed.allocation,
@@ -45,19 +46,20 @@ pub(crate) fn make(
 }
 
 /// As [`make`], and publishes them: no content is to come.
-pub(crate) fn publish(
+pub(crate) fn publish<'a>(
     env: Env,
     memory: &MemoryHandle,
     load: &Rc<Load>,
     requests: &[f64],
-    contents: &Contents<'_>,
+    content: impl FnMut(f64) -> Content<'a>,
     windows: &[u64],
-) -> Result<Content> {
+) -> Result<handle::Content, Failure> {
     let opened = memory.open()?;
-    let placed = place(env, &opened, requests, contents, windows)?;
+    let windows = self::windows(windows)?;
+    let placed = place(env, &opened, requests, content, &windows)?;
     // An error drops the allocation.
     let allocation = placed.allocation.finalize()?;
-    Ok(Content::published(
+    Ok(handle::Content::published(
         allocation,
         placed.sections,
         load,
@@ -66,40 +68,45 @@ pub(crate) fn publish(
 }
 
 /// Requests that are placed one by one and published together.
-pub(crate) struct Batch<'w> {
+pub(crate) struct Batch {
     env: Env,
     opened: Arc<Opened>,
-    windows: &'w [u64],
+    windows: Vec<Window>,
     in_flight: Vec<InFlightAllocation>,
     sections: Vec<(Sections, u64)>,
 }
 
-impl<'w> Batch<'w> {
+impl Batch {
     /// Of nothing yet.
-    pub(crate) fn new(env: Env, memory: &MemoryHandle, windows: &'w [u64]) -> Result<Self> {
+    pub(crate) fn new(env: Env, memory: &MemoryHandle, windows: &[u64]) -> Result<Self> {
         Ok(Self {
             env,
             opened: memory.open()?,
-            windows,
+            windows: self::windows(windows)?,
             in_flight: Vec::new(),
             sections: Vec::new(),
         })
     }
 
-    /// Places the sections of one request, and writes what is known of their content. Runs no JavaScript.
-    pub(crate) fn place(&mut self, requests: &[f64], contents: &Contents<'_>) -> Result<()> {
-        let placed = place(self.env, &self.opened, requests, contents, self.windows)?;
+    /// Places the sections of one request, and writes what is known of their content. Runs no JavaScript, but `content`.
+    pub(crate) fn place<'a>(
+        &mut self,
+        requests: &[f64],
+        content: impl FnMut(f64) -> Content<'a>,
+    ) -> Result<(), Failure> {
+        let placed = place(self.env, &self.opened, requests, content, &self.windows)?;
         self.in_flight.push(placed.allocation);
         self.sections.push((placed.sections, placed.bytes));
         Ok(())
     }
 
     /// Publishes all of them.
-    pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = Content>> {
+    pub(crate) fn publish(self, load: &Rc<Load>) -> Result<impl Iterator<Item = handle::Content>> {
         // An error drops all of them.
         let published = self.opened.memory.finalize_all(self.in_flight)?;
-        let content =
-            |(allocation, (sections, bytes))| Content::published(allocation, sections, load, bytes);
+        let content = |(allocation, (sections, bytes))| {
+            handle::Content::published(allocation, sections, load, bytes)
+        };
         Ok(published.into_iter().zip(self.sections).map(content))
     }
 }
@@ -112,24 +119,24 @@ struct Placed {
     bytes: u64,
 }
 
-/// Runs no JavaScript.
-fn place(
+/// An error drops what was placed.
+fn place<'a>(
     env: Env,
     opened: &Opened,
     requests: &[f64],
-    contents: &Contents<'_>,
-    windows: &[u64],
-) -> Result<Placed> {
-    let (layout, ids) = layout(requests)?;
-    let windows = self::windows(windows)?;
-    let request = Request::new(&layout).within(&windows);
+    mut content: impl FnMut(f64) -> Content<'a>,
+    windows: &[Window],
+) -> Result<Placed, Failure> {
+    let (requests, _) = requests.as_chunks();
+    let layout = layout(requests)?;
+    let request = Request::new(&layout).within(windows);
     let mut allocation = collecting(env, || Ok(opened.memory.allocate(&request)?))?;
-    for (id, bytes) in ids.iter().zip(contents) {
-        if let Some(bytes) = bytes {
-            allocation.write(*id, 0, bytes)?;
+    for (id, [.., how]) in layout.ids().zip(requests) {
+        if let Some(bytes) = content(*how)? {
+            allocation.write(id, 0, &bytes)?;
         }
     }
-    let sections = Sections::of(&layout, &ids, |id| allocation.address(id));
+    let sections = Sections::of(&layout, |id| allocation.address(id));
     Ok(Placed {
         allocation,
         sections,
@@ -137,17 +144,15 @@ fn place(
     })
 }
 
-fn layout(requests: &[f64]) -> Result<(Layout, Vec<SectionId>)> {
+fn layout(requests: &[[f64; NUMBERS]]) -> Result<Layout> {
     let mut layout = Layout::new();
-    let (requests, _) = requests.as_chunks::<NUMBERS>();
-    let sections = requests.iter().map(|[protection, size, align]| {
+    for [protection, size, align, _] in requests {
         let known = Protection::ALL.get(*protection as usize);
         let number = *protection as u64;
         let known = known.ok_or(Error::UnknownProtection { number })?;
-        Ok::<_, Error>(layout.add(*known, *size as u64, *align as u64)?)
-    });
-    let sections = sections.collect::<Result<_, _>>()?;
-    Ok((layout, sections))
+        layout.add(*known, *size as u64, *align as u64)?;
+    }
+    Ok(layout)
 }
 
 /// Windows from their ends. One that holds no address is refused: leaving it out would let the request lie anywhere.
@@ -379,8 +384,8 @@ mod tests {
 
     #[test]
     fn a_protection_that_there_is_not_is_refused_and_not_taken_for_another() {
-        assert!(layout(&[2.0, 16.0, 16.0]).is_ok());
-        let error = layout(&[3.0, 16.0, 16.0]).unwrap_err();
+        assert!(layout(&[[2.0, 16.0, 16.0, 0.0]]).is_ok());
+        let error = layout(&[[3.0, 16.0, 16.0, 0.0]]).unwrap_err();
         assert_eq!(error.code(), "INVALID_INDEX");
     }
 }

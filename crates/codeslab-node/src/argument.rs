@@ -144,11 +144,21 @@ fn unsigned<'a>(scope: Scope<'a>, value: Value<'a>) -> Result<u64, Reject> {
     }
 }
 
-#[inline(never)]
+/// What has an address is a typed array, most often.
+#[inline]
 fn pointer<'a>(scope: Scope<'a>, value: Value<'a>, strings: &mut Strings) -> Result<u64, Reject> {
-    if let Some(address) = scope.typed_array_address(value) {
-        return Ok(address.addr() as u64);
+    match scope.typed_array_address(value) {
+        Some(address) => Ok(address.addr() as u64),
+        None => other_pointer(scope, value, strings),
     }
+}
+
+#[inline(never)]
+fn other_pointer<'a>(
+    scope: Scope<'a>,
+    value: Value<'a>,
+    strings: &mut Strings,
+) -> Result<u64, Reject> {
     match scope.type_of(value) {
         ValueType::napi_bigint => bigint_address(scope, value),
         ValueType::napi_null | ValueType::napi_undefined => Ok(0),

@@ -5,14 +5,16 @@
 //! makes errors with it, and every function that takes or gives a handle looks it up.
 
 use crate::answer::{Answers, Impossible};
-use crate::fast::FastCalls;
+use crate::fast::{self, FastCalls};
 use crate::handles::Handles;
 use crate::lent::LiveViews;
 use crate::node_api::{Scope, Value};
+use codeslab_call::FastTable;
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Either4, FnArgs, FunctionRef, Unknown};
 use std::any::Any;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A fact as JavaScript sees it.
 pub(crate) type JsFact = Either4<f64, BigInt, String, Vec<String>>;
@@ -35,6 +37,8 @@ struct Environment {
     handles: Rc<Handles>,
     /// `None` where calls by Node-API are all there is.
     fast_calls: Option<Rc<FastCalls>>,
+    /// Those of this thread; `None` where calls have to be counted.
+    entrances: Option<Arc<FastTable>>,
     /// Made when JavaScript is called for the first time.
     answers: Option<Rc<Answers>>,
     views: Rc<LiveViews>,
@@ -46,10 +50,16 @@ pub(crate) fn install(env: Env, make_error: MakeError, is_main: bool) -> napi::R
         environment.make_error = make_error;
         return Ok(());
     }
+    let fast_calls = FastCalls::new(Scope::of(&env));
+    let entrances = match &fast_calls {
+        Some(calls) => Some(Arc::clone(calls.table())),
+        None => fast::entrances(),
+    };
     let environment = Environment {
         make_error,
         handles: Rc::default(),
-        fast_calls: FastCalls::new(Scope::of(&env)),
+        fast_calls,
+        entrances,
         answers: None,
         views: Rc::default(),
     };
@@ -76,6 +86,11 @@ pub(crate) fn handles(env: Env) -> napi::Result<Rc<Handles>> {
 /// The calls that need no Node-API.
 pub(crate) fn fast_calls(env: Env) -> napi::Result<Option<Rc<FastCalls>>> {
     installed(env).map(|environment| environment.fast_calls.clone())
+}
+
+/// By what this thread calls without counting.
+pub(crate) fn entrances(env: Env) -> napi::Result<Option<Arc<FastTable>>> {
+    installed(env).map(|environment| environment.entrances.clone())
 }
 
 /// The functions that native code can call.

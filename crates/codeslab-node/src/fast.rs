@@ -130,7 +130,7 @@ impl FastCalls {
             return Some(Rc::clone(maker));
         }
         (self.makers.borrow().len() < MOST_SIGNATURES).then_some(())?;
-        let wrapper = wrapper::of(signed, self.v8.has_bigints(), &self.table);
+        let wrapper = wrapper::of(signed, self.v8, &self.table);
         let target = wrapper.target.as_ref();
         let target = target.map(|(thunk, result, types)| (*thunk, *result, types.as_slice()));
         // SAFETY: the thunk takes a receiver, a number and these types, and jumps to code that a signature says calls no JavaScript
@@ -226,6 +226,11 @@ fn answer(call: Call, way: Way) {
     };
     // A panic would be a bug of ours; it must not unwind into C++.
     let _ = catch_unwind(AssertUnwindSafe(|| calls.answer(call, way)));
+}
+
+/// Entrances for calls by Node-API alone. `None` where the system has no barriers.
+pub(crate) fn entrances() -> Option<Arc<FastTable>> {
+    codeslab::process_barrier().then(|| FastTable::without_thunks(barrier))
 }
 
 fn barrier() {

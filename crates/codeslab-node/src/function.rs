@@ -9,8 +9,9 @@
 mod prepare;
 mod refusal;
 mod structures;
+mod words;
 
-use crate::answer::{during, take_left};
+use crate::answer::during;
 use crate::argument::{self, Strings};
 use crate::environment;
 use crate::error::Error;
@@ -24,7 +25,9 @@ use crate::published::{Content, Owned, Published};
 use crate::signed::Signed;
 use crate::throw::OrThrow;
 use codeslab::Address;
-use codeslab_call::{Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject};
+use codeslab_call::{
+    Entrance, Frame, Kind, MAXIMUM_ARGUMENTS, Parameter, Reject, Running, ShortFrame,
+};
 use codeslab_runtime::{Exception, guarded};
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
@@ -36,6 +39,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
+use words::Words;
 
 /// What a function needs to be called. It keeps the code that it calls from being freed by garbage collection.
 #[derive(Debug)]
@@ -44,8 +48,12 @@ struct Function {
     target: Address,
     signed: Rc<Signed>,
     code: Arc<Published>,
-    /// Where V8 calls it, if V8 is known.
+    /// By what this thread calls it without counting, where the system has barriers.
     entrance: Option<Entrance<Owned>>,
+    /// Whether an exception may leave the code.
+    may_unwind: bool,
+    /// Whether none can, whatever it is given: the unwinder finds no way through bytes that were placed.
+    is_opaque: bool,
     /// That of the code, which V8 shall count for as long as it is kept.
     #[expect(dead_code, reason = "dropping it takes the weight away")]
     weight: Rc<Weight>,
@@ -65,11 +73,14 @@ pub(crate) fn make<'a>(
     target: Address,
     signed: &Rc<Signed>,
 ) -> Result<Option<Value<'a>>, Error> {
+    let code = handle.published()?;
     let function = Function {
         name,
         target,
         signed: Rc::clone(signed),
-        code: handle.published()?,
+        may_unwind: code.read(may_unwind).unwrap_or(false),
+        is_opaque: code.read(is_opaque).unwrap_or(false),
+        code,
         entrance: None,
         weight: handle.weight(),
     };
@@ -94,11 +105,12 @@ pub(crate) fn make_unknown(
 fn create(scope: Scope<'_>, mut function: Function) -> Option<Value<'_>> {
     let env = Env::from_raw(scope.env());
     let handles = environment::handles(env).ok()?;
+    let entrances = environment::entrances(env).ok()?;
+    let open = |table| function.code.open(table, function.target.value());
+    function.entrance = entrances.as_ref().and_then(open);
     // Calls that compiled JavaScript makes itself pass no frame that would stop an exception.
-    let may_unwind = function.may_unwind();
     let fast = environment::fast_calls(env).ok()?;
-    if let Some(calls) = fast.filter(|_| !may_unwind) {
-        function.entrance = function.code.open(calls.table(), function.target.value());
+    if let Some(calls) = fast.filter(|_| !function.may_unwind) {
         let function = Rc::new(function);
         let made = create_by_v8(scope, &handles, &calls, &function);
         if made.is_some() {
@@ -243,17 +255,21 @@ impl Target for Function {
     }
 }
 
-impl Function {
-    /// Whether an exception may leave the code. A slot may come to lead to code that throws, and what is not ours may do anything.
-    fn may_unwind(&self) -> bool {
-        let may = |owned: &Owned| match &owned.content {
-            Content::Image(image) => image.may_unwind(),
-            Content::Allocation(_) => false,
-            Content::Slot(_) | Content::Process => true,
-        };
-        self.code.read(may).unwrap_or(false)
+/// Whether an exception may leave code. A slot may come to lead to code that throws, and what is not ours may do anything.
+fn may_unwind(owned: &Owned) -> bool {
+    match &owned.content {
+        Content::Image(image) => image.may_unwind(),
+        Content::Allocation(_) => false,
+        Content::Slot(_) | Content::Process => true,
     }
+}
 
+/// Whether no unwinder knows the code.
+fn is_opaque(owned: &Owned) -> bool {
+    matches!(owned.content, Content::Allocation(_))
+}
+
+impl Function {
     fn parameters(&self) -> &[Parameter] {
         self.signed.signature.parameters()
     }
@@ -277,11 +293,24 @@ impl Function {
         if self.signed.signature.has_structures() {
             return self.call_with_structures(scope, values);
         }
-        let mut frame = Frame::new();
+        if self.signed.signature.is_short() {
+            return self.call_with_words(scope, values, ShortFrame::new());
+        }
+        self.call_with_words(scope, values, Frame::new())
+    }
+
+    /// A call with neither functions nor structures among its arguments.
+    #[inline]
+    fn call_with_words<'a>(
+        &self,
+        scope: Scope<'a>,
+        values: &[Value<'a>],
+        mut frame: impl Words,
+    ) -> Result<Option<Value<'a>>, Refusal> {
         let mut strings = Strings::new();
-        for (index, (parameter, value)) in parameters.iter().zip(values).enumerate() {
+        for (index, (parameter, value)) in self.parameters().iter().zip(values).enumerate() {
             match argument::read(scope, *value, parameter.kind(), &mut strings) {
-                Ok(word) => frame.put(*parameter, word),
+                Ok(word) => frame.put(index, *parameter, word),
                 Err(reject) => return self.call_otherwise(scope, values, index, reject),
             }
         }
@@ -394,28 +423,36 @@ impl Function {
         clippy::trivially_copy_pass_by_ref,
         reason = "frames of processors without a convention are nothing"
     )]
-    fn run<'a>(&self, scope: Scope<'a>, frame: &Frame) -> Result<Option<Value<'a>>, Refusal> {
-        let running = self.code.enter().ok_or(Refusal::Freed)?;
-        let called = during(|| self.invoke(frame));
-        // What it points to may lie in the code's own data, so it is read before that may go.
-        let value = called.map(|word| write(scope, &self.signed, word, &[]));
-        drop(running);
-        match take_left() {
-            Some(left) => Err(Refusal::Left(left)),
-            None => value.map_err(|exception| Refusal::Threw(Box::new(exception))),
-        }
+    fn run<'a>(&self, scope: Scope<'a>, frame: &impl Words) -> Result<Option<Value<'a>>, Refusal> {
+        // Until what the result points to has been read: it may lie in the code's own data.
+        let _running = self.enter()?;
+        let word = during(|| self.invoke(frame)).map_err(Refusal::Stopped)?;
+        Ok(write(scope, &self.signed, word, &[]))
+    }
+
+    /// Begins a call: the code stays meanwhile.
+    #[inline]
+    fn enter(&self) -> Result<Running<'_, Owned>, Refusal> {
+        let running = match &self.entrance {
+            Some(entrance) => entrance.enter(),
+            None => self.code.enter(),
+        };
+        running.ok_or(Refusal::Freed)
     }
 
     /// Calls the code, which a [`codeslab_call::Running`] keeps from being freed meanwhile.
     #[inline]
-    fn invoke(&self, frame: &Frame) -> Result<u64, Exception> {
+    fn invoke(&self, frame: &impl Words) -> Result<u64, Exception> {
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
         // SAFETY: `target` lies in published code, which `run` has entered and which therefore stays until this returns.
         // The frame was filled by the parameters of this very signature, with words that fit their types. Strings live until
         // the call has returned, and so do buffers: JavaScript, which could detach them, has not run since their addresses
         // were read. That the code is what the signature says, that it is sound with these values, and that it returns, is
-        // what the embedder says by declaring it. What unwinds is stopped below.
-        let call = || unsafe { self.signed.signature.call(target, frame) };
+        // what the embedder says by declaring it. What unwinds is stopped below; nothing gets out of opaque code.
+        let call = || unsafe { frame.call(&self.signed.signature, target) };
+        if self.is_opaque {
+            return Ok(call());
+        }
         // SAFETY: no frame between here and the code owns anything; that exceptions are sound belongs to what the embedder says.
         unsafe { guarded(call) }
     }

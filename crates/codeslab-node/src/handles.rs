@@ -40,10 +40,21 @@ pub(crate) struct Handles {
 
 #[derive(Debug, Default)]
 struct Slots {
-    all: Vec<Slot>,
+    all: Chunks,
     // Invariant: the numbers of all slots that are `Slot::Free`, and of the one that is being filled.
     free: Vec<u32>,
 }
+
+/// All slots, by number. There may be a million, so they stay where they are: a list that grows is moved, and leaves behind it what its
+/// earlier places took.
+#[derive(Debug, Default)]
+struct Chunks(
+    // Invariant: each of them but the last has `CHUNK` slots.
+    Vec<Vec<Slot>>,
+);
+
+/// Slots that lie together. As many are looked at before the handles which that makes are given back.
+const CHUNK: usize = 1024;
 
 #[derive(Debug, Default)]
 enum Slot {
@@ -65,7 +76,7 @@ impl Default for Handles {
         let freed = CodeHandle::freed().map(|handle| Slot::Standing(Rc::new(handle)));
         Self {
             slots: RefCell::new(Slots {
-                all: freed.into(),
+                all: Chunks(vec![freed.into()]),
                 free: Vec::new(),
             }),
             load: Rc::default(),
@@ -136,12 +147,12 @@ impl Handles {
             if let Content::Lone(lone) = &content {
                 self.load.take_up(lone.bytes());
             }
-            slots.all[number as usize] = Slot::Member(batch, content);
+            slots.all.set(number, Slot::Member(batch, content));
             Some(number)
         };
         let numbers: Box<[u32]> = contents.map_while(member).collect();
         let content = Content::Batch(batch, numbers.clone());
-        slots.all[batch as usize] = Slot::Held(reference, content);
+        slots.all.set(batch, Slot::Held(reference, content));
         Some(numbers)
     }
 
@@ -200,7 +211,7 @@ impl Handles {
             if let Content::Lone(lone) = &content {
                 self.load.take_up(lone.bytes());
             }
-            slots.all[number as usize] = Slot::Held(reference, content);
+            slots.all.set(number, Slot::Held(reference, content));
             return Some(object);
         }
         slots.free.push(number);
@@ -319,24 +330,41 @@ impl Slots {
         if let Some(number) = self.free.pop() {
             return Some(number);
         }
-        let number = u32::try_from(self.all.len()).ok()?;
-        if self.all.len() == self.all.capacity() {
-            // A quarter more, not twice as many: there may be a million, and they are moved by remapping.
-            self.all.reserve_exact(self.all.len() / 4 + 64);
-        }
-        self.all.push(Slot::Free);
-        Some(number)
+        self.all.push_free()
     }
 
     /// Takes out what is held for objects that have been collected. (Dropping it needs the slots no more.)
     fn sweep(&mut self, scope: Scope<'_>) -> Vec<Content> {
-        /// Slots that are looked at before the handles which that makes are given back.
-        const CHUNK: usize = 1024;
         let mut swept = Vec::new();
-        for chunk in self.all.chunks_mut(CHUNK) {
+        for chunk in &mut self.all.0 {
             scope.nested(|| swept.extend(chunk.iter_mut().filter_map(|slot| slot.sweep(scope))));
         }
         swept
+    }
+}
+
+impl Chunks {
+    fn get_mut(&mut self, number: usize) -> Option<&mut Slot> {
+        self.0.get_mut(number / CHUNK)?.get_mut(number % CHUNK)
+    }
+
+    /// Fills a slot that there is.
+    fn set(&mut self, number: u32, slot: Slot) {
+        if let Some(place) = self.get_mut(number as usize) {
+            *place = slot;
+        }
+    }
+
+    /// Another slot: its number. `None` if no number is left.
+    fn push_free(&mut self) -> Option<u32> {
+        let full = self.0.len().saturating_sub(1) * CHUNK;
+        let length = full + self.0.last().map_or(0, Vec::len);
+        let number = u32::try_from(length).ok()?;
+        if length.is_multiple_of(CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK));
+        }
+        self.0.last_mut()?.push(Slot::Free);
+        Some(number)
     }
 }
 

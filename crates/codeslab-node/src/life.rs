@@ -4,7 +4,7 @@
 //! shall be, and where they are then, is in an array that TypeScript and this file share. `allocation` does the work.
 #![allow(unsafe_code)] // These are what Node calls.
 
-use crate::allocation::{self, Contents};
+use crate::allocation;
 use crate::environment;
 use crate::error::Failure;
 use crate::handle::{CodeHandle, Content};
@@ -18,6 +18,7 @@ use napi::bindgen_prelude::Unknown;
 use napi::sys::{ValueType, napi_callback_info, napi_env, napi_value};
 use napi_derive::napi;
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
@@ -35,7 +36,7 @@ type Done<'a> = Result<Value<'a>, Failure>;
   allocate(memory: ExternalObject<MemoryHandle>, keeper: object, count: number, contents: Uint8Array | undefined | Array<Uint8Array | undefined>, windows: BigUint64Array | undefined, publish: boolean): number
   write(code: number, section: number, offset: number, bytes: Uint8Array): void
   finalize(code: number): void
-  publishAll(memory: ExternalObject<MemoryHandle>, keeper: object, length: number, contents: Array<Uint8Array | undefined>, windows: BigUint64Array | undefined): void
+  publishAll(memory: ExternalObject<MemoryHandle>, keeper: object, length: number, staged: Uint8Array, contents: Array<Uint8Array>, windows: BigUint64Array | undefined): void
   places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
@@ -54,7 +55,7 @@ pub fn life(
         });
         let functions: [(_, Callback); 7] = [
             (c"allocate", callback::<6, Allocate>),
-            (c"publishAll", callback::<5, PublishAll>),
+            (c"publishAll", callback::<6, PublishAll>),
             (c"places", callback::<1, Places>),
             (c"write", callback::<4, Write>),
             (c"finalize", callback::<1, Finalize>),
@@ -180,22 +181,24 @@ impl Act<6> for Allocate {
         let elements = elements(scope, contents, count)?;
         let windows = windows_of(scope, windows)?;
         let publishes = scope.truth(publish).unwrap_or(false);
-        // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `allocation::make` makes.
-        let bytes = |element: &Value<'a>| unsafe { scope.bytes(*element) };
-        // What has none is `undefined`.
-        let contents: Contents<'_> = elements.iter().map(bytes).collect();
+        let mut elements = elements.into_iter();
+        let content = |_| {
+            // SAFETY: `allocation::make` asks for one after the other, and runs no JavaScript before it is done with the bytes.
+            let bytes = |element| unsafe { scope.bytes(element) };
+            // What has none is `undefined`.
+            Ok(elements.next().and_then(bytes))
+        };
         let env = Env::from_raw(scope.env());
         let load = life.handles.load();
         let content = if publishes {
-            allocation::publish(env, &memory, load, &requests, &contents, &windows)
+            allocation::publish(env, &memory, load, &requests, content, &windows)
         } else {
-            let made = allocation::make(env, &memory, load, &requests, &contents, &windows);
+            let made = allocation::make(env, &memory, load, &requests, content, &windows);
             made.map(|handle| {
                 life.tell_places(scope, &handle);
                 Content::Shared(Rc::new(handle))
             })
         };
-        drop(contents);
         let number = life.handles.number_content(scope, keeper, content?);
         life.handles.settle(scope);
         made(number.and_then(|number| scope.make_u32(number)))
@@ -227,38 +230,41 @@ fn elements<'a>(
 }
 
 /// Places and publishes many requests, all of them or none. The first numbers are how many sections each has, with the numbers of those
-/// behind it; the number of each allocation comes in their place. `contents` are those of all sections.
+/// behind it; the number of each allocation comes in their place. The last number of a section says how many bytes are `staged` for it, behind
+/// those of the one before; of a section for which it is negative, `contents` has the next.
 struct PublishAll;
 
-impl Act<5> for PublishAll {
-    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 5]) -> Done<'a> {
-        let [memory, keeper, length, contents, windows] = *values;
+impl Act<6> for PublishAll {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 6]) -> Done<'a> {
+        let [memory, keeper, length, staged, contents, windows] = *values;
         let memory = life.external::<MemoryHandle>(scope, memory)?;
         let numbers = life
             .numbers
             .first(scope, number(scope, length)? as usize)
             .ok_or(Failure::Argument("there are not as many numbers"))?;
         let windows = windows_of(scope, windows)?;
-        let env = Env::from_raw(scope.env());
-        let mut batch = allocation::Batch::new(env, &memory, &windows)?;
-        let (mut rest, mut done) = (&numbers[..], 0_u32);
+        // The array is asked first: it may have getters, and what they do, bytes need not survive.
+        let length = scope.array_length(contents);
+        let element = |index| scope.element(contents, index);
+        let elements: Option<Vec<_>> = length.and_then(|length| (0..length).map(element).collect());
+        let elements = elements.ok_or(Failure::Argument("contents are an array"))?;
+        // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `place` makes.
+        let staged = unsafe { scope.bytes(staged) };
+        let staged = staged.ok_or(Failure::Argument("staged bytes are a Uint8Array"))?;
+        let mut supply = Supply {
+            scope,
+            staged: &staged,
+            elements: elements.into_iter(),
+        };
+        let mut batch = allocation::Batch::new(Env::from_raw(scope.env()), &memory, &windows)?;
+        let mut rest = &numbers[..];
         while let Some((count, after)) = rest.split_first() {
-            let count = *count as usize;
-            let length = count.saturating_mul(allocation::NUMBERS);
+            let length = (*count as usize).saturating_mul(allocation::NUMBERS);
             let (requests, after) = after
                 .split_at_checked(length)
                 .ok_or(Failure::Argument("there are not as many numbers"))?;
             rest = after;
-            scope.nested(|| {
-                let element = |index| scope.element(contents, index);
-                let elements: Option<Vec<_>> = (done..).take(count).map(element).collect();
-                let elements = elements.ok_or(Failure::Argument("contents are an array"))?;
-                // SAFETY: nothing below runs JavaScript before the last use of the bytes, which `place` makes.
-                let bytes = |element: &Value<'a>| unsafe { scope.bytes(*element) };
-                let contents: Contents<'_> = elements.iter().map(bytes).collect();
-                Ok::<_, Failure>(batch.place(requests, &contents)?)
-            })?;
-            done = done.saturating_add(count as u32);
+            batch.place(requests, |staged| supply.next(staged))?;
         }
         let contents = batch.publish(life.handles.load())?;
         let numbers = life.handles.number_batch(scope, keeper, contents);
@@ -267,6 +273,34 @@ impl Act<5> for PublishAll {
             .set(scope, numbers.iter().copied().map(f64::from));
         life.handles.settle(scope);
         self::made(scope.undefined())
+    }
+}
+
+/// What the sections of a batch shall hold, in their order.
+struct Supply<'a> {
+    scope: Scope<'a>,
+    /// What is left of the bytes that are staged.
+    staged: &'a [u8],
+    /// What is left of the others.
+    elements: std::vec::IntoIter<Value<'a>>,
+}
+
+impl<'a> Supply<'a> {
+    /// That of the next section.
+    fn next(&mut self, staged: f64) -> allocation::Content<'a> {
+        if staged < 0.0 {
+            let element = self.elements.next();
+            // SAFETY: nothing runs JavaScript before the last use of the bytes, which `place` makes.
+            let bytes = element.and_then(|element| unsafe { self.scope.bytes(element) });
+            let bytes = bytes.ok_or(Failure::Argument("contents are Uint8Arrays"))?;
+            return Ok(Some(bytes));
+        }
+        let (bytes, rest) = self
+            .staged
+            .split_at_checked(staged as usize)
+            .ok_or(Failure::Argument("there are not as many bytes"))?;
+        self.staged = rest;
+        Ok((!bytes.is_empty()).then_some(Cow::Borrowed(bytes)))
     }
 }
 

@@ -73,24 +73,20 @@ impl Few {
 
 impl Sections {
     /// Those of a layout whose segments lie where `segment` says.
-    pub(crate) fn of(
-        layout: &Layout,
-        ids: &[SectionId],
-        address: impl Fn(SectionId) -> Address,
-    ) -> Self {
+    pub(crate) fn of(layout: &Layout, address: impl Fn(SectionId) -> Address) -> Self {
         if let Some(few) = Few::of(layout) {
             return Self::few(few);
         }
-        let section = |id: &SectionId| {
-            let section = layout.section(*id);
+        let section = |id: SectionId| {
+            let section = layout.section(id);
             Section {
-                id: *id,
-                address: address(*id),
+                id,
+                address: address(id),
                 protection: section.protection,
                 size: Cell::new(section.size),
             }
         };
-        Self::listed(ids.iter().map(section).collect())
+        Self::listed(layout.ids().map(section).collect())
     }
 
     /// Those that sizes say all of.
@@ -136,12 +132,11 @@ mod tests {
 
     fn sections(requests: &[(Protection, u64)]) -> (Sections, usize) {
         let mut layout = Layout::new();
-        let ids = requests
-            .iter()
-            .map(|(protection, size)| layout.add(*protection, *size, 16).unwrap());
-        let ids: Vec<_> = ids.collect();
+        for (protection, size) in requests {
+            layout.add(*protection, *size, 16).unwrap();
+        }
         let asked = Cell::new(0);
-        let sections = Sections::of(&layout, &ids, |id| {
+        let sections = Sections::of(&layout, |id| {
             asked.set(asked.get() + 1);
             Address::new(id.index() as u64)
         });

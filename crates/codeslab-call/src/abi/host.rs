@@ -4,7 +4,7 @@
 //! types. Windows on 64-bit Arm passes variadic floats in integer registers, for example; that becomes a file beside this one.
 #![allow(unsafe_code)] // The methods are as unsafe as where there is a convention.
 
-use super::Convention;
+use super::{Convention, SHORT};
 use crate::error::{Error, Result};
 use crate::kind::Kind;
 use crate::structure::{Passed, Place, Results, Returned, Shape, Structure};
@@ -66,6 +66,10 @@ impl Convention for Host {
 
     unsafe fn call_float(&self, _target: *const (), _words: &Self::Words) -> u64 {
         match *self {}
+    }
+
+    unsafe fn call_short(_target: *const (), _words: &[u64; SHORT]) -> u64 {
+        unreachable!("there are no signatures")
     }
 }
 

@@ -27,6 +27,7 @@ macro_rules! convention {
         use super::load_all::{
             FLOAT_REGISTERS, LARGE_STACK_WORDS, STACK_WORDS, call_by_stack_words, shares,
         };
+        use super::SHORT;
         use crate::calling::System;
         use crate::error::Result;
         use crate::kind::{Class, Kind};
@@ -105,7 +106,29 @@ macro_rules! convention {
                     call_by_stack_words!(target, words, self.on_stack(), f64, $calls, [$($integer)*]);
                 result.to_bits()
             }
+
+            #[inline]
+            unsafe fn call_short(target: *const (), words: &[u64; SHORT]) -> u64 {
+                // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
+                // the entry of code, so it is not null.
+                let function = unsafe {
+                    std::mem::transmute::<*const (), super::load_all::short_callee!($calls)>(target)
+                };
+                // SAFETY: `target` is such code and may be executed, by the first obligation. It takes no more than these, by the second,
+                // and ignores what it does not take. By the third it is sound with these, and the caller is prepared for what unwinds.
+                unsafe { function(words[0], words[1], words[2], words[3]) }
+            }
         }
+    };
+}
+
+/// The type of a target that takes integers in registers alone.
+macro_rules! short_callee {
+    (variadic) => {
+        unsafe extern "C-unwind" fn(u64, ...) -> u64
+    };
+    (fixed) => {
+        unsafe extern "C-unwind" fn(u64, u64, u64, u64) -> u64
     };
 }
 
@@ -179,4 +202,4 @@ macro_rules! call {
     }};
 }
 
-pub(super) use {call, call_by_stack_words, callee, convention, shares, word};
+pub(super) use {call, call_by_stack_words, callee, convention, shares, short_callee, word};

@@ -35,6 +35,9 @@ mod no_convention;
 
 pub(crate) use host::Host;
 
+/// The most words of a call that has nothing but integers, which travel in registers.
+pub(crate) const SHORT: usize = 4;
+
 /// The words of arguments as one convention places them, and the call that loads them. A value is the placement of the
 /// arguments of one signature.
 pub(crate) trait Convention: Sized + Clone + fmt::Debug {
@@ -117,4 +120,13 @@ pub(crate) trait Convention: Sized + Clone + fmt::Debug {
     ///   holds them where `self` has placed them.
     /// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
     unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64;
+
+    /// Calls `target` with nothing but integers, which all conventions here pass in registers, and returns the word that it leaves where
+    /// integers and pointers are returned. (Most calls are like that, and loading all registers takes longer.)
+    ///
+    /// # Safety
+    /// - `target` is the entry of code that follows this convention, and may be executed by this thread until it returns.
+    /// - The code takes at most as many integers as there are words.
+    /// - Given these arguments, what the code does is sound. Where it unwinds, the caller's frames may be unwound.
+    unsafe fn call_short(target: *const (), words: &[u64; SHORT]) -> u64;
 }

@@ -1,7 +1,7 @@
 //! Calls of real functions: of the compiler's, which tell what arrived, and of machine code that returns one place.
 #![allow(unsafe_code)] // It calls through addresses.
 
-use crate::{Calling, Frame, Kind, Reject, Signature, Value};
+use crate::{Calling, Frame, Kind, Reject, ShortFrame, Signature, Value};
 use codeslab::{Allocation, CodeMemory, Layout, Options, Protection, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -356,4 +356,33 @@ proptest! {
             prop_assert_eq!(result, words[index], "argument {} in {:?}", index, spot);
         }
     }
+}
+
+extern "C" fn weigh_words(a: i64, b: i8, c: *const u8, d: u16) -> i64 {
+    let address = c.addr() as u64;
+    a + 2 * i64::from(b) + 3 * address.cast_signed() + 4 * i64::from(d)
+}
+
+#[test]
+fn a_few_integers_arrive_without_all_registers_being_loaded() {
+    let signature = compile("int64", &["int64", "int8", "pointer", "uint16"]);
+    assert!(signature.is_short());
+    let mut frame = ShortFrame::new();
+    let words = [-5_i64, -6, 7, 8].map(i64::cast_unsigned);
+    for (index, word) in words.into_iter().enumerate() {
+        frame.put(index, word);
+    }
+    // SAFETY: the signature is short and that of the function, which any words are good for.
+    let result = unsafe { signature.call_short(weigh_words as *const (), &frame) };
+    assert_eq!(result.cast_signed(), -5 - 2 * 6 + 3 * 7 + 4 * 8);
+}
+
+#[test]
+fn signatures_with_floats_many_arguments_or_such_as_vary_are_not_short() {
+    let is_short = |result: &str, arguments: &[&str]| compile(result, arguments).is_short();
+    assert!(is_short("void", &[]) && is_short("pointer", &["bool", "char"]));
+    assert!(!is_short("double", &[]) && !is_short("void", &["float"]));
+    assert!(is_short("void", &["int8"; 4]) && !is_short("void", &["int8"; 5]));
+    let variadic = Signature::compile_as(Calling::default().variadic(1), "void", &["pointer"]);
+    assert!(!variadic.unwrap().is_short());
 }

@@ -12,8 +12,8 @@
 //! <https://learn.microsoft.com/en-us/cpp/build/x64-calling-convention>
 #![allow(unsafe_code)] // It calls through function pointers, which is what this file is for.
 
-use super::Convention;
 use super::load_all::{LARGE_STACK_WORDS, STACK_WORDS};
+use super::{Convention, SHORT};
 use crate::error::Result;
 use crate::kind::Kind;
 use crate::structure::{Passed, Piece, Place, Results, Returned, Shape, Structure};
@@ -162,5 +162,16 @@ impl Convention for Host {
     unsafe fn call_float(&self, target: *const (), words: &Self::Words) -> u64 {
         let result: f64 = call_by_stack_words!(target, words, self.on_stack(), f64);
         result.to_bits()
+    }
+
+    #[inline]
+    unsafe fn call_short(target: *const (), words: &[u64; SHORT]) -> u64 {
+        type Callee = unsafe extern "C" fn(u64, u64, u64, u64) -> u64;
+        // SAFETY: a function pointer has the size and the representation of the pointer that it is made from, and `target` is
+        // the entry of code, so it is not null.
+        let function = unsafe { std::mem::transmute::<*const (), Callee>(target) };
+        // SAFETY: `target` is such code and may be executed, by the first obligation. It takes no more than these, by the second,
+        // and ignores what it does not take. By the third it is sound with these, and it does not unwind.
+        unsafe { function(words[0], words[1], words[2], words[3]) }
     }
 }

@@ -125,11 +125,12 @@ fn only_threads_that_others_free_for_execute_a_barrier() {
     // One that another thread calls as well is seen there, too.
     let both = Callable::new(());
     let _here = open(&both, &table).unwrap();
-    let (elsewhere, _there) = std::thread::scope(|scope| {
+    let elsewhere = std::thread::scope(|scope| {
         let make = || {
             let table = FastTable::new(counted, place).unwrap();
-            let entrance = open(&both, &table).unwrap();
-            (table, entrance)
+            // It would be dropped on this thread only, which ends.
+            std::mem::forget(open(&both, &table).unwrap());
+            table
         };
         scope.spawn(make).join().unwrap()
     });
@@ -200,8 +201,9 @@ fn code_that_a_fast_call_runs_is_released_when_that_returns() {
     let dropped = Arc::new(AtomicBool::new(false));
     let callable = Callable::new(Owner(Arc::clone(&dropped)));
     let entrance = callable.open(&table, linger as *const () as u64).unwrap();
+    let number = entrance.number();
     std::thread::scope(|scope| {
-        let caller = scope.spawn(|| call(&table, entrance.number(), [0; 6], 0.0));
+        let caller = scope.spawn(|| call(&table, number, [0; 6], 0.0));
         while ENTERED.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
@@ -224,12 +226,114 @@ fn whatever_calls_and_frees_do_to_each_other_code_is_released_once_and_never_dur
         let dropped = Arc::new(AtomicBool::new(false));
         let callable = Callable::new(Owner(Arc::clone(&dropped)));
         let entrance = open(&callable, &table).unwrap();
+        let number = entrance.number();
         std::thread::scope(|scope| {
-            scope.spawn(|| while call(&table, entrance.number(), [1; 6], 1.0).is_some() {});
+            scope.spawn(|| while call(&table, number, [1; 6], 1.0).is_some() {});
             scope.spawn(|| callable.free());
             scope.spawn(|| drop(callable.enter()));
         });
         table.settle();
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}
+
+/// A table by which only the binding calls, and something that says when it is released.
+fn owned() -> (Arc<FastTable>, Callable<Owner>, Arc<AtomicBool>) {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let callable = Callable::new(Owner(Arc::clone(&dropped)));
+    (FastTable::without_thunks(barrier), callable, dropped)
+}
+
+#[test]
+fn code_that_the_binding_calls_is_released_when_that_returns() {
+    let (table, callable, dropped) = owned();
+    let entrance = open(&callable, &table).unwrap();
+    let running = entrance.enter().unwrap();
+    assert!(callable.is_running());
+    std::thread::scope(|scope| scope.spawn(|| assert!(callable.free())).join().unwrap());
+    assert!(!dropped.load(Ordering::SeqCst), "a call is running");
+    assert!(
+        entrance.enter().is_none(),
+        "which is no reason to begin more"
+    );
+    drop(running);
+    assert!(dropped.load(Ordering::SeqCst));
+    assert!(entrance.enter().is_none());
+    assert!(!callable.is_running());
+}
+
+#[test]
+fn calls_within_a_call_keep_their_code_too() {
+    let (table, outer, outer_dropped) = owned();
+    let (_, inner, inner_dropped) = owned();
+    let entrances = [&outer, &inner].map(|callable| open(callable, &table).unwrap());
+    let first = entrances[0].enter().unwrap();
+    let second = entrances[1].enter().unwrap();
+    let third = entrances[0].enter().unwrap();
+    assert!(outer.free() && inner.free());
+    let are_dropped = || [&outer_dropped, &inner_dropped].map(|flag| flag.load(Ordering::SeqCst));
+    drop(third);
+    assert_eq!(are_dropped(), [false, false]);
+    drop(second);
+    assert_eq!(are_dropped(), [false, true]);
+    drop(first);
+    assert_eq!(are_dropped(), [true, true]);
+}
+
+#[test]
+fn a_fast_call_within_a_call_of_the_binding_does_not_let_go_of_that() {
+    let Some(table) = table() else { return };
+    let (_, callable, dropped) = owned();
+    let other = Callable::new(());
+    let (outer, inner) = (
+        open(&callable, &table).unwrap(),
+        open(&other, &table).unwrap(),
+    );
+    let running = outer.enter().unwrap();
+    assert!(callable.free());
+    assert!(call(&table, inner.number(), [1; 6], 1.0).is_some());
+    assert!(
+        !dropped.load(Ordering::SeqCst),
+        "the outer call goes on after the inner one"
+    );
+    drop(running);
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn only_the_thread_of_a_table_opens_entrances() {
+    let (table, callable, _) = owned();
+    let is_open = || open(&callable, &table).is_some();
+    assert!(is_open());
+    assert!(!std::thread::scope(|scope| scope
+        .spawn(is_open)
+        .join()
+        .unwrap()));
+}
+
+#[test]
+fn whatever_the_binding_and_frees_do_to_each_other_code_is_released_once_and_never_during_a_call() {
+    for round in 0..300 {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let callable = Callable::new(Owner(Arc::clone(&dropped)));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let table = FastTable::without_thunks(barrier);
+                    let entrance = open(&callable, &table);
+                    while let Some(running) = entrance.as_ref().and_then(Entrance::enter) {
+                        assert!(!dropped.load(Ordering::SeqCst));
+                        let within = entrance.as_ref().and_then(Entrance::enter);
+                        assert!(!dropped.load(Ordering::SeqCst));
+                        drop((within, running));
+                    }
+                });
+            }
+            scope.spawn(|| {
+                (0..round).for_each(|_| std::hint::spin_loop());
+                callable.free()
+            });
+        });
         assert!(dropped.load(Ordering::SeqCst));
     }
 }

@@ -14,6 +14,7 @@ use crate::argument::{self, Strings};
 use crate::node_api::{Scope, StrongReference, Value};
 use crate::signed::Signed;
 use codeslab_call::{Arguments, FastTable, Kind, MAXIMUM_ARGUMENTS, Reject, Results, Structure};
+use codeslab_runtime::Exception;
 use foreign::Mailbox;
 use napi::sys::napi_env;
 use std::cell::{Cell, RefCell};
@@ -41,6 +42,15 @@ pub(crate) enum Left {
     Exception(StrongReference),
     /// Another thread asked for JavaScript that could not run, because this thread was in native code all the time.
     Blocked,
+}
+
+/// Why a native call that has returned has no result.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// JavaScript left this to it.
+    Left(Left),
+    /// It was left by an exception.
+    Threw(Exception),
 }
 
 /// The property of [`Left::Exception`].
@@ -156,6 +166,13 @@ impl Answers {
             }
         }
         self.mailbox.close();
+    }
+
+    /// What JavaScript left to the native call that has just returned.
+    #[inline]
+    fn take_left(&self) -> Option<Left> {
+        let left = self.left.borrow_mut().take();
+        left.or_else(|| self.mailbox.take_blocked().then_some(Left::Blocked))
     }
 
     fn get(&self, number: u32) -> Option<Rc<Answer>> {
@@ -304,23 +321,22 @@ fn answer(number: u32, arguments: Arguments) -> Results {
 
 /// Calls native code, which may call JavaScript.
 #[inline]
-pub(crate) fn during<R>(call: impl FnOnce() -> R) -> R {
-    // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
-    let here = unsafe { HERE.get().as_ref() };
-    let Some(here) = here else { return call() };
-    here.mailbox.begin_call();
-    let result = call();
-    here.mailbox.end_call();
-    result
-}
-
-/// What JavaScript left to the native call that has just returned.
-#[inline]
-pub(crate) fn take_left() -> Option<Left> {
-    // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
-    let here = unsafe { HERE.get().as_ref() }?;
-    let left = here.left.borrow_mut().take();
-    left.or_else(|| here.mailbox.take_blocked().then_some(Left::Blocked))
+pub(crate) fn during<R>(call: impl FnOnce() -> Result<R, Exception>) -> Result<R, Box<Stopped>> {
+    // Where the variable lies is asked for once: that is a call of its own.
+    HERE.with(|here| {
+        // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
+        let before = unsafe { here.get().as_ref() };
+        before.inspect(|here| here.mailbox.begin_call());
+        let result = call().map_err(|exception| Box::new(Stopped::Threw(exception)));
+        before.inspect(|here| here.mailbox.end_call());
+        // The first callback may have been made meanwhile.
+        // SAFETY: it is null, or this thread's answers live: they take themselves out before they go.
+        let left = unsafe { here.get().as_ref() }.and_then(Answers::take_left);
+        match left {
+            Some(left) => Err(Box::new(Stopped::Left(left))),
+            None => result,
+        }
+    })
 }
 
 impl Left {

@@ -8,7 +8,7 @@
 //! would see that, and it is frozen.
 
 use crate::signed::Signed;
-use crate::v8::Type;
+use crate::v8::{Type, V8};
 use codeslab_call::{FastTable, Kind};
 
 /// A wrapper, to be compiled.
@@ -28,22 +28,29 @@ struct Crossing {
     pass: &'static str,
     /// What is made of a result.
     result: &'static str,
+    /// What is made of `$`, a result that is one already, where it is compiled beside a fast call's: what gets either knows its type then, and
+    /// keeps it in a register.
+    other: &'static str,
 }
 
 /// The wrapper of a signature.
-pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapper {
+pub(super) fn of(signed: &Signed, v8: &V8, table: &FastTable) -> Wrapper {
     let parameters = signed.signature.parameters();
     let kinds: Vec<Kind> = parameters
         .iter()
         .map(|parameter| parameter.kind())
         .collect();
     let names: Vec<String> = (0..kinds.len()).map(|index| format!("a{index}")).collect();
-    let target = target(signed, &kinds, has_bigints, table);
+    let target = target(signed, &kinds, v8.has_bigints(), table);
     let fast = target
         .as_ref()
         .and_then(|_| fast_part(signed, &kinds, &names));
     let list = names.join(", ");
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
+    let call = format!("slow({all})");
+    let result = crossing(signed.signature.result());
+    let slow = result.filter(|_| fast.is_some() && v8.compiles_unreached());
+    let slow = slow.map(|crossing| crossing.other.replace('$', &call));
     let source = format!(
         "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty, freeze }}, call) =>
   (number, keeper, name, pointer) => {{
@@ -51,7 +58,7 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
     const made = {{
       [name]({list}) {{
         if (arguments.length !== {count}) return miscount(number, arguments.length, keeper)
-        {fast}return slow({all})
+        {fast}return {slow}
       }},
     }}[name]
     const {{ async }} = {{
@@ -72,6 +79,7 @@ pub(super) fn of(signed: &Signed, has_bigints: bool, table: &FastTable) -> Wrapp
 //# sourceURL=codeslab:{name}",
         count = kinds.len(),
         fast = fast.unwrap_or_default(),
+        slow = slow.unwrap_or(call),
         name = signed.name,
     );
     Wrapper { source, target }
@@ -117,18 +125,19 @@ fn target(
 
 /// How values of a type cross without Node-API; `None` if they do not.
 fn crossing(kind: Kind) -> Option<Crossing> {
-    let crossing = |v8, check, pass, result| {
+    let crossing = |v8, check, pass, result, other| {
         Some(Crossing {
             v8,
             check,
             pass,
             result,
+            other,
         })
     };
-    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", result);
-    let unsigned = |check, result| crossing(Type::Uint32, check, "$ >>> 0", result);
+    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", result, "$ | 0");
+    let unsigned = |check, result| crossing(Type::Uint32, check, "$ >>> 0", result, "$ >>> 0");
     match kind {
-        Kind::Void => crossing(Type::Void, "", "", "undefined"),
+        Kind::Void => crossing(Type::Void, "", "", "undefined", "void $"),
         Kind::Int8 => signed(
             "typeof $ === 'number' && ($ << 24 >> 24) === $",
             "result << 24 >> 24",
@@ -149,20 +158,23 @@ fn crossing(kind: Kind) -> Option<Crossing> {
             "typeof $ === 'bigint' && asIntN(64, $) === $",
             "$",
             "result",
+            "asIntN(64, $)",
         ),
         Kind::Uint64 => crossing(
             Type::Uint64,
             "typeof $ === 'bigint' && asUintN(64, $) === $",
             "$",
             "result",
+            "asUintN(64, $)",
         ),
         Kind::Float32 => crossing(
             Type::Float32,
             "typeof $ === 'number' && (fround($) - fround($) === 0 || $ - $ !== 0)",
             "fround($)",
             "result",
+            "+$",
         ),
-        Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result"),
+        Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result", "+$"),
         Kind::Pointer | Kind::Structure => None,
     }
 }

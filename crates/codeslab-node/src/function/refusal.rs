@@ -4,7 +4,7 @@
 //! is an error of codeslab's.
 
 use super::Function;
-use crate::answer::Left;
+use crate::answer::Stopped;
 use crate::argument::Unfit;
 use crate::error::Error;
 use crate::node_api::{Scope, Value};
@@ -22,12 +22,10 @@ pub(super) enum Refusal {
     Count(usize),
     /// This argument cannot be passed.
     Argument(usize, Unfit),
-    /// It did happen, and JavaScript left something that it called meanwhile.
-    Left(Left),
+    /// It did happen, and has no result.
+    Stopped(Box<Stopped>),
     /// Native code cannot call JavaScript here.
     NoCallbacks,
-    /// The code was left by an exception.
-    Threw(Box<Exception>),
 }
 
 /// Has JavaScript see the exception by which a function was left.
@@ -60,14 +58,14 @@ impl Function {
             Refusal::Argument(index, unfit) => {
                 self.throw_unfit(scope, *index, *unfit, values.get(*index).copied());
             }
-            Refusal::Left(left) => match left.exception(scope) {
-                Some(exception) => scope.rethrow(exception),
-                None => throw::throw(scope, &Error::CallbackBlocked),
+            Refusal::Stopped(stopped) => match &**stopped {
+                Stopped::Left(left) => match left.exception(scope) {
+                    Some(exception) => scope.rethrow(exception),
+                    None => throw::throw(scope, &Error::CallbackBlocked),
+                },
+                Stopped::Threw(exception) => throw_exception(scope, &self.name, exception.clone()),
             },
             Refusal::NoCallbacks => throw::throw(scope, &Error::NoCallbacks),
-            Refusal::Threw(exception) => {
-                throw_exception(scope, &self.name, (**exception).clone());
-            }
         }
     }
 

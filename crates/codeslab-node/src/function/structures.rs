@@ -3,7 +3,7 @@
 
 use super::prepare::{Fill, ForLater, Prepared};
 use super::{Function, Refusal, write};
-use crate::answer::{during, take_left};
+use crate::answer::during;
 use crate::node_api::{Scope, Value};
 use codeslab_call::{LargeFrame, Parameter, Signature};
 use codeslab_runtime::guarded;
@@ -37,7 +37,8 @@ impl Function {
         values: &[Value<'a>],
     ) -> Result<Option<Value<'a>>, Refusal> {
         let mut prepared = self.prepare(scope, values, LargeFrame::new())?;
-        let running = self.code.enter().ok_or(Refusal::Freed)?;
+        // Until what the result points to has been read: it may lie in the code's own data.
+        let _running = self.enter()?;
         let target = ptr::with_exposed_provenance(self.target.value() as usize);
         let frame = &mut prepared.frame;
         // SAFETY: `target` lies in published code, which was entered and stays until this returns. The frame was filled by the parameters of
@@ -48,13 +49,8 @@ impl Function {
         // SAFETY: frames between here and the code own what an exception would only leak; that exceptions are sound belongs to what the
         // embedder says.
         let called = during(|| unsafe { guarded(call) });
-        // What it points to may lie in the code's own data, so it is read before that may go.
-        let value = called.map(|(word, bytes)| write(scope, &self.signed, word, &bytes));
-        drop(running);
-        match take_left() {
-            Some(left) => Err(Refusal::Left(left)),
-            None => value.map_err(|exception| Refusal::Threw(Box::new(exception))),
-        }
+        let (word, bytes) = called.map_err(Refusal::Stopped)?;
+        Ok(write(scope, &self.signed, word, &bytes))
     }
 
     /// As [`Function::call_for_later`].

@@ -29,6 +29,8 @@ pub(crate) struct Layout {
     type_bytes: usize,
     /// Whether a `CFunctionInfo` says how 64-bit integers cross, which before were numbers.
     has_bigints: bool,
+    /// Whether calls that never ran are compiled with the rest, where others leave compiled code.
+    compiles_unreached: bool,
     /// Whether a callback gets its arguments behind three pointers, or in the frame itself.
     arguments: Arguments,
 }
@@ -48,24 +50,28 @@ const LAYOUTS: [Layout; 4] = [
         version: "11.3.",
         type_bytes: 3,
         has_bigints: false,
+        compiles_unreached: false,
         arguments: Arguments::Pointed,
     },
     Layout {
         version: "12.4.",
         type_bytes: 3,
         has_bigints: true,
+        compiles_unreached: false,
         arguments: Arguments::Pointed,
     },
     Layout {
         version: "13.6.",
         type_bytes: 3,
         has_bigints: true,
+        compiles_unreached: false,
         arguments: Arguments::Pointed,
     },
     Layout {
         version: "14.6.",
         type_bytes: 2,
         has_bigints: true,
+        compiles_unreached: true,
         arguments: Arguments::InFrame,
     },
 ];
@@ -116,6 +122,11 @@ impl V8 {
     /// Whether 64-bit integers can cross.
     pub(crate) fn has_bigints(&self) -> bool {
         self.layout.has_bigints
+    }
+
+    /// Whether calls that never ran are compiled with the rest.
+    pub(crate) fn compiles_unreached(&self) -> bool {
+        self.layout.compiles_unreached
     }
 
     /// A function for the current context: optimized code calls `target`, everything else `C`. V8 keeps it as long as the context lives.

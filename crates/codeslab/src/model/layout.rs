@@ -96,6 +96,7 @@ impl Clone for Layout {
 impl Layout {
     /// A request for nothing yet.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -170,6 +171,7 @@ impl Layout {
     }
 
     /// How many sections it has.
+    #[inline]
     fn len(&self) -> usize {
         let segments = self.details.kinds.iter().flatten().count();
         self.sections.len().max(segments)
@@ -199,6 +201,7 @@ impl Layout {
     }
 
     /// The section that is a segment.
+    #[inline]
     const fn only_section(&self, protection: Protection) -> Section {
         let Segment { size, align } = self.segment(protection);
         Section {
@@ -214,6 +217,7 @@ impl Layout {
     /// # Panics
     /// If `id` comes from another layout that has more sections.
     #[must_use]
+    #[inline]
     pub fn section(&self, id: SectionId) -> Section {
         if self.sections.is_empty() {
             let kind = self.details.kinds[id.index()];
