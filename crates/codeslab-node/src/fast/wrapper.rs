@@ -26,10 +26,10 @@ struct Crossing {
     /// Whether `$` passes, and what is passed then.
     check: &'static str,
     pass: &'static str,
-    /// What is made of a result.
-    result: &'static str,
     /// What is made of `$` that passed, to be passed once more: the same, so that V8 need not make an object of it before the call.
     again: &'static str,
+    /// What is made of a result.
+    result: &'static str,
     /// What is made of `$`, a result that is one already, where it is compiled beside a fast call's: what gets either knows its type then, and
     /// keeps it in a register.
     other: &'static str,
