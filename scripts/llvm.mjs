@@ -3,6 +3,7 @@
 // npm run test:llvm                          what adapters/llvm/test says, and clang's Interpreter for 200 inputs in a torn address space
 // npm run test:llvm -- --inputs=1000 --peers the same for 1,000, and a trace of many objects, with LLVM's own memory managers beside it
 // npm run test:llvm -- --release             with the library as it is shipped, for figures
+// npm run test:llvm -- start                 how long LLJIT takes to the first call, with that library, on each memory manager; --rounds=201 for more runs
 // npm run test:llvm -- tsan                  the tests but for clang's, watched by ThreadSanitizer (or asan: AddressSanitizer), and codeslab, too
 
 import { spawnSync } from 'node:child_process'
@@ -44,6 +45,7 @@ await main(() => {
       inputs: { type: 'string', default: '200' },
       peers: { type: 'boolean', default: false },
       release: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '41' },
     },
   })
   const llvms = installed()
@@ -54,8 +56,14 @@ await main(() => {
   const folder = mkdtempSync(join(tmpdir(), 'codeslab-llvm-'))
   try {
     const [name] = positionals
+    if (name === 'start') {
+      const prefix = install(join(folder, 'prefix'), true)
+      for (const llvm of llvms)
+        console.log(`\nLLVM ${llvm.major}\n${start(llvm, folder, prefix, values.rounds).stdout}`)
+      return
+    }
     if (name !== undefined) {
-      if (name !== 'tsan' && name !== 'asan') throw new Failure(`there is no ${name}: tsan or asan`)
+      if (name !== 'tsan' && name !== 'asan') throw new Failure(`there is no ${name}: start, tsan or asan`)
       sumUp(watch(llvms, folder, name))
       return
     }
@@ -87,7 +95,8 @@ function installed() {
  * @param {boolean} isRelease
  */
 function install(prefix, isRelease) {
-  run('cargo', ['build', '--package', 'codeslab-capi', ...(isRelease ? ['--release'] : [])])
+  const build = ['rustc', '--package', 'codeslab-capi', '--lib', '--crate-type', 'staticlib']
+  run('cargo', [...build, ...(isRelease ? ['--release'] : [])])
   const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target')
   const archive = join(target, isRelease ? 'release' : 'debug', 'libcodeslab_capi.a')
   run('sh', [join(root, 'crates', 'codeslab-capi', 'install.sh'), prefix, archive])
@@ -207,10 +216,10 @@ function countLines(count, { status, stdout }) {
  * @param {Llvm} llvm
  * @param {string} folder
  * @param {string} prefix
- * @param {{ inputs: string, peers: boolean }} settings
+ * @param {{ inputs: string, peers: boolean, rounds: string }} settings
  * @returns {Count}
  */
-function test(llvm, folder, prefix, { inputs, peers }) {
+function test(llvm, folder, prefix, { inputs, peers, rounds }) {
   /** @type {Count} */
   const count = { passed: 0, failed: 0, skipped: [] }
   console.log(`\nLLVM ${llvm.major}`)
@@ -234,8 +243,8 @@ function test(llvm, folder, prefix, { inputs, peers }) {
   if (peers) {
     const trace = attempt(compile('trace', llvm, folder, prefix, []), [join(root, 'bench', 'libc.trace'), '20', '5'])
     tally(`the objects of an archive, 20 times over\n${trace.stdout.trimEnd()}`, trace.status === 0)
-    const start = attempt(compile('start', llvm, folder, prefix, []), ['41'])
-    tally(`from the start of a process to the first call\n${start.stdout.trimEnd()}`, start.status === 0)
+    const first = start(llvm, folder, prefix, rounds)
+    tally(`from the start of a process to the first call\n${first.stdout.trimEnd()}`, first.status === 0)
   }
   if (!existsSync(join(llvm.includes, 'clang', 'Interpreter', 'Interpreter.h'))) {
     count.skipped.push(`clang's Interpreter of LLVM ${llvm.major}: libclang-${llvm.major}-dev is not installed`)
@@ -247,6 +256,18 @@ function test(llvm, folder, prefix, { inputs, peers }) {
   for (const peer of peers ? ['inprocess', 'mapper'] : [])
     console.log(`   beside it: ${attempt(interpreter, [peer, inputs, 'torn']).stdout.trim() || 'it crashed or hung'}`)
   return count
+}
+
+/**
+ * How long it takes to the first call of a compiled function.
+ *
+ * @param {Llvm} llvm
+ * @param {string} folder
+ * @param {string} prefix
+ * @param {string} rounds
+ */
+function start(llvm, folder, prefix, rounds) {
+  return attempt(compile('start', llvm, folder, prefix, []), [rounds])
 }
 
 /**

@@ -11,7 +11,8 @@ private='-lgcc_s -lpthread -ldl -lm -lc'
 if [ $# -gt 1 ]; then
   archive=$2
 else
-  (cd "$here" && cargo build --release --locked --package codeslab-capi)
+  # This kind of library by itself: what else it can be, a crate for others, is not optimized across crates.
+  (cd "$here" && cargo rustc --release --locked --package codeslab-capi --lib --crate-type staticlib)
   target=$(cd "$here" && cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
   archive=$target/release/libcodeslab_capi.a
 fi

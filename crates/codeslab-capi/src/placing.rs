@@ -159,7 +159,7 @@ impl InFlight {
     }
 
     /// Tells C where each section is.
-    #[inline]
+    #[inline(always)]
     fn describe(&mut self, sections: &mut [codeslab_section]) {
         match self {
             Self::Standard(part) => {
@@ -205,12 +205,23 @@ pub unsafe extern "C" fn codeslab_allocate(
         let sections = unsafe { array_mut(sections, count, "sections") }?;
         // SAFETY: that it points to so many is the header's condition.
         let windows = unsafe { array(windows, window_count, "windows") }?;
-        let windows = windows.iter().map(|window| window.window());
-        let windows = windows.collect::<Result<Vec<_>>>()?;
-        let value = allocate(memory.value, sections, &windows)?;
+        let converted;
+        // Most requests have none.
+        let windows = if windows.is_empty() {
+            &[]
+        } else {
+            converted = self::converted(windows)?;
+            converted.as_slice()
+        };
+        let value = allocate(memory.value, sections, windows)?;
         place.write(codeslab_in_flight { value });
         Ok(())
     })
+}
+
+#[cold]
+fn converted(windows: &[codeslab_window]) -> Result<Vec<Window>> {
+    windows.iter().map(|window| window.window()).collect()
 }
 
 /// Places a request, says where, and gives its handle.

@@ -87,6 +87,7 @@ impl InFlightAllocation {
 
     /// Where the segment of this protection will be; `None` if it has no bytes.
     #[must_use]
+    #[inline]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
         self.carved().address(protection)
     }

@@ -162,11 +162,18 @@ impl Block {
 
     /// A slab of a small block doubles at first: such a block was opened for one request, and may never hold another.
     fn step_of(&self, slab: Protection) -> u64 {
+        let extents = self.slab(slab).extents();
+        if self.step < STEP {
+            return self.step.min(extents.bytes());
+        }
+        // Programs that place little wait for the first step, and pages of a memory file are written there.
+        let step = if extents.is_empty() { STEP / 4 } else { STEP };
         match slab {
-            _ if self.step < STEP => self.step.min(self.slab(slab).extents().bytes()),
+            Protection::ReadExecute => step,
             // There are few constants beside code, so the last step would be idle for long.
-            Protection::ReadOnly => STEP / 2,
-            _ => STEP,
+            Protection::ReadOnly => step / 2,
+            // They cost nothing until they are touched.
+            Protection::ReadWrite => STEP,
         }
     }
 

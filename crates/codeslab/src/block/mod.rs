@@ -22,6 +22,8 @@ use crate::slab::Slab;
 use crate::slab::purge::Chunks;
 use crate::slab::span::{Located, Span};
 use crate::slab::spans::{GRANULE, Spans};
+use crate::space::tables::TableMemory;
+use crate::sync::WordSource;
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
 use geometry::Geometry;
@@ -69,9 +71,10 @@ impl Block {
     pub(crate) fn new(backing: Backing, geometry: Geometry) -> Result<Self, Refusal> {
         let size = backing.size();
         let no_memory = || Refusal::foreseen("malloc", size, Limit::Memory);
-        let slabs = slabs(&backing, geometry).ok_or_else(no_memory)?;
+        let mut source = words(&backing);
+        let slabs = slabs(&backing, geometry, &mut source).ok_or_else(no_memory)?;
         let runs = slabs.each_ref().map(|slab| Arc::clone(slab.runs()));
-        let page_map = PageMap::new(backing.range(), geometry.granularity, runs);
+        let page_map = PageMap::new(backing.range(), geometry.granularity, runs, &mut source);
         let page_map = Arc::new(page_map.ok_or_else(no_memory)?);
         let chunks = Chunks::new(size, geometry.granularity).ok_or_else(no_memory)?;
         backing.budget().map(1)?;
@@ -355,9 +358,29 @@ fn avoided(range: Window) -> Option<u64> {
     (multiple <= range.last()).then(|| multiple.distance(range.first()))
 }
 
-fn slabs(backing: &Backing, geometry: Geometry) -> Option<[Slab; 3]> {
+/// Where the tables of a block have their words from: what the system gives for all of them, where they are large.
+fn words(backing: &Backing) -> WordSource {
+    /// Less is cleared by the allocator in no time.
+    const LARGE: u64 = 128 << 10;
+    // Four bits for each granule of three slabs are three quarters of that. What is above them, and the pages, take less than the rest.
+    let size = backing.size() / 8;
+    let platform = backing.site().reservation.platform();
+    let memory = (size >= LARGE).then(|| TableMemory::map(platform, size).ok());
+    memory
+        .flatten()
+        .map_or_else(WordSource::allocator, WordSource::new)
+}
+
+fn slabs(backing: &Backing, geometry: Geometry, source: &mut WordSource) -> Option<[Slab; 3]> {
     let avoided = avoided(backing.range());
-    let slab = |protection| Slab::new(backing.size(), geometry.granule(protection), avoided);
+    let slab = |protection| {
+        Slab::new(
+            backing.size(),
+            geometry.granule(protection),
+            avoided,
+            source,
+        )
+    };
     let [code, constants, data] = Protection::ALL.map(slab);
     Some([code?, constants?, data?])
 }

@@ -10,7 +10,7 @@ use crate::model::protection::Protection;
 use crate::slab::runs::Runs;
 use crate::slab::span::{Located, Span};
 use crate::slab::spans::Spans;
-use crate::sync::{AtomicU64, Ordering, zeroed_words};
+use crate::sync::{Ordering, WordSource, Words};
 use std::sync::Arc;
 
 /// Two bits say which slab has a page: `Protection::index` + 1, or 0 for none.
@@ -21,19 +21,24 @@ const PAGES_PER_WORD: u64 = 32;
 pub(crate) struct PageMap {
     range: Window,
     page_bytes: u64,
-    owners: Box<[AtomicU64]>,
+    owners: Words,
     runs: [Arc<Runs>; 3],
 }
 
 impl PageMap {
     /// Of a block whose slabs have no pages yet. `None` if there is no memory for it.
-    pub(crate) fn new(range: Window, page_bytes: u64, runs: [Arc<Runs>; 3]) -> Option<Self> {
+    pub(crate) fn new(
+        range: Window,
+        page_bytes: u64,
+        runs: [Arc<Runs>; 3],
+        source: &mut WordSource,
+    ) -> Option<Self> {
         let pages = (range.last().distance(range.first()) + 1) / page_bytes;
         let words = pages.div_ceil(PAGES_PER_WORD) as usize;
         Some(Self {
             range,
             page_bytes,
-            owners: zeroed_words(words)?,
+            owners: source.take(words)?,
             runs,
         })
     }
@@ -84,7 +89,7 @@ impl PageMap {
 
     /// Notes that no slab has pages.
     pub(crate) fn clear(&self) {
-        for word in &self.owners {
+        for word in &*self.owners {
             word.store(0, Ordering::Relaxed);
         }
     }

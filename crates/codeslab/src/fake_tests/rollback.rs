@@ -284,3 +284,48 @@ fn a_request_beyond_the_budget_is_refused_before_anything_is_made_for_it() {
         round(&memory).unwrap();
     }
 }
+
+#[test]
+fn the_tables_of_a_large_block_are_one_piece_apart_or_the_allocators_where_the_system_gives_none() {
+    for is_refused in [false, true] {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        if is_refused {
+            fake.refuse("map_apart");
+        }
+        let options = Options {
+            block_size: Some(MIB),
+            ..Options::default()
+        };
+        let memory = open(&fake, &options);
+        let (layout, _) = layout([3_000, 2_000, 1_000]);
+        let allocation = memory.allocate(&Request::new(&layout)).unwrap();
+        let address = allocation.finalize().map(|allocation| {
+            let address = allocation.segment_address(Protection::ReadExecute);
+            assert_eq!(
+                address
+                    .and_then(|at| memory.find(at))
+                    .map(|found| found.size),
+                Some(3_008)
+            );
+            let pieces = if is_refused { (0, 0) } else { (MIB / 8, 1) };
+            assert_eq!(fake.apart(), pieces);
+            address
+        });
+        assert!(address.unwrap().is_some());
+        memory.trim();
+        assert_eq!(fake.apart(), (0, 0), "they go with their block");
+    }
+}
+
+#[test]
+fn the_tables_of_a_small_block_are_the_allocators() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let options = Options {
+        block_size: Some(MIB / 2),
+        ..Options::default()
+    };
+    let memory = open(&fake, &options);
+    let (layout, _) = layout([3_000, 2_000, 1_000]);
+    let _allocation = memory.allocate(&Request::new(&layout)).unwrap();
+    assert_eq!(fake.apart(), (0, 0));
+}

@@ -4,6 +4,7 @@ use super::model;
 use crate::slab::Slab;
 use crate::slab::runs::Runs;
 use crate::slab::span::Span;
+use crate::sync::WordSource;
 use loom::thread;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let mut slab = Slab::new(256 * GRANULE, GRANULE, None).expect("memory");
+        let mut slab =
+            Slab::new(256 * GRANULE, GRANULE, None, &mut WordSource::allocator()).expect("memory");
         slab.extend(span(4, 200));
         let mut carve = |granules| {
             slab.carve(granules * GRANULE, 16)

@@ -96,6 +96,7 @@ impl Clone for Layout {
 impl Layout {
     /// A request for nothing yet.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -160,6 +161,7 @@ impl Layout {
     }
 
     /// How many sections it has.
+    #[inline]
     fn len(&self) -> usize {
         let segments = self.details.kinds.iter().flatten().count();
         self.sections.len().max(segments)
@@ -189,6 +191,7 @@ impl Layout {
     }
 
     /// The section that is a segment.
+    #[inline]
     const fn only_section(&self, protection: Protection) -> Section {
         let Segment { size, align } = self.segment(protection);
         Section {
@@ -204,6 +207,7 @@ impl Layout {
     /// # Panics
     /// If `id` comes from another layout that has more sections.
     #[must_use]
+    #[inline]
     pub fn section(&self, id: SectionId) -> Section {
         if self.sections.is_empty() {
             let kind = self.details.kinds[id.index()];

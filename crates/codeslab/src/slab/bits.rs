@@ -4,18 +4,19 @@
 //! thread at a time changes a set, which its owner sees to; so a change is a plain load and a plain store of one word. Readers see
 //! each word before or after a change, and a reader that sees a change sees all changes before it.
 
-use crate::sync::{AtomicU64, Ordering, zeroed_words};
+use crate::sync::{AtomicU64, Ordering, WordSource, Words};
 
 /// A set of numbers without order.
 #[derive(Debug)]
 pub(crate) struct Flags {
-    words: Box<[AtomicU64]>,
+    words: Words,
 }
 
 impl Flags {
     /// An empty set of numbers below `length`, unless there is no memory for it.
-    pub(crate) fn new(length: usize) -> Option<Self> {
-        zeroed_words(length.div_ceil(64).max(1)).map(|words| Self { words })
+    pub(crate) fn new(length: usize, source: &mut WordSource) -> Option<Self> {
+        let words = source.take(length.div_ceil(64).max(1))?;
+        Some(Self { words })
     }
 
     pub(crate) fn contains(&self, index: usize) -> bool {
@@ -49,8 +50,8 @@ pub(crate) struct Marks {
 
 impl Marks {
     /// No marks on numbers below `length`, unless there is no memory for them.
-    pub(crate) fn new(length: usize) -> Option<Self> {
-        Flags::new(length).map(|flags| Self { flags })
+    pub(crate) fn new(length: usize, source: &mut WordSource) -> Option<Self> {
+        Flags::new(length, source).map(|flags| Self { flags })
     }
 
     pub(crate) fn contains(&self, index: usize) -> bool {
@@ -73,7 +74,7 @@ pub(crate) struct Bits {
     // Invariant between changes: bit i of level n + 1 is set exactly if word i of level n is not zero; the last level is one word.
     // All levels lie one behind the other. A member is in the lowest level before it is in the others, and leaves the others
     // after it has left the lowest: what was there before a change and is there after it is found all the while.
-    words: Box<[AtomicU64]>,
+    words: Words,
     // Where each level begins, and behind the last level the end of all words.
     levels: [u32; LEVELS + 1],
 }
@@ -83,14 +84,14 @@ const LEVELS: usize = 6;
 
 impl Bits {
     /// An empty set, unless there is no memory for it.
-    pub(crate) fn new(length: usize) -> Option<Self> {
+    pub(crate) fn new(length: usize, source: &mut WordSource) -> Option<Self> {
         let mut levels = [0; LEVELS + 1];
         let mut words = length.max(1);
         for level in 0..LEVELS {
             words = words.div_ceil(64);
             levels[level + 1] = levels[level] + words as u32;
         }
-        let words = zeroed_words(levels[LEVELS] as usize)?;
+        let words = source.take(levels[LEVELS] as usize)?;
         Some(Self { words, levels })
     }
 
@@ -218,14 +219,14 @@ fn word(words: &[AtomicU64], index: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Bits;
+    use super::{Bits, WordSource};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     proptest! {
         #[test]
         fn agrees_with_an_ordered_set(length in 1_usize..20_000, actions in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400), probes in prop::collection::vec(any::<prop::sample::Index>(), 20)) {
-            let bits = Bits::new(length).unwrap();
+            let bits = Bits::new(length, &mut WordSource::allocator()).unwrap();
             let mut oracle = BTreeSet::new();
             for (insert, index) in actions {
                 let index = index.index(length);

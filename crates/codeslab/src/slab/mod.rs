@@ -15,6 +15,7 @@ mod tests;
 use crate::slab::bins::{Bins, Entry};
 use crate::slab::runs::Runs;
 use crate::slab::span::{Span, SpanSet};
+use crate::sync::WordSource;
 use std::sync::Arc;
 
 /// The pages of a block that have one protection, and what is carved out of them.
@@ -33,12 +34,17 @@ impl Slab {
     /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
     /// the page size. No span will begin at the offset `avoided`.
     /// `None` if there is no memory for the metadata.
-    pub(crate) fn new(block_bytes: u64, granule: u64, avoided: Option<u64>) -> Option<Self> {
+    pub(crate) fn new(
+        block_bytes: u64,
+        granule: u64,
+        avoided: Option<u64>,
+        source: &mut WordSource,
+    ) -> Option<Self> {
         let granule_log2 = granule.ilog2();
         let granules = block_bytes >> granule_log2;
         let granules = u32::try_from(granules).expect("a block is smaller than 2^32 granules");
         Some(Self {
-            runs: Arc::new(Runs::new(granules, granule_log2)?),
+            runs: Arc::new(Runs::new(granules, granule_log2, source)?),
             bins: Bins::new(granules),
             free_runs: 0,
             extents: SpanSet::default(),

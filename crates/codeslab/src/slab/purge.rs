@@ -6,6 +6,7 @@
 
 use crate::slab::bits::Bits;
 use crate::slab::span::Span;
+use crate::sync::WordSource;
 
 /// Bytes that go back together, where the system's granularity is not larger.
 const CHUNK: u64 = 64 << 10;
@@ -28,7 +29,10 @@ impl Chunks {
     /// All of a block's chunks, present; `None` if there is no memory for the metadata.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let log2 = CHUNK.max(granularity).ilog2();
-        let purged = Bits::new((block_bytes >> log2) as usize + 1)?;
+        let purged = Bits::new(
+            (block_bytes >> log2) as usize + 1,
+            &mut WordSource::allocator(),
+        )?;
         Some(Self {
             log2,
             purged,

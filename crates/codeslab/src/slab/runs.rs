@@ -8,6 +8,7 @@
 
 use crate::slab::bits::{Bits, Flags, Marks};
 use crate::slab::span::Span;
+use crate::sync::WordSource;
 
 /// The runs of one slab.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ impl Runs {
     pub(crate) const BITS_PER_GRANULE: u64 = 4;
 
     /// Of a slab without pages, in a block of `granules` granules. `None` if there is no memory for it.
-    pub(crate) fn new(granules: u32, granule_log2: u32) -> Option<Self> {
+    pub(crate) fn new(granules: u32, granule_log2: u32, source: &mut WordSource) -> Option<Self> {
         let length = granules as usize + 1;
         Some(Self {
             granule_log2,
-            starts: Bits::new(length)?,
-            free: Bits::new(length)?,
-            freed: Flags::new(length)?,
-            freed_remotely: Marks::new(length)?,
+            starts: Bits::new(length, source)?,
+            free: Bits::new(length, source)?,
+            freed: Flags::new(length, source)?,
+            freed_remotely: Marks::new(length, source)?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::slab::Slab;
 use crate::slab::span::Span;
+use crate::sync::WordSource;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ proptest! {
     fn spans_never_overlap_and_everything_freed_can_be_carved_again(actions in prop::collection::vec(action(), 1..120), granule_log2 in 4_u32..13) {
         let granule = 1 << granule_log2;
         let avoided = (BLOCK / 3).next_multiple_of(granule);
-        let mut slab = Slab::new(BLOCK, granule, Some(avoided)).unwrap();
+        let mut slab = Slab::new(BLOCK, granule, Some(avoided), &mut WordSource::allocator()).unwrap();
         let mut oracle = Oracle::default();
         for action in actions {
             match action {
@@ -158,7 +159,7 @@ fn free_runs<'a>(slab: &'a Slab, oracle: &'a Oracle) -> impl Iterator<Item = Spa
 #[test]
 fn a_run_grown_to_measure_is_found() {
     for size in (16..200_000).step_by(1_237) {
-        let mut slab = Slab::new(BLOCK, 16, None).unwrap();
+        let mut slab = Slab::new(BLOCK, 16, None, &mut WordSource::allocator()).unwrap();
         slab.extend(Span {
             offset: 4096,
             size: 4096_u64.max(slab.round_up(size).next_multiple_of(4096)),
@@ -169,7 +170,7 @@ fn a_run_grown_to_measure_is_found() {
 
 #[test]
 fn churn_does_not_grow_the_metadata() {
-    let mut slab = Slab::new(BLOCK, 16, None).unwrap();
+    let mut slab = Slab::new(BLOCK, 16, None, &mut WordSource::allocator()).unwrap();
     slab.extend(Span {
         offset: 0,
         size: BLOCK,

@@ -10,6 +10,7 @@ pub(crate) mod gaps;
 pub(crate) mod memory_file;
 pub(crate) mod reservation;
 pub(crate) mod search;
+pub(crate) mod tables;
 
 use crate::model::address::Window;
 use crate::model::error::Result;

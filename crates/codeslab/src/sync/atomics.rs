@@ -27,6 +27,9 @@ pub(crate) use std::{
 /// (`--cfg tsan`) know of no such thing.
 pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)));
 
+/// Whether zeroed memory is words. Those of the model checker are more.
+pub(crate) const ARE_PLAIN_WORDS: bool = cfg!(not(loom));
+
 /// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
 /// a lack of memory does not end the process.
 #[cfg(not(loom))]

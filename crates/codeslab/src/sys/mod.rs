@@ -44,7 +44,7 @@
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Error, Refusal, Result};
+use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
 use crate::model::stats::ProcessLocation;
@@ -257,6 +257,19 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         size: u64,
         protection: Protection,
     ) -> Result<NonNull<u8>, Refusal>;
+
+    /// Maps zeroed private memory that is readable and writable, outside of reservations and of what they may need: for tables, of which
+    /// little is used. `size` is whole granules. Refused where the global allocator never clears as much to give it.
+    fn map_apart(&self, size: u64) -> Result<NonNull<u8>, Refusal> {
+        Err(Refusal::foreseen("map", size, Limit::Unsupported))
+    }
+
+    /// Unmaps what [`Platform::map_apart`] gave.
+    ///
+    /// # Safety
+    /// - `start` and `size` are those of one call, whose memory was not unmapped since.
+    /// - The memory is idle, and no pointer into it is used afterwards.
+    unsafe fn unmap_apart(&self, _start: NonNull<u8>, _size: u64) {}
 
     /// Changes what private memory may be used for.
     ///

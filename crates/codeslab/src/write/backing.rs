@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Bytes of the fill pattern that are written at once. More would be memory that holds nothing else, and save few calls.
-pub(super) const FILL_BYTES: usize = 32 << 10;
+pub(super) const FILL_BYTES: usize = 16 << 10;
 
 /// What a block consists of.
 #[derive(Debug)]

@@ -252,6 +252,22 @@ impl Platform for Fake {
         );
     }
 
+    fn map_apart(&self, size: u64) -> Result<NonNull<u8>, Refusal> {
+        let mut state = self.call();
+        state.enter("map_apart", size)?;
+        state.check_size("map_apart", size)?;
+        let heap = Heap::new(size);
+        let start = heap.at(0);
+        state.apart.insert(start.as_ptr() as usize, heap);
+        Ok(start)
+    }
+
+    unsafe fn unmap_apart(&self, start: NonNull<u8>, size: u64) {
+        let known = self.call().apart.remove(&(start.as_ptr() as usize));
+        let known = known.map(|heap| heap.size());
+        assert_eq!(known, Some(size), "what is apart is unmapped whole");
+    }
+
     unsafe fn map_private(
         &self,
         at: Address,

@@ -186,6 +186,13 @@ impl Fake {
             .any(|(part, size)| (*part..*part + *size as usize).contains(&(byte.as_ptr() as usize)))
     }
 
+    /// Bytes that are mapped apart, in how many pieces.
+    pub(crate) fn apart(&self) -> (u64, usize) {
+        let state = self.system.state();
+        let bytes = state.apart.values().map(Heap::size).sum();
+        (bytes, state.apart.len())
+    }
+
     /// What memory at `at` may be used for; `None` if nothing is mapped.
     pub(crate) fn protection(&self, at: Address) -> Option<Protection> {
         let state = self.state();

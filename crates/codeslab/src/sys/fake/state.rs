@@ -13,6 +13,7 @@ pub(super) struct State {
     pub(super) views: BTreeMap<usize, u64>,
     // The parts of views that can be written.
     pub(super) shown: Vec<(usize, u64)>,
+    pub(super) apart: BTreeMap<usize, Heap>,
     pub(super) next_file: u64,
     // Where the system puts the next reservation that may lie anywhere.
     pub(super) next_place: u64,

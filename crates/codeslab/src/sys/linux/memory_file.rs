@@ -162,9 +162,9 @@ fn seal(file: &File, seals: i32) -> Result<(), Refusal> {
     Err(Refusal { limit, ..refusal })
 }
 
-/// Where the next `size` bytes of writable views should go: far from where the system puts libraries and blocks. Views must
+/// Where the next `size` bytes of writable views and of tables should go: far from where the system puts libraries and blocks. They must
 /// not use up the address space within reach of the code, and it should not be guessed from one where the other is.
-fn far_away(size: u64) -> Address {
+pub(super) fn far_away(size: u64) -> Address {
     const STRIDE: u64 = 64 << 10;
     static START: OnceLock<u64> = OnceLock::new();
     static USED: AtomicU64 = AtomicU64::new(0);

@@ -189,6 +189,17 @@ impl Platform for Linux {
         Ok(pointer(at))
     }
 
+    /// The heap of glibc is no place for it: it is cleared there, all of it, once the program has freed something as large.
+    fn map_apart(&self, size: u64) -> Result<NonNull<u8>, Refusal> {
+        let hint = Some(memory_file::far_away(size));
+        mm::map(hint, size, Access::READ_WRITE, Source::Private).map(pointer)
+    }
+
+    unsafe fn unmap_apart(&self, start: NonNull<u8>, size: u64) {
+        // SAFETY: the range was mapped by `map_apart`, and no thread uses it from now on. Should it be refused, it stays mapped.
+        let _ = unsafe { mm::unmap(address(start), size) };
+    }
+
     unsafe fn protect(
         &self,
         at: Address,
