@@ -13,6 +13,7 @@ const externals = { entered: words.address('entered'), leave: words.address('lea
 const image = memory.link(readFileSync(process.argv[2]), { externals })
 const isExpected = process.env.CODESLAB_FAST_CALLS !== '0'
 const hasBigints = Number(process.versions.v8.split('.')[0]) >= 12
+const hasTypes = Number(process.versions.v8.split('.')[0]) >= 13
 
 const prepare = new Function('f', '%PrepareFunctionForOptimization(f)')
 const optimize = new Function('f', '%OptimizeFunctionOnNextCall(f)')
@@ -99,7 +100,7 @@ assert.equal(optimized(wide, 1n)(1n) !== wide(1), isExpected && hasBigints)
 const risky = image.function('caller_with', { return: 'int32', arguments: ['function'] })
 assert.equal(optimized(risky, null)(null), risky(null))
 
-// What V8 does not know the type of, it makes an object of: 16 bytes for each result.
+// What V8 does not know the type of, it makes an object of, as those of Node 20 and 22 do here: 16 bytes for each result.
 const echo = image.function('echo_double', { return: 'double', arguments: ['double'] })
 const chain = new Function('f', 'return n => { let x = 0.5; for (let k = 0; k < n; k++) x = f(x + 0.25); return x }')(
   echo,
@@ -112,14 +113,30 @@ optimize(chain)
 chain(100)
 const heapBefore = process.memoryUsage().heapUsed
 assert.equal(chain(100_000), 0.5 + 100_000 / 4)
-if (isExpected) assert.ok(process.memoryUsage().heapUsed - heapBefore < 400_000, 'results stay in registers')
+if (isExpected && hasTypes)
+  assert.ok(process.memoryUsage().heapUsed - heapBefore < 400_000, 'results stay in registers')
 
 // Every register and the words behind them.
 const digits = image.function('digits', {
   return: 'double',
   arguments: ['int32', 'double', 'uint8', 'float', 'int16', 'double', 'uint32', 'int32', 'int8'],
 })
-assert.equal(optimized(digits, 1, 2, 3, 4, 5, 6, 7, 8, 9)(1, 2, 3, 4, 5, 6, 7, 8, 9), 123456789)
+const everything = optimized(digits, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+assert.equal(everything(1, 2, 3, 4, 5, 6, 7, 8, 9), 123456789)
+
+// While there is a callback, fast calls are refused, and made again in the longer way, with the same values.
+const echoes = Object.entries(numbers).map(([type, [values]]) => {
+  const call = optimized(image.function(`echo_${type}`, { return: type, arguments: [type] }), values[0])
+  return [call, values.filter(value => !Object.is(value, -0) || /float|double/.test(type))]
+})
+const nothing = optimized(image.function('nothing', {}))
+const callback = memory.callback({}, () => undefined)
+for (let round = 0; round < 3; round++) {
+  assert.equal(everything(1, 2, 3, 4, 5, 6, 7, 8, 9), 123456789)
+  for (const [call, values] of echoes) for (const value of values) assert.equal(call(value), value)
+  assert.equal(nothing(), undefined)
+}
+callback.dispose()
 
 const add = image.function('add', { return: 'int32', arguments: ['int32', 'int32'] })
 const sum = optimized(add, 1, 2)

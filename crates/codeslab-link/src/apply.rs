@@ -91,9 +91,9 @@ impl Addresses {
             targets[id.0 as usize] = offset;
         }
         let stubs = optional(plan.stubs);
-        for (address, id) in targets.iter_mut().zip(0..) {
-            if let Some(offset) = plan.canonical_offset(TargetId(id)) {
-                *address = stubs + offset;
+        for id in plan.slot_targets() {
+            if let Some(offset) = plan.canonical_offset(id) {
+                targets[id.0 as usize] = stubs + offset;
             }
         }
         Self {
@@ -279,13 +279,13 @@ fn write_got(
     let mut write = |offset: u64, address: u64| {
         machine.write_entry(part(bytes, offset, machine.entry_size()), address);
     };
-    let targets = resolution.targets.iter().zip(&addresses.targets);
-    for ((target, address), id) in targets.zip(0..) {
-        if let Some(offset) = plan.entry_offset(TargetId(id)) {
-            write(offset, *address);
+    for id in plan.slot_targets() {
+        if let Some(offset) = plan.entry_offset(id) {
+            write(offset, addresses.targets[id.0 as usize]);
         }
-        let hidden = plan.hidden_entry_offset(TargetId(id));
-        if let (Some(offset), Place::Absolute(function)) = (hidden, target.place) {
+        let hidden = plan.hidden_entry_offset(id);
+        let place = resolution.target(id).place;
+        if let (Some(offset), Place::Absolute(function)) = (hidden, place) {
             write(offset, function);
         }
     }
@@ -300,7 +300,7 @@ fn write_stubs(
     let Some(id) = plan.stubs else { return Ok(()) };
     let machine = resolution.machine;
     let bytes = destination.bytes_mut(id);
-    for id in (0..addresses.targets.len() as u32).map(TargetId) {
+    for id in plan.slot_targets() {
         let offsets = (plan.stub_offset(id), plan.stub_entry_offset(id));
         if let (Some(offset), Some(entry)) = offsets {
             let at = addresses.stubs + offset;

@@ -6,6 +6,7 @@
 use crate::apply::{self, Addresses};
 use crate::arch;
 use crate::budget::{Budget, Work};
+use crate::destination::InFlight;
 use crate::detour;
 use crate::error::{Error, Resource, Result};
 use crate::gather;
@@ -130,10 +131,12 @@ fn link_within(
     }
     let plan = plan::plan(&resolution)?;
     // ---- No size changes from here on. What cannot be linked for what it is has been refused; no memory is taken yet.
-    let mut in_flight = place(memory, &plan)?;
+    let mut allocation = place(memory, &plan)?;
+    let mut in_flight = InFlight::of(&mut allocation, &plan.layout);
     let mut addresses = Addresses::of(&resolution, &plan, &in_flight);
     // ---- No address changes from here on. An error drops the allocation in flight, which abandons it.
     let thread_locals = thread_local::provide(&resolution, &plan, &mut addresses)?;
+    in_flight.fill_gaps(machine.architecture().fill_pattern());
     apply::write(&resolution, &plan, &addresses, &mut in_flight)?;
     detour::write(&resolution, &plan, &addresses, &mut in_flight)?;
     replaceable::write(&resolution, &plan, &addresses, &mut in_flight);
@@ -148,7 +151,7 @@ fn link_within(
         .then(|| placed::objects(&resolution, &addresses))
         .transpose()?
         .unwrap_or_default();
-    let allocation = in_flight.finalize()?;
+    let allocation = allocation.finalize()?;
     let dependencies = mem::take(&mut resolution.dependencies);
     // ---- Nothing executable or constant is writable from here on.
     let entries = replaceable::entries(&resolution, &plan, &addresses);
@@ -162,7 +165,8 @@ fn link_within(
 
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
 fn place(memory: &CodeMemory, plan: &Plan) -> Result<InFlightAllocation> {
-    let request = codeslab::Request::new(&plan.layout);
+    let layout = plan.segments()?;
+    let request = codeslab::Request::new(&layout).written_whole();
     if plan.window == Window::ANYWHERE {
         return Ok(memory.allocate(&request)?);
     }

@@ -16,8 +16,13 @@ pub(crate) struct Names {
 
 impl Names {
     /// These names, numbered from 0.
-    pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Arc<Self> {
-        let mut all = Self::default();
+    pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Arc<Self> {
+        let length = names.clone().map(str::len).sum();
+        let mut all = Self {
+            text: String::with_capacity(length),
+            ends: Vec::with_capacity(names.size_hint().0),
+            ..Self::default()
+        };
         for name in names {
             all.text.push_str(name);
             all.ends.push(all.text.len());

@@ -27,7 +27,7 @@ impl ParsedInput {
 }
 
 /// How many times as much memory as a file what was parsed of it takes.
-const PARSED_SIZE: u64 = 3;
+const PARSED_SIZE: u64 = 2;
 
 /// Parses an object or an archive.
 #[napi(ts_return_type = "ExternalObject<ParsedInput>")]

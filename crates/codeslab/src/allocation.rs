@@ -9,7 +9,7 @@ use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, Section, SectionId};
 use crate::model::protection::Protection;
 use crate::pool::shard::{Carved, batch};
-use crate::write::staging::Staging;
+use crate::write::staging::{AtFirst, Staging};
 use std::sync::atomic::AtomicU64;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
@@ -39,9 +39,9 @@ pub struct InFlightAllocation {
 
 impl InFlightAllocation {
     #[inline]
-    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
+    pub(crate) fn new(carved: Carved, layout: &Layout, at_first: AtFirst) -> Result<Self> {
         let carved = Unpublished(Some(carved));
-        let staging = carved.get().stage(layout)?;
+        let staging = carved.get().stage(layout, at_first)?;
         Ok(Self {
             carved,
             staging,
@@ -132,6 +132,30 @@ impl InFlightAllocation {
     pub fn place_mut(&mut self, section: SectionId) -> (Address, &mut [u8]) {
         let section = self.layout.section(section);
         (self.address_of(section), self.bytes_of(section))
+    }
+
+    /// The bytes of all code, all constants and all data, in the order of [`Protection::ALL`]: as [`InFlightAllocation::bytes_mut`], for
+    /// those who know where their sections are in them. What it has none of is empty.
+    ///
+    /// ```
+    /// # use codeslab::{CodeMemory, Layout, Options, Protection, Request};
+    /// # let memory = CodeMemory::new(Options::default())?;
+    /// let mut layout = Layout::new();
+    /// layout.add(Protection::ReadExecute, 4, 16)?;
+    /// layout.add(Protection::ReadWrite, 8, 8)?;
+    /// let mut in_flight = memory.allocate(&Request::new(&layout).written_whole())?;
+    /// let [code, constants, data] = in_flight.segments_mut();
+    /// code.copy_from_slice(&[0x90, 0x90, 0x90, 0xc3]);
+    /// assert_eq!((constants.len(), &*data), (0, &[0; 8][..]));
+    /// # Ok::<(), codeslab::Error>(())
+    /// ```
+    #[must_use]
+    pub fn segments_mut(&mut self) -> [&mut [u8]; 3] {
+        let sizes = Protection::ALL.map(|protection| self.layout.segment(protection).size);
+        let carved = self.carved.get_mut();
+        // SAFETY: it is in flight, so it is not published; the segments are those of its layout, which only shrinks, together with
+        // what is carved; and the buffers were made for it.
+        unsafe { carved.all_bytes_mut(&mut self.staging, sizes) }
     }
 
     #[inline]

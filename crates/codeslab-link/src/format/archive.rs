@@ -18,13 +18,13 @@ pub(crate) fn is_archive(bytes: &[u8]) -> bool {
 
 /// An archive whose special members are found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Archive<'a> {
+pub(crate) struct Archive<'a, 'b> {
     name: &'a str,
     bytes: &'a [u8],
     file: ArchiveFile<'a>,
     /// What names of the index stand for.
     c_name: CName,
-    budget: &'a Budget,
+    budget: &'b Budget,
 }
 
 /// One file in an archive.
@@ -42,13 +42,13 @@ pub(crate) struct MemberOffset(u64);
 /// A symbol, and the member that defines it.
 pub(crate) type IndexEntry<'a> = (Cow<'a, str>, MemberOffset);
 
-impl<'a> Archive<'a> {
+impl<'a, 'b> Archive<'a, 'b> {
     /// The archive in `bytes`; `name` is what errors call it. `c_name` tells by the first member what names of the index stand for: all
     /// members are of one format.
     pub(crate) fn open(
         name: &'a str,
         bytes: &'a [u8],
-        budget: &'a Budget,
+        budget: &'b Budget,
         c_name: fn(&[u8]) -> CName,
     ) -> Result<Self> {
         let file = ArchiveFile::parse(bytes).map_err(|error| malformed(name, &error))?;

@@ -2,13 +2,14 @@
 //!
 //! Members that cannot be parsed are kept as their errors: a link that takes none of them does not care.
 
-use super::{Parsed, open};
+use super::archive::{self, Archive};
+use super::{Parsed, c_name_of, macho};
 use crate::arch::native;
 use crate::budget::Budget;
-use crate::error::{Error, Resource, Result};
+use crate::error::{Resource, Result};
 use crate::graph::Graph;
-use crate::input::Input;
 use crate::kept::{Content, KeptArchive, ParsedFile};
+use foldhash::fast::RandomState;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -19,24 +20,8 @@ impl ParsedFile {
     /// What keeps an object, or the archive itself, from being read. Members of an archive that cannot be read are errors of links that take
     /// them. Linker scripts and thin archives are refused: they name files, which may change.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
-        let size = (name.len() + bytes.len()) as u64;
-        let budget = Budget::of(size);
-        let content = match open(Input::File { name, bytes }, &budget)? {
-            Parsed::Graph(graph) => Content::Graph(graph.into_owned().into_owned()),
-            Parsed::Archive(archive) => Content::Archive(KeptArchive::read(&archive, &budget)?),
-            Parsed::Kept(_) | Parsed::Loaded(_) => {
-                return Err(Error::malformed(
-                    name,
-                    "it is neither an object nor an archive",
-                ));
-            }
-        };
-        let name = name.to_owned();
-        Ok(Self {
-            name,
-            size,
-            content,
-        })
+        let budget = Budget::of((name.len() + bytes.len()) as u64);
+        Self::of(name, bytes, |name, bytes| content(name, bytes, &budget))
     }
 
     /// What `resolve` gets of it.
@@ -45,7 +30,7 @@ impl ParsedFile {
             let symbols = graph.symbols().len() as u64;
             budget.spend(Resource::Symbols, symbols, graph.name())
         };
-        match &self.content {
+        match self.content() {
             Content::Graph(graph) => {
                 spend(graph)?;
                 Ok(Parsed::Graph(Cow::Borrowed(graph)))
@@ -58,20 +43,30 @@ impl ParsedFile {
     }
 }
 
-impl KeptArchive {
-    fn read(archive: &super::archive::Archive<'_>, budget: &Budget) -> Result<Self> {
+fn content<'f>(name: &'f str, bytes: &'f [u8], budget: &Budget) -> Result<Content<'f>> {
+    let bytes = macho::part(name, bytes, budget)?;
+    if archive::is_archive(bytes) {
+        let archive = Archive::open(name, bytes, budget, c_name_of)?;
+        return KeptArchive::read(&archive, budget).map(Content::Archive);
+    }
+    let graph = super::object(name.into(), bytes, budget)?;
+    Ok(Content::Graph(graph.into_owned()))
+}
+
+impl<'f> KeptArchive<'f> {
+    fn read(archive: &Archive<'f, '_>, budget: &Budget) -> Result<Self> {
         let mut members = Vec::new();
         // Members are told apart by where their bytes are.
-        let mut numbers = HashMap::new();
+        let mut numbers = HashMap::with_hasher(RandomState::default());
         for member in archive.members() {
             let member = member?;
             numbers
                 .entry(member.bytes.as_ptr())
                 .or_insert(members.len());
-            let name = member.name.clone().into_owned();
+            let name = member.name.clone();
             let graph = super::object(member.name, member.bytes, budget);
             members.push(match graph {
-                Ok(graph) => graph.into_owned().into_owned(),
+                Ok(graph) => graph.into_owned(),
                 Err(error) => {
                     let mut graph = Graph::new(name, native()?.architecture());
                     graph.obstruct(error);
@@ -87,7 +82,7 @@ impl KeptArchive {
         };
         let mut entries = Vec::new();
         // Many symbols are of one member.
-        let mut known = HashMap::new();
+        let mut known = HashMap::with_hasher(RandomState::default());
         for entry in index {
             let (name, offset) = entry?;
             let number = match known.get(&offset) {
@@ -97,7 +92,7 @@ impl KeptArchive {
                     .copied(),
             };
             known.insert(offset, number);
-            entries.extend(number.map(|number| (name.into_owned(), number)));
+            entries.extend(number.map(|number| (name, number)));
         }
         Ok(Self {
             members,

@@ -36,7 +36,7 @@ struct Format {
     recognises: fn(&[u8]) -> bool,
     /// Whether a file that begins with these bytes is a shared library.
     is_shared_library: fn(&[u8]) -> bool,
-    parse: for<'a> fn(Cow<'a, str>, &'a [u8], &'a Budget) -> Result<Graph<'a>>,
+    parse: for<'a> fn(Cow<'a, str>, &'a [u8], &Budget) -> Result<Graph<'a>>,
     /// The name of C that a name in its files stands for.
     c_name: CName,
     /// The header of a file of no sections and no segments; `None` for a format whose code does not look for one.
@@ -63,8 +63,8 @@ fn c_name_of(bytes: &[u8]) -> CName {
 #[derive(Debug)]
 pub(crate) enum Parsed<'a> {
     Graph(Cow<'a, Graph<'a>>),
-    Archive(Archive<'a>),
-    Kept(&'a KeptArchive),
+    Archive(Archive<'a, 'a>),
+    Kept(&'a KeptArchive<'a>),
     Loaded(&'a dyn Exports),
 }
 
@@ -129,7 +129,7 @@ fn intermediate(name: Cow<'_, str>) -> Result<Graph<'_>> {
 pub(crate) fn object<'a>(
     name: Cow<'a, str>,
     bytes: &'a [u8],
-    budget: &'a Budget,
+    budget: &Budget,
 ) -> Result<Cow<'a, Graph<'a>>> {
     let bytes = macho::part(&name, bytes, budget)?;
     budget.spend(Resource::Parsed, bytes.len() as u64, &name)?;

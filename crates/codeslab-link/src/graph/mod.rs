@@ -122,11 +122,11 @@ impl<'a> Graph<'a> {
     pub fn add_section(&mut self, section: GraphSection<'a>) -> Result<SectionIndex> {
         self.check_align(&section.name, section.align)?;
         let index = SectionIndex(self.next_index("section", self.sections.len())?);
-        self.sections.push(GraphSection {
-            relocations: Vec::new(),
-            group: None,
-            ..section
-        });
+        self.sections.push(section);
+        if let Some(section) = self.sections.last_mut() {
+            section.relocations.clear();
+            section.group = None;
+        }
         Ok(index)
     }
 
@@ -150,7 +150,19 @@ impl<'a> Graph<'a> {
     /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
     #[inline]
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
-        let is_usual = match symbol.definition {
+        if !self.is_usual(&symbol) {
+            // Moved and not lent: a symbol that nothing points to goes from registers to its place.
+            return self.add_unusual_symbol(symbol);
+        }
+        let index = SymbolIndex(self.next_index("symbol", self.symbols.len())?);
+        self.symbols.push(symbol);
+        Ok(index)
+    }
+
+    /// Whether nothing about a symbol could be wrong.
+    #[inline]
+    fn is_usual(&self, symbol: &Symbol<'_>) -> bool {
+        match symbol.definition {
             Definition::Section { section, .. } => {
                 let within = self.sections.get(section.0 as usize);
                 let is_special = symbol.kind == SymbolKind::ThreadLocal
@@ -160,14 +172,7 @@ impl<'a> Graph<'a> {
             Definition::Undefined => symbol.binding != Binding::Local,
             Definition::Absolute(_) | Definition::Discarded => true,
             Definition::Common { .. } => false,
-        };
-        if !is_usual {
-            // Moved and not lent: a symbol that nothing points to goes from registers to its place.
-            return self.add_unusual_symbol(symbol);
         }
-        let index = SymbolIndex(self.next_index("symbol", self.symbols.len())?);
-        self.symbols.push(symbol);
-        Ok(index)
     }
 
     /// The same for a symbol that has to be looked at.

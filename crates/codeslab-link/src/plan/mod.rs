@@ -55,6 +55,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// A layout of code, constants and data as wholes: to place them, it is no matter what they consist of.
+    ///
+    /// # Errors
+    /// None: each was laid out before.
+    pub(crate) fn segments(&self) -> Result<Layout> {
+        let mut segments = Layout::new();
+        for protection in Protection::ALL {
+            let segment = self.layout.segment(protection);
+            if segment.size > 0 {
+                segments.add(protection, segment.size, segment.align)?;
+            }
+        }
+        Ok(segments)
+    }
+
+    /// The targets that have a GOT entry or a stub.
+    pub(crate) fn slot_targets(&self) -> impl Iterator<Item = TargetId> {
+        self.slots.targets()
+    }
+
     /// Bytes from the start of the GOT to the entry of a target.
     pub(crate) fn entry_offset(&self, id: TargetId) -> Option<u64> {
         let number = self.slots.entry(id)?;
@@ -98,7 +118,7 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         resolution.machine.entry_size(),
         resolution.machine.stub_size(),
     );
-    let mut layout = Layout::new();
+    let mut layout = Layout::with_capacity(resolution.is_live.len());
     let (sections, values_end) = add_sections(&mut layout, resolution)?;
     let commons = add_commons(&mut layout, resolution)?;
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());

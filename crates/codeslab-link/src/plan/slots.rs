@@ -15,10 +15,45 @@ struct Slot {
     hidden_entry: u32,
 }
 
+const NONE: Slot = Slot {
+    entry: UNUSED,
+    stub: UNUSED,
+    hidden_entry: UNUSED,
+};
+
+/// Who has which slot. Few targets of a library need one, so those that do stand by themselves: what is written for them goes through few.
+#[derive(Debug)]
+struct Table {
+    /// By target: which of the slots it has, counted from 1; 0 for those that need none.
+    numbers: Vec<u32>,
+    /// In the order in which they were asked for.
+    slots: Vec<(TargetId, Slot)>,
+}
+
+impl Table {
+    #[inline]
+    fn slot(&self, id: TargetId) -> Slot {
+        match self.numbers[id.0 as usize] {
+            0 => NONE,
+            number => self.slots[number as usize - 1].1,
+        }
+    }
+
+    /// That of a target, which gets one if it has none.
+    fn slot_mut(&mut self, id: TargetId) -> &mut Slot {
+        let number = &mut self.numbers[id.0 as usize];
+        if *number == 0 {
+            self.slots.push((id, NONE));
+            *number = self.slots.len() as u32;
+        }
+        &mut self.slots[*number as usize - 1].1
+    }
+}
+
 /// Those of all targets, and how many there are.
 #[derive(Debug)]
 pub(super) struct Slots {
-    by_target: Vec<Slot>,
+    table: Table,
     entry_count: u32,
     indirect_count: u32,
     stub_count: u32,
@@ -41,17 +76,20 @@ fn number(slot: &mut u32, count: &mut u32) {
 impl Slots {
     /// No target has any yet.
     pub(super) fn new(target_count: usize) -> Self {
-        let none = Slot {
-            entry: UNUSED,
-            stub: UNUSED,
-            hidden_entry: UNUSED,
-        };
         Self {
-            by_target: vec![none; target_count],
+            table: Table {
+                numbers: vec![0; target_count],
+                slots: Vec::new(),
+            },
             entry_count: 0,
             indirect_count: 0,
             stub_count: 0,
         }
+    }
+
+    /// The targets that have an entry or a stub.
+    pub(super) fn targets(&self) -> impl Iterator<Item = TargetId> {
+        self.table.slots.iter().map(|(id, _)| *id)
     }
 
     pub(super) const fn entry_count(&self) -> u32 {
@@ -68,17 +106,17 @@ impl Slots {
 
     /// The number of its GOT entry.
     pub(super) fn entry(&self, id: TargetId) -> Option<u32> {
-        used(self.slot(id).entry)
+        used(self.table.slot(id).entry)
     }
 
     /// The number of its stub.
     pub(super) fn stub(&self, id: TargetId) -> Option<u32> {
-        used(self.slot(id).stub)
+        used(self.table.slot(id).stub)
     }
 
     /// The number of the entry that its stub alone uses.
     pub(super) fn hidden_entry(&self, id: TargetId) -> Option<u32> {
-        used(self.slot(id).hidden_entry)
+        used(self.table.slot(id).hidden_entry)
     }
 
     /// Whether the address of its stub is the address of the target.
@@ -87,30 +125,26 @@ impl Slots {
     }
 
     pub(super) fn need_entry(&mut self, id: TargetId) {
-        let slot = &mut self.by_target[id.0 as usize];
+        let slot = self.table.slot_mut(id);
         number(&mut slot.entry, &mut self.entry_count);
     }
 
     pub(super) fn need_stub(&mut self, id: TargetId) {
-        let slot = &mut self.by_target[id.0 as usize];
+        let slot = self.table.slot_mut(id);
         number(&mut slot.stub, &mut self.stub_count);
     }
 
     /// Has the stub of a target stand for it.
     pub(super) fn need_canonical(&mut self, id: TargetId) {
         self.need_stub(id);
-        let slot = &mut self.by_target[id.0 as usize];
+        let slot = self.table.slot_mut(id);
         number(&mut slot.hidden_entry, &mut self.entry_count);
     }
 
     /// Has the stub of an indirect function, or of one that can be replaced, stand for it.
     pub(super) fn need_indirect(&mut self, id: TargetId) {
         self.need_stub(id);
-        let slot = &mut self.by_target[id.0 as usize];
+        let slot = self.table.slot_mut(id);
         number(&mut slot.hidden_entry, &mut self.indirect_count);
-    }
-
-    fn slot(&self, id: TargetId) -> &Slot {
-        &self.by_target[id.0 as usize]
     }
 }

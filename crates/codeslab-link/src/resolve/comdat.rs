@@ -43,6 +43,7 @@ impl<'a> Resolution<'a> {
             group.is_none_or(|group| is_taken[group as usize])
         });
         self.is_live.extend(is_live);
+        self.owners.resize(self.is_live.len(), number);
         let numbered = object.graph.sections().iter().zip(object.first_section..);
         for (section, number) in numbered {
             if section.purpose == Purpose::UnwindTable {

@@ -22,6 +22,15 @@ pub(super) struct Globals<'a> {
     targets: HashMap<Cow<'a, str>, TargetId, RandomState>,
     groups: HashMap<Cow<'a, str>, Chosen, RandomState>,
     wanted: Vec<(Cow<'a, str>, TargetId)>,
+    // A bit for each length and last letter that some name has, so that most names that a small link lacks are not looked for.
+    seen: u64,
+}
+
+/// The bit of names with this length and last letter.
+#[inline]
+fn bit(name: &str) -> u64 {
+    let last = name.as_bytes().last().copied().unwrap_or_default();
+    1 << ((name.len() as u64 * 29 + u64::from(last)) % 64)
 }
 
 impl<'a> Globals<'a> {
@@ -29,7 +38,11 @@ impl<'a> Globals<'a> {
         self.targets.iter().map(|(name, id)| (name.as_ref(), *id))
     }
 
+    #[inline]
     pub(super) fn get(&self, name: &str) -> Option<TargetId> {
+        if self.seen & bit(name) == 0 {
+            return None;
+        }
         self.targets.get(name).copied()
     }
 
@@ -41,6 +54,7 @@ impl<'a> Globals<'a> {
         id: TargetId,
         is_wanted: bool,
     ) -> Option<(TargetId, Cow<'a, str>)> {
+        self.seen |= bit(&name);
         match self.targets.entry(name) {
             Entry::Occupied(known) => Some((*known.get(), known.key().clone())),
             Entry::Vacant(place) => {
@@ -60,6 +74,7 @@ impl<'a> Globals<'a> {
 
     /// Gives a new name its target.
     pub(super) fn insert(&mut self, name: Cow<'a, str>, id: TargetId) {
+        self.seen |= bit(&name);
         self.targets.insert(name, id);
     }
 

@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug)]
 pub(super) struct Library<'a> {
     budget: &'a Budget,
-    archives: Vec<Archive<'a>>,
+    archives: Vec<Archive<'a, 'a>>,
     outside: Vec<Outside<'a>>,
     // How many were offered.
     count: u32,
@@ -185,7 +185,7 @@ impl<'a> Library<'a> {
 
     fn offer_index(
         &mut self,
-        archive: Archive<'a>,
+        archive: Archive<'a, 'a>,
         index: impl Iterator<Item = Result<(Cow<'a, str>, MemberOffset)>>,
     ) -> Result<()> {
         let number = self.archives.len();
@@ -198,7 +198,7 @@ impl<'a> Library<'a> {
     }
 
     /// Members that are parsed already are offered as graphs, by the index if there is one.
-    fn offer_kept(&mut self, archive: &'a KeptArchive) {
+    fn offer_kept(&mut self, archive: &'a KeptArchive<'a>) {
         let first = self.graphs.len();
         let members = archive.members.iter();
         match &archive.index {
@@ -214,7 +214,7 @@ impl<'a> Library<'a> {
     }
 
     /// For archives that were made without an index: looks into every member.
-    fn offer_members(&mut self, archive: Archive<'a>) -> Result<()> {
+    fn offer_members(&mut self, archive: Archive<'a, 'a>) -> Result<()> {
         for member in archive.members() {
             let member = member?;
             self.offer_graph(format::object(member.name, member.bytes, self.budget)?);

@@ -72,6 +72,8 @@ pub(crate) struct Resolution<'a> {
     pub(crate) targets: Vec<Target>,
     /// By section, counted over all objects: whether it is loaded.
     pub(crate) is_live: Vec<bool>,
+    /// By section, counted over all objects: the number of its object.
+    pub(super) owners: Vec<u32>,
     /// The sections that describe code, in their order: nearly every object has one.
     pub(super) describing: Vec<u32>,
     /// Those that are for something else besides being loaded, and those that threads have copies of.
@@ -118,6 +120,7 @@ impl<'a> Resolution<'a> {
             objects: Vec::new(),
             targets: Vec::new(),
             is_live: Vec::new(),
+            owners: Vec::new(),
             describing: Vec::new(),
             special: Vec::new(),
             runs: Vec::new(),
@@ -143,14 +146,17 @@ impl<'a> Resolution<'a> {
         /// Bytes of a library for each name that it defines or refers to, and for each object.
         const BYTES_PER_NAME: u64 = 1024;
         const BYTES_PER_OBJECT: u64 = 4096;
-        /// The same for each symbol, section and object; a wrong guess costs a copy, or pages that are never touched.
+        /// The same for each symbol, section and object, and the fewest; a wrong guess costs a copy, or pages that are never touched.
         const BYTES_PER_SYMBOL: u64 = 384;
+        const LEAST: u64 = 16;
         self.globals.reserve((input / BYTES_PER_NAME) as usize);
-        let symbols = (input / BYTES_PER_SYMBOL) as usize;
+        let symbols = (input / BYTES_PER_SYMBOL).max(LEAST) as usize;
         self.symbol_targets.reserve(symbols);
         self.targets.reserve(symbols);
         self.is_live.reserve(symbols);
-        self.objects.reserve((input / BYTES_PER_OBJECT) as usize);
+        self.owners.reserve(symbols);
+        self.objects
+            .reserve((input / BYTES_PER_OBJECT) as usize + 2);
     }
 
     /// The target of a relocation in `object`.
@@ -185,8 +191,7 @@ impl<'a> Resolution<'a> {
 
     /// The section with this number, counted over all objects, and its object.
     pub(crate) fn section(&self, number: u32) -> (&Object<'a>, &GraphSection<'a>) {
-        let is_before = |object: &Object<'_>| object.first_section <= number;
-        let object = &self.objects[self.objects.partition_point(is_before) - 1];
+        let object = &self.objects[self.owners[number as usize] as usize];
         let section = &object.graph.sections()[(number - object.first_section) as usize];
         (object, section)
     }

@@ -31,6 +31,8 @@ mod direct;
 #[cfg(unix)]
 mod elf_symbols;
 #[cfg(unix)]
+mod gaps;
+#[cfg(unix)]
 mod graphs;
 #[cfg(all(unix, target_arch = "aarch64"))]
 mod guarded;

@@ -26,6 +26,8 @@ struct Crossing {
     /// Whether `$` passes, and what is passed then.
     check: &'static str,
     pass: &'static str,
+    /// What is made of `$` that passed, to be passed once more: the same, so that V8 need not make an object of it before the call.
+    again: &'static str,
     /// What is made of a result.
     result: &'static str,
     /// What is made of `$`, a result that is one already, where it is compiled beside a fast call's: what gets either knows its type then, and
@@ -44,16 +46,19 @@ pub(super) fn of(signed: &Signed, v8: &V8, table: &FastTable) -> Wrapper {
     let target = target(signed, &kinds, v8.has_bigints(), table);
     let fast = target
         .as_ref()
-        .and_then(|_| fast_part(signed, &kinds, &names));
+        .and_then(|_| fast_part(signed, &kinds, &names, v8));
     let list = names.join(", ");
     let all = [&[String::from("number")], &names[..]].concat().join(", ");
     let call = format!("slow({all})");
     let result = crossing(signed.signature.result());
-    let slow = result.filter(|_| fast.is_some() && v8.compiles_unreached());
+    let slow = result.as_ref();
+    let slow = slow.filter(|_| fast.is_some() && v8.compiles_unreached());
     let slow = slow.map(|crossing| crossing.other.replace('$', &call));
     let source = format!(
         "(({{ words, slow, start, settle, miscount, asIntN, asUintN, fround, defineProperty, freeze }}, call) =>
-  (number, keeper, name, pointer) => {{
+{{
+  const finish = (result, {all}) => (settle() ? slow({all}) : {finished})
+  return (number, keeper, name, pointer) => {{
     'use strict'
     const made = {{
       [name]({list}) {{
@@ -75,10 +80,12 @@ pub(super) fn of(signed: &Signed, v8: &V8, table: &FastTable) -> Wrapper {
       made.async = async
     }}
     return freeze(made)
-  }})
+  }}
+}})
 //# sourceURL=codeslab:{name}",
         count = kinds.len(),
         fast = fast.unwrap_or_default(),
+        finished = result.as_ref().map_or("result", |crossing| crossing.result),
         slow = slow.unwrap_or(call),
         name = signed.name,
     );
@@ -86,21 +93,33 @@ pub(super) fn of(signed: &Signed, v8: &V8, table: &FastTable) -> Wrapper {
 }
 
 /// What runs if all values pass.
-fn fast_part(signed: &Signed, kinds: &[Kind], names: &[String]) -> Option<String> {
+fn fast_part(signed: &Signed, kinds: &[Kind], names: &[String], v8: &V8) -> Option<String> {
     let (mut checks, mut passed) = (vec!["true".to_owned()], vec!["number".to_owned()]);
+    let mut again = passed.clone();
     for (kind, name) in kinds.iter().zip(names) {
         let crossing = crossing(*kind)?;
         checks.push(crossing.check.replace('$', name));
         passed.push(crossing.pass.replace('$', name));
+        again.push(crossing.again.replace('$', name));
     }
     let (checks, passed) = (checks.join(" && "), passed.join(", "));
-    let result = crossing(signed.signature.result())?.result;
+    let Crossing { result, other, .. } = crossing(signed.signature.result())?;
+    let end = if v8.compiles_unreached() {
+        let finished = format!("finish(result, {})", again.join(", "));
+        format!(
+            "if (words[1] === 0) return {result}
+          return {}",
+            other.replace('$', &finished)
+        )
+    } else {
+        format!("if (words[1] === 0 || !settle()) return {result}")
+    };
     Some(format!(
         "if ({checks}) {{
           words[0] = number
           const result = call({passed})
           words[0] = 0
-          if (words[1] === 0 || !settle()) return {result}
+          {end}
         }}
         "
     ))
@@ -125,19 +144,21 @@ fn target(
 
 /// How values of a type cross without Node-API; `None` if they do not.
 fn crossing(kind: Kind) -> Option<Crossing> {
-    let crossing = |v8, check, pass, result, other| {
+    let crossing = |v8, check, pass, again, result, other| {
         Some(Crossing {
             v8,
             check,
             pass,
+            again,
             result,
             other,
         })
     };
-    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", result, "$ | 0");
-    let unsigned = |check, result| crossing(Type::Uint32, check, "$ >>> 0", result, "$ >>> 0");
+    let signed = |check, result| crossing(Type::Int32, check, "$ | 0", "$ | 0", result, "$ | 0");
+    let unsigned =
+        |check, result| crossing(Type::Uint32, check, "$ >>> 0", "$ >>> 0", result, "$ >>> 0");
     match kind {
-        Kind::Void => crossing(Type::Void, "", "", "undefined", "void $"),
+        Kind::Void => crossing(Type::Void, "", "", "", "undefined", "void $"),
         Kind::Int8 => signed(
             "typeof $ === 'number' && ($ << 24 >> 24) === $",
             "result << 24 >> 24",
@@ -157,12 +178,14 @@ fn crossing(kind: Kind) -> Option<Crossing> {
             Type::Int64,
             "typeof $ === 'bigint' && asIntN(64, $) === $",
             "$",
+            "$",
             "result",
             "asIntN(64, $)",
         ),
         Kind::Uint64 => crossing(
             Type::Uint64,
             "typeof $ === 'bigint' && asUintN(64, $) === $",
+            "$",
             "$",
             "result",
             "asUintN(64, $)",
@@ -171,10 +194,18 @@ fn crossing(kind: Kind) -> Option<Crossing> {
             Type::Float32,
             "typeof $ === 'number' && (fround($) - fround($) === 0 || $ - $ !== 0)",
             "fround($)",
+            "$ - 0",
             "result",
             "+$",
         ),
-        Kind::Float64 => crossing(Type::Float64, "typeof $ === 'number'", "$", "result", "+$"),
+        Kind::Float64 => crossing(
+            Type::Float64,
+            "typeof $ === 'number'",
+            "$",
+            "$ - 0",
+            "result",
+            "+$",
+        ),
         Kind::Pointer | Kind::Structure => None,
     }
 }

@@ -101,6 +101,15 @@ impl Layout {
         Self::default()
     }
 
+    /// A request for nothing yet, with room for so many sections: for those who know that they are many.
+    #[must_use]
+    pub fn with_capacity(sections: usize) -> Self {
+        Self {
+            sections: Vec::with_capacity(sections),
+            ..Self::default()
+        }
+    }
+
     /// Appends a section of `size` bytes, aligned to `align` bytes, to the segment of its protection.
     ///
     /// # Errors
@@ -144,7 +153,8 @@ impl Layout {
             *free.expect("there are three protections") = Some(section.protection);
             return;
         }
-        self.sections = self.sections().collect();
+        let segments: Vec<_> = self.sections().collect();
+        self.sections.extend(segments);
         self.sections.push(section);
     }
 

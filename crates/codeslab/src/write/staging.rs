@@ -5,10 +5,35 @@ use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use crate::write::backing::pieces;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Bytes before those of the segments: where each begins, and how long it is.
 const HEAD: usize = 32;
+
+/// How long buffers are that a thread keeps, in bytes. To make and fill smaller ones takes little, and those for more than 1 MiB are too much
+/// to keep.
+const KEPT: Range<usize> = 64 << 10..(1 << 20) + (4 << 10);
+
+thread_local! {
+    // The largest buffer that this thread had. To get memory for one and to give it back may be two calls of the system and a fault
+    // for each page in between, in each link of a library.
+    static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
+
+/// Gives up what this thread keeps for the next request.
+pub(crate) fn trim() {
+    SPARE.with(Cell::take);
+}
+
+/// What a buffer holds at first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AtFirst {
+    /// The fill pattern.
+    Filled,
+    /// Anything: all of it will be written.
+    Anything,
+}
 
 /// The buffer of one request in flight.
 #[derive(Debug, Default)]
@@ -18,20 +43,45 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// For so many bytes of code and of constants, 0 for what is not staged. They begin as the fill pattern.
-    pub(crate) fn new(code: u64, constants: u64, fill: &'static [u8]) -> Result<Self, Refusal> {
+    /// For so many bytes of code and of constants, 0 for what is not staged.
+    pub(crate) fn new(
+        code: u64,
+        constants: u64,
+        fill: &'static [u8],
+        at_first: AtFirst,
+    ) -> Result<Self, Refusal> {
         // Each begins at a multiple of 16.
-        let end = code.next_multiple_of(16) + constants;
-        let mut buffer = Vec::new();
-        let reserved = buffer.try_reserve_exact(HEAD + end as usize);
-        reserved.map_err(|_| Refusal::foreseen("malloc", end, Limit::Memory))?;
-        for number in [0, code, code.next_multiple_of(16), constants] {
-            buffer.extend_from_slice(&number.to_ne_bytes());
-        }
+        let start = code.next_multiple_of(16);
+        let end = start + constants;
+        let head = [0, code, start, constants];
+        let length = HEAD + end as usize;
+        let spare = if KEPT.contains(&length) {
+            SPARE.take().filter(|spare| spare.len() >= length)
+        } else {
+            None
+        };
         let whole = Span {
             offset: 0,
             size: end,
         };
+        if let Some(mut buffer) = spare {
+            let (numbers, rest) = buffer.split_at_mut(HEAD);
+            for (bytes, number) in numbers.chunks_exact_mut(8).zip(head) {
+                bytes.copy_from_slice(&number.to_ne_bytes());
+            }
+            if at_first == AtFirst::Filled {
+                for (at, piece) in pieces(fill, whole) {
+                    rest[at as usize..][..piece.len()].copy_from_slice(piece);
+                }
+            }
+            return Ok(Self { buffer });
+        }
+        let mut buffer = Vec::new();
+        let reserved = buffer.try_reserve_exact(length);
+        reserved.map_err(|_| Refusal::foreseen("malloc", end, Limit::Memory))?;
+        for number in head {
+            buffer.extend_from_slice(&number.to_ne_bytes());
+        }
         pieces(fill, whole).for_each(|(_, piece)| buffer.extend_from_slice(piece));
         Ok(Self {
             buffer: buffer.into_boxed_slice(),
@@ -58,6 +108,14 @@ impl Staging {
         &mut self.buffer[part]
     }
 
+    /// The same for code and for constants at once.
+    pub(crate) fn both_mut(&mut self) -> [&mut [u8]; 2] {
+        let [code, constants] =
+            [Protection::ReadExecute, Protection::ReadOnly].map(|one| self.part(one));
+        let (first, second) = self.buffer.split_at_mut(constants.start);
+        [&mut first[code], &mut second[..constants.len()]]
+    }
+
     /// Where the bytes of a segment are in the buffer.
     fn part(&self, protection: Protection) -> Range<usize> {
         if self.buffer.is_empty() || protection == Protection::ReadWrite {
@@ -73,6 +131,23 @@ impl Staging {
     }
 }
 
+impl Drop for Staging {
+    #[inline]
+    fn drop(&mut self) {
+        if KEPT.contains(&self.buffer.len()) {
+            keep(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+/// Keeps a buffer for the next request of this thread, if it has no larger one. A thread that ends keeps none.
+fn keep(buffer: Box<[u8]>) {
+    let _ = SPARE.try_with(|spare| {
+        let kept = spare.take().filter(|kept| kept.len() > buffer.len());
+        spare.set(Some(kept.unwrap_or(buffer)));
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,7 +155,7 @@ mod tests {
 
     #[test]
     fn code_and_constants_are_staged_side_by_side_and_shrink_by_themselves() {
-        let mut staging = Staging::new(20, 5, &[0xcc; 16]).unwrap();
+        let mut staging = Staging::new(20, 5, &[0xcc; 16], AtFirst::Filled).unwrap();
         assert_eq!(staging.bytes(ReadExecute), Some(&[0xcc; 20][..]));
         staging.bytes_mut(ReadExecute).fill(1);
         staging.bytes_mut(ReadOnly).copy_from_slice(b"table");
@@ -95,9 +170,41 @@ mod tests {
     #[test]
     fn what_is_not_staged_has_no_bytes() {
         assert_eq!(Staging::default().bytes(ReadExecute), None);
-        let mut staging = Staging::new(0, 7, &[0xcc; 16]).unwrap();
+        let mut staging = Staging::new(0, 7, &[0xcc; 16], AtFirst::Anything).unwrap();
         assert_eq!(staging.bytes(ReadExecute), None);
         assert_eq!(staging.bytes(ReadOnly).map(<[u8]>::len), Some(7));
         assert!(staging.bytes_mut(ReadWrite).is_empty());
+    }
+
+    #[test]
+    fn a_thread_uses_its_buffer_again_and_what_is_not_written_whole_is_filled_again() {
+        let new = |code, at_first| Staging::new(code, 100, &[0xcc; 16], at_first).unwrap();
+        let address = |staging: &Staging| staging.buffer.as_ptr();
+        let mut first = new(100_000, AtFirst::Anything);
+        for part in first.both_mut() {
+            part.fill(1);
+        }
+        let at = address(&first);
+        drop(first);
+        let second = new(90_000, AtFirst::Filled);
+        assert_eq!(address(&second), at);
+        assert_eq!(second.bytes(ReadExecute), Some(&vec![0xcc; 90_000][..]));
+        assert_eq!(second.bytes(ReadOnly), Some(&[0xcc; 100][..]));
+        // It is in use, so a third request has one of its own, and the larger one stays.
+        drop(new(70_000, AtFirst::Filled));
+        drop(second);
+        let third = new(99_990, AtFirst::Anything);
+        assert_eq!(address(&third), at);
+        drop(third);
+        trim();
+        assert!(SPARE.take().is_none());
+    }
+
+    #[test]
+    fn neither_small_nor_very_large_buffers_are_kept() {
+        for size in [100, 60_000, 2 << 20] {
+            drop(Staging::new(size, 0, &[0xcc; 16], AtFirst::Filled));
+            assert!(SPARE.take().is_none(), "{size}");
+        }
     }
 }

@@ -36,7 +36,7 @@ enum Name<'a> {
 /// Adds the groups.
 pub(super) fn add<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     loaded: &Loaded,
     names: &[&'a str],
 ) -> Result<()> {
@@ -79,7 +79,10 @@ pub(super) fn add<'a, C: CoffHeader>(
 }
 
 /// Goes through the symbols once.
-fn read<'a, C: CoffHeader>(graph: &Graph<'_>, object: &CoffObject<'a, C>) -> Result<Vec<Said<'a>>> {
+fn read<'a, C: CoffHeader>(
+    graph: &Graph<'_>,
+    object: &CoffObject<'a, '_, C>,
+) -> Result<Vec<Said<'a>>> {
     let mut said: Vec<Said<'a>> = vec![Said::default(); object.sections.len()];
     for (number, symbol) in object.symbols.iter() {
         let section = symbol.section_number().index();
@@ -173,7 +176,7 @@ fn leaders(graph: &Graph<'_>, said: &[Said<'_>]) -> Result<Vec<Option<usize>>> {
 /// The kind of selection. If all sections of the name are taken, a second definition of it is an error.
 fn kind<C: CoffHeader>(
     graph: &Graph<'_>,
-    object: &CoffObject<'_, C>,
+    object: &CoffObject<'_, '_, C>,
     leader: SectionIndex,
     selection: pe::ComdatSelection,
 ) -> Selection {

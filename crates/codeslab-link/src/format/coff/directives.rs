@@ -33,7 +33,7 @@ pub(super) struct Directives<'a> {
 /// Reads the directives of an object whose sections have these names.
 pub(super) fn read<'a, C: CoffHeader>(
     graph: &Graph<'_>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     names: &[&'a str],
 ) -> Result<Directives<'a>> {
     let mut directives = Directives::default();

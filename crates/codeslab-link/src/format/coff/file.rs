@@ -12,7 +12,7 @@ use object::read::coff::{CoffHeader, SectionTable, SymbolTable, anon_object_clas
 use object::{BinaryFormat, LittleEndian as LE, SymbolIndex};
 
 /// An object whose tables are found, on its way to a graph.
-pub(super) struct CoffObject<'a, C: CoffHeader> {
+pub(super) struct CoffObject<'a, 'b, C: CoffHeader> {
     pub(super) bytes: &'a [u8],
     /// What it is made for.
     pub(super) types: Types,
@@ -20,7 +20,7 @@ pub(super) struct CoffObject<'a, C: CoffHeader> {
     pub(super) symbols: SymbolTable<'a, &'a [u8], C>,
     /// When it was made, in seconds, as it says.
     pub(super) timestamp: u32,
-    pub(super) budget: &'a Budget,
+    pub(super) budget: &'b Budget,
 }
 
 /// Which section of the graph a section of the object became, by number less 1; `None` for those that are not loaded.
@@ -67,11 +67,11 @@ pub(super) fn kind(name: &str, bytes: &[u8]) -> Result<Kind> {
 }
 
 /// Opens the object in `bytes`; `name` is what errors call it.
-pub(super) fn open<'a, C: CoffHeader>(
+pub(super) fn open<'a, 'b, C: CoffHeader>(
     name: &str,
     bytes: &'a [u8],
-    budget: &'a Budget,
-) -> Result<CoffObject<'a, C>> {
+    budget: &'b Budget,
+) -> Result<CoffObject<'a, 'b, C>> {
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let mut end = 0;
     let header = C::parse(bytes, &mut end).map_err(malformed)?;
@@ -126,7 +126,7 @@ pub(super) fn types_of(name: &str, machine: pe::Machine) -> Result<Types> {
 }
 
 /// Sections that share their bytes would let a small file ask for a large graph and a large image.
-fn check_overlap<C: CoffHeader>(name: &str, object: &CoffObject<'_, C>) -> Result<()> {
+fn check_overlap<C: CoffHeader>(name: &str, object: &CoffObject<'_, '_, C>) -> Result<()> {
     let sizes = object.sections.iter();
     let sizes = sizes.filter_map(ImageSectionHeader::coff_file_range);
     let total = sizes.fold(0_u64, |sum, (_, size)| sum + u64::from(size));
@@ -139,7 +139,7 @@ fn check_overlap<C: CoffHeader>(name: &str, object: &CoffObject<'_, C>) -> Resul
     Ok(())
 }
 
-impl<'a, C: CoffHeader> CoffObject<'a, C> {
+impl<'a, C: CoffHeader> CoffObject<'a, '_, C> {
     /// The name of a section.
     pub(super) fn section_name(
         &self,

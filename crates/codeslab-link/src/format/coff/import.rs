@@ -28,11 +28,7 @@ const CELL: &str = "__imp_";
 const CELL_SIZE: u64 = 8;
 
 /// The graph of a member in short form.
-pub(super) fn short<'a>(
-    name: Cow<'a, str>,
-    bytes: &'a [u8],
-    budget: &'a Budget,
-) -> Result<Graph<'a>> {
+pub(super) fn short<'a>(name: Cow<'a, str>, bytes: &'a [u8], budget: &Budget) -> Result<Graph<'a>> {
     let malformed =
         |error: object::read::Error| crate::error::Error::malformed(&name, error.to_string());
     let header = pe::ImportObjectHeader::parse(bytes, &mut 0).map_err(malformed)?;
@@ -66,7 +62,7 @@ pub(super) fn short<'a>(
 /// The graph of a member that is an object, if the object is one. Sections have these names.
 pub(super) fn long<'a, C: CoffHeader>(
     graph: &Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     names: &[&'a str],
 ) -> Result<Option<Graph<'a>>> {
     let has = |wanted: &str| names.contains(&wanted);
@@ -95,7 +91,7 @@ pub(super) fn long<'a, C: CoffHeader>(
 /// The name behind the two bytes of a hint.
 fn export<'a, C: CoffHeader>(
     graph: &Graph<'_>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     names: &[&'a str],
 ) -> Result<&'a str> {
     let mut sections = object.sections.iter().zip(names);

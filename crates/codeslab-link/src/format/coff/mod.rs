@@ -47,11 +47,7 @@ pub(super) fn is_library(bytes: &[u8]) -> bool {
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
-pub(super) fn parse<'a>(
-    name: Cow<'a, str>,
-    bytes: &'a [u8],
-    budget: &'a Budget,
-) -> Result<Graph<'a>> {
+pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8], budget: &Budget) -> Result<Graph<'a>> {
     match file::kind(&name, bytes)? {
         Kind::Object => object::<ImageFileHeader>(name, bytes, budget),
         Kind::BigObject => object::<AnonObjectHeaderBigobj>(name, bytes, budget),
@@ -74,7 +70,7 @@ pub(super) fn parse<'a>(
 fn object<'a, C: CoffHeader>(
     name: Cow<'a, str>,
     bytes: &'a [u8],
-    budget: &'a Budget,
+    budget: &Budget,
 ) -> Result<Graph<'a>> {
     let object = file::open::<C>(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 /// Adds the relocations of every loaded section.
 pub(super) fn add<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     loaded: &Loaded,
     indices: &Indices,
 ) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn add<'a, C: CoffHeader>(
 
 fn add_table<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     header: &'a ImageSectionHeader,
     section: SectionIndex,
     indices: &Indices,
@@ -73,7 +73,7 @@ fn add_table<'a, C: CoffHeader>(
 
 /// What is known of a relocation's type.
 fn row<C: CoffHeader>(
-    object: &CoffObject<'_, C>,
+    object: &CoffObject<'_, '_, C>,
     bytes: &[u8],
     entry: &ImageRelocation,
     offset: u64,

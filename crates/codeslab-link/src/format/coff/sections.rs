@@ -31,7 +31,7 @@ enum Fate {
 /// The names of all sections.
 pub(super) fn names<'a, C: CoffHeader>(
     graph: &Graph<'_>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
 ) -> Result<Vec<&'a str>> {
     let headers = object.sections.iter();
     headers
@@ -42,7 +42,7 @@ pub(super) fn names<'a, C: CoffHeader>(
 /// Adds the sections that are loaded.
 pub(super) fn add<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     names: &[&'a str],
 ) -> Result<Loaded> {
     let mut loaded = Vec::with_capacity(names.len());
@@ -187,7 +187,7 @@ fn place(class: u32, rest: &str) -> u32 {
 
 fn load<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     (name, header): (&'a str, &'a ImageSectionHeader),
     protection: Protection,
     purpose: Purpose,

@@ -34,7 +34,7 @@ struct Waiting<'a> {
 /// Adds every symbol.
 pub(super) fn add<'a, C: CoffHeader>(
     graph: &mut Graph<'a>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     loaded: &Loaded,
     directives: &Directives<'a>,
 ) -> Result<Indices> {
@@ -93,7 +93,7 @@ struct Weak {
 }
 
 fn weak_default<C: CoffHeader>(
-    object: &CoffObject<'_, C>,
+    object: &CoffObject<'_, '_, C>,
     graph: &Graph<'_>,
     number: object::SymbolIndex,
     symbol: &C::Symbol,
@@ -113,7 +113,7 @@ fn weak_default<C: CoffHeader>(
 /// What a weak external becomes.
 fn convert_weak<'a, C: CoffHeader>(
     graph: &Graph<'_>,
-    object: &CoffObject<'a, C>,
+    object: &CoffObject<'a, '_, C>,
     loaded: &Loaded,
     (name, weak): (&'a str, Weak),
     waiting: &mut Vec<Waiting<'a>>,

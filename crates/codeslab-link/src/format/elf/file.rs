@@ -20,7 +20,7 @@ pub(super) const ENDIAN: LittleEndian = LittleEndian;
 pub(super) type Header = FileHeader64<LittleEndian>;
 
 /// An object whose tables are found, on its way to a graph.
-pub(super) struct ElfObject<'a> {
+pub(super) struct ElfObject<'a, 'b> {
     pub(super) bytes: &'a [u8],
     /// What it is made for.
     pub(super) types: Types,
@@ -30,14 +30,22 @@ pub(super) struct ElfObject<'a> {
     names: Option<&'a str>,
     /// The same for the names of sections.
     section_names: Option<&'a str>,
-    pub(super) budget: &'a Budget,
+    /// How many sections may be loaded, at most.
+    pub(super) allocated: usize,
+    /// Whether there are groups.
+    pub(super) has_groups: bool,
+    pub(super) budget: &'b Budget,
 }
 
 /// Which section of the graph a section of the object became; `None` for those that are not loaded.
 pub(super) type Loaded = Vec<Option<SectionIndex>>;
 
 /// Opens the object in `bytes`; `name` is what errors call it.
-pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Result<ElfObject<'a>> {
+pub(super) fn open<'a, 'b>(
+    name: &str,
+    bytes: &'a [u8],
+    budget: &'b Budget,
+) -> Result<ElfObject<'a, 'b>> {
     check_identity(name, bytes)?;
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     let header = Header::parse(bytes).map_err(malformed)?;
@@ -56,7 +64,7 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Resul
         .and_then(|index| sections.section(object::SectionIndex(index as usize)))
         .and_then(|header| header.data(ENDIAN, bytes))
         .unwrap_or_default();
-    let object = ElfObject {
+    let mut object = ElfObject {
         bytes,
         types,
         sections,
@@ -64,12 +72,14 @@ pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Resul
         // One look at all of them is cheaper than one at each.
         names: std::str::from_utf8(names).ok(),
         section_names: std::str::from_utf8(section_names).ok(),
+        allocated: 0,
+        has_groups: false,
         budget,
     };
     let (sections, symbols) = (object.sections.len() as u64, object.symbols.len() as u64);
     budget.spend(Resource::Steps, sections, name)?;
     budget.spend(Resource::Symbols, symbols, name)?;
-    check_overlap(name, &object)?;
+    survey(name, &mut object)?;
     Ok(object)
 }
 
@@ -124,16 +134,18 @@ fn wrong_architecture(name: &str, found: String) -> Error {
     }
 }
 
-/// Sections that share their bytes would let a small file ask for a large graph and a large image.
-fn check_overlap(name: &str, object: &ElfObject<'_>) -> Result<()> {
-    let has_bytes = |kind| !matches!(kind, elf::SHT_NULL | elf::SHT_NOBITS);
-    let stored = object
-        .sections
-        .iter()
-        .filter(|header| has_bytes(header.sh_type(ENDIAN)));
-    let total = stored.fold(0_u64, |sum, header| {
-        sum.saturating_add(header.sh_size(ENDIAN))
-    });
+/// Looks at all sections once: what there is to expect of them. Sections that share their bytes would let a small file ask for a large graph
+/// and a large image.
+fn survey(name: &str, object: &mut ElfObject<'_, '_>) -> Result<()> {
+    let mut total = 0_u64;
+    for header in object.sections.iter() {
+        let kind = header.sh_type(ENDIAN);
+        if !matches!(kind, elf::SHT_NULL | elf::SHT_NOBITS) {
+            total = total.saturating_add(header.sh_size(ENDIAN));
+        }
+        object.allocated += usize::from(header.sh_flags(ENDIAN).contains(elf::SHF_ALLOC));
+        object.has_groups |= kind == elf::SHT_GROUP;
+    }
     if total > object.bytes.len() as u64 {
         return Err(Error::malformed(
             name,
@@ -169,7 +181,7 @@ fn end_of(bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|byte| *byte == 0).map(|end| at + end)
 }
 
-impl<'a> ElfObject<'a> {
+impl<'a> ElfObject<'a, '_> {
     /// The name of a section, for graphs and errors alike.
     pub(super) fn section_name(&self, graph: &Graph<'_>, index: usize) -> Result<Cow<'a, str>> {
         let index = object::SectionIndex(index);

@@ -54,19 +54,17 @@ pub(super) fn empty_header() -> Vec<u8> {
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
-pub(super) fn parse<'a>(
-    name: Cow<'a, str>,
-    bytes: &'a [u8],
-    budget: &'a Budget,
-) -> Result<Graph<'a>> {
+pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8], budget: &Budget) -> Result<Graph<'a>> {
     let object = file::open(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());
     graph.set_convention(Convention::SystemV);
-    graph.reserve(object.sections.len(), object.symbols.len());
+    graph.reserve(object.allocated, object.symbols.len());
     let loaded = sections::add(&mut graph, &object)?;
     symbols::add(&mut graph, &object, &loaded)?;
     relocations::add(&mut graph, &object, &loaded)?;
-    sections::add_groups(&mut graph, &object, &loaded)?;
+    if object.has_groups {
+        sections::add_groups(&mut graph, &object, &loaded)?;
+    }
     sections::add_linked_once(&mut graph)?;
     graph.set_origin(Origin {
         bytes: bytes.into(),

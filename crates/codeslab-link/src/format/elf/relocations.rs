@@ -14,7 +14,7 @@ type ElfSection = <Header as FileHeader>::SectionHeader;
 /// Adds the relocations of every loaded section.
 pub(super) fn add<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     loaded: &Loaded,
 ) -> Result<()> {
     for header in object.sections.iter() {
@@ -32,7 +32,7 @@ pub(super) fn add<'a>(
 
 fn add_table<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     header: &ElfSection,
     section: SectionIndex,
 ) -> Result<()> {
@@ -77,7 +77,7 @@ fn add_table<'a>(
 /// Adds a table in compact form (CREL), whose entries take a few bytes each.
 fn add_compact<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     entries: CrelIterator<'a>,
     symbols: object::SectionIndex,
     section: SectionIndex,
@@ -109,7 +109,7 @@ fn add_compact<'a>(
 }
 
 /// Notes a relocation of a type that cannot be applied.
-fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_>, section: SectionIndex, entry: Crel) {
+fn obstruct(graph: &mut Graph<'_>, object: &ElfObject<'_, '_>, section: SectionIndex, entry: Crel) {
     if graph.is_obstructed() {
         return;
     }

@@ -27,7 +27,7 @@ enum Fate {
 }
 
 /// Adds the sections that are loaded.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<Loaded> {
+pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a, '_>) -> Result<Loaded> {
     let mut loaded = vec![None; object.sections.len()];
     let mut note = None;
     for (index, header) in object.sections.iter().enumerate() {
@@ -79,7 +79,7 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a>) -> Result<L
 
 /// Refuses what says that it executes code on its stack: memory that is both writable and executable. What says nothing is assembler
 /// input whose author did not think of it, and does not.
-fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_>, index: usize) -> Result<()> {
+fn check_stack(graph: &mut Graph<'_>, object: &ElfObject<'_, '_>, index: usize) -> Result<()> {
     let name = object.section_name(graph, index)?;
     if name == ".note.GNU-stack" && !graph.is_obstructed() {
         let reference = Reference {
@@ -142,6 +142,25 @@ fn is_constant_after_relocation(name: &str) -> bool {
 fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
     /// `ld` counts the numbers of .ctors down from this.
     const LAST: u32 = 65535;
+    /// How all names begin that say so. Hardly a section has one, and this is asked of each.
+    const BEGINNINGS: [&str; 5] = [
+        ".preinit_array",
+        ".init_array",
+        ".fini_array",
+        ".ctors",
+        ".dtors",
+    ];
+    let is_typed = matches!(
+        header.sh_type(ENDIAN),
+        elf::SHT_PREINIT_ARRAY | elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY
+    );
+    if !is_typed
+        && !BEGINNINGS
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    {
+        return None;
+    }
     let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {
         Some((stem, rest)) => (stem, Some(rest)),
         None => (name.strip_prefix('.').unwrap_or_default(), None),
@@ -171,7 +190,7 @@ fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
 
 fn load<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     (name, header): (Cow<'a, str>, &ElfSection),
     protection: Protection,
     purpose: Purpose,
@@ -203,7 +222,7 @@ fn load<'a>(
 
 fn obstruct(
     graph: &mut Graph<'_>,
-    object: &ElfObject<'_>,
+    object: &ElfObject<'_, '_>,
     feature: Feature,
     index: usize,
     name: &str,
@@ -230,7 +249,7 @@ fn obstruct(
 /// The first relocation of a section, to say which function it would call.
 fn first_relocation_of(
     graph: &Graph<'_>,
-    object: &ElfObject<'_>,
+    object: &ElfObject<'_, '_>,
     section: usize,
 ) -> Option<(u64, String)> {
     let table = object.sections.iter().find(|header| {
@@ -251,7 +270,7 @@ fn first_relocation_of(
 /// Adds the COMDAT groups. Other groups only say that their sections belong together, which here they do anyway.
 pub(super) fn add_groups<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     loaded: &Loaded,
 ) -> Result<()> {
     for header in object.sections.iter() {
@@ -296,7 +315,7 @@ pub(super) fn add_linked_once(graph: &mut Graph<'_>) -> Result<()> {
 /// A group is called like a symbol, or like a section where that symbol is a section's.
 fn signature<'a>(
     graph: &Graph<'_>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     header: &ElfSection,
 ) -> Result<Cow<'a, str>> {
     let index = object::SymbolIndex(header.sh_info(ENDIAN) as usize);

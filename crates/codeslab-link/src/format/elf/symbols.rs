@@ -18,7 +18,7 @@ type ElfSymbol = <Header as FileHeader>::Sym;
 /// Adds every symbol.
 pub(super) fn add<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     loaded: &Loaded,
 ) -> Result<()> {
     if object.has_in_names(b'@') {
@@ -39,7 +39,7 @@ pub(super) fn add<'a>(
 #[inline]
 fn convert<'a>(
     graph: &mut Graph<'a>,
-    object: &ElfObject<'a>,
+    object: &ElfObject<'a, '_>,
     loaded: &Loaded,
     symbol: &ElfSymbol,
     index: usize,
@@ -83,7 +83,7 @@ fn binding(graph: &Graph<'_>, symbol: &ElfSymbol) -> Result<Binding> {
 #[inline]
 fn definition(
     graph: &Graph<'_>,
-    object: &ElfObject<'_>,
+    object: &ElfObject<'_, '_>,
     loaded: &Loaded,
     symbol: &ElfSymbol,
     index: usize,
@@ -125,13 +125,13 @@ fn definition(
     }
 }
 
-fn is_common(object: &ElfObject<'_>, section: elf::SymbolSection) -> bool {
+fn is_common(object: &ElfObject<'_, '_>, section: elf::SymbolSection) -> bool {
     section == elf::SHN_COMMON || object.types.table.common_sections.contains(&section.0)
 }
 
 fn obstruct(
     graph: &mut Graph<'_>,
-    object: &ElfObject<'_>,
+    object: &ElfObject<'_, '_>,
     feature: Feature,
     index: usize,
     name: &str,

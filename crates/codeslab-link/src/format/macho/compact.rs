@@ -57,7 +57,7 @@ struct Entry {
 /// Adds an unwind table for the functions that nothing else describes.
 pub(super) fn add(
     graph: &mut Graph<'_>,
-    object: &MachObject<'_>,
+    object: &MachObject<'_, '_>,
     loaded: &Loaded,
     indices: &Indices,
 ) -> Result<()> {
@@ -126,7 +126,10 @@ fn place(graph: &Graph<'_>, meant: Meant) -> Option<Place> {
 }
 
 /// Where the functions begin that unwind tables of the object describe.
-fn described(graph: &Graph<'_>, object: &MachObject<'_>) -> Result<HashSet<Place, RandomState>> {
+fn described(
+    graph: &Graph<'_>,
+    object: &MachObject<'_, '_>,
+) -> Result<HashSet<Place, RandomState>> {
     let mut found = HashSet::default();
     let tables = graph.sections().iter();
     for table in tables.filter(|section| section.purpose == Purpose::UnwindTable) {
@@ -171,7 +174,7 @@ impl Table<'_> {
     fn read(
         &mut self,
         graph: &mut Graph<'_>,
-        object: &MachObject<'_>,
+        object: &MachObject<'_, '_>,
         section: &Section,
     ) -> Result<()> {
         let bytes = object.section_data(graph, section)?;
@@ -218,7 +221,7 @@ impl Table<'_> {
     fn meant(
         &self,
         graph: &Graph<'_>,
-        object: &MachObject<'_>,
+        object: &MachObject<'_, '_>,
         bytes: &[u8],
         relocation: &RelocationInfo,
     ) -> Result<Meant> {
@@ -248,7 +251,7 @@ impl Table<'_> {
     fn personality(
         &mut self,
         graph: &mut Graph<'_>,
-        object: &MachObject<'_>,
+        object: &MachObject<'_, '_>,
         meant: Meant,
     ) -> Result<SymbolIndex> {
         let symbol = &graph.symbols()[meant.symbol.0 as usize];
@@ -342,7 +345,7 @@ impl Table<'_> {
         });
     }
 
-    fn finish(self, graph: &mut Graph<'_>, object: &MachObject<'_>) -> Result<()> {
+    fn finish(self, graph: &mut Graph<'_>, object: &MachObject<'_, '_>) -> Result<()> {
         let bytes = self.describer.finish();
         if bytes.is_empty() {
             return Ok(());

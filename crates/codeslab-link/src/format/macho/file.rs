@@ -20,14 +20,14 @@ pub(super) type Section = Section64<LittleEndian>;
 pub(super) type Nlist = macho::Nlist64<LittleEndian>;
 
 /// An object whose tables are found, on its way to a graph.
-pub(super) struct MachObject<'a> {
+pub(super) struct MachObject<'a, 'b> {
     pub(super) bytes: &'a [u8],
     /// What it is made for.
     pub(super) types: Types,
     /// In the order of their numbers, which begin with 1.
     pub(super) sections: Vec<&'a Section>,
     pub(super) symbols: SymbolTable<'a, Header>,
-    pub(super) budget: &'a Budget,
+    pub(super) budget: &'b Budget,
 }
 
 /// Which section of the graph a section of the object became, by number less 1; `None` for those that are not loaded.
@@ -39,7 +39,11 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Opens the object in `bytes`; `name` is what errors call it.
-pub(super) fn open<'a>(name: &str, bytes: &'a [u8], budget: &'a Budget) -> Result<MachObject<'a>> {
+pub(super) fn open<'a, 'b>(
+    name: &str,
+    bytes: &'a [u8],
+    budget: &'b Budget,
+) -> Result<MachObject<'a, 'b>> {
     let malformed = |error: object::read::Error| Error::malformed(name, error.to_string());
     if word(bytes, 0) == Some(macho::MH_MAGIC) {
         return Err(wrong_architecture(name, "a machine of 32 bits".to_owned()));
@@ -120,7 +124,7 @@ fn wrong_architecture(name: &str, found: String) -> Error {
 }
 
 /// Sections that share their bytes would let a small file ask for a large graph and a large image.
-fn check_overlap(name: &str, object: &MachObject<'_>) -> Result<()> {
+fn check_overlap(name: &str, object: &MachObject<'_, '_>) -> Result<()> {
     let sizes = object.sections.iter();
     let sizes = sizes.filter_map(|section| section.file_size(ENDIAN));
     let total = sizes.fold(0_u64, u64::saturating_add);
@@ -133,7 +137,7 @@ fn check_overlap(name: &str, object: &MachObject<'_>) -> Result<()> {
     Ok(())
 }
 
-impl<'a> MachObject<'a> {
+impl<'a> MachObject<'a, '_> {
     /// The name of a section, as assemblers write it: segment and section.
     pub(super) fn section_name(&self, graph: &Graph<'_>, section: &Section) -> Result<String> {
         let (segment, name) = (section.segment_name(), section.name());

@@ -43,11 +43,7 @@ pub(super) fn is_library(bytes: &[u8]) -> bool {
 }
 
 /// The graph of the object in `bytes`; `name` is what errors call it.
-pub(super) fn parse<'a>(
-    name: Cow<'a, str>,
-    bytes: &'a [u8],
-    budget: &'a Budget,
-) -> Result<Graph<'a>> {
+pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8], budget: &Budget) -> Result<Graph<'a>> {
     let object = file::open(&name, bytes, budget)?;
     let mut graph = Graph::new(name, object.types.machine.architecture());
     if object.types.machine.landing_pad_property().is_some() {

@@ -32,7 +32,7 @@ const DESCRIPTOR: u64 = 24;
 /// Adds the relocations of every loaded section.
 pub(super) fn add<'a>(
     graph: &mut Graph<'a>,
-    object: &MachObject<'a>,
+    object: &MachObject<'a, '_>,
     loaded: &Loaded,
     indices: &Indices,
 ) -> Result<()> {
@@ -49,7 +49,7 @@ pub(super) fn add<'a>(
 
 /// One section's table on its way to the graph.
 struct Table<'t, 'a> {
-    object: &'t MachObject<'a>,
+    object: &'t MachObject<'a, 't>,
     by_address: &'t ByAddress,
     header: &'a Section,
     section: SectionIndex,
@@ -73,7 +73,7 @@ enum Said {
 impl<'t, 'a> Table<'t, 'a> {
     fn new(
         graph: &Graph<'a>,
-        (object, by_address): (&'t MachObject<'a>, &'t ByAddress),
+        (object, by_address): (&'t MachObject<'a, 't>, &'t ByAddress),
         header: &'a Section,
         section: SectionIndex,
         indices: &'t Indices,

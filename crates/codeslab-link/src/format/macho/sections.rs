@@ -28,7 +28,7 @@ enum Fate {
 }
 
 /// Adds the sections that are loaded.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &MachObject<'a>) -> Result<Loaded> {
+pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &MachObject<'a, '_>) -> Result<Loaded> {
     let is_retained = retained(object);
     let mut loaded = Vec::with_capacity(object.sections.len());
     for (section, is_retained) in object.sections.iter().zip(is_retained) {
@@ -75,7 +75,7 @@ pub(super) fn obstruct(graph: &mut Graph<'_>, feature: Feature, reference: Refer
 }
 
 /// Which sections stay though nothing refers to them: those that say so, and those in which a symbol says so.
-fn retained(object: &MachObject<'_>) -> Vec<bool> {
+fn retained(object: &MachObject<'_, '_>) -> Vec<bool> {
     let sections = object.sections.iter();
     let says_so = |section: &&Section| flags(section).contains(macho::S_ATTR_NO_DEAD_STRIP);
     let mut retained: Vec<bool> = sections.map(says_so).collect();
@@ -158,7 +158,7 @@ const fn functions(moment: Moment) -> Fate {
 
 fn load<'a>(
     graph: &mut Graph<'a>,
-    object: &MachObject<'a>,
+    object: &MachObject<'a, '_>,
     section: &Section,
     (protection, purpose): (Protection, Purpose),
     is_retained: bool,

@@ -47,7 +47,7 @@ impl Indices {
 /// Adds every symbol.
 pub(super) fn add<'a>(
     graph: &mut Graph<'a>,
-    object: &MachObject<'a>,
+    object: &MachObject<'a, '_>,
     loaded: &Loaded,
 ) -> Result<Indices> {
     let mut symbols = Vec::with_capacity(object.symbols.len());
@@ -80,7 +80,11 @@ pub(super) fn add<'a>(
 }
 
 /// What embedders and other objects call a symbol.
-fn name<'a>(graph: &Graph<'_>, object: &MachObject<'a>, symbol: &Nlist) -> Result<Cow<'a, str>> {
+fn name<'a>(
+    graph: &Graph<'_>,
+    object: &MachObject<'a, '_>,
+    symbol: &Nlist,
+) -> Result<Cow<'a, str>> {
     let name = object.symbol_name(graph, symbol)?;
     let is_labels = !symbol.n_type().is_ext() && !name.starts_with('_');
     if is_labels {
@@ -92,7 +96,7 @@ fn name<'a>(graph: &Graph<'_>, object: &MachObject<'a>, symbol: &Nlist) -> Resul
 /// Takes what a copy of a name costs, which the table of all names copies once more.
 fn spent<'a>(
     graph: &Graph<'_>,
-    object: &MachObject<'_>,
+    object: &MachObject<'_, '_>,
     name: Cow<'a, str>,
 ) -> Result<Cow<'a, str>> {
     if let Cow::Owned(name) = &name {
@@ -157,7 +161,7 @@ fn kind_of(graph: &Graph<'_>, definition: Definition, says: SymbolDesc) -> Symbo
 
 fn definition(
     graph: &Graph<'_>,
-    object: &MachObject<'_>,
+    object: &MachObject<'_, '_>,
     loaded: &Loaded,
     symbol: &Nlist,
 ) -> Result<Definition> {
@@ -178,7 +182,7 @@ fn definition(
 
 fn in_section(
     graph: &Graph<'_>,
-    object: &MachObject<'_>,
+    object: &MachObject<'_, '_>,
     loaded: &Loaded,
     symbol: &Nlist,
 ) -> Result<Definition> {

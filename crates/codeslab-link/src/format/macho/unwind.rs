@@ -25,7 +25,7 @@ pub(super) struct LeftOut {
 pub(super) struct ByAddress(Vec<(u64, u64, usize)>);
 
 impl ByAddress {
-    pub(super) fn of(object: &MachObject<'_>) -> Self {
+    pub(super) fn of(object: &MachObject<'_, '_>) -> Self {
         let sections = object.sections.iter().zip(0..);
         let mut sections: Vec<(u64, u64, usize)> = sections
             .map(|(section, number)| (section.addr(ENDIAN), section.size(ENDIAN), number))

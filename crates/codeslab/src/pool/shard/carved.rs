@@ -14,7 +14,7 @@ use crate::pool::blocks::Blocks;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
-use crate::write::staging::Staging;
+use crate::write::staging::{AtFirst, Staging};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -80,15 +80,15 @@ impl Carved {
 
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
-    pub(crate) fn stage(&self, layout: &Layout) -> Result<Staging> {
+    pub(crate) fn stage(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
         if self.pool().geometry().stages {
-            self.stage_all(layout)
+            self.stage_all(layout, at_first)
         } else {
             Ok(Staging::default())
         }
     }
 
-    fn stage_all(&self, layout: &Layout) -> Result<Staging> {
+    fn stage_all(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
         let staged = |one: Protection| {
             let is_staged = self.target(one) == WriteTarget::Staged;
             if is_staged {
@@ -104,7 +104,8 @@ impl Carved {
         if code + constants == 0 {
             return Ok(Staging::default());
         }
-        Ok(Staging::new(code, constants, self.header().backing.fill)?)
+        let fill = self.header().backing.fill;
+        Ok(Staging::new(code, constants, fill, at_first)?)
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
@@ -126,19 +127,45 @@ impl Carved {
         protection: Protection,
         size: u64,
     ) -> &'a mut [u8] {
-        let target = self.target(protection);
-        if target == WriteTarget::Staged {
+        let Some(start) = self.start(protection) else {
             return staging.bytes_mut(protection);
-        }
-        let offset = self.spans.offset(protection);
-        let (Some(offset), Some(base)) = (offset, self.header().backing.base(target)) else {
-            return &mut [];
         };
-        let start = base.as_ptr().wrapping_add(offset as usize);
         // SAFETY: the span is carved for this request, so it is committed, at least `size` bytes long and used by no other thread;
         // what is not published is written at its target. A view is opened when something is carved and not closed while
         // anything of the block is in flight. The slice borrows `self`, so there is no other.
-        unsafe { std::slice::from_raw_parts_mut(start, size as usize) }
+        unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), size as usize) }
+    }
+
+    /// The same for all segments, which have `sizes`.
+    ///
+    /// # Safety
+    /// As for [`Carved::bytes_mut`], with each of the sizes.
+    pub(crate) unsafe fn all_bytes_mut<'a>(
+        &'a mut self,
+        staging: &'a mut Staging,
+        sizes: [u64; 3],
+    ) -> [&'a mut [u8]; 3] {
+        let [code, constants] = staging.both_mut();
+        let mut staged = [code, constants, &mut []];
+        let starts = Protection::ALL.map(|protection| self.start(protection));
+        for ((bytes, start), size) in staged.iter_mut().zip(starts).zip(sizes) {
+            if let Some(start) = start {
+                // SAFETY: the span is carved for this request, so it is committed, at least `size` bytes long and used by no other
+                // thread; what is not published is written at its target, which stays while it is in flight. Spans of one request do not
+                // overlap, and the slices borrow `self`, so there are no others.
+                *bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), size as usize) };
+            }
+        }
+        staged
+    }
+
+    /// Where the bytes of a segment are written; `None` for one that is staged or has none.
+    #[inline]
+    fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
+        let target = self.target(protection);
+        let base = self.header().backing.base(target)?;
+        let offset = self.spans.offset(protection)?;
+        NonNull::new(base.as_ptr().wrapping_add(offset as usize))
     }
 
     /// Makes what was written executable, readable, writable, each as it should be.
