@@ -20,7 +20,8 @@ pub enum Error {
     },
     /// No room is left for variables that lie at one distance from the thread pointer of every thread.
     #[error(
-        "no room for {size} bytes of thread-local variables, aligned to {align}, at one distance from all thread pointers: {reason}; compile with -fPIC or -ftls-model=global-dynamic, or start the process with GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536"
+        "no room for {size} bytes of thread-local variables, aligned to {align}, at one distance from all thread pointers: {reason}; compile with -fPIC or -ftls-model=global-dynamic, or start the process with GLIBC_TUNABLES=glibc.rtld.optional_static_tls={}",
+        room_for(*size, *align)
     )]
     StaticThreadLocal {
         /// What each thread's copy takes, in bytes.
@@ -42,6 +43,16 @@ pub enum Error {
         /// What it, or the system, says.
         reason: String,
     },
+}
+
+/// What is enough for such variables, and for some more of their kind, in bytes.
+fn room_for(size: u64, align: u64) -> u64 {
+    const USUAL: u64 = 64 << 10;
+    let needed = size.saturating_add(align);
+    needed
+        .checked_next_power_of_two()
+        .unwrap_or(needed)
+        .max(USUAL)
 }
 
 /// An exception that left foreign code. It has been destroyed; this is what it said.
@@ -106,6 +117,24 @@ impl Error {
             ],
             Self::Constructor { exception } => exception.facts(),
             Self::DynamicLinker { reason } => vec![("reason", Fact::Text(reason.clone()))],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_that_is_advised_is_enough() {
+        for (size, room) in [(8, 65536), (65_400, 65536), (100_260, 131_072)] {
+            let error = Error::StaticThreadLocal {
+                size,
+                align: 64,
+                reason: String::new(),
+            };
+            let advice = format!("optional_static_tls={room}");
+            assert!(error.to_string().ends_with(&advice), "{error}");
         }
     }
 }

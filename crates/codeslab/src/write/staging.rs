@@ -23,7 +23,12 @@ thread_local! {
 
 /// Gives up what this thread keeps for the next request.
 pub(crate) fn trim() {
-    SPARE.with(Cell::take);
+    drop(spare());
+}
+
+/// What this thread keeps, which it does not any more. A thread that ends keeps nothing.
+fn spare() -> Option<Box<[u8]>> {
+    SPARE.try_with(Cell::take).ok().flatten()
 }
 
 /// What a buffer holds at first.
@@ -56,7 +61,7 @@ impl Staging {
         let head = [0, code, start, constants];
         let length = HEAD + end as usize;
         let spare = if KEPT.contains(&length) {
-            SPARE.take().filter(|spare| spare.len() >= length)
+            spare().filter(|spare| spare.len() >= length)
         } else {
             None
         };
