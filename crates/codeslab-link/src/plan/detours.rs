@@ -114,16 +114,19 @@ fn in_section(resolution: &Resolution<'_>, directs: &[Direct]) -> Result<Vec<Opt
         .iter()
         .map(|direct| direct.offset as usize)
         .collect();
-    let offsets = section.relocations().iter();
-    let mut offsets: Vec<usize> = offsets.map(|one| one.offset as usize).collect();
-    offsets.sort_unstable();
+    let distances = section.relocations().iter();
+    let distances = distances.filter(|one| one.kind.row().formula.origin == Origin::P);
+    let distances = distances.map(|one| one.offset as usize);
+    let mut bound: Vec<usize> = distances.chain(fields.iter().copied()).collect();
+    bound.sort_unstable();
+    bound.dedup();
     let found = resolution.machine.instructions(code, &starts, &fields);
-    // An instruction with two fields would have to be done with both of them filled in. Where one is a value, the other is moved as it is
-    // filled in, unless it wants a detour as well.
+    // Another field of the instruction is moved as it is filled in, unless it wants a detour as well, or holds a distance: that is made anew
+    // only where it is beside a value.
     let is_alone = |one: &Instruction| {
         let offsets = match one.operand {
             OperandForm::Value => &fields,
-            OperandForm::Distance | OperandForm::Address => &offsets,
+            OperandForm::Distance | OperandForm::Address => &bound,
         };
         let first = offsets.partition_point(|offset| *offset < one.start);
         offsets.get(first + 1).is_none_or(|next| *next >= one.end)

@@ -198,9 +198,9 @@ fn code_that_names_data_by_addresses_too_short_for_it_takes_detours() {
 }
 
 /// What compilers do with the address of a variable when they take it for 32 bits.
-const VALUES: &str = r"
+const VALUES: &str = r#"
 #include <stddef.h>
-extern char **environ;
+extern char **environ, *optarg;
 typedef void *Callee(long, long, long, long, long, long, void *, void *);
 void *own;
 void *taken(void) { return &environ; }
@@ -210,8 +210,9 @@ long from(char *it) { return it - (char *)&environ; }
 void *stored(void) { own = &environ; return own; }
 void *kept(void **kept, size_t at) { kept[at] = &environ; return kept[at]; }
 void *through_memory(void) { void *volatile kept[40]; kept[3] = &environ; return kept[3]; }
+char *named(void) { optarg = "own"; return optarg; }
 void *passed(Callee *callee) { return callee(1, 2, 3, 4, 5, 6, &environ, (char *)&environ + 8); }
-";
+"#;
 
 extern "C" fn difference(
     _: u64,
@@ -248,6 +249,14 @@ fn addresses_of_data_that_code_takes_for_32_bits_have_all_their_bits() {
         let mut room = [0; 4];
         assert_eq!(kept(room.as_mut_ptr(), 2), environ, "{flags:?}");
         assert_eq!(room, [0, 0, environ, 0]);
+        // The variable is at a distance, and what it gets is an address in the image, which has to be short.
+        let named = call("named");
+        assert!(named < 1 << 32, "{named:#x}");
+        assert_eq!(
+            named,
+            peek_u64(process_symbol("optarg").expect("optarg").value())
+        );
+        assert_eq!(peek_u64(named) as u32, u32::from_le_bytes(*b"own\0"));
         let passed = function!(image, "passed", extern "C" fn(*const ()) -> u64);
         assert_eq!(passed(difference as *const ()), environ - 8, "{flags:?}");
     }
