@@ -7,7 +7,8 @@
 // codeslab-cranelift is a workspace of its own and depends on what is published here, so it is packed once that is.
 
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { homedir } from 'node:os'
+import { basename, join } from 'node:path'
 import { ask, Failure, main, root, run } from './process.mjs'
 
 /** What every package has, and what none has a use for. */
@@ -21,7 +22,7 @@ await main(() => {
   const folder = join(root, 'target', 'oldest')
   const names = readdirSync(join(root, 'crates')).filter(isPublished)
   for (const name of names) checkFiles(name)
-  rmSync(join(folder, 'package'), { recursive: true, force: true })
+  forget(folder, names)
   const packages = names.flatMap(name => ['--package', name])
   run('cargo', [...command, '--allow-dirty', '--quiet', '--target-dir', folder, ...packages], {
     env: { ...process.env, RUSTC: oldestRust() },
@@ -32,6 +33,25 @@ await main(() => {
   if (lacking.length > 0) throw new Failure(`cargo did not compile ${lacking.join(', ')}`)
   console.log(`${names.sort().join(' ')}: compiled from their packages${dryRun ? ', and ready to be uploaded' : ''}`)
 })
+
+/**
+ * Has cargo forget the packages of an earlier run. The registry that it makes of them for those that depend on them is a folder, whose path is
+ * the same each time; what it took from there by the same name and version, and what it compiled of that, it takes for the same.
+ *
+ * @param {string} folder
+ * @param {string[]} names
+ */
+function forget(folder, names) {
+  rmSync(folder, { recursive: true, force: true })
+  const registry = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'registry')
+  const inside = (/** @type {string} */ path) =>
+    existsSync(path) ? readdirSync(path).map(name => join(path, name)) : []
+  const isFolders = (/** @type {string} */ path) => basename(path).startsWith('-')
+  const kept = ['src', 'cache'].flatMap(kind => inside(join(registry, kind)).filter(isFolders).flatMap(inside))
+  for (const path of kept) {
+    if (names.some(name => new RegExp(`^${name}-\\d`).test(basename(path)))) rmSync(path, { recursive: true })
+  }
+}
 
 /** @param {string} name */
 function isPublished(name) {
