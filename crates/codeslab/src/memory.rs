@@ -8,7 +8,7 @@ use crate::model::error::Result;
 use crate::model::options::Options;
 use crate::model::stats::{Configuration, Found, Picture, Stats};
 use crate::pool::Pool;
-use crate::pool::shard::{Emptied, Shard};
+use crate::pool::shard::Shard;
 use crate::process;
 use crate::request::Request;
 use crate::sync::thread_id;
@@ -69,8 +69,9 @@ impl Drop for Inside {
             return;
         }
         for shard in &mut self.shards {
-            let emptied = shard.take().map(|shard| shard.close());
-            emptied.into_iter().for_each(Emptied::retire);
+            if let Some(shard) = shard.take() {
+                shard.close();
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
-use crate::pool::blocks::Blocks;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
@@ -213,12 +212,11 @@ impl Carved {
     /// It is not published yet, and no slice of its bytes is in use.
     pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
         let (header, spans) = (self.header(), &self.spans);
-        let emptied = header.shard.with(|blocks| {
+        header.shard.update(|blocks| {
             let block = blocks.block_mut(header.index as usize);
             // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
             unsafe { block.shrink(spans, protection, size) };
         });
-        emptied.1.retire();
     }
 
     /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
@@ -227,10 +225,10 @@ impl Carved {
     /// [`Block::divide`]: crate::block::Block::divide
     pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
-        let divide =
-            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, starts);
-        let (divided, emptied) = header.shard.with(divide);
-        emptied.retire();
+        let index = header.index as usize;
+        let divided = header
+            .shard
+            .update(|blocks| blocks.divide(index, &self.spans, starts));
         let Ok(Some(parts)) = divided else {
             // It is not in flight any more.
             self.note_landed();
@@ -254,11 +252,9 @@ impl Carved {
     #[cold]
     fn free(&mut self) {
         let spans = std::mem::take(&mut self.spans);
-        let emptied = {
-            let header = self.header();
-            // SAFETY: the invariant: they are carved from that block.
-            unsafe { header.shard.free(header, spans) }
-        };
+        let header = self.header();
+        // SAFETY: the invariant: they are carved from that block.
+        let emptied = unsafe { header.shard.free(header, spans) };
         emptied.retire();
     }
 }
