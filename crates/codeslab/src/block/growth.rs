@@ -92,8 +92,7 @@ impl Block {
             let comes_down = own.iter().any(|extent| extent.offset == gap.end());
             let offset = gap.offset + if goes_on { 0 } else { guard };
             let end = gap.end() - if comes_down { 0 } else { guard };
-            let size = end.checked_sub(offset).filter(|size| *size > 0)?;
-            Some(Span { offset, size })
+            Span::between(offset, end)
         })
     }
 

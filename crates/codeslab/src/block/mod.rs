@@ -73,7 +73,8 @@ impl Block {
         let no_memory = || Refusal::foreseen("malloc", size, Limit::Memory);
         let mut source = words(&backing);
         let slabs = slabs(&backing, geometry, &mut source).ok_or_else(no_memory)?;
-        let runs = slabs.each_ref().map(|slab| Arc::clone(slab.runs()));
+        let slab_of = |protection| &slabs[geometry.slab_of(protection).index()];
+        let runs = Protection::ALL.map(|protection| Arc::clone(slab_of(protection).runs()));
         let page_map = PageMap::new(backing.range(), geometry.granularity, runs, &mut source);
         let page_map = Arc::new(page_map.ok_or_else(no_memory)?);
         let chunks = Chunks::new(size, geometry.granularity).ok_or_else(no_memory)?;
@@ -332,8 +333,8 @@ impl Block {
     /// # Safety
     /// Nothing of the block is in flight.
     pub(crate) unsafe fn close_view(&mut self) {
-        // SAFETY: nothing of the block is in flight.
-        unsafe { self.pages.close_view() };
+        // SAFETY: nothing of the block is in flight, and its owner is in here.
+        unsafe { self.pages.backing().close_view() };
         self.count_mappings();
     }
 

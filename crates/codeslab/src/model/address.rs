@@ -151,6 +151,11 @@ impl Window {
         Address(self.first.0 + (self.last.0 - self.first.0) / 2)
     }
 
+    /// How many bytes it has; the largest number, if that is one less.
+    pub(crate) fn size(self) -> u64 {
+        self.last.distance(self.first).saturating_add(1)
+    }
+
     /// What lies in both; `None` if nothing does.
     #[must_use]
     pub fn intersect(self, other: Self) -> Option<Self> {

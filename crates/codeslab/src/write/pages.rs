@@ -26,10 +26,9 @@ pub(crate) struct Pages {
 impl Pages {
     /// Of a block of which nothing is committed.
     pub(crate) fn new(backing: Backing) -> Self {
-        let uncommitted = whole(&backing);
         Self {
+            uncommitted: SpanSet::whole(backing.size()),
             backing: Arc::new(backing),
-            uncommitted,
             shown: SpanSet::default(),
             committed_bytes: 0,
         }
@@ -179,15 +178,6 @@ impl Pages {
         shown
     }
 
-    /// Drops the writable view.
-    ///
-    /// # Safety
-    /// No thread uses it: nothing of the block is in flight.
-    pub(crate) unsafe fn close_view(&mut self) {
-        // SAFETY: nothing of the block is in flight, and its owner is in here.
-        unsafe { self.backing.close_view() };
-    }
-
     /// Gives all pages back to the system. The block stays reserved. If the system refuses, everything stays as it is.
     ///
     /// # Safety
@@ -210,15 +200,9 @@ impl Pages {
         self.backing.budget().uncommit(self.committed_bytes);
         self.committed_bytes = 0;
         self.shown = SpanSet::default();
-        self.uncommitted = whole(&self.backing);
+        self.uncommitted = SpanSet::whole(place.size);
         Ok(())
     }
-}
-
-/// All of a block.
-fn whole(backing: &Backing) -> SpanSet {
-    let size = backing.size();
-    SpanSet::from_iter([Span { offset: 0, size }])
 }
 
 impl Drop for Pages {

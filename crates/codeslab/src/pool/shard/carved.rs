@@ -65,9 +65,8 @@ impl Carved {
 
     /// How many bytes are carved for the segment of this protection.
     pub(crate) fn size(&self, protection: Protection) -> Option<u64> {
-        let offset = self.spans.offset(protection)?;
-        let runs = self.header().page_map.runs(self.slab_of(protection));
-        Some(runs.run_at(offset).size)
+        let span = self.header().page_map.span(&self.spans, protection);
+        span.map(|span| span.size)
     }
 
     /// Where the data is written, which is in its place: published or not. It stays there while this lives.
@@ -186,15 +185,12 @@ impl Carved {
 
     /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
-        let geometry = self.pool().geometry();
-        let offset = self.spans.offset(protection)?;
+        if !self.pool().geometry().publishes {
+            return None;
+        }
         let header = self.header();
-        let slab = geometry.slab_of(protection);
-        let extent = || {
-            let span = header.page_map.runs(slab).run_at(offset);
-            header.backing.extent(span, slab)
-        };
-        geometry.publishes.then(extent)
+        let span = header.page_map.span(&self.spans, protection)?;
+        Some(header.backing.extent(span, self.slab_of(protection)))
     }
 
     /// What is executed of it: where, and how many bytes.

@@ -134,9 +134,7 @@ impl Shard {
 impl BlockHeader {
     /// Notes that spans are freed although their owner does not know yet.
     fn mark_freed_remotely(&self, spans: &Spans) {
-        let geometry = self.shard.pool.geometry();
-        self.page_map
-            .for_each(spans, geometry, Runs::mark_freed_remotely);
+        self.page_map.for_each(spans, Runs::mark_freed_remotely);
     }
 
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
@@ -146,7 +144,7 @@ impl BlockHeader {
     /// The spans are carved from this block.
     unsafe fn retract(&self, spans: Spans) -> Spans {
         let geometry = self.shard.pool.geometry();
-        let mut carved = self.page_map.locate(&spans, geometry);
+        let mut carved = self.page_map.locate(&spans);
         let slab_of = |one| geometry.slab_of(one);
         // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread
         // uses them.

@@ -10,7 +10,8 @@
 //!
 //! Source: `proc_pid_maps(5)`; System V ABI, "Symbol Table".
 
-use crate::model::address::Address;
+use super::address_map::range;
+use crate::model::address::{Address, Window};
 use object::elf::{self, FileHeader64};
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, Sym};
@@ -28,8 +29,8 @@ const KERNEL_LIBRARY: &str = "[vdso]";
 /// Whether each of `symbols`, by name and address, is a function.
 pub(super) fn are_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let file_of = |address: &Address| executable_file(&maps, address.value());
-    let files: Vec<Option<&str>> = symbols.iter().map(|(_, at)| file_of(at)).collect();
+    let file_of = |(_, at): &(&str, Address)| executable_file(&maps, *at);
+    let files: Vec<Option<&str>> = symbols.iter().map(file_of).collect();
     let mut asked: HashMap<&str, HashSet<&str>> = HashMap::new();
     for ((name, _), file) in symbols.iter().zip(&files) {
         if let Some(file) = file {
@@ -50,37 +51,15 @@ pub(super) fn are_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
     symbols.iter().zip(files).map(answer).collect()
 }
 
-/// The file that is mapped executable at `address`.
-fn executable_file(maps: &str, address: u64) -> Option<&str> {
-    let mapping = maps.lines().find_map(|line| {
-        let mapping = Mapping::parse(line)?;
-        (mapping.first <= address && address < mapping.end).then_some(mapping)
-    })?;
-    mapping.is_executable.then_some(mapping.file)
-}
-
-/// One line of the kernel's list.
-struct Mapping<'a> {
-    first: u64,
-    end: u64,
-    is_executable: bool,
-    /// Empty for memory without a file.
-    file: &'a str,
-}
-
-impl<'a> Mapping<'a> {
-    /// `7f00c0d00000-7f00c0e00000 r-xp 00028000 fe:00 1234   /usr/lib/libc.so.6`
-    fn parse(line: &'a str) -> Option<Self> {
-        let mut fields = line.splitn(6, ' ');
-        let (first, end) = fields.next()?.split_once('-')?;
-        let rights = fields.next()?;
-        Some(Self {
-            first: u64::from_str_radix(first, 16).ok()?,
-            end: u64::from_str_radix(end, 16).ok()?,
-            is_executable: rights.contains('x'),
-            file: fields.nth(3).unwrap_or_default().trim_start(),
-        })
-    }
+/// The file that is mapped executable at `address`; an empty name for memory without a file. A line of the kernel's list:
+/// `7f00c0d00000-7f00c0e00000 r-xp 00028000 fe:00 1234   /usr/lib/libc.so.6`
+fn executable_file(maps: &str, address: Address) -> Option<&str> {
+    let is_there = |range: Window| range.first() <= address && address <= range.last();
+    let line = maps.lines().find(|line| range(line).is_some_and(is_there));
+    let mut fields = line?.splitn(6, ' ').skip(1);
+    let is_executable = fields.next()?.contains('x');
+    let file = fields.nth(3).unwrap_or_default().trim_start();
+    is_executable.then_some(file)
 }
 
 /// Those of `names` that the file exports as functions. Only the tables that are needed are read: programs can be large.
@@ -161,8 +140,12 @@ mod tests {
             (0x7000, Some(KERNEL_LIBRARY)),
         ];
         for (address, file) in table {
-            assert_eq!(executable_file(maps, address), file, "{address:#x}");
+            assert_eq!(
+                executable_file(maps, Address::new(address)),
+                file,
+                "{address:#x}"
+            );
         }
-        assert_eq!(executable_file("noise", 0), None);
+        assert_eq!(executable_file("noise", Address::new(0)), None);
     }
 }
