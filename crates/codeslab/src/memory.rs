@@ -45,7 +45,7 @@ impl Inside {
     /// The shard that this thread carves from.
     #[inline]
     fn shard(&self) -> &Arc<Shard> {
-        let (number, _) = thread_id::number();
+        let number = thread_id::number();
         match self.shards[number].get() {
             Some(shard) => shard,
             None => self.first_shard(number),

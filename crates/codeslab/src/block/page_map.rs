@@ -62,7 +62,13 @@ impl PageMap {
     /// The same for all protections.
     #[inline]
     pub(crate) fn locate(&self, spans: &Spans) -> Located {
-        Protection::ALL.map(|protection| self.span(spans, protection))
+        let mut located = [None; 3];
+        for protection in Protection::ALL {
+            if let Some(offset) = spans.offset(protection) {
+                located[protection.index()] = Some(self.runs(protection).run_at(offset));
+            }
+        }
+        located
     }
 
     /// Does something with the runs and the beginning of each span of a request.

@@ -154,7 +154,7 @@ impl Pool {
             return Ok(found);
         }
         // The tables of a block are in proportion to its size.
-        self.budget.check(layout.size())?;
+        self.budget.committed.check(layout.size())?;
         let aligns = layout.segments().map(|(_, segment)| segment.align);
         let site = self
             .space

@@ -21,16 +21,10 @@ const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
 pub fn capabilities() -> Result<Capabilities> {
     let platform = sys::current()?;
     let facts = platform.facts();
+    let why_not = |probed: Result<(), Refusal>| probed.err().map(|refusal| refusal.to_string());
     let status = |writer| WriterStatus {
         writer,
-        unavailable: platform
-            .probe(writer, DEFAULT_BLOCK_BYTES)
-            .err()
-            .map(|refusal| refusal.to_string()),
-    };
-    let why_not = |seal| {
-        let refused = platform.probe_seal(seal).err();
-        refused.map(|refusal| refusal.to_string())
+        unavailable: why_not(platform.probe(writer, DEFAULT_BLOCK_BYTES)),
     };
     let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
     Ok(Capabilities {
@@ -40,8 +34,8 @@ pub fn capabilities() -> Result<Capabilities> {
         granularity: facts.granularity,
         writers: Writer::ALL.map(status).into(),
         sealing: SealingStatus {
-            writes_unavailable: why_not(Seal::Writes),
-            mappings_unavailable: why_not(Seal::Mappings),
+            writes_unavailable: why_not(platform.probe_seal(Seal::Writes)),
+            mappings_unavailable: why_not(platform.probe_seal(Seal::Mappings)),
         },
         code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
     })

@@ -105,11 +105,11 @@ impl Pages {
         slab: Protection,
         act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().commit(pages.size)?;
+        self.backing.budget().committed.take(pages.size)?;
         let done = act(self.backing.extent(pages, slab));
         match done {
             Ok(()) => self.committed_bytes += pages.size,
-            Err(_) => self.backing.budget().uncommit(pages.size),
+            Err(_) => self.backing.budget().committed.give_back(pages.size),
         }
         done
     }
@@ -130,7 +130,7 @@ impl Pages {
             unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
-        self.backing.budget().uncommit(pages.size);
+        self.backing.budget().committed.give_back(pages.size);
         Ok(())
     }
 
@@ -197,7 +197,10 @@ impl Pages {
         }
         // SAFETY: the caller says that no thread uses the view.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget()
+            .committed
+            .give_back(self.committed_bytes);
         self.committed_bytes = 0;
         self.shown = SpanSet::default();
         self.uncommitted = SpanSet::whole(place.size);
@@ -209,6 +212,9 @@ impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget()
+            .committed
+            .give_back(self.committed_bytes);
     }
 }

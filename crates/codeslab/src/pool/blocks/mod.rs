@@ -354,6 +354,11 @@ impl<H> Blocks<H> {
         clippy::needless_pass_by_value,
         reason = "giving them back ends that they are owned"
     )]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each free that the cache does not take comes here"
+    )]
     pub(crate) unsafe fn free(&mut self, index: usize, spans: Spans, contents: Contents) {
         // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
         if unsafe { self.keep(index, &spans, contents) } {

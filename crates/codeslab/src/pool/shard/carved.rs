@@ -87,18 +87,10 @@ impl Carved {
     }
 
     fn stage_all(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        let staged = |one: Protection| {
+        let [code, constants] = [Protection::ReadExecute, Protection::ReadOnly].map(|one| {
             let is_staged = self.target(one) == WriteTarget::Staged;
-            if is_staged {
-                layout.segment(one).size
-            } else {
-                0
-            }
-        };
-        let (code, constants) = (
-            staged(Protection::ReadExecute),
-            staged(Protection::ReadOnly),
-        );
+            layout.segment(one).size * u64::from(is_staged)
+        });
         if code + constants == 0 {
             return Ok(Staging::default());
         }
