@@ -150,11 +150,10 @@ fn query(maps: RawFd, at: u64) -> std::io::Result<ProcmapQuery> {
 fn read() -> Result<Snapshot, Refusal> {
     let text = std::fs::read_to_string("/proc/self/maps")
         .map_err(|error| refusal("read /proc/self/maps", 0, &error))?;
-    Ok(Snapshot::new(text.lines().filter_map(range).collect()))
+    Ok(Snapshot::new(text.lines().filter_map(parse).collect()))
 }
 
-/// The range of a mapping in a line of the kernel's list.
-pub(super) fn range(line: &str) -> Option<Window> {
+fn parse(line: &str) -> Option<Window> {
     let (start, end) = line.split(' ').next()?.split_once('-')?;
     let start = u64::from_str_radix(start, 16).ok()?;
     let end = u64::from_str_radix(end, 16).ok()?;
@@ -173,23 +172,23 @@ fn room_for_heap() -> Option<Window> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeptMaps, range, read};
+    use super::{KeptMaps, parse, read};
     use crate::model::address::Address;
     use crate::sys::address_map::AddressMap;
 
     #[test]
     fn a_line_of_the_kernels_list_gives_its_range() {
         let line = "7f0000001000-7f0000003000 r-xp 00000000 00:00 0    [vdso]";
-        let found = range(line).unwrap();
+        let range = parse(line).unwrap();
         assert_eq!(
-            (found.first(), found.last()),
+            (range.first(), range.last()),
             (
                 Address::new(0x7f00_0000_1000),
                 Address::new(0x7f00_0000_2fff)
             )
         );
-        assert_eq!(range("nonsense"), None);
-        assert_eq!(range(""), None);
+        assert_eq!(parse("nonsense"), None);
+        assert_eq!(parse(""), None);
     }
 
     #[test]
