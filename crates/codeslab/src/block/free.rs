@@ -1,8 +1,8 @@
 //! How spans come back to their block, and memory to the system.
 //!
-//! A span that is no longer used is first *retracted*: its code traps, its data is zero. Until the slab has it back it may be
-//! *marked* as freed, so that a lookup does not take it for live. *Freeing* gives it to its slab. When much of a slab is free, its
-//! memory is *purged*; when nothing is carved at all, the block is *decommitted*.
+//! A span that is no longer used is *retracted*: its code traps, its data is zero. Until its slab has it back it may be *marked* as freed, for
+//! lookups. *Freeing* gives it to the slab. When much of a slab is free, its memory is *purged*; when nothing is carved, the block is
+//! *decommitted*.
 
 use super::{Block, STEP};
 use crate::model::error::{Limit, Refusal};
@@ -41,8 +41,8 @@ impl Block {
             .sum()
     }
 
-    /// Makes spans safe to lie around that are no longer used. One that the system does not let us retract is left out: it stays
-    /// carved and is never given out again. Says whether there was such a one.
+    /// Retracts spans. One that the system does not let us retract is left out: it stays carved and is never given out again. Says whether
+    /// there was such a one.
     ///
     /// # Safety
     /// The spans are carved from this block and belong to the caller.

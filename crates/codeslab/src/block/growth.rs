@@ -1,5 +1,5 @@
-//! How the slabs of a block grow: where they go on, and by how much. Code goes up, data down, constants up from between; each
-//! step takes more than is needed at once, so that the next requests find room without asking the system.
+//! How the slabs of a block grow: where they go on, and by how much. Each step takes more than is needed at once, so that the next requests
+//! find room without asking the system.
 
 use super::{Block, STEP};
 use crate::model::error::Refusal;

@@ -5,7 +5,7 @@
 //! is full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 //!
 //! Blocks rely on `slab` for the carving and on `write` for the pages; shards own them. What other threads may ask without
-//! the shard's lock is in `page_map`; what is carved comes back in `free`.
+//! the shard's lock is in `page_map`.
 #![allow(unsafe_code, reason = "a block knows whose bytes are whose")]
 
 mod free;
@@ -46,7 +46,6 @@ pub(crate) enum Growth {
     Allowed,
 }
 
-/// One block.
 #[derive(Debug)]
 pub(crate) struct Block {
     pages: Pages,
@@ -328,8 +327,6 @@ impl Block {
         opened
     }
 
-    /// Drops the writable view.
-    ///
     /// # Safety
     /// Nothing of the block is in flight.
     pub(crate) unsafe fn close_view(&mut self) {
@@ -338,7 +335,6 @@ impl Block {
         self.count_mappings();
     }
 
-    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         let of_slabs: u64 = self.slabs.iter().map(Slab::metadata_bytes).sum();
         let itself = size_of::<Self>() as u64;

@@ -2,7 +2,7 @@
 //! wait for nothing.
 //!
 //! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
-//! the while (see `slab::runs`). Block headers and the address index hold it.
+//! the while (see `slab::runs`). Block headers hold it, and the map that lookups by address read.
 
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
@@ -101,7 +101,7 @@ impl PageMap {
         }
     }
 
-    /// Bytes of metadata, without that of the runs.
+    /// Without that of the runs.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         (size_of::<Self>() + size_of_val(&*self.owners)) as u64
     }

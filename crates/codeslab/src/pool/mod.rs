@@ -2,10 +2,8 @@
 //! its own.
 //!
 //! The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
-//! which block an address lies in (`address_index`). It knows whether the process is a forked child and which epoch it is. Shards
-//! and allocations hold it.
+//! which block an address lies in. It knows whether the process is a forked child and which epoch it is. Shards and allocations hold it.
 
-pub(crate) mod address_index;
 pub(crate) mod blocks;
 pub(crate) mod retained;
 pub(crate) mod shard;
@@ -26,7 +24,9 @@ use crate::sync::biased_lock::ProcessBarrier;
 use crate::sys::Platform;
 use crate::write;
 use crate::write::backing::Backing;
-use address_index::AddressIndex;
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
 use retained::Retained;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
@@ -43,7 +43,8 @@ pub(crate) struct Pool {
     publishes_by_writing: bool,
     space: Space,
     retained: Retained,
-    addresses: AddressIndex,
+    // By where they begin. It is replaced as a whole, so that it can be read without a lock, and shares most of itself with the one before.
+    blocks: ArcSwap<OrdMap<Address, Arc<PageMap>>>,
     has_barrier: bool,
     budget: Arc<Budget>,
     // The epoch in which something is freed now.
@@ -77,7 +78,7 @@ impl Pool {
             publishes_by_writing: !geometry.publishes && facts.fetches_are_coherent,
             space,
             retained: Retained::default(),
-            addresses: AddressIndex::default(),
+            blocks: ArcSwap::default(),
             has_barrier: facts.has_process_barrier,
             platform,
             budget: Arc::new(budget),
@@ -188,7 +189,8 @@ impl Pool {
 
     /// Gives an empty block back. If the system does not let go of its pages, it is retained for requests to come.
     pub(crate) fn retire(&self, mut block: Block) {
-        self.addresses.remove(block.page_map());
+        let first = block.range().first();
+        self.blocks.rcu(|blocks| blocks.without(&first));
         let site = block.pages().backing().site().clone();
         if block.decommit().is_ok() {
             drop(block);
@@ -213,14 +215,16 @@ impl Pool {
         self.space.trim();
     }
 
-    /// Has lookups by address find a block.
     pub(crate) fn index(&self, page_map: &Arc<PageMap>) {
-        self.addresses.insert(page_map);
+        let first = page_map.range().first();
+        self.blocks
+            .rcu(|blocks| blocks.update(first, Arc::clone(page_map)));
     }
 
     /// The span in use that an address lies in: where it begins, how long it is, and its slab.
     pub(crate) fn find(&self, address: Address) -> Option<(Address, u64, Protection)> {
-        let page_map = self.addresses.find(address)?;
+        let blocks = self.blocks.load();
+        let (_, page_map) = blocks.get_prev(&address)?;
         let (span, slab) = page_map.used_at(address)?;
         let start = page_map.range().first().checked_add(span.offset)?;
         Some((start, span.size, slab))
@@ -236,7 +240,6 @@ impl Pool {
         self.epoch.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
         self.space.count(stats);
         self.retained.count(stats);

@@ -1,12 +1,11 @@
 //! Sets of small numbers that one thread changes and any thread reads.
 //!
-//! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. One
-//! thread at a time changes a set, which its owner sees to; so a change is a plain load and a plain store of one word. Readers see
-//! each word before or after a change, and a reader that sees a change sees all changes before it.
+//! A large empty set costs address space only. One thread at a time changes a set, which its owner sees to, so a change is a plain load and
+//! a plain store of one word. Readers see each word before or after a change, and a reader that sees a change sees all changes before it.
 
 use crate::sync::{AtomicU64, Ordering, WordSource, Words};
 
-/// A set of numbers without order, which one thread changes, or any: each set by the functions for the one or for the other.
+/// A set of numbers without order. Either one thread at a time changes it, or any does, with the functions for that.
 #[derive(Debug)]
 pub(crate) struct Flags {
     words: Words,
@@ -78,7 +77,6 @@ impl Bits {
         Some(Self { words, levels })
     }
 
-    /// Bytes of its words.
     pub(crate) fn bytes(&self) -> u64 {
         size_of_val(&*self.words) as u64
     }
@@ -113,14 +111,12 @@ impl Bits {
         }
     }
 
-    /// Takes out all members.
     pub(crate) fn clear(&self) {
         while let Some(first) = self.next(0) {
             self.remove(first);
         }
     }
 
-    /// The words of one level.
     fn level(&self, height: usize) -> &[AtomicU64] {
         &self.words[self.levels[height] as usize..self.levels[height + 1] as usize]
     }

@@ -53,12 +53,10 @@ impl Slab {
         })
     }
 
-    /// What its granules are, for threads that do not own it.
     pub(crate) const fn runs(&self) -> &Arc<Runs> {
         &self.runs
     }
 
-    /// Forgets its pages.
     pub(crate) fn clear(&mut self) {
         self.runs.clear();
         self.bins.clear();
@@ -71,7 +69,6 @@ impl Slab {
         self.runs.granule_log2()
     }
 
-    /// `size` rounded up to whole granules.
     pub(crate) fn round_up(&self, size: u64) -> u64 {
         let mask = (1 << self.granule_log2()) - 1;
         (size + mask) & !mask
@@ -85,7 +82,7 @@ impl Slab {
         self.used_bytes
     }
 
-    /// Bytes of metadata at most: the sets of its runs, of which a word is touched when it is needed, and the bins.
+    /// At most: a word of a set is touched when it is needed.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         let granules = self.extents.bytes() >> self.granule_log2();
         (granules * Runs::BITS_PER_GRANULE / 8) + self.bins.heap_bytes() as u64

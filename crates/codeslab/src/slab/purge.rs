@@ -26,7 +26,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// All of a block's chunks, present; `None` if there is no memory for the metadata.
+    /// All of a block's chunks, present; `None` if there is no memory for this.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let log2 = CHUNK.max(granularity).ilog2();
         let purged = Bits::new(
@@ -41,7 +41,6 @@ impl Chunks {
         })
     }
 
-    /// How large a chunk is.
     pub(crate) const fn chunk_bytes(&self) -> u64 {
         1 << self.log2
     }
@@ -76,7 +75,6 @@ impl Chunks {
         last.saturating_sub(first).cast_signed()
     }
 
-    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         self.purged.bytes()
     }

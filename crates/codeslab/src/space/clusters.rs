@@ -1,11 +1,9 @@
-//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so the lock that all
-//! shards share may be held around it.
+//! Which address space there is for blocks, and what of it is free. The system is not asked here, so the lock that all shards share may be
+//! held around it; a reservation that is no longer needed is handed out, because dropping it asks the system.
 //!
 //! A cluster is a set of arenas that all reach each other, and an arena is a large reservation of which blocks have parts, so that
-//! libraries that are loaded later do not take their neighbourhood. No cluster is stretched beyond the reach: a reservation that
-//! would do so begins another one.
-//!
-//! A reservation that is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
+//! libraries that are loaded later do not take their neighbourhood. A reservation that would stretch a cluster beyond the reach begins
+//! another one.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
@@ -143,8 +141,7 @@ impl Clusters {
         }
     }
 
-    /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
-    /// last.
+    /// The same, and hands out the reservation if nothing of it is used any more, unless it is the last.
     #[must_use = "dropping a reservation asks the system: let go of the lock first"]
     pub(crate) fn release(&mut self, site: &Site) -> Option<Arc<Reservation>> {
         self.put_back(site);
@@ -168,7 +165,6 @@ impl Clusters {
         unused
     }
 
-    /// Forgets everything: in a forked child, it is the parent's.
     pub(crate) fn forget(&mut self) {
         std::mem::take(&mut self.all)
             .into_iter()

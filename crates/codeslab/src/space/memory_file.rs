@@ -1,4 +1,4 @@
-//! Memory files, and which reservation has which part of one. A file is closed with the last reservation that has a part.
+//! Memory files, and which reservation has which part of one.
 
 use crate::model::error::Refusal;
 use crate::sys::{MemoryFile, Platform};

@@ -1,8 +1,8 @@
 //! Address space: where blocks may lie, and the reservations that they lie in.
 //!
 //! [`Space`] gives blocks their sites. What is reserved already it looks up under a lock that all shards share (`clusters`); for
-//! more it asks the system under none (`search`, `gaps`). `reservation` and `memory_file` own what the system gave, `budget`
-//! counts what a memory takes of it. The room relies on `sys`; blocks are backed by its sites, and the pool asks for them.
+//! more it asks the system under none (`search`, `gaps`). `reservation`, `memory_file` and `tables` own what the system gave, `budget`
+//! counts what a memory takes of it.
 
 pub(crate) mod budget;
 pub(crate) mod clusters;
@@ -44,7 +44,7 @@ impl Drop for Searching<'_> {
 }
 
 impl Space {
-    /// For a memory that is opened with this, in memory of this kind. Nothing is reserved yet.
+    /// Nothing is reserved yet.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
         configuration: &Configuration,

@@ -1,18 +1,16 @@
 //! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
-//! which clusters there are, and the caller looks again, under the lock, before it uses the answer.
-//!
-//! It relies on `sys` for the address map and for reservations at exact addresses, and on `gaps` for where to try; only
-//! [`Space`](super::Space) uses it. A place that another thread or library takes first is searched for again, a bounded
-//! number of times.
+//! which clusters there are, and [`Space`](super::Space) looks again, under the lock, before it uses the answer. Where another thread or
+//! library takes a place first, it searches again, a bounded number of times.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::stats::Configuration;
-use crate::space::gaps::{Avoiding, Remembered, nearest_gap};
+use crate::space::gaps::{Remembered, nearest_gap};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::{MemoryKind, Reservation};
 use crate::sys::Platform;
+use crate::sys::address_map::{AddressMap, Avoiding};
 use std::sync::Arc;
 
 /// Bytes that are reserved at once, where there is room.
@@ -272,11 +270,8 @@ impl Search {
             };
             let map = Remembered::new(&*map);
             let gap = |size| {
-                let occupied = &unseen.up_to(size);
-                let map = Avoiding {
-                    map: &map,
-                    occupied,
-                };
+                let (map, places): (&dyn AddressMap, _) = (&map, unseen.up_to(size));
+                let map = Avoiding { map, places };
                 nearest_gap(&map, wanted.window, near, size, wanted.align)
             };
             let sizes = self.sizes(wanted.size, wanted.window.size());

@@ -1,9 +1,6 @@
 //! Atomics, locks and cells: the standard library's, or those of the model checker (`--cfg loom`), which tries the orders in which
-//! threads may act.
-//!
-//! Everything in the crate whose order between threads is modelled takes them from here, by way of `sync`: the lock of a shard, its
-//! remote frees, thread numbers, and the bits of slabs. What is not modelled (counters, statistics) uses the standard library. The cell's
-//! interface is the model checker's, which has to see each access begin and end.
+//! threads may act. What is modelled takes them from here, by way of `sync`; counters are the standard library's. The cell's interface is
+//! the model checker's, which has to see each access begin and end.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -30,8 +27,7 @@ pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)))
 /// Whether zeroed memory is words. Those of the model checker are more.
 pub(crate) const ARE_PLAIN_WORDS: bool = cfg!(not(loom));
 
-/// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
-/// a lack of memory does not end the process.
+/// Zeroed words: address space until they are touched, unlike those of `Vec::resize`, and `None` if there is no memory, unlike `vec!`.
 #[cfg(not(loom))]
 #[allow(
     unsafe_code,
@@ -59,7 +55,7 @@ pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
     Some((0..length).map(|_| AtomicU64::new(0)).collect())
 }
 
-/// A value that may be changed through a shared reference, by the one thread at a time that the code around it sees to.
+/// A value that one thread at a time may change through a shared reference, which the code around it sees to.
 #[cfg(not(loom))]
 #[derive(Debug, Default)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

@@ -19,7 +19,6 @@ pub(crate) const CAPACITY: usize = 64;
 #[cfg(loom)]
 pub(crate) const CAPACITY: usize = 2;
 
-/// A queue of at most [`CAPACITY`] values.
 #[derive(Debug)]
 pub(crate) struct RemoteFrees<T> {
     slots: Box<[Slot<T>]>,
@@ -68,8 +67,8 @@ impl<T> Default for RemoteFrees<T> {
 }
 
 impl<T> RemoteFrees<T> {
-    /// Adds a value, or gives it back if there is no room, and tells which thread takes it out. That thread may let go of the last thing
-    /// that keeps this queue alive, so the caller keeps the queue alive by something else.
+    /// Adds a value, or gives it back if there is no room, and tells which thread takes it out. That thread may let go of the last other
+    /// thing that keeps this queue alive, so the caller keeps it alive.
     pub(crate) fn hand_in(&self, value: T) -> Result<Taker, T> {
         self.push(value)?;
         // Either this thread sees that the queue is closed, or the thread that closed it finds the value when it empties it then.

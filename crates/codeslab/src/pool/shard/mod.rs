@@ -1,9 +1,8 @@
 //! A shard: blocks that one thread carves from, so that threads do not wait for each other.
 //!
-//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a
-//! queue; what that thread allocates comes from its own shard. So they meet where there are more threads than shards, and when
-//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the blocks that are
-//! retained or that of the address space, then the system's list of open memory files. Bytes are written and published under no lock.
+//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a queue. So
+//! threads meet where there are more of them than shards, and when all shards are asked for something: to trim or to count. Locks are taken
+//! in this order: a shard's, then that of the retained blocks or that of the address space, then that of the open memory files.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
 pub(crate) mod batch;
@@ -259,7 +258,6 @@ impl Shard {
         self.update(|blocks| blocks.end_grace_period(epoch));
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
         self.update(|blocks| blocks.count(stats));
     }
