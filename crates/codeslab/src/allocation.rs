@@ -400,8 +400,9 @@ impl Allocation {
         if end > self.carved.size(Protection::ReadWrite)? {
             return None;
         }
+        let data = self.carved.start(Protection::ReadWrite)?;
         // SAFETY: the offset lies in the data, of which this is the start.
-        let word = unsafe { self.carved.data()?.add(offset as usize) }.cast::<u64>();
+        let word = unsafe { data.add(offset as usize) }.cast::<u64>();
         // SAFETY: the word lies in data of this allocation, which is committed, readable and writable while it lives, and so while
         // `self` is borrowed. No other reference to published data is made.
         word.is_aligned()

@@ -122,7 +122,7 @@ impl CodeMemory {
     /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.inside.pool.configuration()
+        self.inside.pool.configuration
     }
 
     /// Places a request: all of its segments in one block, or nothing.
@@ -160,7 +160,7 @@ impl CodeMemory {
     /// # Errors
     /// As for [`CodeMemory::allocate`], for all of them together; [`Error::EmptyRequest`] if one of them has no bytes, or there is none.
     pub fn allocate_together(&self, requests: &[Request<'_>]) -> Result<Vec<InFlightAllocation>> {
-        let (geometry, shard) = (self.inside.pool.geometry(), self.inside.shard());
+        let (geometry, shard) = (&self.inside.pool.geometry, self.inside.shard());
         let granule = |protection| geometry.granule(geometry.slab_of(protection));
         let window = Request::common_window(requests)?;
         // Where one would begin where nothing may, they lie a little farther apart.

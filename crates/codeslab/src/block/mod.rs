@@ -77,7 +77,7 @@ impl Block {
         let page_map = PageMap::new(backing.range(), geometry.granularity, runs, &mut source);
         let page_map = Arc::new(page_map.ok_or_else(no_memory)?);
         let chunks = Chunks::new(size, geometry.granularity).ok_or_else(no_memory)?;
-        backing.budget().mappings.take(1)?;
+        backing.budget.mappings.take(1)?;
         Ok(Self {
             pages: Pages::new(backing),
             geometry,
@@ -109,7 +109,7 @@ impl Block {
 
     #[inline]
     pub(crate) fn range(&self) -> Window {
-        self.page_map.range()
+        self.page_map.range
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -346,7 +346,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         self.pages
             .backing()
-            .budget()
+            .budget
             .mappings
             .give_back(self.counted_mappings);
     }
@@ -365,7 +365,7 @@ fn words(backing: &Backing) -> WordSource {
     const LARGE: u64 = 128 << 10;
     // Four bits for each granule of three slabs are three quarters of that. What is above them, and the pages, take less than the rest.
     let size = backing.size() / 8;
-    let platform = backing.site().reservation.platform();
+    let platform = backing.site.reservation.platform();
     let words = (size >= LARGE).then(|| tables::map(platform, size).ok());
     let words = words.flatten();
     words.map_or_else(WordSource::allocator, WordSource::new)

@@ -18,7 +18,7 @@ const PAGES_PER_WORD: u64 = 32;
 /// The pages and the runs of one block.
 #[derive(Debug)]
 pub(crate) struct PageMap {
-    range: Window,
+    pub(crate) range: Window,
     page_bytes: u64,
     owners: Words,
     // By protection: those of the slab from which memory with it is carved.
@@ -41,10 +41,6 @@ impl PageMap {
             owners: source.take(words)?,
             runs,
         })
-    }
-
-    pub(crate) const fn range(&self) -> Window {
-        self.range
     }
 
     /// The runs of the slab from which memory with this protection is carved.

@@ -35,8 +35,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 #[derive(Debug)]
 pub(crate) struct Pool {
     platform: Arc<dyn Platform>,
-    configuration: Configuration,
-    geometry: Geometry,
+    pub(crate) configuration: Configuration,
+    pub(crate) geometry: Geometry,
     generation: u32,
     // What says without a call whether this is still that generation.
     mark: Option<&'static AtomicU32>,
@@ -86,17 +86,8 @@ impl Pool {
         }
     }
 
-    pub(crate) const fn configuration(&self) -> Configuration {
-        self.configuration
-    }
-
     pub(crate) fn platform(&self) -> &dyn Platform {
         &*self.platform
-    }
-
-    #[inline]
-    pub(crate) const fn geometry(&self) -> &Geometry {
-        &self.geometry
     }
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
@@ -191,7 +182,7 @@ impl Pool {
     pub(crate) fn retire(&self, mut block: Block) {
         let first = block.range().first();
         self.blocks.rcu(|blocks| blocks.without(&first));
-        let site = block.pages().backing().site().clone();
+        let site = block.pages().backing().site.clone();
         if block.decommit().is_ok() {
             drop(block);
             self.space.release_site(&site);
@@ -216,7 +207,7 @@ impl Pool {
     }
 
     pub(crate) fn index(&self, page_map: &Arc<PageMap>) {
-        let first = page_map.range().first();
+        let first = page_map.range.first();
         self.blocks
             .rcu(|blocks| blocks.update(first, Arc::clone(page_map)));
     }
@@ -226,7 +217,7 @@ impl Pool {
         let blocks = self.blocks.load();
         let (_, page_map) = blocks.get_prev(&address)?;
         let (span, slab) = page_map.used_at(address)?;
-        let start = page_map.range().first().checked_add(span.offset)?;
+        let start = page_map.range.first().checked_add(span.offset)?;
         Some((start, span.size, slab))
     }
 

@@ -65,12 +65,8 @@ impl Slab {
         self.used_bytes = 0;
     }
 
-    fn granule_log2(&self) -> u32 {
-        self.runs.granule_log2()
-    }
-
     pub(crate) fn round_up(&self, size: u64) -> u64 {
-        let mask = (1 << self.granule_log2()) - 1;
+        let mask = (1 << self.runs.granule_log2) - 1;
         (size + mask) & !mask
     }
 
@@ -84,7 +80,7 @@ impl Slab {
 
     /// At most: a word of a set is touched when it is needed.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        let granules = self.extents.bytes() >> self.granule_log2();
+        let granules = self.extents.bytes() >> self.runs.granule_log2;
         (granules * Runs::BITS_PER_GRANULE / 8) + self.bins.heap_bytes() as u64
     }
 
@@ -102,8 +98,8 @@ impl Slab {
     /// were a part of.
     pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<(Span, Span)> {
         let size = self.round_up(size);
-        let length = u32::try_from(size >> self.granule_log2()).ok()?;
-        let align = u32::try_from((align >> self.granule_log2()).max(1)).ok()?;
+        let length = u32::try_from(size >> self.runs.granule_log2).ok()?;
+        let align = u32::try_from((align >> self.runs.granule_log2).max(1)).ok()?;
         let (start, run) = self.take(length, align)?;
         let place = first_place(start, align, self.avoided)?;
         self.free_runs -= 1;
@@ -203,8 +199,8 @@ impl Slab {
 
     fn run(&self, start: u32, length: u32) -> Span {
         Span {
-            offset: u64::from(start) << self.granule_log2(),
-            size: u64::from(length) << self.granule_log2(),
+            offset: u64::from(start) << self.runs.granule_log2,
+            size: u64::from(length) << self.runs.granule_log2,
         }
     }
 
@@ -237,14 +233,14 @@ impl Slab {
         let granule = self.granule(offset);
         let before = self.runs.free_before(granule);
         before.map_or(0, |before| {
-            u64::from(granule - before) << self.granule_log2()
+            u64::from(granule - before) << self.runs.granule_log2
         })
     }
 
     /// How many bytes are free from `offset` on.
     pub(crate) fn free_from(&self, offset: u64) -> u64 {
         let length = self.runs.free_length(self.granule(offset));
-        length.map_or(0, |length| u64::from(length) << self.granule_log2())
+        length.map_or(0, |length| u64::from(length) << self.runs.granule_log2)
     }
 
     /// Every free run of at least `bytes`, by ascending offset, and some shorter ones.
@@ -273,7 +269,7 @@ impl Slab {
     }
 
     fn granule(&self, bytes: u64) -> u32 {
-        (bytes >> self.granule_log2()) as u32
+        (bytes >> self.runs.granule_log2) as u32
     }
 }
 

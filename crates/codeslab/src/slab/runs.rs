@@ -12,7 +12,7 @@ use crate::sync::WordSource;
 /// The runs of one slab.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    granule_log2: u32,
+    pub(crate) granule_log2: u32,
     // Invariant: the granules at which a run, free or used, begins, and the one behind the end of each extent.
     starts: Bits,
     // Invariant: a subset of `starts`: the granules at which a free run begins. No two free runs touch.
@@ -37,10 +37,6 @@ impl Runs {
             freed: Flags::new(length, source)?,
             freed_remotely: Flags::new(length, source)?,
         })
-    }
-
-    pub(crate) const fn granule_log2(&self) -> u32 {
-        self.granule_log2
     }
 
     /// The carved span, or the free run, that begins at `offset`.

@@ -52,7 +52,7 @@ fn picture(block: &Block) -> BlockPicture {
     BlockPicture {
         address,
         size: block.size(),
-        cluster: block.pages().backing().site().cluster,
+        cluster: block.pages().backing().site.cluster,
         slabs,
     }
 }

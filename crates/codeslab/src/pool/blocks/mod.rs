@@ -43,7 +43,7 @@ pub(crate) enum Contents {
 )]
 pub(crate) struct Blocks<H> {
     all: Vec<Option<Held<H>>>,
-    // The block that was carved from last.
+    // The block that was carved from last, and will be next.
     current: usize,
     // What was freed in the current block lately.
     cache: ThreadCache,
@@ -68,7 +68,6 @@ pub(crate) struct Blocks<H> {
     quarantined: VecDeque<Quarantined>,
 }
 
-/// A block and what the shard keeps beside it.
 #[derive(Debug)]
 pub(crate) struct Held<H> {
     pub(crate) block: Box<Block>,
@@ -76,7 +75,7 @@ pub(crate) struct Held<H> {
 }
 
 impl<H> Blocks<H> {
-    /// None yet; one of at most `usual_bytes` may be kept when it is empty.
+    /// None yet.
     pub(crate) fn new(usual_bytes: u64) -> Self {
         Self {
             all: Vec::new(),
@@ -132,8 +131,7 @@ impl<H> Blocks<H> {
         self.begun - self.landed
     }
 
-    /// Hands out again what was freed lately in the block that was carved from last, if it is of just this shape and lies in
-    /// `window`: a few words are looked at, and nothing is asked of the system.
+    /// Hands out again what was freed lately in the current block, if it is of just this shape and lies in `window`.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
@@ -175,8 +173,7 @@ impl<H> Blocks<H> {
         Ok(held.map(|held| (&held.header, spans)))
     }
 
-    /// Carves from the block that was carved from last, or else from one of which much was freed, before any block grows. It goes on
-    /// with that one, which has more holes.
+    /// Carves from the current block, or else from one of which much was freed, before any block grows.
     fn carve_without_growth(&mut self, layout: &Layout, window: Window) -> Option<(usize, Spans)> {
         if let Some(block) = self.at(self.current)
             && window.contains(block.range())
@@ -218,7 +215,7 @@ impl<H> Blocks<H> {
         over_budget.map_or(Ok(None), Err)
     }
 
-    /// Makes many requests of one: see [`Block::divide`].
+    /// See [`Block::divide`].
     pub(crate) fn divide(
         &mut self,
         index: usize,
@@ -246,7 +243,7 @@ impl<H> Blocks<H> {
         carved
     }
 
-    /// A request was carved from this block: so will be the next ones.
+    /// Notes that a request was carved from this block.
     fn make_current(&mut self, index: usize) {
         if index != self.current {
             self.empty_cache();
@@ -258,7 +255,6 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Makes free what was freed lately.
     fn empty_cache(&mut self) {
         while let Some(kept) = self.cache.take_oldest() {
             self.free_kept(kept);
@@ -302,8 +298,8 @@ impl<H> Blocks<H> {
         &self.all[index].insert(Held { block, header }).header
     }
 
-    /// Keeps a request in the thread cache, if it was carved from the block that is carved from, it is small, and nothing has to
-    /// be asked of the system to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
+    /// Keeps a request in the thread cache, if it was carved from the current block, it is small, and nothing has to be asked of the system
+    /// to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
     ///
     /// # Safety
     /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
@@ -468,7 +464,7 @@ impl<H> Blocks<H> {
         committed(self) < before
     }
 
-    /// Takes all blocks of which nothing is used for emptied.
+    /// Counts all blocks of which nothing is used among the emptied ones.
     pub(crate) fn drain(&mut self) {
         self.empty_cache();
         self.spare = None;

@@ -79,7 +79,7 @@ impl<'a> Piece<'a> {
             && whole.slab == extent.slab
             && whole.span.end() == extent.span.offset
             && self.first.is_some() == staged.is_some()
-            && whole.backing.writer().publishes_by_calls(whole.slab);
+            && whole.backing.writer.publishes_by_calls(whole.slab);
         whole.span.size += extent.span.size;
         (goes_on && whole.span.size <= PIECE_BYTES).then_some(whole)
     }
@@ -112,7 +112,7 @@ impl<'a> Piece<'a> {
         let staged = all.or(self.first.take());
         // SAFETY: the extent is carved for requests of the batch, so it is committed for its slab and no other thread uses it; what the
         // target says is staged is there, and no longer.
-        let published = unsafe { extent.backing.writer().publish(extent, staged) };
+        let published = unsafe { extent.backing.writer.publish(extent, staged) };
         self.staged.clear();
         published
     }

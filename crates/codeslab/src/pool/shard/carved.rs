@@ -55,12 +55,12 @@ impl Carved {
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
         let offset = self.spans.offset(protection)?;
-        self.header().page_map.range().first().checked_add(offset)
+        self.header().page_map.range.first().checked_add(offset)
     }
 
     /// The address space of its block.
     pub(crate) fn block(&self) -> Window {
-        self.header().page_map.range()
+        self.header().page_map.range
     }
 
     /// How many bytes are carved for the segment of this protection.
@@ -69,17 +69,10 @@ impl Carved {
         span.map(|span| span.size)
     }
 
-    /// Where the data is written, which is in its place: published or not. It stays there while this lives.
-    pub(crate) fn data(&self) -> Option<NonNull<u8>> {
-        let offset = self.spans.offset(Protection::ReadWrite)?;
-        let base = self.header().backing.base(WriteTarget::InPlace)?;
-        NonNull::new(base.as_ptr().wrapping_add(offset as usize))
-    }
-
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
     pub(crate) fn stage(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        if self.pool().geometry().stages {
+        if self.pool().geometry.stages {
             self.stage_all(layout, at_first)
         } else {
             Ok(Staging::default())
@@ -99,7 +92,7 @@ impl Carved {
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
-        self.pool().geometry().slab_of(protection)
+        self.pool().geometry.slab_of(protection)
     }
 
     fn target(&self, protection: Protection) -> WriteTarget {
@@ -149,9 +142,9 @@ impl Carved {
         staged
     }
 
-    /// Where the bytes of a segment are written; `None` for one that is staged or has none.
+    /// Where the bytes of a segment are written; `None` for one that is staged or has none. Data is written there when it is published, too.
     #[inline]
-    fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
+    pub(crate) fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
         let target = self.target(protection);
         let base = self.header().backing.base(target)?;
         let offset = self.spans.offset(protection)?;
@@ -166,7 +159,7 @@ impl Carved {
         self.pool().check_process()?;
         for protection in [Protection::ReadExecute, Protection::ReadOnly] {
             if let Some(extent) = self.unpublished(protection) {
-                let writer = extent.backing.writer();
+                let writer = extent.backing.writer;
                 // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
                 // target says is staged is among the buffers.
                 unsafe { writer.publish(extent, staging.bytes(protection)) }?;
@@ -177,7 +170,7 @@ impl Carved {
 
     /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
-        if !self.pool().geometry().publishes {
+        if !self.pool().geometry.publishes {
             return None;
         }
         let header = self.header();

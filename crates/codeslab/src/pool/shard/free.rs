@@ -143,7 +143,7 @@ impl BlockHeader {
     /// # Safety
     /// The spans are carved from this block.
     unsafe fn retract(&self, spans: Spans) -> Spans {
-        let geometry = self.shard.pool.geometry();
+        let geometry = self.shard.pool.geometry;
         let mut carved = self.page_map.locate(&spans);
         let slab_of = |one| geometry.slab_of(one);
         // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread

@@ -89,7 +89,7 @@ fn is_for_budget(error: &Error) -> bool {
 
 impl Shard {
     pub(crate) fn new(pool: Arc<Pool>, owner: usize) -> Self {
-        let configuration = pool.configuration();
+        let configuration = pool.configuration;
         Self {
             pool,
             owner,
@@ -156,7 +156,7 @@ impl Shard {
     /// The short route, and most often the whole: the owner thread finds a request of just this shape that it freed lately.
     #[inline]
     fn recycle(&self, layout: &Layout, window: Window) -> Option<Carved> {
-        let shape = Shape::of(layout, self.pool.geometry())?;
+        let shape = Shape::of(layout, &self.pool.geometry)?;
         let mut blocks = self.enter()?;
         let (header, spans) = blocks.recycle(&shape, window)?;
         Some(Carved::new(header, spans))
@@ -172,7 +172,7 @@ impl Shard {
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
         let carved = self.update(|blocks| {
-            let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
+            let shape = may_recycle.then(|| Shape::of(layout, &self.pool.geometry));
             let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
                 return Ok(Carved::new(header, spans));

@@ -20,9 +20,6 @@ impl Access {
     pub(super) const READ_WRITE: Self = Self(libc::PROT_READ | libc::PROT_WRITE);
     /// Everything; pages get it together with a key only: see [`protect_with_key`].
     const ALL: Self = Self(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
-}
-
-impl Access {
     /// What pages of this protection may be used for. Code that `is_guarded` can be branched to indirectly at landing pads only.
     pub(super) const fn of(protection: Protection, is_guarded: bool) -> Self {
         /// Of 64-bit Arm. <https://docs.kernel.org/arch/arm64/elf_hwcaps.html> (`HWCAP2_BTI`)
