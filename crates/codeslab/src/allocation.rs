@@ -1,8 +1,5 @@
 //! The two states of an allocation, as two types.
-#![allow(
-    unsafe_code,
-    reason = "an allocation in flight has its bytes to itself"
-)]
+#![allow(unsafe_code, reason = "bytes in flight are its own")]
 
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};

@@ -4,6 +4,8 @@
 //! lookups. *Freeing* gives it to the slab. When much of a slab is free, its memory is *purged*; when nothing is carved, the block is
 //! *decommitted*.
 
+#![expect(clippy::inline_always, reason = "small requests are freed this way")]
+
 use super::{Block, STEP};
 use crate::model::error::{Limit, Refusal};
 use crate::model::layout::Layout;
@@ -18,10 +20,6 @@ use std::ptr::NonNull;
 impl Block {
     /// How many bytes the spans have that begin at `starts`.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) fn sizes_at(&self, starts: Granules) -> [u64; 3] {
         let mut sizes = [0; 3];
         for protection in Protection::ALL {
@@ -59,10 +57,6 @@ impl Block {
     /// The spans that begin at `starts` are carved from this block, have so many bytes, and belong to the caller. `view` is the
     /// writable view of this block.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) unsafe fn retract_in_view(
         &self,
         starts: Granules,
@@ -99,8 +93,6 @@ impl Block {
         self.page_map.for_each(spans, Runs::unmark_freed_remotely);
     }
 
-    /// Gives the spans of a request to their slabs.
-    ///
     /// # Safety
     /// They are carved from this block, retracted, and belong to the caller, who gives them away.
     pub(crate) unsafe fn free(&mut self, carved: &Located) {

@@ -69,10 +69,7 @@ impl PageMap {
 
     /// Does something with the runs and the beginning of each span of a request.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each request that is kept or handed out again comes here, with what to do known"
-    )]
+    #[expect(clippy::inline_always, reason = "what to do is known at each call")]
     pub(crate) fn for_each(&self, spans: &Spans, act: impl Fn(&Runs, u64)) {
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {

@@ -7,6 +7,7 @@
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
+use crate::model::stats::Stats;
 use crate::slab::span::{Span, SpanSet};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::Reservation;
@@ -62,12 +63,10 @@ impl Clusters {
         }
     }
 
-    pub(crate) const fn count(&self) -> usize {
-        self.all.len()
-    }
-
-    pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.arenas().map(|arena| arena.reservation.size()).sum()
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        stats.clusters += self.all.len() as u64;
+        let sizes = self.arenas().map(|arena| arena.reservation.size());
+        stats.reserved_bytes += sizes.sum::<u64>();
     }
 
     fn arenas(&self) -> impl Iterator<Item = &Arena> {
@@ -147,7 +146,7 @@ impl Clusters {
         self.put_back(site);
         let is_only = self.arenas().count() == 1;
         let (index, arenas) = self.find(&site.reservation)?;
-        let is_unused = !is_only && arenas[index].is_unused();
+        let is_unused = !is_only && arenas[index].used_bytes() == 0;
         let unused = is_unused.then(|| arenas.swap_remove(index));
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused.map(|arena| arena.reservation)
@@ -158,7 +157,9 @@ impl Clusters {
     pub(crate) fn drain_unused(&mut self) -> Vec<Arc<Reservation>> {
         let mut unused = Vec::new();
         for cluster in &mut self.all {
-            let drained = cluster.arenas.extract_if(.., |arena| arena.is_unused());
+            let drained = cluster
+                .arenas
+                .extract_if(.., |arena| arena.used_bytes() == 0);
             unused.extend(drained.map(|arena| arena.reservation));
         }
         self.all.retain(|cluster| !cluster.arenas.is_empty());
@@ -209,10 +210,6 @@ impl Arena {
             free: SpanSet::whole(reservation.size()),
             reservation: Arc::new(reservation),
         }
-    }
-
-    fn is_unused(&self) -> bool {
-        self.used_bytes() == 0
     }
 
     fn used_bytes(&self) -> u64 {

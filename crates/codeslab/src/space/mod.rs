@@ -175,11 +175,8 @@ impl Space {
         Ok(clusters.take(wanted))
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        let clusters = self.clusters();
-        stats.clusters += clusters.count() as u64;
-        stats.reserved_bytes += clusters.reserved_bytes();
+        self.clusters().count(stats);
     }
 
     /// Forgets everything: in a forked child, it is the parent's, and a thread that the child has not may hold the lock.

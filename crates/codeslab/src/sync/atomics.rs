@@ -29,14 +29,8 @@ pub(crate) const ARE_PLAIN_WORDS: bool = cfg!(not(loom));
 
 /// Zeroed words: address space until they are touched, unlike those of `Vec::resize`, and `None` if there is no memory, unlike `vec!`.
 #[cfg(not(loom))]
-#[allow(
-    unsafe_code,
-    reason = "the standard library has no stable way to do both"
-)]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "memory with the layout of words is aligned for words"
-)]
+#[allow(unsafe_code, reason = "no stable safe way does both")]
+#[expect(clippy::cast_ptr_alignment, reason = "its layout is that of words")]
 pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
     if length == 0 {
         return Some(Box::default());

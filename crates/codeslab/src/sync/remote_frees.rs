@@ -6,10 +6,7 @@
 //!
 //! The queue is D. Vyukov's bounded one, with one consumer: each slot has a turn. At the even turn `2 * lap` the thread that has the
 //! ticket of that slot and lap fills it; at the odd turn after it, the consumer empties it.
-#![allow(
-    unsafe_code,
-    reason = "a slot is touched by the thread whose turn it is"
-)]
+#![allow(unsafe_code, reason = "a slot is for the thread whose turn it is")]
 
 use super::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
 

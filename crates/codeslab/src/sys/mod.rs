@@ -9,8 +9,7 @@
 //! - **Reservations** are address space without access. They cost no memory, and the system puts no other allocation there.
 //!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`](crate::model::error::Limit::Occupied); it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
-//!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
-//!   and replaced exactly, views of sections are unmapped whole) needs no records beyond its own.
+//!   as it is, or is the union of whole ranges that were: some systems (Windows) cannot cut mappings.
 //! - **What code is put into** may have to be told when address space is reserved: on macOS, memory that threads switch between writing and
 //!   executing takes no reservation's place. So a memory asks the platform for the one that is right for its writer
 //!   ([`Platform::for_writer`]), and all of its reservations are that one's.
@@ -26,9 +25,7 @@
 //! - **Refusals** name the limit that was met ([`Refusal::limit`]) and leave everything as it was.
 //! - Every function may be called from any thread, for different ranges at once.
 //!
-//! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
-//! each other, so code above that mixed them up would not survive its tests.
-//!
+
 //! Words in the lists of obligations (`# Safety`), which are not said again at each function:
 //!
 //! - A range is **reserved** from [`Platform::reserve`] or [`Platform::reserve_at`] until [`Platform::release`], and **mapped** from a
@@ -37,10 +34,7 @@
 //! - A range, a view or a part of a file is **idle** if no thread reads, writes or executes it, by whichever address, until the
 //!   function returns.
 
-#![allow(
-    unsafe_code,
-    reason = "it declares what ports implement; it calls nothing"
-)]
+#![allow(unsafe_code, reason = "it declares what ports implement")]
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
@@ -119,10 +113,8 @@ pub(crate) enum Seal {
     Mappings,
 }
 
-/// An open memory file, which its owner has from [`Platform::create_file`] alone: it cannot be named without being open, nor be given to
-/// another platform. Dropping it closes it; what is mapped of it stays mapped.
-///
-/// Its functions are about parts of it: `offset` and `size` lie inside the size that it was created with.
+/// An open memory file. Dropping it closes it; what is mapped of it stays mapped. Its functions are about parts of it: `offset` and `size`
+/// lie inside the size that it was created with.
 pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// Puts [`Seal::Size`] on it. A file is sealed at most once.
     fn seal_size(&self) -> Result<(), Refusal>;
@@ -153,13 +145,13 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// Writes to a part past all views.
     ///
     /// # Safety
-    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    /// - The part is idle.
     unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal>;
 
     /// Gives the memory behind a part back; it reads as zero afterwards.
     ///
     /// # Safety
-    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    /// - The part is idle.
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 }
 
@@ -176,8 +168,7 @@ pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
-    /// Whether `writer` works in this process, found out by doing what it does,
-    /// with memory files of this size if it needs any.
+    /// Whether `writer` works in this process, found out by doing what it does, with memory files of this size if it needs any.
     fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
 
     /// The platform for memories of this writer, where it takes reservations of another kind: `map_keyed` may work on that one only. `None`

@@ -164,8 +164,6 @@ impl Backing {
         Ok(())
     }
 
-    /// Drops the writable view.
-    ///
     /// # Safety
     /// No thread uses it: nothing of the block is in flight, and its owner, the caller, frees nothing through it.
     pub(crate) unsafe fn close_view(&self) {

@@ -73,8 +73,6 @@ impl Extent<'_> {
         }
     }
 
-    /// Writes through the view, from the start of the extent on.
-    ///
     /// # Safety
     /// There is a view, which shows the extent and stays open; the caller has the extent to itself, and it is as long as `bytes`.
     #[inline]
@@ -86,8 +84,6 @@ impl Extent<'_> {
         Ok(())
     }
 
-    /// Maps private pages.
-    ///
     /// # Safety
     /// The extent is whole granules of the system, and not mapped.
     pub(super) unsafe fn map_private(self, protection: Protection) -> Result<(), Refusal> {
@@ -99,8 +95,6 @@ impl Extent<'_> {
         Ok(())
     }
 
-    /// Changes what private pages may be used for.
-    ///
     /// # Safety
     /// What they have in common; and it is private pages.
     pub(super) unsafe fn protect(self, protection: Protection) -> Result<(), Refusal> {
@@ -109,8 +103,6 @@ impl Extent<'_> {
         unsafe { platform.protect(self.at(), self.span.size, protection) }
     }
 
-    /// Writes to the memory file, past all views, from the start of the extent on.
-    ///
     /// # Safety
     /// There is a file, the caller has the extent to itself, and it is as long as `bytes`.
     pub(super) unsafe fn write_file(self, bytes: &[u8]) -> Result<(), Refusal> {
@@ -119,8 +111,6 @@ impl Extent<'_> {
         unsafe { self.backing.site.reservation.write(offset, bytes) }
     }
 
-    /// Writes the fill pattern to the memory file, past all views.
-    ///
     /// # Safety
     /// There is a file, and the caller has the extent to itself.
     pub(super) unsafe fn fill_file(self) -> Result<(), Refusal> {
@@ -137,10 +127,8 @@ impl Extent<'_> {
         pieces.map(|(offset, piece)| (self.backing.at(offset), piece))
     }
 
-    /// Writes the fill pattern where byte 0 of the block is written at `base`.
-    ///
     /// # Safety
-    /// The extent is writable from `base` on, and the caller has it to itself.
+    /// The extent is writable, with byte 0 of the block at `base`, and the caller has it to itself.
     #[inline]
     pub(super) unsafe fn fill_at(self, base: NonNull<u8>) {
         let (fill, span) = (self.backing.fill, self.span);
@@ -154,8 +142,6 @@ impl Extent<'_> {
         }
     }
 
-    /// Prepares its part of the view for being written.
-    ///
     /// # Safety
     /// It was written to the block's memory file, and the view, if there is one, stays open until the call returns.
     pub(super) unsafe fn populate_view(self) {

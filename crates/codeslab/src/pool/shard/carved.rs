@@ -1,8 +1,5 @@
 //! What is carved for one request: what an allocation is made of, in flight and published.
-#![allow(
-    unsafe_code,
-    reason = "it refers to its block, which lives as long as something is carved from it"
-)]
+#![allow(unsafe_code, reason = "its block lives as long as it does")]
 
 use super::BlockHeader;
 use crate::model::address::{Address, Window};
@@ -151,8 +148,6 @@ impl Carved {
         NonNull::new(base.as_ptr().wrapping_add(offset as usize))
     }
 
-    /// Makes what was written executable, readable, writable, each as it should be.
-    ///
     /// # Safety
     /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {

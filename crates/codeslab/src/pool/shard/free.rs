@@ -30,15 +30,13 @@ impl Shard {
         unsafe { blocks.keep(header.index as usize, spans, Contents::Dirty) }
     }
 
-    /// Takes spans back, whichever thread frees them.
-    ///
     /// # Safety
     /// The spans are carved from the block of `header`.
     #[cold]
     pub(super) unsafe fn free(&self, header: &BlockHeader, spans: Spans) -> Emptied {
         // In a child, what is freed stays as it is: its parent runs it.
         if self.pool.is_forked() {
-            return Emptied(None);
+            return Emptied(Vec::new());
         }
         if !self.is_owned() {
             // SAFETY: they are carved from the block of `header`.
@@ -71,7 +69,7 @@ impl Shard {
         }
         header.mark_freed_remotely(&spans);
         match shard.remote_frees.hand_in((index, spans)) {
-            Ok(Taker::Next) => Emptied(None),
+            Ok(Taker::Next) => Emptied(Vec::new()),
             Ok(Taker::Giver) => shard.with(|_| ()).1,
             Err((index, spans)) => {
                 // SAFETY: the spans are carved from that block, retracted, and marked.
@@ -143,7 +141,7 @@ impl BlockHeader {
     /// # Safety
     /// The spans are carved from this block.
     unsafe fn retract(&self, spans: Spans) -> Spans {
-        let geometry = self.shard.pool.geometry;
+        let geometry = &self.shard.pool.geometry;
         let mut carved = self.page_map.locate(&spans);
         let slab_of = |one| geometry.slab_of(one);
         // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread

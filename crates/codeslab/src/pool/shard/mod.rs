@@ -59,19 +59,13 @@ type OwnBlocks = Blocks<Arc<BlockHeader>>;
 
 /// Blocks of which nothing is used, on their way back to the system.
 #[must_use]
-#[expect(
-    clippy::box_collection,
-    reason = "a pointer is cheaper to look at than a vector"
-)]
-struct Emptied(Option<Box<Vec<Held<Arc<BlockHeader>>>>>);
+struct Emptied(Vec<Held<Arc<BlockHeader>>>);
 
 impl Emptied {
     /// Gives them back. With its last block a shard whose memory is gone goes, too: the caller has no reference into it.
     #[inline]
     fn retire(self) {
-        if let Some(all) = self.0 {
-            all.into_iter().for_each(retire);
-        }
+        self.0.into_iter().for_each(retire);
     }
 }
 

@@ -4,10 +4,7 @@
 //! The ports of the operating systems are its only users: they call it for what user mode can do itself, and add what takes their
 //! system. Reaches, names and the fill pattern of code are values and stand in `model::architecture`, because they are also needed for
 //! machines that this process does not run on.
-#![allow(
-    unsafe_code,
-    reason = "it declares what processors implement; it calls nothing"
-)]
+#![allow(unsafe_code, reason = "it declares what processors implement")]
 #![allow(dead_code, reason = "not every system needs every answer")]
 
 use crate::model::address::Address;

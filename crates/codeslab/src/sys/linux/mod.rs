@@ -1,18 +1,4 @@
-//! Linux. [`Linux`] answers [`Platform`]; what it asks the system stands in one file for each subject:
-//!
-//! | file          | what it asks the system about                                                       |
-//! | ------------- | ----------------------------------------------------------------------------------- |
-//! | `mm`          | mappings: mmap, munmap, mprotect, madvise, mseal, with types instead of flags         |
-//! | `memory_file` | memory files: `memfd_create`, ftruncate, fallocate, pwrite, seals; where views go       |
-//! | `descriptors` | which descriptors of memory files are open: children do not keep them               |
-//! | `address_map` | what is mapped: `PROCMAP_QUERY`, `/proc/self/maps`, the heap                            |
-//! | `limits`      | the limits of the process, and which one a refusal means                             |
-//! | `fork`        | whether this is a forked child                                                       |
-//! | `barrier`     | barriers in all threads: membarrier                                                  |
-//! | `keys`        | protection keys: `pkey_alloc`, `pkey_mprotect`                                           |
-//! | `process`     | page size, addresses, random numbers, `/proc/self/mem`                               |
-//! | `symbols`     | which symbols of the process are functions                                          |
-//! | `seals`       | which seals work                                                                    |
+//! Linux. [`Linux`] answers [`Platform`]; what it asks the system stands in one file for each subject.
 //!
 //! What a reader must know about Linux:
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as

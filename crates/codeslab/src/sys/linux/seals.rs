@@ -1,6 +1,4 @@
-//! Whether seals work here: they are put on files and mappings of a page, which nothing else uses.
-//!
-//! `capabilities` asks, and opening a memory that is to be sealed. What no version number tells is found out by doing it.
+//! Whether seals work here, which no version number tells: they are put on files of a page, which nothing else uses.
 
 use super::Linux;
 use super::memory_file::Memfd;
