@@ -372,10 +372,8 @@ impl Allocation {
     /// `None` if it has none.
     #[must_use]
     pub fn segment(&self, protection: Protection) -> Option<(Address, u64)> {
-        Some((
-            self.carved.address(protection)?,
-            self.carved.size(protection)?,
-        ))
+        let address = self.carved.address(protection)?;
+        Some((address, self.carved.size(protection)?))
     }
 
     /// The block that all of it lies in, which stays where it is as long as this value.

@@ -105,7 +105,6 @@ impl CodeMemory {
         Self::on(sys::current()?, &options)
     }
 
-    /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);

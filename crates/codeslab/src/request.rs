@@ -41,7 +41,6 @@ impl<'a> Request<'a> {
         Self { windows, ..self }
     }
 
-    /// What all windows have in common.
     #[inline]
     pub(crate) fn window(&self) -> Result<Window> {
         if self.windows.is_empty() {

@@ -30,7 +30,6 @@ impl Block {
         sizes
     }
 
-    /// Bytes of all spans.
     pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
         self.locate(spans)
             .iter()
@@ -100,7 +99,6 @@ impl Block {
         self.requests -= 1;
     }
 
-    /// Where the spans of a request are and how long.
     #[inline]
     pub(crate) fn locate(&self, spans: &Spans) -> Located {
         self.page_map.locate(spans)

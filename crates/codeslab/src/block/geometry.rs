@@ -12,7 +12,6 @@ use crate::write::{CodeWriter, WriteTarget};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     constants: Constants,
-    /// How code and constants are written.
     pub(crate) writer: &'static dyn CodeWriter,
     page_bytes: u64,
     /// What the system maps at least.

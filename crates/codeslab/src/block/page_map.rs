@@ -15,7 +15,6 @@ use std::sync::Arc;
 /// Two bits say which slab has a page: `Protection::index` + 1, or 0 for none.
 const PAGES_PER_WORD: u64 = 32;
 
-/// The pages and the runs of one block.
 #[derive(Debug)]
 pub(crate) struct PageMap {
     pub(crate) range: Window,

@@ -25,19 +25,15 @@ impl Flags {
     #[inline]
     pub(crate) fn insert(&self, index: usize) {
         let one = &self.words[index / 64];
-        one.store(
-            one.load(Ordering::Relaxed) | 1 << (index % 64),
-            Ordering::Release,
-        );
+        let before = one.load(Ordering::Relaxed);
+        one.store(before | 1 << (index % 64), Ordering::Release);
     }
 
     #[inline]
     pub(crate) fn remove(&self, index: usize) {
         let one = &self.words[index / 64];
-        one.store(
-            one.load(Ordering::Relaxed) & !(1 << (index % 64)),
-            Ordering::Release,
-        );
+        let before = one.load(Ordering::Relaxed);
+        one.store(before & !(1 << (index % 64)), Ordering::Release);
     }
 
     pub(crate) fn insert_by_any(&self, index: usize) {

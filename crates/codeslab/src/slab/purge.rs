@@ -29,10 +29,8 @@ impl Chunks {
     /// All of a block's chunks, present; `None` if there is no memory for this.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let log2 = CHUNK.max(granularity).ilog2();
-        let purged = Bits::new(
-            (block_bytes >> log2) as usize + 1,
-            &mut WordSource::allocator(),
-        )?;
+        let chunks = (block_bytes >> log2) as usize + 1;
+        let purged = Bits::new(chunks, &mut WordSource::allocator())?;
         Some(Self {
             log2,
             purged,

@@ -43,12 +43,14 @@ impl Runs {
     #[inline]
     pub(crate) fn run_at(&self, offset: u64) -> Span {
         let start = (offset >> self.granule_log2) as usize;
-        let end = self
-            .starts
-            .next(start + 1)
-            .expect("a start lies behind the end of each extent");
+        let end = self.starts.next(start + 1);
+        let end = end.expect("a start lies behind the end of each extent");
+        self.span(start, end)
+    }
+
+    const fn span(&self, start: usize, end: usize) -> Span {
         Span {
-            offset,
+            offset: (start as u64) << self.granule_log2,
             size: ((end - start) as u64) << self.granule_log2,
         }
     }
@@ -63,10 +65,7 @@ impl Runs {
             return None;
         }
         let end = self.starts.next(granule + 1)?;
-        Some(Span {
-            offset: (start as u64) << self.granule_log2,
-            size: ((end - start) as u64) << self.granule_log2,
-        })
+        Some(self.span(start, end))
     }
 
     /// Whether a run begins at a granule that is not free.

@@ -163,15 +163,10 @@ impl Search {
     /// That there is no room in a window, with the nearest gap outside of it.
     pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
         let facts = self.platform.facts();
-        let nearest = self.platform.address_map().ok().and_then(|map| {
-            nearest_gap(
-                &*map,
-                facts.addresses,
-                window.center(),
-                size,
-                align.max(facts.granularity),
-            )
-        });
+        let (anywhere, align) = (facts.addresses, align.max(facts.granularity));
+        let map = self.platform.address_map().ok();
+        let nearest =
+            map.and_then(|map| nearest_gap(&*map, anywhere, window.center(), size, align));
         Error::OutOfReach {
             size,
             window,

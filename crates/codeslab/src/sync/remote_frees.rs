@@ -102,13 +102,11 @@ impl<T> RemoteFrees<T> {
                 ticket = now;
                 continue;
             }
-            let taken = self.filled.compare_exchange_weak(
-                ticket,
-                ticket + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            match taken {
+            let (next, order) = (ticket + 1, Ordering::Relaxed);
+            match self
+                .filled
+                .compare_exchange_weak(ticket, next, order, order)
+            {
                 Ok(_) => {
                     // SAFETY: this thread alone has the ticket of this slot in this lap, the slot's turn says that it was emptied, and
                     // the consumer does not touch it before the next turn.

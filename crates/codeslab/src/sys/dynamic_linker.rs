@@ -45,11 +45,8 @@ pub(in crate::sys) fn location(at: Address) -> Option<ProcessLocation> {
     } else {
         found.dli_fbase
     };
-    Some(ProcessLocation::new(
-        name,
-        object,
-        Address::new(start as u64),
-    ))
+    let start = Address::new(start as u64);
+    Some(ProcessLocation::new(name, object, start))
 }
 
 /// dlsym, in everything that is loaded. <https://man7.org/linux/man-pages/man3/dlsym.3.html>

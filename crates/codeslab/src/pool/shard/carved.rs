@@ -48,14 +48,12 @@ impl Carved {
         &self.header().shard.pool
     }
 
-    /// Where the segment of this protection is.
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
         let offset = self.spans.offset(protection)?;
         self.header().page_map.range.first().checked_add(offset)
     }
 
-    /// The address space of its block.
     pub(crate) fn block(&self) -> Window {
         self.header().page_map.range
     }

@@ -119,10 +119,8 @@ impl LiveMap<'_> {
 impl AddressMap for LiveMap<'_> {
     fn mapping_from(&self, at: Address) -> Option<Window> {
         let found = self.query(at.value())?;
-        Window::new(
-            Address::new(found.vma_start),
-            Address::new(found.vma_end - 1),
-        )
+        let last = Address::new(found.vma_end - 1);
+        Window::new(Address::new(found.vma_start), last)
     }
 }
 

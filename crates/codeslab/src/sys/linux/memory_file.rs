@@ -22,7 +22,6 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An open memory file.
 #[derive(Debug)]
 pub(super) struct Memfd {
     descriptors: Descriptors,
@@ -50,10 +49,8 @@ impl MemoryFile for Memfd {
     }
 
     fn seal_writes(&self) -> Result<(), Refusal> {
-        seal(
-            self.descriptors.writing()?,
-            SIZE | libc::F_SEAL_FUTURE_WRITE,
-        )
+        let seals = SIZE | libc::F_SEAL_FUTURE_WRITE;
+        seal(self.descriptors.writing()?, seals)
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {

@@ -46,7 +46,6 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     Ok(Arc::new(Linux::new()?))
 }
 
-/// A process on Linux.
 #[derive(Debug)]
 struct Linux {
     architecture: Architecture,
