@@ -48,8 +48,7 @@ impl Block {
             return Ok(false);
         };
         // An extent of its own cuts a gap in two, and the view if that is to show it.
-        let most = self.mappings_with_one_request_more() + 2;
-        self.count_up_to(most + 2 * u64::from(self.geometry.needs_view))?;
+        self.count_ahead(2 + 2 * u64::from(self.geometry.needs_view))?;
         match self.commit(slab, pages) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {

@@ -27,22 +27,18 @@ impl Block {
         2 * own.count() as u64
     }
 
-    /// All mappings that the system keeps for it at most, if one more request is carved.
-    pub(super) fn mappings_with_one_request_more(&self) -> u64 {
-        self.mappings() + (self.requests + 1) * self.mappings_per_request()
-    }
-
     /// Takes from the budget what one more request may take where nothing has to grow.
     #[inline]
     pub(super) fn count_request_to_come(&mut self) -> Result<(), Refusal> {
         if self.geometry.needs_view {
             return Ok(());
         }
-        self.count_up_to(self.mappings_with_one_request_more())
+        self.count_ahead(0)
     }
 
-    /// Takes from the budget what is missing from `most` mappings.
-    pub(super) fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
+    /// Takes from the budget what is missing if one more request is carved and `more` mappings are made.
+    pub(super) fn count_ahead(&mut self, more: u64) -> Result<(), Refusal> {
+        let most = self.mappings() + (self.requests + 1) * self.mappings_per_request() + more;
         let missing = most.saturating_sub(self.counted_mappings);
         if missing > 0 {
             self.pages.backing().budget.mappings.take(missing)?;

@@ -321,7 +321,7 @@ impl Block {
 
     #[cold]
     fn map_view(&mut self) -> Result<(), Refusal> {
-        self.count_up_to(self.mappings_with_one_request_more() + self.pages.view_mappings())?;
+        self.count_ahead(self.pages.view_mappings())?;
         let opened = self.pages.open_view();
         self.count_mappings();
         opened

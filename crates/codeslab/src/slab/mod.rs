@@ -175,7 +175,8 @@ impl Slab {
 
     /// Whether `span` is carved at the moment, exactly as it is.
     pub(crate) fn holds(&self, span: Span) -> bool {
-        self.runs.is_carved(self.granule(span.offset) as usize) && self.span_at(span.offset) == span
+        self.runs.is_carved(self.granule(span.offset) as usize)
+            && self.runs.run_at(span.offset) == span
     }
 
     /// Merges the free run that begins at `start` with its free neighbours, and lists what it is then.
@@ -257,15 +258,10 @@ impl Slab {
 
     /// Everything that is carved from one extent at the moment, by ascending offset.
     pub(crate) fn spans_in(&self, extent: Span) -> impl Iterator<Item = Span> + '_ {
-        let runs = std::iter::successors(Some(self.span_at(extent.offset)), move |run| {
-            (run.end() < extent.end()).then(|| self.span_at(run.end()))
+        let runs = std::iter::successors(Some(self.runs.run_at(extent.offset)), move |run| {
+            (run.end() < extent.end()).then(|| self.runs.run_at(run.end()))
         });
         runs.filter(|run| self.runs.is_used(self.granule(run.offset) as usize))
-    }
-
-    /// The carved span, or the free run, that begins at `offset`.
-    pub(crate) fn span_at(&self, offset: u64) -> Span {
-        self.runs.run_at(offset)
     }
 
     fn granule(&self, bytes: u64) -> u32 {

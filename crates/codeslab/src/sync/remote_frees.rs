@@ -102,11 +102,8 @@ impl<T> RemoteFrees<T> {
                 ticket = now;
                 continue;
             }
-            let (next, order) = (ticket + 1, Ordering::Relaxed);
-            match self
-                .filled
-                .compare_exchange_weak(ticket, next, order, order)
-            {
+            let (filled, order) = (&self.filled, Ordering::Relaxed);
+            match filled.compare_exchange_weak(ticket, ticket + 1, order, order) {
                 Ok(_) => {
                     // SAFETY: this thread alone has the ticket of this slot in this lap, the slot's turn says that it was emptied, and
                     // the consumer does not touch it before the next turn.

@@ -38,7 +38,7 @@
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::model::error::{Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
 use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
@@ -116,11 +116,8 @@ pub(crate) enum Seal {
 /// An open memory file. Dropping it closes it; what is mapped of it stays mapped. Its functions are about parts of it: `offset` and `size`
 /// lie inside the size that it was created with.
 pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
-    /// Puts [`Seal::Size`] on it. A file is sealed at most once.
-    fn seal_size(&self) -> Result<(), Refusal>;
-
-    /// Puts [`Seal::Writes`] on it. A file is sealed at most once.
-    fn seal_writes(&self) -> Result<(), Refusal>;
+    /// Puts [`Seal::Size`] or [`Seal::Writes`] on it. A file is sealed at most once.
+    fn seal(&self, seal: Seal) -> Result<(), Refusal>;
 
     /// Gives a part its memory, so that a view of it can be touched without fail. What it holds stays.
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal>;
@@ -407,12 +404,6 @@ pub(crate) use arch::Branch;
 /// The code of a branch to wherever the word at `pointer` says, on this processor; `None` if it is out of reach.
 pub(crate) fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
     <arch::Native as arch::Processor>::branch_through(at, pointer)
-}
-
-/// What opening a code memory gives on a system without a port.
-#[allow(dead_code, reason = "not used by every port")]
-const fn unsupported_system() -> Error {
-    Error::UnsupportedPlatform(std::env::consts::OS)
 }
 
 #[cfg(test)]

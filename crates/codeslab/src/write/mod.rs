@@ -46,14 +46,9 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         WriteTarget::Staged
     }
 
-    /// Whether a slab of code or of constants is written through the view of the block.
+    /// Whether a slab of code or of constants is written through the view of the block. Where not, publishing is a call of the system.
     fn is_in_view(&self, _slab: Protection) -> bool {
         false
-    }
-
-    /// Whether publishing costs a call of the system, so that it is worth while to publish what lies side by side together.
-    fn publishes_by_calls(&self, _slab: Protection) -> bool {
-        true
     }
 
     /// Maps pages for a slab: those of the memory file, if there is one. Code in them traps. A refusal leaves them unmapped.

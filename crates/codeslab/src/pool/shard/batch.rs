@@ -71,7 +71,8 @@ impl<'a> Piece<'a> {
             && whole.slab == extent.slab
             && whole.span.end() == extent.span.offset
             && self.first.is_some() == staged.is_some()
-            && whole.backing.writer.publishes_by_calls(whole.slab);
+            // Otherwise nothing is saved.
+            && !whole.backing.writer.is_in_view(whole.slab);
         whole.span.size += extent.span.size;
         (goes_on && whole.span.size <= PIECE_BYTES).then_some(whole)
     }

@@ -67,7 +67,8 @@ impl Shard {
         if !thread_id::is_taken(shard.owner) {
             return take_back(spans, Contents::Clean);
         }
-        header.mark_freed_remotely(&spans);
+        let page_map = &header.page_map;
+        page_map.for_each(&spans, Runs::mark_freed_remotely);
         match shard.remote_frees.hand_in((index, spans)) {
             Ok(Taker::Next) => Emptied(Vec::new()),
             Ok(Taker::Giver) => shard.with(|_| ()).1,
@@ -130,11 +131,6 @@ impl Shard {
 }
 
 impl BlockHeader {
-    /// Notes that spans are freed although their owner does not know yet.
-    fn mark_freed_remotely(&self, spans: &Spans) {
-        self.page_map.for_each(spans, Runs::mark_freed_remotely);
-    }
-
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
     /// us retract is not among what comes back, and is never given out again.
     ///

@@ -14,7 +14,7 @@ use super::process;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
-use crate::sys::MemoryFile;
+use crate::sys::{MemoryFile, Seal};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -44,13 +44,12 @@ impl Memfd {
 }
 
 impl MemoryFile for Memfd {
-    fn seal_size(&self) -> Result<(), Refusal> {
-        seal(self.descriptors.writing()?, SIZE)
-    }
-
-    fn seal_writes(&self) -> Result<(), Refusal> {
-        let seals = SIZE | libc::F_SEAL_FUTURE_WRITE;
-        seal(self.descriptors.writing()?, seals)
+    fn seal(&self, seal: Seal) -> Result<(), Refusal> {
+        let seals = match seal {
+            Seal::Writes => SIZE | libc::F_SEAL_FUTURE_WRITE,
+            Seal::Size | Seal::Mappings => SIZE,
+        };
+        add_seals(self.descriptors.writing()?, seals)
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {
@@ -145,7 +144,7 @@ unsafe fn fallocate(file: &File, mode: i32, offset: u64, size: u64) -> Result<()
 const SIZE: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 
 /// fcntl with `F_ADD_SEALS`. <https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html>
-fn seal(file: &File, seals: i32) -> Result<(), Refusal> {
+fn add_seals(file: &File, seals: i32) -> Result<(), Refusal> {
     // SAFETY: the descriptor is borrowed and so open, and seals touch no memory.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } == 0 {
         return Ok(());
