@@ -313,11 +313,9 @@ impl InFlightAllocation {
 }
 
 /// What is carved and counts as in flight.
+// Invariant: there until it lands.
 #[derive(Debug)]
-struct Unpublished(
-    // Invariant: there until it lands.
-    Option<Carved>,
-);
+struct Unpublished(Option<Carved>);
 
 impl Unpublished {
     #[inline]

@@ -262,9 +262,8 @@ impl CodeMemory {
         if self.is_inherited() {
             return stats;
         }
-        self.inside
-            .shards()
-            .for_each(|shard| shard.count(&mut stats));
+        let shards = self.inside.shards();
+        shards.for_each(|shard| shard.count(&mut stats));
         self.inside.pool.count(&mut stats);
         stats.live = stats.live.saturating_sub(stats.in_flight);
         stats
@@ -276,11 +275,8 @@ impl CodeMemory {
         if self.is_inherited() {
             return Picture::default();
         }
-        let mut blocks: Vec<_> = self
-            .inside
-            .shards()
-            .flat_map(|shard| shard.pictures())
-            .collect();
+        let shards = self.inside.shards();
+        let mut blocks: Vec<_> = shards.flat_map(|shard| shard.pictures()).collect();
         blocks.sort_by_key(|block| block.address);
         Picture { blocks }
     }
@@ -290,12 +286,7 @@ impl CodeMemory {
     /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
     #[must_use]
     pub fn find(&self, address: Address) -> Option<Found> {
-        let (start, size, protection) = self.inside.pool.find(address)?;
-        Some(Found {
-            address: start,
-            size,
-            protection,
-        })
+        self.inside.pool.find(address)
     }
 
     /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.

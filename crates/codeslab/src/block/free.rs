@@ -167,10 +167,8 @@ impl Block {
     /// Gives back the memory of all chunks in free runs of a slab.
     pub(crate) fn purge(&mut self, slab: Protection) {
         let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
-        let idle: Vec<Span> = runs
-            .into_iter()
-            .flat_map(|run| self.chunks.present_in(run))
-            .collect();
+        let runs = runs.into_iter();
+        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
         for range in idle {
             // SAFETY: the range lies in a free run of the slab, so it is committed for it and no thread uses it; it is present, so it
             // is not purged. What the system does not take back stays.

@@ -21,10 +21,8 @@ impl Block {
     /// Pages with rights of their own cut what is around them in two.
     fn mappings_per_request(&self) -> u64 {
         let slabs = [Protection::ReadExecute, Protection::ReadOnly];
-        let own = slabs
-            .into_iter()
-            .filter(|slab| self.geometry.has_own_pages(*slab));
-        2 * own.count() as u64
+        let own = slabs.map(|slab| u64::from(self.geometry.has_own_pages(slab)));
+        2 * own.iter().sum::<u64>()
     }
 
     /// Takes from the budget what one more request may take where nothing has to grow.

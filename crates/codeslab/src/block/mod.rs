@@ -4,8 +4,7 @@
 //! constants upwards from a place in between. A slab that meets its neighbour goes on in the largest gap that is left, so a block
 //! is full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 //!
-//! Blocks rely on `slab` for the carving and on `write` for the pages; shards own them. What other threads may ask without
-//! the shard's lock is in `page_map`.
+//! Shards own blocks. What other threads may ask without the shard's lock is in `page_map`.
 #![allow(unsafe_code, reason = "a block knows whose bytes are whose")]
 
 mod free;
@@ -30,8 +29,7 @@ use geometry::Geometry;
 use page_map::PageMap;
 use std::sync::Arc;
 
-/// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
-/// calls; the cost of a page has its minimum here (see `Backing::map_file`).
+/// Bytes by which a slab grows. More would be idle in the last step of each slab, less is more calls; a page costs least here.
 const STEP: u64 = 64 << 10;
 
 /// 256ths of all bytes that are code in real objects (three quarters of glibc).
@@ -230,8 +228,7 @@ impl Block {
         true
     }
 
-    /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
-    /// no room.
+    /// Sees to it that every segment has a span with memory that can be written. `None` if there is no room.
     #[inline]
     fn complete(
         &mut self,

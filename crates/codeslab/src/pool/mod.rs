@@ -1,8 +1,6 @@
 //! Who has which block. A memory has one [`Pool`], which all of its threads share, and a shard for each thread, which has blocks of
-//! its own.
-//!
-//! The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
-//! which block an address lies in. It knows whether the process is a forked child and which epoch it is. Shards and allocations hold it.
+//! its own. The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
+//! which block an address lies in, whether the process is a forked child, and which epoch it is.
 
 pub(crate) mod blocks;
 pub(crate) mod retained;
@@ -14,8 +12,8 @@ use crate::block::{Block, Growth};
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, SHARED_ALIGN};
-use crate::model::protection::Protection;
-use crate::model::stats::{Configuration, Stats};
+
+use crate::model::stats::{Configuration, Found, Stats};
 use crate::slab::spans::Spans;
 use crate::space::Space;
 use crate::space::budget::Budget;
@@ -113,8 +111,7 @@ impl Pool {
         }
     }
 
-    /// Whether what is written is published when it is written, and nothing is left to do. The compiler does not move the stores
-    /// behind this.
+    /// Whether what is written is published by that. The compiler does not move the stores behind this.
     #[inline]
     pub(crate) fn publishes_by_writing(&self) -> bool {
         compiler_fence(Ordering::SeqCst);
@@ -148,9 +145,8 @@ impl Pool {
         // The tables of a block are in proportion to its size.
         self.budget.committed.check(layout.size())?;
         let aligns = layout.segments().map(|(_, segment)| segment.align);
-        let site = self
-            .space
-            .take_site(needed, aligns.max().unwrap_or(1), window)?;
+        let align = aligns.max().unwrap_or(1);
+        let site = self.space.take_site(needed, align, window)?;
         let mut block = self.block_at(&site)?;
         // A request that needs much of the block comes before all thought for others.
         if needed <= block.size() / 4 {
@@ -191,7 +187,6 @@ impl Pool {
         }
     }
 
-    /// Sees to it that there is room for a block in a window, without opening one.
     pub(crate) fn reserve(&self, window: Window) -> Result<()> {
         self.check_process()?;
         self.space.reserve(window)
@@ -212,13 +207,16 @@ impl Pool {
             .rcu(|blocks| blocks.update(first, Arc::clone(page_map)));
     }
 
-    /// The span in use that an address lies in: where it begins, how long it is, and its slab.
-    pub(crate) fn find(&self, address: Address) -> Option<(Address, u64, Protection)> {
+    /// The span in use that an address lies in.
+    pub(crate) fn find(&self, address: Address) -> Option<Found> {
         let blocks = self.blocks.load();
         let (_, page_map) = blocks.get_prev(&address)?;
-        let (span, slab) = page_map.used_at(address)?;
-        let start = page_map.range.first().checked_add(span.offset)?;
-        Some((start, span.size, slab))
+        let (span, protection) = page_map.used_at(address)?;
+        Some(Found {
+            address: page_map.range.first().checked_add(span.offset)?,
+            size: span.size,
+            protection,
+        })
     }
 
     /// The epoch in which something is freed now.

@@ -145,8 +145,8 @@ impl Bits {
             let level = self.level(height);
             let word = level.get(index / 64)?.load(Ordering::Acquire) & (u64::MAX << (index % 64));
             if word != 0 {
-                return self
-                    .descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize);
+                let first = index / 64 * 64 + word.trailing_zeros() as usize;
+                return self.descend_first(height, first);
             }
             index = index / 64 + 1;
         }
@@ -160,8 +160,8 @@ impl Bits {
             let level = self.level(height);
             let word = word(level, index / 64) & (u64::MAX >> (63 - index % 64));
             if word != 0 {
-                return self
-                    .descend_last(height, index / 64 * 64 + 63 - word.leading_zeros() as usize);
+                let last = index / 64 * 64 + 63 - word.leading_zeros() as usize;
+                return self.descend_last(height, last);
             }
             index = (index / 64).checked_sub(1)?;
         }

@@ -31,9 +31,8 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
-    /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
-    /// the page size. No span will begin at the offset `avoided`.
-    /// `None` if there is no memory for the metadata.
+    /// A slab without pages. `granule` is a power of two of at least 16 bytes that divides the page size. No span will begin at the offset
+    /// `avoided`. `None` if there is no memory for the metadata.
     pub(crate) fn new(
         block_bytes: u64,
         granule: u64,
@@ -94,8 +93,7 @@ impl Slab {
         self.release(start, end - start)
     }
 
-    /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block), and tells which free run they
-    /// were a part of.
+    /// Carves `size` bytes aligned to `align` (in bytes from the start of the block), and tells which free run they were a part of.
     pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<(Span, Span)> {
         let size = self.round_up(size);
         let length = u32::try_from(size >> self.runs.granule_log2).ok()?;
@@ -120,24 +118,15 @@ impl Slab {
 
     /// A free run in which `length` granules fit at a multiple of `align`.
     fn take(&mut self, length: u32, align: u32) -> Option<(u32, u32)> {
-        let Self {
-            bins,
-            runs,
-            avoided,
-            ..
-        } = self;
+        let (runs, avoided) = (&self.runs, self.avoided);
         let length_of = |start: u32| runs.free_length(start);
         let fits = |start: u32, run: u32| {
-            let lost = first_place(start, align, *avoided).map(|place| place - start);
+            let lost = first_place(start, align, avoided).map(|place| place - start);
             lost.is_some_and(|lost| lost <= run && run - lost >= length)
         };
         // Before an aligned place, and before the next if nothing may begin at that one.
-        let slack = if avoided.is_some() {
-            2 * align - 1
-        } else {
-            align - 1
-        };
-        bins.take(length, slack, length_of, fits)
+        let places = 1 + u32::from(avoided.is_some());
+        self.bins.take(length, places * align - 1, length_of, fits)
     }
 
     /// Takes back what [`Slab::carve`] gave. It becomes a free run with its neighbours, or a part of one: that run.
@@ -150,8 +139,7 @@ impl Slab {
         self.release(start, self.granule(span.size))
     }
 
-    /// Takes back the end of what [`Slab::carve`] gave, from `size` bytes on: whole granules, not all of them. The
-    /// free run that they are a part of then.
+    /// The same for the end of a span, from `size` bytes on: whole granules, not all of them.
     pub(crate) fn free_tail(&mut self, span: Span, size: u64) -> Span {
         debug_assert!(self.holds(span) && 0 < size && size < span.size);
         let tail = self.granule(span.offset + size);

@@ -1,8 +1,6 @@
-//! Which memory of a block is free for long, so that it can go back to the system. Pure: blocks tell it what is freed, and ask it
-//! what to purge and what to bring back.
-//!
-//! Memory goes back in chunks. A chunk that lies in a free run is idle while it has its memory; when a slab has many idle ones, all of
-//! them go. That is the hysteresis: a program that frees and allocates the same megabyte again and again asks the system for nothing.
+//! Which memory of a block is free for long, so that it can go back to the system, in chunks. A chunk that lies in a free run is idle while it
+//! has its memory; when a slab has many idle ones, all of them go. That is the hysteresis: a program that frees and allocates the same
+//! megabyte again and again asks the system for nothing.
 
 use crate::slab::bits::Bits;
 use crate::slab::span::Span;

@@ -85,10 +85,8 @@ impl Clusters {
 
     /// Bytes of blocks in reservations that meet a window.
     fn used_bytes(&self, window: Window) -> u64 {
-        let met = self
-            .arenas()
-            .filter(|arena| arena.range.intersect(window).is_some());
-        met.map(Arena::used_bytes).sum()
+        let meets = |arena: &&Arena| arena.range.intersect(window).is_some();
+        self.arenas().filter(meets).map(Arena::used_bytes).sum()
     }
 
     /// A memory file that further reservations may have parts of: the newest.
@@ -222,10 +220,8 @@ impl Arena {
         self.range.intersect(window)?;
         let base = self.range.first();
         let offset = self.free.iter().find_map(|free| {
-            let start = base
-                .checked_add(free.offset)?
-                .max(window.first())
-                .align_up(align)?;
+            let start = base.checked_add(free.offset)?.max(window.first());
+            let start = start.align_up(align)?;
             let range = Window::of_range(start, wanted.size)?;
             let room = Span {
                 offset: start.distance(base),

@@ -63,10 +63,8 @@ impl GapSearch<'_> {
                 return Some(at);
             };
             // The obstacle is the lowest one: a gap that begins between there and here meets it too.
-            at = obstacle
-                .first()
-                .checked_sub(self.size)?
-                .align_down(self.align);
+            let end = obstacle.first();
+            at = end.checked_sub(self.size)?.align_down(self.align);
         }
         None
     }

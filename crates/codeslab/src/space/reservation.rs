@@ -159,7 +159,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Maps part of the file, and seals the mapping if mappings are to be sealed.
+    /// Maps part of the file, sealed if mappings are to be sealed.
     ///
     /// # Safety
     /// There is a file. The range is the caller's and not mapped.

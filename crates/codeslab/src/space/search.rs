@@ -24,7 +24,6 @@ const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where the system does not tell what is mapped.
 const PROBES: u64 = 64;
 
-/// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'f> {
     /// Bytes for which there must be room.
@@ -80,7 +79,6 @@ impl Unseen {
     }
 }
 
-/// How address space is searched for on behalf of one memory.
 #[derive(Debug)]
 pub(crate) struct Search {
     platform: Arc<dyn Platform>,
@@ -111,8 +109,7 @@ impl Search {
         }
     }
 
-    /// What is looked for if a block of `size` bytes, of which `needed` are known to be needed, is wanted in a window; `None` if
-    /// no program may have memory there.
+    /// A block of `size` bytes, of which `needed` are known to be needed; `None` if no program may have memory in the window.
     pub(crate) fn wanted(
         &self,
         size: u64,
@@ -221,14 +218,10 @@ impl Search {
     /// A reservation beside a cluster, or as near to it as there is a gap.
     fn reserve_beside(&self, hull: Window, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         for size in self.sizes(wanted.size, wanted.window.size()) {
-            let below = hull
-                .first()
-                .checked_sub(size)
-                .map(|at| at.align_down(wanted.align));
-            let above = hull
-                .last()
-                .checked_add(1)
-                .and_then(|at| at.align_up(wanted.align));
+            let below = hull.first().checked_sub(size);
+            let below = below.map(|at| at.align_down(wanted.align));
+            let above = hull.last().checked_add(1);
+            let above = above.and_then(|at| at.align_up(wanted.align));
             let found = self.reserve_one([below, above], size, wanted)?;
             if found.is_some() {
                 return Ok(found);

@@ -3,22 +3,15 @@
 //! the model checker's, which has to see each access begin and end.
 
 #[cfg(loom)]
-pub(crate) use loom::{
-    cell::UnsafeCell,
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    },
-    thread::yield_now,
-};
+use loom as threads;
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    },
-    thread::yield_now,
-};
+use std as threads;
+
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use threads::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use threads::sync::{Mutex, MutexGuard};
+pub(crate) use threads::thread::yield_now;
 
 /// Whether a thread can leave its barrier to another thread that makes it execute one. The model checker and `ThreadSanitizer`
 /// (`--cfg tsan`) know of no such thing.

@@ -1,8 +1,5 @@
-//! What is mapped in a process, as the search for free address space asks it.
-//!
-//! A port answers one question ([`AddressMap::mapping_from`]), either by asking its system each time or from a list that it read once
-//! ([`Snapshot`]). The search itself is `space::gaps`, which is pure and uses nothing else of a platform; [`Avoiding`] keeps it away
-//! from more than what is mapped.
+//! What is mapped in a process, as the search for free address space (`space::gaps`) asks it. A port answers either by asking its system each
+//! time or from a list that it read once ([`Snapshot`]).
 
 use crate::model::address::{Address, Window};
 use std::ops::Deref;

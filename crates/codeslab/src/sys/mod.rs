@@ -1,8 +1,7 @@
 //! The operating system and the processor, each behind one contract: [`Platform`] (with [`MemoryFile`]) and [`arch::Processor`].
 //!
-//! Everything above asks the platform of the process ([`current`]) for address space, memory and answers, and nothing above calls the
-//! system or knows which one it is. A port to a system is one folder here that exports `platform()`, and its two lines where `native`
-//! is chosen; a port to a processor is one file in [`arch`]. PORTING.md lists all that a port touches.
+//! Nothing above calls the system or knows which one it is: it asks the platform of the process ([`current`]). A port to a system is one
+//! folder here that exports `platform()`, and its two lines where `native` is chosen; a port to a processor is one file in [`arch`].
 //!
 //! What a port has to fulfil, and what everything above relies on:
 //!
@@ -59,8 +58,7 @@ pub(crate) mod fake;
 #[cfg(all(unix, not(miri)))]
 mod dynamic_linker;
 
-// The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform. With
-// `--cfg rehearsal`, Linux has the port to macOS.
+// A port adds its line and its name to the last one. Miri has no system to call. With `--cfg rehearsal`, Linux has the port to macOS.
 #[cfg_attr(
     all(not(any(miri, rehearsal)), target_os = "linux"),
     path = "linux/mod.rs"
@@ -161,7 +159,7 @@ pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
     fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
 }
 
-/// One operating system. See the module for what holds for all of its functions.
+/// One operating system.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
@@ -284,8 +282,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - The caller holds the range.
     unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Writes to what [`Platform::map_keyed`] mapped. This thread has the right to do so until the call returns, and runs
-    /// nothing else meanwhile.
+    /// Writes to what [`Platform::map_keyed`] mapped. This thread may do so until the call returns, and runs nothing else meanwhile.
     ///
     /// # Safety
     /// - The range was mapped by [`Platform::map_keyed`].
@@ -326,12 +323,10 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - The caller holds the range, it is idle, and no use of what was mapped there follows.
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Makes fetches of instructions see what was written behind these ranges of addresses: what has to be done for each is done
-    /// for each, and what it takes to make other processors notice is done once.
+    /// Makes fetches of instructions see what was written behind these ranges. What makes other processors notice is done once.
     ///
     /// # Safety
-    /// - Each range is mapped, readable or executable, until the function returns. (Some processors clean their caches by address, which
-    ///   counts as reading.)
+    /// - Each range is mapped, readable or executable, until the function returns: some processors clean caches by reading.
     unsafe fn synchronize_instructions(&self, ranges: &[(Address, u64)]);
 
     /// Makes every thread of this process execute a full memory barrier, where [`Facts::has_process_barrier`].

@@ -161,7 +161,7 @@ impl Carved {
         Ok(())
     }
 
-    /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
+    /// What a writer has to do something about before the segment of this protection is published.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
         if !self.pool().geometry.publishes {
             return None;
@@ -193,10 +193,7 @@ impl Carved {
         });
     }
 
-    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
-    /// flight. `None` if something would begin where nothing may: it is given back then.
-    ///
-    /// [`Block::divide`]: crate::block::Block::divide
+    /// Divides it: see [`Block::divide`](crate::block::Block::divide). All parts are in flight. After `None` it is given back.
     pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
         let index = header.index as usize;

@@ -1,8 +1,7 @@
 //! Barriers that one thread has all threads of the process execute. <https://man7.org/linux/man-pages/man2/membarrier.2.html>
 //!
 //! A process registers for each kind before it uses it, once. Whether a forked child is registered as its parent was is not said anywhere,
-//! so a command that is refused is tried again after registering. The lock of a shard (`sync::biased_lock`) leaves its owner's barrier to
-//! others this way, and processors that fetch instructions ahead are made to forget them.
+//! so a command that is refused is tried again after registering.
 
 use super::super::arch::{Native, Processor};
 

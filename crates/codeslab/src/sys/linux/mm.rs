@@ -4,7 +4,7 @@
 //! (`MAP_FIXED`) replaces what it meets, and everything that changes, empties or removes mappings that exist is `unsafe` as well. The
 //! other files of this port use these and call none of the system calls themselves.
 
-use super::limits::{last_refusal, refusal};
+use super::limits::last_refusal;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
@@ -219,10 +219,13 @@ pub(super) fn pointer(at: Address) -> NonNull<u8> {
     NonNull::new(at.value() as *mut u8).expect("the system maps nothing at zero")
 }
 
-fn refused_unless_zero(call: &'static str, size: u64, answer: libc::c_long) -> Result<(), Refusal> {
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(refusal(call, size, &std::io::Error::last_os_error()))
+pub(super) fn refused_unless_zero(
+    call: &'static str,
+    size: u64,
+    answer: libc::c_long,
+) -> Result<(), Refusal> {
+    match answer {
+        0 => Ok(()),
+        _ => Err(last_refusal(call, size)),
     }
 }

@@ -203,17 +203,13 @@ impl Platform for Linux {
     }
 
     unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        let key = keys::Key::of_process()?;
         // SAFETY: the range is reserved and not mapped, and the caller holds it, so no other thread changes its mappings.
-        unsafe { key.map(at, size) }
+        unsafe { keys::map(at, size) }
     }
 
     unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
-        let key = keys::Key::of_process()?;
-        // SAFETY: the range was mapped by `map_keyed`, with the one key that the process has; no thread uses it, and `bytes` lie outside
-        // of what is under the key.
-        unsafe { key.write(at, bytes) };
-        Ok(())
+        // SAFETY: the range was mapped by `map_keyed`; no thread uses it, and `bytes` lie outside of what is under the key.
+        unsafe { keys::write(at, bytes) }
     }
 
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {
