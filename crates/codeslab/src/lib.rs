@@ -118,13 +118,13 @@ pub use model::options::{
 pub use model::page::PageSize;
 pub use model::protection::Protection;
 pub use model::stats::{
-    BlockPicture, Capabilities, Configuration, Found, Picture, ProcessLocation, SealingStatus,
-    SlabPicture, SpanPicture, Stats, WriterStatus,
+    BlockPicture, Capabilities, Configuration, Found, Picture, ProcessLocation, ProcessSymbolKind,
+    SealingStatus, SlabPicture, SpanPicture, Stats, WriterStatus,
 };
 pub use model::writer::Writer;
 pub use process::{
-    SharedLibrary, architecture, are_process_functions, capabilities, process_barrier,
-    process_location, process_symbol, process_symbol_version, read_process,
+    SharedLibrary, architecture, capabilities, process_barrier, process_location, process_symbol,
+    process_symbol_kinds, process_symbol_version, read_process,
 };
 pub use request::Request;
 pub use slot::Slot;

@@ -8,7 +8,7 @@ use crate::model::error::Result;
 use crate::model::options::Options;
 use crate::model::stats::{Configuration, Found, Picture, Stats};
 use crate::pool::Pool;
-use crate::pool::shard::{Emptied, Shard};
+use crate::pool::shard::Shard;
 use crate::process;
 use crate::request::Request;
 use crate::sync::thread_id;
@@ -45,7 +45,7 @@ impl Inside {
     /// The shard that this thread carves from.
     #[inline]
     fn shard(&self) -> &Arc<Shard> {
-        let (number, _) = thread_id::number();
+        let number = thread_id::number();
         match self.shards[number].get() {
             Some(shard) => shard,
             None => self.first_shard(number),
@@ -69,8 +69,9 @@ impl Drop for Inside {
             return;
         }
         for shard in &mut self.shards {
-            let emptied = shard.take().map(|shard| shard.close());
-            emptied.into_iter().for_each(Emptied::retire);
+            if let Some(shard) = shard.take() {
+                shard.close();
+            }
         }
     }
 }

@@ -26,8 +26,7 @@ impl Block {
         let mut sizes = [0; 3];
         for protection in Protection::ALL {
             if let Some(offset) = starts.offset(protection) {
-                let runs = self.page_map.runs(self.geometry.slab_of(protection));
-                sizes[protection.index()] = runs.run_at(offset).size;
+                sizes[protection.index()] = self.page_map.runs(protection).run_at(offset).size;
             }
         }
         sizes
@@ -85,22 +84,19 @@ impl Block {
     /// Marks spans as freed although they are still carved.
     #[inline]
     pub(crate) fn mark_freed(&self, spans: &Spans) {
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::mark_freed);
+        self.page_map.for_each(spans, Runs::mark_freed);
     }
 
     /// Takes that mark from them: they are in use again.
     #[inline]
     pub(crate) fn unmark_freed(&self, spans: &Spans) {
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::unmark_freed);
+        self.page_map.for_each(spans, Runs::unmark_freed);
     }
 
     /// Turns the mark of another thread that freed spans into the owner's.
     pub(crate) fn take_remote_marks(&self, spans: &Spans) {
         self.mark_freed(spans);
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::unmark_freed_remotely);
+        self.page_map.for_each(spans, Runs::unmark_freed_remotely);
     }
 
     /// Gives the spans of a request to their slabs.
@@ -115,7 +111,7 @@ impl Block {
     /// Where the spans of a request are and how long.
     #[inline]
     pub(crate) fn locate(&self, spans: &Spans) -> Located {
-        self.page_map.locate(spans, &self.geometry)
+        self.page_map.locate(spans)
     }
 
     /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
@@ -155,16 +151,11 @@ impl Block {
         // A span keeps a granule, so that it is somewhere.
         let kept = self.geometry.granules_of(protection, size.max(1)) * GRANULE;
         let slab = self.geometry.slab_of(protection);
-        let Some(offset) = spans.offset(protection) else {
+        let Some(span) = self.page_map.span(spans, protection) else {
             return;
         };
-        let span = self.page_map.runs(slab).run_at(offset);
-        if kept >= span.size {
+        let Some(tail) = Span::between(span.offset + kept, span.end()) else {
             return;
-        }
-        let tail = Span {
-            offset: span.offset + kept,
-            size: span.size - kept,
         };
         let backing = self.pages.backing();
         // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,

@@ -85,15 +85,11 @@ impl Block {
         let guard = self.geometry.guard_bytes;
         let own = self.slab(slab).extents();
         self.pages.uncommitted().iter().filter_map(move |gap| {
-            if guard == 0 {
-                return Some(gap);
-            }
             let goes_on = own.iter().any(|extent| extent.end() == gap.offset);
             let comes_down = own.iter().any(|extent| extent.offset == gap.end());
             let offset = gap.offset + if goes_on { 0 } else { guard };
             let end = gap.end() - if comes_down { 0 } else { guard };
-            let size = end.checked_sub(offset).filter(|size| *size > 0)?;
-            Some(Span { offset, size })
+            Span::between(offset, end)
         })
     }
 
@@ -117,10 +113,8 @@ impl Block {
             };
             let gap = at_end.or_else(largest)?;
             let size = self.whole_step(slab, needed, gap.size)?;
-            Some(Span {
-                offset: self.start_in_gap(slab, gap, size, fresh),
-                size,
-            })
+            let offset = self.start_in_gap(slab, gap, size, fresh);
+            Some(Span { offset, size })
         })
     }
 
@@ -129,7 +123,8 @@ impl Block {
         let above = || {
             let gap = self.gaps(slab).find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
+            let size = self.whole_step(slab, missing, gap.size)?;
+            Some(Span {
                 offset: gap.offset,
                 size,
             })
@@ -137,10 +132,9 @@ impl Block {
         let below = || {
             let gap = self.gaps(slab).find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
-                offset: gap.end() - size,
-                size,
-            })
+            let size = self.whole_step(slab, missing, gap.size)?;
+            let offset = gap.end() - size;
+            Some(Span { offset, size })
         };
         // Data comes down from the end of the block, the others go up.
         if slab == Protection::ReadWrite {
@@ -179,22 +173,14 @@ impl Block {
 
     fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {
         let last = gap.end() - size;
-        match slab {
+        let between = match slab {
             Protection::ReadExecute => gap.offset,
-            Protection::ReadOnly if fresh => {
-                let between = (self.size() / 256).saturating_mul(self.code_share);
-                between
-                    .next_multiple_of(self.geometry.granularity)
-                    .clamp(gap.offset, last)
-            }
+            Protection::ReadOnly if fresh => (self.size() / 256).saturating_mul(self.code_share),
             // Not at the end, where data goes on: the two would take turns, and each piece is a mapping.
-            Protection::ReadOnly if self.step > 0 => {
-                let middle = gap.offset + gap.size / 2;
-                middle
-                    .next_multiple_of(self.geometry.granularity)
-                    .clamp(gap.offset, last)
-            }
+            Protection::ReadOnly if self.step > 0 => gap.offset + gap.size / 2,
             Protection::ReadOnly | Protection::ReadWrite => last,
-        }
+        };
+        let between = between.next_multiple_of(self.geometry.granularity);
+        between.clamp(gap.offset, last)
     }
 }

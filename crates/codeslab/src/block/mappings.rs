@@ -45,7 +45,7 @@ impl Block {
     pub(super) fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
         let missing = most.saturating_sub(self.counted_mappings);
         if missing > 0 {
-            self.pages.backing().budget().map(missing)?;
+            self.pages.backing().budget().mappings.take(missing)?;
             self.counted_mappings = most;
         }
         Ok(())
@@ -56,7 +56,7 @@ impl Block {
         let most = self.mappings() + self.requests * self.mappings_per_request();
         let less = self.counted_mappings.saturating_sub(most);
         if less > 0 {
-            self.pages.backing().budget().unmap(less);
+            self.pages.backing().budget().mappings.give_back(less);
             self.counted_mappings -= less;
         }
     }

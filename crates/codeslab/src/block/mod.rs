@@ -22,7 +22,7 @@ use crate::slab::Slab;
 use crate::slab::purge::Chunks;
 use crate::slab::span::{Located, Span};
 use crate::slab::spans::{GRANULE, Spans};
-use crate::space::tables::TableMemory;
+use crate::space::tables;
 use crate::sync::WordSource;
 use crate::write::backing::Backing;
 use crate::write::pages::Pages;
@@ -73,11 +73,12 @@ impl Block {
         let no_memory = || Refusal::foreseen("malloc", size, Limit::Memory);
         let mut source = words(&backing);
         let slabs = slabs(&backing, geometry, &mut source).ok_or_else(no_memory)?;
-        let runs = slabs.each_ref().map(|slab| Arc::clone(slab.runs()));
+        let slab_of = |protection| &slabs[geometry.slab_of(protection).index()];
+        let runs = Protection::ALL.map(|protection| Arc::clone(slab_of(protection).runs()));
         let page_map = PageMap::new(backing.range(), geometry.granularity, runs, &mut source);
         let page_map = Arc::new(page_map.ok_or_else(no_memory)?);
         let chunks = Chunks::new(size, geometry.granularity).ok_or_else(no_memory)?;
-        backing.budget().map(1)?;
+        backing.budget().mappings.take(1)?;
         Ok(Self {
             pages: Pages::new(backing),
             geometry,
@@ -332,8 +333,8 @@ impl Block {
     /// # Safety
     /// Nothing of the block is in flight.
     pub(crate) unsafe fn close_view(&mut self) {
-        // SAFETY: nothing of the block is in flight.
-        unsafe { self.pages.close_view() };
+        // SAFETY: nothing of the block is in flight, and its owner is in here.
+        unsafe { self.pages.backing().close_view() };
         self.count_mappings();
     }
 
@@ -347,7 +348,11 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pages.backing().budget().unmap(self.counted_mappings);
+        self.pages
+            .backing()
+            .budget()
+            .mappings
+            .give_back(self.counted_mappings);
     }
 }
 
@@ -365,22 +370,14 @@ fn words(backing: &Backing) -> WordSource {
     // Four bits for each granule of three slabs are three quarters of that. What is above them, and the pages, take less than the rest.
     let size = backing.size() / 8;
     let platform = backing.site().reservation.platform();
-    let memory = (size >= LARGE).then(|| TableMemory::map(platform, size).ok());
-    memory
-        .flatten()
-        .map_or_else(WordSource::allocator, WordSource::new)
+    let words = (size >= LARGE).then(|| tables::map(platform, size).ok());
+    let words = words.flatten();
+    words.map_or_else(WordSource::allocator, WordSource::new)
 }
 
 fn slabs(backing: &Backing, geometry: Geometry, source: &mut WordSource) -> Option<[Slab; 3]> {
-    let avoided = avoided(backing.range());
-    let slab = |protection| {
-        Slab::new(
-            backing.size(),
-            geometry.granule(protection),
-            avoided,
-            source,
-        )
-    };
+    let (size, avoided) = (backing.size(), avoided(backing.range()));
+    let slab = |protection| Slab::new(size, geometry.granule(protection), avoided, source);
     let [code, constants, data] = Protection::ALL.map(slab);
     Some([code?, constants?, data?])
 }

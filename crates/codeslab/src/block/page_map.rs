@@ -4,7 +4,6 @@
 //! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
 //! the while (see `slab::runs`). Block headers and the address index hold it.
 
-use super::geometry::Geometry;
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
 use crate::slab::runs::Runs;
@@ -22,6 +21,7 @@ pub(crate) struct PageMap {
     range: Window,
     page_bytes: u64,
     owners: Words,
+    // By protection: those of the slab from which memory with it is carved.
     runs: [Arc<Runs>; 3],
 }
 
@@ -33,7 +33,7 @@ impl PageMap {
         runs: [Arc<Runs>; 3],
         source: &mut WordSource,
     ) -> Option<Self> {
-        let pages = (range.last().distance(range.first()) + 1) / page_bytes;
+        let pages = range.size() / page_bytes;
         let words = pages.div_ceil(PAGES_PER_WORD) as usize;
         Some(Self {
             range,
@@ -47,18 +47,25 @@ impl PageMap {
         self.range
     }
 
-    pub(crate) fn runs(&self, slab: Protection) -> &Runs {
-        &self.runs[slab.index()]
+    /// The runs of the slab from which memory with this protection is carved.
+    pub(crate) fn runs(&self, protection: Protection) -> &Runs {
+        &self.runs[protection.index()]
     }
 
-    /// Where the spans of a request are and how long, by protection.
+    /// Where the span of a request with this protection is and how long.
     #[inline]
-    pub(crate) fn locate(&self, spans: &Spans, geometry: &Geometry) -> Located {
+    pub(crate) fn span(&self, spans: &Spans, protection: Protection) -> Option<Span> {
+        let offset = spans.offset(protection)?;
+        Some(self.runs(protection).run_at(offset))
+    }
+
+    /// The same for all protections.
+    #[inline]
+    pub(crate) fn locate(&self, spans: &Spans) -> Located {
         let mut located = [None; 3];
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
-                let runs = self.runs(geometry.slab_of(protection));
-                located[protection.index()] = Some(runs.run_at(offset));
+                located[protection.index()] = Some(self.runs(protection).run_at(offset));
             }
         }
         located
@@ -70,10 +77,10 @@ impl PageMap {
         clippy::inline_always,
         reason = "each request that is kept or handed out again comes here, with what to do known"
     )]
-    pub(crate) fn for_each(&self, spans: &Spans, geometry: &Geometry, act: impl Fn(&Runs, u64)) {
+    pub(crate) fn for_each(&self, spans: &Spans, act: impl Fn(&Runs, u64)) {
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
-                act(self.runs(geometry.slab_of(protection)), offset);
+                act(self.runs(protection), offset);
             }
         }
     }

@@ -129,14 +129,6 @@ impl Pool {
         self.publishes_by_writing
     }
 
-    /// Refuses what no block of this memory could hold.
-    pub(crate) fn check_layout(layout: &Layout) -> Result<()> {
-        if layout.size() == 0 {
-            return Err(Error::EmptyRequest);
-        }
-        Ok(())
-    }
-
     /// Whether a request is too large for blocks of the usual size, or aligned to more than they are.
     pub(crate) fn is_oversize(&self, layout: &Layout) -> bool {
         let [code, constants, data] = layout.aligns_log2();
@@ -162,7 +154,7 @@ impl Pool {
             return Ok(found);
         }
         // The tables of a block are in proportion to its size.
-        self.budget.check(layout.size())?;
+        self.budget.committed.check(layout.size())?;
         let aligns = layout.segments().map(|(_, segment)| segment.align);
         let site = self
             .space

@@ -6,7 +6,7 @@
 
 use crate::sync::{AtomicU64, Ordering, WordSource, Words};
 
-/// A set of numbers without order.
+/// A set of numbers without order, which one thread changes, or any: each set by the functions for the one or for the other.
 #[derive(Debug)]
 pub(crate) struct Flags {
     words: Words,
@@ -40,30 +40,13 @@ impl Flags {
             Ordering::Release,
         );
     }
-}
 
-/// A set of numbers without order that any thread may change.
-#[derive(Debug)]
-pub(crate) struct Marks {
-    flags: Flags,
-}
-
-impl Marks {
-    /// No marks on numbers below `length`, unless there is no memory for them.
-    pub(crate) fn new(length: usize, source: &mut WordSource) -> Option<Self> {
-        Flags::new(length, source).map(|flags| Self { flags })
+    pub(crate) fn insert_by_any(&self, index: usize) {
+        self.words[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
     }
 
-    pub(crate) fn contains(&self, index: usize) -> bool {
-        self.flags.contains(index)
-    }
-
-    pub(crate) fn insert(&self, index: usize) {
-        self.flags.words[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
-    }
-
-    pub(crate) fn remove(&self, index: usize) {
-        self.flags.words[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Release);
+    pub(crate) fn remove_by_any(&self, index: usize) {
+        self.words[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Release);
     }
 }
 

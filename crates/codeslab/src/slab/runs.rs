@@ -6,7 +6,7 @@
 //! a thread reads is found as it is, whatever becomes of its neighbours: its first granule begins a run, no other granule of
 //! it does, and the granule behind it does, all the while.
 
-use crate::slab::bits::{Bits, Flags, Marks};
+use crate::slab::bits::{Bits, Flags};
 use crate::slab::span::Span;
 use crate::sync::WordSource;
 
@@ -21,7 +21,7 @@ pub(crate) struct Runs {
     // Disjoint from `free`, a subset of `starts`: where spans begin that are freed and not part of a free run yet.
     freed: Flags,
     // A subset of `starts`: where spans begin that other threads freed and the owner has not taken yet.
-    freed_remotely: Marks,
+    freed_remotely: Flags,
 }
 
 impl Runs {
@@ -36,7 +36,7 @@ impl Runs {
             starts: Bits::new(length, source)?,
             free: Bits::new(length, source)?,
             freed: Flags::new(length, source)?,
-            freed_remotely: Marks::new(length, source)?,
+            freed_remotely: Flags::new(length, source)?,
         })
     }
 
@@ -101,13 +101,13 @@ impl Runs {
     /// Marks the carved span at `offset` as freed, by a thread that does not own the slab.
     pub(crate) fn mark_freed_remotely(&self, offset: u64) {
         let start = (offset >> self.granule_log2) as usize;
-        self.freed_remotely.insert(start);
+        self.freed_remotely.insert_by_any(start);
     }
 
     /// Takes that mark away, after the owner has marked the span or made it free.
     pub(crate) fn unmark_freed_remotely(&self, offset: u64) {
         let start = (offset >> self.granule_log2) as usize;
-        self.freed_remotely.remove(start);
+        self.freed_remotely.remove_by_any(start);
     }
 
     /// The free run that begins at a granule: how many granules it has.

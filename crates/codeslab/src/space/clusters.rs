@@ -21,12 +21,10 @@ pub(crate) struct Clusters {
     reach: Reach,
     all: Vec<Cluster>,
     next_id: u64,
-    // Threads that search for address space at this moment.
-    searching: usize,
-    // Threads that wait for one of those to be done.
-    waiting: usize,
-    // How often one of them made room for others.
-    changes: u64,
+    /// Threads that search for address space at this moment.
+    pub(super) searching: usize,
+    /// How often one of them made room for others.
+    pub(super) changes: u64,
 }
 
 #[derive(Debug)]
@@ -62,49 +60,8 @@ impl Clusters {
             all: Vec::new(),
             next_id: 0,
             searching: 0,
-            waiting: 0,
             changes: 0,
         }
-    }
-
-    /// Notes that a thread begins to search. Tells how often others had made room by then.
-    pub(crate) const fn begin_search(&mut self) -> u64 {
-        self.searching += 1;
-        self.changes
-    }
-
-    /// Notes that the thread is done: what it reserved and did not need has gone back. Says whether others wait for that.
-    #[must_use = "the threads that wait have to be told"]
-    pub(crate) const fn end_search(&mut self) -> bool {
-        self.searching -= 1;
-        self.waiting > 0
-    }
-
-    /// Notes that a thread begins to wait for the end of another's search.
-    pub(crate) const fn begin_waiting(&mut self) {
-        self.waiting += 1;
-    }
-
-    /// Notes that a thread waits no longer.
-    pub(crate) const fn end_waiting(&mut self) {
-        self.waiting -= 1;
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn searching(&self) -> usize {
-        self.searching
-    }
-
-    /// Notes that there is room that there was not before.
-    pub(crate) const fn note_change(&mut self) {
-        self.changes += 1;
-    }
-
-    /// Whether there may be more room than when `changes` was told, or is none and will be none unless a block is freed;
-    /// `None` while a thread is searching.
-    pub(crate) fn has_changed_since(&self, changes: u64) -> Option<bool> {
-        let has_changed = self.changes != changes;
-        (has_changed || self.searching == 0).then_some(has_changed)
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -156,7 +113,7 @@ impl Clusters {
     /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. The cluster that it was
     /// reserved for may have grown in the meantime, so that is found out here.
     pub(crate) fn insert(&mut self, reservation: Reservation) {
-        self.note_change();
+        self.changes += 1;
         let range = reservation.range();
         let arena = Arena::new(reservation);
         let reach = self.reach;
@@ -251,14 +208,10 @@ impl Cluster {
 
 impl Arena {
     fn new(reservation: Reservation) -> Self {
-        let free = SpanSet::from_iter([Span {
-            offset: 0,
-            size: reservation.size(),
-        }]);
         Self {
             range: reservation.range(),
+            free: SpanSet::whole(reservation.size()),
             reservation: Arc::new(reservation),
-            free,
         }
     }
 

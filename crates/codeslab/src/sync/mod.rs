@@ -21,4 +21,4 @@ use atomics::{
     yield_now,
 };
 pub(crate) use atomics::{AtomicU64, Ordering};
-pub(crate) use words::{WordSource, Words, ZeroedMemory};
+pub(crate) use words::{WordSource, Words};

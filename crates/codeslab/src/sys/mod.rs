@@ -47,7 +47,7 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::ProcessLocation;
+use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
@@ -371,10 +371,9 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         Err("this system opens no shared libraries".to_owned())
     }
 
-    /// Whether each of these symbols, by name and address, is known to be a function of the process. What a system does not tell is not
-    /// known.
-    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
-        vec![false; symbols.len()]
+    /// What each of these symbols of the process is, by name and address. What a system does not tell is not known.
+    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
+        vec![ProcessSymbolKind::Unknown; symbols.len()]
     }
 
     /// Copies memory of this process, whatever it is, as far as it is mapped: how many bytes that were. It never faults. `None` where the

@@ -186,7 +186,7 @@ impl Backing {
     ///
     /// # Safety
     /// No thread uses it: nothing of the block is in flight, and its owner, the caller, frees nothing through it.
-    pub(super) unsafe fn close_view(&self) {
+    pub(crate) unsafe fn close_view(&self) {
         let view = NonNull::new(self.view.swap(std::ptr::null_mut(), Ordering::Relaxed));
         // What is part of the reservation's view goes with it.
         if let Some(view) = view

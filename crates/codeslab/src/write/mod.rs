@@ -42,10 +42,14 @@ pub(crate) enum WriteTarget {
 /// it to itself, so no thread reads, writes or executes it until the call returns.
 pub(crate) trait CodeWriter: fmt::Debug + Sync {
     /// What reservations consist of that it writes to.
-    fn memory(&self, sealing: Option<Sealing>) -> MemoryKind;
+    fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
+        MemoryKind::Private
+    }
 
     /// Where bytes of a slab of code or of constants are written until they are published.
-    fn target(&self, slab: Protection) -> WriteTarget;
+    fn target(&self, _slab: Protection) -> WriteTarget {
+        WriteTarget::Staged
+    }
 
     /// Whether a slab of code or of constants is written through the view of the block.
     fn is_in_view(&self, _slab: Protection) -> bool {
@@ -80,9 +84,7 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`]. `staged` is there if the target of the slab is [`WriteTarget::Staged`].
-    unsafe fn publish(&self, _extent: Extent<'_>, _staged: Option<&[u8]>) -> Result<(), Refusal> {
-        Ok(())
-    }
+    unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal>;
 
     /// Makes what was published or abandoned safe to lie around, past all views: code traps.
     ///

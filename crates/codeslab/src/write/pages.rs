@@ -26,10 +26,9 @@ pub(crate) struct Pages {
 impl Pages {
     /// Of a block of which nothing is committed.
     pub(crate) fn new(backing: Backing) -> Self {
-        let uncommitted = whole(&backing);
         Self {
+            uncommitted: SpanSet::whole(backing.size()),
             backing: Arc::new(backing),
-            uncommitted,
             shown: SpanSet::default(),
             committed_bytes: 0,
         }
@@ -106,11 +105,11 @@ impl Pages {
         slab: Protection,
         act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().commit(pages.size)?;
+        self.backing.budget().committed.take(pages.size)?;
         let done = act(self.backing.extent(pages, slab));
         match done {
             Ok(()) => self.committed_bytes += pages.size,
-            Err(_) => self.backing.budget().uncommit(pages.size),
+            Err(_) => self.backing.budget().committed.give_back(pages.size),
         }
         done
     }
@@ -131,7 +130,7 @@ impl Pages {
             unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
-        self.backing.budget().uncommit(pages.size);
+        self.backing.budget().committed.give_back(pages.size);
         Ok(())
     }
 
@@ -179,15 +178,6 @@ impl Pages {
         shown
     }
 
-    /// Drops the writable view.
-    ///
-    /// # Safety
-    /// No thread uses it: nothing of the block is in flight.
-    pub(crate) unsafe fn close_view(&mut self) {
-        // SAFETY: nothing of the block is in flight, and its owner is in here.
-        unsafe { self.backing.close_view() };
-    }
-
     /// Gives all pages back to the system. The block stays reserved. If the system refuses, everything stays as it is.
     ///
     /// # Safety
@@ -207,24 +197,24 @@ impl Pages {
         }
         // SAFETY: the caller says that no thread uses the view.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget()
+            .committed
+            .give_back(self.committed_bytes);
         self.committed_bytes = 0;
         self.shown = SpanSet::default();
-        self.uncommitted = whole(&self.backing);
+        self.uncommitted = SpanSet::whole(place.size);
         Ok(())
     }
-}
-
-/// All of a block.
-fn whole(backing: &Backing) -> SpanSet {
-    let size = backing.size();
-    SpanSet::from_iter([Span { offset: 0, size }])
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget()
+            .committed
+            .give_back(self.committed_bytes);
     }
 }

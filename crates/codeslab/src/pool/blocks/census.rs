@@ -14,6 +14,7 @@ impl<H> Blocks<H> {
         stats.used_bytes -= quarantined;
         stats.quarantined_bytes += quarantined;
         stats.live += self.begun - self.ended - self.quarantined.len() as u64;
+        stats.in_flight += self.in_flight();
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {

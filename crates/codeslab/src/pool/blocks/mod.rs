@@ -21,6 +21,7 @@ pub(crate) use census::count;
 use quarantine::Quarantined;
 use std::collections::VecDeque;
 use thread_cache::{Kept, Shape, ThreadCache};
+use views::MOST_IDLE_VIEWS;
 
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const SPARE_BYTES: u64 = 1 << 20;
@@ -55,6 +56,8 @@ pub(crate) struct Blocks<H> {
     // Allocations that there ever were, and those of them that are no more: each changes on one of the two ways only.
     begun: u64,
     ended: u64,
+    // Invariant: at most as many as those that are not in flight any more.
+    landed: u64,
     // The most bytes of a block that may be kept for the next request when it is empty. 0 when no request will come. Sizes that
     // are no power of two are those of blocks that were made to measure for one request.
     usual_bytes: u64,
@@ -84,6 +87,7 @@ impl<H> Blocks<H> {
             viewed: Vec::new(),
             begun: 0,
             ended: 0,
+            landed: 0,
             usual_bytes,
             spare: None,
             emptied: None,
@@ -114,17 +118,18 @@ impl<H> Blocks<H> {
         self.all.iter().flatten().map(|held| &*held.block)
     }
 
-    /// How many allocations there ever were.
-    pub(crate) const fn begun(&self) -> u64 {
-        self.begun
+    /// Notes how many allocations are published or given up, of all there ever were.
+    ///
+    /// # Safety
+    /// At least as many are.
+    #[inline]
+    pub(crate) unsafe fn note_landed(&mut self, landed: u64) {
+        self.landed = landed;
     }
 
-    #[inline]
-    fn note_allocation(&mut self, index: usize) {
-        self.begun += 1;
-        if self.spare == Some(index) {
-            self.spare = None;
-        }
+    /// How many allocations were in flight when it was last noted, and those that were begun since.
+    fn in_flight(&self) -> u64 {
+        self.begun - self.landed
     }
 
     /// Hands out again what was freed lately in the block that was carved from last, if it is of just this shape and lies in
@@ -156,8 +161,9 @@ impl<H> Blocks<H> {
         layout: &Layout,
         window: Window,
     ) -> Result<Option<(&H, Spans)>, Refusal> {
-        let found = self.carve_without_growth(layout, window);
-        let found = match found {
+        // Only here it is known what is written to, so this is where views that are not needed any more are noticed.
+        self.close_views(MOST_IDLE_VIEWS);
+        let found = match self.carve_without_growth(layout, window) {
             Some(found) => Some(found),
             None => self.carve_with_growth(layout, window)?,
         };
@@ -165,7 +171,6 @@ impl<H> Blocks<H> {
             return Ok(None);
         };
         self.make_current(index);
-        self.note_allocation(index);
         let held = self.all[index].as_ref();
         Ok(held.map(|held| (&held.header, spans)))
     }
@@ -241,20 +246,30 @@ impl<H> Blocks<H> {
         carved
     }
 
+    /// A request was carved from this block: so will be the next ones.
     fn make_current(&mut self, index: usize) {
         if index != self.current {
             self.empty_cache();
             self.current = index;
         }
+        self.begun += 1;
+        if self.spare == Some(index) {
+            self.spare = None;
+        }
     }
 
     /// Makes free what was freed lately.
     fn empty_cache(&mut self) {
-        let current = self.current;
         while let Some(kept) = self.cache.take_oldest() {
-            // SAFETY: what is in the cache is carved from the current block, retracted, and the cache's own.
-            unsafe { self.block_mut(current).free(&kept.located()) };
+            self.free_kept(kept);
         }
+    }
+
+    #[inline(never)]
+    fn free_kept(&mut self, kept: Kept) {
+        let current = self.current;
+        // SAFETY: it comes out of the cache, so it is carved from the current block, retracted, and belongs to no request.
+        unsafe { self.block_mut(current).free(&kept.located()) };
     }
 
     /// 256ths of what it holds that are code.
@@ -283,10 +298,8 @@ impl<H> Blocks<H> {
         }
         self.note_view(index);
         self.make_current(index);
-        self.note_allocation(index);
         let header = header(index, &block);
-        let held = self.all[index].insert(Held { block, header });
-        &held.header
+        &self.all[index].insert(Held { block, header }).header
     }
 
     /// Keeps a request in the thread cache, if it was carved from the block that is carved from, it is small, and nothing has to
@@ -327,20 +340,13 @@ impl<H> Blocks<H> {
         self.ended += 1;
         self.freed_last = index;
         if let Some(oldest) = self.cache.put(kept) {
-            self.free_oldest(oldest);
+            self.free_kept(oldest);
         }
         true
     }
 
-    #[inline(never)]
-    fn free_oldest(&mut self, oldest: Kept) {
-        let current = self.current;
-        // SAFETY: it comes out of the cache, so it is carved from the current block, retracted, and belongs to no request.
-        unsafe { self.block_mut(current).free(&oldest.located()) };
-    }
-
     /// Takes a request back. A block that is empty then is kept if it is the only one made for more than one request; otherwise it is
-    /// among [`Blocks::take_emptied`]. `is_idle` tells whether nothing is in flight.
+    /// among [`Blocks::take_emptied`].
     ///
     /// # Safety
     /// The spans are carved from the block with this index, and they are as `contents` says.
@@ -348,13 +354,12 @@ impl<H> Blocks<H> {
         clippy::needless_pass_by_value,
         reason = "giving them back ends that they are owned"
     )]
-    pub(crate) unsafe fn free(
-        &mut self,
-        index: usize,
-        spans: Spans,
-        contents: Contents,
-        is_idle: impl FnOnce(&Self) -> bool,
-    ) {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "each free that the cache does not take comes here"
+    )]
+    pub(crate) unsafe fn free(&mut self, index: usize, spans: Spans, contents: Contents) {
         // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
         if unsafe { self.keep(index, &spans, contents) } {
             return;
@@ -368,7 +373,7 @@ impl<H> Blocks<H> {
         let mut is_whole = true;
         if contents == Contents::Dirty {
             if !self.block(index).pages().has_view() {
-                self.open_view_to_free(index, is_idle);
+                self.open_view_to_free(index);
             }
             // SAFETY: the caller says that they are carved from this block, and gives them away.
             is_whole = unsafe { !self.block(index).retract(&mut carved) };

@@ -44,7 +44,7 @@ impl<H> Blocks<H> {
     }
 
     /// Frees what was freed in this epoch or before.
-    pub(crate) fn end_grace_period(&mut self, epoch: u64, is_idle: impl Fn(&Self) -> bool) {
+    pub(crate) fn end_grace_period(&mut self, epoch: u64) {
         // Threads that free at the same time may have read the epoch in another order than they came here.
         // What goes on waiting goes to the end, which takes no memory that was not there.
         for _ in 0..self.quarantined.len() {
@@ -55,14 +55,8 @@ impl<H> Blocks<H> {
                 self.quarantined.push_back(waiting);
                 continue;
             }
-            let Quarantined {
-                index,
-                spans,
-                contents,
-                ..
-            } = waiting;
             // SAFETY: `quarantine` was told that they are carved from that block and as `contents` says; nothing changed them.
-            unsafe { self.free(index, spans, contents, &is_idle) };
+            unsafe { self.free(waiting.index, waiting.spans, waiting.contents) };
         }
     }
 

@@ -10,7 +10,6 @@ use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
-use crate::pool::blocks::Blocks;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
@@ -66,9 +65,8 @@ impl Carved {
 
     /// How many bytes are carved for the segment of this protection.
     pub(crate) fn size(&self, protection: Protection) -> Option<u64> {
-        let offset = self.spans.offset(protection)?;
-        let runs = self.header().page_map.runs(self.slab_of(protection));
-        Some(runs.run_at(offset).size)
+        let span = self.header().page_map.span(&self.spans, protection);
+        span.map(|span| span.size)
     }
 
     /// Where the data is written, which is in its place: published or not. It stays there while this lives.
@@ -89,18 +87,10 @@ impl Carved {
     }
 
     fn stage_all(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        let staged = |one: Protection| {
+        let [code, constants] = [Protection::ReadExecute, Protection::ReadOnly].map(|one| {
             let is_staged = self.target(one) == WriteTarget::Staged;
-            if is_staged {
-                layout.segment(one).size
-            } else {
-                0
-            }
-        };
-        let (code, constants) = (
-            staged(Protection::ReadExecute),
-            staged(Protection::ReadOnly),
-        );
+            layout.segment(one).size * u64::from(is_staged)
+        });
         if code + constants == 0 {
             return Ok(Staging::default());
         }
@@ -187,15 +177,12 @@ impl Carved {
 
     /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
-        let geometry = self.pool().geometry();
-        let offset = self.spans.offset(protection)?;
+        if !self.pool().geometry().publishes {
+            return None;
+        }
         let header = self.header();
-        let slab = geometry.slab_of(protection);
-        let extent = || {
-            let span = header.page_map.runs(slab).run_at(offset);
-            header.backing.extent(span, slab)
-        };
-        geometry.publishes.then(extent)
+        let span = header.page_map.span(&self.spans, protection)?;
+        Some(header.backing.extent(span, self.slab_of(protection)))
     }
 
     /// What is executed of it: where, and how many bytes.
@@ -213,12 +200,11 @@ impl Carved {
     /// It is not published yet, and no slice of its bytes is in use.
     pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
         let (header, spans) = (self.header(), &self.spans);
-        let emptied = header.shard.with(|blocks| {
+        header.shard.update(|blocks| {
             let block = blocks.block_mut(header.index as usize);
             // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
             unsafe { block.shrink(spans, protection, size) };
         });
-        emptied.1.retire();
     }
 
     /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
@@ -227,10 +213,10 @@ impl Carved {
     /// [`Block::divide`]: crate::block::Block::divide
     pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
-        let divide =
-            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, starts);
-        let (divided, emptied) = header.shard.with(divide);
-        emptied.retire();
+        let index = header.index as usize;
+        let divided = header
+            .shard
+            .update(|blocks| blocks.divide(index, &self.spans, starts));
         let Ok(Some(parts)) = divided else {
             // It is not in flight any more.
             self.note_landed();
@@ -254,11 +240,9 @@ impl Carved {
     #[cold]
     fn free(&mut self) {
         let spans = std::mem::take(&mut self.spans);
-        let emptied = {
-            let header = self.header();
-            // SAFETY: the invariant: they are carved from that block.
-            unsafe { header.shard.free(header, spans) }
-        };
+        let header = self.header();
+        // SAFETY: the invariant: they are carved from that block.
+        let emptied = unsafe { header.shard.free(header, spans) };
         emptied.retire();
     }
 }

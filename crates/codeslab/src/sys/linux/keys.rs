@@ -32,26 +32,17 @@ impl Key {
         static KEY: AtomicU32 = AtomicU32::new(0);
         let none = Refusal::foreseen("pkey_alloc", 0, Limit::Hardware);
         let register = Native::KEY_REGISTER.ok_or(none.clone())?;
-        let known = KEY.load(Ordering::Relaxed);
-        if known != 0 {
-            return Ok(Self {
-                number: known,
-                register,
-            });
-        }
-        if !(register.is_in_use)() {
-            return Err(none);
-        }
-        let mine = pkey_alloc()?;
-        let kept = KEY.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed);
-        let number = kept.map_or_else(
-            |faster| {
+        let number = match KEY.load(Ordering::Relaxed) {
+            0 if !(register.is_in_use)() => return Err(none),
+            0 => {
+                let mine = pkey_alloc()?;
+                let kept = KEY.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed);
                 // SAFETY: another thread was faster; no page is under this key, and it gives this thread no right.
-                unsafe { pkey_free(mine) };
-                faster
-            },
-            |_| mine,
-        );
+                let faster = kept.err().inspect(|_| unsafe { pkey_free(mine) });
+                faster.unwrap_or(mine)
+            }
+            known => known,
+        };
         Ok(Self { number, register })
     }
 

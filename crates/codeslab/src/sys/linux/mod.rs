@@ -47,7 +47,7 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::ProcessLocation;
+use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use memory_file::Memfd;
 use mm::{Access, Advice, Source, pointer};
@@ -268,8 +268,8 @@ impl Platform for Linux {
         Ok(Box::new(library))
     }
 
-    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
-        symbols::are_functions(symbols)
+    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
+        symbols::kinds_of(symbols)
     }
 
     fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {
