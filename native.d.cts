@@ -50,7 +50,7 @@ export declare function disposeCallback(handle: ExternalObject<CallbackHandle>):
 export declare function endGracePeriod(handle: ExternalObject<MemoryHandle>, period: bigint): boolean
 
 /** Says what linking inputs would take, and links nothing. */
-export declare function estimateLink(inputs: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options?: NativeLinkOptions | undefined | null): NativeEstimate
+export declare function estimateLink(inputs: Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options: NativeLinkOptions | undefined): NativeEstimate
 
 /** Publishes allocations, all of them or none. One that is not in flight is refused before any is taken. */
 export declare function finalizeAll(memory: ExternalObject<MemoryHandle>, batch: Array<number>): void
@@ -108,7 +108,7 @@ export declare function life(numbers: Float64Array): {
 }
 
 /** Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected. */
-export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options?: NativeLinkOptions | undefined | null): number
+export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options: NativeLinkOptions | undefined): number
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: number, words: BigUint64Array): void

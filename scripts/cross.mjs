@@ -112,10 +112,11 @@ function installZig() {
  *
  * @param {Toolchain} toolchain
  * @param {string[]} packages
+ * @param {string} [workspace] the folder of theirs
  * @returns {{ program: string, folder: string }[]} the programs, each of which runs tests, and the folders of their packages
  */
-export function buildTests(toolchain, packages) {
-  const built = artifacts(toolchain, ['test', '--no-run', ...packages.map(name => `--package=${name}`)])
+export function buildTests(toolchain, packages, workspace = root) {
+  const built = artifacts(toolchain, ['test', '--no-run', ...packages.map(name => `--package=${name}`)], workspace)
   return built.flatMap(({ profile, executable, manifest_path: manifest }) =>
     profile?.test && executable && manifest ? [{ program: executable, folder: dirname(manifest) }] : [],
   )
@@ -170,13 +171,14 @@ function libraryIn({ target }, built) {
  *
  * @param {Toolchain} toolchain
  * @param {string[]} args
+ * @param {string} [cwd] the folder of the workspace
  * @returns {Artifact[]}
  */
-function artifacts({ cargo, target, env }, args) {
+function artifacts({ cargo, target, env }, args, cwd = root) {
   const all = [...args, '--target', target]
   console.log(`\n> cargo ${all.join(' ')}`)
   const command = [...all, '--message-format=json-render-diagnostics']
-  const messages = ask(cargo, command, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const messages = ask(cargo, command, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
   if (messages === undefined) throw new Failure(`cargo ${all.join(' ')} failed`)
   return messages
     .split('\n')

@@ -1,6 +1,6 @@
 /** Inputs and options of links as native code takes them. `CodeMemory.link` uses this. */
 
-import type { estimateLink, NativeLinkOptions } from '#native'
+import type { estimateLink, inspectInputs, NativeLinkOptions } from '#native'
 import type { Graph } from '../graph.ts'
 import type { LinkInput, LinkOptions, NamedInput } from '../link.ts'
 import { addressed, asImage } from './address.ts'
@@ -57,7 +57,7 @@ const NO_BYTES = makeBytes(0)
 type NativeLoaded = NativeLinkOptions['loaded']
 
 /** Inputs one after the other: the name of each, what its content is, and the content. */
-type NativeInputs = Parameters<typeof estimateLink>[0]
+type NativeInputs = Parameters<typeof inspectInputs>[0]
 
 /** What the content of an input is, as native code has it. */
 const FILE = 0
@@ -77,13 +77,16 @@ interface Input {
 
 /** What native code takes for a link. */
 export interface Link {
-  readonly inputs: NativeInputs
+  /** The bytes of a file that has no name may stand for themselves. */
+  readonly inputs: Parameters<typeof estimateLink>[0]
   /** `undefined` where there are none. */
   readonly options: NativeLinkOptions | undefined
 }
 
 /** Reads all of it, each property once, and then sees that no bytes have changed meanwhile. */
 export function encodeLink(inputs: LinkInput | readonly LinkInput[], options: LinkOptions | undefined): Link {
+  // Nothing else is read that could change the bytes.
+  if (options === undefined && isView(inputs)) return { inputs: toBytes(inputs, 'input'), options }
   const read = isArray(inputs) ? toInputs(inputs, 'input') : sized(1, toInput(inputs, 'input'))
   if (options === undefined) return { inputs: toNative(read), options }
   checkShape(options, 'options', optionNames)

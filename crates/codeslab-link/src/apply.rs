@@ -87,6 +87,9 @@ impl Addresses {
         for &(id, section) in &plan.commons {
             targets[id.0 as usize] = address(section);
         }
+        for (copy, section) in &plan.copies {
+            targets[copy.symbol.0 as usize] = address(*section);
+        }
         for &(id, offset) in &plan.template.commons {
             targets[id.0 as usize] = offset;
         }
@@ -220,6 +223,9 @@ pub(crate) fn write(
             is_paired: OnceCell::new(),
         };
         writer.write(destination, id)?;
+    }
+    for (copy, id) in &plan.copies {
+        destination.bytes_mut(*id).copy_from_slice(&copy.bytes);
     }
     write_got(resolution, plan, addresses, destination);
     write_thread_table(plan, addresses, destination);

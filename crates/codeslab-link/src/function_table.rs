@@ -34,12 +34,15 @@ pub(crate) fn table(
     let code = segment(Protection::ReadExecute)?;
     let constants = segment(Protection::ReadOnly)?;
     let mut entries = Vec::new();
-    for (_, section, number) in resolution.live_sections() {
+    for (_, section, number) in resolution.special_sections() {
         let id = plan.sections[number as usize];
         if let (Purpose::FunctionTable, Some(id)) = (section.purpose, id) {
             let bytes = destination.bytes_mut(id);
             entries.extend(bytes.chunks_exact(ENTRY).map(entry));
         }
+    }
+    if entries.is_empty() {
+        return None;
     }
     let infos = Infos::of(resolution, plan, addresses, block);
     entries.retain(|entry| is_right(*entry, &code, &constants, &infos, destination));

@@ -67,9 +67,12 @@ impl Located {
         addresses: &Addresses,
         names: Arc<Names>,
     ) -> Self {
+        // No default names: those would be made, too.
         let mut located = Self {
+            text: String::new(),
+            locals: Vec::new(),
             objects: names,
-            ..Self::default()
+            order: OnceLock::new(),
         };
         let given = resolution.budget.spent().input.min(u64::from(u32::MAX)) as usize;
         for (object, number) in resolution.objects.iter().zip(0..) {

@@ -46,7 +46,7 @@ pub(crate) fn objects(
             let number = is_shared(section).then_some(object.first_section + section)?;
             addresses.section(number)
         };
-        let length = graph.origin().map_or(0, |origin| origin.bytes.len());
+        let length = graph.origin().map_or(0, <[u8]>::len);
         resolution
             .budget
             .spend(Resource::Bytes, length as u64, graph.name())?;

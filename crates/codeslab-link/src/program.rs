@@ -16,6 +16,7 @@ use crate::resolve::{Place, Resolution, TargetId};
 use crate::unwind;
 use codeslab::{Address, Protection};
 use codeslab_runtime::{Direction, Indirect, Program, Step};
+use std::slice;
 
 /// Bytes of a pointer.
 const POINTER: u64 = 8;
@@ -93,7 +94,11 @@ fn unwind_tables(
         id.zip(address)
             .is_some_and(|(id, at)| unwind::describes(destination.bytes_mut(id), at, &code))
     };
-    let tables = resolution.unwind_tables.iter();
+    let ended = resolution.ended_tables.iter().map(slice::from_ref);
+    let open = resolution
+        .open_table
+        .and_then(|run| resolution.runs.get(run));
+    let tables = ended.chain(open.map(|run| run.sections.as_slice()));
     tables
         .filter(|sections| sections.iter().all(&mut is_right))
         .filter_map(|sections| addresses.section(*sections.first()?))

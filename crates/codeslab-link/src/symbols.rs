@@ -43,10 +43,13 @@ pub(crate) struct Entry {
 impl Symbols {
     /// None yet, of these objects.
     pub(crate) fn of(objects: Arc<Names>, count: usize) -> Self {
+        // No default names: those would be made, too.
         Self {
+            names: String::new(),
             entries: Vec::with_capacity(count),
             objects,
-            ..Self::default()
+            searches: AtomicU32::new(0),
+            sorted: OnceLock::new(),
         }
     }
 

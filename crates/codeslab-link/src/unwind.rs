@@ -216,7 +216,38 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// How pointers are encoded in the descriptions that a common part is for.
+#[inline]
 fn encodings(record: &[u8]) -> Option<Encodings> {
+    // What compilers write of code without handlers: each number takes one byte, and nothing is said but how addresses are encoded.
+    if let [
+        _,
+        _,
+        _,
+        _,
+        1,
+        b'z',
+        b'R',
+        0,
+        units,
+        data,
+        _,
+        1,
+        addresses,
+        ..,
+    ] = *record
+        && (units | data) & 0x80 == 0
+    {
+        fixed_size(addresses)?;
+        return Some(Encodings {
+            addresses,
+            handler: OMIT,
+        });
+    }
+    unusual_encodings(record)
+}
+
+/// The same, of any common part.
+fn unusual_encodings(record: &[u8]) -> Option<Encodings> {
     let mut reader = Reader(record.get(END.len()..)?);
     let version = reader.byte()?;
     matches!(version, 1 | 3).then_some(())?;
@@ -351,6 +382,25 @@ mod tests {
     #[test]
     fn a_description_of_code_that_is_left_out_is_of_no_code() {
         assert!(describes(&table(), 0x5000, &(0..0)));
+    }
+
+    #[test]
+    fn what_compilers_usually_write_is_read_as_anything_else_is() {
+        let table = table();
+        let usual = &table[4..24];
+        let read = |found: Option<Encodings>| found.map(|found| (found.addresses, found.handler));
+        assert_eq!(read(encodings(usual)), Some((0x1b, OMIT)));
+        let bytes = [0, 1, 2, 3, 0x1b, 0x50, 0x7f, 0x80, 0xff, b'z', b'R', b'P'];
+        for at in 0..usual.len() {
+            let prefix = &usual[..at];
+            assert_eq!(read(encodings(prefix)), read(unusual_encodings(prefix)));
+            for byte in bytes {
+                let mut other = usual.to_vec();
+                other[at] = byte;
+                let found = (read(encodings(&other)), read(unusual_encodings(&other)));
+                assert_eq!(found.0, found.1, "{byte:#x} at {at}");
+            }
+        }
     }
 
     #[test]

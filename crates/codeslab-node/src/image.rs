@@ -6,11 +6,11 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::function;
 use crate::handle::CodeHandle;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Listed};
 use crate::load::Weight;
 use crate::loaded::{Loaded, NativeLoaded};
 use crate::memory::{MemoryHandle, collecting, count};
-use crate::node_api::Scope;
+use crate::node_api::{Scope, Value};
 use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::signed::Signed;
@@ -20,10 +20,10 @@ use crate::tools;
 use crate::views::Held;
 use codeslab::{Address, Protection};
 use codeslab_link::{Image, ImageSymbol, Input, LinkOptions, Replaceable};
-use napi::Env;
-use napi::bindgen_prelude::{BigInt, Unknown};
+use napi::bindgen_prelude::{BigInt, FromNapiValue, Unknown};
+use napi::sys::ValueType;
+use napi::{Env, JsValue};
 use napi_derive::napi;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What links need to know besides their inputs.
@@ -45,7 +45,15 @@ pub struct NativeLinkOptions<'a> {
 }
 
 impl NativeLinkOptions<'_> {
-    /// Those of a link that has none: reading each of them takes longer than a small link.
+    /// Those that JavaScript made.
+    #[inline(never)]
+    fn from_unknown(options: Unknown<'_>) -> napi::Result<Self> {
+        let value = options.value();
+        // SAFETY: environment and handle are those of an argument of the running callback.
+        unsafe { Self::from_napi_value(value.env, value.value) }
+    }
+
+    /// Those of a link that has none.
     fn usual() -> Self {
         Self {
             external_names: Vec::new(),
@@ -69,24 +77,19 @@ pub fn link(
     env: Env,
     #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
     #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
-    #[napi(ts_arg_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    #[napi(
+        ts_arg_type = "Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>"
+    )]
     inputs: Inputs<'_>,
-    options: Option<NativeLinkOptions<'_>>,
+    #[napi(ts_arg_type = "NativeLinkOptions | undefined")] options: Unknown<'_>,
 ) -> napi::Result<u32> {
-    let options = options.unwrap_or_else(NativeLinkOptions::usual);
     let opened = handle.open().or_throw(env)?;
-    let scope = Scope::of(&env);
-    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { inputs.contents(scope) }?;
-    // SAFETY: as above, and asking for the bytes of the libraries runs none either.
-    let libraries = unsafe { options.libraries.contents(scope) }?;
     let link = |inputs: &[Input<'_>], mut options: LinkOptions<'_>| {
         options.keep_objects = opened.tools.is_on();
         let link = || Ok(codeslab_link::link(&opened.memory, inputs, &options)?);
         collecting(env, link)
     };
-    let linked = with_inputs(&inputs, &contents, options, &libraries, link);
-    drop((contents, libraries));
+    let linked = with_inputs(env, inputs, options, link)?;
     let mut linked = linked.or_throw(env)?;
     // Before anything runs, so that debuggers know constructors, too.
     let told = tools::tell(&opened.tools, linked.take_objects());
@@ -112,21 +115,16 @@ pub struct NativeEstimate {
 #[napi]
 pub fn estimate_link(
     env: Env,
-    #[napi(ts_arg_type = "Array<string | number | Uint8Array | ExternalObject<ParsedInput>>")]
+    #[napi(
+        ts_arg_type = "Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>"
+    )]
     inputs: Inputs<'_>,
-    options: Option<NativeLinkOptions<'_>>,
+    #[napi(ts_arg_type = "NativeLinkOptions | undefined")] options: Unknown<'_>,
 ) -> napi::Result<NativeEstimate> {
-    let options = options.unwrap_or_else(NativeLinkOptions::usual);
-    let scope = Scope::of(&env);
-    // SAFETY: `with_inputs` runs no JavaScript, and it is the last that uses the bytes.
-    let contents = unsafe { inputs.contents(scope) }?;
-    // SAFETY: as in `link`: asking for the bytes of the libraries runs none either.
-    let libraries = unsafe { options.libraries.contents(scope) }?;
     let estimate = |inputs: &[Input<'_>], options: LinkOptions<'_>| {
         Ok(codeslab_link::estimate(inputs, &options)?)
     };
-    let estimate = with_inputs(&inputs, &contents, options, &libraries, estimate);
-    drop((contents, libraries));
+    let estimate = with_inputs(env, inputs, options, estimate)?;
     let estimate = estimate.or_throw(env)?;
     Ok(NativeEstimate {
         code: count(estimate.code),
@@ -136,39 +134,71 @@ pub fn estimate_link(
     })
 }
 
-/// Hands inputs and options, with their contents, to the linker. Runs no JavaScript.
+/// Hands inputs and options, with their contents, to the linker. `act` runs no JavaScript, and the bytes are given back when this returns.
 fn with_inputs<T>(
-    inputs: &Inputs<'_>,
-    contents: &[Cow<'_, [u8]>],
-    options: NativeLinkOptions<'_>,
-    library_contents: &[Cow<'_, [u8]>],
+    env: Env,
+    inputs: Inputs<'_>,
+    options: Unknown<'_>,
     act: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
-) -> Result<T> {
-    let (graphs, library_graphs) = (
-        inputs.graphs(contents)?,
-        options.libraries.graphs(library_contents)?,
-    );
-    let addresses = options.external_addresses.iter();
-    let addresses = addresses.map(|address| Address::new(address.get_u64().1));
-    let loaded = Loaded::new(options.loaded)?;
-    let libraries = options.libraries.borrow(library_contents, &library_graphs);
-    let defsym = options.defsym_names.into_iter();
-    let link_options = LinkOptions {
-        externals: options.external_names.into_iter().zip(addresses).collect(),
-        process_symbols: options.process_symbols,
-        roots: options.roots,
-        libraries: loaded.among(libraries),
-        gc: options.gc,
-        wrap: options.wrap,
-        defsym: defsym.zip(options.defsym_expressions).collect(),
-        replaceable: match options.replaceable {
-            Some(names) if names.is_empty() => Replaceable::None,
-            Some(names) => Replaceable::Named(names),
-            None => Replaceable::All,
-        },
-        ..LinkOptions::default()
+) -> napi::Result<Result<T>> {
+    let scope = Scope::of(&env);
+    let kind = scope.type_of(Value::of_argument(&options));
+    let has_options = kind != ValueType::napi_undefined;
+    match inputs {
+        // The shortest way: links of one small object are many, and to make the options of none takes a good part of one.
+        Inputs::File(bytes) if !has_options => {
+            // SAFETY: `act` runs no JavaScript, and it is the last that uses the bytes.
+            let content = unsafe { bytes.get(scope) }?;
+            Ok(act(&[Inputs::unnamed(&content)], LinkOptions::default()))
+        }
+        inputs => {
+            let options = has_options.then(|| NativeLinkOptions::from_unknown(options));
+            let options = options.transpose()?;
+            let options = options.unwrap_or_else(NativeLinkOptions::usual);
+            with_options(scope, &inputs.listed(), options, act)
+        }
+    }
+}
+
+/// The same for any inputs and options.
+#[inline(never)]
+fn with_options<T>(
+    scope: Scope<'_>,
+    inputs: &Listed<'_>,
+    options: NativeLinkOptions<'_>,
+    act: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
+) -> napi::Result<Result<T>> {
+    let given = options.libraries.listed();
+    // SAFETY: nothing below runs JavaScript, and the last that uses the bytes is `act`.
+    let contents = unsafe { inputs.contents(scope) }?;
+    // SAFETY: as above, and asking for the bytes of the libraries runs none either.
+    let library_contents = unsafe { given.contents(scope) }?;
+    let act_on = || {
+        let (graphs, library_graphs) =
+            (inputs.graphs(&contents)?, given.graphs(&library_contents)?);
+        let addresses = options.external_addresses.iter();
+        let addresses = addresses.map(|address| Address::new(address.get_u64().1));
+        let loaded = Loaded::new(options.loaded)?;
+        let libraries = given.borrow(&library_contents, &library_graphs);
+        let defsym = options.defsym_names.into_iter();
+        let link_options = LinkOptions {
+            externals: options.external_names.into_iter().zip(addresses).collect(),
+            process_symbols: options.process_symbols,
+            roots: options.roots,
+            libraries: loaded.among(libraries),
+            gc: options.gc,
+            wrap: options.wrap,
+            defsym: defsym.zip(options.defsym_expressions).collect(),
+            replaceable: match options.replaceable {
+                Some(names) if names.is_empty() => Replaceable::None,
+                Some(names) => Replaceable::Named(names),
+                None => Replaceable::All,
+            },
+            ..LinkOptions::default()
+        };
+        act(&inputs.borrow(&contents, &graphs), link_options)
     };
-    act(&inputs.borrow(contents, &graphs), link_options)
+    Ok(act_on())
 }
 
 /// How many bytes an image takes.

@@ -1,5 +1,5 @@
-//! Inputs of links, as they cross from JavaScript: one array, in which each has three values. Reading a property of an object by its name
-//! takes longer than reading an element, and links of one small object are many.
+//! Inputs of links, as they cross from JavaScript: one array, in which each has three values, or the bytes of a file alone. Reading a
+//! property of an object by its name takes longer than reading an element, and links of one small object are many.
 #![allow(unsafe_code)] // It reads memory of JavaScript's.
 
 use crate::error::Result;
@@ -23,13 +23,23 @@ const GRAPH: u32 = 1;
 /// The content is the handle of an input that was parsed before.
 const PARSED: u32 = 2;
 
+/// What errors call a file that has no name.
+const UNNAMED: &str = "input";
+
 /// Inputs of a link.
-#[derive(Default)]
-pub struct Inputs<'a>(Vec<One<'a>>);
+pub enum Inputs<'a> {
+    /// A file without a name.
+    File(Bytes<'a>),
+    /// Any others.
+    Listed(Vec<One<'a>>),
+}
+
+/// Inputs of a link, one after the other.
+pub(crate) struct Listed<'a>(Vec<One<'a>>);
 
 /// An input.
-struct One<'a> {
-    name: String,
+pub struct One<'a> {
+    name: Cow<'static, str>,
     content: Content<'a>,
 }
 
@@ -45,7 +55,34 @@ pub(crate) type Contents<'a> = Vec<Cow<'a, [u8]>>;
 /// The graphs among inputs, by their place.
 pub(crate) type Graphs<'a> = Vec<Option<Graph<'a>>>;
 
+impl Default for Inputs<'_> {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
 impl<'a> Inputs<'a> {
+    /// The same in a list, which all but the shortest way takes.
+    pub(crate) fn listed(self) -> Listed<'a> {
+        match self {
+            Self::Listed(all) => Listed(all),
+            Self::File(bytes) => Listed(vec![One {
+                name: Cow::Borrowed(UNNAMED),
+                content: Content::File(bytes),
+            }]),
+        }
+    }
+
+    /// As the linker takes a file that has no name.
+    pub(crate) const fn unnamed(bytes: &[u8]) -> Input<'_> {
+        Input::File {
+            name: UNNAMED,
+            bytes,
+        }
+    }
+}
+
+impl<'a> Listed<'a> {
     /// Their bytes.
     ///
     /// # Safety
@@ -96,8 +133,11 @@ impl FromNapiValue for Inputs<'_> {
         let scope = unsafe { Scope::new(env) };
         // SAFETY: napi-rs converts arguments of a running callback, whose handles live until it returns.
         let array = unsafe { Value::from_raw(value) };
-        let length = scope.array_length(array);
-        let count = length.ok_or_else(|| expected("an array of inputs"))? / VALUES;
+        let Some(length) = scope.array_length(array) else {
+            // Whether it is what it should be is asked when its bytes are.
+            return Ok(Self::File(Bytes::of(array)));
+        };
+        let count = length / VALUES;
         let at = |index: u32| {
             let element = scope.element(array, index);
             element.ok_or_else(|| expected("an input"))
@@ -110,7 +150,7 @@ impl FromNapiValue for Inputs<'_> {
                 .map_or(u32::MAX, |kind| kind as u32);
             let content = at(first + 2)?;
             Ok(One {
-                name: name.ok_or_else(|| expected("the name of an input"))?,
+                name: name.ok_or_else(|| expected("the name of an input"))?.into(),
                 content: match kind {
                     FILE => Content::File(Bytes::of(content)),
                     GRAPH => Content::Graph(Bytes::of(content)),
@@ -119,7 +159,8 @@ impl FromNapiValue for Inputs<'_> {
                 },
             })
         };
-        (0..count).map(one).collect::<napi::Result<_>>().map(Self)
+        let all = (0..count).map(one).collect::<napi::Result<_>>();
+        all.map(Self::Listed)
     }
 }
 

@@ -82,6 +82,7 @@ pub fn inspect_inputs(
     inputs: Inputs<'_>,
     with_relocations: bool,
 ) -> napi::Result<Vec<NativeInspected>> {
+    let inputs = inputs.listed();
     // SAFETY: `inspect` runs no JavaScript, and it is the last that uses the bytes.
     let contents = unsafe { inputs.contents(Scope::of(&env)) }?;
     let inspect = || {

@@ -1,8 +1,5 @@
 //! The two states of an allocation, as two types.
-#![allow(
-    unsafe_code,
-    reason = "an allocation in flight has its bytes to itself"
-)]
+#![allow(unsafe_code, reason = "bytes in flight are its own")]
 
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
@@ -317,20 +314,19 @@ impl InFlightAllocation {
         // An error drops the batch, which takes everything back.
         // SAFETY: they are in flight, so none is published, and the buffers of each were made for it.
         unsafe { batch::publish(&buffered) }?;
-        let executed = batch.iter();
-        let executed = executed.flat_map(|one| one.carved().executed(&one.layout));
-        let executed: Vec<_> = executed.collect();
+        let all = batch.iter();
+        let executed: Vec<_> = all
+            .flat_map(|one| one.carved().executed(&one.layout))
+            .collect();
         if let Some(first) = batch.first() {
             let platform = first.carved().pool().platform();
             // SAFETY: the ranges are code of allocations in the batch, which is committed, and so mapped, as long as they live.
             unsafe { platform.synchronize_instructions(&executed) };
         }
-        Ok(batch.into_iter().map(Self::land).collect())
-    }
-
-    fn land(mut self) -> Allocation {
-        let carved = self.carved.land();
-        Allocation { carved }
+        let land = |mut one: Self| Allocation {
+            carved: one.carved.land(),
+        };
+        Ok(batch.into_iter().map(land).collect())
     }
 
     /// Gives it back unpublished. Dropping it does the same.
@@ -338,11 +334,9 @@ impl InFlightAllocation {
 }
 
 /// What is carved and counts as in flight.
+// Invariant: there until it lands.
 #[derive(Debug)]
-struct Unpublished(
-    // Invariant: there until it lands.
-    Option<Carved>,
-);
+struct Unpublished(Option<Carved>);
 
 impl Unpublished {
     #[inline]
@@ -397,10 +391,8 @@ impl Allocation {
     /// `None` if it has none.
     #[must_use]
     pub fn segment(&self, protection: Protection) -> Option<(Address, u64)> {
-        Some((
-            self.carved.address(protection)?,
-            self.carved.size(protection)?,
-        ))
+        let address = self.carved.address(protection)?;
+        Some((address, self.carved.size(protection)?))
     }
 
     /// The block that all of it lies in, which stays where it is as long as this value.
@@ -412,31 +404,23 @@ impl Allocation {
     /// A word of its data, as threads share it; `None` unless the word lies there, aligned.
     #[must_use]
     pub fn word(&self, address: Address) -> Option<&AtomicU64> {
-        let (start, size) = self.segment(Protection::ReadWrite)?;
-        let offset = address.value().checked_sub(start.value())?;
-        let end = offset.checked_add(size_of::<u64>() as u64)?;
-        if end > size {
-            return None;
-        }
-        // SAFETY: the offset lies in the data, of which this is the start.
-        let word = unsafe { self.carved.data()?.add(offset as usize) }.cast::<u64>();
-        if !word.is_aligned() {
-            return None;
-        }
-        // SAFETY: as for the first word.
-        Some(unsafe { AtomicU64::from_ptr(word.as_ptr()) })
+        let start = self.segment_address(Protection::ReadWrite)?;
+        self.word_at(address.value().checked_sub(start.value())?)
     }
 
-    /// The first word of its data, as threads share it.
-    pub(crate) fn first_word(&self) -> Option<&AtomicU64> {
-        let size = self.carved.size(Protection::ReadWrite)?;
-        let word = self.carved.data()?.cast::<u64>();
-        if size < size_of::<u64>() as u64 || !word.is_aligned() {
+    /// The word that begins so many bytes behind the start of its data.
+    pub(crate) fn word_at(&self, offset: u64) -> Option<&AtomicU64> {
+        let end = offset.checked_add(size_of::<u64>() as u64)?;
+        if end > self.carved.size(Protection::ReadWrite)? {
             return None;
         }
+        let data = self.carved.start(Protection::ReadWrite)?;
+        // SAFETY: the offset lies in the data, of which this is the start.
+        let word = unsafe { data.add(offset as usize) }.cast::<u64>();
         // SAFETY: the word lies in data of this allocation, which is committed, readable and writable while it lives, and so while
         // `self` is borrowed. No other reference to published data is made.
-        Some(unsafe { AtomicU64::from_ptr(word.as_ptr()) })
+        word.is_aligned()
+            .then(|| unsafe { AtomicU64::from_ptr(word.as_ptr()) })
     }
 
     /// Gives it back: code is overwritten with instructions that trap, and the space is reused. Nothing may execute it or

@@ -78,7 +78,6 @@
 //!
 //! # What holds always
 //!
-//!
 //! - Within one request every address reaches every other, and nothing lies outside of the request's windows.
 //! - No byte is writable and executable through one address, for any thread, whichever [`Writer`] is in use; except, with
 //!   [`Writer::Pkeys`] and [`Writer::MapJit`], for the thread that is copying it there.
@@ -118,13 +117,13 @@ pub use model::options::{
 pub use model::page::PageSize;
 pub use model::protection::Protection;
 pub use model::stats::{
-    BlockPicture, Capabilities, Configuration, Found, Picture, ProcessLocation, SealingStatus,
-    SlabPicture, SpanPicture, Stats, WriterStatus,
+    BlockPicture, Capabilities, Configuration, Found, Picture, ProcessLocation, ProcessSymbolKind,
+    SealingStatus, SlabPicture, SpanPicture, Stats, WriterStatus,
 };
 pub use model::writer::Writer;
 pub use process::{
-    SharedLibrary, architecture, are_process_functions, capabilities, process_barrier,
-    process_location, process_symbol, process_symbol_version, read_process,
+    SharedLibrary, architecture, capabilities, process_barrier, process_location, process_symbol,
+    process_symbol_kinds, process_symbol_version, read_process,
 };
 pub use request::Request;
 pub use slot::Slot;

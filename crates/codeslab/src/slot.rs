@@ -94,6 +94,6 @@ impl Slot {
     }
 
     fn word(&self) -> &AtomicU64 {
-        self.allocation.first_word().expect("a slot has a word")
+        self.allocation.word_at(0).expect("a slot has a word")
     }
 }

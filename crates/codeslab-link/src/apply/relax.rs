@@ -79,7 +79,7 @@ impl SectionWriter<'_, '_> {
 /// first of another pair may serve it as well, by a branch between the two.
 fn is_paired(section: &GraphSection<'_>) -> bool {
     let mut is_open = false;
-    for relocation in &section.relocations {
+    for relocation in section.relocations() {
         let is_second = match relocation.kind.row().relax {
             Some(Relax::First(_)) if is_open => return false,
             Some(Relax::Second(_)) => true,

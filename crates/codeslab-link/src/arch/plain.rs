@@ -11,6 +11,10 @@ use codeslab::Architecture;
 
 /// A row, as far as the usual case goes.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is worked out by itself, and asked for each relocation"
+)]
 pub(crate) struct Plain {
     pub(crate) row: &'static Row,
     least: i64,
@@ -25,6 +29,8 @@ pub(crate) struct Plain {
     /// Whether the value is the address of the symbol or its distance, and nothing else can be done about it.
     pub(crate) is_usual: bool,
     is_distance: bool,
+    /// Whether the field is four bytes, which most fields are.
+    is_word: bool,
     /// Whether the image has to lie where the address of something in it fits.
     pub(crate) binds_image: bool,
 }
@@ -43,6 +49,7 @@ impl Plain {
             is_usual: row.formula.is_plain() && row.relax.is_none(),
             low_bits: row.align as i64 - 1,
             is_distance,
+            is_word: matches!(row.encoding, Encoding::Bytes(4)),
             binds_image: matches!(row.far, Far::Placement) && !is_distance,
         }
     }
@@ -66,12 +73,12 @@ impl Plain {
             return false;
         };
         let start = offset as usize;
-        if matches!(self.row.encoding, Encoding::Bytes(4))
+        if self.is_word
             && let Some(field) = bytes
                 .get_mut(start..)
                 .and_then(<[u8]>::first_chunk_mut::<4>)
         {
-            // Most fields are of this size, for which there is an instruction.
+            // There is an instruction for it.
             *field = (value.cast_unsigned() as u32).to_le_bytes();
             return true;
         }

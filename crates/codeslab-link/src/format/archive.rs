@@ -129,7 +129,9 @@ fn label(archive: &str, member: &[u8]) -> String {
             format!("{archive}({}...)", String::from_utf8_lossy(start))
         }
         _ => {
-            let member = String::from_utf8_lossy(member);
+            // Looking for what is no text takes longer than seeing that all is.
+            let text = std::str::from_utf8(member).map(Cow::Borrowed);
+            let member = text.unwrap_or_else(|_| String::from_utf8_lossy(member));
             let mut label = String::with_capacity(archive.len() + member.len() + 2);
             for part in [archive, "(", &member, ")"] {
                 label.push_str(part);

@@ -24,6 +24,7 @@ use crate::kept::KeptArchive;
 use archive::Archive;
 use name::{CName, as_it_is};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use unknown::Unknown;
 
 /// Makes a copy of an object in which the sections have addresses.
@@ -164,9 +165,13 @@ pub(crate) fn placed(
 ) -> Option<Vec<u8>> {
     let origin = graph.origin()?;
     let mut formats = FORMATS.iter();
-    let format = formats.find(|format| (format.recognises)(&origin.bytes))?;
-    let address_of = |number: usize| address_of(origin.sections.get(number).copied()??.0);
-    format
-        .placed
-        .map(|placed| placed(&origin.bytes, &address_of))
+    let format = formats.find(|format| (format.recognises)(origin))?;
+    let placed = format.placed?;
+    // By section of the file: which of the graph it became.
+    let sections = graph.sections().iter().zip(0..);
+    let loaded: BTreeMap<usize, u32> = sections
+        .map(|(section, index)| (section.number as usize, index))
+        .collect();
+    let address_of = |number: usize| address_of(*loaded.get(&number)?);
+    Some(placed(origin, &address_of))
 }

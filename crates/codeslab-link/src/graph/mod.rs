@@ -19,6 +19,7 @@ use std::borrow::Cow;
 
 pub(crate) use group::{Alternate, Group, Other, Selection};
 pub use index::{SectionIndex, SymbolIndex};
+pub(crate) use relocation::Relocations;
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Content, GraphSection, Moment, Priority, Purpose};
 pub use symbol::{Binding, Definition, Symbol, SymbolKind, Visibility};
@@ -56,19 +57,12 @@ pub struct Graph<'a> {
     obstacle: Option<Box<Error>>,
     // Whether its format says where indirect branches arrive, and it says of some code that they may arrive anywhere.
     lacks_landing_pads: bool,
-    origin: Option<Origin<'a>>,
+    // The file that it was read from.
+    origin: Option<Cow<'a, [u8]>>,
 }
 
 /// The address of a section of a file by its number there; `None` for one that is left out.
 pub(crate) type AddressOf<'a> = dyn Fn(usize) -> Option<u64> + 'a;
-
-/// The file that a graph was read from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Origin<'a> {
-    pub(crate) bytes: Cow<'a, [u8]>,
-    /// By section of the file: which of the graph it became, if any.
-    pub(crate) sections: Vec<Option<SectionIndex>>,
-}
 
 impl<'a> Graph<'a> {
     /// An empty graph of code and data for `architecture`; `name` is what errors call it.
@@ -119,14 +113,21 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// [`Error::InvalidAlignment`] unless its alignment is a power of two up to [`MAXIMUM_ALIGN`];
     /// [`Error::InvalidIndex`] after 2³² sections.
-    pub fn add_section(&mut self, section: GraphSection<'a>) -> Result<SectionIndex> {
+    pub fn add_section(&mut self, mut section: GraphSection<'a>) -> Result<SectionIndex> {
+        section.relocations = Relocations::default();
+        section.group = None;
+        self.add_section_in_place(section)
+    }
+
+    /// The same for a section that was made just now, where it goes to: it has no relocations and no group.
+    #[inline]
+    pub(crate) fn add_section_in_place(
+        &mut self,
+        section: GraphSection<'a>,
+    ) -> Result<SectionIndex> {
         self.check_align(&section.name, section.align)?;
         let index = SectionIndex(self.next_index("section", self.sections.len())?);
         self.sections.push(section);
-        if let Some(section) = self.sections.last_mut() {
-            section.relocations.clear();
-            section.group = None;
-        }
         Ok(index)
     }
 
@@ -148,7 +149,8 @@ impl<'a> Graph<'a> {
     }
 
     /// The same, but the symbol may lie outside of its section, as those of objects may: assemblers write `there + 64`, and linkers count from where that is.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a symbol is made where it goes to")]
     pub(crate) fn add_symbol_anywhere(&mut self, symbol: Symbol<'a>) -> Result<SymbolIndex> {
         if !self.is_usual(&symbol) {
             // Moved and not lent: a symbol that nothing points to goes from registers to its place.
@@ -160,7 +162,8 @@ impl<'a> Graph<'a> {
     }
 
     /// Whether nothing about a symbol could be wrong.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
     fn is_usual(&self, symbol: &Symbol<'_>) -> bool {
         match symbol.definition {
             Definition::Section { section, .. } => {
@@ -306,12 +309,16 @@ impl<'a> Graph<'a> {
     pub(crate) fn add_relocations(
         &mut self,
         section: SectionIndex,
-        relocations: Vec<Relocation>,
+        relocations: impl Into<Relocations>,
     ) -> Result<()> {
+        self.add_all(section, relocations.into())
+    }
+
+    fn add_all(&mut self, section: SectionIndex, relocations: Relocations) -> Result<()> {
         let within = self.section(section)?;
         let size = within.field_room();
         let symbols = self.symbols.len();
-        for &relocation in &relocations {
+        for &relocation in relocations.iter() {
             let plain = relocation.kind.plain();
             let end = relocation.offset.checked_add(plain.size.into());
             let is_right = plain.architecture == self.architecture
@@ -322,11 +329,7 @@ impl<'a> Graph<'a> {
             }
         }
         let present = &mut self.sections[section.0 as usize].relocations;
-        if present.is_empty() {
-            *present = relocations;
-        } else {
-            present.extend(relocations);
-        }
+        present.append(relocations);
         Ok(())
     }
 
@@ -346,13 +349,13 @@ impl<'a> Graph<'a> {
     }
 
     /// Notes which file it was read from.
-    pub(crate) fn set_origin(&mut self, origin: Origin<'a>) {
-        self.origin = Some(origin);
+    pub(crate) fn set_origin(&mut self, file: Cow<'a, [u8]>) {
+        self.origin = Some(file);
     }
 
     /// The file that it was read from; `None` if an embedder built it.
-    pub(crate) const fn origin(&self) -> Option<&Origin<'a>> {
-        self.origin.as_ref()
+    pub(crate) fn origin(&self) -> Option<&[u8]> {
+        self.origin.as_deref()
     }
 
     /// The same with a copy of all that it borrows.
@@ -373,10 +376,7 @@ impl<'a> Graph<'a> {
             has_versions: self.has_versions,
             obstacle: self.obstacle,
             lacks_landing_pads: self.lacks_landing_pads,
-            origin: self.origin.map(|origin| Origin {
-                bytes: Cow::Owned(origin.bytes.into_owned()),
-                sections: origin.sections,
-            }),
+            origin: self.origin.map(|file| Cow::Owned(file.into_owned())),
         }
     }
 

@@ -8,6 +8,8 @@ use super::index::SymbolIndex;
 use crate::arch::{RowId, plain::Plain, row::Row};
 use codeslab::Architecture;
 use std::fmt;
+use std::ops::Deref;
+use std::slice;
 
 /// A type of relocation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,4 +89,94 @@ pub struct Relocation {
     pub symbol: SymbolIndex,
     /// A.
     pub addend: i64,
+}
+
+/// The relocations of a section. That of a function's unwind information is one, as many sections have: it lies where a list would be
+/// named.
+#[derive(Clone, Debug)]
+pub(crate) enum Relocations {
+    One(Relocation),
+    Many(Vec<Relocation>),
+}
+
+impl Default for Relocations {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Relocations {
+    /// Appends one.
+    pub(super) fn push(&mut self, relocation: Relocation) {
+        self.append(Self::One(relocation));
+    }
+
+    /// Appends others.
+    pub(super) fn append(&mut self, others: Self) {
+        match self {
+            Self::Many(many) if many.is_empty() => *self = others,
+            Self::Many(many) => many.extend(others.iter()),
+            Self::One(one) => {
+                let mut many = vec![*one];
+                many.extend(others.iter());
+                *self = Self::Many(many);
+            }
+        }
+    }
+}
+
+impl Deref for Relocations {
+    type Target = [Relocation];
+
+    #[inline]
+    fn deref(&self) -> &[Relocation] {
+        match self {
+            Self::One(one) => slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl PartialEq for Relocations {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Relocations {}
+
+impl From<Vec<Relocation>> for Relocations {
+    fn from(relocations: Vec<Relocation>) -> Self {
+        Self::Many(relocations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relocations_are_the_same_however_they_were_added() {
+        let kind = RelocationKind::all().next().unwrap();
+        let one = |offset| Relocation {
+            offset,
+            kind,
+            symbol: SymbolIndex(0),
+            addend: 0,
+        };
+        let all: Vec<_> = (0..4).map(one).collect();
+        for first in 0..=all.len() {
+            let (before, after) = all.split_at(first);
+            let mut relocations = Relocations::default();
+            for relocation in before {
+                relocations.push(*relocation);
+            }
+            relocations.append(after.to_vec().into());
+            assert_eq!(*relocations, *all);
+            assert_eq!(relocations, Relocations::Many(all.clone()));
+        }
+        let mut two = Relocations::One(one(0));
+        two.append(Relocations::One(one(1)));
+        assert_eq!(*two, all[..2]);
+    }
 }

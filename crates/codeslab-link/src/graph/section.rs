@@ -3,7 +3,7 @@
 //! A section is one run of memory: it is kept or left out as a whole, and nothing moves within it. [`Graph`](crate::Graph) checks
 //! sections as they are added; what is added to one later (relocations, a group) goes through the graph as well.
 
-use super::relocation::Relocation;
+use super::relocation::{Relocation, Relocations};
 use codeslab::Protection;
 use std::borrow::Cow;
 
@@ -79,13 +79,15 @@ pub struct GraphSection<'a> {
     pub(crate) align: u64,
     pub(crate) content: Content<'a>,
     // Invariant: each field lies inside the content, each symbol exists.
-    pub(crate) relocations: Vec<Relocation>,
+    pub(crate) relocations: Relocations,
     pub(crate) group: Option<u32>,
     pub(crate) purpose: Purpose,
     pub(crate) is_thread_local: bool,
     pub(crate) is_retained: bool,
     // Whether 0 stands for what it refers to and is left out.
     pub(crate) may_lose: bool,
+    // Its number in the file that the graph was read from, if its format asks for that.
+    pub(crate) number: u32,
 }
 
 impl<'a> GraphSection<'a> {
@@ -102,12 +104,13 @@ impl<'a> GraphSection<'a> {
             protection,
             align,
             content,
-            relocations: Vec::new(),
+            relocations: Relocations::default(),
             group: None,
             purpose: Purpose::Plain,
             is_thread_local: false,
             is_retained: false,
             may_lose: false,
+            number: 0,
         }
     }
 
@@ -169,6 +172,7 @@ impl<'a> GraphSection<'a> {
             is_thread_local: self.is_thread_local,
             is_retained: self.is_retained,
             may_lose: self.may_lose,
+            number: self.number,
         }
     }
 

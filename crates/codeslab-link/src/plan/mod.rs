@@ -6,6 +6,7 @@
 
 mod bounds;
 mod canonical;
+mod copies;
 mod detours;
 mod direct;
 mod needs;
@@ -16,10 +17,13 @@ use crate::error::{Resource, Result};
 use crate::graph::{Content, GraphSection};
 use crate::resolve::{Object, Place, Resolution, TargetId};
 use codeslab::{Layout, Protection, SectionId, Window};
+pub(crate) use copies::CopiedConstant;
 use detours::Detours;
 pub(crate) use detours::PlannedDetour;
 use needs::Needs;
 use slots::Slots;
+use std::collections::BTreeMap;
+use std::mem;
 use thread_local::{Template, ThreadEntries};
 
 /// The layout of the image, and which part of it is for what.
@@ -36,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) values_end: u64,
     /// Memory for common symbols.
     pub(crate) commons: Vec<(TargetId, SectionId)>,
+    /// Constants of the process that the image has copies of.
+    pub(crate) copies: Vec<(CopiedConstant, SectionId)>,
     pub(crate) got: Option<SectionId>,
     /// Where indirect functions are, once their resolvers have said so, and functions that can be replaced.
     pub(crate) indirects: Option<SectionId>,
@@ -121,6 +127,7 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
     let mut layout = Layout::with_capacity(resolution.is_live.len());
     let (sections, values_end) = add_sections(&mut layout, resolution)?;
     let commons = add_commons(&mut layout, resolution)?;
+    let copies = add_copies(&mut layout, mem::take(&mut needs.copies))?;
     let (entries, stubs) = (needs.entry_count(), needs.slots.stub_count());
     let got = add_table(&mut layout, Protection::ReadOnly, entries, entry_size)?;
     let stubs = add_table(&mut layout, Protection::ReadExecute, stubs, stub_size)?;
@@ -147,6 +154,7 @@ pub(crate) fn plan(resolution: &Resolution<'_>) -> Result<Plan> {
         sections,
         values_end,
         commons,
+        copies,
         got,
         indirects,
         thread_table,
@@ -240,6 +248,18 @@ fn add_commons(
     commons
         .map(|(id, size, align)| Ok((id, layout.add(Protection::ReadWrite, size, align)?)))
         .collect()
+}
+
+fn add_copies(
+    layout: &mut Layout,
+    copies: BTreeMap<u32, CopiedConstant>,
+) -> Result<Vec<(CopiedConstant, SectionId)>> {
+    let add = |copy: CopiedConstant| {
+        let size = copy.bytes.len() as u64;
+        let id = layout.add(Protection::ReadOnly, size, copy.align)?;
+        Ok((copy, id))
+    };
+    copies.into_values().map(add).collect()
 }
 
 /// Detours are no power of two long.

@@ -4,6 +4,7 @@
 //! entry or a stub will be used is not known yet, so every one that may be is counted.
 
 use super::bounds::Bounds;
+use super::copies::CopiedConstant;
 use super::direct::Direct;
 use super::slots::Slots;
 use super::thread_local::ThreadEntries;
@@ -12,12 +13,15 @@ use crate::arch::row::{Far, Row};
 use crate::error::{Error, Result};
 use crate::graph::{GraphSection, Purpose, Relocation};
 use crate::resolve::{Object, Place, Resolution, TargetId};
+use std::collections::BTreeMap;
 
 /// What the relocations ask for.
 pub(super) struct Needs {
     pub(super) slots: Slots,
     pub(super) bounds: Bounds,
     pub(super) thread_entries: ThreadEntries,
+    /// By target.
+    pub(super) copies: BTreeMap<u32, CopiedConstant>,
     has_got: bool,
 }
 
@@ -28,6 +32,7 @@ impl Needs {
             slots: Slots::new(resolution.targets.len()),
             bounds: Bounds::default(),
             thread_entries: ThreadEntries::default(),
+            copies: BTreeMap::new(),
             has_got: false,
         };
         let targets = resolution.targets.iter().zip(0..);
@@ -51,6 +56,11 @@ impl Needs {
             }
         }
         Ok((needs, directs))
+    }
+
+    /// Whether something in the image stands for a target that lies elsewhere.
+    pub(super) fn has_stand_in(&self, id: TargetId) -> bool {
+        self.slots.is_canonical(id) || self.copies.contains_key(&id.0)
     }
 
     /// Entries of the GOT. One that is only counted from has one entry, so that it is somewhere.

@@ -3,6 +3,7 @@
 //! It runs once, after the last object has been added. Names are asked for in that order; a weak reference that none of them
 //! answers is null. What is still undefined then is an error if a relocation refers to it, and the error names all of them.
 
+use super::globals;
 use super::hints::{hint, likely_library, root_hint};
 use super::library::Library;
 use super::provided::{Answer, Provided};
@@ -76,8 +77,9 @@ pub(super) fn define(
 /// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws; or whether the image has an
 /// unwinder of its own.
 pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+    const BITS: u64 = globals::bits(&unwind::WAYS_TO_THROW);
     let has = |name| resolution.global(name).is_some();
-    if unwind::WAYS_TO_THROW.into_iter().any(has) {
+    if resolution.globals.may_have(BITS) && unwind::WAYS_TO_THROW.into_iter().any(has) {
         return true;
     }
     let mut undefined = resolution
@@ -89,6 +91,9 @@ pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
 /// What the embedder provides. It serves every version of its name, as a library without versions does.
 fn given(options: &LinkOptions<'_>, name: &str) -> Option<Place> {
     let externals = &options.externals;
+    if externals.is_empty() {
+        return None;
+    }
     let given = externals.get(name).or_else(|| {
         let versioned = version::split(name)?;
         externals.get(versioned.name)

@@ -28,14 +28,33 @@ pub(super) struct Globals<'a> {
 
 /// The bit of names with this length and last letter.
 #[inline]
-fn bit(name: &str) -> u64 {
-    let last = name.as_bytes().last().copied().unwrap_or_default();
-    1 << ((name.len() as u64 * 29 + u64::from(last)) % 64)
+const fn bit(name: &str) -> u64 {
+    let last = match name.as_bytes().last() {
+        Some(last) => *last as u64,
+        None => 0,
+    };
+    1 << ((name.len() as u64 * 29 + last) % 64)
+}
+
+/// The bits of names that are known beforehand: whether any of them may be there takes one look.
+pub(super) const fn bits(names: &[&str]) -> u64 {
+    let (mut all, mut index) = (0, 0);
+    while index < names.len() {
+        all |= bit(names[index]);
+        index += 1;
+    }
+    all
 }
 
 impl<'a> Globals<'a> {
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, TargetId)> {
         self.targets.iter().map(|(name, id)| (name.as_ref(), *id))
+    }
+
+    /// Whether one of the names with these [`bits`] may be there.
+    #[inline]
+    pub(super) const fn may_have(&self, bits: u64) -> bool {
+        self.seen & bits != 0
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use crate::graph::{
     Content, Definition, Graph, GraphSection, Relocation, RelocationKind, Symbol, Visibility,
 };
 use codeslab::Protection;
+use std::borrow::Cow;
 
 /// How the cell of a symbol is called.
 const CELL: &str = "__imp_";
@@ -45,5 +46,5 @@ pub(super) fn add_cell(resolution: &mut Resolution<'_>, name: &str, id: TargetId
             addend: 0,
         },
     )?;
-    resolution.add_made(graph)
+    resolution.add_made(Cow::Owned(graph))
 }

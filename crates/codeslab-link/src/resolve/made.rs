@@ -14,8 +14,10 @@ use crate::graph::{
 };
 use crate::input::LinkOptions;
 use crate::unwind::{self, Shape};
-use codeslab::Protection;
+use codeslab::{Architecture, Protection};
 use codeslab_runtime::{PROVIDED, Stand};
+use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// What errors call the objects that the linker makes.
 const NAME: &str = "made by codeslab";
@@ -56,7 +58,7 @@ pub(super) fn add_functions(
         });
         if let Some(code) = code {
             let graph = function_graph(resolution, provided.name, function, &code)?;
-            resolution.add_made(graph)?;
+            resolution.add_made(Cow::Owned(graph))?;
         }
     }
     Ok(())
@@ -165,13 +167,15 @@ fn add_frame(resolution: &mut Resolution<'_>, first: u32, moment: Moment) -> Res
         graph.add_section(section.with_purpose(Purpose::Fragment(moment)))?;
     }
     let number = resolution.is_live.len() as u32;
-    resolution.add_made(graph)?;
+    resolution.add_made(Cow::Owned(graph))?;
     Ok([number, number + 1])
 }
 
 /// Has unwind tables lie in a row with an end behind them; those that have an end of their own, each for itself. Notes where tables begin.
 pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
-    let (mut open, mut ended) = (Vec::new(), Vec::new());
+    // As many as describe code, and an end.
+    let mut open = Vec::with_capacity(resolution.describing.len() + 1);
+    let mut ended = Vec::new();
     for (_, section, number) in resolution.describing_sections() {
         let shape = match &section.content {
             Content::Bytes(bytes) => unwind::shape(bytes),
@@ -179,29 +183,42 @@ pub(super) fn add_unwind_tables(resolution: &mut Resolution<'_>) -> Result<()> {
         };
         match shape {
             Some(Shape::Open) => open.push(number),
-            Some(Shape::Ended) => ended.push(vec![number]),
+            Some(Shape::Ended) => ended.push(number),
             Some(Shape::Empty) | None => {}
         }
     }
-    resolution.unwind_tables.append(&mut ended);
+    resolution.ended_tables = ended;
     if open.is_empty() {
         return Ok(());
     }
-    resolution.unwind_tables.push(open.clone());
     open.push(resolution.is_live.len() as u32);
-    let mut graph = Graph::new(NAME, resolution.machine.architecture());
-    let end = Content::Bytes(unwind::END.as_slice().into());
-    graph.add_section(GraphSection::new(
-        ".eh_frame",
-        Protection::ReadOnly,
-        unwind::ALIGN,
-        end,
-    ))?;
-    resolution.add_made(graph)?;
+    resolution.add_made(end_of_tables(resolution.machine.architecture())?)?;
+    resolution.open_table = Some(resolution.runs.len());
     resolution.runs.push(Run {
         sections: open,
         protection: Protection::ReadOnly,
         align: Some(unwind::ALIGN),
     });
     Ok(())
+}
+
+/// What ends an unwind table. Nearly every link has it, and for one machine, so it is made once.
+fn end_of_tables<'a>(architecture: Architecture) -> Result<Cow<'a, Graph<'a>>> {
+    static END: OnceLock<Graph<'static>> = OnceLock::new();
+    let made = || {
+        let mut graph = Graph::new(NAME, architecture);
+        let end = Content::Bytes(unwind::END.as_slice().into());
+        let section = GraphSection::new(".eh_frame", Protection::ReadOnly, unwind::ALIGN, end);
+        graph.add_section(section).map(|_| graph)
+    };
+    let known: &'a Graph<'a> = if let Some(end) = END.get() {
+        end
+    } else {
+        let end = made()?;
+        END.get_or_init(|| end)
+    };
+    if known.architecture() == architecture {
+        return Ok(Cow::Borrowed(known));
+    }
+    made().map(Cow::Owned)
 }

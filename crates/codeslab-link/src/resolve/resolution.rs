@@ -89,8 +89,10 @@ pub(crate) struct Resolution<'a> {
     /// How the functions are called, as far as an object says.
     pub(crate) convention: Option<Convention>,
     wrapped: Wrapped,
-    /// Unwind tables, each as the sections that it consists of.
-    pub(crate) unwind_tables: Vec<Vec<u32>>,
+    /// The sections that are unwind tables with an end of their own.
+    pub(crate) ended_tables: Vec<u32>,
+    /// Which run of sections is an unwind table together, if there is one.
+    pub(crate) open_table: Option<usize>,
     /// Where the functions begin that fragments make, and when they run.
     pub(crate) fragments: Vec<(Moment, Place)>,
     /// Functions that can be replaced.
@@ -129,7 +131,8 @@ impl<'a> Resolution<'a> {
             fallbacks: Vec::new(),
             convention: None,
             wrapped: Wrapped::new(wrapped),
-            unwind_tables: Vec::new(),
+            ended_tables: Vec::new(),
+            open_table: None,
             fragments: Vec::new(),
             replaceable: Vec::new(),
             thread_libraries: Vec::new(),
@@ -221,8 +224,8 @@ impl<'a> Resolution<'a> {
     }
 
     /// Takes in a graph that the linker made.
-    pub(super) fn add_made(&mut self, graph: Graph<'a>) -> Result<()> {
-        self.add(Cow::Owned(graph))?;
+    pub(super) fn add_made(&mut self, graph: Cow<'a, Graph<'a>>) -> Result<()> {
+        self.add(graph)?;
         if let Some(object) = self.objects.last_mut() {
             object.is_made = true;
         }

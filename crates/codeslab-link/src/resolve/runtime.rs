@@ -4,6 +4,7 @@
 //! the allocator. In a process that runs already they would do so once more; the dynamic linker ends the process then, or it crashes later.
 //! They are refused by name. An unwinder may be there twice, if both look up tables in one place: that of the process.
 
+use super::globals;
 use super::resolution::Resolution;
 use super::target::Place;
 use crate::error::{Error, Feature, Reference};
@@ -27,6 +28,10 @@ const FIND_TABLE: &str = "_Unwind_Find_FDE";
 
 /// Notes the objects that would start a program.
 pub(super) fn refuse_starts(resolution: &mut Resolution<'_>) {
+    const BITS: u64 = globals::bits(&STARTS);
+    if !resolution.globals.may_have(BITS) {
+        return;
+    }
     for name in STARTS {
         let Some(id) = resolution.global(name) else {
             continue;

@@ -19,6 +19,10 @@ pub(super) struct Versioned<'n> {
 
 /// The parts of a name that has a version.
 pub(super) fn split(name: &str) -> Option<Versioned<'_>> {
+    // Hardly a name has one, and names are short.
+    if !name.bytes().any(|byte| byte == b'@') {
+        return None;
+    }
     let (base, rest) = name.split_once('@')?;
     let version = rest.trim_start_matches('@');
     (!base.is_empty() && !version.is_empty()).then_some(Versioned {

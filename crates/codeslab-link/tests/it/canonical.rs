@@ -102,19 +102,59 @@ fn a_distance_to_a_function_does_not_keep_the_image_from_lying_low() {
 }
 
 #[test]
-fn an_address_of_data_that_does_not_fit_into_data_is_refused_and_never_replaced() {
-    // The second is a constant; older libraries keep those in the mapping of their code.
-    for name in ["stderr", "in6addr_any"] {
-        let object = Workshop::new().assemble("data", &format!(".data\n.long {name}\n"));
-        let memory = memory();
-        let inputs = [file("data.o", &object)];
-        let error = link(&memory, &inputs, &LinkOptions::default()).expect_err("it does not fit");
-        assert_eq!(
-            (error.code(), fact(&error, "symbol")),
-            ("OVERFLOW", name.to_owned())
-        );
-        assert_eq!(memory.stats().used_bytes, 0);
-    }
+fn an_address_of_a_variable_that_does_not_fit_into_data_is_refused_and_never_replaced() {
+    let object = Workshop::new().assemble("data", ".data\n.long stderr\n");
+    let memory = memory();
+    let inputs = [file("data.o", &object)];
+    let error = link(&memory, &inputs, &LinkOptions::default()).expect_err("it does not fit");
+    assert_eq!(
+        (error.code(), fact(&error, "symbol")),
+        ("OVERFLOW", "stderr".to_owned())
+    );
+    assert_eq!(memory.stats().used_bytes, 0);
+}
+
+#[test]
+fn a_constant_whose_address_does_not_fit_into_data_has_a_copy_that_everything_in_the_image_agrees_on()
+ {
+    let source = "
+        .text
+        .globl in_data, in_code, by_distance, from_got, byte
+        in_data: mov table(%rip), %eax
+           ret
+        in_code: mov $in6addr_loopback, %eax
+           ret
+        by_distance: lea in6addr_loopback(%rip), %rax
+           ret
+        from_got: mov in6addr_loopback@GOTPCREL(%rip), %rax
+           ret
+        byte: movzbl in6addr_loopback(%rdi), %eax
+           ret
+        .data
+        table: .long in6addr_loopback
+    ";
+    let object = Workshop::new().assemble("constant", source);
+    let memory = memory();
+    let image = link_files(&memory, &[("constant.o", &object)]);
+    let ways = ["in_data", "in_code", "by_distance", "from_got"];
+    let addresses = ways.map(|name| function!(image, name, extern "C" fn() -> u64)());
+    assert_eq!(addresses, [addresses[0]; 4]);
+    assert!(addresses[0] < 1 << 32, "{:#x}", addresses[0]);
+    let byte = function!(image, "byte", extern "C" fn(u64) -> u64);
+    let bytes: Vec<u64> = (0..16).map(|at| byte(at)).collect();
+    assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    drop(image);
+    assert_eq!(memory.stats().used_bytes, 0);
+}
+
+#[test]
+fn a_constant_that_is_indexed_at_an_address_in_32_bits_is_copied() {
+    let source = ".text\n.globl byte\nbyte: movzbl in6addr_loopback(%rdi), %eax\nret\n";
+    let object = Workshop::new().assemble("index", source);
+    let memory = memory();
+    let image = link_files(&memory, &[("index.o", &object)]);
+    let byte = function!(image, "byte", extern "C" fn(u64) -> u64);
+    assert_eq!((byte(14), byte(15)), (0, 1));
 }
 
 #[test]

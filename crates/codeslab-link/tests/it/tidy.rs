@@ -113,6 +113,7 @@ const ORDER: &[&str] = &[
     "plan/direct.rs",
     "plan/bounds.rs",
     "plan/thread_local.rs",
+    "plan/copies.rs",
     "plan/needs.rs",
     "plan/detours.rs",
     "plan/canonical.rs",

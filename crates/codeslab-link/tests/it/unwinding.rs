@@ -21,8 +21,17 @@ pub(crate) fn load_cpp_runtime() {
 }
 
 fn link_cpp(memory: &CodeMemory, source: &str, externals: &[(&str, Address)]) -> Image {
+    link_cpp_with(memory, source, externals, &["-O2", "-fPIC"])
+}
+
+fn link_cpp_with(
+    memory: &CodeMemory,
+    source: &str,
+    externals: &[(&str, Address)],
+    flags: &[&str],
+) -> Image {
     load_cpp_runtime();
-    let object = Workshop::new().compile_cpp("code", source, &["-O2", "-fPIC"]);
+    let object = Workshop::new().compile_cpp("code", source, flags);
     let externals = externals.iter().map(|(name, at)| ((*name).to_owned(), *at));
     let options = LinkOptions {
         externals: externals.collect(),
@@ -67,6 +76,47 @@ fn an_exception_is_caught_in_the_image_that_throws_it() {
     assert_eq!(function!(image, "alive", extern "C" fn() -> i32)(), 0);
     image.free();
     assert_eq!(memory.stats().live, 0);
+}
+
+/// Its handlers name the types that they catch by 32 bits each.
+#[test]
+fn an_exception_is_caught_by_code_that_is_not_position_independent() {
+    if !has_cpp("an_exception_is_caught_by_code_that_is_not_position_independent") {
+        return;
+    }
+    let source = r#"
+        #include <new>
+        #include <stdexcept>
+        #include <typeinfo>
+        struct Own : std::out_of_range { Own() : out_of_range("own") {} };
+        static int thrown(int n) {
+            if (n == 1) throw 7;
+            if (n == 2) throw Own();
+            if (n == 3) throw std::bad_alloc();
+            if (n == 4) throw "text";
+            return 0;
+        }
+        extern "C" int caught(int n) {
+            try { return thrown(n); }
+            catch (int number) { return number; }
+            catch (const std::logic_error &e) { return typeid(e) == typeid(Own) ? 20 : 21; }
+            catch (const std::exception &) { return 30; }
+            catch (...) { return 40; }
+        }
+    "#;
+    for level in ["-O0", "-O2"] {
+        let memory = memory();
+        let flags = [level, "-fno-pic", "-fno-pie"];
+        let image = link_cpp_with(&memory, source, &[], &flags);
+        let caught = function!(image, "caught", extern "C" fn(i32) -> i32);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|n| caught(n)),
+            [0, 7, 20, 30, 40],
+            "{level}"
+        );
+        image.free();
+        assert_eq!(memory.stats().live, 0);
+    }
 }
 
 /// Whether the process's unwinder knows of the code at an address.

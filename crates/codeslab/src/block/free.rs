@@ -1,8 +1,10 @@
 //! How spans come back to their block, and memory to the system.
 //!
-//! A span that is no longer used is first *retracted*: its code traps, its data is zero. Until the slab has it back it may be
-//! *marked* as freed, so that a lookup does not take it for live. *Freeing* gives it to its slab. When much of a slab is free, its
-//! memory is *purged*; when nothing is carved at all, the block is *decommitted*.
+//! A span that is no longer used is *retracted*: its code traps, its data is zero. Until its slab has it back it may be *marked* as freed, for
+//! lookups. *Freeing* gives it to the slab. When much of a slab is free, its memory is *purged*; when nothing is carved, the block is
+//! *decommitted*.
+
+#![expect(clippy::inline_always, reason = "small requests are freed this way")]
 
 use super::{Block, STEP};
 use crate::model::error::{Limit, Refusal};
@@ -18,22 +20,16 @@ use std::ptr::NonNull;
 impl Block {
     /// How many bytes the spans have that begin at `starts`.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) fn sizes_at(&self, starts: Granules) -> [u64; 3] {
         let mut sizes = [0; 3];
         for protection in Protection::ALL {
             if let Some(offset) = starts.offset(protection) {
-                let runs = self.page_map.runs(self.geometry.slab_of(protection));
-                sizes[protection.index()] = runs.run_at(offset).size;
+                sizes[protection.index()] = self.page_map.runs(protection).run_at(offset).size;
             }
         }
         sizes
     }
 
-    /// Bytes of all spans.
     pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
         self.locate(spans)
             .iter()
@@ -42,8 +38,8 @@ impl Block {
             .sum()
     }
 
-    /// Makes spans safe to lie around that are no longer used. One that the system does not let us retract is left out: it stays
-    /// carved and is never given out again. Says whether there was such a one.
+    /// Retracts spans. One that the system does not let us retract is left out: it stays carved and is never given out again. Says whether
+    /// there was such a one.
     ///
     /// # Safety
     /// The spans are carved from this block and belong to the caller.
@@ -60,10 +56,6 @@ impl Block {
     /// The spans that begin at `starts` are carved from this block, have so many bytes, and belong to the caller. `view` is the
     /// writable view of this block.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) unsafe fn retract_in_view(
         &self,
         starts: Granules,
@@ -85,26 +77,21 @@ impl Block {
     /// Marks spans as freed although they are still carved.
     #[inline]
     pub(crate) fn mark_freed(&self, spans: &Spans) {
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::mark_freed);
+        self.page_map.for_each(spans, Runs::mark_freed);
     }
 
     /// Takes that mark from them: they are in use again.
     #[inline]
     pub(crate) fn unmark_freed(&self, spans: &Spans) {
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::unmark_freed);
+        self.page_map.for_each(spans, Runs::unmark_freed);
     }
 
     /// Turns the mark of another thread that freed spans into the owner's.
     pub(crate) fn take_remote_marks(&self, spans: &Spans) {
         self.mark_freed(spans);
-        self.page_map
-            .for_each(spans, &self.geometry, Runs::unmark_freed_remotely);
+        self.page_map.for_each(spans, Runs::unmark_freed_remotely);
     }
 
-    /// Gives the spans of a request to their slabs.
-    ///
     /// # Safety
     /// They are carved from this block, retracted, and belong to the caller, who gives them away.
     pub(crate) unsafe fn free(&mut self, carved: &Located) {
@@ -112,10 +99,9 @@ impl Block {
         self.requests -= 1;
     }
 
-    /// Where the spans of a request are and how long.
     #[inline]
     pub(crate) fn locate(&self, spans: &Spans) -> Located {
-        self.page_map.locate(spans, &self.geometry)
+        self.page_map.locate(spans)
     }
 
     /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
@@ -155,16 +141,11 @@ impl Block {
         // A span keeps a granule, so that it is somewhere.
         let kept = self.geometry.granules_of(protection, size.max(1)) * GRANULE;
         let slab = self.geometry.slab_of(protection);
-        let Some(offset) = spans.offset(protection) else {
+        let Some(span) = self.page_map.span(spans, protection) else {
             return;
         };
-        let span = self.page_map.runs(slab).run_at(offset);
-        if kept >= span.size {
+        let Some(tail) = Span::between(span.offset + kept, span.end()) else {
             return;
-        }
-        let tail = Span {
-            offset: span.offset + kept,
-            size: span.size - kept,
         };
         let backing = self.pages.backing();
         // SAFETY: the tail is carved from this block, so it is committed for its slab; no thread uses it; and the view stays open,
@@ -186,10 +167,8 @@ impl Block {
     /// Gives back the memory of all chunks in free runs of a slab.
     pub(crate) fn purge(&mut self, slab: Protection) {
         let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
-        let idle: Vec<Span> = runs
-            .into_iter()
-            .flat_map(|run| self.chunks.present_in(run))
-            .collect();
+        let runs = runs.into_iter();
+        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
         for range in idle {
             // SAFETY: the range lies in a free run of the slab, so it is committed for it and no thread uses it; it is present, so it
             // is not purged. What the system does not take back stays.

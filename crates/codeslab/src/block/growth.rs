@@ -1,5 +1,5 @@
-//! How the slabs of a block grow: where they go on, and by how much. Code goes up, data down, constants up from between; each
-//! step takes more than is needed at once, so that the next requests find room without asking the system.
+//! How the slabs of a block grow: where they go on, and by how much. Each step takes more than is needed at once, so that the next requests
+//! find room without asking the system.
 
 use super::{Block, STEP};
 use crate::model::error::Refusal;
@@ -48,8 +48,7 @@ impl Block {
             return Ok(false);
         };
         // An extent of its own cuts a gap in two, and the view if that is to show it.
-        let most = self.mappings_with_one_request_more() + 2;
-        self.count_up_to(most + 2 * u64::from(self.geometry.needs_view))?;
+        self.count_ahead(2 + 2 * u64::from(self.geometry.needs_view))?;
         match self.commit(slab, pages) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {
@@ -85,42 +84,30 @@ impl Block {
         let guard = self.geometry.guard_bytes;
         let own = self.slab(slab).extents();
         self.pages.uncommitted().iter().filter_map(move |gap| {
-            if guard == 0 {
-                return Some(gap);
-            }
             let goes_on = own.iter().any(|extent| extent.end() == gap.offset);
             let comes_down = own.iter().any(|extent| extent.offset == gap.end());
             let offset = gap.offset + if goes_on { 0 } else { guard };
             let end = gap.end() - if comes_down { 0 } else { guard };
-            let size = end.checked_sub(offset).filter(|size| *size > 0)?;
-            Some(Span { offset, size })
+            Span::between(offset, end)
         })
     }
 
     /// Where a slab goes on: beside what it has, or else in the largest gap.
     fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
-        let beside = self.slabs[slab.index()]
-            .extents()
-            .iter()
-            .find_map(|extent| self.pages_beside(extent, slab, needed));
+        let extents = self.slab(slab).extents();
+        let mut all = extents.iter();
+        let beside = all.find_map(|extent| self.pages_beside(extent, slab, needed));
         beside.or_else(|| {
-            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
+            let fresh = self.step > 0 && extents.is_empty();
             // Data begins at the end of a block, also where constants were first.
-            let at_end = self
-                .gaps(slab)
-                .next_back()
-                .filter(|_| fresh && slab == Protection::ReadWrite);
-            let at_end = at_end.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
-            let largest = || {
-                self.gaps(slab)
-                    .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
-            };
-            let gap = at_end.or_else(largest)?;
+            let last = self.gaps(slab).next_back();
+            let last = last.filter(|_| fresh && slab == Protection::ReadWrite);
+            let at_end = last.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
+            let by_size = |gap: &Span| (gap.size, Reverse(gap.offset));
+            let gap = at_end.or_else(|| self.gaps(slab).max_by_key(by_size))?;
             let size = self.whole_step(slab, needed, gap.size)?;
-            Some(Span {
-                offset: self.start_in_gap(slab, gap, size, fresh),
-                size,
-            })
+            let offset = self.start_in_gap(slab, gap, size, fresh);
+            Some(Span { offset, size })
         })
     }
 
@@ -129,7 +116,8 @@ impl Block {
         let above = || {
             let gap = self.gaps(slab).find(|gap| gap.offset == extent.end())?;
             let missing = needed.saturating_sub(pieces.free_below(extent.end()));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
+            let size = self.whole_step(slab, missing, gap.size)?;
+            Some(Span {
                 offset: gap.offset,
                 size,
             })
@@ -137,10 +125,9 @@ impl Block {
         let below = || {
             let gap = self.gaps(slab).find(|gap| gap.end() == extent.offset)?;
             let missing = needed.saturating_sub(pieces.free_from(extent.offset));
-            self.whole_step(slab, missing, gap.size).map(|size| Span {
-                offset: gap.end() - size,
-                size,
-            })
+            let size = self.whole_step(slab, missing, gap.size)?;
+            let offset = gap.end() - size;
+            Some(Span { offset, size })
         };
         // Data comes down from the end of the block, the others go up.
         if slab == Protection::ReadWrite {
@@ -179,22 +166,14 @@ impl Block {
 
     fn start_in_gap(&self, slab: Protection, gap: Span, size: u64, fresh: bool) -> u64 {
         let last = gap.end() - size;
-        match slab {
+        let between = match slab {
             Protection::ReadExecute => gap.offset,
-            Protection::ReadOnly if fresh => {
-                let between = (self.size() / 256).saturating_mul(self.code_share);
-                between
-                    .next_multiple_of(self.geometry.granularity)
-                    .clamp(gap.offset, last)
-            }
+            Protection::ReadOnly if fresh => (self.size() / 256).saturating_mul(self.code_share),
             // Not at the end, where data goes on: the two would take turns, and each piece is a mapping.
-            Protection::ReadOnly if self.step > 0 => {
-                let middle = gap.offset + gap.size / 2;
-                middle
-                    .next_multiple_of(self.geometry.granularity)
-                    .clamp(gap.offset, last)
-            }
+            Protection::ReadOnly if self.step > 0 => gap.offset + gap.size / 2,
             Protection::ReadOnly | Protection::ReadWrite => last,
-        }
+        };
+        let between = between.next_multiple_of(self.geometry.granularity);
+        between.clamp(gap.offset, last)
     }
 }

@@ -2,9 +2,8 @@
 //! wait for nothing.
 //!
 //! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
-//! the while (see `slab::runs`). Block headers and the address index hold it.
+//! the while (see `slab::runs`). Block headers hold it, and the map that lookups by address read.
 
-use super::geometry::Geometry;
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
 use crate::slab::runs::Runs;
@@ -16,12 +15,12 @@ use std::sync::Arc;
 /// Two bits say which slab has a page: `Protection::index` + 1, or 0 for none.
 const PAGES_PER_WORD: u64 = 32;
 
-/// The pages and the runs of one block.
 #[derive(Debug)]
 pub(crate) struct PageMap {
-    range: Window,
+    pub(crate) range: Window,
     page_bytes: u64,
     owners: Words,
+    // By protection: those of the slab from which memory with it is carved.
     runs: [Arc<Runs>; 3],
 }
 
@@ -33,7 +32,7 @@ impl PageMap {
         runs: [Arc<Runs>; 3],
         source: &mut WordSource,
     ) -> Option<Self> {
-        let pages = (range.last().distance(range.first()) + 1) / page_bytes;
+        let pages = range.size() / page_bytes;
         let words = pages.div_ceil(PAGES_PER_WORD) as usize;
         Some(Self {
             range,
@@ -43,22 +42,25 @@ impl PageMap {
         })
     }
 
-    pub(crate) const fn range(&self) -> Window {
-        self.range
+    /// The runs of the slab from which memory with this protection is carved.
+    pub(crate) fn runs(&self, protection: Protection) -> &Runs {
+        &self.runs[protection.index()]
     }
 
-    pub(crate) fn runs(&self, slab: Protection) -> &Runs {
-        &self.runs[slab.index()]
-    }
-
-    /// Where the spans of a request are and how long, by protection.
+    /// Where the span of a request with this protection is and how long.
     #[inline]
-    pub(crate) fn locate(&self, spans: &Spans, geometry: &Geometry) -> Located {
+    pub(crate) fn span(&self, spans: &Spans, protection: Protection) -> Option<Span> {
+        let offset = spans.offset(protection)?;
+        Some(self.runs(protection).run_at(offset))
+    }
+
+    /// The same for all protections.
+    #[inline]
+    pub(crate) fn locate(&self, spans: &Spans) -> Located {
         let mut located = [None; 3];
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
-                let runs = self.runs(geometry.slab_of(protection));
-                located[protection.index()] = Some(runs.run_at(offset));
+                located[protection.index()] = Some(self.runs(protection).run_at(offset));
             }
         }
         located
@@ -66,14 +68,11 @@ impl PageMap {
 
     /// Does something with the runs and the beginning of each span of a request.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each request that is kept or handed out again comes here, with what to do known"
-    )]
-    pub(crate) fn for_each(&self, spans: &Spans, geometry: &Geometry, act: impl Fn(&Runs, u64)) {
+    #[expect(clippy::inline_always, reason = "what to do is known at each call")]
+    pub(crate) fn for_each(&self, spans: &Spans, act: impl Fn(&Runs, u64)) {
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
-                act(self.runs(geometry.slab_of(protection)), offset);
+                act(self.runs(protection), offset);
             }
         }
     }
@@ -94,7 +93,7 @@ impl PageMap {
         }
     }
 
-    /// Bytes of metadata, without that of the runs.
+    /// Without that of the runs.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         (size_of::<Self>() + size_of_val(&*self.owners)) as u64
     }

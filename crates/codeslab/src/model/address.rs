@@ -1,8 +1,7 @@
 //! Addresses of executable memory and the windows in which something has to lie.
 //!
-//! An [`Address`] is where code *runs*. It is a number, never dereferenced: under a dual-mapping writer nothing can be
-//! written there, and the fake platform has nothing there at all. Where bytes are *written* is a pointer and belongs to
-//! `mapping`.
+//! An [`Address`] is where code *runs*: a number, never dereferenced, because hardly any writer can write there. Where bytes are *written* is
+//! a pointer, and belongs to `write`.
 
 use std::fmt;
 
@@ -52,20 +51,14 @@ impl Address {
     /// The first multiple of `align` (a power of two) at or above this address.
     #[must_use]
     pub fn align_up(self, align: u64) -> Option<Self> {
-        debug_assert!(
-            align.is_power_of_two(),
-            "align {align} is not a power of two"
-        );
+        debug_assert!(align.is_power_of_two());
         self.0.checked_next_multiple_of(align).map(Self)
     }
 
     /// The last multiple of `align` (a power of two) at or below this address.
     #[must_use]
     pub fn align_down(self, align: u64) -> Self {
-        debug_assert!(
-            align.is_power_of_two(),
-            "align {align} is not a power of two"
-        );
+        debug_assert!(align.is_power_of_two());
         Self(self.0 & !(align - 1))
     }
 }
@@ -149,6 +142,11 @@ impl Window {
     #[must_use]
     pub fn center(self) -> Address {
         Address(self.first.0 + (self.last.0 - self.first.0) / 2)
+    }
+
+    /// How many bytes it has; the largest number, if that is one less.
+    pub(crate) fn size(self) -> u64 {
+        self.last.distance(self.first).saturating_add(1)
     }
 
     /// What lies in both; `None` if nothing does.

@@ -151,7 +151,8 @@ impl Layout {
         }
         let limit = LIMIT;
         let before = self.segment(protection);
-        let offset = before.size.next_multiple_of(align);
+        // A power of two, by which nothing has to be divided. No segment is longer than the limit, so that does not overflow.
+        let offset = (before.size + (align - 1)) & !(align - 1);
         let end = offset
             .checked_add(size)
             .filter(|end| *end <= limit)
@@ -200,8 +201,10 @@ impl Layout {
     /// How many sections it has.
     #[inline]
     fn len(&self) -> usize {
-        let segments = self.details.kinds.iter().flatten().count();
-        self.sections.len().max(segments)
+        if self.sections.is_empty() {
+            return self.details.kinds.iter().flatten().count();
+        }
+        self.sections.len()
     }
 
     /// The name of the section that was added as number `index`, counted from 0; `None` if there is none: for bindings to languages

@@ -70,6 +70,33 @@ impl ProcessLocation {
     }
 }
 
+/// What the process says of one of its symbols: see [`crate::process_symbol_kinds`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ProcessSymbolKind {
+    /// Code that is called.
+    Function,
+    /// Data that nobody can write any more.
+    Constant {
+        /// Bytes.
+        size: u64,
+    },
+    /// Something else, or not known.
+    Unknown,
+}
+
+impl ProcessSymbolKind {
+    /// Where a system tells code from all else.
+    #[allow(dead_code, reason = "not every port uses it")]
+    pub(crate) const fn of_function(is_function: bool) -> Self {
+        if is_function {
+            Self::Function
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 /// A code memory, drawn: see [`crate::CodeMemory::picture`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use crate::model::architecture::{Architecture, CodeModel};
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
 use crate::model::stats::{
-    Capabilities, Configuration, ProcessLocation, SealingStatus, WriterStatus,
+    Capabilities, Configuration, ProcessLocation, ProcessSymbolKind, SealingStatus, WriterStatus,
 };
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
@@ -21,16 +21,10 @@ const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
 pub fn capabilities() -> Result<Capabilities> {
     let platform = sys::current()?;
     let facts = platform.facts();
+    let why_not = |probed: Result<(), Refusal>| probed.err().map(|refusal| refusal.to_string());
     let status = |writer| WriterStatus {
         writer,
-        unavailable: platform
-            .probe(writer, DEFAULT_BLOCK_BYTES)
-            .err()
-            .map(|refusal| refusal.to_string()),
-    };
-    let why_not = |seal| {
-        let refused = platform.probe_seal(seal).err();
-        refused.map(|refusal| refusal.to_string())
+        unavailable: why_not(platform.probe(writer, DEFAULT_BLOCK_BYTES)),
     };
     let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
     Ok(Capabilities {
@@ -40,8 +34,8 @@ pub fn capabilities() -> Result<Capabilities> {
         granularity: facts.granularity,
         writers: Writer::ALL.map(status).into(),
         sealing: SealingStatus {
-            writes_unavailable: why_not(Seal::Writes),
-            mappings_unavailable: why_not(Seal::Mappings),
+            writes_unavailable: why_not(platform.probe_seal(Seal::Writes)),
+            mappings_unavailable: why_not(platform.probe_seal(Seal::Mappings)),
         },
         code_models: CodeModel::ALL.into_iter().filter_map(model).collect(),
     })
@@ -81,10 +75,7 @@ pub fn process_location(at: Address) -> Option<ProcessLocation> {
 /// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
 /// which threads are running what was replaced. A thread that says so by a plain store, and then loads what is replaced, needs no barrier
 /// of its own then.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "who has asked once knows the answer"
-)]
+#[expect(clippy::must_use_candidate, reason = "the answer stays the same")]
 pub fn process_barrier() -> bool {
     std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     let Ok(platform) = sys::current() else {
@@ -124,15 +115,16 @@ pub fn read_process(at: Address, into: &mut [u8]) -> Option<usize> {
     sys::current().ok()?.read_process(at, into)
 }
 
-/// Whether each of these symbols, by name and address as [`process_symbol`] gives it, is known to be a function of the process.
+/// What each of these symbols of the process is, by name and address as [`process_symbol`] gives it.
 ///
-/// A linker asks before it lets a stub stand for a symbol: a stub's bytes in place of data would be read without complaint. Every
-/// doubt is answered with no. The answer may take a few milliseconds, because files are read for it.
+/// A linker asks before it lets a stub or a copy stand for a symbol: a stub's bytes in place of data would be read without complaint, and
+/// a copy of a variable keeps its first value. Every doubt is answered with [`ProcessSymbolKind::Unknown`], as are constants where the
+/// system does not tell them from variables. The answer may take a few milliseconds, because files are read for it.
 #[must_use]
-pub fn are_process_functions(symbols: &[(&str, Address)]) -> Vec<bool> {
+pub fn process_symbol_kinds(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
     match sys::current() {
-        Ok(platform) => platform.are_process_functions(symbols),
-        Err(_) => vec![false; symbols.len()],
+        Ok(platform) => platform.process_symbol_kinds(symbols),
+        Err(_) => vec![ProcessSymbolKind::Unknown; symbols.len()],
     }
 }
 

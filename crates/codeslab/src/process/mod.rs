@@ -5,7 +5,7 @@ mod shared_library;
 
 pub(crate) use capabilities::configure;
 pub use capabilities::{
-    architecture, are_process_functions, capabilities, process_barrier, process_location,
-    process_symbol, process_symbol_version, read_process,
+    architecture, capabilities, process_barrier, process_location, process_symbol,
+    process_symbol_kinds, process_symbol_version, read_process,
 };
 pub use shared_library::SharedLibrary;

@@ -35,6 +35,12 @@ pub(crate) struct SpanSet {
 }
 
 impl SpanSet {
+    /// The bytes from the start of something to its end.
+    pub(crate) fn whole(size: u64) -> Self {
+        let spans = vec![Span { offset: 0, size }];
+        Self { spans }
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Span> + '_ {
         self.spans.iter().copied()
     }
@@ -53,19 +59,7 @@ impl SpanSet {
 
     /// Adds bytes that are not in it.
     pub(crate) fn insert(&mut self, span: Span) {
-        let index = self
-            .spans
-            .partition_point(|before| before.offset < span.offset);
-        debug_assert!(
-            index == 0 || self.spans[index - 1].end() <= span.offset,
-            "{span:?} is there already"
-        );
-        debug_assert!(
-            self.spans
-                .get(index)
-                .is_none_or(|next| span.end() <= next.offset),
-            "{span:?} is there already"
-        );
+        let index = self.spans.partition_point(|one| one.offset < span.offset);
         self.spans.insert(index, span);
         self.join(index);
         if index > 0 {
@@ -73,13 +67,13 @@ impl SpanSet {
         }
     }
 
+    /// Makes one range of two that touch.
     fn join(&mut self, index: usize) {
-        if self
-            .spans
-            .get(index + 1)
-            .is_some_and(|next| self.spans[index].end() == next.offset)
-        {
-            let next = self.spans.remove(index + 1);
+        let (span, next) = (self.spans[index], self.spans.get(index + 1).copied());
+        let Some(next) = next else { return };
+        debug_assert!(span.end() <= next.offset, "{span:?} is there already");
+        if span.end() == next.offset {
+            self.spans.remove(index + 1);
             self.spans[index].size += next.size;
         }
     }
@@ -90,30 +84,10 @@ impl SpanSet {
         debug_assert!(index.is_some(), "{span:?} is not there");
         let Some(index) = index else { return };
         let whole = self.spans.remove(index);
-        let above = Span {
-            offset: span.end(),
-            size: whole.end() - span.end(),
-        };
-        let below = Span {
-            offset: whole.offset,
-            size: span.offset - whole.offset,
-        };
-        for piece in [above, below] {
-            if piece.size > 0 {
-                self.spans.insert(index, piece);
-            }
-        }
-    }
-}
-
-impl FromIterator<Span> for SpanSet {
-    fn from_iter<I: IntoIterator<Item = Span>>(spans: I) -> Self {
-        let mut set = Self::default();
-        spans
-            .into_iter()
-            .filter(|span| span.size > 0)
-            .for_each(|span| set.insert(span));
-        set
+        let above = Span::between(span.end(), whole.end());
+        let below = Span::between(whole.offset, span.offset);
+        let left = [below, above].into_iter().flatten();
+        self.spans.splice(index..index, left);
     }
 }
 

@@ -6,87 +6,63 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What all blocks of a memory have taken, and may take.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    committed: Account,
-    mappings: Account,
+    /// In bytes.
+    pub(crate) committed: Account,
+    pub(crate) mappings: Account,
 }
 
+/// A number of things. They are taken before they are made, and given back when they are gone, or were not made after all.
 #[derive(Debug)]
-struct Account {
+pub(crate) struct Account {
     taken: AtomicU64,
     most: u64,
+    limit: Limit,
 }
 
 impl Account {
-    const fn new(most: Option<u64>) -> Self {
+    fn new(most: Option<u64>, limit: Limit) -> Self {
         Self {
             taken: AtomicU64::new(0),
-            most: match most {
-                Some(most) => most,
-                None => u64::MAX,
-            },
+            most: most.unwrap_or(u64::MAX),
+            limit,
         }
     }
 
-    fn take(&self, more: u64) -> bool {
-        let add = |taken: u64| taken.checked_add(more).filter(|sum| *sum <= self.most);
-        let order = Ordering::Relaxed;
-        self.taken.fetch_update(order, order, add).is_ok()
+    /// Refuses what could not be taken now: before anything is made for it whose size is in proportion.
+    pub(crate) fn check(&self, more: u64) -> Result<(), Refusal> {
+        let sum = self.sum(self.taken.load(Ordering::Relaxed), more);
+        sum.map(drop).ok_or_else(|| self.refusal(more))
     }
 
-    fn has(&self, more: u64) -> bool {
-        let sum = self.taken.load(Ordering::Relaxed).checked_add(more);
-        sum.is_some_and(|sum| sum <= self.most)
+    pub(crate) fn take(&self, more: u64) -> Result<(), Refusal> {
+        let (add, order) = (|taken| self.sum(taken, more), Ordering::Relaxed);
+        let taken = self.taken.fetch_update(order, order, add);
+        taken.map(drop).map_err(|_| self.refusal(more))
     }
 
-    fn give_back(&self, less: u64) {
+    pub(crate) fn give_back(&self, less: u64) {
         self.taken.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    fn sum(&self, taken: u64, more: u64) -> Option<u64> {
+        taken.checked_add(more).filter(|sum| *sum <= self.most)
+    }
+
+    fn refusal(&self, more: u64) -> Refusal {
+        match self.limit {
+            Limit::MaxCommitted => Refusal::foreseen("commit", more, self.limit),
+            _ => Refusal::foreseen("map", 0, self.limit),
+        }
     }
 }
 
 impl Budget {
     /// Without limits where there is `None`.
-    pub(crate) const fn new(max_committed: Option<u64>, max_mappings: Option<u64>) -> Self {
+    pub(crate) fn new(max_committed: Option<u64>, max_mappings: Option<u64>) -> Self {
         Self {
-            committed: Account::new(max_committed),
-            mappings: Account::new(max_mappings),
+            committed: Account::new(max_committed, Limit::MaxCommitted),
+            mappings: Account::new(max_mappings, Limit::MaxMappings),
         }
-    }
-
-    /// Refuses bytes that could not be committed now: before anything is made for them whose size is in proportion to theirs.
-    pub(crate) fn check(&self, bytes: u64) -> Result<(), Refusal> {
-        if self.committed.has(bytes) {
-            Ok(())
-        } else {
-            Err(Refusal::foreseen("commit", bytes, Limit::MaxCommitted))
-        }
-    }
-
-    /// Takes bytes of memory before they are committed.
-    pub(crate) fn commit(&self, bytes: u64) -> Result<(), Refusal> {
-        if self.committed.take(bytes) {
-            Ok(())
-        } else {
-            Err(Refusal::foreseen("commit", bytes, Limit::MaxCommitted))
-        }
-    }
-
-    /// Gives back bytes that are no longer committed.
-    pub(crate) fn uncommit(&self, bytes: u64) {
-        self.committed.give_back(bytes);
-    }
-
-    /// Takes mappings before they are made.
-    pub(crate) fn map(&self, mappings: u64) -> Result<(), Refusal> {
-        if self.mappings.take(mappings) {
-            Ok(())
-        } else {
-            Err(Refusal::foreseen("map", 0, Limit::MaxMappings))
-        }
-    }
-
-    /// Gives back mappings that are no longer there, or were not made after all.
-    pub(crate) fn unmap(&self, mappings: u64) {
-        self.mappings.give_back(mappings);
     }
 }
 
@@ -96,18 +72,25 @@ mod tests {
 
     #[test]
     fn gives_up_to_the_limit_and_takes_back() {
-        let budget = Budget::new(Some(100), None);
-        budget.commit(60).unwrap();
-        budget.commit(40).unwrap();
-        assert_eq!(budget.commit(1).unwrap_err().limit, Limit::MaxCommitted);
-        assert!(budget.commit(u64::MAX).is_err());
-        budget.uncommit(60);
-        budget.check(60).unwrap();
-        assert_eq!(budget.check(61), budget.commit(61));
-        budget.commit(60).unwrap();
-        budget.map(u64::MAX).unwrap();
+        let Budget {
+            committed,
+            mappings,
+        } = Budget::new(Some(100), None);
+        committed.take(60).unwrap();
+        committed.take(40).unwrap();
+        assert_eq!(committed.take(1).unwrap_err().limit, Limit::MaxCommitted);
+        assert!(committed.take(u64::MAX).is_err());
+        committed.give_back(60);
+        committed.check(60).unwrap();
+        assert_eq!(committed.check(61), committed.take(61));
+        committed.take(60).unwrap();
+        mappings.take(u64::MAX).unwrap();
         assert_eq!(
-            Budget::new(None, Some(3)).map(4).unwrap_err().limit,
+            Budget::new(None, Some(3))
+                .mappings
+                .take(4)
+                .unwrap_err()
+                .limit,
             Limit::MaxMappings
         );
     }

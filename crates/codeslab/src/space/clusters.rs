@@ -1,14 +1,13 @@
-//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so the lock that all
-//! shards share may be held around it.
+//! Which address space there is for blocks, and what of it is free. The system is not asked here, so the lock that all shards share may be
+//! held around it; a reservation that is no longer needed is handed out, because dropping it asks the system.
 //!
 //! A cluster is a set of arenas that all reach each other, and an arena is a large reservation of which blocks have parts, so that
-//! libraries that are loaded later do not take their neighbourhood. No cluster is stretched beyond the reach: a reservation that
-//! would do so begins another one.
-//!
-//! A reservation that is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
+//! libraries that are loaded later do not take their neighbourhood. A reservation that would stretch a cluster beyond the reach begins
+//! another one.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
+use crate::model::stats::Stats;
 use crate::slab::span::{Span, SpanSet};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::Reservation;
@@ -21,12 +20,10 @@ pub(crate) struct Clusters {
     reach: Reach,
     all: Vec<Cluster>,
     next_id: u64,
-    // Threads that search for address space at this moment.
-    searching: usize,
-    // Threads that wait for one of those to be done.
-    waiting: usize,
-    // How often one of them made room for others.
-    changes: u64,
+    /// Threads that search for address space at this moment.
+    pub(super) searching: usize,
+    /// How often one of them made room for others.
+    pub(super) changes: u64,
 }
 
 #[derive(Debug)]
@@ -62,57 +59,14 @@ impl Clusters {
             all: Vec::new(),
             next_id: 0,
             searching: 0,
-            waiting: 0,
             changes: 0,
         }
     }
 
-    /// Notes that a thread begins to search. Tells how often others had made room by then.
-    pub(crate) const fn begin_search(&mut self) -> u64 {
-        self.searching += 1;
-        self.changes
-    }
-
-    /// Notes that the thread is done: what it reserved and did not need has gone back. Says whether others wait for that.
-    #[must_use = "the threads that wait have to be told"]
-    pub(crate) const fn end_search(&mut self) -> bool {
-        self.searching -= 1;
-        self.waiting > 0
-    }
-
-    /// Notes that a thread begins to wait for the end of another's search.
-    pub(crate) const fn begin_waiting(&mut self) {
-        self.waiting += 1;
-    }
-
-    /// Notes that a thread waits no longer.
-    pub(crate) const fn end_waiting(&mut self) {
-        self.waiting -= 1;
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn searching(&self) -> usize {
-        self.searching
-    }
-
-    /// Notes that there is room that there was not before.
-    pub(crate) const fn note_change(&mut self) {
-        self.changes += 1;
-    }
-
-    /// Whether there may be more room than when `changes` was told, or is none and will be none unless a block is freed;
-    /// `None` while a thread is searching.
-    pub(crate) fn has_changed_since(&self, changes: u64) -> Option<bool> {
-        let has_changed = self.changes != changes;
-        (has_changed || self.searching == 0).then_some(has_changed)
-    }
-
-    pub(crate) const fn count(&self) -> usize {
-        self.all.len()
-    }
-
-    pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.arenas().map(|arena| arena.reservation.size()).sum()
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        stats.clusters += self.all.len() as u64;
+        let sizes = self.arenas().map(|arena| arena.reservation.size());
+        stats.reserved_bytes += sizes.sum::<u64>();
     }
 
     fn arenas(&self) -> impl Iterator<Item = &Arena> {
@@ -131,10 +85,8 @@ impl Clusters {
 
     /// Bytes of blocks in reservations that meet a window.
     fn used_bytes(&self, window: Window) -> u64 {
-        let met = self
-            .arenas()
-            .filter(|arena| arena.range.intersect(window).is_some());
-        met.map(Arena::used_bytes).sum()
+        let meets = |arena: &&Arena| arena.range.intersect(window).is_some();
+        self.arenas().filter(meets).map(Arena::used_bytes).sum()
     }
 
     /// A memory file that further reservations may have parts of: the newest.
@@ -156,7 +108,7 @@ impl Clusters {
     /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. The cluster that it was
     /// reserved for may have grown in the meantime, so that is found out here.
     pub(crate) fn insert(&mut self, reservation: Reservation) {
-        self.note_change();
+        self.changes += 1;
         let range = reservation.range();
         let arena = Arena::new(reservation);
         let reach = self.reach;
@@ -186,14 +138,13 @@ impl Clusters {
         }
     }
 
-    /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
-    /// last.
+    /// The same, and hands out the reservation if nothing of it is used any more, unless it is the last.
     #[must_use = "dropping a reservation asks the system: let go of the lock first"]
     pub(crate) fn release(&mut self, site: &Site) -> Option<Arc<Reservation>> {
         self.put_back(site);
         let is_only = self.arenas().count() == 1;
         let (index, arenas) = self.find(&site.reservation)?;
-        let is_unused = !is_only && arenas[index].is_unused();
+        let is_unused = !is_only && arenas[index].used_bytes() == 0;
         let unused = is_unused.then(|| arenas.swap_remove(index));
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused.map(|arena| arena.reservation)
@@ -204,14 +155,15 @@ impl Clusters {
     pub(crate) fn drain_unused(&mut self) -> Vec<Arc<Reservation>> {
         let mut unused = Vec::new();
         for cluster in &mut self.all {
-            let drained = cluster.arenas.extract_if(.., |arena| arena.is_unused());
+            let drained = cluster
+                .arenas
+                .extract_if(.., |arena| arena.used_bytes() == 0);
             unused.extend(drained.map(|arena| arena.reservation));
         }
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused
     }
 
-    /// Forgets everything: in a forked child, it is the parent's.
     pub(crate) fn forget(&mut self) {
         std::mem::take(&mut self.all)
             .into_iter()
@@ -251,19 +203,11 @@ impl Cluster {
 
 impl Arena {
     fn new(reservation: Reservation) -> Self {
-        let free = SpanSet::from_iter([Span {
-            offset: 0,
-            size: reservation.size(),
-        }]);
         Self {
             range: reservation.range(),
+            free: SpanSet::whole(reservation.size()),
             reservation: Arc::new(reservation),
-            free,
         }
-    }
-
-    fn is_unused(&self) -> bool {
-        self.used_bytes() == 0
     }
 
     fn used_bytes(&self) -> u64 {
@@ -276,10 +220,8 @@ impl Arena {
         self.range.intersect(window)?;
         let base = self.range.first();
         let offset = self.free.iter().find_map(|free| {
-            let start = base
-                .checked_add(free.offset)?
-                .max(window.first())
-                .align_up(align)?;
+            let start = base.checked_add(free.offset)?.max(window.first());
+            let start = start.align_up(align)?;
             let range = Window::of_range(start, wanted.size)?;
             let room = Span {
                 offset: start.distance(base),

@@ -1,4 +1,4 @@
-//! Memory files, and which reservation has which part of one. A file is closed with the last reservation that has a part.
+//! Memory files, and which reservation has which part of one.
 
 use crate::model::error::Refusal;
 use crate::sys::{MemoryFile, Platform};
@@ -15,21 +15,6 @@ pub(crate) struct SharedFile {
 }
 
 impl SharedFile {
-    /// Makes a file of at least `size` bytes; no larger if the system does not like that.
-    fn new(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
-        let large = platform.facts().file_bytes.max(size);
-        let created = match platform.create_file(large) {
-            Err(_) if large > size => platform.create_file(size).map(|file| (file, size)),
-            created => created.map(|file| (file, large)),
-        };
-        let (file, size) = created?;
-        Ok(Self {
-            file,
-            size,
-            taken: AtomicU64::new(0),
-        })
-    }
-
     /// The offset of `size` bytes that no reservation has, if there are so many left.
     fn take(&self, size: u64) -> Option<u64> {
         let end = |taken: u64| taken.checked_add(size).filter(|end| *end <= self.size);
@@ -41,19 +26,21 @@ impl SharedFile {
 /// Part of a memory file.
 #[derive(Debug)]
 pub(crate) struct FilePart {
-    file: Arc<SharedFile>,
+    pub(super) file: Arc<SharedFile>,
     offset: u64,
 }
 
 impl FilePart {
     /// All of a file of `size` bytes that no other reservation gets a part of.
     pub(crate) fn alone(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
-        let file = Arc::new(SharedFile {
-            file: platform.create_file(size)?,
-            size,
-            taken: AtomicU64::new(size),
-        });
-        Ok(Self { file, offset: 0 })
+        Ok(Self::first(platform.create_file(size)?, size, size))
+    }
+
+    /// The first `taken` bytes of a file.
+    fn first(file: Box<dyn MemoryFile>, size: u64, taken: u64) -> Self {
+        let taken = AtomicU64::new(taken);
+        let file = Arc::new(SharedFile { file, size, taken });
+        Self { file, offset: 0 }
     }
 
     /// The file, and where in it the byte at `offset` of the part is.
@@ -61,12 +48,7 @@ impl FilePart {
         (&*self.file.file, self.offset + offset)
     }
 
-    /// The file, for others to have parts of.
-    pub(crate) const fn file(&self) -> &Arc<SharedFile> {
-        &self.file
-    }
-
-    /// `size` bytes of `file`, or of a new one.
+    /// `size` bytes of `file`, or of a new one that others may have parts of, unless the system does not like it so large.
     pub(crate) fn new(
         platform: &Arc<dyn Platform>,
         size: u64,
@@ -76,8 +58,12 @@ impl FilePart {
             let file = Arc::clone(file);
             return Ok(Self { file, offset });
         }
-        let file = Arc::new(SharedFile::new(platform, size)?);
-        let offset = file.take(size).unwrap_or_default();
-        Ok(Self { file, offset })
+        let large = platform.facts().file_bytes;
+        if large > size
+            && let Ok(file) = platform.create_file(large)
+        {
+            return Ok(Self::first(file, large, size));
+        }
+        Self::alone(platform, size)
     }
 }

@@ -1,8 +1,8 @@
 //! Address space: where blocks may lie, and the reservations that they lie in.
 //!
 //! [`Space`] gives blocks their sites. What is reserved already it looks up under a lock that all shards share (`clusters`); for
-//! more it asks the system under none (`search`, `gaps`). `reservation` and `memory_file` own what the system gave, `budget`
-//! counts what a memory takes of it. The room relies on `sys`; blocks are backed by its sites, and the pool asks for them.
+//! more it asks the system under none (`search`, `gaps`). `reservation`, `memory_file` and `tables` own what the system gave, `budget`
+//! counts what a memory takes of it.
 
 pub(crate) mod budget;
 pub(crate) mod clusters;
@@ -33,23 +33,18 @@ pub(crate) struct Space {
     search_ended: Condvar,
 }
 
-/// A thread that is searching, which others may be waiting for.
-struct Searching<'s> {
-    space: &'s Space,
-    changes: u64,
-}
+/// A thread that is searching, which others may be waiting for. What it reserved and did not need has gone back when it is dropped.
+struct Searching<'s>(&'s Space);
 
 impl Drop for Searching<'_> {
     fn drop(&mut self) {
-        let is_awaited = self.space.clusters().end_search();
-        if is_awaited {
-            self.space.search_ended.notify_all();
-        }
+        self.0.clusters().searching -= 1;
+        self.0.search_ended.notify_all();
     }
 }
 
 impl Space {
-    /// For a memory that is opened with this, in memory of this kind. Nothing is reserved yet.
+    /// Nothing is reserved yet.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
         configuration: &Configuration,
@@ -72,9 +67,8 @@ impl Space {
     /// waits for them, and looks again if there is more room then. It may be what they did not need, or more than they needed.
     pub(crate) fn take_site(&self, needed: u64, align: u64, window: Window) -> Result<Site> {
         loop {
-            let searching = self.begin_search();
+            let (searching, changes) = self.begin_search();
             let found = self.try_sizes(needed, align, window);
-            let changes = searching.changes;
             drop(searching);
             match found {
                 Ok(Some(site)) => return Ok(site),
@@ -104,26 +98,19 @@ impl Space {
         drop(unused);
     }
 
-    fn begin_search(&self) -> Searching<'_> {
-        let changes = self.clusters().begin_search();
-        Searching {
-            space: self,
-            changes,
-        }
+    /// Notes that this thread begins to search, and how often others had made room by then.
+    fn begin_search(&self) -> (Searching<'_>, u64) {
+        let mut clusters = self.clusters();
+        clusters.searching += 1;
+        (Searching(self), clusters.changes)
     }
 
-    /// Whether there may be more room than there was, when no thread is searching.
+    /// Whether there may be more room than there was. If not, there will be none unless a block is freed: no thread is searching.
     fn has_changed_since(&self, changes: u64) -> bool {
-        let mut clusters = self.clusters();
-        loop {
-            if let Some(has_changed) = clusters.has_changed_since(changes) {
-                return has_changed;
-            }
-            clusters.begin_waiting();
-            let waited = self.search_ended.wait(clusters);
-            clusters = waited.unwrap_or_else(PoisonError::into_inner);
-            clusters.end_waiting();
-        }
+        let clusters = self.clusters();
+        let is_open = |all: &mut Clusters| all.changes == changes && all.searching > 0;
+        let waited = self.search_ended.wait_while(clusters, is_open);
+        waited.unwrap_or_else(PoisonError::into_inner).changes != changes
     }
 
     /// A site of the usual size where that is enough and there is room in the window, else a smaller one, at last one to
@@ -178,7 +165,7 @@ impl Space {
             drop(clusters);
             // Another thread made room. Ours goes back, and if the system refused us, maybe because of theirs, no matter.
             drop(reserved);
-            self.clusters().note_change();
+            self.clusters().changes += 1;
             return Ok(Some(site));
         }
         let Some(reservation) = reserved? else {
@@ -188,11 +175,8 @@ impl Space {
         Ok(clusters.take(wanted))
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        let clusters = self.clusters();
-        stats.clusters += clusters.count() as u64;
-        stats.reserved_bytes += clusters.reserved_bytes();
+        self.clusters().count(stats);
     }
 
     /// Forgets everything: in a forked child, it is the parent's, and a thread that the child has not may hold the lock.
@@ -210,6 +194,6 @@ impl Space {
     /// How many threads are searching.
     #[cfg(test)]
     pub(crate) fn searching(&self) -> usize {
-        self.clusters().searching()
+        self.clusters().searching
     }
 }

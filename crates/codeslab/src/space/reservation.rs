@@ -6,7 +6,7 @@ use crate::model::error::{Limit, Refusal};
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::space::memory_file::{FilePart, SharedFile};
-use crate::sys::{MemoryFile, Platform};
+use crate::sys::{MemoryFile, Platform, Seal};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,6 @@ pub(crate) struct Reservation {
     platform: Arc<dyn Platform>,
     // Invariant: reserved from `platform` as one, and released as one.
     range: Window,
-    size: u64,
     part: Option<FilePart>,
     sealing: Option<Sealing>,
     // The writable view of all of it, where there can be no other.
@@ -44,17 +43,15 @@ impl Reservation {
     /// Reserves exactly these bytes. If they are backed by a file, then by `file` as long as that has enough left.
     pub(crate) fn at(
         platform: &Arc<dyn Platform>,
-        at: Address,
-        size: u64,
+        range: Window,
         backing: MemoryKind,
         file: Option<&Arc<SharedFile>>,
     ) -> Result<Self, Refusal> {
-        Self::build(platform, size, backing, file, || {
-            platform.reserve_at(at, size).map(|()| at)
-        })
+        platform.reserve_at(range.first(), range.size())?;
+        Self::of_reserved(platform, range, backing, file)
     }
 
-    /// Reserves wherever the system likes, at a multiple of `align`.
+    /// Reserves `size` bytes wherever the system likes, at a multiple of `align`.
     pub(crate) fn anywhere(
         platform: &Arc<dyn Platform>,
         size: u64,
@@ -62,25 +59,22 @@ impl Reservation {
         backing: MemoryKind,
         file: Option<&Arc<SharedFile>>,
     ) -> Result<Self, Refusal> {
-        Self::build(platform, size, backing, file, || {
-            platform.reserve(size, align)
-        })
+        let at = platform.reserve(size, align)?;
+        let range = Window::of_range(at, size).expect("a reservation lies in the address space");
+        Self::of_reserved(platform, range, backing, file)
     }
 
-    fn build(
+    /// Owns what was reserved just now: an error gives it back.
+    fn of_reserved(
         platform: &Arc<dyn Platform>,
-        size: u64,
+        range: Window,
         backing: MemoryKind,
         file: Option<&Arc<SharedFile>>,
-        reserve: impl FnOnce() -> Result<Address, Refusal>,
     ) -> Result<Self, Refusal> {
-        let at = reserve()?;
-        let range = Window::of_range(at, size).expect("a reservation lies in the address space");
-        // From here on, dropping `reservation` gives the address space back.
+        let size = range.size();
         let mut reservation = Self {
             platform: Arc::clone(platform),
             range,
-            size,
             part: None,
             sealing: None,
             view: None,
@@ -103,11 +97,11 @@ impl Reservation {
     fn seal(&mut self, sealing: Sealing) -> Result<(), Refusal> {
         self.sealing = Some(sealing);
         if !sealing.writes {
-            return self.place_in_file(0).0.seal_size();
+            return self.place_in_file(0).0.seal(Seal::Size);
         }
         // Before the file is closed, because afterwards there can be no other; whole, because blocks come later.
-        self.view = Some(self.place_in_file(0).0.map_view(0, self.size, false)?);
-        self.place_in_file(0).0.seal_writes()
+        self.view = Some(self.place_in_file(0).0.map_view(0, self.size(), false)?);
+        self.place_in_file(0).0.seal(Seal::Writes)
     }
 
     pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
@@ -122,8 +116,8 @@ impl Reservation {
         self.range
     }
 
-    pub(crate) const fn size(&self) -> u64 {
-        self.size
+    pub(crate) fn size(&self) -> u64 {
+        self.range.size()
     }
 
     /// The file behind it, and where in that the byte at `offset` is.
@@ -134,7 +128,7 @@ impl Reservation {
     /// The file behind it, for others to have parts of, if they may.
     pub(crate) fn shared_file(&self) -> Option<&Arc<SharedFile>> {
         let part = self.part.as_ref().filter(|_| self.sealing.is_none());
-        part.map(FilePart::file)
+        part.map(|part| &part.file)
     }
 
     fn place_in_file(&self, offset: u64) -> (&dyn MemoryFile, u64) {
@@ -165,7 +159,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Maps part of the file, and seals the mapping if mappings are to be sealed.
+    /// Maps part of the file, sealed if mappings are to be sealed.
     ///
     /// # Safety
     /// There is a file. The range is the caller's and not mapped.
@@ -199,7 +193,7 @@ impl Reservation {
             && !self.is_pinned.load(Ordering::Relaxed)
         {
             // SAFETY: that is the view, whole; another thread may have done it already.
-            unsafe { self.platform.seal_view(view, self.size) }?;
+            unsafe { self.platform.seal_view(view, self.size()) }?;
             self.is_pinned.store(true, Ordering::Relaxed);
         }
         // SAFETY: the range was mapped as it is, and reservations with sealed mappings are never unmapped.
@@ -244,10 +238,10 @@ impl Drop for Reservation {
             && !*self.is_pinned.get_mut()
         {
             // SAFETY: the view is whole. Blocks hold this reservation, so there are none.
-            unsafe { self.platform.unmap_view(view, self.size) };
+            unsafe { self.platform.unmap_view(view, self.size()) };
         }
         // SAFETY: the range was reserved as one. Blocks in it hold this reservation, so there are none.
         // A refusal leaves it reserved, which only costs address space.
-        let _ = unsafe { self.platform.release(self.address(), self.size) };
+        let _ = unsafe { self.platform.release(self.address(), self.size()) };
     }
 }

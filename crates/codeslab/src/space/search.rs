@@ -1,18 +1,16 @@
 //! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
-//! which clusters there are, and the caller looks again, under the lock, before it uses the answer.
-//!
-//! It relies on `sys` for the address map and for reservations at exact addresses, and on `gaps` for where to try; only
-//! [`Space`](super::Space) uses it. A place that another thread or library takes first is searched for again, a bounded
-//! number of times.
+//! which clusters there are, and [`Space`](super::Space) looks again, under the lock, before it uses the answer. Where another thread or
+//! library takes a place first, it searches again, a bounded number of times.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::stats::Configuration;
-use crate::space::gaps::{Avoiding, Remembered, nearest_gap};
+use crate::space::gaps::{Remembered, nearest_gap};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::{MemoryKind, Reservation};
 use crate::sys::Platform;
+use crate::sys::address_map::{AddressMap, Avoiding};
 use std::sync::Arc;
 
 /// Bytes that are reserved at once, where there is room.
@@ -26,7 +24,6 @@ const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where the system does not tell what is mapped.
 const PROBES: u64 = 64;
 
-/// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'f> {
     /// Bytes for which there must be room.
@@ -55,7 +52,7 @@ pub(crate) struct Neighbourhood {
 enum Attempt {
     Reserved(Reservation),
     /// Another mapping is in the way.
-    Occupied,
+    Occupied(Window),
     /// The system does not give as much.
     TooLarge,
 }
@@ -69,23 +66,19 @@ struct Unseen {
 
 impl Unseen {
     /// A place was occupied. Once may mean that another thread was faster, which is in the map the next time.
-    fn note(&mut self, tried: Option<Window>) {
-        match tried {
-            Some(place) if self.last == tried => self.places.push(place),
-            _ => self.last = tried,
+    fn note(&mut self, place: Window) {
+        if self.last.replace(place) == Some(place) {
+            self.places.push(place);
         }
     }
 
     /// Those of at most so many bytes: what is smaller may find room in a larger one.
     fn up_to(&self, size: u64) -> Vec<Window> {
         let places = self.places.iter().copied();
-        places
-            .filter(|place| place.last().distance(place.first()) < size)
-            .collect()
+        places.filter(|place| place.size() <= size).collect()
     }
 }
 
-/// How address space is searched for on behalf of one memory.
 #[derive(Debug)]
 pub(crate) struct Search {
     platform: Arc<dyn Platform>,
@@ -116,8 +109,7 @@ impl Search {
         }
     }
 
-    /// What is looked for if a block of `size` bytes, of which `needed` are known to be needed, is wanted in a window; `None` if
-    /// no program may have memory there.
+    /// A block of `size` bytes, of which `needed` are known to be needed; `None` if no program may have memory in the window.
     pub(crate) fn wanted(
         &self,
         size: u64,
@@ -168,15 +160,10 @@ impl Search {
     /// That there is no room in a window, with the nearest gap outside of it.
     pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
         let facts = self.platform.facts();
-        let nearest = self.platform.address_map().ok().and_then(|map| {
-            nearest_gap(
-                &*map,
-                facts.addresses,
-                window.center(),
-                size,
-                align.max(facts.granularity),
-            )
-        });
+        let (anywhere, align) = (facts.addresses, align.max(facts.granularity));
+        let map = self.platform.address_map().ok();
+        let nearest =
+            map.and_then(|map| nearest_gap(&*map, anywhere, window.center(), size, align));
         Error::OutOfReach {
             size,
             window,
@@ -221,11 +208,8 @@ impl Search {
         let at = reservation.address().checked_sub(shift);
         let range = at.and_then(|at| Window::of_range(at, size));
         let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
-        let scattered = range.map(|range| {
-            let wanted = Wanted { file, ..wanted };
-            self.reserve_at(range.first(), size, wanted)
-        });
-        match scattered {
+        let wanted = Wanted { file, ..wanted };
+        match range.map(|range| self.reserve_at(range, wanted)) {
             Some(Ok(Attempt::Reserved(scattered))) => scattered,
             _ => reservation,
         }
@@ -233,24 +217,35 @@ impl Search {
 
     /// A reservation beside a cluster, or as near to it as there is a gap.
     fn reserve_beside(&self, hull: Window, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
-        for size in self.sizes(wanted.size, wanted.extent()) {
-            let below = hull
-                .first()
-                .checked_sub(size)
-                .map(|at| at.align_down(wanted.align));
-            let above = hull
-                .last()
-                .checked_add(1)
-                .and_then(|at| at.align_up(wanted.align));
-            for at in [below, above].into_iter().flatten() {
-                let range = Window::of_range(at, size);
-                let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits && let Attempt::Reserved(reservation) = self.reserve_at(at, size, wanted)? {
-                    return Ok(Some(reservation));
-                }
+        for size in self.sizes(wanted.size, wanted.window.size()) {
+            let below = hull.first().checked_sub(size);
+            let below = below.map(|at| at.align_down(wanted.align));
+            let above = hull.last().checked_add(1);
+            let above = above.and_then(|at| at.align_up(wanted.align));
+            let found = self.reserve_one([below, above], size, wanted)?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         self.reserve_near(hull.first(), wanted)
+    }
+
+    /// Reserves the first of these places that lies in the window and is free.
+    fn reserve_one(
+        &self,
+        places: [Option<Address>; 2],
+        size: u64,
+        wanted: Wanted<'_>,
+    ) -> Result<Option<Reservation>> {
+        for at in places.into_iter().flatten() {
+            let range = Window::of_range(at, size);
+            if let Some(range) = range.filter(|range| wanted.window.contains(*range))
+                && let Attempt::Reserved(reservation) = self.reserve_at(range, wanted)?
+            {
+                return Ok(Some(reservation));
+            }
+        }
+        Ok(None)
     }
 
     /// A reservation as near to `near` as there is a gap. `None` if there is none.
@@ -263,38 +258,30 @@ impl Search {
             };
             let map = Remembered::new(&*map);
             let gap = |size| {
-                let occupied = &unseen.up_to(size);
-                let map = Avoiding {
-                    map: &map,
-                    occupied,
-                };
+                let (map, places): (&dyn AddressMap, _) = (&map, unseen.up_to(size));
+                let map = Avoiding { map, places };
                 nearest_gap(&map, wanted.window, near, size, wanted.align)
             };
-            let sizes = self.sizes(wanted.size, wanted.extent());
-            let gaps = sizes.filter_map(|size| Some((gap(size)?, size)));
+            let sizes = self.sizes(wanted.size, wanted.window.size());
+            let gaps = sizes.filter_map(|size| Window::of_range(gap(size)?, size));
             match self.reserve_first(gaps, wanted)? {
-                (Attempt::Reserved(reservation), _) => return Ok(Some(reservation)),
-                (Attempt::Occupied, tried) => unseen.note(tried),
-                (Attempt::TooLarge, _) => return Ok(None),
+                Attempt::Reserved(reservation) => return Ok(Some(reservation)),
+                Attempt::Occupied(place) => unseen.note(place),
+                Attempt::TooLarge => return Ok(None),
             }
         }
         Ok(None)
     }
 
-    /// Reserves the first of these places and sizes that the system gives; after one that is occupied, which is told, the caller
-    /// searches again.
+    /// Reserves the first of these places that is not too large for the system. After one that is occupied the caller searches again.
     fn reserve_first(
         &self,
-        gaps: impl Iterator<Item = (Address, u64)>,
+        gaps: impl Iterator<Item = Window>,
         wanted: Wanted<'_>,
-    ) -> Result<(Attempt, Option<Window>)> {
-        for (at, size) in gaps {
-            match self.reserve_at(at, size, wanted)? {
-                Attempt::TooLarge => {}
-                attempt => return Ok((attempt, Window::of_range(at, size))),
-            }
-        }
-        Ok((Attempt::TooLarge, None))
+    ) -> Result<Attempt> {
+        let mut attempts = gaps.map(|gap| self.reserve_at(gap, wanted));
+        let found = attempts.find(|attempt| !matches!(attempt, Ok(Attempt::TooLarge)));
+        found.unwrap_or(Ok(Attempt::TooLarge))
     }
 
     /// Where the system does not tell what is mapped: tries a number of places, outwards from `near`.
@@ -305,41 +292,25 @@ impl Search {
         let stride = (starts.last().distance(starts.first()) / PROBES).max(wanted.size);
         for step in 0..PROBES {
             let away = stride.saturating_mul(step);
-            for at in [near.checked_sub(away), near.checked_add(away)]
-                .into_iter()
-                .flatten()
-            {
-                let at = at.align_down(wanted.align);
-                let range = Window::of_range(at, wanted.size);
-                let fits = range.is_some_and(|range| wanted.window.contains(range));
-                if fits
-                    && let Attempt::Reserved(reservation) =
-                        self.reserve_at(at, wanted.size, wanted)?
-                {
-                    return Ok(Some(reservation));
-                }
+            let places = [near.checked_sub(away), near.checked_add(away)];
+            let places = places.map(|at| Some(at?.align_down(wanted.align)));
+            let found = self.reserve_one(places, wanted.size, wanted)?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
 
     /// Reserves a place. That the system does not give as much is an error only if nothing smaller will do.
-    fn reserve_at(&self, at: Address, size: u64, wanted: Wanted<'_>) -> Result<Attempt> {
-        let is_least = size == wanted.size;
-        match Reservation::at(&self.platform, at, size, self.backing, wanted.file) {
+    fn reserve_at(&self, place: Window, wanted: Wanted<'_>) -> Result<Attempt> {
+        let is_least = place.size() == wanted.size;
+        match Reservation::at(&self.platform, place, self.backing, wanted.file) {
             Ok(reservation) => Ok(Attempt::Reserved(reservation)),
-            Err(refusal) if refusal.is_occupied() => Ok(Attempt::Occupied),
+            Err(refusal) if refusal.is_occupied() => Ok(Attempt::Occupied(place)),
             Err(refusal) if is_about_size(&refusal) && !is_least => Ok(Attempt::TooLarge),
             Err(refusal) => Err(refusal.into()),
         }
-    }
-}
-
-impl Wanted<'_> {
-    /// Bytes in the window.
-    fn extent(&self) -> u64 {
-        let between = self.window.last().distance(self.window.first());
-        between.saturating_add(1)
     }
 }
 

@@ -2,51 +2,40 @@
 #![allow(unsafe_code, reason = "it owns what the system mapped")]
 
 use crate::model::error::Refusal;
-use crate::sync::ZeroedMemory;
+use crate::sync::Words;
 use crate::sys::Platform;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Zeroed memory, readable and writable, outside of all reservations. Dropping it gives it back.
+/// Zeroed words outside of all reservations, at least `size` bytes.
+pub(crate) fn map(platform: &Arc<dyn Platform>, size: u64) -> Result<Words, Refusal> {
+    let size = size.next_multiple_of(platform.facts().granularity);
+    let memory = Apart {
+        start: platform.map_apart(size)?,
+        platform: Arc::clone(platform),
+        size,
+    };
+    // SAFETY: so much was mapped there just now, from the start of a page on, and is unmapped when `memory` is dropped.
+    Ok(unsafe { Words::new(memory.start, size as usize, Arc::new(memory)) })
+}
+
+/// What is mapped. Dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct TableMemory {
+struct Apart {
     platform: Arc<dyn Platform>,
-    // Invariant: mapped apart by `platform`, and so long. Only users of `start` use it.
+    // Invariant: mapped apart by `platform`, and so long. Only words that keep this value use it.
     start: NonNull<u8>,
     size: u64,
 }
 
-impl TableMemory {
-    /// At least `size` bytes.
-    pub(crate) fn map(platform: &Arc<dyn Platform>, size: u64) -> Result<Self, Refusal> {
-        let size = size.next_multiple_of(platform.facts().granularity);
-        Ok(Self {
-            start: platform.map_apart(size)?,
-            platform: Arc::clone(platform),
-            size,
-        })
-    }
-}
-
 // SAFETY: it is memory of its own, which any thread may use and give back.
-unsafe impl Send for TableMemory {}
+unsafe impl Send for Apart {}
 // SAFETY: a shared reference only tells where it is.
-unsafe impl Sync for TableMemory {}
+unsafe impl Sync for Apart {}
 
-// SAFETY: the invariant: so much is mapped there as long as the value lives, from the start of a page on, and it was zero then.
-unsafe impl ZeroedMemory for TableMemory {
-    fn start(&self) -> NonNull<u8> {
-        self.start
-    }
-
-    fn size_bytes(&self) -> usize {
-        self.size as usize
-    }
-}
-
-impl Drop for TableMemory {
+impl Drop for Apart {
     fn drop(&mut self) {
-        // SAFETY: the invariant; who uses parts of it keeps the value.
+        // SAFETY: the invariant; what uses it keeps the value.
         unsafe { self.platform.unmap_apart(self.start, self.size) };
     }
 }

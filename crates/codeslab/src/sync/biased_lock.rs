@@ -15,12 +15,10 @@ use super::{
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
-/// A way to make every thread of this process execute a full barrier.
+/// A way to make every thread of this process execute a full barrier, if this system has one.
 pub(crate) trait ProcessBarrier {
-    /// Whether this system has one.
     fn is_available(&self) -> bool;
 
-    /// Makes every thread execute a full barrier, before it returns.
     fn execute(&self);
 }
 
@@ -66,72 +64,53 @@ impl<T> BiasedLock<T> {
         is_owner: bool,
         barrier: &impl ProcessBarrier,
     ) -> Guard<'_, T> {
-        let entered = is_owner && self.enter(barrier.is_available());
-        let others = (!entered).then(|| self.lock_out(is_owner, barrier));
-        Guard { lock: self, others }
+        // SAFETY: the caller says that this thread alone is the owner, that it holds no guard, and what happens before.
+        let short = is_owner.then(|| unsafe { self.lock_as_owner(barrier) });
+        short.flatten().unwrap_or_else(|| Guard {
+            lock: self,
+            others: Some(self.lock_out(is_owner, barrier)),
+        })
     }
 
     /// The value, for the owner, unless it is locked out: [`BiasedLock::lock`] as far as it is short.
     ///
     /// # Safety
-    /// - The calling thread is the owner: no other living thread calls this, or [`BiasedLock::lock`] with `is_owner`.
-    /// - It holds no guard of this lock.
-    /// - What a former owner has done with this lock happens before this owner's first call.
+    /// Those of [`BiasedLock::lock`]; and the calling thread is the owner.
     #[inline]
     pub(crate) unsafe fn lock_as_owner(
         &self,
         barrier: &impl ProcessBarrier,
     ) -> Option<Guard<'_, T>> {
-        let entered = self.enter(barrier.is_available());
-        entered.then_some(Guard {
+        self.inside.store(true, Ordering::Relaxed);
+        if MAY_LEAVE_BARRIERS_TO_OTHERS && barrier.is_available() {
+            std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        // If it is not handed out, dropping it tells others that the owner is not inside.
+        let guard = Guard {
             lock: self,
             others: None,
-        })
-    }
-
-    /// Lets the owner in, unless it is locked out.
-    #[inline]
-    fn enter(&self, has_barrier: bool) -> bool {
-        self.inside.store(true, Ordering::Relaxed);
-        owners_barrier(has_barrier);
-        let enters = !self.locked_out.load(Ordering::Acquire);
-        if !enters {
-            self.inside.store(false, Ordering::Release);
-        }
-        enters
+        };
+        (!self.locked_out.load(Ordering::Acquire)).then_some(guard)
     }
 
     /// Waits until no other thread is inside: for the mutex, and then, in a thread that is not the owner, for the owner to leave.
     #[cold]
     fn lock_out(&self, is_owner: bool, barrier: &impl ProcessBarrier) -> MutexGuard<'_, ()> {
-        // A thread panics while it holds this only if an invariant of ours is broken; going on is no worse than stopping every thread.
+        // Should a thread have panicked in here, an invariant is broken; going on is no worse than stopping every thread.
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_owner {
             self.locked_out.store(true, Ordering::Relaxed);
-            others_barrier(barrier);
+            fence(Ordering::SeqCst);
+            if barrier.is_available() {
+                barrier.execute();
+            }
             while self.inside.load(Ordering::Acquire) {
                 yield_now();
             }
         }
         others
-    }
-}
-
-/// Keeps the owner's store before its load.
-#[inline]
-fn owners_barrier(has_barrier: bool) {
-    if MAY_LEAVE_BARRIERS_TO_OTHERS && has_barrier {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
-}
-
-/// Keeps another thread's store before its load, and the owner's likewise, where the owner leaves that to the system.
-fn others_barrier(barrier: &impl ProcessBarrier) {
-    fence(Ordering::SeqCst);
-    if barrier.is_available() {
-        barrier.execute();
     }
 }
 

@@ -1,16 +1,15 @@
 //! Which thread this is: a small number that no other living thread has.
 //!
-//! A thread's shard is the one with its number (`pool::shard`), and the biased lock of that shard takes this thread for its owner. A thread
-//! gets its number when it first asks, and the number goes to another thread when it ends, which then goes on with the shard as it finds it:
-//! numbers are given back by Release and taken by Acquire, so the next thread knows of everything that the one before has done. The 64 lowest
-//! are had by one thread each; further threads share numbers, and are owners of nothing.
+//! A thread owns the shard with its number (`pool::shard`). It gets the number when it first asks; when it ends, another thread gets it and goes
+//! on with the shard: numbers are given back by Release and taken by Acquire, so that thread knows of everything that the one before has
+//! done. If there are more threads than numbers, the others share numbers with them, and own nothing.
 
 use super::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicUsize;
 
-/// As many threads at once have a number of their own. Further threads get one that several may have.
+/// As many threads at once have a number of their own.
 pub(crate) const MOST: usize = 64;
 
 static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
@@ -18,18 +17,17 @@ static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
 thread_local! {
     // Below `MOST` if no other living thread has it, or else `MOST` more than a number that several may have; `UNKNOWN` at first.
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
-    // Gives the number back when the thread ends.
     static LEASE: Lease = Lease(NUMBERS.take());
 }
 
 const UNKNOWN: usize = usize::MAX;
 
-/// This thread's number, below [`MOST`], and whether no other living thread has it.
+/// This thread's number, below [`MOST`].
 #[inline]
-pub(crate) fn number() -> (usize, bool) {
+pub(crate) fn number() -> usize {
     let number = NUMBER.get();
     if number < MOST {
-        (number, true)
+        number
     } else {
         shared_number(number)
     }
@@ -47,9 +45,9 @@ pub(crate) fn is_taken(number: usize) -> bool {
 }
 
 #[cold]
-fn shared_number(number: usize) -> (usize, bool) {
+fn shared_number(number: usize) -> usize {
     if number != UNKNOWN {
-        return (number - MOST, false);
+        return number - MOST;
     }
     NUMBER.set(take_number());
     self::number()
@@ -70,7 +68,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// The smallest number that no thread has. The thread that gets it knows of everything that the one before did until giving it back.
+    /// The smallest number that no thread has.
     pub(crate) fn take(&self) -> Option<usize> {
         let taken = self
             .taken
@@ -108,8 +106,12 @@ mod tests {
 
     #[test]
     fn living_threads_have_different_numbers_and_a_thread_that_ends_leaves_its_number_to_another() {
+        let number = || {
+            let number = number();
+            (number, is_own(number))
+        };
         let (mine, is_own_number) = number();
-        assert!(is_own_number && is_own(mine) && is_taken(mine));
+        assert!(is_own_number && is_taken(mine));
         let first = std::thread::spawn(number).join().unwrap();
         assert!(first.1 && first.0 != mine);
         let barrier = std::sync::Barrier::new(200);

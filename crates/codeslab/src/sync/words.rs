@@ -1,11 +1,9 @@
-//! Zeroed words for tables of which little is used: they cost memory where they are touched.
-//!
-//! Large tables are parts of memory that their owner has from the system, all of them together. The global allocator gives small ones, and
-//! large ones where the system gives nothing. `slab` and `block` keep their sets here, `space` has the memory.
+//! Zeroed words for tables of which little is used: they cost memory where they are touched. The large tables of a block are parts of memory
+//! from the system (`space::tables`), small ones are the global allocator's, and large ones too where the system gives nothing.
 #![allow(unsafe_code, reason = "words are part of memory that they share")]
 
 use super::atomics::{ARE_PLAIN_WORDS, AtomicU64, zeroed_words};
-use std::fmt;
+use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -14,73 +12,69 @@ use std::sync::Arc;
 /// Words of a cache line, which no two tables share.
 const LINE: usize = 8;
 
-/// Memory of which others take parts.
-///
-/// # Safety
-/// - From [`ZeroedMemory::start`] on there are [`ZeroedMemory::size_bytes`] bytes, aligned for words, readable and writable, at the same place as
-///   long as the value lives.
-/// - They are zero until somebody writes to them who has them from [`ZeroedMemory::start`].
-pub(crate) unsafe trait ZeroedMemory: fmt::Debug + Send + Sync {
-    fn start(&self) -> NonNull<u8>;
-
-    fn size_bytes(&self) -> usize;
-}
-
-/// Where tables have their words from.
+/// Where tables have their words from: these words as far as they go, and then the global allocator.
 #[derive(Debug, Default)]
-pub(crate) struct WordSource {
-    // Invariant: known to this source alone, and to the words that it gave.
-    memory: Option<Arc<dyn ZeroedMemory>>,
-    // Words of it that are given.
-    given: usize,
-}
+pub(crate) struct WordSource(Option<Words>);
 
 impl WordSource {
+    pub(crate) const fn new(words: Words) -> Self {
+        Self(Some(words))
+    }
+
     /// The global allocator.
     pub(crate) fn allocator() -> Self {
         Self::default()
     }
 
-    /// This memory as far as it goes, and then the global allocator.
-    pub(crate) fn new(memory: impl ZeroedMemory + 'static) -> Self {
-        Self {
-            memory: Some(Arc::new(memory)),
-            given: 0,
-        }
-    }
-
     /// Zeroed words; `None` if there is no memory for them.
     pub(crate) fn take(&mut self, length: usize) -> Option<Words> {
-        match self.take_part(length) {
-            Some(words) => Some(words),
-            None => zeroed_words(length).map(Words::from),
-        }
-    }
-
-    fn take_part(&mut self, length: usize) -> Option<Words> {
-        let memory = self.memory.as_ref().filter(|_| ARE_PLAIN_WORDS)?;
-        let end = self.given.checked_add(length)?;
-        if end > memory.size_bytes() / size_of::<AtomicU64>() {
-            return None;
-        }
-        // SAFETY: as many words are there, so this is one of them, or the end of all.
-        let start = unsafe { memory.start().cast::<AtomicU64>().add(self.given) };
-        self.given = end.next_multiple_of(LINE);
-        Some(Words {
-            start,
-            length,
-            memory: Some(Arc::clone(memory)),
-        })
+        let rest = self.0.as_mut().filter(|_| ARE_PLAIN_WORDS);
+        let part = rest.and_then(|rest| rest.split_off(length));
+        part.or_else(|| zeroed_words(length).map(Words::from))
     }
 }
 
 /// Words, zero at first.
 #[derive(Debug)]
 pub(crate) struct Words {
-    // Invariant: so many words begin there, which no other code has. They are part of `memory`, or a box of the allocator's.
+    // Invariant: so many words begin there, which no other code has, as long as `memory` lives. Without one they are a box.
     start: NonNull<AtomicU64>,
     length: usize,
-    memory: Option<Arc<dyn ZeroedMemory>>,
+    memory: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Words {
+    /// The words in some memory.
+    ///
+    /// # Safety
+    /// - From `start` on there are so many bytes, zero, aligned for words, readable and writable, as long as `memory` lives.
+    /// - No other code uses them.
+    pub(crate) unsafe fn new(
+        start: NonNull<u8>,
+        bytes: usize,
+        memory: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self {
+            start: start.cast(),
+            length: bytes / size_of::<AtomicU64>(),
+            memory: Some(memory),
+        }
+    }
+
+    /// Takes off the first `length` words, if these are words in some memory and there are so many.
+    fn split_off(&mut self, length: usize) -> Option<Self> {
+        let memory = self.memory.as_ref().filter(|_| length <= self.length)?;
+        let part = Self {
+            start: self.start,
+            length,
+            memory: Some(Arc::clone(memory)),
+        };
+        let taken = length.next_multiple_of(LINE).min(self.length);
+        // SAFETY: as many words are there, so this is one of them, or the end of all.
+        self.start = unsafe { self.start.add(taken) };
+        self.length -= taken;
+        Some(part)
+    }
 }
 
 // SAFETY: the words are reached by shared references only, which threads may share; and the memory may be dropped by any thread.
@@ -124,25 +118,19 @@ mod tests {
     use super::*;
     use std::sync::atomic::Ordering;
 
-    #[derive(Debug)]
-    struct Memory(Words);
-
-    // SAFETY: the words stay where they are, zero until those write to them who ask where they are.
-    unsafe impl ZeroedMemory for Memory {
-        fn start(&self) -> NonNull<u8> {
-            self.0.start.cast()
-        }
-
-        fn size_bytes(&self) -> usize {
-            size_of_val(&*self.0)
-        }
+    /// Words in memory that is gone when none of them is left.
+    fn shared(length: usize) -> Words {
+        let memory = WordSource::allocator().take(length).unwrap();
+        let (start, bytes) = (memory.start.cast(), size_of_val(&*memory));
+        // SAFETY: the words stay where they are, zero, as long as what was taken lives, which nothing else uses.
+        unsafe { Words::new(start, bytes, Arc::new(memory)) }
     }
 
     #[test]
     fn tables_share_memory_as_long_as_there_is_some_and_keep_it_alive() {
-        let memory = Memory(WordSource::allocator().take(64).unwrap());
-        let shared = memory.0.as_ptr_range();
-        let mut source = WordSource::new(memory);
+        let words = shared(64);
+        let shared = words.as_ptr_range();
+        let mut source = WordSource::new(words);
         let tables: Vec<_> = [10, 0, 30, 64, 1]
             .map(|length| source.take(length).unwrap())
             .into();
@@ -165,7 +153,6 @@ mod tests {
 
     #[test]
     fn words_for_which_there_is_no_memory_are_none() {
-        let memory = Memory(WordSource::allocator().take(64).unwrap());
-        assert!(WordSource::new(memory).take(usize::MAX).is_none());
+        assert!(WordSource::new(shared(64)).take(usize::MAX).is_none());
     }
 }

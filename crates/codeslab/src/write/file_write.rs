@@ -1,11 +1,10 @@
 //! Calls that write to the memory file behind the executable view. The process has no writable view of its code at all: the
 //! hardened choice. Bytes are staged until they are published.
 
+use super::CodeWriter;
 use super::extent::Extent;
-use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
 use crate::model::options::Sealing;
-use crate::model::protection::Protection;
 use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
@@ -14,10 +13,6 @@ pub(super) struct FileWrite;
 impl CodeWriter for FileWrite {
     fn memory(&self, sealing: Option<Sealing>) -> MemoryKind {
         MemoryKind::File(sealing)
-    }
-
-    fn target(&self, _slab: Protection) -> WriteTarget {
-        WriteTarget::Staged
     }
 
     unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {

@@ -6,18 +6,12 @@ use super::extent::Extent;
 use super::protect::Protect;
 use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
-use crate::model::options::Sealing;
 use crate::model::protection::Protection;
-use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
 pub(super) struct Keyed;
 
 impl CodeWriter for Keyed {
-    fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
-        MemoryKind::Private
-    }
-
     fn target(&self, slab: Protection) -> WriteTarget {
         match slab {
             Protection::ReadExecute => WriteTarget::Staged,

@@ -1,7 +1,5 @@
-//! The pages of one block: which are committed, and the four things that become of them. They are committed for a slab; their
-//! memory is purged and recommitted while they stay mapped; all of them are decommitted together.
-//!
-//! A block owns them. What is mapped how is the writer's business; what is counted, the budget's.
+//! The pages of one block, which owns them. They are committed for a slab; their memory is purged and recommitted while they stay mapped; all
+//! of them are decommitted together. How they are mapped is the writer's business.
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::backing::Backing;
@@ -11,7 +9,6 @@ use crate::model::protection::Protection;
 use crate::slab::span::{Span, SpanSet};
 use std::sync::Arc;
 
-/// The pages of a block.
 #[derive(Debug)]
 pub(crate) struct Pages {
     backing: Arc<Backing>,
@@ -24,12 +21,10 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Of a block of which nothing is committed.
     pub(crate) fn new(backing: Backing) -> Self {
-        let uncommitted = whole(&backing);
         Self {
+            uncommitted: SpanSet::whole(backing.size()),
             backing: Arc::new(backing),
-            uncommitted,
             shown: SpanSet::default(),
             committed_bytes: 0,
         }
@@ -39,7 +34,6 @@ impl Pages {
         &self.backing
     }
 
-    /// What is reserved and not committed.
     pub(crate) const fn uncommitted(&self) -> &SpanSet {
         &self.uncommitted
     }
@@ -67,7 +61,7 @@ impl Pages {
                 unsafe { pages.map_private(slab) }
             } else {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { pages.backing.writer().commit(pages) }
+                unsafe { pages.backing.writer.commit(pages) }
             }
         })?;
         self.uncommitted.remove(pages);
@@ -91,7 +85,7 @@ impl Pages {
     }
 
     fn is_in_view(&self, slab: Protection) -> bool {
-        slab != Protection::ReadWrite && self.backing.writer().is_in_view(slab)
+        slab != Protection::ReadWrite && self.backing.writer.is_in_view(slab)
     }
 
     /// Mappings of the view at most, if it is open: parts that it shows cut it in pieces.
@@ -106,11 +100,11 @@ impl Pages {
         slab: Protection,
         act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().commit(pages.size)?;
+        self.backing.budget.committed.take(pages.size)?;
         let done = act(self.backing.extent(pages, slab));
         match done {
             Ok(()) => self.committed_bytes += pages.size,
-            Err(_) => self.backing.budget().uncommit(pages.size),
+            Err(_) => self.backing.budget.committed.give_back(pages.size),
         }
         done
     }
@@ -124,14 +118,14 @@ impl Pages {
         if backing.is_in_file(slab) {
             let offset = backing.in_reservation(pages.offset);
             // SAFETY: the block's reservation has a file, and no thread uses that part of it.
-            unsafe { backing.site().reservation.discard(offset, pages.size) }?;
+            unsafe { backing.site.reservation.discard(offset, pages.size) }?;
         } else {
             let at = backing.at(pages.offset);
             // SAFETY: the pages are private memory that no thread uses until they are recommitted.
             unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
-        self.backing.budget().uncommit(pages.size);
+        self.backing.budget.committed.give_back(pages.size);
         Ok(())
     }
 
@@ -152,7 +146,7 @@ impl Pages {
                 }
             }
             // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
-            let filled = unsafe { backing.writer().fill(pages) };
+            let filled = unsafe { backing.writer.fill(pages) };
             match filled {
                 // As when private code is committed: what is refused here is refused when it is published.
                 Err(_) if !backing.is_in_file(slab) => Ok(()),
@@ -179,22 +173,13 @@ impl Pages {
         shown
     }
 
-    /// Drops the writable view.
-    ///
-    /// # Safety
-    /// No thread uses it: nothing of the block is in flight.
-    pub(crate) unsafe fn close_view(&mut self) {
-        // SAFETY: nothing of the block is in flight, and its owner is in here.
-        unsafe { self.backing.close_view() };
-    }
-
     /// Gives all pages back to the system. The block stays reserved. If the system refuses, everything stays as it is.
     ///
     /// # Safety
     /// No thread uses any of them, nor the view.
     pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
-        let place = self.backing.site().place;
-        let reservation = &self.backing.site().reservation;
+        let place = self.backing.site.place;
+        let reservation = &self.backing.site.reservation;
         if self.uncommitted.bytes() < place.size {
             // SAFETY: the range is the whole block, so it cuts no mapping, and no thread uses it.
             unsafe { reservation.decommit(place.offset, place.size) }?;
@@ -205,26 +190,26 @@ impl Pages {
                 let _ = unsafe { reservation.discard(place.offset, place.size) };
             }
         }
-        // SAFETY: the caller says that no thread uses the view.
+        // SAFETY: the caller says that no thread uses it.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget
+            .committed
+            .give_back(self.committed_bytes);
         self.committed_bytes = 0;
         self.shown = SpanSet::default();
-        self.uncommitted = whole(&self.backing);
+        self.uncommitted = SpanSet::whole(place.size);
         Ok(())
     }
-}
-
-/// All of a block.
-fn whole(backing: &Backing) -> SpanSet {
-    let size = backing.size();
-    SpanSet::from_iter([Span { offset: 0, size }])
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
         unsafe { self.backing.close_view() };
-        self.backing.budget().uncommit(self.committed_bytes);
+        self.backing
+            .budget
+            .committed
+            .give_back(self.committed_bytes);
     }
 }

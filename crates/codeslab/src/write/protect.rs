@@ -4,18 +4,12 @@
 use super::extent::Extent;
 use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
-use crate::model::options::Sealing;
 use crate::model::protection::Protection;
-use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
 pub(super) struct Protect;
 
 impl CodeWriter for Protect {
-    fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
-        MemoryKind::Private
-    }
-
     fn target(&self, _slab: Protection) -> WriteTarget {
         WriteTarget::InPlace
     }

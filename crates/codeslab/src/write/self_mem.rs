@@ -1,25 +1,14 @@
 //! Writes to the process's own memory through `/proc/self/mem`, past the rights of its pages. Bytes are staged until they are
 //! published. Kernels are closing this way, so it is tried late.
 
+use super::CodeWriter;
 use super::extent::Extent;
-use super::{CodeWriter, WriteTarget};
 use crate::model::error::Refusal;
-use crate::model::options::Sealing;
-use crate::model::protection::Protection;
-use crate::space::reservation::MemoryKind;
 
 #[derive(Debug)]
 pub(super) struct SelfMem;
 
 impl CodeWriter for SelfMem {
-    fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
-        MemoryKind::Private
-    }
-
-    fn target(&self, _slab: Protection) -> WriteTarget {
-        WriteTarget::Staged
-    }
-
     unsafe fn commit(&self, pages: Extent<'_>) -> Result<(), Refusal> {
         // SAFETY: the caller says that the pages are not mapped.
         unsafe { pages.map_private(pages.slab) }?;

@@ -1,7 +1,7 @@
 //! Blocks lie where their references arrive.
 
 use crate::support::{layout, memories};
-use codeslab::{Address, Request, Window, are_process_functions, process_symbol};
+use codeslab::{Address, ProcessSymbolKind, Request, Window, process_symbol, process_symbol_kinds};
 
 const GIB: u64 = 1 << 30;
 
@@ -69,5 +69,8 @@ fn symbols_of_the_process_are_found_by_name_and_others_are_not() {
 fn functions_of_the_process_are_told_from_its_data() {
     let here = |name| (name, process_symbol(name).expect(name));
     let symbols = [here("qsort"), here(DATA), ("qsort", Address::new(0))];
-    assert_eq!(are_process_functions(&symbols), [true, false, false]);
+    let kinds = process_symbol_kinds(&symbols);
+    let is_function = |kind: &ProcessSymbolKind| *kind == ProcessSymbolKind::Function;
+    let functions: Vec<bool> = kinds.iter().map(is_function).collect();
+    assert_eq!(functions, [true, false, false]);
 }

@@ -38,7 +38,10 @@ pub(super) struct ElfObject<'a, 'b> {
 }
 
 /// Which section of the graph a section of the object became; `None` for those that are not loaded.
-pub(super) type Loaded = Vec<Option<SectionIndex>>;
+pub(super) type Loaded = [Option<SectionIndex>];
+
+/// So many sections most objects have at most.
+pub(super) const FEW_SECTIONS: usize = 32;
 
 /// Opens the object in `bytes`; `name` is what errors call it.
 pub(super) fn open<'a, 'b>(

@@ -16,7 +16,7 @@ mod symbols;
 use crate::arch::native_number;
 use crate::budget::Budget;
 use crate::error::Result;
-use crate::graph::{Graph, Origin};
+use crate::graph::Graph;
 use codeslab_runtime::Convention;
 use object::elf::ELFMAG;
 use std::borrow::Cow;
@@ -59,16 +59,22 @@ pub(super) fn parse<'a>(name: Cow<'a, str>, bytes: &'a [u8], budget: &Budget) ->
     let mut graph = Graph::new(name, object.types.machine.architecture());
     graph.set_convention(Convention::SystemV);
     graph.reserve(object.allocated, object.symbols.len());
-    let loaded = sections::add(&mut graph, &object)?;
-    symbols::add(&mut graph, &object, &loaded)?;
-    relocations::add(&mut graph, &object, &loaded)?;
+    // For most objects it takes no heap memory.
+    let (mut few, mut many) = ([None; file::FEW_SECTIONS], Vec::new());
+    let count = object.sections.len();
+    let loaded: &mut file::Loaded = if let Some(few) = few.get_mut(..count) {
+        few
+    } else {
+        many.resize(count, None);
+        &mut many
+    };
+    sections::add(&mut graph, &object, loaded)?;
+    symbols::add(&mut graph, &object, loaded)?;
+    relocations::add(&mut graph, &object, loaded)?;
     if object.has_groups {
-        sections::add_groups(&mut graph, &object, &loaded)?;
+        sections::add_groups(&mut graph, &object, loaded)?;
     }
     sections::add_linked_once(&mut graph)?;
-    graph.set_origin(Origin {
-        bytes: bytes.into(),
-        sections: loaded,
-    });
+    graph.set_origin(bytes.into());
     Ok(graph)
 }

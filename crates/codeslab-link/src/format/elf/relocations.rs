@@ -5,8 +5,9 @@
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::{Graph, Relocation, RelocationKind, SectionIndex, SymbolIndex};
-use object::elf;
+use crate::graph::{Graph, Relocation, RelocationKind, Relocations, SectionIndex, SymbolIndex};
+use object::LittleEndian;
+use object::elf::{self, Rela64};
 use object::read::elf::{Crel, CrelIterator, FileHeader, Rela, SectionHeader};
 
 type ElfSection = <Header as FileHeader>::SectionHeader;
@@ -54,23 +55,27 @@ fn add_table<'a>(
     }
     let count = entries.len() as u64;
     object.budget.spend(Resource::Steps, count, graph.name())?;
-    let mut relocations = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match object.types.row(entry.r_type(ENDIAN, false).0) {
-            Some(row) => relocations.push(Relocation {
-                offset: entry.r_offset(ENDIAN),
-                kind: RelocationKind::of(row),
-                symbol: SymbolIndex(entry.r_sym(ENDIAN, false)),
-                addend: entry.r_addend(ENDIAN),
-            }),
-            None => obstruct(
-                graph,
-                object,
-                section,
-                Crel::from_rela(entry, ENDIAN, false),
-            ),
+    let mut convert = |entry: &Rela64<LittleEndian>| {
+        let row = object.types.row(entry.r_type(ENDIAN, false).0);
+        if row.is_none() {
+            let entry = Crel::from_rela(entry, ENDIAN, false);
+            obstruct(graph, object, section, entry);
         }
-    }
+        Some(Relocation {
+            offset: entry.r_offset(ENDIAN),
+            kind: RelocationKind::of(row?),
+            symbol: SymbolIndex(entry.r_sym(ENDIAN, false)),
+            addend: entry.r_addend(ENDIAN),
+        })
+    };
+    let relocations = match entries {
+        [entry] => convert(entry).map(Relocations::One).unwrap_or_default(),
+        entries => {
+            let mut many = Vec::with_capacity(entries.len());
+            many.extend(entries.iter().filter_map(convert));
+            Relocations::Many(many)
+        }
+    };
     graph.add_relocations(section, relocations)
 }
 

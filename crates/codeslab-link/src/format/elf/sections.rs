@@ -7,7 +7,9 @@
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use super::properties;
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::{Content, Graph, GraphSection, Moment, Priority, Purpose, SectionIndex};
+use crate::graph::{
+    Content, Graph, GraphSection, Moment, Priority, Purpose, Relocations, SectionIndex,
+};
 use codeslab::Protection;
 use object::elf;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
@@ -27,8 +29,11 @@ enum Fate {
 }
 
 /// Adds the sections that are loaded.
-pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a, '_>) -> Result<Loaded> {
-    let mut loaded = vec![None; object.sections.len()];
+pub(super) fn add<'a>(
+    graph: &mut Graph<'a>,
+    object: &ElfObject<'a, '_>,
+    loaded: &mut Loaded,
+) -> Result<()> {
     let mut note = None;
     for (index, header) in object.sections.iter().enumerate() {
         // One without a type is a place in the table and nothing else: what it says of itself means nothing.
@@ -49,11 +54,13 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a, '_>) -> Resu
                     ".fini" if protection == CODE => Purpose::Fragment(Moment::End),
                     _ => Purpose::Plain,
                 };
-                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
+                let section = (index, name, header);
+                loaded[index] = Some(load(graph, object, section, protection, purpose)?);
             }
             Fate::LoadFunctions(purpose) => {
                 let protection = Protection::ReadOnly;
-                loaded[index] = Some(load(graph, object, (name, header), protection, purpose)?);
+                let section = (index, name, header);
+                loaded[index] = Some(load(graph, object, section, protection, purpose)?);
             }
             // Of several the first counts: reading all of them would take longer than the object is long.
             Fate::Drop if name == properties::NOTE => {
@@ -74,7 +81,7 @@ pub(super) fn add<'a>(graph: &mut Graph<'a>, object: &ElfObject<'a, '_>) -> Resu
     {
         graph.set_without_landing_pads();
     }
-    Ok(loaded)
+    Ok(())
 }
 
 /// Refuses what says that it executes code on its stack: memory that is both writable and executable. What says nothing is assembler
@@ -191,7 +198,7 @@ fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
 fn load<'a>(
     graph: &mut Graph<'a>,
     object: &ElfObject<'a, '_>,
-    (name, header): (Cow<'a, str>, &ElfSection),
+    (index, name, header): (usize, Cow<'a, str>, &ElfSection),
     protection: Protection,
     purpose: Purpose,
 ) -> Result<SectionIndex> {
@@ -208,16 +215,21 @@ fn load<'a>(
     };
     // 0 means the same as 1.
     let align = header.sh_addralign(ENDIAN).max(1);
-    // `ld` leaves these alone as well: what they say of code that is left out is never looked up.
-    let may_lose = name.starts_with(".gcc_except_table");
-    let section = GraphSection::new(name, protection, align, content);
-    let mut section = section.with_purpose(purpose);
-    section.is_retained = header.sh_flags(ENDIAN).contains(elf::SHF_GNU_RETAIN);
-    section.may_lose = may_lose;
-    if header.sh_flags(ENDIAN).contains(elf::SHF_TLS) {
-        return graph.add_section(section.thread_local());
-    }
-    graph.add_section(section)
+    let flags = header.sh_flags(ENDIAN);
+    graph.add_section_in_place(GraphSection {
+        // `ld` leaves these alone as well: what they say of code that is left out is never looked up.
+        may_lose: name.starts_with(".gcc_except_table"),
+        name,
+        protection,
+        align,
+        content,
+        relocations: Relocations::default(),
+        group: None,
+        purpose,
+        is_thread_local: flags.contains(elf::SHF_TLS),
+        is_retained: flags.contains(elf::SHF_GNU_RETAIN),
+        number: index as u32,
+    })
 }
 
 fn obstruct(

@@ -1,7 +1,5 @@
-//! Requests that are freed and not used again before the embedder says that no thread is in them any more.
-//!
-//! Each waits with the epoch in which it was freed. The embedder begins a grace period, which ends the epoch, sees to it that
-//! every thread has left what was freed by then, and ends the grace period.
+//! Requests that are freed and not used again before the embedder says that no thread is in them any more: before the end of a grace period
+//! that began in or after the epoch in which they were freed.
 
 use super::{Blocks, Contents};
 use crate::slab::spans::Spans;
@@ -44,7 +42,7 @@ impl<H> Blocks<H> {
     }
 
     /// Frees what was freed in this epoch or before.
-    pub(crate) fn end_grace_period(&mut self, epoch: u64, is_idle: impl Fn(&Self) -> bool) {
+    pub(crate) fn end_grace_period(&mut self, epoch: u64) {
         // Threads that free at the same time may have read the epoch in another order than they came here.
         // What goes on waiting goes to the end, which takes no memory that was not there.
         for _ in 0..self.quarantined.len() {
@@ -55,14 +53,8 @@ impl<H> Blocks<H> {
                 self.quarantined.push_back(waiting);
                 continue;
             }
-            let Quarantined {
-                index,
-                spans,
-                contents,
-                ..
-            } = waiting;
             // SAFETY: `quarantine` was told that they are carved from that block and as `contents` says; nothing changed them.
-            unsafe { self.free(index, spans, contents, &is_idle) };
+            unsafe { self.free(waiting.index, waiting.spans, waiting.contents) };
         }
     }
 

@@ -1,8 +1,5 @@
 //! What is carved for one request: what an allocation is made of, in flight and published.
-#![allow(
-    unsafe_code,
-    reason = "it refers to its block, which lives as long as something is carved from it"
-)]
+#![allow(unsafe_code, reason = "its block lives as long as it does")]
 
 use super::BlockHeader;
 use crate::model::address::{Address, Window};
@@ -10,7 +7,6 @@ use crate::model::error::Result;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
 use crate::pool::Pool;
-use crate::pool::blocks::Blocks;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
@@ -52,36 +48,26 @@ impl Carved {
         &self.header().shard.pool
     }
 
-    /// Where the segment of this protection is.
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
         let offset = self.spans.offset(protection)?;
-        self.header().page_map.range().first().checked_add(offset)
+        self.header().page_map.range.first().checked_add(offset)
     }
 
-    /// The address space of its block.
     pub(crate) fn block(&self) -> Window {
-        self.header().page_map.range()
+        self.header().page_map.range
     }
 
     /// How many bytes are carved for the segment of this protection.
     pub(crate) fn size(&self, protection: Protection) -> Option<u64> {
-        let offset = self.spans.offset(protection)?;
-        let runs = self.header().page_map.runs(self.slab_of(protection));
-        Some(runs.run_at(offset).size)
-    }
-
-    /// Where the data is written, which is in its place: published or not. It stays there while this lives.
-    pub(crate) fn data(&self) -> Option<NonNull<u8>> {
-        let offset = self.spans.offset(Protection::ReadWrite)?;
-        let base = self.header().backing.base(WriteTarget::InPlace)?;
-        NonNull::new(base.as_ptr().wrapping_add(offset as usize))
+        let span = self.header().page_map.span(&self.spans, protection);
+        span.map(|span| span.size)
     }
 
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
     pub(crate) fn stage(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        if self.pool().geometry().stages {
+        if self.pool().geometry.stages {
             self.stage_all(layout, at_first)
         } else {
             Ok(Staging::default())
@@ -89,18 +75,10 @@ impl Carved {
     }
 
     fn stage_all(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        let staged = |one: Protection| {
+        let [code, constants] = [Protection::ReadExecute, Protection::ReadOnly].map(|one| {
             let is_staged = self.target(one) == WriteTarget::Staged;
-            if is_staged {
-                layout.segment(one).size
-            } else {
-                0
-            }
-        };
-        let (code, constants) = (
-            staged(Protection::ReadExecute),
-            staged(Protection::ReadOnly),
-        );
+            layout.segment(one).size * u64::from(is_staged)
+        });
         if code + constants == 0 {
             return Ok(Staging::default());
         }
@@ -109,7 +87,7 @@ impl Carved {
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
-        self.pool().geometry().slab_of(protection)
+        self.pool().geometry.slab_of(protection)
     }
 
     fn target(&self, protection: Protection) -> WriteTarget {
@@ -159,24 +137,22 @@ impl Carved {
         staged
     }
 
-    /// Where the bytes of a segment are written; `None` for one that is staged or has none.
+    /// Where the bytes of a segment are written; `None` for one that is staged or has none. Data is written there when it is published, too.
     #[inline]
-    fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
+    pub(crate) fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
         let target = self.target(protection);
         let base = self.header().backing.base(target)?;
         let offset = self.spans.offset(protection)?;
         NonNull::new(base.as_ptr().wrapping_add(offset as usize))
     }
 
-    /// Makes what was written executable, readable, writable, each as it should be.
-    ///
     /// # Safety
     /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
         self.pool().check_process()?;
         for protection in [Protection::ReadExecute, Protection::ReadOnly] {
             if let Some(extent) = self.unpublished(protection) {
-                let writer = extent.backing.writer();
+                let writer = extent.backing.writer;
                 // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
                 // target says is staged is among the buffers.
                 unsafe { writer.publish(extent, staging.bytes(protection)) }?;
@@ -185,17 +161,14 @@ impl Carved {
         Ok(())
     }
 
-    /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
+    /// What a writer has to do something about before the segment of this protection is published.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
-        let geometry = self.pool().geometry();
-        let offset = self.spans.offset(protection)?;
+        if !self.pool().geometry.publishes {
+            return None;
+        }
         let header = self.header();
-        let slab = geometry.slab_of(protection);
-        let extent = || {
-            let span = header.page_map.runs(slab).run_at(offset);
-            header.backing.extent(span, slab)
-        };
-        geometry.publishes.then(extent)
+        let span = header.page_map.span(&self.spans, protection)?;
+        Some(header.backing.extent(span, self.slab_of(protection)))
     }
 
     /// What is executed of it: where, and how many bytes.
@@ -213,24 +186,20 @@ impl Carved {
     /// It is not published yet, and no slice of its bytes is in use.
     pub(crate) unsafe fn shrink(&mut self, protection: Protection, size: u64) {
         let (header, spans) = (self.header(), &self.spans);
-        let emptied = header.shard.with(|blocks| {
+        header.shard.update(|blocks| {
             let block = blocks.block_mut(header.index as usize);
             // SAFETY: the spans are carved from this block, and the caller says that nothing uses their ends.
             unsafe { block.shrink(spans, protection, size) };
         });
-        emptied.1.retire();
     }
 
-    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
-    /// flight. `None` if something would begin where nothing may: it is given back then.
-    ///
-    /// [`Block::divide`]: crate::block::Block::divide
+    /// Divides it: see [`Block::divide`](crate::block::Block::divide). All parts are in flight. After `None` it is given back.
     pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
-        let divide =
-            |blocks: &mut Blocks<_>| blocks.divide(header.index as usize, &self.spans, starts);
-        let (divided, emptied) = header.shard.with(divide);
-        emptied.retire();
+        let index = header.index as usize;
+        let divided = header
+            .shard
+            .update(|blocks| blocks.divide(index, &self.spans, starts));
         let Ok(Some(parts)) = divided else {
             // It is not in flight any more.
             self.note_landed();
@@ -254,11 +223,9 @@ impl Carved {
     #[cold]
     fn free(&mut self) {
         let spans = std::mem::take(&mut self.spans);
-        let emptied = {
-            let header = self.header();
-            // SAFETY: the invariant: they are carved from that block.
-            unsafe { header.shard.free(header, spans) }
-        };
+        let header = self.header();
+        // SAFETY: the invariant: they are carved from that block.
+        let emptied = unsafe { header.shard.free(header, spans) };
         emptied.retire();
     }
 }

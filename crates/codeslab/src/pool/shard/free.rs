@@ -1,13 +1,12 @@
 //! How an allocation comes back to the shard that it was carved from, from the owner thread or from any other.
 
-use super::{BlockHeader, Emptied, Shard};
+use super::{BlockHeader, Emptied, OwnBlocks, Shard};
 use crate::model::options::Quarantine;
 use crate::model::protection::Protection;
-use crate::pool::blocks::{Blocks, Contents};
+use crate::pool::blocks::Contents;
 use crate::slab::runs::Runs;
 use crate::slab::span::Located;
 use crate::slab::spans::Spans;
-use crate::sync::biased_lock::Guard;
 use crate::sync::remote_frees::Taker;
 use crate::sync::thread_id;
 use std::sync::Arc;
@@ -31,15 +30,13 @@ impl Shard {
         unsafe { blocks.keep(header.index as usize, spans, Contents::Dirty) }
     }
 
-    /// Takes spans back, whichever thread frees them.
-    ///
     /// # Safety
     /// The spans are carved from the block of `header`.
     #[cold]
     pub(super) unsafe fn free(&self, header: &BlockHeader, spans: Spans) -> Emptied {
         // In a child, what is freed stays as it is: its parent runs it.
         if self.pool.is_forked() {
-            return Emptied(None);
+            return Emptied(Vec::new());
         }
         if !self.is_owned() {
             // SAFETY: they are carved from the block of `header`.
@@ -57,23 +54,23 @@ impl Shard {
     unsafe fn free_remotely(header: &BlockHeader, spans: Spans) -> Emptied {
         // The owner may take the spans, retire the block and, with it, this shard, while this thread is still in here.
         let (shard, index) = (Arc::clone(&header.shard), header.index);
+        let take_back = |spans, contents| {
+            // SAFETY: they are carved from the block of `header` and given away, and as `contents` says.
+            let free = |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, contents) };
+            shard.with(free).1
+        };
         if shard.quarantine == Quarantine::Intact {
-            // SAFETY: they are carved from the block of `header` and given away, and an allocation still holds what was written to it.
-            let free =
-                |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Dirty) };
-            return shard.with(free).1;
+            return take_back(spans, Contents::Dirty);
         }
         // SAFETY: they are carved from the block of `header`.
         let spans = unsafe { header.retract(spans) };
         if !thread_id::is_taken(shard.owner) {
-            // SAFETY: the spans are carved from that block, and retracted.
-            let free =
-                |blocks: &mut _| unsafe { shard.take_back(blocks, index, spans, Contents::Clean) };
-            return shard.with(free).1;
+            return take_back(spans, Contents::Clean);
         }
-        header.mark_freed_remotely(&spans);
+        let page_map = &header.page_map;
+        page_map.for_each(&spans, Runs::mark_freed_remotely);
         match shard.remote_frees.hand_in((index, spans)) {
-            Ok(Taker::Next) => Emptied(None),
+            Ok(Taker::Next) => Emptied(Vec::new()),
             Ok(Taker::Giver) => shard.with(|_| ()).1,
             Err((index, spans)) => {
                 // SAFETY: the spans are carved from that block, retracted, and marked.
@@ -85,7 +82,7 @@ impl Shard {
 
     /// Takes what other threads freed.
     #[cold]
-    pub(super) fn take_remote_frees(&self, blocks: &mut Guard<'_, Blocks<Arc<BlockHeader>>>) {
+    pub(super) fn take_remote_frees(&self, blocks: &mut OwnBlocks) {
         // SAFETY: the thread that has the lock is the only one that takes out, and knows what the one before did.
         while let Some((index, spans)) = unsafe { self.remote_frees.pop() } {
             // SAFETY: what other threads hand in is carved from that block, retracted, and marked.
@@ -95,12 +92,7 @@ impl Shard {
 
     /// # Safety
     /// The spans are carved from the block with this index, retracted, and marked as freed by another thread.
-    unsafe fn take_remote_free(
-        &self,
-        blocks: &mut Blocks<Arc<BlockHeader>>,
-        index: u32,
-        spans: Spans,
-    ) {
+    unsafe fn take_remote_free(&self, blocks: &mut OwnBlocks, index: u32, spans: Spans) {
         blocks.block(index as usize).take_remote_marks(&spans);
         // SAFETY: they are carved from the block with this index, and retracted.
         unsafe { self.take_back(blocks, index, spans, Contents::Clean) };
@@ -113,7 +105,7 @@ impl Shard {
     #[inline]
     unsafe fn take_back(
         &self,
-        blocks: &mut Blocks<Arc<BlockHeader>>,
+        blocks: &mut OwnBlocks,
         index: u32,
         spans: Spans,
         contents: Contents,
@@ -121,7 +113,7 @@ impl Shard {
         let index = index as usize;
         if self.quarantine == Quarantine::Off || self.remote_frees.is_closed() {
             // SAFETY: they are carved from the block with this index, and are as `contents` says.
-            return unsafe { blocks.free(index, spans, contents, |blocks| self.is_idle(blocks)) };
+            return unsafe { blocks.free(index, spans, contents) };
         }
         let (spans, contents) = match (self.quarantine, contents) {
             (Quarantine::Trapping, Contents::Dirty) => {
@@ -136,31 +128,17 @@ impl Shard {
         // SAFETY: they are carved from the block with this index, and are as `contents` says: retracted if that changed.
         unsafe { blocks.quarantine(index, spans, contents, self.pool.epoch()) };
     }
-
-    /// Frees what was freed in this epoch or before.
-    pub(crate) fn end_grace_period(&self, epoch: u64) {
-        let ((), emptied) =
-            self.with(|blocks| blocks.end_grace_period(epoch, |blocks| self.is_idle(blocks)));
-        emptied.retire();
-    }
 }
 
 impl BlockHeader {
-    /// Notes that spans are freed although their owner does not know yet.
-    fn mark_freed_remotely(&self, spans: &Spans) {
-        let geometry = self.shard.pool.geometry();
-        self.page_map
-            .for_each(spans, geometry, Runs::mark_freed_remotely);
-    }
-
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
     /// us retract is not among what comes back, and is never given out again.
     ///
     /// # Safety
     /// The spans are carved from this block.
     unsafe fn retract(&self, spans: Spans) -> Spans {
-        let geometry = self.shard.pool.geometry();
-        let mut carved = self.page_map.locate(&spans, geometry);
+        let geometry = &self.shard.pool.geometry;
+        let mut carved = self.page_map.locate(&spans);
         let slab_of = |one| geometry.slab_of(one);
         // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread
         // uses them.

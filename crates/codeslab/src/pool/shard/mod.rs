@@ -1,9 +1,8 @@
 //! A shard: blocks that one thread carves from, so that threads do not wait for each other.
 //!
-//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a
-//! queue; what that thread allocates comes from its own shard. So they meet where there are more threads than shards, and when
-//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the blocks that are
-//! retained or that of the address space, then the system's list of open memory files. Bytes are written and published under no lock.
+//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a queue. So
+//! threads meet where there are more of them than shards, and when all shards are asked for something: to trim or to count. Locks are taken
+//! in this order: a shard's, then that of the retained blocks or that of the address space, then that of the open memory files.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
 pub(crate) mod batch;
@@ -37,8 +36,8 @@ pub(crate) struct Shard {
     pool: Arc<Pool>,
     // The number of the thread that it belongs to, while there is one.
     owner: usize,
-    blocks: BiasedLock<Blocks<Arc<BlockHeader>>>,
-    // Allocations that were published or given up, of all there ever were, by the owner and by others: see `Blocks::begun`.
+    blocks: BiasedLock<OwnBlocks>,
+    // Allocations that were published or given up, of all there ever were, by the owner and by others.
     landed_here: AtomicU64,
     landed_elsewhere: AtomicU64,
     // Closed when no request will come any more. Each with the index of its block, retracted.
@@ -55,21 +54,18 @@ pub(crate) struct BlockHeader {
     backing: Arc<Backing>,
 }
 
+/// The blocks of a shard, each with its header.
+type OwnBlocks = Blocks<Arc<BlockHeader>>;
+
 /// Blocks of which nothing is used, on their way back to the system.
 #[must_use]
-#[expect(
-    clippy::box_collection,
-    reason = "a pointer is cheaper to look at than a vector"
-)]
-pub(crate) struct Emptied(Option<Box<Vec<Held<Arc<BlockHeader>>>>>);
+struct Emptied(Vec<Held<Arc<BlockHeader>>>);
 
 impl Emptied {
     /// Gives them back. With its last block a shard whose memory is gone goes, too: the caller has no reference into it.
     #[inline]
-    pub(crate) fn retire(self) {
-        if let Some(all) = self.0 {
-            all.into_iter().for_each(retire);
-        }
+    fn retire(self) {
+        self.0.into_iter().for_each(retire);
     }
 }
 
@@ -87,7 +83,7 @@ fn is_for_budget(error: &Error) -> bool {
 
 impl Shard {
     pub(crate) fn new(pool: Arc<Pool>, owner: usize) -> Self {
-        let configuration = pool.configuration();
+        let configuration = pool.configuration;
         Self {
             pool,
             owner,
@@ -107,11 +103,15 @@ impl Shard {
 
     /// Does something with its blocks, and afterwards, under no lock, hands out those that are empty.
     #[inline]
-    fn with<R>(&self, act: impl FnOnce(&mut Blocks<Arc<BlockHeader>>) -> R) -> (R, Emptied) {
+    fn with<R>(&self, act: impl FnOnce(&mut OwnBlocks) -> R) -> (R, Emptied) {
         let is_owner = self.is_owned();
         // SAFETY: a number belongs to one living thread, and passes to another in a way that orders what both do; `act` gets no
         // shard, so this thread holds no guard yet.
         let mut blocks = unsafe { self.blocks.lock(is_owner, &*self.pool) };
+        let landed = [&self.landed_here, &self.landed_elsewhere];
+        let landed = landed.map(|count| count.load(Ordering::Acquire));
+        // SAFETY: as many are published or given up.
+        unsafe { blocks.note_landed(landed[0] + landed[1]) };
         if !self.remote_frees.is_empty() {
             self.take_remote_frees(&mut blocks);
         }
@@ -120,9 +120,16 @@ impl Shard {
         (result, emptied)
     }
 
+    /// The same, and gives back those that are empty, which are not what keeps this shard alive.
+    fn update<R>(&self, act: impl FnOnce(&mut OwnBlocks) -> R) -> R {
+        let (result, emptied) = self.with(act);
+        emptied.retire();
+        result
+    }
+
     /// Its blocks, if the calling thread owns them, and nothing else is to be done first.
     #[inline]
-    fn enter(&self) -> Option<Guard<'_, Blocks<Arc<BlockHeader>>>> {
+    fn enter(&self) -> Option<Guard<'_, OwnBlocks>> {
         if !self.is_owned() || self.pool.is_forked() {
             return None;
         }
@@ -147,7 +154,7 @@ impl Shard {
     /// The short route, and most often the whole: the owner thread finds a request of just this shape that it freed lately.
     #[inline]
     fn recycle(&self, layout: &Layout, window: Window) -> Option<Carved> {
-        let shape = Shape::of(layout, self.pool.geometry())?;
+        let shape = Shape::of(layout, &self.pool.geometry)?;
         let mut blocks = self.enter()?;
         let (header, spans) = blocks.recycle(&shape, window)?;
         Some(Carved::new(header, spans))
@@ -157,11 +164,13 @@ impl Shard {
     #[cold]
     fn carve(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
         self.pool.check_process()?;
-        Pool::check_layout(layout)?;
+        if layout.size() == 0 {
+            return Err(Error::EmptyRequest);
+        }
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
-        let (carved, emptied) = self.with(|blocks| {
-            let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
+        let carved = self.update(|blocks| {
+            let shape = may_recycle.then(|| Shape::of(layout, &self.pool.geometry));
             let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
                 return Ok(Carved::new(header, spans));
@@ -174,7 +183,6 @@ impl Shard {
                 result => result,
             }
         });
-        emptied.retire();
         carved.map_err(|error| *error)
     }
 
@@ -182,34 +190,20 @@ impl Shard {
     /// in registers.
     fn carve_or_open(
         self: &Arc<Self>,
-        blocks: &mut Blocks<Arc<BlockHeader>>,
+        blocks: &mut OwnBlocks,
         layout: &Layout,
         window: Window,
     ) -> Result<Carved, Box<Error>> {
         // Oversize requests get blocks of their own.
-        if !self.pool.is_oversize(layout)
-            && let Some((header, spans)) = self.carve_here(blocks, layout, window)?
-        {
-            return Ok(Carved::new(header, spans));
+        if !self.pool.is_oversize(layout) {
+            let found = blocks.carve(layout, window).map_err(Error::Refused)?;
+            if let Some((header, spans)) = found {
+                return Ok(Carved::new(header, spans));
+            }
         }
         let (block, spans) = self.pool.new_block(layout, window, blocks.code_share())?;
         let header = blocks.adopt(Box::new(block), |index, block| self.header(index, block));
         Ok(Carved::new(header, spans))
-    }
-
-    /// Carves from a block that the shard has.
-    fn carve_here<'b>(
-        &self,
-        blocks: &'b mut Blocks<Arc<BlockHeader>>,
-        layout: &Layout,
-        window: Window,
-    ) -> Result<Option<(&'b Arc<BlockHeader>, Spans)>> {
-        // Only here it is known what is written to, so this is where views that are not needed any more are noticed.
-        if blocks.has_many_views() && self.is_idle(blocks) {
-            // SAFETY: nothing of the shard is in flight.
-            unsafe { blocks.close_first_views() };
-        }
-        Ok(blocks.carve(layout, window)?)
     }
 
     fn header(self: &Arc<Self>, index: usize, block: &Block) -> Arc<BlockHeader> {
@@ -220,15 +214,6 @@ impl Shard {
             page_map: Arc::clone(block.page_map()),
             backing: Arc::clone(block.pages().backing()),
         })
-    }
-
-    /// Whether nothing is in flight.
-    fn is_idle(&self, blocks: &Blocks<Arc<BlockHeader>>) -> bool {
-        blocks.begun() == self.landed()
-    }
-
-    fn landed(&self) -> u64 {
-        self.landed_here.load(Ordering::Acquire) + self.landed_elsewhere.load(Ordering::Acquire)
     }
 
     /// One allocation less is in flight: it is published, or about to be freed.
@@ -250,39 +235,32 @@ impl Shard {
 
     /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
     pub(crate) fn trim(&self) {
-        let ((), emptied) = self.with(|blocks| {
-            if self.is_idle(blocks) {
-                // SAFETY: nothing of the shard is in flight.
-                unsafe { blocks.close_views() };
-            }
+        self.update(|blocks| {
+            blocks.close_views(0);
             blocks.drain();
         });
-        emptied.retire();
     }
 
     /// No request will come any more: what is empty goes back, and so does what becomes empty.
-    pub(crate) fn close(&self) -> Emptied {
+    pub(crate) fn close(&self) {
         self.remote_frees.close();
-        let ((), emptied) = self.with(|blocks| {
+        self.update(|blocks| {
             blocks.keep_no_spare();
-            blocks.end_grace_period(u64::MAX, |blocks| self.is_idle(blocks));
+            blocks.end_grace_period(u64::MAX);
             blocks.drain();
         });
-        emptied
     }
 
-    /// Adds what it holds.
+    /// Frees what was freed in this epoch or before.
+    pub(crate) fn end_grace_period(&self, epoch: u64) {
+        self.update(|blocks| blocks.end_grace_period(epoch));
+    }
+
     pub(crate) fn count(&self, stats: &mut Stats) {
-        let ((), emptied) = self.with(|blocks| {
-            blocks.count(stats);
-            stats.in_flight += blocks.begun() - self.landed();
-        });
-        emptied.retire();
+        self.update(|blocks| blocks.count(stats));
     }
 
     pub(crate) fn pictures(&self) -> Vec<BlockPicture> {
-        let (pictures, emptied) = self.with(|blocks| blocks.pictures());
-        emptied.retire();
-        pictures
+        self.update(|blocks| blocks.pictures())
     }
 }

@@ -12,7 +12,7 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::ProcessLocation;
+use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use crate::sys::address_map::AddressMap;
 use crate::sys::arch::{self, Native, Processor};
@@ -290,7 +290,7 @@ impl Platform for Macos {
         Ok(Box::new(library))
     }
 
-    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
+    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
         let is_function = |at: Address| {
             let base = dynamic_linker::image_base(at)?;
             // SAFETY: the dynamic linker says that an executable or library begins there; symbols of it are in use, so it stays loaded.
@@ -299,7 +299,7 @@ impl Platform for Macos {
         };
         let functions = symbols.iter().map(|(_, at)| is_function(*at));
         functions
-            .map(|is_function| is_function == Some(true))
+            .map(|is_function| ProcessSymbolKind::of_function(is_function == Some(true)))
             .collect()
     }
 

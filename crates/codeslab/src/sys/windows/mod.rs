@@ -45,7 +45,7 @@ use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::protection::Protection;
-use crate::model::stats::ProcessLocation;
+use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use memory_file::SectionFile;
 use mm::{Access, Free, Placeholders, Requirements};
@@ -280,9 +280,9 @@ impl Platform for Windows {
         Ok(Box::new(library))
     }
 
-    fn are_process_functions(&self, symbols: &[(&str, Address)]) -> Vec<bool> {
+    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
         let functions = symbols.iter().map(|(_, at)| process::is_function(*at));
-        functions.collect()
+        functions.map(ProcessSymbolKind::of_function).collect()
     }
 
     fn random(&self) -> u64 {
