@@ -1,8 +1,5 @@
 //! The two states of an allocation, as two types.
-#![allow(
-    unsafe_code,
-    reason = "an allocation in flight has its bytes to itself"
-)]
+#![allow(unsafe_code, reason = "bytes in flight are its own")]
 
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
@@ -316,11 +313,9 @@ impl InFlightAllocation {
 }
 
 /// What is carved and counts as in flight.
+// Invariant: there until it lands.
 #[derive(Debug)]
-struct Unpublished(
-    // Invariant: there until it lands.
-    Option<Carved>,
-);
+struct Unpublished(Option<Carved>);
 
 impl Unpublished {
     #[inline]
@@ -375,10 +370,8 @@ impl Allocation {
     /// `None` if it has none.
     #[must_use]
     pub fn segment(&self, protection: Protection) -> Option<(Address, u64)> {
-        Some((
-            self.carved.address(protection)?,
-            self.carved.size(protection)?,
-        ))
+        let address = self.carved.address(protection)?;
+        Some((address, self.carved.size(protection)?))
     }
 
     /// The block that all of it lies in, which stays where it is as long as this value.
@@ -400,8 +393,9 @@ impl Allocation {
         if end > self.carved.size(Protection::ReadWrite)? {
             return None;
         }
+        let data = self.carved.start(Protection::ReadWrite)?;
         // SAFETY: the offset lies in the data, of which this is the start.
-        let word = unsafe { self.carved.data()?.add(offset as usize) }.cast::<u64>();
+        let word = unsafe { data.add(offset as usize) }.cast::<u64>();
         // SAFETY: the word lies in data of this allocation, which is committed, readable and writable while it lives, and so while
         // `self` is borrowed. No other reference to published data is made.
         word.is_aligned()

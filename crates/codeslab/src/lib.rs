@@ -78,7 +78,6 @@
 //!
 //! # What holds always
 //!
-//!
 //! - Within one request every address reaches every other, and nothing lies outside of the request's windows.
 //! - No byte is writable and executable through one address, for any thread, whichever [`Writer`] is in use; except, with
 //!   [`Writer::Pkeys`] and [`Writer::MapJit`], for the thread that is copying it there.

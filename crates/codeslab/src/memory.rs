@@ -105,7 +105,6 @@ impl CodeMemory {
         Self::on(sys::current()?, &options)
     }
 
-    /// Opens a memory on a platform.
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);
@@ -122,7 +121,7 @@ impl CodeMemory {
     /// What it was opened with, after defaults, environment and probes.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.inside.pool.configuration()
+        self.inside.pool.configuration
     }
 
     /// Places a request: all of its segments in one block, or nothing.
@@ -160,7 +159,7 @@ impl CodeMemory {
     /// # Errors
     /// As for [`CodeMemory::allocate`], for all of them together; [`Error::EmptyRequest`] if one of them has no bytes, or there is none.
     pub fn allocate_together(&self, requests: &[Request<'_>]) -> Result<Vec<InFlightAllocation>> {
-        let (geometry, shard) = (self.inside.pool.geometry(), self.inside.shard());
+        let (geometry, shard) = (&self.inside.pool.geometry, self.inside.shard());
         let granule = |protection| geometry.granule(geometry.slab_of(protection));
         let window = Request::common_window(requests)?;
         // Where one would begin where nothing may, they lie a little farther apart.
@@ -263,9 +262,8 @@ impl CodeMemory {
         if self.is_inherited() {
             return stats;
         }
-        self.inside
-            .shards()
-            .for_each(|shard| shard.count(&mut stats));
+        let shards = self.inside.shards();
+        shards.for_each(|shard| shard.count(&mut stats));
         self.inside.pool.count(&mut stats);
         stats.live = stats.live.saturating_sub(stats.in_flight);
         stats
@@ -277,11 +275,8 @@ impl CodeMemory {
         if self.is_inherited() {
             return Picture::default();
         }
-        let mut blocks: Vec<_> = self
-            .inside
-            .shards()
-            .flat_map(|shard| shard.pictures())
-            .collect();
+        let shards = self.inside.shards();
+        let mut blocks: Vec<_> = shards.flat_map(|shard| shard.pictures()).collect();
         blocks.sort_by_key(|block| block.address);
         Picture { blocks }
     }
@@ -291,12 +286,7 @@ impl CodeMemory {
     /// a profiler or an unwinder may ask while others allocate. While that very allocation is made or freed, either answer may come.
     #[must_use]
     pub fn find(&self, address: Address) -> Option<Found> {
-        let (start, size, protection) = self.inside.pool.find(address)?;
-        Some(Found {
-            address: start,
-            size,
-            protection,
-        })
+        self.inside.pool.find(address)
     }
 
     /// Gives back to the system what is kept for the next allocation: blocks and reservations of which nothing is used.

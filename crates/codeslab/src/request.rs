@@ -41,7 +41,6 @@ impl<'a> Request<'a> {
         Self { windows, ..self }
     }
 
-    /// What all windows have in common.
     #[inline]
     pub(crate) fn window(&self) -> Result<Window> {
         if self.windows.is_empty() {
@@ -69,9 +68,8 @@ impl<'a> Request<'a> {
         Ok(common)
     }
 
-    /// One layout for all of them: in each segment one behind the other, so that they can be divided where granules begin. And how many
-    /// bytes of each segment come before what each of them has there: all, where it has nothing.
-    /// `padding` is how many times the alignment of each is left free before it.
+    /// One layout for all of them, one behind the other in each segment, and where each begins there: see
+    /// [`Block::divide`](crate::block::Block::divide). `padding` is how many times the alignment of each is left free before it.
     pub(crate) fn combine(
         requests: &[Self],
         granule: impl Fn(Protection) -> u64,

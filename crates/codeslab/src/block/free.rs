@@ -1,8 +1,10 @@
 //! How spans come back to their block, and memory to the system.
 //!
-//! A span that is no longer used is first *retracted*: its code traps, its data is zero. Until the slab has it back it may be
-//! *marked* as freed, so that a lookup does not take it for live. *Freeing* gives it to its slab. When much of a slab is free, its
-//! memory is *purged*; when nothing is carved at all, the block is *decommitted*.
+//! A span that is no longer used is *retracted*: its code traps, its data is zero. Until its slab has it back it may be *marked* as freed, for
+//! lookups. *Freeing* gives it to the slab. When much of a slab is free, its memory is *purged*; when nothing is carved, the block is
+//! *decommitted*.
+
+#![expect(clippy::inline_always, reason = "small requests are freed this way")]
 
 use super::{Block, STEP};
 use crate::model::error::{Limit, Refusal};
@@ -18,10 +20,6 @@ use std::ptr::NonNull;
 impl Block {
     /// How many bytes the spans have that begin at `starts`.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) fn sizes_at(&self, starts: Granules) -> [u64; 3] {
         let mut sizes = [0; 3];
         for protection in Protection::ALL {
@@ -32,7 +30,6 @@ impl Block {
         sizes
     }
 
-    /// Bytes of all spans.
     pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
         self.locate(spans)
             .iter()
@@ -41,8 +38,8 @@ impl Block {
             .sum()
     }
 
-    /// Makes spans safe to lie around that are no longer used. One that the system does not let us retract is left out: it stays
-    /// carved and is never given out again. Says whether there was such a one.
+    /// Retracts spans. One that the system does not let us retract is left out: it stays carved and is never given out again. Says whether
+    /// there was such a one.
     ///
     /// # Safety
     /// The spans are carved from this block and belong to the caller.
@@ -59,10 +56,6 @@ impl Block {
     /// The spans that begin at `starts` are carved from this block, have so many bytes, and belong to the caller. `view` is the
     /// writable view of this block.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free of a small request comes here, from one place"
-    )]
     pub(crate) unsafe fn retract_in_view(
         &self,
         starts: Granules,
@@ -99,8 +92,6 @@ impl Block {
         self.page_map.for_each(spans, Runs::unmark_freed_remotely);
     }
 
-    /// Gives the spans of a request to their slabs.
-    ///
     /// # Safety
     /// They are carved from this block, retracted, and belong to the caller, who gives them away.
     pub(crate) unsafe fn free(&mut self, carved: &Located) {
@@ -108,7 +99,6 @@ impl Block {
         self.requests -= 1;
     }
 
-    /// Where the spans of a request are and how long.
     #[inline]
     pub(crate) fn locate(&self, spans: &Spans) -> Located {
         self.page_map.locate(spans)
@@ -177,10 +167,8 @@ impl Block {
     /// Gives back the memory of all chunks in free runs of a slab.
     pub(crate) fn purge(&mut self, slab: Protection) {
         let runs = self.slabs[slab.index()].long_free_runs(self.chunks.chunk_bytes());
-        let idle: Vec<Span> = runs
-            .into_iter()
-            .flat_map(|run| self.chunks.present_in(run))
-            .collect();
+        let runs = runs.into_iter();
+        let idle: Vec<Span> = runs.flat_map(|run| self.chunks.present_in(run)).collect();
         for range in idle {
             // SAFETY: the range lies in a free run of the slab, so it is committed for it and no thread uses it; it is present, so it
             // is not purged. What the system does not take back stays.

@@ -1,6 +1,5 @@
 //! How the blocks of a memory are divided: which slab holds which protection, how large a granule is, what a request may take.
-//! Pure numbers, the same for all blocks of a memory; blocks carve by them, and each request asks for them, so what can be
-//! computed once is.
+//! The same numbers for all blocks of a memory; each request asks for them, so what can be computed once is.
 
 use crate::model::layout::{Layout, Segment};
 use crate::model::options::Constants;
@@ -10,11 +9,9 @@ use crate::slab::spans::GRANULE;
 use crate::sys::Facts;
 use crate::write::{CodeWriter, WriteTarget};
 
-/// How a block is divided and written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     constants: Constants,
-    /// How code and constants are written.
     pub(crate) writer: &'static dyn CodeWriter,
     page_bytes: u64,
     /// What the system maps at least.

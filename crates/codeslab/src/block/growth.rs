@@ -1,5 +1,5 @@
-//! How the slabs of a block grow: where they go on, and by how much. Code goes up, data down, constants up from between; each
-//! step takes more than is needed at once, so that the next requests find room without asking the system.
+//! How the slabs of a block grow: where they go on, and by how much. Each step takes more than is needed at once, so that the next requests
+//! find room without asking the system.
 
 use super::{Block, STEP};
 use crate::model::error::Refusal;
@@ -48,8 +48,7 @@ impl Block {
             return Ok(false);
         };
         // An extent of its own cuts a gap in two, and the view if that is to show it.
-        let most = self.mappings_with_one_request_more() + 2;
-        self.count_up_to(most + 2 * u64::from(self.geometry.needs_view))?;
+        self.count_ahead(2 + 2 * u64::from(self.geometry.needs_view))?;
         match self.commit(slab, pages) {
             // Less may be left than a whole step.
             Err(refusal) if refusal.is_budget() => {
@@ -95,23 +94,17 @@ impl Block {
 
     /// Where a slab goes on: beside what it has, or else in the largest gap.
     fn next_pages(&self, slab: Protection, needed: u64) -> Option<Span> {
-        let beside = self.slabs[slab.index()]
-            .extents()
-            .iter()
-            .find_map(|extent| self.pages_beside(extent, slab, needed));
+        let extents = self.slab(slab).extents();
+        let mut all = extents.iter();
+        let beside = all.find_map(|extent| self.pages_beside(extent, slab, needed));
         beside.or_else(|| {
-            let fresh = self.step > 0 && self.slabs[slab.index()].extents().is_empty();
+            let fresh = self.step > 0 && extents.is_empty();
             // Data begins at the end of a block, also where constants were first.
-            let at_end = self
-                .gaps(slab)
-                .next_back()
-                .filter(|_| fresh && slab == Protection::ReadWrite);
-            let at_end = at_end.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
-            let largest = || {
-                self.gaps(slab)
-                    .max_by_key(|gap| (gap.size, Reverse(gap.offset)))
-            };
-            let gap = at_end.or_else(largest)?;
+            let last = self.gaps(slab).next_back();
+            let last = last.filter(|_| fresh && slab == Protection::ReadWrite);
+            let at_end = last.filter(|gap| self.whole_step(slab, needed, gap.size).is_some());
+            let by_size = |gap: &Span| (gap.size, Reverse(gap.offset));
+            let gap = at_end.or_else(|| self.gaps(slab).max_by_key(by_size))?;
             let size = self.whole_step(slab, needed, gap.size)?;
             let offset = self.start_in_gap(slab, gap, size, fresh);
             Some(Span { offset, size })

@@ -21,15 +21,8 @@ impl Block {
     /// Pages with rights of their own cut what is around them in two.
     fn mappings_per_request(&self) -> u64 {
         let slabs = [Protection::ReadExecute, Protection::ReadOnly];
-        let own = slabs
-            .into_iter()
-            .filter(|slab| self.geometry.has_own_pages(*slab));
-        2 * own.count() as u64
-    }
-
-    /// All mappings that the system keeps for it at most, if one more request is carved.
-    pub(super) fn mappings_with_one_request_more(&self) -> u64 {
-        self.mappings() + (self.requests + 1) * self.mappings_per_request()
+        let own = slabs.map(|slab| u64::from(self.geometry.has_own_pages(slab)));
+        2 * own.iter().sum::<u64>()
     }
 
     /// Takes from the budget what one more request may take where nothing has to grow.
@@ -38,14 +31,15 @@ impl Block {
         if self.geometry.needs_view {
             return Ok(());
         }
-        self.count_up_to(self.mappings_with_one_request_more())
+        self.count_ahead(0)
     }
 
-    /// Takes from the budget what is missing from `most` mappings.
-    pub(super) fn count_up_to(&mut self, most: u64) -> Result<(), Refusal> {
+    /// Takes from the budget what is missing if one more request is carved and `more` mappings are made.
+    pub(super) fn count_ahead(&mut self, more: u64) -> Result<(), Refusal> {
+        let most = self.mappings() + (self.requests + 1) * self.mappings_per_request() + more;
         let missing = most.saturating_sub(self.counted_mappings);
         if missing > 0 {
-            self.pages.backing().budget().mappings.take(missing)?;
+            self.pages.backing().budget.mappings.take(missing)?;
             self.counted_mappings = most;
         }
         Ok(())
@@ -56,7 +50,7 @@ impl Block {
         let most = self.mappings() + self.requests * self.mappings_per_request();
         let less = self.counted_mappings.saturating_sub(most);
         if less > 0 {
-            self.pages.backing().budget().mappings.give_back(less);
+            self.pages.backing().budget.mappings.give_back(less);
             self.counted_mappings -= less;
         }
     }

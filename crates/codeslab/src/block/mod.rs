@@ -4,8 +4,7 @@
 //! constants upwards from a place in between. A slab that meets its neighbour goes on in the largest gap that is left, so a block
 //! is full only when nothing can grow in it, whatever the mixture, and it is a handful of mappings all the time.
 //!
-//! Blocks rely on `slab` for the carving and on `write` for the pages; shards own them. What other threads may ask without
-//! the shard's lock is in `page_map`; what is carved comes back in `free`.
+//! Shards own blocks. What other threads may ask without the shard's lock is in `page_map`.
 #![allow(unsafe_code, reason = "a block knows whose bytes are whose")]
 
 mod free;
@@ -30,8 +29,7 @@ use geometry::Geometry;
 use page_map::PageMap;
 use std::sync::Arc;
 
-/// Bytes by which a slab grows unless more is needed at once. More would be idle in the last step of each slab, less is more
-/// calls; the cost of a page has its minimum here (see `Backing::map_file`).
+/// Bytes by which a slab grows. More would be idle in the last step of each slab, less is more calls; a page costs least here.
 const STEP: u64 = 64 << 10;
 
 /// 256ths of all bytes that are code in real objects (three quarters of glibc).
@@ -46,7 +44,6 @@ pub(crate) enum Growth {
     Allowed,
 }
 
-/// One block.
 #[derive(Debug)]
 pub(crate) struct Block {
     pages: Pages,
@@ -78,7 +75,7 @@ impl Block {
         let page_map = PageMap::new(backing.range(), geometry.granularity, runs, &mut source);
         let page_map = Arc::new(page_map.ok_or_else(no_memory)?);
         let chunks = Chunks::new(size, geometry.granularity).ok_or_else(no_memory)?;
-        backing.budget().mappings.take(1)?;
+        backing.budget.mappings.take(1)?;
         Ok(Self {
             pages: Pages::new(backing),
             geometry,
@@ -110,7 +107,7 @@ impl Block {
 
     #[inline]
     pub(crate) fn range(&self) -> Window {
-        self.page_map.range()
+        self.page_map.range
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -231,8 +228,7 @@ impl Block {
         true
     }
 
-    /// Sees to it that every segment has a span, that every span has its memory, and that it can be written. `None` if there is
-    /// no room.
+    /// Sees to it that every segment has a span with memory that can be written. `None` if there is no room.
     #[inline]
     fn complete(
         &mut self,
@@ -322,14 +318,12 @@ impl Block {
 
     #[cold]
     fn map_view(&mut self) -> Result<(), Refusal> {
-        self.count_up_to(self.mappings_with_one_request_more() + self.pages.view_mappings())?;
+        self.count_ahead(self.pages.view_mappings())?;
         let opened = self.pages.open_view();
         self.count_mappings();
         opened
     }
 
-    /// Drops the writable view.
-    ///
     /// # Safety
     /// Nothing of the block is in flight.
     pub(crate) unsafe fn close_view(&mut self) {
@@ -338,7 +332,6 @@ impl Block {
         self.count_mappings();
     }
 
-    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         let of_slabs: u64 = self.slabs.iter().map(Slab::metadata_bytes).sum();
         let itself = size_of::<Self>() as u64;
@@ -350,7 +343,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         self.pages
             .backing()
-            .budget()
+            .budget
             .mappings
             .give_back(self.counted_mappings);
     }
@@ -369,7 +362,7 @@ fn words(backing: &Backing) -> WordSource {
     const LARGE: u64 = 128 << 10;
     // Four bits for each granule of three slabs are three quarters of that. What is above them, and the pages, take less than the rest.
     let size = backing.size() / 8;
-    let platform = backing.site().reservation.platform();
+    let platform = backing.site.reservation.platform();
     let words = (size >= LARGE).then(|| tables::map(platform, size).ok());
     let words = words.flatten();
     words.map_or_else(WordSource::allocator, WordSource::new)

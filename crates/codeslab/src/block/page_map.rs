@@ -2,7 +2,7 @@
 //! wait for nothing.
 //!
 //! The block's owner notes pages as slabs grow, and changes the runs in an order in which a span that stays in use is found all
-//! the while (see `slab::runs`). Block headers and the address index hold it.
+//! the while (see `slab::runs`). Block headers hold it, and the map that lookups by address read.
 
 use crate::model::address::{Address, Window};
 use crate::model::protection::Protection;
@@ -15,10 +15,9 @@ use std::sync::Arc;
 /// Two bits say which slab has a page: `Protection::index` + 1, or 0 for none.
 const PAGES_PER_WORD: u64 = 32;
 
-/// The pages and the runs of one block.
 #[derive(Debug)]
 pub(crate) struct PageMap {
-    range: Window,
+    pub(crate) range: Window,
     page_bytes: u64,
     owners: Words,
     // By protection: those of the slab from which memory with it is carved.
@@ -41,10 +40,6 @@ impl PageMap {
             owners: source.take(words)?,
             runs,
         })
-    }
-
-    pub(crate) const fn range(&self) -> Window {
-        self.range
     }
 
     /// The runs of the slab from which memory with this protection is carved.
@@ -73,10 +68,7 @@ impl PageMap {
 
     /// Does something with the runs and the beginning of each span of a request.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each request that is kept or handed out again comes here, with what to do known"
-    )]
+    #[expect(clippy::inline_always, reason = "what to do is known at each call")]
     pub(crate) fn for_each(&self, spans: &Spans, act: impl Fn(&Runs, u64)) {
         for protection in Protection::ALL {
             if let Some(offset) = spans.offset(protection) {
@@ -101,7 +93,7 @@ impl PageMap {
         }
     }
 
-    /// Bytes of metadata, without that of the runs.
+    /// Without that of the runs.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         (size_of::<Self>() + size_of_val(&*self.owners)) as u64
     }

@@ -52,7 +52,7 @@ fn assert_reach(shared: &Pool, blocks: &[(Block, Spans)]) {
     for (block, _) in blocks {
         let range = block.range();
         let hull = hulls
-            .entry(block.pages().backing().site().cluster)
+            .entry(block.pages().backing().site.cluster)
             .or_insert(range);
         let (first, last) = (
             hull.first().min(range.first()),
@@ -62,7 +62,7 @@ fn assert_reach(shared: &Pool, blocks: &[(Block, Spans)]) {
         let meets = |other: &&(Block, Spans)| other.0.range().intersect(range).is_some();
         assert_eq!(blocks.iter().filter(meets).count(), 1, "{range}");
     }
-    let reach = shared.configuration().reach.bytes();
+    let reach = shared.configuration.reach.bytes();
     for (cluster, hull) in hulls {
         let extent = hull.last().distance(hull.first());
         assert!(extent <= reach, "cluster {cluster} spans {extent:#x} bytes");
@@ -131,7 +131,7 @@ fn what_is_claimed_while_somebody_else_makes_room_goes_back() {
         (1, 1),
         "one reservation has room for both"
     );
-    let of = |block: &(Block, Spans)| Arc::clone(&block.0.pages().backing().site().reservation);
+    let of = |block: &(Block, Spans)| Arc::clone(&block.0.pages().backing().site.reservation);
     assert!(Arc::ptr_eq(&of(&ours), &of(&theirs)));
     assert_reach(&shared, &[ours, theirs]);
 }
@@ -197,7 +197,7 @@ fn a_cluster_that_two_extend_at_once_does_not_outgrow_the_reach() {
     assert_reach(&shared, &blocks);
     let clusters: Vec<_> = blocks
         .iter()
-        .map(|(block, _)| block.pages().backing().site().cluster)
+        .map(|(block, _)| block.pages().backing().site.cluster)
         .collect();
     assert_eq!(
         clusters,

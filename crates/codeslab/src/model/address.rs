@@ -1,8 +1,7 @@
 //! Addresses of executable memory and the windows in which something has to lie.
 //!
-//! An [`Address`] is where code *runs*. It is a number, never dereferenced: under a dual-mapping writer nothing can be
-//! written there, and the fake platform has nothing there at all. Where bytes are *written* is a pointer and belongs to
-//! `mapping`.
+//! An [`Address`] is where code *runs*: a number, never dereferenced, because hardly any writer can write there. Where bytes are *written* is
+//! a pointer, and belongs to `write`.
 
 use std::fmt;
 

@@ -51,10 +51,7 @@ impl Quarantine {
 
 /// What a code memory is opened with. Everything has a default; what is `None` may also come from the environment.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a choice of its own, and named where it is made"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Bytes of address space that one block reserves: a power of two, from four pages to the reach of the code model.
     /// Else 2 to the power of `CODESLAB_BLOCK_SIZE`, else 16 MiB.

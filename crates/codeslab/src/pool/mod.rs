@@ -1,11 +1,7 @@
 //! Who has which block. A memory has one [`Pool`], which all of its threads share, and a shard for each thread, which has blocks of
-//! its own.
-//!
-//! The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
-//! which block an address lies in (`address_index`). It knows whether the process is a forked child and which epoch it is. Shards
-//! and allocations hold it.
+//! its own. The pool makes blocks out of address space (`space`), keeps those that the system does not take back (`retained`), and tells
+//! which block an address lies in, whether the process is a forked child, and which epoch it is.
 
-pub(crate) mod address_index;
 pub(crate) mod blocks;
 pub(crate) mod retained;
 pub(crate) mod shard;
@@ -16,8 +12,8 @@ use crate::block::{Block, Growth};
 use crate::model::address::{Address, Window};
 use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, SHARED_ALIGN};
-use crate::model::protection::Protection;
-use crate::model::stats::{Configuration, Stats};
+
+use crate::model::stats::{Configuration, Found, Stats};
 use crate::slab::spans::Spans;
 use crate::space::Space;
 use crate::space::budget::Budget;
@@ -26,7 +22,9 @@ use crate::sync::biased_lock::ProcessBarrier;
 use crate::sys::Platform;
 use crate::write;
 use crate::write::backing::Backing;
-use address_index::AddressIndex;
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
 use retained::Retained;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
@@ -35,15 +33,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 #[derive(Debug)]
 pub(crate) struct Pool {
     platform: Arc<dyn Platform>,
-    configuration: Configuration,
-    geometry: Geometry,
+    pub(crate) configuration: Configuration,
+    pub(crate) geometry: Geometry,
     generation: u32,
     // What says without a call whether this is still that generation.
     mark: Option<&'static AtomicU32>,
     publishes_by_writing: bool,
     space: Space,
     retained: Retained,
-    addresses: AddressIndex,
+    // By where they begin. It is replaced as a whole, so that it can be read without a lock, and shares most of itself with the one before.
+    blocks: ArcSwap<OrdMap<Address, Arc<PageMap>>>,
     has_barrier: bool,
     budget: Arc<Budget>,
     // The epoch in which something is freed now.
@@ -77,7 +76,7 @@ impl Pool {
             publishes_by_writing: !geometry.publishes && facts.fetches_are_coherent,
             space,
             retained: Retained::default(),
-            addresses: AddressIndex::default(),
+            blocks: ArcSwap::default(),
             has_barrier: facts.has_process_barrier,
             platform,
             budget: Arc::new(budget),
@@ -85,17 +84,8 @@ impl Pool {
         }
     }
 
-    pub(crate) const fn configuration(&self) -> Configuration {
-        self.configuration
-    }
-
     pub(crate) fn platform(&self) -> &dyn Platform {
         &*self.platform
-    }
-
-    #[inline]
-    pub(crate) const fn geometry(&self) -> &Geometry {
-        &self.geometry
     }
 
     /// Memory files are shared with a forked child: what it wrote would overwrite its parent's code.
@@ -121,8 +111,7 @@ impl Pool {
         }
     }
 
-    /// Whether what is written is published when it is written, and nothing is left to do. The compiler does not move the stores
-    /// behind this.
+    /// Whether what is written is published by that. The compiler does not move the stores behind this.
     #[inline]
     pub(crate) fn publishes_by_writing(&self) -> bool {
         compiler_fence(Ordering::SeqCst);
@@ -156,9 +145,8 @@ impl Pool {
         // The tables of a block are in proportion to its size.
         self.budget.committed.check(layout.size())?;
         let aligns = layout.segments().map(|(_, segment)| segment.align);
-        let site = self
-            .space
-            .take_site(needed, aligns.max().unwrap_or(1), window)?;
+        let align = aligns.max().unwrap_or(1);
+        let site = self.space.take_site(needed, align, window)?;
         let mut block = self.block_at(&site)?;
         // A request that needs much of the block comes before all thought for others.
         if needed <= block.size() / 4 {
@@ -188,8 +176,9 @@ impl Pool {
 
     /// Gives an empty block back. If the system does not let go of its pages, it is retained for requests to come.
     pub(crate) fn retire(&self, mut block: Block) {
-        self.addresses.remove(block.page_map());
-        let site = block.pages().backing().site().clone();
+        let first = block.range().first();
+        self.blocks.rcu(|blocks| blocks.without(&first));
+        let site = block.pages().backing().site.clone();
         if block.decommit().is_ok() {
             drop(block);
             self.space.release_site(&site);
@@ -198,7 +187,6 @@ impl Pool {
         }
     }
 
-    /// Sees to it that there is room for a block in a window, without opening one.
     pub(crate) fn reserve(&self, window: Window) -> Result<()> {
         self.check_process()?;
         self.space.reserve(window)
@@ -213,17 +201,22 @@ impl Pool {
         self.space.trim();
     }
 
-    /// Has lookups by address find a block.
     pub(crate) fn index(&self, page_map: &Arc<PageMap>) {
-        self.addresses.insert(page_map);
+        let first = page_map.range.first();
+        self.blocks
+            .rcu(|blocks| blocks.update(first, Arc::clone(page_map)));
     }
 
-    /// The span in use that an address lies in: where it begins, how long it is, and its slab.
-    pub(crate) fn find(&self, address: Address) -> Option<(Address, u64, Protection)> {
-        let page_map = self.addresses.find(address)?;
-        let (span, slab) = page_map.used_at(address)?;
-        let start = page_map.range().first().checked_add(span.offset)?;
-        Some((start, span.size, slab))
+    /// The span in use that an address lies in.
+    pub(crate) fn find(&self, address: Address) -> Option<Found> {
+        let blocks = self.blocks.load();
+        let (_, page_map) = blocks.get_prev(&address)?;
+        let (span, protection) = page_map.used_at(address)?;
+        Some(Found {
+            address: page_map.range.first().checked_add(span.offset)?,
+            size: span.size,
+            protection,
+        })
     }
 
     /// The epoch in which something is freed now.
@@ -236,7 +229,6 @@ impl Pool {
         self.epoch.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
         self.space.count(stats);
         self.retained.count(stats);

@@ -1,5 +1,5 @@
-//! Empty blocks whose pages the system does not take back, because they are sealed or because it refused. They are retained for
-//! requests to come, of all shards: the pool looks here before it makes a fresh block.
+//! Empty blocks whose pages the system does not take back, because they are sealed or because it refused. The pool looks here for a block
+//! before it makes a fresh one.
 
 use super::blocks;
 use crate::block::{Block, Growth};
@@ -11,7 +11,6 @@ use crate::model::stats::Stats;
 use crate::slab::spans::Spans;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where they are.
 #[derive(Debug, Default)]
 pub(crate) struct Retained {
     blocks: Mutex<Vec<Block>>,
@@ -68,19 +67,17 @@ impl Retained {
         Some(blocks.swap_remove(index))
     }
 
-    /// Takes all of them out.
     pub(crate) fn drain(&self) -> Vec<Block> {
         std::mem::take(&mut *self.blocks())
     }
 
-    /// Forgets all of them: in a forked child, they are the parent's, and a thread that the child has not may hold the lock.
+    /// In a forked child, they are the parent's, and a thread that the child has not may hold the lock.
     pub(crate) fn forget(&mut self) {
         let blocks = self.blocks.get_mut();
         let blocks = std::mem::take(blocks.unwrap_or_else(PoisonError::into_inner));
         blocks.into_iter().for_each(std::mem::forget);
     }
 
-    /// Adds what they hold.
     pub(crate) fn count(&self, stats: &mut Stats) {
         for block in self.blocks().iter() {
             blocks::count(block, stats);

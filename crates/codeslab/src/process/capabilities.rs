@@ -89,10 +89,7 @@ pub fn process_location(at: Address) -> Option<ProcessLocation> {
 /// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
 /// which threads are running what was replaced. A thread that says so by a plain store, and then loads what is replaced, needs no barrier
 /// of its own then.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "who has asked once knows the answer"
-)]
+#[expect(clippy::must_use_candidate, reason = "the answer stays the same")]
 pub fn process_barrier() -> bool {
     std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     let Ok(platform) = sys::current() else {

@@ -1,7 +1,5 @@
-//! Shared libraries that a linker binds code to: opened by the system's dynamic linker, and kept open while they are used.
-//!
-//! A process has some libraries anyway, which `process_symbol` looks into. A [`SharedLibrary`] brings another one in, together with what it
-//! needs itself. The linker holds it for every image that was linked against it, so its code and data stay where the image expects them.
+//! Shared libraries that a linker binds code to, besides those that the process has anyway (`process_symbol`). The linker holds one for every
+//! image that was linked against it, so its code and data stay where the image expects them.
 
 use crate::model::address::Address;
 use crate::model::error::{Error, Result};

@@ -1,9 +1,8 @@
 //! Free runs by size: where to look for one that is large enough.
 //!
-//! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind; a slab that takes an entry
-//! out asks whether it is still true. That makes merging free of charge, and the slab sweeps all entries together when
-//! more of them are stale than true. An entry says how long its run was, so that only one that fits is asked about: what a
-//! slab knows of its runs is scattered over memory.
+//! Entries are hints. A free run that is merged with its neighbour leaves its old entry behind, so merging is free of charge; when an entry
+//! is taken out, the slab is asked whether it is still true, and when most are stale all are made anew. An entry says how long its run was,
+//! so that only one that fits is asked about: what a slab knows of its runs is scattered over memory.
 
 /// log2 of the number of classes between a power of two and the next.
 const STEPS_LOG2: u32 = 2;
@@ -51,7 +50,6 @@ fn class_that_holds(length: u32) -> usize {
 }
 
 impl Bins {
-    /// Bins for runs of up to `longest` granules.
     pub(crate) fn new(longest: u32) -> Self {
         Self {
             lists: Vec::new(),

@@ -1,12 +1,11 @@
 //! Sets of small numbers that one thread changes and any thread reads.
 //!
-//! Words of 64 bits. They are zeroed memory at first, so a large empty set costs address space only. One
-//! thread at a time changes a set, which its owner sees to; so a change is a plain load and a plain store of one word. Readers see
-//! each word before or after a change, and a reader that sees a change sees all changes before it.
+//! A large empty set costs address space only. One thread at a time changes a set, which its owner sees to, so a change is a plain load and
+//! a plain store of one word. Readers see each word before or after a change, and a reader that sees a change sees all changes before it.
 
 use crate::sync::{AtomicU64, Ordering, WordSource, Words};
 
-/// A set of numbers without order, which one thread changes, or any: each set by the functions for the one or for the other.
+/// A set of numbers without order. Either one thread at a time changes it, or any does, with the functions for that.
 #[derive(Debug)]
 pub(crate) struct Flags {
     words: Words,
@@ -26,19 +25,15 @@ impl Flags {
     #[inline]
     pub(crate) fn insert(&self, index: usize) {
         let one = &self.words[index / 64];
-        one.store(
-            one.load(Ordering::Relaxed) | 1 << (index % 64),
-            Ordering::Release,
-        );
+        let before = one.load(Ordering::Relaxed);
+        one.store(before | 1 << (index % 64), Ordering::Release);
     }
 
     #[inline]
     pub(crate) fn remove(&self, index: usize) {
         let one = &self.words[index / 64];
-        one.store(
-            one.load(Ordering::Relaxed) & !(1 << (index % 64)),
-            Ordering::Release,
-        );
+        let before = one.load(Ordering::Relaxed);
+        one.store(before & !(1 << (index % 64)), Ordering::Release);
     }
 
     pub(crate) fn insert_by_any(&self, index: usize) {
@@ -78,7 +73,6 @@ impl Bits {
         Some(Self { words, levels })
     }
 
-    /// Bytes of its words.
     pub(crate) fn bytes(&self) -> u64 {
         size_of_val(&*self.words) as u64
     }
@@ -113,14 +107,12 @@ impl Bits {
         }
     }
 
-    /// Takes out all members.
     pub(crate) fn clear(&self) {
         while let Some(first) = self.next(0) {
             self.remove(first);
         }
     }
 
-    /// The words of one level.
     fn level(&self, height: usize) -> &[AtomicU64] {
         &self.words[self.levels[height] as usize..self.levels[height + 1] as usize]
     }
@@ -153,8 +145,8 @@ impl Bits {
             let level = self.level(height);
             let word = level.get(index / 64)?.load(Ordering::Acquire) & (u64::MAX << (index % 64));
             if word != 0 {
-                return self
-                    .descend_first(height, index / 64 * 64 + word.trailing_zeros() as usize);
+                let first = index / 64 * 64 + word.trailing_zeros() as usize;
+                return self.descend_first(height, first);
             }
             index = index / 64 + 1;
         }
@@ -168,8 +160,8 @@ impl Bits {
             let level = self.level(height);
             let word = word(level, index / 64) & (u64::MAX >> (63 - index % 64));
             if word != 0 {
-                return self
-                    .descend_last(height, index / 64 * 64 + 63 - word.leading_zeros() as usize);
+                let last = index / 64 * 64 + 63 - word.leading_zeros() as usize;
+                return self.descend_last(height, last);
             }
             index = (index / 64).checked_sub(1)?;
         }

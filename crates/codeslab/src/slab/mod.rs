@@ -31,9 +31,8 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
-    /// A slab without pages, in a block of `block_bytes`. `granule` is a power of two of at least 16 bytes that divides
-    /// the page size. No span will begin at the offset `avoided`.
-    /// `None` if there is no memory for the metadata.
+    /// A slab without pages. `granule` is a power of two of at least 16 bytes that divides the page size. No span will begin at the offset
+    /// `avoided`. `None` if there is no memory for the metadata.
     pub(crate) fn new(
         block_bytes: u64,
         granule: u64,
@@ -53,12 +52,10 @@ impl Slab {
         })
     }
 
-    /// What its granules are, for threads that do not own it.
     pub(crate) const fn runs(&self) -> &Arc<Runs> {
         &self.runs
     }
 
-    /// Forgets its pages.
     pub(crate) fn clear(&mut self) {
         self.runs.clear();
         self.bins.clear();
@@ -67,13 +64,8 @@ impl Slab {
         self.used_bytes = 0;
     }
 
-    fn granule_log2(&self) -> u32 {
-        self.runs.granule_log2()
-    }
-
-    /// `size` rounded up to whole granules.
     pub(crate) fn round_up(&self, size: u64) -> u64 {
-        let mask = (1 << self.granule_log2()) - 1;
+        let mask = (1 << self.runs.granule_log2) - 1;
         (size + mask) & !mask
     }
 
@@ -85,9 +77,9 @@ impl Slab {
         self.used_bytes
     }
 
-    /// Bytes of metadata at most: the sets of its runs, of which a word is touched when it is needed, and the bins.
+    /// At most: a word of a set is touched when it is needed.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        let granules = self.extents.bytes() >> self.granule_log2();
+        let granules = self.extents.bytes() >> self.runs.granule_log2;
         (granules * Runs::BITS_PER_GRANULE / 8) + self.bins.heap_bytes() as u64
     }
 
@@ -101,12 +93,11 @@ impl Slab {
         self.release(start, end - start)
     }
 
-    /// Carves `size` bytes aligned to `align` (a power of two, in bytes from the start of the block), and tells which free run they
-    /// were a part of.
+    /// Carves `size` bytes aligned to `align` (in bytes from the start of the block), and tells which free run they were a part of.
     pub(crate) fn carve(&mut self, size: u64, align: u64) -> Option<(Span, Span)> {
         let size = self.round_up(size);
-        let length = u32::try_from(size >> self.granule_log2()).ok()?;
-        let align = u32::try_from((align >> self.granule_log2()).max(1)).ok()?;
+        let length = u32::try_from(size >> self.runs.granule_log2).ok()?;
+        let align = u32::try_from((align >> self.runs.granule_log2).max(1)).ok()?;
         let (start, run) = self.take(length, align)?;
         let place = first_place(start, align, self.avoided)?;
         self.free_runs -= 1;
@@ -127,24 +118,15 @@ impl Slab {
 
     /// A free run in which `length` granules fit at a multiple of `align`.
     fn take(&mut self, length: u32, align: u32) -> Option<(u32, u32)> {
-        let Self {
-            bins,
-            runs,
-            avoided,
-            ..
-        } = self;
+        let (runs, avoided) = (&self.runs, self.avoided);
         let length_of = |start: u32| runs.free_length(start);
         let fits = |start: u32, run: u32| {
-            let lost = first_place(start, align, *avoided).map(|place| place - start);
+            let lost = first_place(start, align, avoided).map(|place| place - start);
             lost.is_some_and(|lost| lost <= run && run - lost >= length)
         };
         // Before an aligned place, and before the next if nothing may begin at that one.
-        let slack = if avoided.is_some() {
-            2 * align - 1
-        } else {
-            align - 1
-        };
-        bins.take(length, slack, length_of, fits)
+        let places = 1 + u32::from(avoided.is_some());
+        self.bins.take(length, places * align - 1, length_of, fits)
     }
 
     /// Takes back what [`Slab::carve`] gave. It becomes a free run with its neighbours, or a part of one: that run.
@@ -157,8 +139,7 @@ impl Slab {
         self.release(start, self.granule(span.size))
     }
 
-    /// Takes back the end of what [`Slab::carve`] gave, from `size` bytes on: whole granules, not all of them. The
-    /// free run that they are a part of then.
+    /// The same for the end of a span, from `size` bytes on: whole granules, not all of them.
     pub(crate) fn free_tail(&mut self, span: Span, size: u64) -> Span {
         debug_assert!(self.holds(span) && 0 < size && size < span.size);
         let tail = self.granule(span.offset + size);
@@ -182,7 +163,8 @@ impl Slab {
 
     /// Whether `span` is carved at the moment, exactly as it is.
     pub(crate) fn holds(&self, span: Span) -> bool {
-        self.runs.is_carved(self.granule(span.offset) as usize) && self.span_at(span.offset) == span
+        self.runs.is_carved(self.granule(span.offset) as usize)
+            && self.runs.run_at(span.offset) == span
     }
 
     /// Merges the free run that begins at `start` with its free neighbours, and lists what it is then.
@@ -206,8 +188,8 @@ impl Slab {
 
     fn run(&self, start: u32, length: u32) -> Span {
         Span {
-            offset: u64::from(start) << self.granule_log2(),
-            size: u64::from(length) << self.granule_log2(),
+            offset: u64::from(start) << self.runs.granule_log2,
+            size: u64::from(length) << self.runs.granule_log2,
         }
     }
 
@@ -240,14 +222,14 @@ impl Slab {
         let granule = self.granule(offset);
         let before = self.runs.free_before(granule);
         before.map_or(0, |before| {
-            u64::from(granule - before) << self.granule_log2()
+            u64::from(granule - before) << self.runs.granule_log2
         })
     }
 
     /// How many bytes are free from `offset` on.
     pub(crate) fn free_from(&self, offset: u64) -> u64 {
         let length = self.runs.free_length(self.granule(offset));
-        length.map_or(0, |length| u64::from(length) << self.granule_log2())
+        length.map_or(0, |length| u64::from(length) << self.runs.granule_log2)
     }
 
     /// Every free run of at least `bytes`, by ascending offset, and some shorter ones.
@@ -264,19 +246,14 @@ impl Slab {
 
     /// Everything that is carved from one extent at the moment, by ascending offset.
     pub(crate) fn spans_in(&self, extent: Span) -> impl Iterator<Item = Span> + '_ {
-        let runs = std::iter::successors(Some(self.span_at(extent.offset)), move |run| {
-            (run.end() < extent.end()).then(|| self.span_at(run.end()))
+        let runs = std::iter::successors(Some(self.runs.run_at(extent.offset)), move |run| {
+            (run.end() < extent.end()).then(|| self.runs.run_at(run.end()))
         });
         runs.filter(|run| self.runs.is_used(self.granule(run.offset) as usize))
     }
 
-    /// The carved span, or the free run, that begins at `offset`.
-    pub(crate) fn span_at(&self, offset: u64) -> Span {
-        self.runs.run_at(offset)
-    }
-
     fn granule(&self, bytes: u64) -> u32 {
-        (bytes >> self.granule_log2()) as u32
+        (bytes >> self.runs.granule_log2) as u32
     }
 }
 

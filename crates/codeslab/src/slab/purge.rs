@@ -1,8 +1,6 @@
-//! Which memory of a block is free for long, so that it can go back to the system. Pure: blocks tell it what is freed, and ask it
-//! what to purge and what to bring back.
-//!
-//! Memory goes back in chunks. A chunk that lies in a free run is idle while it has its memory; when a slab has many idle ones, all of
-//! them go. That is the hysteresis: a program that frees and allocates the same megabyte again and again asks the system for nothing.
+//! Which memory of a block is free for long, so that it can go back to the system, in chunks. A chunk that lies in a free run is idle while it
+//! has its memory; when a slab has many idle ones, all of them go. That is the hysteresis: a program that frees and allocates the same
+//! megabyte again and again asks the system for nothing.
 
 use crate::slab::bits::Bits;
 use crate::slab::span::Span;
@@ -26,13 +24,11 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// All of a block's chunks, present; `None` if there is no memory for the metadata.
+    /// All of a block's chunks, present; `None` if there is no memory for this.
     pub(crate) fn new(block_bytes: u64, granularity: u64) -> Option<Self> {
         let log2 = CHUNK.max(granularity).ilog2();
-        let purged = Bits::new(
-            (block_bytes >> log2) as usize + 1,
-            &mut WordSource::allocator(),
-        )?;
+        let chunks = (block_bytes >> log2) as usize + 1;
+        let purged = Bits::new(chunks, &mut WordSource::allocator())?;
         Some(Self {
             log2,
             purged,
@@ -41,7 +37,6 @@ impl Chunks {
         })
     }
 
-    /// How large a chunk is.
     pub(crate) const fn chunk_bytes(&self) -> u64 {
         1 << self.log2
     }
@@ -76,7 +71,6 @@ impl Chunks {
         last.saturating_sub(first).cast_signed()
     }
 
-    /// Bytes of metadata.
     pub(crate) fn metadata_bytes(&self) -> u64 {
         self.purged.bytes()
     }

@@ -1,6 +1,5 @@
 //! What the granules of a slab are, in two bits each: where runs begin and whether they are free; and two marks of spans that are freed
-//! while they still count as carved. Nothing is stored for a
-//! span that is in use; how long it is follows from where the next run begins.
+//! while they still count as carved. How long a span is follows from where the next run begins.
 //!
 //! The slab's owner changes it; any thread may read at any time, without a lock. A span that is in use before, while and after
 //! a thread reads is found as it is, whatever becomes of its neighbours: its first granule begins a run, no other granule of
@@ -13,7 +12,7 @@ use crate::sync::WordSource;
 /// The runs of one slab.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    granule_log2: u32,
+    pub(crate) granule_log2: u32,
     // Invariant: the granules at which a run, free or used, begins, and the one behind the end of each extent.
     starts: Bits,
     // Invariant: a subset of `starts`: the granules at which a free run begins. No two free runs touch.
@@ -28,7 +27,7 @@ impl Runs {
     /// One in each set.
     pub(crate) const BITS_PER_GRANULE: u64 = 4;
 
-    /// Of a slab without pages, in a block of `granules` granules. `None` if there is no memory for it.
+    /// Of a slab without pages. `None` if there is no memory for it.
     pub(crate) fn new(granules: u32, granule_log2: u32, source: &mut WordSource) -> Option<Self> {
         let length = granules as usize + 1;
         Some(Self {
@@ -40,20 +39,18 @@ impl Runs {
         })
     }
 
-    pub(crate) const fn granule_log2(&self) -> u32 {
-        self.granule_log2
-    }
-
     /// The carved span, or the free run, that begins at `offset`.
     #[inline]
     pub(crate) fn run_at(&self, offset: u64) -> Span {
         let start = (offset >> self.granule_log2) as usize;
-        let end = self
-            .starts
-            .next(start + 1)
-            .expect("a start lies behind the end of each extent");
+        let end = self.starts.next(start + 1);
+        let end = end.expect("a start lies behind the end of each extent");
+        self.span(start, end)
+    }
+
+    const fn span(&self, start: usize, end: usize) -> Span {
         Span {
-            offset,
+            offset: (start as u64) << self.granule_log2,
             size: ((end - start) as u64) << self.granule_log2,
         }
     }
@@ -68,10 +65,7 @@ impl Runs {
             return None;
         }
         let end = self.starts.next(granule + 1)?;
-        Some(Span {
-            offset: (start as u64) << self.granule_log2,
-            size: ((end - start) as u64) << self.granule_log2,
-        })
+        Some(self.span(start, end))
     }
 
     /// Whether a run begins at a granule that is not free.
@@ -98,7 +92,7 @@ impl Runs {
         self.freed.remove((offset >> self.granule_log2) as usize);
     }
 
-    /// Marks the carved span at `offset` as freed, by a thread that does not own the slab.
+    /// The same by a thread that does not own the slab.
     pub(crate) fn mark_freed_remotely(&self, offset: u64) {
         let start = (offset >> self.granule_log2) as usize;
         self.freed_remotely.insert_by_any(start);
@@ -110,7 +104,7 @@ impl Runs {
         self.freed_remotely.remove_by_any(start);
     }
 
-    /// The free run that begins at a granule: how many granules it has.
+    /// How many granules the free run has that begins at a granule.
     pub(crate) fn free_length(&self, start: u32) -> Option<u32> {
         let start = start as usize;
         let is_free = self.free.contains(start);
@@ -118,13 +112,12 @@ impl Runs {
         end.map(|end| (end - start) as u32)
     }
 
-    /// The free run that ends before a granule: where it begins.
+    /// Where the free run begins that ends before a granule.
     pub(crate) fn free_before(&self, granule: u32) -> Option<u32> {
         let before = self.starts.previous(granule.checked_sub(1)? as usize)?;
         self.free.contains(before).then_some(before as u32)
     }
 
-    /// Where free runs begin, ascending.
     pub(crate) fn free_starts(&self) -> impl Iterator<Item = u32> + '_ {
         self.free.iter().map(|start| start as u32)
     }
@@ -134,12 +127,10 @@ impl Runs {
         self.starts.insert(granule as usize);
     }
 
-    /// Makes the run that begins at a granule a free one.
     pub(crate) fn set_free(&self, start: u32) {
         self.free.insert(start as usize);
     }
 
-    /// Makes the free run that begins at a granule a used one.
     pub(crate) fn set_used(&self, start: u32) {
         self.free.remove(start as usize);
     }
@@ -150,7 +141,6 @@ impl Runs {
         self.free.remove(start as usize);
     }
 
-    /// Forgets all runs.
     pub(crate) fn clear(&self) {
         self.free.clear();
         self.starts.clear();

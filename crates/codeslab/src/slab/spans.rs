@@ -1,10 +1,8 @@
-//! What is carved for one request: the one form that a request has from the moment in which a block carves it to the moment in
-//! which the block takes it back.
+//! What is carved for one request: the one form that it has from the moment in which a block carves it to the moment in which the block
+//! takes it back. A value is moved, never copied: its holder owns the bytes, and [`Block::free`](crate::block::Block::free) ends that.
 //!
-//! A value is moved, never copied: its holder owns the bytes, and handing it to [`Block::free`](crate::block::Block::free)
-//! ends that. Blocks make them; allocations, the thread cache and the quarantine hold them; threads send them to each other. It is
-//! one word, because there are as many as there are allocations, and because two words, it and a block's header, travel in
-//! registers where three would go through memory (measured: 147 instead of 83 ns for a pair). How long its spans are, the slabs know.
+//! It is one word, because there are as many as there are allocations, and because two words, it and a block's header, travel in registers
+//! where three would go through memory (measured: 147 instead of 83 ns for a pair). How long its spans are, the slabs know.
 #![allow(unsafe_code, reason = "the word is either three numbers or a box")]
 
 use super::span::{Located, Span};

@@ -1,14 +1,13 @@
-//! Which address space there is for blocks, and what of it is free. Pure: the system is not asked here, so the lock that all
-//! shards share may be held around it.
+//! Which address space there is for blocks, and what of it is free. The system is not asked here, so the lock that all shards share may be
+//! held around it; a reservation that is no longer needed is handed out, because dropping it asks the system.
 //!
 //! A cluster is a set of arenas that all reach each other, and an arena is a large reservation of which blocks have parts, so that
-//! libraries that are loaded later do not take their neighbourhood. No cluster is stretched beyond the reach: a reservation that
-//! would do so begins another one.
-//!
-//! A reservation that is no longer needed is handed out, because dropping it asks the system: let go of the lock first.
+//! libraries that are loaded later do not take their neighbourhood. A reservation that would stretch a cluster beyond the reach begins
+//! another one.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
+use crate::model::stats::Stats;
 use crate::slab::span::{Span, SpanSet};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::Reservation;
@@ -64,12 +63,10 @@ impl Clusters {
         }
     }
 
-    pub(crate) const fn count(&self) -> usize {
-        self.all.len()
-    }
-
-    pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.arenas().map(|arena| arena.reservation.size()).sum()
+    pub(crate) fn count(&self, stats: &mut Stats) {
+        stats.clusters += self.all.len() as u64;
+        let sizes = self.arenas().map(|arena| arena.reservation.size());
+        stats.reserved_bytes += sizes.sum::<u64>();
     }
 
     fn arenas(&self) -> impl Iterator<Item = &Arena> {
@@ -88,10 +85,8 @@ impl Clusters {
 
     /// Bytes of blocks in reservations that meet a window.
     fn used_bytes(&self, window: Window) -> u64 {
-        let met = self
-            .arenas()
-            .filter(|arena| arena.range.intersect(window).is_some());
-        met.map(Arena::used_bytes).sum()
+        let meets = |arena: &&Arena| arena.range.intersect(window).is_some();
+        self.arenas().filter(meets).map(Arena::used_bytes).sum()
     }
 
     /// A memory file that further reservations may have parts of: the newest.
@@ -143,14 +138,13 @@ impl Clusters {
         }
     }
 
-    /// Takes back what [`Clusters::take`] gave. Hands out a reservation of which nothing is used any more, unless it is the
-    /// last.
+    /// The same, and hands out the reservation if nothing of it is used any more, unless it is the last.
     #[must_use = "dropping a reservation asks the system: let go of the lock first"]
     pub(crate) fn release(&mut self, site: &Site) -> Option<Arc<Reservation>> {
         self.put_back(site);
         let is_only = self.arenas().count() == 1;
         let (index, arenas) = self.find(&site.reservation)?;
-        let is_unused = !is_only && arenas[index].is_unused();
+        let is_unused = !is_only && arenas[index].used_bytes() == 0;
         let unused = is_unused.then(|| arenas.swap_remove(index));
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused.map(|arena| arena.reservation)
@@ -161,14 +155,15 @@ impl Clusters {
     pub(crate) fn drain_unused(&mut self) -> Vec<Arc<Reservation>> {
         let mut unused = Vec::new();
         for cluster in &mut self.all {
-            let drained = cluster.arenas.extract_if(.., |arena| arena.is_unused());
+            let drained = cluster
+                .arenas
+                .extract_if(.., |arena| arena.used_bytes() == 0);
             unused.extend(drained.map(|arena| arena.reservation));
         }
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused
     }
 
-    /// Forgets everything: in a forked child, it is the parent's.
     pub(crate) fn forget(&mut self) {
         std::mem::take(&mut self.all)
             .into_iter()
@@ -215,10 +210,6 @@ impl Arena {
         }
     }
 
-    fn is_unused(&self) -> bool {
-        self.used_bytes() == 0
-    }
-
     fn used_bytes(&self) -> u64 {
         self.reservation.size() - self.free.bytes()
     }
@@ -229,10 +220,8 @@ impl Arena {
         self.range.intersect(window)?;
         let base = self.range.first();
         let offset = self.free.iter().find_map(|free| {
-            let start = base
-                .checked_add(free.offset)?
-                .max(window.first())
-                .align_up(align)?;
+            let start = base.checked_add(free.offset)?.max(window.first());
+            let start = start.align_up(align)?;
             let range = Window::of_range(start, wanted.size)?;
             let room = Span {
                 offset: start.distance(base),

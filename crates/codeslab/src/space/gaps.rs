@@ -1,9 +1,8 @@
 //! Finding free address space in a window, nearest first.
 //!
-//! `space::search` calls it to place the next reservation. It is pure: it asks an [`AddressMap`], which a system's port answers or a test
-//! makes up, and claims nothing, so the gap may be taken by the time it is claimed. A map can be asked for the next mapping upwards only, one
-//! question at a time, and a process may have tens of thousands of small mappings, so the search steps by the size that it looks for, from
-//! above, and no mapping is asked for that does not stand in the way.
+//! It is pure: it asks an [`AddressMap`] and claims nothing, so the gap may be taken by the time it is claimed. A map can be asked for the next
+//! mapping upwards only, and a process may have tens of thousands of small ones, so the search steps by the size that it looks for, from above,
+//! and no mapping is asked for that does not stand in the way.
 
 use crate::model::address::{Address, Window};
 use crate::sys::address_map::AddressMap;
@@ -64,10 +63,8 @@ impl GapSearch<'_> {
                 return Some(at);
             };
             // The obstacle is the lowest one: a gap that begins between there and here meets it too.
-            at = obstacle
-                .first()
-                .checked_sub(self.size)?
-                .align_down(self.align);
+            let end = obstacle.first();
+            at = end.checked_sub(self.size)?.align_down(self.align);
         }
         None
     }
@@ -128,27 +125,11 @@ impl AddressMap for Remembered<'_> {
     }
 }
 
-/// A map with some more places in which nothing is to be looked for.
-pub(crate) struct Avoiding<'m> {
-    pub(crate) map: &'m dyn AddressMap,
-    /// In any order; they may overlap each other and what is mapped.
-    pub(crate) occupied: &'m [Window],
-}
-
-impl AddressMap for Avoiding<'_> {
-    fn mapping_from(&self, at: Address) -> Option<Window> {
-        let occupied = self.occupied.iter().copied();
-        let above = occupied.filter(|window| at <= window.last());
-        let candidates = above.chain(self.map.mapping_from(at));
-        candidates.min_by_key(|window| window.first())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Avoiding, Remembered, nearest_gap};
+    use super::{Remembered, nearest_gap};
     use crate::model::address::{Address, Window};
-    use crate::sys::address_map::{AddressMap, KeptClear, Snapshot};
+    use crate::sys::address_map::{AddressMap, Avoiding, Snapshot};
     use proptest::prelude::*;
 
     const PAGE: u64 = 4096;
@@ -267,10 +248,9 @@ mod tests {
     #[test]
     fn places_that_turned_out_to_be_occupied_are_passed_like_mappings() {
         let map = Snapshot::new(vec![pages(10, 2)]);
-        let occupied = [pages(20, 4), pages(12, 3), pages(14, 2)];
         let map = Avoiding {
-            map: &map,
-            occupied: &occupied,
+            map: &map as &dyn AddressMap,
+            places: vec![pages(20, 4), pages(12, 3), pages(14, 2)],
         };
         for near in 0..40 {
             let near = Address::new(near * PAGE);
@@ -282,11 +262,9 @@ mod tests {
 
     #[test]
     fn no_gap_is_found_in_addresses_that_are_kept_clear() {
-        let taken = Box::new(Snapshot::new(vec![pages(10, 2), pages(30, 2)]));
-        let map = KeptClear {
-            taken,
-            kept_clear: pages(12, 8),
-        };
+        let map: Box<dyn AddressMap> = Box::new(Snapshot::new(vec![pages(10, 2), pages(30, 2)]));
+        let places = vec![pages(12, 8)];
+        let map = Avoiding { map, places };
         for near in 0..90 {
             let near = Address::new(near * PAGE);
             let found = nearest_gap(&map, pages(0, 100), near, 4 * PAGE, PAGE).unwrap();

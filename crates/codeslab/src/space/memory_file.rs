@@ -1,4 +1,4 @@
-//! Memory files, and which reservation has which part of one. A file is closed with the last reservation that has a part.
+//! Memory files, and which reservation has which part of one.
 
 use crate::model::error::Refusal;
 use crate::sys::{MemoryFile, Platform};
@@ -26,7 +26,7 @@ impl SharedFile {
 /// Part of a memory file.
 #[derive(Debug)]
 pub(crate) struct FilePart {
-    file: Arc<SharedFile>,
+    pub(super) file: Arc<SharedFile>,
     offset: u64,
 }
 
@@ -46,11 +46,6 @@ impl FilePart {
     /// The file, and where in it the byte at `offset` of the part is.
     pub(crate) fn at(&self, offset: u64) -> (&dyn MemoryFile, u64) {
         (&*self.file.file, self.offset + offset)
-    }
-
-    /// The file, for others to have parts of.
-    pub(crate) const fn file(&self) -> &Arc<SharedFile> {
-        &self.file
     }
 
     /// `size` bytes of `file`, or of a new one that others may have parts of, unless the system does not like it so large.

@@ -1,8 +1,8 @@
 //! Address space: where blocks may lie, and the reservations that they lie in.
 //!
 //! [`Space`] gives blocks their sites. What is reserved already it looks up under a lock that all shards share (`clusters`); for
-//! more it asks the system under none (`search`, `gaps`). `reservation` and `memory_file` own what the system gave, `budget`
-//! counts what a memory takes of it. The room relies on `sys`; blocks are backed by its sites, and the pool asks for them.
+//! more it asks the system under none (`search`, `gaps`). `reservation`, `memory_file` and `tables` own what the system gave, `budget`
+//! counts what a memory takes of it.
 
 pub(crate) mod budget;
 pub(crate) mod clusters;
@@ -44,7 +44,7 @@ impl Drop for Searching<'_> {
 }
 
 impl Space {
-    /// For a memory that is opened with this, in memory of this kind. Nothing is reserved yet.
+    /// Nothing is reserved yet.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
         configuration: &Configuration,
@@ -175,11 +175,8 @@ impl Space {
         Ok(clusters.take(wanted))
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
-        let clusters = self.clusters();
-        stats.clusters += clusters.count() as u64;
-        stats.reserved_bytes += clusters.reserved_bytes();
+        self.clusters().count(stats);
     }
 
     /// Forgets everything: in a forked child, it is the parent's, and a thread that the child has not may hold the lock.

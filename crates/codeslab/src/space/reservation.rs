@@ -6,7 +6,7 @@ use crate::model::error::{Limit, Refusal};
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::space::memory_file::{FilePart, SharedFile};
-use crate::sys::{MemoryFile, Platform};
+use crate::sys::{MemoryFile, Platform, Seal};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,11 +97,11 @@ impl Reservation {
     fn seal(&mut self, sealing: Sealing) -> Result<(), Refusal> {
         self.sealing = Some(sealing);
         if !sealing.writes {
-            return self.place_in_file(0).0.seal_size();
+            return self.place_in_file(0).0.seal(Seal::Size);
         }
         // Before the file is closed, because afterwards there can be no other; whole, because blocks come later.
         self.view = Some(self.place_in_file(0).0.map_view(0, self.size(), false)?);
-        self.place_in_file(0).0.seal_writes()
+        self.place_in_file(0).0.seal(Seal::Writes)
     }
 
     pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
@@ -128,7 +128,7 @@ impl Reservation {
     /// The file behind it, for others to have parts of, if they may.
     pub(crate) fn shared_file(&self) -> Option<&Arc<SharedFile>> {
         let part = self.part.as_ref().filter(|_| self.sealing.is_none());
-        part.map(FilePart::file)
+        part.map(|part| &part.file)
     }
 
     fn place_in_file(&self, offset: u64) -> (&dyn MemoryFile, u64) {
@@ -159,7 +159,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Maps part of the file, and seals the mapping if mappings are to be sealed.
+    /// Maps part of the file, sealed if mappings are to be sealed.
     ///
     /// # Safety
     /// There is a file. The range is the caller's and not mapped.

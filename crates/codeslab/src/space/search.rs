@@ -1,18 +1,16 @@
 //! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
-//! which clusters there are, and the caller looks again, under the lock, before it uses the answer.
-//!
-//! It relies on `sys` for the address map and for reservations at exact addresses, and on `gaps` for where to try; only
-//! [`Space`](super::Space) uses it. A place that another thread or library takes first is searched for again, a bounded
-//! number of times.
+//! which clusters there are, and [`Space`](super::Space) looks again, under the lock, before it uses the answer. Where another thread or
+//! library takes a place first, it searches again, a bounded number of times.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::stats::Configuration;
-use crate::space::gaps::{Avoiding, Remembered, nearest_gap};
+use crate::space::gaps::{Remembered, nearest_gap};
 use crate::space::memory_file::SharedFile;
 use crate::space::reservation::{MemoryKind, Reservation};
 use crate::sys::Platform;
+use crate::sys::address_map::{AddressMap, Avoiding};
 use std::sync::Arc;
 
 /// Bytes that are reserved at once, where there is room.
@@ -26,7 +24,6 @@ const ATTEMPTS: usize = 16;
 /// How many places are tried on each side where the system does not tell what is mapped.
 const PROBES: u64 = 64;
 
-/// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'f> {
     /// Bytes for which there must be room.
@@ -82,7 +79,6 @@ impl Unseen {
     }
 }
 
-/// How address space is searched for on behalf of one memory.
 #[derive(Debug)]
 pub(crate) struct Search {
     platform: Arc<dyn Platform>,
@@ -113,8 +109,7 @@ impl Search {
         }
     }
 
-    /// What is looked for if a block of `size` bytes, of which `needed` are known to be needed, is wanted in a window; `None` if
-    /// no program may have memory there.
+    /// A block of `size` bytes, of which `needed` are known to be needed; `None` if no program may have memory in the window.
     pub(crate) fn wanted(
         &self,
         size: u64,
@@ -165,15 +160,10 @@ impl Search {
     /// That there is no room in a window, with the nearest gap outside of it.
     pub(crate) fn out_of_reach(&self, size: u64, align: u64, window: Window) -> Error {
         let facts = self.platform.facts();
-        let nearest = self.platform.address_map().ok().and_then(|map| {
-            nearest_gap(
-                &*map,
-                facts.addresses,
-                window.center(),
-                size,
-                align.max(facts.granularity),
-            )
-        });
+        let (anywhere, align) = (facts.addresses, align.max(facts.granularity));
+        let map = self.platform.address_map().ok();
+        let nearest =
+            map.and_then(|map| nearest_gap(&*map, anywhere, window.center(), size, align));
         Error::OutOfReach {
             size,
             window,
@@ -228,14 +218,10 @@ impl Search {
     /// A reservation beside a cluster, or as near to it as there is a gap.
     fn reserve_beside(&self, hull: Window, wanted: Wanted<'_>) -> Result<Option<Reservation>> {
         for size in self.sizes(wanted.size, wanted.window.size()) {
-            let below = hull
-                .first()
-                .checked_sub(size)
-                .map(|at| at.align_down(wanted.align));
-            let above = hull
-                .last()
-                .checked_add(1)
-                .and_then(|at| at.align_up(wanted.align));
+            let below = hull.first().checked_sub(size);
+            let below = below.map(|at| at.align_down(wanted.align));
+            let above = hull.last().checked_add(1);
+            let above = above.and_then(|at| at.align_up(wanted.align));
             let found = self.reserve_one([below, above], size, wanted)?;
             if found.is_some() {
                 return Ok(found);
@@ -272,11 +258,8 @@ impl Search {
             };
             let map = Remembered::new(&*map);
             let gap = |size| {
-                let occupied = &unseen.up_to(size);
-                let map = Avoiding {
-                    map: &map,
-                    occupied,
-                };
+                let (map, places): (&dyn AddressMap, _) = (&map, unseen.up_to(size));
+                let map = Avoiding { map, places };
                 nearest_gap(&map, wanted.window, near, size, wanted.align)
             };
             let sizes = self.sizes(wanted.size, wanted.window.size());

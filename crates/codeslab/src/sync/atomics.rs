@@ -1,27 +1,17 @@
 //! Atomics, locks and cells: the standard library's, or those of the model checker (`--cfg loom`), which tries the orders in which
-//! threads may act.
-//!
-//! Everything in the crate whose order between threads is modelled takes them from here, by way of `sync`: the lock of a shard, its
-//! remote frees, thread numbers, and the bits of slabs. What is not modelled (counters, statistics) uses the standard library. The cell's
-//! interface is the model checker's, which has to see each access begin and end.
+//! threads may act. What is modelled takes them from here, by way of `sync`; counters are the standard library's. The cell's interface is
+//! the model checker's, which has to see each access begin and end.
 
 #[cfg(loom)]
-pub(crate) use loom::{
-    cell::UnsafeCell,
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    },
-    thread::yield_now,
-};
+use loom as threads;
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    },
-    thread::yield_now,
-};
+use std as threads;
+
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use threads::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use threads::sync::{Mutex, MutexGuard};
+pub(crate) use threads::thread::yield_now;
 
 /// Whether a thread can leave its barrier to another thread that makes it execute one. The model checker and `ThreadSanitizer`
 /// (`--cfg tsan`) know of no such thing.
@@ -30,17 +20,10 @@ pub(crate) const MAY_LEAVE_BARRIERS_TO_OTHERS: bool = cfg!(not(any(loom, tsan)))
 /// Whether zeroed memory is words. Those of the model checker are more.
 pub(crate) const ARE_PLAIN_WORDS: bool = cfg!(not(loom));
 
-/// Zeroed words. Many of them are address space until they are touched, unlike those of `Vec::resize`; unlike those of `vec!`
-/// a lack of memory does not end the process.
+/// Zeroed words: address space until they are touched, unlike those of `Vec::resize`, and `None` if there is no memory, unlike `vec!`.
 #[cfg(not(loom))]
-#[allow(
-    unsafe_code,
-    reason = "the standard library has no stable way to do both"
-)]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "memory with the layout of words is aligned for words"
-)]
+#[allow(unsafe_code, reason = "no stable safe way does both")]
+#[expect(clippy::cast_ptr_alignment, reason = "its layout is that of words")]
 pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
     if length == 0 {
         return Some(Box::default());
@@ -59,7 +42,7 @@ pub(crate) fn zeroed_words(length: usize) -> Option<Box<[AtomicU64]>> {
     Some((0..length).map(|_| AtomicU64::new(0)).collect())
 }
 
-/// A value that may be changed through a shared reference, by the one thread at a time that the code around it sees to.
+/// A value that one thread at a time may change through a shared reference, which the code around it sees to.
 #[cfg(not(loom))]
 #[derive(Debug, Default)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

@@ -15,12 +15,10 @@ use super::{
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
-/// A way to make every thread of this process execute a full barrier.
+/// A way to make every thread of this process execute a full barrier, if this system has one.
 pub(crate) trait ProcessBarrier {
-    /// Whether this system has one.
     fn is_available(&self) -> bool;
 
-    /// Makes every thread execute a full barrier, before it returns.
     fn execute(&self);
 }
 
@@ -100,7 +98,7 @@ impl<T> BiasedLock<T> {
     /// Waits until no other thread is inside: for the mutex, and then, in a thread that is not the owner, for the owner to leave.
     #[cold]
     fn lock_out(&self, is_owner: bool, barrier: &impl ProcessBarrier) -> MutexGuard<'_, ()> {
-        // A thread panics while it holds this only if an invariant of ours is broken; going on is no worse than stopping every thread.
+        // Should a thread have panicked in here, an invariant is broken; going on is no worse than stopping every thread.
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_owner {
             self.locked_out.store(true, Ordering::Relaxed);

@@ -6,10 +6,7 @@
 //!
 //! The queue is D. Vyukov's bounded one, with one consumer: each slot has a turn. At the even turn `2 * lap` the thread that has the
 //! ticket of that slot and lap fills it; at the odd turn after it, the consumer empties it.
-#![allow(
-    unsafe_code,
-    reason = "a slot is touched by the thread whose turn it is"
-)]
+#![allow(unsafe_code, reason = "a slot is for the thread whose turn it is")]
 
 use super::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
 
@@ -19,7 +16,6 @@ pub(crate) const CAPACITY: usize = 64;
 #[cfg(loom)]
 pub(crate) const CAPACITY: usize = 2;
 
-/// A queue of at most [`CAPACITY`] values.
 #[derive(Debug)]
 pub(crate) struct RemoteFrees<T> {
     slots: Box<[Slot<T>]>,
@@ -68,8 +64,8 @@ impl<T> Default for RemoteFrees<T> {
 }
 
 impl<T> RemoteFrees<T> {
-    /// Adds a value, or gives it back if there is no room, and tells which thread takes it out. That thread may let go of the last thing
-    /// that keeps this queue alive, so the caller keeps the queue alive by something else.
+    /// Adds a value, or gives it back if there is no room, and tells which thread takes it out. That thread may let go of the last other
+    /// thing that keeps this queue alive, so the caller keeps it alive.
     pub(crate) fn hand_in(&self, value: T) -> Result<Taker, T> {
         self.push(value)?;
         // Either this thread sees that the queue is closed, or the thread that closed it finds the value when it empties it then.
@@ -106,13 +102,8 @@ impl<T> RemoteFrees<T> {
                 ticket = now;
                 continue;
             }
-            let taken = self.filled.compare_exchange_weak(
-                ticket,
-                ticket + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            match taken {
+            let (filled, order) = (&self.filled, Ordering::Relaxed);
+            match filled.compare_exchange_weak(ticket, ticket + 1, order, order) {
                 Ok(_) => {
                     // SAFETY: this thread alone has the ticket of this slot in this lap, the slot's turn says that it was emptied, and
                     // the consumer does not touch it before the next turn.

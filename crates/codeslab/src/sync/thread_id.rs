@@ -1,16 +1,15 @@
 //! Which thread this is: a small number that no other living thread has.
 //!
-//! A thread's shard is the one with its number (`pool::shard`), and the biased lock of that shard takes this thread for its owner. A thread
-//! gets its number when it first asks, and the number goes to another thread when it ends, which then goes on with the shard as it finds it:
-//! numbers are given back by Release and taken by Acquire, so the next thread knows of everything that the one before has done. The 64 lowest
-//! are had by one thread each; further threads share numbers, and are owners of nothing.
+//! A thread owns the shard with its number (`pool::shard`). It gets the number when it first asks; when it ends, another thread gets it and goes
+//! on with the shard: numbers are given back by Release and taken by Acquire, so that thread knows of everything that the one before has
+//! done. If there are more threads than numbers, the others share numbers with them, and own nothing.
 
 use super::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicUsize;
 
-/// As many threads at once have a number of their own. Further threads get one that several may have.
+/// As many threads at once have a number of their own.
 pub(crate) const MOST: usize = 64;
 
 static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
@@ -18,7 +17,6 @@ static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::default);
 thread_local! {
     // Below `MOST` if no other living thread has it, or else `MOST` more than a number that several may have; `UNKNOWN` at first.
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
-    // Gives the number back when the thread ends.
     static LEASE: Lease = Lease(NUMBERS.take());
 }
 
@@ -70,7 +68,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// The smallest number that no thread has. The thread that gets it knows of everything that the one before did until giving it back.
+    /// The smallest number that no thread has.
     pub(crate) fn take(&self) -> Option<usize> {
         let taken = self
             .taken

@@ -1,7 +1,5 @@
-//! Zeroed words for tables of which little is used: they cost memory where they are touched.
-//!
-//! Large tables are parts of memory that their owner has from the system, all of them together. The global allocator gives small ones, and
-//! large ones where the system gives nothing. `slab` and `block` keep their sets here, `space` has the memory.
+//! Zeroed words for tables of which little is used: they cost memory where they are touched. The large tables of a block are parts of memory
+//! from the system (`space::tables`), small ones are the global allocator's, and large ones too where the system gives nothing.
 #![allow(unsafe_code, reason = "words are part of memory that they share")]
 
 use super::atomics::{ARE_PLAIN_WORDS, AtomicU64, zeroed_words};

@@ -1,10 +1,8 @@
-//! What is mapped in a process, as the search for free address space asks it.
-//!
-//! A port answers one question ([`AddressMap::mapping_from`]), either by asking its system each time or from a list that it read once
-//! ([`Snapshot`]). The search itself is `space::gaps`, which is pure and uses nothing else of a platform; [`KeptClear`] keeps it
-//! away from addresses that are free and shall stay so.
+//! What is mapped in a process, as the search for free address space (`space::gaps`) asks it. A port answers either by asking its system each
+//! time or from a list that it read once ([`Snapshot`]).
 
 use crate::model::address::{Address, Window};
+use std::ops::Deref;
 
 /// What is mapped in a process.
 pub(crate) trait AddressMap {
@@ -12,21 +10,19 @@ pub(crate) trait AddressMap {
     fn mapping_from(&self, at: Address) -> Option<Window>;
 }
 
-/// A map with one more range in which nothing is to be placed.
-#[allow(dead_code, reason = "not every port keeps addresses clear")]
-pub(crate) struct KeptClear<'m> {
-    pub(crate) taken: Box<dyn AddressMap + 'm>,
-    pub(crate) kept_clear: Window,
+/// A map with some more places in which nothing is to be placed.
+pub(crate) struct Avoiding<M> {
+    pub(crate) map: M,
+    /// In any order; they may overlap each other and what is mapped.
+    pub(crate) places: Vec<Window>,
 }
 
-impl AddressMap for KeptClear<'_> {
+impl<'m, M: Deref<Target = dyn AddressMap + 'm>> AddressMap for Avoiding<M> {
     fn mapping_from(&self, at: Address) -> Option<Window> {
-        let kept_clear = Some(self.kept_clear).filter(|window| at <= window.last());
-        let candidates = [self.taken.mapping_from(at), kept_clear];
-        candidates
-            .into_iter()
-            .flatten()
-            .min_by_key(|window| window.first())
+        let places = self.places.iter().copied();
+        let above = places.filter(|window| at <= window.last());
+        let candidates = above.chain(self.map.mapping_from(at));
+        candidates.min_by_key(|window| window.first())
     }
 }
 

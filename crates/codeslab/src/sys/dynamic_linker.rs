@@ -9,7 +9,7 @@ use crate::model::address::Address;
 use crate::model::stats::ProcessLocation;
 use crate::sys::OpenLibrary;
 use std::ffi::{CStr, c_void};
-use std::ptr::NonNull;
+use std::mem::ManuallyDrop;
 
 /// dladdr. <https://man7.org/linux/man-pages/man3/dladdr.3.html>
 fn find(at: Address) -> Option<libc::Dl_info> {
@@ -45,29 +45,25 @@ pub(in crate::sys) fn location(at: Address) -> Option<ProcessLocation> {
     } else {
         found.dli_fbase
     };
-    Some(ProcessLocation::new(
-        name,
-        object,
-        Address::new(start as u64),
-    ))
+    let start = Address::new(start as u64);
+    Some(ProcessLocation::new(name, object, start))
 }
 
-/// dlsym, in everything that is loaded. <https://man7.org/linux/man-pages/man3/dlsym.3.html>
+/// Everything that is loaded, as one library. It is never closed.
+fn process() -> ManuallyDrop<Library> {
+    ManuallyDrop::new(Library {
+        handle: libc::RTLD_DEFAULT,
+    })
+}
+
+/// A symbol in everything that is loaded.
 pub(in crate::sys) fn symbol(name: &CStr) -> Option<Address> {
-    // SAFETY: the name is a C string, and RTLD_DEFAULT is a handle at any time.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!found.is_null()).then(|| Address::new(found as u64))
+    process().symbol(name)
 }
 
-/// dlvsym, in everything that is loaded; dlsym where the C library knows no versions.
-/// <https://man7.org/linux/man-pages/man3/dlvsym.3.html>
+/// One version of a symbol in everything that is loaded.
 pub(in crate::sys) fn symbol_version(name: &CStr, version: &CStr) -> Option<Address> {
-    let Some(dlvsym) = dlvsym() else {
-        return symbol(name);
-    };
-    // SAFETY: both are C strings, and RTLD_DEFAULT is a handle at any time.
-    let found = unsafe { dlvsym(libc::RTLD_DEFAULT, name.as_ptr(), version.as_ptr()) };
-    (!found.is_null()).then(|| Address::new(found as u64))
+    process().symbol_version(name, version)
 }
 
 type Dlvsym = unsafe extern "C" fn(
@@ -86,8 +82,8 @@ pub(in crate::sys) fn dlvsym() -> Option<Dlvsym> {
 /// A handle of the dynamic linker's, which counts how often a library was opened.
 #[derive(Debug)]
 pub(in crate::sys) struct Library {
-    // Invariant: what `dlopen` gave and `dlclose` has not taken back.
-    handle: NonNull<c_void>,
+    // Invariant: what `dlopen` gave and `dlclose` has not taken back, or RTLD_DEFAULT, which is a handle at any time.
+    handle: *mut c_void,
 }
 
 // SAFETY: the dynamic linker locks; its handles belong to no thread.
@@ -102,26 +98,28 @@ impl Library {
         // SAFETY: the path is a C string. The library's initialisers run: that they are sound is as much as is asked of any code
         // that an embedder has linked, called, or loaded.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        match NonNull::new(handle) {
-            Some(handle) => Ok(Self { handle }),
-            None => Err(complaint()),
+        if handle.is_null() {
+            return Err(complaint());
         }
+        Ok(Self { handle })
     }
 }
 
 impl OpenLibrary for Library {
+    /// dlsym. <https://man7.org/linux/man-pages/man3/dlsym.3.html>
     fn symbol(&self, name: &CStr) -> Option<Address> {
         // SAFETY: the name is a C string, and the handle is open (invariant).
-        let found = unsafe { libc::dlsym(self.handle.as_ptr(), name.as_ptr()) };
+        let found = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
         (!found.is_null()).then(|| Address::new(found as u64))
     }
 
+    /// dlvsym; dlsym where the C library knows no versions. <https://man7.org/linux/man-pages/man3/dlvsym.3.html>
     fn symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
         let Some(dlvsym) = dlvsym() else {
             return self.symbol(name);
         };
         // SAFETY: both are C strings, and the handle is open (invariant).
-        let found = unsafe { dlvsym(self.handle.as_ptr(), name.as_ptr(), version.as_ptr()) };
+        let found = unsafe { dlvsym(self.handle, name.as_ptr(), version.as_ptr()) };
         (!found.is_null()).then(|| Address::new(found as u64))
     }
 }
@@ -129,7 +127,7 @@ impl OpenLibrary for Library {
 impl Drop for Library {
     fn drop(&mut self) {
         // SAFETY: the handle is open (invariant), and nothing uses it after this.
-        unsafe { libc::dlclose(self.handle.as_ptr()) };
+        unsafe { libc::dlclose(self.handle) };
     }
 }
 

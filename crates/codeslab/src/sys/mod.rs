@@ -1,16 +1,14 @@
 //! The operating system and the processor, each behind one contract: [`Platform`] (with [`MemoryFile`]) and [`arch::Processor`].
 //!
-//! Everything above asks the platform of the process ([`current`]) for address space, memory and answers, and nothing above calls the
-//! system or knows which one it is. A port to a system is one folder here that exports `platform()`, and its two lines where `native`
-//! is chosen; a port to a processor is one file in [`arch`]. PORTING.md lists all that a port touches.
+//! Nothing above calls the system or knows which one it is: it asks the platform of the process ([`current`]). A port to a system is one
+//! folder here that exports `platform()`, and its two lines where `native` is chosen; a port to a processor is one file in [`arch`].
 //!
 //! What a port has to fulfil, and what everything above relies on:
 //!
 //! - **Reservations** are address space without access. They cost no memory, and the system puts no other allocation there.
 //!   `reserve_at` gives exactly the range asked for or refuses with [`Limit::Occupied`](crate::model::error::Limit::Occupied); it never replaces a mapping.
 //! - **Ranges** that are reserved or mapped are multiples of [`Facts::granularity`], and every range that is unmapped was mapped
-//!   as it is, or is the union of whole ranges that were: a system whose mappings can't be cut (Windows: placeholders are split
-//!   and replaced exactly, views of sections are unmapped whole) needs no records beyond its own.
+//!   as it is, or is the union of whole ranges that were: some systems (Windows) cannot cut mappings.
 //! - **What code is put into** may have to be told when address space is reserved: on macOS, memory that threads switch between writing and
 //!   executing takes no reservation's place. So a memory asks the platform for the one that is right for its writer
 //!   ([`Platform::for_writer`]), and all of its reservations are that one's.
@@ -26,9 +24,7 @@
 //! - **Refusals** name the limit that was met ([`Refusal::limit`]) and leave everything as it was.
 //! - Every function may be called from any thread, for different ranges at once.
 //!
-//! Executable addresses are numbers ([`Address`]), writable ones pointers. On the fake platform they have nothing to do with
-//! each other, so code above that mixed them up would not survive its tests.
-//!
+
 //! Words in the lists of obligations (`# Safety`), which are not said again at each function:
 //!
 //! - A range is **reserved** from [`Platform::reserve`] or [`Platform::reserve_at`] until [`Platform::release`], and **mapped** from a
@@ -37,14 +33,11 @@
 //! - A range, a view or a part of a file is **idle** if no thread reads, writes or executes it, by whichever address, until the
 //!   function returns.
 
-#![allow(
-    unsafe_code,
-    reason = "it declares what ports implement; it calls nothing"
-)]
+#![allow(unsafe_code, reason = "it declares what ports implement")]
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
-use crate::model::error::{Error, Limit, Refusal, Result};
+use crate::model::error::{Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
 use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
@@ -65,8 +58,7 @@ pub(crate) mod fake;
 #[cfg(all(unix, not(miri)))]
 mod dynamic_linker;
 
-// The system of this target. A port adds its line and its name to the last one. Miri has no system to call: the fake is its platform. With
-// `--cfg rehearsal`, Linux has the port to macOS.
+// A port adds its line and its name to the last one. Miri has no system to call. With `--cfg rehearsal`, Linux has the port to macOS.
 #[cfg_attr(
     all(not(any(miri, rehearsal)), target_os = "linux"),
     path = "linux/mod.rs"
@@ -119,16 +111,11 @@ pub(crate) enum Seal {
     Mappings,
 }
 
-/// An open memory file, which its owner has from [`Platform::create_file`] alone: it cannot be named without being open, nor be given to
-/// another platform. Dropping it closes it; what is mapped of it stays mapped.
-///
-/// Its functions are about parts of it: `offset` and `size` lie inside the size that it was created with.
+/// An open memory file. Dropping it closes it; what is mapped of it stays mapped. Its functions are about parts of it: `offset` and `size`
+/// lie inside the size that it was created with.
 pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
-    /// Puts [`Seal::Size`] on it. A file is sealed at most once.
-    fn seal_size(&self) -> Result<(), Refusal>;
-
-    /// Puts [`Seal::Writes`] on it. A file is sealed at most once.
-    fn seal_writes(&self) -> Result<(), Refusal>;
+    /// Puts [`Seal::Size`] or [`Seal::Writes`] on it. A file is sealed at most once.
+    fn seal(&self, seal: Seal) -> Result<(), Refusal>;
 
     /// Gives a part its memory, so that a view of it can be touched without fail. What it holds stays.
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal>;
@@ -153,13 +140,13 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// Writes to a part past all views.
     ///
     /// # Safety
-    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    /// - The part is idle.
     unsafe fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Refusal>;
 
     /// Gives the memory behind a part back; it reads as zero afterwards.
     ///
     /// # Safety
-    /// - The part is idle: wherever it is mapped, code in it is not executed, and no reference to it exists.
+    /// - The part is idle.
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
 }
 
@@ -172,12 +159,11 @@ pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
     fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
 }
 
-/// One operating system. See the module for what holds for all of its functions.
+/// One operating system.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
-    /// Whether `writer` works in this process, found out by doing what it does,
-    /// with memory files of this size if it needs any.
+    /// Whether `writer` works in this process, found out by doing what it does, with memory files of this size if it needs any.
     fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
 
     /// The platform for memories of this writer, where it takes reservations of another kind: `map_keyed` may work on that one only. `None`
@@ -296,8 +282,7 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - The caller holds the range.
     unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Writes to what [`Platform::map_keyed`] mapped. This thread has the right to do so until the call returns, and runs
-    /// nothing else meanwhile.
+    /// Writes to what [`Platform::map_keyed`] mapped. This thread may do so until the call returns, and runs nothing else meanwhile.
     ///
     /// # Safety
     /// - The range was mapped by [`Platform::map_keyed`].
@@ -338,12 +323,10 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// - The caller holds the range, it is idle, and no use of what was mapped there follows.
     unsafe fn decommit(&self, at: Address, size: u64) -> Result<(), Refusal>;
 
-    /// Makes fetches of instructions see what was written behind these ranges of addresses: what has to be done for each is done
-    /// for each, and what it takes to make other processors notice is done once.
+    /// Makes fetches of instructions see what was written behind these ranges. What makes other processors notice is done once.
     ///
     /// # Safety
-    /// - Each range is mapped, readable or executable, until the function returns. (Some processors clean their caches by address, which
-    ///   counts as reading.)
+    /// - Each range is mapped, readable or executable, until the function returns: some processors clean caches by reading.
     unsafe fn synchronize_instructions(&self, ranges: &[(Address, u64)]);
 
     /// Makes every thread of this process execute a full memory barrier, where [`Facts::has_process_barrier`].
@@ -416,12 +399,6 @@ pub(crate) use arch::Branch;
 /// The code of a branch to wherever the word at `pointer` says, on this processor; `None` if it is out of reach.
 pub(crate) fn branch_through(at: Address, pointer: Address) -> Option<Branch> {
     <arch::Native as arch::Processor>::branch_through(at, pointer)
-}
-
-/// What opening a code memory gives on a system without a port.
-#[allow(dead_code, reason = "not used by every port")]
-const fn unsupported_system() -> Error {
-    Error::UnsupportedPlatform(std::env::consts::OS)
 }
 
 #[cfg(test)]

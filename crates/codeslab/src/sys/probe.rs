@@ -122,14 +122,11 @@ fn write_before_protecting(granule: &Granule<'_>) -> Result<(), Refusal> {
 }
 
 fn write_as_a_file(granule: &Granule<'_>) -> Result<(), Refusal> {
+    let (platform, at, size) = (granule.platform, granule.at, granule.size);
     // SAFETY: the granule is reserved and not mapped, and known to this probe alone.
-    unsafe {
-        granule
-            .platform
-            .map_private(granule.at, granule.size, Protection::ReadExecute)
-    }?;
+    unsafe { platform.map_private(at, size, Protection::ReadExecute) }?;
     // SAFETY: the granule is private memory that this probe alone knows, and the answer is a constant outside of it.
-    unsafe { granule.platform.write_self(granule.at, ANSWER) }
+    unsafe { platform.write_self(at, ANSWER) }
 }
 
 fn write_keyed(granule: &Granule<'_>) -> Result<(), Refusal> {

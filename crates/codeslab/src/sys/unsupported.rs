@@ -2,9 +2,9 @@
 //! an error that names the system. Chosen in `sys/mod.rs` where no port is.
 
 use super::Platform;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use std::sync::Arc;
 
 pub(super) fn platform() -> Result<Arc<dyn Platform>> {
-    Err(super::unsupported_system())
+    Err(Error::UnsupportedPlatform(std::env::consts::OS))
 }

@@ -1,7 +1,5 @@
-//! What is behind a block and does not change as long as the block lives: where it is, which memory it consists of, who writes to it.
-//!
-//! Blocks own one, and so does every allocation's block header: threads publish and retract what is theirs ([`super::extent`])
-//! through it, without the block and its lock.
+//! What is behind a block and does not change as long as the block lives: where it is, which memory it consists of, who writes to it. Through
+//! it, threads publish and retract what is theirs ([`super::extent`]) without the block's lock.
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::extent::Extent;
@@ -21,12 +19,11 @@ use std::sync::{Arc, OnceLock};
 /// Bytes of the fill pattern that are written at once. More would be memory that holds nothing else, and save few calls.
 pub(super) const FILL_BYTES: usize = 16 << 10;
 
-/// What a block consists of.
 #[derive(Debug)]
 pub(crate) struct Backing {
-    site: Site,
-    writer: &'static dyn CodeWriter,
-    budget: Arc<Budget>,
+    pub(crate) site: Site,
+    pub(crate) writer: &'static dyn CodeWriter,
+    pub(crate) budget: Arc<Budget>,
     // Where byte 0 of the block would be written if all of it were private memory, or null before any of it is. It stays the same:
     // see `Platform::map_private`.
     pub(super) private: AtomicPtr<u8>,
@@ -69,10 +66,6 @@ impl Backing {
         }
     }
 
-    pub(crate) const fn site(&self) -> &Site {
-        &self.site
-    }
-
     pub(crate) const fn size(&self) -> u64 {
         self.site.place.size
     }
@@ -90,14 +83,6 @@ impl Backing {
         self.site.place.offset + offset
     }
 
-    pub(crate) fn writer(&self) -> &'static dyn CodeWriter {
-        self.writer
-    }
-
-    pub(crate) fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
     pub(crate) fn platform(&self) -> &dyn Platform {
         &**self.site.reservation.platform()
     }
@@ -107,7 +92,7 @@ impl Backing {
         slab != Protection::ReadWrite && self.site.reservation.file_at(0).is_some()
     }
 
-    /// Where byte 0 of the block would be written if all of it were private memory. Only offsets that are mapped so count.
+    /// Where byte 0 of the block would be written if all of it were private memory.
     pub(super) fn private(&self) -> Option<NonNull<u8>> {
         NonNull::new(self.private.load(Ordering::Relaxed))
     }
@@ -118,7 +103,6 @@ impl Backing {
         NonNull::new(self.view.load(Ordering::Relaxed))
     }
 
-    /// Where the bytes of a slab are written.
     #[inline]
     pub(crate) fn target(&self, slab: Protection) -> WriteTarget {
         match slab {
@@ -137,12 +121,10 @@ impl Backing {
         }
     }
 
-    /// Makes spans safe to lie around that are no longer used, each in the slab that `slab_of` says. One that the system does not let
-    /// us retract is left out. Says whether there was such a one.
+    /// Retracts spans, each in the slab that `slab_of` says. One that the system refuses is left out. Says whether there was such a one.
     ///
     /// # Safety
-    /// The spans are committed for their slabs, and the caller has them to itself. `view` is the writable view of the block, if it
-    /// stays open until the call returns.
+    /// The spans are committed for their slabs, and the caller has them to itself. `view` is the view of the block, if it stays open.
     pub(crate) unsafe fn retract(
         &self,
         carved: &mut Located,
@@ -182,8 +164,6 @@ impl Backing {
         Ok(())
     }
 
-    /// Drops the writable view.
-    ///
     /// # Safety
     /// No thread uses it: nothing of the block is in flight, and its owner, the caller, frees nothing through it.
     pub(crate) unsafe fn close_view(&self) {

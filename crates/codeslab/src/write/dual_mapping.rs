@@ -34,10 +34,6 @@ impl CodeWriter for DualMapping {
         slab == Protection::ReadExecute || !self.is_hardened
     }
 
-    fn publishes_by_calls(&self, slab: Protection) -> bool {
-        !self.is_in_view(slab)
-    }
-
     unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
         match staged {
             // It was written through the view.

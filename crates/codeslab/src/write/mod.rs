@@ -1,9 +1,7 @@
 //! How bytes get into pages that are executable, and what becomes of the pages.
 //!
 //! Each way to write is one file here that implements [`CodeWriter`]. What they share is in `backing` (where a block is, what
-//! is behind it), `extent` (a part of it), `pages` (what of it is committed) and `staging` (bytes that wait elsewhere until they are published). The room
-//! relies on `space` for reservations and on `sys` for what the system does with them; blocks use it.
-//!
+//! is behind it), `extent` (a part of it), `pages` (what of it is committed) and `staging` (bytes that wait elsewhere until they are published).
 //! Data is the same with every writer, private memory that is written in place, so no writer is asked about it.
 #![allow(unsafe_code, reason = "writing to memory by address is what it is for")]
 
@@ -36,10 +34,7 @@ pub(crate) enum WriteTarget {
     Staged,
 }
 
-/// One way to write code and constants.
-///
-/// What the unsafe functions have in common: the extent is committed for its slab, in a block that has this writer; and the caller has
-/// it to itself, so no thread reads, writes or executes it until the call returns.
+/// One way to write code and constants. What the unsafe functions have in common is as for [`Extent`]; and the block has this writer.
 pub(crate) trait CodeWriter: fmt::Debug + Sync {
     /// What reservations consist of that it writes to.
     fn memory(&self, _sealing: Option<Sealing>) -> MemoryKind {
@@ -51,14 +46,9 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         WriteTarget::Staged
     }
 
-    /// Whether a slab of code or of constants is written through the view of the block.
+    /// Whether a slab of code or of constants is written through the view of the block. Where not, publishing is a call of the system.
     fn is_in_view(&self, _slab: Protection) -> bool {
         false
-    }
-
-    /// Whether publishing costs a call of the system, so that it is worth while to publish what lies side by side together.
-    fn publishes_by_calls(&self, _slab: Protection) -> bool {
-        true
     }
 
     /// Maps pages for a slab: those of the memory file, if there is one. Code in them traps. A refusal leaves them unmapped.
@@ -79,8 +69,7 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         unsafe { code.fill_file() }
     }
 
-    /// Makes what was written, and is `staged` or in its place, what is read and executed there: nothing, for what was
-    /// written through a view.
+    /// Makes what was written, and is `staged` or in its place, what is read and executed there.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`]. `staged` is there if the target of the slab is [`WriteTarget::Staged`].

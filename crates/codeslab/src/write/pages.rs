@@ -1,7 +1,5 @@
-//! The pages of one block: which are committed, and the four things that become of them. They are committed for a slab; their
-//! memory is purged and recommitted while they stay mapped; all of them are decommitted together.
-//!
-//! A block owns them. What is mapped how is the writer's business; what is counted, the budget's.
+//! The pages of one block, which owns them. They are committed for a slab; their memory is purged and recommitted while they stay mapped; all
+//! of them are decommitted together. How they are mapped is the writer's business.
 #![allow(unsafe_code, reason = "raw ranges and pointers stop here")]
 
 use super::backing::Backing;
@@ -11,7 +9,6 @@ use crate::model::protection::Protection;
 use crate::slab::span::{Span, SpanSet};
 use std::sync::Arc;
 
-/// The pages of a block.
 #[derive(Debug)]
 pub(crate) struct Pages {
     backing: Arc<Backing>,
@@ -24,7 +21,6 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Of a block of which nothing is committed.
     pub(crate) fn new(backing: Backing) -> Self {
         Self {
             uncommitted: SpanSet::whole(backing.size()),
@@ -38,7 +34,6 @@ impl Pages {
         &self.backing
     }
 
-    /// What is reserved and not committed.
     pub(crate) const fn uncommitted(&self) -> &SpanSet {
         &self.uncommitted
     }
@@ -66,7 +61,7 @@ impl Pages {
                 unsafe { pages.map_private(slab) }
             } else {
                 // SAFETY: uncommitted pages are the block's and not mapped.
-                unsafe { pages.backing.writer().commit(pages) }
+                unsafe { pages.backing.writer.commit(pages) }
             }
         })?;
         self.uncommitted.remove(pages);
@@ -90,7 +85,7 @@ impl Pages {
     }
 
     fn is_in_view(&self, slab: Protection) -> bool {
-        slab != Protection::ReadWrite && self.backing.writer().is_in_view(slab)
+        slab != Protection::ReadWrite && self.backing.writer.is_in_view(slab)
     }
 
     /// Mappings of the view at most, if it is open: parts that it shows cut it in pieces.
@@ -105,11 +100,11 @@ impl Pages {
         slab: Protection,
         act: impl FnOnce(Extent<'_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        self.backing.budget().committed.take(pages.size)?;
+        self.backing.budget.committed.take(pages.size)?;
         let done = act(self.backing.extent(pages, slab));
         match done {
             Ok(()) => self.committed_bytes += pages.size,
-            Err(_) => self.backing.budget().committed.give_back(pages.size),
+            Err(_) => self.backing.budget.committed.give_back(pages.size),
         }
         done
     }
@@ -123,14 +118,14 @@ impl Pages {
         if backing.is_in_file(slab) {
             let offset = backing.in_reservation(pages.offset);
             // SAFETY: the block's reservation has a file, and no thread uses that part of it.
-            unsafe { backing.site().reservation.discard(offset, pages.size) }?;
+            unsafe { backing.site.reservation.discard(offset, pages.size) }?;
         } else {
             let at = backing.at(pages.offset);
             // SAFETY: the pages are private memory that no thread uses until they are recommitted.
             unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
-        self.backing.budget().committed.give_back(pages.size);
+        self.backing.budget.committed.give_back(pages.size);
         Ok(())
     }
 
@@ -151,7 +146,7 @@ impl Pages {
                 }
             }
             // SAFETY: the pages are the block's and committed, and purged ones are used by no thread.
-            let filled = unsafe { backing.writer().fill(pages) };
+            let filled = unsafe { backing.writer.fill(pages) };
             match filled {
                 // As when private code is committed: what is refused here is refused when it is published.
                 Err(_) if !backing.is_in_file(slab) => Ok(()),
@@ -183,8 +178,8 @@ impl Pages {
     /// # Safety
     /// No thread uses any of them, nor the view.
     pub(crate) unsafe fn decommit(&mut self) -> Result<(), Refusal> {
-        let place = self.backing.site().place;
-        let reservation = &self.backing.site().reservation;
+        let place = self.backing.site.place;
+        let reservation = &self.backing.site.reservation;
         if self.uncommitted.bytes() < place.size {
             // SAFETY: the range is the whole block, so it cuts no mapping, and no thread uses it.
             unsafe { reservation.decommit(place.offset, place.size) }?;
@@ -195,10 +190,10 @@ impl Pages {
                 let _ = unsafe { reservation.discard(place.offset, place.size) };
             }
         }
-        // SAFETY: the caller says that no thread uses the view.
+        // SAFETY: the caller says that no thread uses it.
         unsafe { self.backing.close_view() };
         self.backing
-            .budget()
+            .budget
             .committed
             .give_back(self.committed_bytes);
         self.committed_bytes = 0;
@@ -213,7 +208,7 @@ impl Drop for Pages {
         // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
         unsafe { self.backing.close_view() };
         self.backing
-            .budget()
+            .budget
             .committed
             .give_back(self.committed_bytes);
     }

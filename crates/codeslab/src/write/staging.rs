@@ -1,5 +1,4 @@
-//! Bytes that are written elsewhere until they are published: the buffer of one request, for the segments whose writer has no other
-//! place to write to.
+//! Bytes that are written elsewhere until they are published: one buffer for all segments of a request that its writer cannot write in place.
 
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
@@ -40,7 +39,6 @@ pub(crate) enum AtFirst {
     Anything,
 }
 
-/// The buffer of one request in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Staging {
     // Everything in one, so that it is two words, which are moved in registers, and one allocation. Empty if nothing is staged.
@@ -113,7 +111,7 @@ impl Staging {
         &mut self.buffer[part]
     }
 
-    /// The same for code and for constants at once.
+    /// Those of code and of constants.
     pub(crate) fn both_mut(&mut self) -> [&mut [u8]; 2] {
         let [code, constants] =
             [Protection::ReadExecute, Protection::ReadOnly].map(|one| self.part(one));

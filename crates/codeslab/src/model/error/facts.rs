@@ -27,57 +27,41 @@ impl Error {
                 size,
                 minimum,
                 maximum,
-            } => {
-                vec![
-                    number("size", *size),
-                    number("minimum", *minimum),
-                    number("maximum", *maximum),
-                ]
-            }
+            } => numbers([("size", size), ("minimum", minimum), ("maximum", maximum)]),
             Self::InvalidEnvironment {
                 variable,
                 value,
                 expected,
-            } => {
-                vec![
-                    text("variable", variable),
-                    text("value", value),
-                    text("expected", expected),
-                ]
-            }
+            } => texts([
+                ("variable", variable),
+                ("value", value),
+                ("expected", expected),
+            ]),
             Self::UnsupportedCodeModel {
                 architecture,
                 model,
-            } => {
-                vec![
-                    text("architecture", architecture.name()),
-                    text("codeModel", model.name()),
-                ]
-            }
+            } => texts([
+                ("architecture", architecture.name()),
+                ("codeModel", model.name()),
+            ]),
             Self::WriterUnavailable { writer, reason } => {
-                vec![text("writer", writer.name()), text("reason", reason)]
+                texts([("writer", writer.name()), ("reason", reason)])
             }
             Self::LibraryUnavailable { library, reason } => {
-                vec![text("library", library), text("reason", reason)]
+                texts([("library", library), ("reason", reason)])
             }
-            Self::UnsupportedPlatform(platform) => vec![text("platform", platform)],
+            Self::UnsupportedPlatform(platform) => texts([("platform", platform)]),
             Self::EmptyRequest | Self::Forked => Vec::new(),
-            Self::TooLarge { size, limit } => vec![number("size", *size), number("limit", *limit)],
+            Self::TooLarge { size, limit } => numbers([("size", size), ("limit", limit)]),
             Self::InvalidAlignment { align, maximum } => {
-                vec![number("align", *align), number("limit", *maximum)]
+                numbers([("align", align), ("limit", maximum)])
             }
             Self::OutOfBounds {
                 offset,
                 length,
                 size,
-            } => {
-                vec![
-                    number("offset", *offset),
-                    number("length", *length),
-                    number("size", *size),
-                ]
-            }
-            Self::ConflictingWindows { distance, .. } => vec![number("distance", *distance)],
+            } => numbers([("offset", offset), ("length", length), ("size", size)]),
+            Self::ConflictingWindows { distance, .. } => numbers([("distance", distance)]),
             Self::OutOfReach {
                 size,
                 window,
@@ -88,29 +72,29 @@ impl Error {
     }
 }
 
-fn no_gap(size: u64, window: Window, nearest: Option<Address>) -> Vec<(&'static str, Fact)> {
-    let mut facts = vec![
-        number("size", size),
-        ("windowFirst", Fact::Address(window.first())),
-        ("windowLast", Fact::Address(window.last())),
-    ];
+type Facts = Vec<(&'static str, Fact)>;
+
+fn no_gap(size: u64, window: Window, nearest: Option<Address>) -> Facts {
+    let mut facts = numbers([("size", &size)]);
+    facts.push(("windowFirst", Fact::Address(window.first())));
+    facts.push(("windowLast", Fact::Address(window.last())));
     facts.extend(nearest.map(|at| ("nearest", Fact::Address(at))));
     facts
 }
 
-fn refused(refusal: &Refusal) -> Vec<(&'static str, Fact)> {
-    vec![
-        text("syscall", refusal.call),
-        ("errno", Fact::Signed(refusal.errno.into())),
-        number("size", refusal.size),
-        text("limit", refusal.limit.name()),
-    ]
+fn refused(refusal: &Refusal) -> Facts {
+    let mut facts = texts([("syscall", refusal.call)]);
+    facts.push(("errno", Fact::Signed(refusal.errno.into())));
+    facts.extend(numbers([("size", &refusal.size)]));
+    facts.extend(texts([("limit", refusal.limit.name())]));
+    facts
 }
 
-fn number(name: &'static str, value: u64) -> (&'static str, Fact) {
-    (name, Fact::Number(value))
+fn numbers<const N: usize>(all: [(&'static str, &u64); N]) -> Facts {
+    all.map(|(name, value)| (name, Fact::Number(*value))).into()
 }
 
-fn text(name: &'static str, value: &str) -> (&'static str, Fact) {
-    (name, Fact::Text(value.to_owned()))
+fn texts<const N: usize>(all: [(&'static str, &str); N]) -> Facts {
+    all.map(|(name, value)| (name, Fact::Text(value.to_owned())))
+        .into()
 }

@@ -6,7 +6,6 @@ use crate::model::protection::Protection;
 use crate::model::stats::{BlockPicture, SlabPicture, SpanPicture, Stats};
 
 impl<H> Blocks<H> {
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
         self.live_blocks().for_each(|block| count(block, stats));
         stats.used_bytes -= self.cache.bytes();
@@ -22,7 +21,6 @@ impl<H> Blocks<H> {
     }
 }
 
-/// Adds what a block holds.
 pub(crate) fn count(block: &Block, stats: &mut Stats) {
     stats.blocks += 1;
     stats.committed_bytes += block.pages().committed_bytes();
@@ -54,7 +52,7 @@ fn picture(block: &Block) -> BlockPicture {
     BlockPicture {
         address,
         size: block.size(),
-        cluster: block.pages().backing().site().cluster,
+        cluster: block.pages().backing().site.cluster,
         slabs,
     }
 }

@@ -5,6 +5,7 @@
 //! [`Blocks::keep`] puts a request into the thread cache, and [`Blocks::free`] does everything else. `H` is what the shard keeps beside a
 //! block.
 #![allow(unsafe_code, reason = "what is freed has to be carved from its block")]
+#![expect(clippy::inline_always, reason = "short and long routes share these")]
 
 mod census;
 mod quarantine;
@@ -26,6 +27,8 @@ use views::MOST_IDLE_VIEWS;
 /// An empty block with at most this many bytes committed is kept as it is for the next request.
 const SPARE_BYTES: u64 = 1 << 20;
 
+const LIVES: &str = "a block lives as long as something is carved from it";
+
 /// Whether spans that come back still hold what was written to them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Contents {
@@ -37,13 +40,9 @@ pub(crate) enum Contents {
 
 /// Blocks by index, each with what the shard keeps beside it. An index stays the same as long as the block lives.
 #[derive(Debug)]
-#[expect(
-    clippy::box_collection,
-    reason = "a pointer is cheaper to look at than a vector"
-)]
 pub(crate) struct Blocks<H> {
     all: Vec<Option<Held<H>>>,
-    // The block that was carved from last.
+    // The block that was carved from last, and will be next.
     current: usize,
     // What was freed in the current block lately.
     cache: ThreadCache,
@@ -63,12 +62,10 @@ pub(crate) struct Blocks<H> {
     usual_bytes: u64,
     // The block that is: the only empty one but for emptied ones.
     spare: Option<usize>,
-    // `None` where there is nothing, so that looking costs nothing.
-    emptied: Option<Box<Vec<Held<H>>>>,
+    emptied: Vec<Held<H>>,
     quarantined: VecDeque<Quarantined>,
 }
 
-/// A block and what the shard keeps beside it.
 #[derive(Debug)]
 pub(crate) struct Held<H> {
     pub(crate) block: Box<Block>,
@@ -76,7 +73,7 @@ pub(crate) struct Held<H> {
 }
 
 impl<H> Blocks<H> {
-    /// None yet; one of at most `usual_bytes` may be kept when it is empty.
+    /// None yet.
     pub(crate) fn new(usual_bytes: u64) -> Self {
         Self {
             all: Vec::new(),
@@ -90,23 +87,19 @@ impl<H> Blocks<H> {
             landed: 0,
             usual_bytes,
             spare: None,
-            emptied: None,
+            emptied: Vec::new(),
             quarantined: VecDeque::new(),
         }
     }
 
     pub(crate) fn block(&self, index: usize) -> &Block {
         let held = self.all[index].as_ref();
-        &held
-            .expect("a block lives as long as something is carved from it")
-            .block
+        &held.expect(LIVES).block
     }
 
     pub(crate) fn block_mut(&mut self, index: usize) -> &mut Block {
         let held = self.all[index].as_mut();
-        &mut held
-            .expect("a block lives as long as something is carved from it")
-            .block
+        &mut held.expect(LIVES).block
     }
 
     fn at(&self, index: usize) -> Option<&Block> {
@@ -132,13 +125,8 @@ impl<H> Blocks<H> {
         self.begun - self.landed
     }
 
-    /// Hands out again what was freed lately in the block that was carved from last, if it is of just this shape and lies in
-    /// `window`: a few words are looked at, and nothing is asked of the system.
+    /// Hands out again what was freed lately in the current block, if it is of just this shape and lies in `window`.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "a short and a long route come here; the compiler cannot know which matters"
-    )]
     pub(crate) fn recycle(&mut self, shape: &Shape, window: Window) -> Option<(&H, Spans)> {
         let index = self.current;
         let Held { block, header } = self.all.get(index)?.as_ref()?;
@@ -175,8 +163,7 @@ impl<H> Blocks<H> {
         Ok(held.map(|held| (&held.header, spans)))
     }
 
-    /// Carves from the block that was carved from last, or else from one of which much was freed, before any block grows. It goes on
-    /// with that one, which has more holes.
+    /// Carves from the current block, or else from one of which much was freed, before any block grows.
     fn carve_without_growth(&mut self, layout: &Layout, window: Window) -> Option<(usize, Spans)> {
         if let Some(block) = self.at(self.current)
             && window.contains(block.range())
@@ -218,7 +205,7 @@ impl<H> Blocks<H> {
         over_budget.map_or(Ok(None), Err)
     }
 
-    /// Makes many requests of one: see [`Block::divide`].
+    /// See [`Block::divide`].
     pub(crate) fn divide(
         &mut self,
         index: usize,
@@ -246,7 +233,7 @@ impl<H> Blocks<H> {
         carved
     }
 
-    /// A request was carved from this block: so will be the next ones.
+    /// Notes that a request was carved from this block.
     fn make_current(&mut self, index: usize) {
         if index != self.current {
             self.empty_cache();
@@ -258,7 +245,6 @@ impl<H> Blocks<H> {
         }
     }
 
-    /// Makes free what was freed lately.
     fn empty_cache(&mut self) {
         while let Some(kept) = self.cache.take_oldest() {
             self.free_kept(kept);
@@ -274,10 +260,9 @@ impl<H> Blocks<H> {
 
     /// 256ths of what it holds that are code.
     pub(crate) fn code_share(&self) -> u64 {
-        let used = |protection| {
+        let used = |protection| -> u64 {
             let blocks = self.live_blocks();
-            let used = blocks.map(|block| block.slab(protection).used_bytes());
-            used.sum::<u64>()
+            blocks.map(|one| one.slab(protection).used_bytes()).sum()
         };
         let all: u64 = Protection::ALL.into_iter().map(used).sum();
         (used(Protection::ReadExecute) * 256)
@@ -302,17 +287,13 @@ impl<H> Blocks<H> {
         &self.all[index].insert(Held { block, header }).header
     }
 
-    /// Keeps a request in the thread cache, if it was carved from the block that is carved from, it is small, and nothing has to
-    /// be asked of the system to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
+    /// Keeps a request in the thread cache, if it was carved from the current block, it is small, and nothing has to be asked of the system
+    /// to retract it. Otherwise nothing is done, and [`Blocks::free`] takes it.
     ///
     /// # Safety
     /// The spans are carved from the block with this index, belong to the caller, and are as `contents` says. If they are kept they
     /// belong to the cache, and the caller forgets them.
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "a short and a long way back come here; the compiler cannot know which matters"
-    )]
     pub(crate) unsafe fn keep(&mut self, index: usize, spans: &Spans, contents: Contents) -> bool {
         let (Some(Some(held)), Some(starts)) = (self.all.get(index), spans.starts()) else {
             return false;
@@ -350,15 +331,8 @@ impl<H> Blocks<H> {
     ///
     /// # Safety
     /// The spans are carved from the block with this index, and they are as `contents` says.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "giving them back ends that they are owned"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "it ends owning them")]
     #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "each free that the cache does not take comes here"
-    )]
     pub(crate) unsafe fn free(&mut self, index: usize, spans: Spans, contents: Contents) {
         // SAFETY: they are carved from that block and as `contents` says; near spans are forgotten when they are kept.
         if unsafe { self.keep(index, &spans, contents) } {
@@ -407,8 +381,7 @@ impl<H> Blocks<H> {
         if is_kept {
             self.spare = Some(index);
         } else {
-            let emptied = self.emptied.get_or_insert_default();
-            emptied.extend(self.all[index].take());
+            self.emptied.extend(self.all[index].take());
         }
     }
 
@@ -437,12 +410,8 @@ impl<H> Blocks<H> {
 
     /// The blocks of which nothing is used and that are not kept.
     #[inline]
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer is cheaper to look at than a vector"
-    )]
-    pub(crate) fn take_emptied(&mut self) -> Option<Box<Vec<Held<H>>>> {
-        self.emptied.take()
+    pub(crate) fn take_emptied(&mut self) -> Vec<Held<H>> {
+        std::mem::take(&mut self.emptied)
     }
 
     /// No request will come any more: nothing is kept for the next.
@@ -453,11 +422,9 @@ impl<H> Blocks<H> {
     /// Gives back the memory of all chunks that are free. Says whether there was any.
     pub(crate) fn purge(&mut self) -> bool {
         self.empty_cache();
-        let committed = |blocks: &Self| {
-            let blocks = blocks.live_blocks();
-            blocks
-                .map(|block| block.pages().committed_bytes())
-                .sum::<u64>()
+        let committed = |all: &Self| -> u64 {
+            let blocks = all.live_blocks();
+            blocks.map(|block| block.pages().committed_bytes()).sum()
         };
         let before = committed(self);
         for held in self.all.iter_mut().flatten() {
@@ -468,12 +435,12 @@ impl<H> Blocks<H> {
         committed(self) < before
     }
 
-    /// Takes all blocks of which nothing is used for emptied.
+    /// Counts all blocks of which nothing is used among the emptied ones.
     pub(crate) fn drain(&mut self) {
         self.empty_cache();
         self.spare = None;
         let slots = self.all.iter_mut();
         let empty = slots.filter_map(|slot| slot.take_if(|held| held.block.requests() == 0));
-        self.emptied.get_or_insert_default().extend(empty);
+        self.emptied.extend(empty);
     }
 }

@@ -1,7 +1,5 @@
-//! Requests that are freed and not used again before the embedder says that no thread is in them any more.
-//!
-//! Each waits with the epoch in which it was freed. The embedder begins a grace period, which ends the epoch, sees to it that
-//! every thread has left what was freed by then, and ends the grace period.
+//! Requests that are freed and not used again before the embedder says that no thread is in them any more: before the end of a grace period
+//! that began in or after the epoch in which they were freed.
 
 use super::{Blocks, Contents};
 use crate::slab::spans::Spans;

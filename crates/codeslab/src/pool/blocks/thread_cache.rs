@@ -1,9 +1,8 @@
 //! Requests that were freed lately and are kept whole: a compiler often replaces code by code of the same sizes.
 //!
-//! A shard keeps a few for the block that it carves from. Handing one out again looks at a few words and changes no slab, which is
-//! half of what carving and merging cost (ARCHITECTURE.md has the figures). The spans still count as carved, are retracted, and
-//! are marked as freed, so that a lookup does not take them for live. The cache owns them. Only near spans are kept: they and
-//! their sizes are two plain words.
+//! A shard keeps a few for the block that it carves from. Handing one out again looks at a few words and changes no slab (ARCHITECTURE.md
+//! has the figures). The spans still count as carved, are retracted, and are marked as freed. The cache owns them. Only near spans are kept:
+//! they and their sizes are two plain words.
 
 use crate::block::geometry::Geometry;
 use crate::model::address::Address;
@@ -87,7 +86,6 @@ impl Kept {
         })
     }
 
-    /// Where its spans are.
     pub(crate) fn located(self) -> Located {
         Protection::ALL.map(|protection| {
             let offset = self.starts.offset(protection)?;
@@ -111,7 +109,6 @@ impl ThreadCache {
         self.count
     }
 
-    /// Bytes of its spans.
     pub(crate) fn bytes(&self) -> u64 {
         let kept = self.kept.iter().take(self.count);
         kept.map(|one| one.granules.bytes()).sum()

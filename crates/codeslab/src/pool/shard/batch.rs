@@ -1,12 +1,6 @@
 //! Publishing many requests at once. What lies side by side goes to the writer in one piece: requests that are placed one after the other
 //! mostly do, and where publishing is a call of the system, that is one for all of them.
-//!
-//! [`InFlightAllocation::finalize_all`](crate::allocation::InFlightAllocation) uses it. Writers get pieces of pages that are as good as one
-//! request; they know nothing of batches.
-#![allow(
-    unsafe_code,
-    reason = "what is carved is written to by those who carved it"
-)]
+#![allow(unsafe_code, reason = "it publishes what requests own")]
 
 use super::Carved;
 use crate::model::error::{Limit, Refusal, Result};
@@ -18,8 +12,6 @@ use std::ptr;
 /// Bytes of a piece at most, but for a request that is longer by itself: more would save few calls and hold memory.
 const PIECE_BYTES: u64 = 64 << 10;
 
-/// Makes what was written of each request executable, readable, writable, each as it should be.
-///
 /// # Safety
 /// None of the requests is published yet, and each comes with the buffers that [`Carved::stage`] made for it.
 pub(crate) unsafe fn publish<'a>(
@@ -79,7 +71,8 @@ impl<'a> Piece<'a> {
             && whole.slab == extent.slab
             && whole.span.end() == extent.span.offset
             && self.first.is_some() == staged.is_some()
-            && whole.backing.writer().publishes_by_calls(whole.slab);
+            // Otherwise nothing is saved.
+            && !whole.backing.writer.is_in_view(whole.slab);
         whole.span.size += extent.span.size;
         (goes_on && whole.span.size <= PIECE_BYTES).then_some(whole)
     }
@@ -100,8 +93,6 @@ impl<'a> Piece<'a> {
         Ok(())
     }
 
-    /// Publishes the piece; then there is none.
-    ///
     /// # Safety
     /// The invariant says it: nothing of it was published since it was added.
     unsafe fn publish(&mut self) -> Result<(), Refusal> {
@@ -112,7 +103,7 @@ impl<'a> Piece<'a> {
         let staged = all.or(self.first.take());
         // SAFETY: the extent is carved for requests of the batch, so it is committed for its slab and no other thread uses it; what the
         // target says is staged is there, and no longer.
-        let published = unsafe { extent.backing.writer().publish(extent, staged) };
+        let published = unsafe { extent.backing.writer.publish(extent, staged) };
         self.staged.clear();
         published
     }

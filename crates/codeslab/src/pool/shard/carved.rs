@@ -1,8 +1,5 @@
 //! What is carved for one request: what an allocation is made of, in flight and published.
-#![allow(
-    unsafe_code,
-    reason = "it refers to its block, which lives as long as something is carved from it"
-)]
+#![allow(unsafe_code, reason = "its block lives as long as it does")]
 
 use super::BlockHeader;
 use crate::model::address::{Address, Window};
@@ -51,16 +48,14 @@ impl Carved {
         &self.header().shard.pool
     }
 
-    /// Where the segment of this protection is.
     #[inline]
     pub(crate) fn address(&self, protection: Protection) -> Option<Address> {
         let offset = self.spans.offset(protection)?;
-        self.header().page_map.range().first().checked_add(offset)
+        self.header().page_map.range.first().checked_add(offset)
     }
 
-    /// The address space of its block.
     pub(crate) fn block(&self) -> Window {
-        self.header().page_map.range()
+        self.header().page_map.range
     }
 
     /// How many bytes are carved for the segment of this protection.
@@ -69,17 +64,10 @@ impl Carved {
         span.map(|span| span.size)
     }
 
-    /// Where the data is written, which is in its place: published or not. It stays there while this lives.
-    pub(crate) fn data(&self) -> Option<NonNull<u8>> {
-        let offset = self.spans.offset(Protection::ReadWrite)?;
-        let base = self.header().backing.base(WriteTarget::InPlace)?;
-        NonNull::new(base.as_ptr().wrapping_add(offset as usize))
-    }
-
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
     pub(crate) fn stage(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
-        if self.pool().geometry().stages {
+        if self.pool().geometry.stages {
             self.stage_all(layout, at_first)
         } else {
             Ok(Staging::default())
@@ -99,7 +87,7 @@ impl Carved {
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {
-        self.pool().geometry().slab_of(protection)
+        self.pool().geometry.slab_of(protection)
     }
 
     fn target(&self, protection: Protection) -> WriteTarget {
@@ -149,24 +137,22 @@ impl Carved {
         staged
     }
 
-    /// Where the bytes of a segment are written; `None` for one that is staged or has none.
+    /// Where the bytes of a segment are written; `None` for one that is staged or has none. Data is written there when it is published, too.
     #[inline]
-    fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
+    pub(crate) fn start(&self, protection: Protection) -> Option<NonNull<u8>> {
         let target = self.target(protection);
         let base = self.header().backing.base(target)?;
         let offset = self.spans.offset(protection)?;
         NonNull::new(base.as_ptr().wrapping_add(offset as usize))
     }
 
-    /// Makes what was written executable, readable, writable, each as it should be.
-    ///
     /// # Safety
     /// `staging` are the buffers that [`Carved::stage`] made for it, and it is not published yet.
     pub(crate) unsafe fn publish(&self, staging: &Staging) -> Result<()> {
         self.pool().check_process()?;
         for protection in [Protection::ReadExecute, Protection::ReadOnly] {
             if let Some(extent) = self.unpublished(protection) {
-                let writer = extent.backing.writer();
+                let writer = extent.backing.writer;
                 // SAFETY: the span is carved for this request, so it is committed for its slab and no other thread uses it; what its
                 // target says is staged is among the buffers.
                 unsafe { writer.publish(extent, staging.bytes(protection)) }?;
@@ -175,9 +161,9 @@ impl Carved {
         Ok(())
     }
 
-    /// What a writer has to do something about before the segment of this protection is published; `None` if nothing has to be done.
+    /// What a writer has to do something about before the segment of this protection is published.
     pub(crate) fn unpublished(&self, protection: Protection) -> Option<Extent<'_>> {
-        if !self.pool().geometry().publishes {
+        if !self.pool().geometry.publishes {
             return None;
         }
         let header = self.header();
@@ -207,10 +193,7 @@ impl Carved {
         });
     }
 
-    /// Divides it at all of `starts` but the first: in bytes from the beginning of each segment, see [`Block::divide`]. All parts are in
-    /// flight. `None` if something would begin where nothing may: it is given back then.
-    ///
-    /// [`Block::divide`]: crate::block::Block::divide
+    /// Divides it: see [`Block::divide`](crate::block::Block::divide). All parts are in flight. After `None` it is given back.
     pub(crate) fn divide(mut self, starts: &[[u64; 3]]) -> Result<Option<Vec<Self>>> {
         let header = self.header();
         let index = header.index as usize;

@@ -30,15 +30,13 @@ impl Shard {
         unsafe { blocks.keep(header.index as usize, spans, Contents::Dirty) }
     }
 
-    /// Takes spans back, whichever thread frees them.
-    ///
     /// # Safety
     /// The spans are carved from the block of `header`.
     #[cold]
     pub(super) unsafe fn free(&self, header: &BlockHeader, spans: Spans) -> Emptied {
         // In a child, what is freed stays as it is: its parent runs it.
         if self.pool.is_forked() {
-            return Emptied(None);
+            return Emptied(Vec::new());
         }
         if !self.is_owned() {
             // SAFETY: they are carved from the block of `header`.
@@ -69,9 +67,10 @@ impl Shard {
         if !thread_id::is_taken(shard.owner) {
             return take_back(spans, Contents::Clean);
         }
-        header.mark_freed_remotely(&spans);
+        let page_map = &header.page_map;
+        page_map.for_each(&spans, Runs::mark_freed_remotely);
         match shard.remote_frees.hand_in((index, spans)) {
-            Ok(Taker::Next) => Emptied(None),
+            Ok(Taker::Next) => Emptied(Vec::new()),
             Ok(Taker::Giver) => shard.with(|_| ()).1,
             Err((index, spans)) => {
                 // SAFETY: the spans are carved from that block, retracted, and marked.
@@ -132,18 +131,13 @@ impl Shard {
 }
 
 impl BlockHeader {
-    /// Notes that spans are freed although their owner does not know yet.
-    fn mark_freed_remotely(&self, spans: &Spans) {
-        self.page_map.for_each(spans, Runs::mark_freed_remotely);
-    }
-
     /// Makes spans safe to lie around, past all views, which the owner may close at any time. A span that the system does not let
     /// us retract is not among what comes back, and is never given out again.
     ///
     /// # Safety
     /// The spans are carved from this block.
     unsafe fn retract(&self, spans: Spans) -> Spans {
-        let geometry = self.shard.pool.geometry();
+        let geometry = &self.shard.pool.geometry;
         let mut carved = self.page_map.locate(&spans);
         let slab_of = |one| geometry.slab_of(one);
         // SAFETY: the spans are carved from this block, so they are committed for their slabs; `spans` are owned, so no other thread

@@ -1,9 +1,8 @@
 //! A shard: blocks that one thread carves from, so that threads do not wait for each other.
 //!
-//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a
-//! queue; what that thread allocates comes from its own shard. So they meet where there are more threads than shards, and when
-//! all shards are asked for something: to trim or to count. Locks are taken in this order: a shard's, then that of the blocks that are
-//! retained or that of the address space, then the system's list of open memory files. Bytes are written and published under no lock.
+//! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a queue. So
+//! threads meet where there are more of them than shards, and when all shards are asked for something: to trim or to count. Locks are taken
+//! in this order: a shard's, then that of the retained blocks or that of the address space, then that of the open memory files.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
 pub(crate) mod batch;
@@ -60,19 +59,13 @@ type OwnBlocks = Blocks<Arc<BlockHeader>>;
 
 /// Blocks of which nothing is used, on their way back to the system.
 #[must_use]
-#[expect(
-    clippy::box_collection,
-    reason = "a pointer is cheaper to look at than a vector"
-)]
-struct Emptied(Option<Box<Vec<Held<Arc<BlockHeader>>>>>);
+struct Emptied(Vec<Held<Arc<BlockHeader>>>);
 
 impl Emptied {
     /// Gives them back. With its last block a shard whose memory is gone goes, too: the caller has no reference into it.
     #[inline]
     fn retire(self) {
-        if let Some(all) = self.0 {
-            all.into_iter().for_each(retire);
-        }
+        self.0.into_iter().for_each(retire);
     }
 }
 
@@ -90,7 +83,7 @@ fn is_for_budget(error: &Error) -> bool {
 
 impl Shard {
     pub(crate) fn new(pool: Arc<Pool>, owner: usize) -> Self {
-        let configuration = pool.configuration();
+        let configuration = pool.configuration;
         Self {
             pool,
             owner,
@@ -157,7 +150,7 @@ impl Shard {
     /// The short route, and most often the whole: the owner thread finds a request of just this shape that it freed lately.
     #[inline]
     fn recycle(&self, layout: &Layout, window: Window) -> Option<Carved> {
-        let shape = Shape::of(layout, self.pool.geometry())?;
+        let shape = Shape::of(layout, &self.pool.geometry)?;
         let mut blocks = self.enter()?;
         let (header, spans) = blocks.recycle(&shape, window)?;
         Some(Carved::new(header, spans))
@@ -173,7 +166,7 @@ impl Shard {
         // Then the short route was not taken, and what it would have found may be there.
         let may_recycle = !self.is_owned() || !self.remote_frees.is_empty();
         let carved = self.update(|blocks| {
-            let shape = may_recycle.then(|| Shape::of(layout, self.pool.geometry()));
+            let shape = may_recycle.then(|| Shape::of(layout, &self.pool.geometry));
             let shape = shape.flatten();
             if let Some((header, spans)) = shape.and_then(|shape| blocks.recycle(&shape, window)) {
                 return Ok(Carved::new(header, spans));
@@ -259,7 +252,6 @@ impl Shard {
         self.update(|blocks| blocks.end_grace_period(epoch));
     }
 
-    /// Adds what it holds.
     pub(crate) fn count(&self, stats: &mut Stats) {
         self.update(|blocks| blocks.count(stats));
     }

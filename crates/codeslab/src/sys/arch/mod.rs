@@ -1,13 +1,9 @@
 //! The processor: what differs between instruction sets, behind one contract, whichever the operating system is.
 //!
 //! A port to a processor is one file here with a type that implements [`Processor`], named `Native`, and its line in the choice below.
-//! The ports of the operating systems are its only users: they call it for what user mode can do itself, and add what takes their
-//! system. Reaches, names and the fill pattern of code are values and stand in `model::architecture`, because they are also needed for
-//! machines that this process does not run on.
-#![allow(
-    unsafe_code,
-    reason = "it declares what processors implement; it calls nothing"
-)]
+//! The ports of the operating systems call it for what user mode can do itself. Values stand in `model::architecture`, because they are also
+//! needed for machines that this process does not run on.
+#![allow(unsafe_code, reason = "it declares what processors implement")]
 #![allow(dead_code, reason = "not every system needs every answer")]
 
 use crate::model::address::Address;

@@ -55,10 +55,7 @@ const DENY_WRITING: u32 = 0b10;
 const BOTH: u32 = 0b11;
 
 /// Whether the processor has protection keys and the system switched them on.
-#[allow(
-    unused_unsafe,
-    reason = "the intrinsics are safe in newer versions of the standard library"
-)]
+#[allow(unused_unsafe, reason = "newer standard libraries have them safe")]
 fn keys_are_in_use() -> bool {
     const STRUCTURED_FEATURES: u32 = 7;
     /// The processor has them; the system does, too.

@@ -20,19 +20,6 @@ impl OpenFile {
         }
     }
 
-    fn put_seal(&self, seal: Seal) -> Result<(), Refusal> {
-        let mut state = self.system.call();
-        state.enter("seal_file", 0)?;
-        assert!(
-            !state.unknown_seals.contains(&seal),
-            "{seal:?} was probed first"
-        );
-        let file = state.files.get_mut(&self.name).expect("an open file");
-        assert_eq!(file.seal, None, "a file is sealed once");
-        file.seal = Some(seal);
-        Ok(())
-    }
-
     /// The file in the system's table, which has these bytes.
     fn part<'s>(&self, state: &'s State, offset: u64, size: u64) -> &'s FakeFile {
         let file = &state.files[&self.name];
@@ -45,12 +32,17 @@ impl OpenFile {
 }
 
 impl MemoryFile for OpenFile {
-    fn seal_size(&self) -> Result<(), Refusal> {
-        self.put_seal(Seal::Size)
-    }
-
-    fn seal_writes(&self) -> Result<(), Refusal> {
-        self.put_seal(Seal::Writes)
+    fn seal(&self, seal: Seal) -> Result<(), Refusal> {
+        let mut state = self.system.call();
+        state.enter("seal_file", 0)?;
+        assert!(
+            !state.unknown_seals.contains(&seal),
+            "{seal:?} was probed first"
+        );
+        let file = state.files.get_mut(&self.name).expect("an open file");
+        assert_eq!(file.seal, None, "a file is sealed once");
+        file.seal = Some(seal);
+        Ok(())
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@
 use super::limits::refusal;
 use crate::model::address::{Address, Window};
 use crate::model::error::Refusal;
-use crate::sys::address_map::{AddressMap, KeptClear, Snapshot};
+use crate::sys::address_map::{AddressMap, Avoiding, Snapshot};
 use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
@@ -44,14 +44,12 @@ pub(super) fn of_process(
     kept: &KeptMaps,
     generation: u32,
 ) -> Result<Box<dyn AddressMap + '_>, Refusal> {
-    let taken: Box<dyn AddressMap> = match kept.live(generation) {
+    let map: Box<dyn AddressMap> = match kept.live(generation) {
         Some(live) => Box::new(live),
         None => Box::new(read()?),
     };
-    Ok(match room_for_heap() {
-        Some(kept_clear) => Box::new(KeptClear { taken, kept_clear }),
-        None => taken,
-    })
+    let places = room_for_heap().into_iter().collect();
+    Ok(Box::new(Avoiding { map, places }))
 }
 
 /// The open file that is asked, kept because opening it takes as long as ten questions.
@@ -121,10 +119,8 @@ impl LiveMap<'_> {
 impl AddressMap for LiveMap<'_> {
     fn mapping_from(&self, at: Address) -> Option<Window> {
         let found = self.query(at.value())?;
-        Window::new(
-            Address::new(found.vma_start),
-            Address::new(found.vma_end - 1),
-        )
+        let last = Address::new(found.vma_end - 1);
+        Window::new(Address::new(found.vma_start), last)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Barriers that one thread has all threads of the process execute. <https://man7.org/linux/man-pages/man2/membarrier.2.html>
 //!
 //! A process registers for each kind before it uses it, once. Whether a forked child is registered as its parent was is not said anywhere,
-//! so a command that is refused is tried again after registering. The lock of a shard (`sync::biased_lock`) leaves its owner's barrier to
-//! others this way, and processors that fetch instructions ahead are made to forget them.
+//! so a command that is refused is tried again after registering.
 
 use super::super::arch::{Native, Processor};
 
@@ -17,9 +16,8 @@ impl Barriers {
     /// Registers for what there is, and for what this processor takes.
     pub(super) fn register() -> Self {
         Self {
-            memory: membarrier(Command::RegisterMemory),
-            instructions: Native::FETCHES_AHEAD_OF_OTHERS
-                && membarrier(Command::RegisterInstructions),
+            memory: Command::Memory.register(),
+            instructions: Native::FETCHES_AHEAD_OF_OTHERS && Command::Instructions.register(),
         }
     }
 
@@ -31,7 +29,7 @@ impl Barriers {
     /// Every thread executes a full memory barrier.
     pub(super) fn memory(self) {
         if self.memory {
-            execute(Command::Memory, Command::RegisterMemory);
+            Command::Memory.execute();
         }
     }
 
@@ -39,29 +37,34 @@ impl Barriers {
     /// 4.16 have no such thing; there, a thread that is told of code by a lock or the like usually has passed a barrier by then.
     pub(super) fn instructions(self) {
         if self.instructions {
-            execute(Command::Instructions, Command::RegisterInstructions);
+            Command::Instructions.execute();
         }
     }
 }
 
-fn execute(command: Command, registering: Command) {
-    if !membarrier(command) {
-        membarrier(registering);
-        membarrier(command);
-    }
-}
-
-/// Commands of membarrier: `PRIVATE_EXPEDITED` (Linux 4.14) and `PRIVATE_EXPEDITED_SYNC_CORE` (Linux 4.16).
+/// Commands of membarrier: `PRIVATE_EXPEDITED` (Linux 4.14) and `PRIVATE_EXPEDITED_SYNC_CORE` (Linux 4.16). The one that registers for
+/// a command is the next bit.
 #[derive(Clone, Copy, Debug)]
 enum Command {
     Memory = 1 << 3,
-    RegisterMemory = 1 << 4,
     Instructions = 1 << 5,
-    RegisterInstructions = 1 << 6,
+}
+
+impl Command {
+    fn register(self) -> bool {
+        membarrier((self as i32) << 1)
+    }
+
+    fn execute(self) {
+        if !membarrier(self as i32) {
+            self.register();
+            membarrier(self as i32);
+        }
+    }
 }
 
 /// membarrier, and whether it did anything.
-fn membarrier(command: Command) -> bool {
+fn membarrier(command: i32) -> bool {
     // SAFETY: it orders memory accesses and touches no memory.
-    unsafe { libc::syscall(libc::SYS_membarrier, command as i32, 0, 0) == 0 }
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }

@@ -16,7 +16,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The descriptors of one memory file.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     // Closed by whichever comes first: dropping this, or the handler in a child.
@@ -34,7 +33,6 @@ struct Listed {
 
 type List = Vec<Arc<Listed>>;
 
-/// All that are open.
 static LIST: Mutex<List> = Mutex::new(Vec::new());
 
 fn lock() -> MutexGuard<'static, List> {
@@ -70,11 +68,8 @@ impl Descriptors {
             Ok(&self.writing)
         } else {
             let closed = std::io::Error::from_raw_os_error(libc::EBADF);
-            Err(refusal(
-                "a descriptor that is closed in children",
-                0,
-                &closed,
-            ))
+            let call = "a descriptor that is closed in children";
+            Err(refusal(call, 0, &closed))
         }
     }
 

@@ -9,14 +9,10 @@ use super::mm::{self, Access, Advice, Source, pointer};
 use crate::model::error::Refusal;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How this process tells which of a line of forks it is.
+/// How this process tells which of a line of forks it is: by a number on a page that a fork clears, or by the process number, where the
+/// kernel clears no pages.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Generation {
-    /// By a number on a page that a fork clears.
-    Noted(&'static AtomicU32),
-    /// By the process number, because the kernel clears no pages.
-    Unnoted,
-}
+pub(super) struct Generation(Option<&'static AtomicU32>);
 
 impl Generation {
     /// Makes the page, which stays as long as the process.
@@ -26,26 +22,23 @@ impl Generation {
         let page = mm::map(None, SIZE, Access::READ_WRITE, Source::Private)?;
         // SAFETY: the page was mapped just now and is not unmapped; a child that finds zero on it notes a number of its own.
         if unsafe { mm::advise(page, SIZE, Advice::ZeroedForChildren) }.is_err() {
-            return Ok(Self::Unnoted);
+            return Ok(Self(None));
         }
         // SAFETY: the page is aligned, zero, which is a number, never unmapped, and used as this atomic number alone.
         let page = unsafe { pointer(page).cast::<AtomicU32>().as_ref() };
-        Ok(Self::Noted(page))
+        Ok(Self(Some(page)))
     }
 
     /// The word on the page, where there is one.
     pub(super) const fn mark(self) -> Option<&'static AtomicU32> {
-        match self {
-            Self::Noted(page) => Some(page),
-            Self::Unnoted => None,
-        }
+        self.0
     }
 
     /// A number that no ancestor has.
     pub(super) fn number(self) -> u32 {
         /// Inherited by children, so a child counts on from its parent.
         static LAST: AtomicU32 = AtomicU32::new(0);
-        let Self::Noted(page) = self else {
+        let Some(page) = self.0 else {
             return std::process::id();
         };
         match page.load(Ordering::Relaxed) {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The key that all of this process's code memory is under.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+struct Key {
     // Invariant: 1 to 15, allocated to this process, and never freed.
     number: u32,
     register: KeyRegister,
@@ -27,7 +27,7 @@ pub(super) struct Key {
 
 impl Key {
     /// Allocates it when it is first needed: a process has 15. A forked child inherits it.
-    pub(super) fn of_process() -> Result<Self, Refusal> {
+    fn of_process() -> Result<Self, Refusal> {
         /// 0 until there is one; that key is every page's.
         static KEY: AtomicU32 = AtomicU32::new(0);
         let none = Refusal::foreseen("pkey_alloc", 0, Limit::Hardware);
@@ -45,28 +45,31 @@ impl Key {
         };
         Ok(Self { number, register })
     }
+}
 
-    /// Makes reserved pages executable, and writable for threads that the key lets.
-    ///
-    /// # Safety
-    /// - The range is part of a reservation of this process that is not released, and not mapped.
-    /// - No other thread changes mappings in it at the same time.
-    pub(super) unsafe fn map(self, at: Address, size: u64) -> Result<(), Refusal> {
-        // SAFETY: the range is reserved, which is private memory without access, so no thread uses it; none changes its mappings; and
-        // the key is allocated to this process.
-        unsafe { mm::protect_with_key(at, size, self.number) }
-    }
+/// Makes reserved pages executable, and writable for threads that the key lets.
+///
+/// # Safety
+/// - The range is part of a reservation of this process that is not released, and not mapped.
+/// - No other thread changes mappings in it at the same time.
+pub(super) unsafe fn map(at: Address, size: u64) -> Result<(), Refusal> {
+    let key = Key::of_process()?;
+    // SAFETY: the range is reserved, which is private memory without access, so no thread uses it; none changes its mappings; and
+    // the key is allocated to this process.
+    unsafe { mm::protect_with_key(at, size, key.number) }
+}
 
-    /// Copies bytes to pages under the key. Afterwards this thread may read there, and not write, whatever it could before.
-    ///
-    /// # Safety
-    /// - The range was mapped by [`Key::map`], and is mapped until the function returns.
-    /// - No thread uses it meanwhile, and `bytes` lie outside of what is under the key.
-    pub(super) unsafe fn write(self, at: Address, bytes: &[u8]) {
-        // SAFETY: the key is allocated to this process. The range is mapped with every right and under the one key there is; no thread
-        // uses it, and `bytes` are not under the key.
-        unsafe { (self.register.copy)(self.number, pointer(at), bytes) };
-    }
+/// Copies bytes to pages under the key. Afterwards this thread may read there, and not write, whatever it could before.
+///
+/// # Safety
+/// - The range was mapped by [`map`], and is mapped until the function returns.
+/// - No thread uses it meanwhile, and `bytes` lie outside of what is under the key.
+pub(super) unsafe fn write(at: Address, bytes: &[u8]) -> Result<(), Refusal> {
+    let key = Key::of_process()?;
+    // SAFETY: the key is allocated to this process. The range is mapped with every right and under the one key there is; no thread
+    // uses it, and `bytes` are not under the key.
+    unsafe { (key.register.copy)(key.number, pointer(at), bytes) };
+    Ok(())
 }
 
 /// `pkey_alloc`, with the right to read. <https://man7.org/linux/man-pages/man2/pkey_alloc.2.html>

@@ -53,22 +53,13 @@ fn limit_behind(errno: i32, size: u64) -> Limit {
         libc::EMFILE | libc::ENFILE => Limit::OpenFiles,
         libc::EFBIG => Limit::FileSize,
         libc::ENOMEM if mappings() + 2 >= most_mappings() => Limit::MapCount,
-        libc::ENOMEM if exceeds(Resource::Data, size) => Limit::Data,
-        libc::ENOMEM if exceeds(Resource::AddressSpace, size) => Limit::AddressSpace,
+        libc::ENOMEM if statm(5).saturating_add(size) > limit(Resource::Data) => Limit::Data,
+        libc::ENOMEM if statm(0).saturating_add(size) > limit(Resource::AddressSpace) => {
+            Limit::AddressSpace
+        }
         libc::ENOMEM | libc::EAGAIN | libc::ENOSPC => Limit::Memory,
         _ => Limit::Unknown,
     }
-}
-
-/// Whether `size` bytes more than the process has now are more than it may have.
-fn exceeds(resource: Resource, size: u64) -> bool {
-    // Fields of /proc/self/statm. <https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html>
-    let used = match resource {
-        Resource::AddressSpace => statm(0),
-        Resource::Data => statm(5),
-        Resource::FileSize => 0,
-    };
-    used.saturating_add(size) > limit(resource)
 }
 
 /// getrlimit. <https://man7.org/linux/man-pages/man2/getrlimit.2.html>
@@ -116,7 +107,8 @@ fn most_mappings() -> usize {
     text.trim().parse().unwrap_or(65_530)
 }
 
-/// A field of `/proc/self/statm`, which counts pages, in bytes; 0 where there is no `/proc`.
+/// A field of `/proc/self/statm`, which counts pages, in bytes; 0 where there is no `/proc`. The first is address space, the sixth private
+/// memory. <https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html>
 fn statm(field: usize) -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split_whitespace().nth(field);

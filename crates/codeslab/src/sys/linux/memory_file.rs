@@ -1,7 +1,5 @@
-//! Memory files are `memfd`s. <https://man7.org/linux/man-pages/man2/memfd_create.2.html>
-//!
-//! What is here asks the file system only; `mm` maps. A shared mapping of a memory file is one mapping, and neighbours with contiguous
-//! offsets and equal rights merge, so a slab that grows in steps stays one.
+//! Memory files are `memfd`s. Neighbouring mappings of one with contiguous offsets and equal rights merge, so a slab that grows in steps
+//! stays one mapping.
 //!
 //! Seals of memory files close them to calls and to new mappings, by whichever process; views that exist go on working. With
 //! `F_SEAL_FUTURE_WRITE` (Linux 5.1) no hole can be punched either, but memory can be provided.
@@ -14,7 +12,7 @@ use super::process;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
-use crate::sys::MemoryFile;
+use crate::sys::{MemoryFile, Seal};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -22,7 +20,6 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An open memory file.
 #[derive(Debug)]
 pub(super) struct Memfd {
     descriptors: Descriptors,
@@ -45,15 +42,12 @@ impl Memfd {
 }
 
 impl MemoryFile for Memfd {
-    fn seal_size(&self) -> Result<(), Refusal> {
-        seal(self.descriptors.writing()?, SIZE)
-    }
-
-    fn seal_writes(&self) -> Result<(), Refusal> {
-        seal(
-            self.descriptors.writing()?,
-            SIZE | libc::F_SEAL_FUTURE_WRITE,
-        )
+    fn seal(&self, seal: Seal) -> Result<(), Refusal> {
+        let seals = match seal {
+            Seal::Writes => SIZE | libc::F_SEAL_FUTURE_WRITE,
+            Seal::Size | Seal::Mappings => SIZE,
+        };
+        add_seals(self.descriptors.writing()?, seals)
     }
 
     fn provide(&self, offset: u64, size: u64) -> Result<(), Refusal> {
@@ -107,8 +101,8 @@ impl MemoryFile for Memfd {
     }
 }
 
-/// A memory file that cannot be executed as a program where the kernel knows the difference (Linux 6.3); mapping it
-/// executable is another matter and works. Older kernels answer EINVAL to the flag. Either way it can be sealed.
+/// A memory file that cannot be executed as a program, but mapped executable, where the kernel knows the difference (Linux 6.3; older ones
+/// answer EINVAL). Either way it can be sealed.
 fn memfd() -> Result<OwnedFd, Refusal> {
     const MFD_NOEXEC_SEAL: u32 = 8;
     match memfd_create(libc::MFD_CLOEXEC | MFD_NOEXEC_SEAL) {
@@ -137,29 +131,25 @@ fn memfd_create(flags: u32) -> Result<OwnedFd, Refusal> {
 unsafe fn fallocate(file: &File, mode: i32, offset: u64, size: u64) -> Result<(), Refusal> {
     let (start, length) = (offset.cast_signed(), size.cast_signed());
     // SAFETY: the descriptor is borrowed and so open. Where a hole is punched, no code is executed and nothing is referred to.
-    if unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) } == 0 {
-        Ok(())
-    } else {
-        Err(last_refusal("fallocate", size))
-    }
+    let answer = unsafe { libc::fallocate(file.as_raw_fd(), mode, start, length) };
+    mm::refused_unless_zero("fallocate", size, answer.into())
 }
 
 /// Seals that a file changes its size, and that it gets other seals.
 const SIZE: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 
 /// fcntl with `F_ADD_SEALS`. <https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html>
-fn seal(file: &File, seals: i32) -> Result<(), Refusal> {
+fn add_seals(file: &File, seals: i32) -> Result<(), Refusal> {
     // SAFETY: the descriptor is borrowed and so open, and seals touch no memory.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } == 0 {
-        return Ok(());
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+    let mut sealed = mm::refused_unless_zero("fcntl(F_ADD_SEALS)", 0, answer.into());
+    if let Err(refusal) = &mut sealed
+        && refusal.errno == libc::EINVAL
+    {
+        // That is what a kernel answers that does not know a seal.
+        refusal.limit = Limit::Unsupported;
     }
-    let refusal = last_refusal("fcntl(F_ADD_SEALS)", 0);
-    // That is what a kernel answers that does not know a seal.
-    let limit = match refusal.errno {
-        libc::EINVAL => Limit::Unsupported,
-        _ => refusal.limit,
-    };
-    Err(Refusal { limit, ..refusal })
+    sealed
 }
 
 /// Where the next `size` bytes of writable views and of tables should go: far from where the system puts libraries and blocks. They must

@@ -4,7 +4,7 @@
 //! (`MAP_FIXED`) replaces what it meets, and everything that changes, empties or removes mappings that exist is `unsafe` as well. The
 //! other files of this port use these and call none of the system calls themselves.
 
-use super::limits::{last_refusal, refusal};
+use super::limits::last_refusal;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
@@ -20,9 +20,6 @@ impl Access {
     pub(super) const READ_WRITE: Self = Self(libc::PROT_READ | libc::PROT_WRITE);
     /// Everything; pages get it together with a key only: see [`protect_with_key`].
     const ALL: Self = Self(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
-}
-
-impl Access {
     /// What pages of this protection may be used for. Code that `is_guarded` can be branched to indirectly at landing pads only.
     pub(super) const fn of(protection: Protection, is_guarded: bool) -> Self {
         /// Of 64-bit Arm. <https://docs.kernel.org/arch/arm64/elf_hwcaps.html> (`HWCAP2_BTI`)
@@ -222,10 +219,13 @@ pub(super) fn pointer(at: Address) -> NonNull<u8> {
     NonNull::new(at.value() as *mut u8).expect("the system maps nothing at zero")
 }
 
-fn refused_unless_zero(call: &'static str, size: u64, answer: libc::c_long) -> Result<(), Refusal> {
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(refusal(call, size, &std::io::Error::last_os_error()))
+pub(super) fn refused_unless_zero(
+    call: &'static str,
+    size: u64,
+    answer: libc::c_long,
+) -> Result<(), Refusal> {
+    match answer {
+        0 => Ok(()),
+        _ => Err(last_refusal(call, size)),
     }
 }

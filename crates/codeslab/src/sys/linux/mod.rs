@@ -1,18 +1,4 @@
-//! Linux. [`Linux`] answers [`Platform`]; what it asks the system stands in one file for each subject:
-//!
-//! | file          | what it asks the system about                                                       |
-//! | ------------- | ----------------------------------------------------------------------------------- |
-//! | `mm`          | mappings: mmap, munmap, mprotect, madvise, mseal, with types instead of flags         |
-//! | `memory_file` | memory files: `memfd_create`, ftruncate, fallocate, pwrite, seals; where views go       |
-//! | `descriptors` | which descriptors of memory files are open: children do not keep them               |
-//! | `address_map` | what is mapped: `PROCMAP_QUERY`, `/proc/self/maps`, the heap                            |
-//! | `limits`      | the limits of the process, and which one a refusal means                             |
-//! | `fork`        | whether this is a forked child                                                       |
-//! | `barrier`     | barriers in all threads: membarrier                                                  |
-//! | `keys`        | protection keys: `pkey_alloc`, `pkey_mprotect`                                           |
-//! | `process`     | page size, addresses, random numbers, `/proc/self/mem`                               |
-//! | `symbols`     | which symbols of the process are functions                                          |
-//! | `seals`       | which seals work                                                                    |
+//! Linux. [`Linux`] answers [`Platform`]; what it asks the system stands in one file for each subject.
 //!
 //! What a reader must know about Linux:
 //! - A process may have `vm.max_map_count` mappings (65,530 by default); the call that would exceed it fails with ENOMEM, as
@@ -60,7 +46,6 @@ pub(super) fn platform() -> Result<Arc<dyn Platform>> {
     Ok(Arc::new(Linux::new()?))
 }
 
-/// A process on Linux.
 #[derive(Debug)]
 struct Linux {
     architecture: Architecture,
@@ -218,17 +203,13 @@ impl Platform for Linux {
     }
 
     unsafe fn map_keyed(&self, at: Address, size: u64) -> Result<(), Refusal> {
-        let key = keys::Key::of_process()?;
         // SAFETY: the range is reserved and not mapped, and the caller holds it, so no other thread changes its mappings.
-        unsafe { key.map(at, size) }
+        unsafe { keys::map(at, size) }
     }
 
     unsafe fn write_keyed(&self, at: Address, bytes: &[u8]) -> Result<(), Refusal> {
-        let key = keys::Key::of_process()?;
-        // SAFETY: the range was mapped by `map_keyed`, with the one key that the process has; no thread uses it, and `bytes` lie outside
-        // of what is under the key.
-        unsafe { key.write(at, bytes) };
-        Ok(())
+        // SAFETY: the range was mapped by `map_keyed`; no thread uses it, and `bytes` lie outside of what is under the key.
+        unsafe { keys::write(at, bytes) }
     }
 
     unsafe fn discard_private(&self, at: Address, size: u64) -> Result<(), Refusal> {

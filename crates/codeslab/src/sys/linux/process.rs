@@ -1,6 +1,4 @@
 //! What the system tells about this process as a whole: its pages, its addresses, random numbers, and its memory as a file.
-//!
-//! Used by the port itself when it is made, and by its files for what does not change while the process runs.
 
 use super::limits::refusal;
 use crate::model::address::{Address, Window};

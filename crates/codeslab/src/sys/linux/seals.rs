@@ -1,6 +1,4 @@
-//! Whether seals work here: they are put on files and mappings of a page, which nothing else uses.
-//!
-//! `capabilities` asks, and opening a memory that is to be sealed. What no version number tells is found out by doing it.
+//! Whether seals work here, which no version number tells: they are put on files of a page, which nothing else uses.
 
 use super::Linux;
 use super::memory_file::Memfd;
@@ -18,7 +16,7 @@ pub(super) fn probe(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
         // Trying it on a page would leave that page behind, each time.
         // SAFETY: there are no bytes in the range.
         Seal::Mappings => unsafe { mm::seal(Address::new(size), 0) },
-        Seal::Size => linux.create_file(size)?.seal_size(),
+        Seal::Size => linux.create_file(size)?.seal(seal),
         Seal::Writes => close_to_writers(linux, &Memfd::create(size, false)?, size),
     }
 }
@@ -27,7 +25,7 @@ pub(super) fn probe(linux: &Linux, seal: Seal) -> Result<(), Refusal> {
 fn close_to_writers(linux: &Linux, file: &Memfd, size: u64) -> Result<(), Refusal> {
     let view = file.map_view(0, size, false)?;
     let sealed = file
-        .seal_writes()
+        .seal(Seal::Writes)
         .and_then(|()| file.provide(0, size))
         .and_then(|()| {
             // SAFETY: the view is a page that has its memory and is known to this probe alone.

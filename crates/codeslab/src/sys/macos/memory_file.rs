@@ -11,7 +11,7 @@ use super::view::View;
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
-use crate::sys::MemoryFile;
+use crate::sys::{MemoryFile, Seal};
 use std::ptr::NonNull;
 
 /// An open memory file.
@@ -66,11 +66,7 @@ impl Shared {
 }
 
 impl MemoryFile for Shared {
-    fn seal_size(&self) -> Result<(), Refusal> {
-        Err(Refusal::foreseen("a seal", 0, Limit::Unsupported))
-    }
-
-    fn seal_writes(&self) -> Result<(), Refusal> {
+    fn seal(&self, _seal: Seal) -> Result<(), Refusal> {
         Err(Refusal::foreseen("a seal", 0, Limit::Unsupported))
     }
 

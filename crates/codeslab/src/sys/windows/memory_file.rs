@@ -6,7 +6,7 @@ use super::store::{FileId, Store, Way};
 use crate::model::address::Address;
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
-use crate::sys::MemoryFile;
+use crate::sys::{MemoryFile, Seal};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -60,11 +60,7 @@ unsafe fn copy(view: &WriteView, start: u64, bytes: &[u8]) {
 }
 
 impl MemoryFile for SectionFile {
-    fn seal_size(&self) -> Result<(), Refusal> {
-        Err(Refusal::foreseen("a seal", 0, Limit::Unsupported))
-    }
-
-    fn seal_writes(&self) -> Result<(), Refusal> {
+    fn seal(&self, _seal: Seal) -> Result<(), Refusal> {
         Err(Refusal::foreseen("a seal", 0, Limit::Unsupported))
     }
 
