@@ -87,8 +87,7 @@ pub fn process_location(at: Address) -> Option<ProcessLocation> {
 /// the system can.
 ///
 /// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
-/// which threads are running what was replaced. A thread that says so by a plain store, and then loads what is replaced, needs no barrier
-/// of its own then.
+/// which threads are running what was replaced; those that say so by a plain store, before they load it, need no barrier of their own then.
 #[expect(clippy::must_use_candidate, reason = "the answer stays the same")]
 pub fn process_barrier() -> bool {
     std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
