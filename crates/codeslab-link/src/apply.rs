@@ -7,6 +7,7 @@
 mod relax;
 
 use crate::arch::formula::{Term, Terms};
+use crate::arch::plain::Plain;
 use crate::arch::row::{Far, Misfit, Row};
 use crate::destination::{Destination, part};
 use crate::error::{Error, Reference, Result};
@@ -381,7 +382,7 @@ impl SectionWriter<'_, '_> {
             let is_there = !may_be_discarded || self.is_there(id);
             let values = (symbol, relocation.addend, place);
             if !is_there || !plain.write(bytes, relocation.offset, values) {
-                self.relocate(bytes, (relocation, index), plain.row, id)?;
+                self.relocate(bytes, (relocation, index), plain, id)?;
             }
         }
         Ok(())
@@ -396,12 +397,16 @@ impl SectionWriter<'_, '_> {
         &self,
         bytes: &mut [u8],
         (relocation, index): (&Relocation, usize),
-        row: &Row,
+        plain: &Plain,
         id: TargetId,
     ) -> Result<()> {
+        let (row, at) = (plain.row, relocation.offset);
+        let write = |to| plain.write(bytes, at, (to, relocation.addend, self.address + at));
         let value = match self.resolution.target(id).place {
             // Only what describes code may refer there: 0 makes it cover nothing that runs.
             Place::Discarded => 0,
+            // What is too far away, as libraries of the process are.
+            _ if plain.is_by_stub && self.stub(id).is_some_and(write) => return Ok(()),
             _ if self.relax(bytes, (relocation, index), row, id) => return Ok(()),
             _ => {
                 let mut terms = self.terms(relocation, row, id);
@@ -433,7 +438,7 @@ impl SectionWriter<'_, '_> {
         match row.formula.term {
             // The stub is bypassed where the symbol itself is in reach.
             Term::L if row.far == Far::Stub && !row.range.contains(row.formula.value(&terms)) => {
-                terms.L = self.stub(id).unwrap_or(symbol);
+                terms.L = self.stub(id).map_or(symbol, Into::into);
             }
             Term::G => {
                 let offset = self.plan.entry_offset(id).unwrap_or_default();
@@ -461,9 +466,10 @@ impl SectionWriter<'_, '_> {
         id.map_or(0, |id| self.addresses.targets[id.0 as usize].into())
     }
 
-    fn stub(&self, id: TargetId) -> Option<i128> {
+    #[inline]
+    fn stub(&self, id: TargetId) -> Option<u64> {
         let offset = self.plan.stub_offset(id)?;
-        Some((self.addresses.stubs + offset).into())
+        Some(self.addresses.stubs + offset)
     }
 
     fn size_of(&self, id: TargetId) -> u64 {

@@ -85,9 +85,38 @@ const fn binder(function: &'static str, null: Option<u8>, handle: u8) -> Stand {
     }
 }
 
+/// The bit of names with this length and these letters at their ends.
+const fn bit(name: &str) -> u128 {
+    match name.as_bytes() {
+        [first, .., last] => {
+            let number = name.len() as u64 * 29 + *last as u64 * 7 + *first as u64;
+            1 << (number % 128)
+        }
+        _ => 1,
+    }
+}
+
+/// The bits of all names in the tables: links ask for many that are in none.
+const BITS: u128 = {
+    let (mut all, mut index) = (0, 0);
+    while index < PROVIDED.len() {
+        all |= bit(PROVIDED[index].name);
+        index += 1;
+    }
+    index = 0;
+    while index < FUNCTIONS.len() {
+        all |= bit(FUNCTIONS[index].0);
+        index += 1;
+    }
+    all
+};
+
 /// The function of this crate that images find under a name.
 #[must_use]
 pub fn provided(name: &str) -> Option<Address> {
+    if BITS & bit(name) == 0 {
+        return None;
+    }
     let in_table = PROVIDED.iter().find(|provided| provided.name == name);
     match in_table.map(|provided| provided.stand) {
         Some(Stand::Function(address)) => return Some(Address::new(address())),

@@ -50,11 +50,6 @@ impl InFlightAllocation {
         })
     }
 
-    #[inline]
-    fn carved(&self) -> &Carved {
-        self.carved.get()
-    }
-
     /// The layout it was made from.
     #[must_use]
     pub const fn layout(&self) -> &Layout {
@@ -90,14 +85,14 @@ impl InFlightAllocation {
     #[must_use]
     #[inline]
     pub fn segment_address(&self, protection: Protection) -> Option<Address> {
-        self.carved().address(protection)
+        self.carved.get().address(protection)
     }
 
     /// The block that all of it lies in: everything there reaches everything else. Addresses that are kept as a distance in 32 bits are
     /// counted from its start, as those of Windows' unwind tables are.
     #[must_use]
     pub fn block(&self) -> Window {
-        self.carved().block()
+        self.carved.get().block()
     }
 
     /// The bytes of a section, to be written in place. Data is zero at first; what code and constants hold at first is not
@@ -198,7 +193,7 @@ impl InFlightAllocation {
     /// # Panics
     /// If `section` comes from another layout that has more sections.
     pub fn write(&mut self, section: SectionId, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.carved().pool().check_process()?;
+        self.carved.get().pool().check_process()?;
         let (length, size) = (bytes.len() as u64, self.layout.section(section).size);
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let end = end.ok_or(Error::OutOfBounds {
@@ -243,7 +238,7 @@ impl InFlightAllocation {
                 size: before,
             });
         }
-        self.carved().pool().check_process()?;
+        self.carved.get().pool().check_process()?;
         if protection == Protection::ReadExecute {
             self.fill_behind(section, size);
         }
@@ -258,7 +253,7 @@ impl InFlightAllocation {
 
     /// Writes the fill pattern behind the first `size` bytes of a section: what is not given back must not stay code.
     fn fill_behind(&mut self, section: SectionId, size: u64) {
-        let architecture = self.carved().pool().platform().facts().architecture;
+        let architecture = self.carved.get().pool().platform().facts().architecture;
         let pattern = architecture.fill_pattern();
         let start = self.address(section).value() + size;
         let behind = &mut self.bytes_mut(section)[size as usize..];
@@ -286,7 +281,7 @@ impl InFlightAllocation {
     #[doc(hidden)]
     #[inline]
     pub fn finalize_in_place(&mut self) -> Result<Allocation> {
-        let pool = self.carved().pool();
+        let pool = self.carved.get().pool();
         // What is not published is given back when it is dropped.
         pool.check_process()?;
         if !pool.publishes_by_writing() {
@@ -297,7 +292,7 @@ impl InFlightAllocation {
     }
 
     fn publish(&self) -> Result<()> {
-        let carved = self.carved();
+        let carved = self.carved.get();
         // SAFETY: it is in flight, so it is not published, and the buffers were made for it.
         unsafe { carved.publish(&self.staging) }?;
         let platform = carved.pool().platform();
@@ -310,16 +305,16 @@ impl InFlightAllocation {
 
     /// Publishes many: see [`crate::CodeMemory::finalize_all`].
     pub(crate) fn finalize_all(batch: Vec<Self>) -> Result<Vec<Allocation>> {
-        let buffered = batch.iter().map(|one| (one.carved(), &one.staging));
+        let buffered = batch.iter().map(|one| (one.carved.get(), &one.staging));
         // An error drops the batch, which takes everything back.
         // SAFETY: they are in flight, so none is published, and the buffers of each were made for it.
         unsafe { batch::publish(&buffered) }?;
         let all = batch.iter();
         let executed: Vec<_> = all
-            .flat_map(|one| one.carved().executed(&one.layout))
+            .flat_map(|one| one.carved.get().executed(&one.layout))
             .collect();
         if let Some(first) = batch.first() {
-            let platform = first.carved().pool().platform();
+            let platform = first.carved.get().pool().platform();
             // SAFETY: the ranges are code of allocations in the batch, which is committed, and so mapped, as long as they live.
             unsafe { platform.synchronize_instructions(&executed) };
         }

@@ -46,14 +46,6 @@ impl Inside {
     #[inline]
     fn shard(&self) -> &Arc<Shard> {
         let number = thread_id::number();
-        match self.shards[number].get() {
-            Some(shard) => shard,
-            None => self.first_shard(number),
-        }
-    }
-
-    #[cold]
-    fn first_shard(&self, number: usize) -> &Arc<Shard> {
         self.shards[number].get_or_init(|| Arc::new(Shard::new(Arc::clone(&self.pool), number)))
     }
 

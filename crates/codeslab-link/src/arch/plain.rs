@@ -5,7 +5,7 @@
 //! unusual, and whatever does not fit, has no answer here: the row has it.
 
 use super::encoding::Encoding;
-use super::formula::Origin;
+use super::formula::{Origin, Term};
 use super::row::{Far, Row};
 use codeslab::Architecture;
 
@@ -31,6 +31,8 @@ pub(crate) struct Plain {
     is_distance: bool,
     /// Whether the field is four bytes, which most fields are.
     is_word: bool,
+    /// Whether a stub does for a symbol that is too far away, and every value that does not fit comes of one.
+    pub(crate) is_by_stub: bool,
     /// Whether the image has to lie where the address of something in it fits.
     pub(crate) binds_image: bool,
 }
@@ -39,6 +41,8 @@ impl Plain {
     /// What a row comes to.
     pub(super) const fn of(row: &'static Row) -> Self {
         let is_distance = matches!(row.formula.origin, Origin::P);
+        let is_usual = row.formula.is_plain() && row.relax.is_none();
+        let is_to_stub = matches!(row.formula.term, Term::L) && matches!(row.far, Far::Stub);
         Self {
             row,
             least: clip(row.range.least),
@@ -46,7 +50,8 @@ impl Plain {
             architecture: row.architecture,
             size: row.encoding.size() as u8,
             past: row.formula.past_origin(),
-            is_usual: row.formula.is_plain() && row.relax.is_none(),
+            is_usual,
+            is_by_stub: is_usual && is_to_stub && row.align == 1,
             low_bits: row.align as i64 - 1,
             is_distance,
             is_word: matches!(row.encoding, Encoding::Bytes(4)),
@@ -58,7 +63,11 @@ impl Plain {
     /// field inside its section.
     ///
     /// Returns whether it was the usual case. Otherwise nothing is written, and the row says what is.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call for each relocation takes as long as what it does"
+    )]
     pub(crate) fn write(
         &self,
         bytes: &mut [u8],

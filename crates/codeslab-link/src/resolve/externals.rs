@@ -17,7 +17,7 @@ use codeslab::{Address, process_symbol, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashSet};
 
-/// Gives every symbol that is still undefined its place.
+/// Gives every symbol that is still undefined its place, and says whether something outside that is referred to may unwind.
 ///
 /// # Errors
 /// [`Error::UndefinedSymbol`] if a root has no definition, or if a relocation refers to a symbol that has no place.
@@ -28,9 +28,15 @@ pub(super) fn define(
 ) -> Result<()> {
     check_roots(resolution, library, &options.roots)?;
     let mut provided = Provided::default();
-    let undefined = resolution.globals().filter(|(_, id)| {
+    // Or one that no object defines is of a language that throws.
+    let mut may_unwind = may_throw(resolution);
+    let undefined = resolution.globals().filter(|(name, id)| {
         let target = resolution.target(*id);
-        !target.is_defined() && target.rank != Rank::Fallback
+        if target.is_defined() {
+            return false;
+        }
+        may_unwind = may_unwind || unwind::is_name_of_unwinding(name);
+        target.rank != Rank::Fallback
     });
     let found: Vec<(TargetId, Option<Place>)> = undefined
         .map(|(name, id)| {
@@ -53,6 +59,8 @@ pub(super) fn define(
     let libraries: BTreeSet<&str> = libraries.collect();
     let libraries: Vec<String> = libraries.into_iter().map(str::to_owned).collect();
     let runs = provided.runs(resolution)?;
+    // Asked once all are found: what is used of libraries is known then.
+    resolution.may_unwind = may_unwind || library.may_unwind();
     resolution.thread_libraries = libraries;
     resolution.runs.extend(runs);
     let mut missing = Vec::new();
@@ -74,18 +82,11 @@ pub(super) fn define(
     report(resolution, &missing)
 }
 
-/// Whether a symbol that no object defines is one of those by which code throws, or of a language that throws; or whether the image has an
-/// unwinder of its own.
-pub(super) fn may_unwind(resolution: &Resolution<'_>) -> bool {
+/// Whether some object mentions a symbol by which code throws: it may have an unwinder of its own.
+fn may_throw(resolution: &Resolution<'_>) -> bool {
     const BITS: u64 = globals::bits(&unwind::WAYS_TO_THROW);
     let has = |name| resolution.global(name).is_some();
-    if resolution.globals.may_have(BITS) && unwind::WAYS_TO_THROW.into_iter().any(has) {
-        return true;
-    }
-    let mut undefined = resolution
-        .globals()
-        .filter(|(_, id)| !resolution.target(*id).is_defined());
-    undefined.any(|(name, _)| unwind::is_name_of_unwinding(name))
+    resolution.globals.may_have(BITS) && unwind::WAYS_TO_THROW.into_iter().any(has)
 }
 
 /// What the embedder provides. It serves every version of its name, as a library without versions does.

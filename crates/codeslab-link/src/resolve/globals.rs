@@ -28,7 +28,7 @@ pub(super) struct Globals<'a> {
 
 /// The bit of names with this length and last letter.
 #[inline]
-const fn bit(name: &str) -> u64 {
+pub(super) const fn bit(name: &str) -> u64 {
     let last = match name.as_bytes().last() {
         Some(last) => *last as u64,
         None => 0,

@@ -4,6 +4,7 @@
 //! image that calls it): `codeslab-runtime` has the table of them. And what makes one function of the fragments in `.init` and `.fini`,
 //! which begin and end nowhere by themselves. `resolve` adds them when all other objects are known.
 
+use super::globals;
 use super::resolution::{Resolution, Run};
 use super::target::{Place, Rank};
 use crate::arch::machine::{Binder, BinderCode, Field};
@@ -25,12 +26,25 @@ const NAME: &str = "made by codeslab";
 /// The symbol that is different in every image.
 const HANDLE: &str = "__dso_handle";
 
+/// The bits of the names of such functions.
+const BOUND: u64 = {
+    let (mut all, mut index) = (0, 0);
+    while index < PROVIDED.len() {
+        if let Stand::Binder { .. } = PROVIDED[index].stand {
+            all |= globals::bit(PROVIDED[index].name);
+        }
+        index += 1;
+    }
+    all
+};
+
 /// Makes the functions that some object refers to, none defines, and only the linker can provide.
 pub(super) fn add_functions(
     resolution: &mut Resolution<'_>,
     options: &LinkOptions<'_>,
 ) -> Result<()> {
-    if !options.process_symbols || resolution.is_foreign() {
+    let is_needed = options.process_symbols && resolution.globals.may_have(BOUND);
+    if !is_needed || resolution.is_foreign() {
         return Ok(());
     }
     for provided in PROVIDED {

@@ -97,7 +97,6 @@ pub(crate) fn resolve<'a>(
     externals::define(&mut resolution, &library, options)?;
     replaceable::choose(&mut resolution, options)?;
     resolution.dependencies = library.dependencies();
-    resolution.may_unwind = library.may_unwind() || externals::may_unwind(&resolution);
     Ok(resolution)
 }
 

@@ -362,7 +362,7 @@ fn words(backing: &Backing) -> WordSource {
     const LARGE: u64 = 128 << 10;
     // Four bits for each granule of three slabs are three quarters of that. What is above them, and the pages, take less than the rest.
     let size = backing.size() / 8;
-    let platform = backing.site.reservation.platform();
+    let platform = &backing.site.reservation.platform;
     let words = (size >= LARGE).then(|| tables::map(platform, size).ok());
     let words = words.flatten();
     words.map_or_else(WordSource::allocator, WordSource::new)

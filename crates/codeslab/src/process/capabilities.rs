@@ -10,6 +10,7 @@ use crate::model::stats::{
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
+use std::ffi::{CStr, CString};
 
 /// Bytes of a block where neither options nor environment say otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
@@ -52,8 +53,21 @@ pub fn architecture() -> Result<Architecture> {
 /// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.
 #[must_use]
 pub fn process_symbol(name: &str) -> Option<Address> {
-    let name = std::ffi::CString::new(name).ok()?;
-    sys::current().ok()?.process_symbol(&name)
+    let platform = sys::current().ok()?;
+    with_c_string(name, |name| platform.process_symbol(name))
+}
+
+/// Hands text to the system, which takes none with a zero in it. Names of symbols are short, and links ask for many: those need no memory.
+fn with_c_string<T>(text: &str, act: impl FnOnce(&CStr) -> Option<T>) -> Option<T> {
+    const FEW: usize = 128;
+    let mut bytes = [0; FEW];
+    match bytes.get_mut(..text.len()).filter(|_| text.len() < FEW) {
+        Some(start) => {
+            start.copy_from_slice(text.as_bytes());
+            act(CStr::from_bytes_with_nul(&bytes[..=text.len()]).ok()?)
+        }
+        None => act(&CString::new(text).ok()?),
+    }
 }
 
 /// The executable or library of the process that an address lies in, and the symbol there, as far as others can see it: for addresses that
@@ -73,8 +87,7 @@ pub fn process_location(at: Address) -> Option<ProcessLocation> {
 /// the system can.
 ///
 /// What this thread stored before, any other sees after its next access. An embedder that replaces code asks for it before it looks
-/// which threads are running what was replaced. A thread that says so by a plain store, and then loads what is replaced, needs no barrier
-/// of its own then.
+/// which threads are running what was replaced; those that say so by a plain store, before they load it, need no barrier of their own then.
 #[expect(clippy::must_use_candidate, reason = "the answer stays the same")]
 pub fn process_barrier() -> bool {
     std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
@@ -92,10 +105,9 @@ pub fn process_barrier() -> bool {
 /// versions, of the symbol.
 #[must_use]
 pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
-    let name = std::ffi::CString::new(name).ok()?;
-    let version = std::ffi::CString::new(version).ok()?;
+    let version = CString::new(version).ok()?;
     let platform = sys::current().ok()?;
-    platform.process_symbol_version(&name, &version)
+    with_c_string(name, |name| platform.process_symbol_version(name, &version))
 }
 
 /// Copies memory of this process from an address on, as far as it is mapped, and says how many bytes that were: for addresses that others
@@ -225,5 +237,21 @@ fn unavailable(writer: Writer, refusals: Vec<Refusal>) -> Error {
     match refusals.into_iter().find(Refusal::is_lack_of_resources) {
         Some(refusal) => Error::Refused(refusal),
         None => Error::WriterUnavailable { writer, reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_any_length_is_handed_over_whole_and_none_with_a_zero_in_it() {
+        for length in [0, 1, 126, 127, 128, 129, 1000] {
+            let text = "a".repeat(length);
+            let given = with_c_string(&text, |text| Some(text.to_owned()));
+            assert_eq!(given.as_deref(), CString::new(text).ok().as_deref());
+            let zero = format!("{}\0{}", "a".repeat(length / 2), "b".repeat(length / 2));
+            assert_eq!(with_c_string(&zero, |_| Some(())), None);
+        }
     }
 }

@@ -109,7 +109,7 @@ impl Clusters {
     /// reserved for may have grown in the meantime, so that is found out here.
     pub(crate) fn insert(&mut self, reservation: Reservation) {
         self.changes += 1;
-        let range = reservation.range();
+        let range = reservation.range;
         let arena = Arena::new(reservation);
         let reach = self.reach;
         let is_near = |cluster: &&mut Cluster| cluster.room(reach).contains(range);
@@ -204,7 +204,7 @@ impl Cluster {
 impl Arena {
     fn new(reservation: Reservation) -> Self {
         Self {
-            range: reservation.range(),
+            range: reservation.range,
             free: SpanSet::whole(reservation.size()),
             reservation: Arc::new(reservation),
         }

@@ -23,9 +23,9 @@ pub(crate) enum MemoryKind {
 /// Owned address space without access.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    platform: Arc<dyn Platform>,
+    pub(crate) platform: Arc<dyn Platform>,
     // Invariant: reserved from `platform` as one, and released as one.
-    range: Window,
+    pub(super) range: Window,
     part: Option<FilePart>,
     sealing: Option<Sealing>,
     // The writable view of all of it, where there can be no other.
@@ -104,16 +104,8 @@ impl Reservation {
         self.place_in_file(0).0.seal(Seal::Writes)
     }
 
-    pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
-        &self.platform
-    }
-
     pub(crate) const fn address(&self) -> Address {
         self.range.first()
-    }
-
-    pub(crate) const fn range(&self) -> Window {
-        self.range
     }
 
     pub(crate) fn size(&self) -> u64 {

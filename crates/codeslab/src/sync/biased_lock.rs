@@ -1,8 +1,7 @@
 //! A lock that costs one thread, its owner, next to nothing: two plain stores and a load.
 //!
-//! Each shard of the pool has one, whose owner is the thread with the shard's number (`thread_id`). The owner and another thread must not
-//! both miss that the other wants in: the owner stores that it is inside and looks whether it is locked out; another thread stores that
-//! the owner is locked out and looks whether it is inside. Each side takes a full barrier between storing and looking. The owner
+//! The owner and another thread must not both miss that the other wants in: the owner stores that it is inside and looks whether it is
+//! locked out; another thread stores that the owner is locked out and looks whether it is inside. Each side takes a full barrier between storing and looking. The owner
 //! leaves its barrier to the other thread, which has the system execute one in all threads of the process
 //! (`Platform::process_barrier`); the compiler alone is kept from reordering the owner's accesses. Where no system does that, the owner
 //! executes a barrier of its own. The other threads wait for each other at a mutex.

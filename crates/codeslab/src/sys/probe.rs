@@ -12,7 +12,7 @@
 use super::Platform;
 use super::arch::{Native, Processor};
 use crate::model::address::Address;
-use crate::model::architecture::Architecture;
+
 use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
@@ -87,10 +87,11 @@ fn write_through_file(
 ) -> Result<(), Refusal> {
     // As large as they will be: there are limits on that. It costs nothing but the granule that is written.
     let file = granule.platform.create_file(file_size.max(granule.size))?;
+    let pattern = granule.platform.facts().architecture.fill_pattern();
     let first = match writer {
         Writer::FileWrite => ANSWER,
         // Fresh pages are filled like this with this writer too.
-        _ => &fill_pattern(granule.platform.facts().architecture),
+        _ => &pattern.repeat(ANSWER.len().div_ceil(pattern.len())),
     };
     // SAFETY: the file was made just now and is mapped nowhere.
     unsafe { file.write(0, first) }?;
@@ -103,12 +104,6 @@ fn write_through_file(
     }
     // SAFETY: the granule is reserved and not mapped, and known to this probe alone.
     unsafe { file.map_at(granule.at, 0, granule.size, Protection::ReadExecute) }
-}
-
-/// As many bytes of the fill pattern as the answer has, in whole patterns.
-fn fill_pattern(architecture: Architecture) -> Vec<u8> {
-    let pattern = architecture.fill_pattern();
-    pattern.repeat(ANSWER.len().div_ceil(pattern.len()))
 }
 
 fn write_before_protecting(granule: &Granule<'_>) -> Result<(), Refusal> {

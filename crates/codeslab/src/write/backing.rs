@@ -45,7 +45,7 @@ fn fill_pattern(architecture: Architecture) -> &'static [u8] {
 
 impl Backing {
     pub(crate) fn new(site: Site, writer: &'static dyn CodeWriter, budget: Arc<Budget>) -> Self {
-        let architecture = site.reservation.platform().facts().architecture;
+        let architecture = site.reservation.platform.facts().architecture;
         Self {
             site,
             writer,
@@ -84,7 +84,7 @@ impl Backing {
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {
-        &**self.site.reservation.platform()
+        &*self.site.reservation.platform
     }
 
     /// Whether a slab's pages are those of a memory file: data's never are.

@@ -1,9 +1,8 @@
 //! Two views of one memory file: an executable one in the block, and a writable one far away. What is stored through one is fetched
 //! through the other, so publishing asks nothing of the system, or for constants little.
 //!
-//! The hardened kind copies what is published from where it was staged: nothing in flight is where it could be executed. Its view shows
-//! code only; constants are written past it, so that no address exists at which they can be changed. The other kind is written in
-//! its place, through a view of all.
+//! The hardened kind copies what is published from where it was staged, through a view that shows code only; constants are written past it,
+//! so that no address exists at which they can be changed. The other kind is written in its place, through a view of all.
 
 use super::extent::Extent;
 use super::{CodeWriter, WriteTarget};

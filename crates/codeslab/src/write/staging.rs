@@ -10,13 +10,11 @@ use std::ops::Range;
 /// Bytes before those of the segments: where each begins, and how long it is.
 const HEAD: usize = 32;
 
-/// How long buffers are that a thread keeps, in bytes. To make and fill smaller ones takes little, and those for more than 1 MiB are too much
-/// to keep.
+/// How long buffers are that a thread keeps, in bytes: smaller ones take little to make, and larger ones are too much to keep.
 const KEPT: Range<usize> = 64 << 10..(1 << 20) + (4 << 10);
 
 thread_local! {
-    // The largest buffer that this thread had. To get memory for one and to give it back may be two calls of the system and a fault
-    // for each page in between, in each link of a library.
+    // The largest buffer that this thread had: a new one may cost two calls of the system and a fault for each page.
     static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 

@@ -2,8 +2,7 @@
 //!
 //! There are two routes to meet a request. [`Blocks::recycle`] hands out what was freed lately, if it is of the same shape;
 //! [`Blocks::carve`] looks for room, first in what the blocks have and then in what they grow by. And two ways back:
-//! [`Blocks::keep`] puts a request into the thread cache, and [`Blocks::free`] does everything else. `H` is what the shard keeps beside a
-//! block.
+//! [`Blocks::keep`] puts a request into the thread cache, and [`Blocks::free`] does everything else.
 #![allow(unsafe_code, reason = "what is freed has to be carved from its block")]
 #![expect(clippy::inline_always, reason = "short and long routes share these")]
 

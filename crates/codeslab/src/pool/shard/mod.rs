@@ -224,13 +224,8 @@ impl Shard {
             let landed = self.landed_here.load(Ordering::Relaxed);
             self.landed_here.store(landed + 1, Ordering::Release);
         } else {
-            self.note_landed_elsewhere();
+            self.landed_elsewhere.fetch_add(1, Ordering::Release);
         }
-    }
-
-    #[cold]
-    fn note_landed_elsewhere(&self) {
-        self.landed_elsewhere.fetch_add(1, Ordering::Release);
     }
 
     /// Gives back the blocks of which nothing is used, and the writable views if nothing is being written.
