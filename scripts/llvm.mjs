@@ -96,9 +96,9 @@ function installed() {
  */
 function install(prefix, isRelease) {
   const build = ['rustc', '--package', 'codeslab-capi', '--lib', '--crate-type', 'staticlib']
-  run('cargo', [...build, ...(isRelease ? ['--release'] : [])])
+  run('cargo', [...build, ...(isRelease ? ['--profile', 'library'] : [])])
   const target = process.env['CARGO_TARGET_DIR'] ?? join(root, 'target')
-  const archive = join(target, isRelease ? 'release' : 'debug', 'libcodeslab_capi.a')
+  const archive = join(target, isRelease ? 'library' : 'debug', 'libcodeslab_capi.a')
   run('sh', [join(root, 'crates', 'codeslab-capi', 'install.sh'), prefix, archive])
   return prefix
 }

@@ -12,9 +12,9 @@ if [ $# -gt 1 ]; then
   archive=$2
 else
   # This kind of library by itself: what else it can be, a crate for others, is not optimized across crates.
-  (cd "$here" && cargo rustc --release --locked --package codeslab-capi --lib --crate-type staticlib)
+  (cd "$here" && cargo rustc --profile library --locked --package codeslab-capi --lib --crate-type staticlib)
   target=$(cd "$here" && cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-  archive=$target/release/libcodeslab_capi.a
+  archive=$target/library/libcodeslab_capi.a
 fi
 
 mkdir -p "$prefix/include/codeslab" "$prefix/lib/pkgconfig" "$prefix/lib/cmake/codeslab"

@@ -91,12 +91,22 @@ pub(crate) trait Kind: Sized {
     fn take_from(place: &mut Option<Object>) -> Option<Self>;
 }
 
+/// Shared use of what a handle is of.
+#[inline(always)]
+pub(crate) fn read(handle: u64) -> Result<Reading<'static, Object>> {
+    OBJECTS.read(handle)
+}
+
+/// What is being read, if it is of this kind.
+#[inline(always)]
+pub(crate) fn of_kind<'a, T: Kind>(reading: &'a Reading<'static, Object>) -> Result<&'a T> {
+    T::of(reading.object()?).ok_or_else(|| reading.stale())
+}
+
 /// Has `use_it` see the object of a handle.
 #[inline(always)]
 pub(crate) fn with<T: Kind, R>(handle: u64, use_it: impl FnOnce(&T) -> Result<R>) -> Result<R> {
-    let reading: Reading<'_, Object> = OBJECTS.read(handle)?;
-    let object = T::of(reading.object()?);
-    use_it(object.ok_or_else(|| Failure::stale(handle))?)
+    use_it(of_kind(&read(handle)?)?)
 }
 
 /// The object of a handle, which no other thread can use meanwhile.

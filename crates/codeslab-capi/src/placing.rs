@@ -10,8 +10,8 @@ use crate::failure::{Failure, Result, run};
 use crate::finalizing::{finalize_all, insert_all};
 use crate::memory::{codeslab_memory, codeslab_window};
 use crate::object::{
-    IN_FLIGHT, InFlight, Kind, Lifetime, MixedInFlight, Object, Placed, change, take, take_all,
-    take_in_flight, with, with_memory,
+    IN_FLIGHT, InFlight, Kind, Lifetime, MixedInFlight, Object, Placed, change, of_kind, read,
+    take, take_all, take_in_flight, with, with_memory,
 };
 use crate::status::codeslab_status;
 use crate::table::Filled;
@@ -205,36 +205,55 @@ pub unsafe extern "C" fn codeslab_allocate(
         let sections = unsafe { array_mut(sections, count, "sections") }?;
         // SAFETY: that it points to so many is the header's condition.
         let windows = unsafe { array(windows, window_count, "windows") }?;
-        let converted;
-        // Most requests have none.
-        let windows = if windows.is_empty() {
-            &[]
-        } else {
-            converted = self::converted(windows)?;
-            converted.as_slice()
+        let value = match (sections, windows) {
+            ([one], []) if one.lifetime == CODESLAB_LIFETIME_STANDARD => {
+                allocate_one(memory.value, one)?
+            }
+            (sections, windows) => allocate(memory.value, sections, windows)?,
         };
-        let value = allocate(memory.value, sections, windows)?;
         place.write(codeslab_in_flight { value });
         Ok(())
     })
 }
 
-#[cold]
-fn converted(windows: &[codeslab_window]) -> Result<Vec<Window>> {
-    windows.iter().map(|window| window.window()).collect()
+/// What most requests are: one section, anywhere. No closure is between, so that all of it is one function:
+#[inline(always)]
+fn allocate_one(memory: u64, section: &mut codeslab_section) -> Result<u64> {
+    let protection = protection(section.protection)?;
+    let mut layout = Layout::new();
+    layout.begin(protection, section.size, section.align)?;
+    let request = Request::new(&layout);
+    let reading = read(memory)?;
+    let vacant = IN_FLIGHT.vacant()?;
+    let in_flight = of_kind::<CodeMemory>(&reading)?.allocate(&request)?;
+    let mut placed = vacant.fill(InFlight::Standard(in_flight));
+    // A request for no bytes was refused, so there is a segment.
+    if let Some(InFlight::Standard(part)) = placed.object()
+        && let Some((address, bytes)) = part.segment_place_mut(protection)
+    {
+        section.address = address.value();
+        section.bytes = bytes.as_mut_ptr().cast();
+    }
+    Ok(placed.publish())
 }
 
-/// Places a request, says where, and gives its handle.
-#[inline(always)]
-fn allocate(memory: u64, sections: &mut [codeslab_section], windows: &[Window]) -> Result<u64> {
+/// Places any other request, says where, and gives its handle.
+#[inline(never)]
+fn allocate(
+    memory: u64,
+    sections: &mut [codeslab_section],
+    windows: &[codeslab_window],
+) -> Result<u64> {
+    let windows: Result<Vec<_>> = windows.iter().map(|window| window.window()).collect();
+    let windows = windows?;
     let mut layout = Layout::new();
     for section in sections.iter() {
         if section.lifetime != CODESLAB_LIFETIME_STANDARD {
-            return allocate_mixed(memory, sections, windows);
+            return allocate_mixed(memory, sections, &windows);
         }
         layout.add(protection(section.protection)?, section.size, section.align)?;
     }
-    let request = Request::new(&layout).within(windows);
+    let request = Request::new(&layout).within(&windows);
     let placed = with_memory(memory, |memory| {
         let vacant = IN_FLIGHT.vacant()?;
         Ok(vacant.fill(InFlight::Standard(memory.allocate(&request)?)))

@@ -35,7 +35,11 @@ pub struct InFlightAllocation {
 }
 
 impl InFlightAllocation {
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "what comes of it is moved once more, word by word and then in pairs, where it is a call"
+    )]
+    #[inline(always)]
     pub(crate) fn new(carved: Carved, layout: &Layout, at_first: AtFirst) -> Result<Self> {
         let carved = Unpublished(Some(carved));
         let staging = carved.get().stage(layout, at_first)?;
@@ -124,6 +128,23 @@ impl InFlightAllocation {
     pub fn place_mut(&mut self, section: SectionId) -> (Address, &mut [u8]) {
         let section = self.layout.section(section);
         (self.address_of(section), self.bytes_of(section))
+    }
+
+    /// Where the segment of this protection will run, and its bytes; `None` if it has none.
+    #[doc(hidden)]
+    #[allow(
+        clippy::inline_always,
+        reason = "what comes of it is moved once more, word by word and then in pairs, where it is a call"
+    )]
+    #[inline(always)]
+    pub fn segment_place_mut(&mut self, protection: Protection) -> Option<(Address, &mut [u8])> {
+        let address = self.segment_address(protection)?;
+        let segment = self.layout.segment(protection).size;
+        let carved = self.carved.get_mut();
+        // SAFETY: it is in flight, so it is not published; the segment is that of its layout, which only shrinks, together with
+        // what is carved; and the buffers were made for it.
+        let bytes = unsafe { carved.bytes_mut(&mut self.staging, protection, segment) };
+        Some((address, bytes))
     }
 
     /// The bytes of all code, all constants and all data, in the order of [`Protection::ALL`]: as [`InFlightAllocation::bytes_mut`], for

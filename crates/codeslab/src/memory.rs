@@ -122,7 +122,11 @@ impl CodeMemory {
     /// [`Error::EmptyRequest`], [`Error::TooLarge`], [`Error::InvalidAlignment`], [`Error::ConflictingWindows`] for a request that
     /// cannot be met; [`Error::OutOfReach`] if no address space is free where it has to be; [`Error::Refused`] if the system
     /// refuses; [`Error::Forked`] in a child process. Nothing is taken then.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "what comes of it is moved once more, word by word and then in pairs, where it is a call"
+    )]
+    #[inline(always)]
     pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
         let window = request.window()?;
         let carved = self.inside.shard().allocate(request.layout, window)?;

@@ -1,10 +1,10 @@
 //! Slots that are free, in lists of the threads that fill them next.
 //!
 //! A free slot says in its own word which one follows it, so a list is the number of its first slot and a count, and a slot is taken or
-//! given back with plain loads and stores. Each thread has two lists for each table, of up to [`LENGTH`] slots: one that it takes from
-//! and adds to, and one that is full, or empty. So a thread that frees and fills in turns does not come here again and again for a list
-//! that another thread has, or that none needs. Lists that no thread has are behind a lock, to which whole lists go; so do both when a
-//! thread ends.
+//! given back with plain loads and stores. Each thread has the slot that it gave back last, in no list, and two lists for each table, of up
+//! to [`LENGTH`] slots: one that it takes from and adds to, and one that is full, or empty. So a thread that frees and fills in turns does
+//! not come here again and again for a list that another thread has, or that none needs. Lists that no thread has are behind a lock, to
+//! which whole lists go; so does all that a thread has when it ends.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +29,12 @@ impl List {
         count: 0,
     };
 
+    /// A slot that nothing follows, or none.
+    const fn of(slot: u32) -> Self {
+        let count = (slot != NONE) as u32;
+        Self { first: slot, count }
+    }
+
     const fn is_empty(self) -> bool {
         self.count == 0
     }
@@ -45,6 +51,8 @@ thread_local! {
 
 /// The lists of one table that a thread has.
 struct Kept {
+    // The slot that was given back last, in no list; or none. An object is mostly freed before the next is made.
+    last: Cell<u32>,
     current: Cell<List>,
     // Full or empty.
     other: Cell<List>,
@@ -55,6 +63,7 @@ struct Kept {
 impl Kept {
     const fn new() -> Self {
         Self {
+            last: Cell::new(NONE),
             current: Cell::new(List::EMPTY),
             other: Cell::new(List::EMPTY),
             room: Cell::new(0),
@@ -87,6 +96,7 @@ impl Drop for End {
         KEPT.with(|kept| {
             for (table, kept) in kept.iter().enumerate() {
                 kept.room.set(0);
+                give_away(table, List::of(kept.last.replace(NONE)));
                 give_away(table, kept.current.replace(List::EMPTY));
                 give_away(table, kept.other.replace(List::EMPTY));
             }
@@ -103,44 +113,64 @@ fn give_away(table: usize, list: List) {
     lists.push(list);
 }
 
-/// Takes the first slot of this thread's list; `find` says where it is, and what follows it. `None` if the list is empty: see [`fetch`].
+/// Takes the slot that this thread gave back last, or the first of its list; `find` says where it is, and what follows it. `None` if there
+/// is none: see [`fetch`].
 #[inline(always)]
 pub(super) fn take<const TABLE: usize, S>(
-    find: impl FnOnce(u32) -> Option<(S, u32)>,
+    find: impl Fn(u32) -> Option<(S, u32)>,
 ) -> Option<(u32, S)> {
     KEPT.with(|kept| {
         let kept = kept.get(TABLE)?;
-        let List { first, count } = kept.current.get();
-        if count == 0 {
-            return None;
+        let last = kept.last.get();
+        if last == NONE {
+            return take_listed(kept, &find);
         }
-        let (slot, next) = find(first)?;
-        kept.current.set(List {
-            first: next,
-            count: count - 1,
-        });
-        Some((first, slot))
+        kept.last.set(NONE);
+        Some((last, find(last)?.0))
     })
 }
 
-/// Adds a slot to this thread's list; `link` is told what follows it, and has the slot say so.
+#[inline(never)]
+fn take_listed<S>(kept: &Kept, find: &impl Fn(u32) -> Option<(S, u32)>) -> Option<(u32, S)> {
+    let List { first, count } = kept.current.get();
+    if count == 0 {
+        return None;
+    }
+    let (slot, next) = find(first)?;
+    kept.current.set(List {
+        first: next,
+        count: count - 1,
+    });
+    Some((first, slot))
+}
+
+/// Adds a slot to those of this thread; `link` is told what follows it, and has the slot say so.
 #[inline(always)]
-pub(super) fn add<const TABLE: usize>(slot: u32, link: impl FnOnce(u32)) {
+pub(super) fn add<const TABLE: usize>(slot: u32, link: impl Fn(u32)) {
     KEPT.with(|kept| {
         let Some(kept) = kept.get(TABLE) else {
             return;
         };
-        if kept.current.get().count >= kept.room.get() && !kept.make_room(TABLE) {
+        if kept.last.get() == NONE && kept.room.get() > 0 {
             link(NONE);
-            let first = slot;
-            return give_away(TABLE, List { first, count: 1 });
+            kept.last.set(slot);
+        } else {
+            add_listed(kept, TABLE, slot, &link);
         }
-        let List { first, count } = kept.current.get();
-        link(first);
-        kept.current.set(List {
-            first: slot,
-            count: count + 1,
-        });
+    });
+}
+
+#[inline(never)]
+fn add_listed(kept: &Kept, table: usize, slot: u32, link: &impl Fn(u32)) {
+    if kept.current.get().count >= kept.room.get() && !kept.make_room(table) {
+        link(NONE);
+        return give_away(table, List::of(slot));
+    }
+    let List { first, count } = kept.current.get();
+    link(first);
+    kept.current.set(List {
+        first: slot,
+        count: count + 1,
     });
 }
 

@@ -361,7 +361,13 @@ impl<T> Reading<'_, T> {
     pub(crate) fn object(&self) -> Result<&T> {
         // SAFETY: it counts as a reader, so that no thread writes to the slot.
         let object = unsafe { &*self.slot.object.get() };
-        object.as_ref().ok_or_else(|| Failure::stale(self.handle))
+        object.as_ref().ok_or_else(|| self.stale())
+    }
+
+    /// What the handle is of is not what it should be.
+    #[cold]
+    pub(crate) fn stale(&self) -> Failure {
+        Failure::stale(self.handle)
     }
 }
 

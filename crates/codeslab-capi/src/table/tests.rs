@@ -105,6 +105,17 @@ fn a_thread_that_ends_leaves_its_slots_to_others() {
 }
 
 #[test]
+fn the_slot_that_a_thread_gave_back_last_is_not_lost_with_the_thread() {
+    let object = Arc::new(AtomicU32::new(0));
+    for _ in 0..30 * TIMES {
+        let object = Arc::clone(&object);
+        let once = move || take(insert(&object)).map(drop).unwrap();
+        std::thread::spawn(once).join().unwrap();
+    }
+    assert!(used() < 2_000, "{}", used());
+}
+
+#[test]
 fn of_threads_that_take_one_object_exactly_one_does() {
     let object = Arc::new(AtomicU32::new(0));
     let barrier = Barrier::new(3);

@@ -9,6 +9,9 @@ pub const MAXIMUM_ALIGN: u64 = 1 << 22;
 /// The largest alignment in blocks that many requests share, in bytes. Blocks smaller than this allow less.
 pub(crate) const SHARED_ALIGN: u64 = 1 << 20;
 
+/// Bytes that a segment has at most.
+const LIMIT: u64 = u64::MAX >> 2;
+
 /// Names a section of a [`Layout`], in the order in which sections were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SectionId(u32);
@@ -110,6 +113,30 @@ impl Layout {
         }
     }
 
+    /// Appends the first section, as [`Layout::add`] does: for bindings, most of whose requests have one. What was added before is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// As for [`Layout::add`].
+    #[doc(hidden)]
+    #[inline]
+    pub fn begin(&mut self, protection: Protection, size: u64, align: u64) -> Result<()> {
+        if !align.is_power_of_two() || align > MAXIMUM_ALIGN || size > LIMIT {
+            return Self::new().add(protection, size, align).map(|_| ());
+        }
+        // Not by its index: what is read as a word soon is not to be stored byte by byte.
+        let log2 = align.ilog2() << (8 * protection.index());
+        let [code, constants, data, _] = log2.to_le_bytes();
+        self.details = Details {
+            aligns: [code, constants, data],
+            kinds: [Some(protection), None, None],
+        };
+        self.sections.clear();
+        self.sizes = [0; 3];
+        self.sizes[protection.index()] = size;
+        Ok(())
+    }
+
     /// Appends a section of `size` bytes, aligned to `align` bytes, to the segment of its protection.
     ///
     /// # Errors
@@ -122,7 +149,7 @@ impl Layout {
                 maximum: MAXIMUM_ALIGN,
             });
         }
-        let limit = u64::MAX >> 2;
+        let limit = LIMIT;
         let before = self.segment(protection);
         // A power of two, by which nothing has to be divided. No segment is longer than the limit, so that does not overflow.
         let offset = (before.size + (align - 1)) & !(align - 1);
@@ -298,6 +325,26 @@ mod tests {
                 let segment = layout.segment(protection);
                 assert!(section.offset + section.size <= segment.size && align <= segment.align);
             }
+        }
+    }
+
+    #[test]
+    fn a_layout_that_is_begun_is_one_with_one_section() {
+        for protection in Protection::ALL {
+            for (size, align) in [(0, 1), (100, 16), (5, MAXIMUM_ALIGN), (LIMIT, 1)] {
+                let (mut begun, mut added) = (Layout::new(), Layout::new());
+                begun.add(Protection::ReadOnly, 3, 8).unwrap();
+                begun.add(Protection::ReadOnly, 4, 64).unwrap();
+                begun.begin(protection, size, align).unwrap();
+                added.add(protection, size, align).unwrap();
+                assert_eq!(begun, added);
+            }
+        }
+        for (size, align) in [(1, 0), (1, 3), (1, 2 * MAXIMUM_ALIGN), (LIMIT + 1, 1)] {
+            let (mut begun, mut added) = (Layout::new(), Layout::new());
+            let refused = begun.begin(Protection::ReadExecute, size, align);
+            let added = added.add(Protection::ReadExecute, size, align);
+            assert_eq!(refused.unwrap_err(), added.unwrap_err());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The limits of the system (ulimit), each refused by its name.
 
-use crate::support::{function, layout, memories};
+use crate::support::{function, layout, memories, memory};
 use codeslab::{CodeMemory, Error, Limit, Options, Request, Writer};
 use codeslab_testing::{assert_passed, is_child, run_child};
 
@@ -28,6 +28,28 @@ fn a_limit_on_address_space_shrinks_the_reservation_and_is_named_when_nothing_he
         return;
     }
     assert_passed(&run_child(NAME, "ulimit -v 400000; exec \"$@\"", &[]));
+}
+
+/// Pages that this thread touched for the first time.
+fn faults() -> libc::c_long {
+    let mut usage = std::mem::MaybeUninit::uninit();
+    let answer = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    assert_eq!(answer, 0);
+    let usage: libc::rusage = unsafe { usage.assume_init() };
+    usage.ru_minflt
+}
+
+#[test]
+fn a_first_allocation_waits_for_no_page_of_tables_twice() {
+    // What is there for all memories is there then.
+    let first = memory(Writer::FileWrite);
+    let _kept = function(&first, 1);
+    let second = memory(Writer::FileWrite);
+    // A page that is read first and written then counts twice; without that there are seven.
+    let before = faults();
+    let _kept = function(&second, 2);
+    let taken = faults() - before;
+    assert!(taken <= 9, "{taken}");
 }
 
 /// Places and calls a function, and says by which writer.

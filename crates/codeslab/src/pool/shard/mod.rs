@@ -139,7 +139,11 @@ impl Shard {
     }
 
     /// Carves a request out of a block in `window`. One more allocation is in flight then.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "what comes of it is moved once more, word by word and then in pairs, where it is a call"
+    )]
+    #[inline(always)]
     pub(crate) fn allocate(self: &Arc<Self>, layout: &Layout, window: Window) -> Result<Carved> {
         match self.recycle(layout, window) {
             Some(carved) => Ok(carved),

@@ -12,7 +12,7 @@ use crate::model::error::{Limit, Refusal};
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -47,8 +47,7 @@ impl Descriptors {
         let no_memory = |_| Refusal::foreseen("malloc", 0, Limit::Memory);
         list.try_reserve(1).map_err(no_memory)?;
         let writing = File::from(create()?);
-        let path = format!("/proc/self/fd/{}", writing.as_raw_fd());
-        let reading = File::open(path).ok();
+        let reading = open_for_reading(&writing);
         let numbers = [Some(&writing), reading.as_ref()].map(|file| file.map(File::as_raw_fd));
         let listed = Arc::new(Listed {
             numbers,
@@ -78,6 +77,28 @@ impl Descriptors {
         let writing = self.writing()?;
         Ok(self.reading.as_ref().unwrap_or(writing))
     }
+}
+
+/// The same file by another descriptor, if `/proc` gives it. Nothing else is formatted where nothing goes wrong, and what formats and opens
+/// in the standard library is pages of code that a program waits for when it starts.
+/// <https://man7.org/linux/man-pages/man2/open.2.html>
+fn open_for_reading(file: &File) -> Option<File> {
+    const PREFIX: &[u8] = b"/proc/self/fd/";
+    let mut path = [0; 32];
+    path[..PREFIX.len()].copy_from_slice(PREFIX);
+    let mut number = file.as_raw_fd().unsigned_abs();
+    let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+    for digit in path[PREFIX.len()..][..digits].iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    // SAFETY: the path has ten digits at most, and a zero behind them.
+    let opened = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if opened < 0 {
+        return None;
+    }
+    // SAFETY: the call has opened the descriptor, and this is the only place that knows it.
+    Some(unsafe { File::from_raw_fd(opened) })
 }
 
 impl Drop for Descriptors {
@@ -149,7 +170,6 @@ mod tests {
         // SAFETY: the name is a C string.
         let create = || unsafe { libc::memfd_create(c"codeslab test".as_ptr(), libc::MFD_CLOEXEC) };
         let owned = || {
-            use std::os::fd::FromRawFd;
             // SAFETY: the descriptor was opened just now.
             Ok(unsafe { OwnedFd::from_raw_fd(create()) })
         };

@@ -26,6 +26,8 @@ impl Generation {
         }
         // SAFETY: the page is aligned, zero, which is a number, never unmapped, and used as this atomic number alone.
         let page = unsafe { pointer(page).cast::<AtomicU32>().as_ref() };
+        // What is read first and written then is a fault for each.
+        page.store(0, Ordering::Relaxed);
         Ok(Self(Some(page)))
     }
 
