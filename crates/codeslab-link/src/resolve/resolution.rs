@@ -336,7 +336,7 @@ impl<'a> Resolution<'a> {
                     Cow::Borrowed(graph) => Cow::Borrowed(&*graph.symbols()[index as usize].name),
                     Cow::Owned(_) => symbol.name.clone(),
                 };
-                let rank = rank_of(symbol, target.place);
+                let rank = Rank::of(symbol.binding, target.place);
                 let target = Target { rank, ..target };
                 let name = self.reference_name(name, by, rank)?;
                 if graph.has_versions() {
@@ -482,18 +482,6 @@ impl<'a> Resolution<'a> {
                 }
             }
         }
-    }
-}
-
-/// A definition in a section that is left out is a reference to the one that is taken instead.
-fn rank_of(symbol: &Symbol<'_>, place: Place) -> Rank {
-    let is_weak = symbol.binding == Binding::Weak;
-    match place {
-        Place::Nowhere if is_weak => Rank::WeakReference,
-        Place::Nowhere | Place::Discarded => Rank::Reference,
-        Place::Common { .. } | Place::ThreadLocalCommon { .. } => Rank::Common,
-        _ if is_weak => Rank::WeakDefinition,
-        _ => Rank::Definition,
     }
 }
 

@@ -12,9 +12,10 @@ use crate::input::LinkOptions;
 use codeslab::process_symbol;
 
 /// Symbols that only those archives define.
-const STARTS: [&str; 8] = [
+const STARTS: [&str; 9] = [
     "__libc_setup_tls",
     "__asan_init",
+    "__cfi_init",
     "__hwasan_init",
     "__lsan_init",
     "__memprof_init",

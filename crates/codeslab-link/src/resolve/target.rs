@@ -4,7 +4,7 @@
 //! counts against others of its name. There is one for each global name and one for each local symbol. Resolving fills them in; planning
 //! and applying read them and never look at a name.
 
-use crate::graph::Visibility;
+use crate::graph::{Binding, Visibility};
 use codeslab::Address;
 
 /// Names a [`Target`].
@@ -130,6 +130,20 @@ pub(super) enum Rank {
     Assigned,
     /// Seen by its own object only; never compared.
     Local,
+}
+
+impl Rank {
+    /// What a symbol counts that is at a place. A definition in a section that is left out is a reference to the one that is taken instead.
+    pub(super) const fn of(binding: Binding, place: Place) -> Self {
+        let is_weak = matches!(binding, Binding::Weak);
+        match place {
+            Place::Nowhere if is_weak => Self::WeakReference,
+            Place::Nowhere | Place::Discarded => Self::Reference,
+            Place::Common { .. } | Place::ThreadLocalCommon { .. } => Self::Common,
+            _ if is_weak => Self::WeakDefinition,
+            _ => Self::Definition,
+        }
+    }
 }
 
 impl From<Address> for Place {

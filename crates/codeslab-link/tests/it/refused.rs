@@ -172,7 +172,7 @@ fn relocation_tables_without_addends_are_refused() {
 
 #[test]
 fn what_starts_a_program_is_refused_by_name() {
-    for name in ["__libc_setup_tls", "__asan_init"] {
+    for name in ["__libc_setup_tls", "__asan_init", "__cfi_init"] {
         let source = format!(".globl {name}\n{name}: ret\n");
         let object = Workshop::new().assemble("start", &source);
         let error = link_error(&[file("start.o", &object)], &LinkOptions::default());
