@@ -44,12 +44,16 @@ fn a_first_allocation_waits_for_no_page_of_tables_twice() {
     // What is there for all memories is there then.
     let first = memory(Writer::FileWrite);
     let _kept = function(&first, 1);
-    let second = memory(Writer::FileWrite);
+    let taken = || {
+        let memory = memory(Writer::FileWrite);
+        let before = faults();
+        let _kept = function(&memory, 2);
+        faults() - before
+    };
+    // The system may take pages away meanwhile, but not each time.
+    let least = (0..5).map(|_| taken()).min();
     // A page that is read first and written then counts twice; without that there are seven.
-    let before = faults();
-    let _kept = function(&second, 2);
-    let taken = faults() - before;
-    assert!(taken <= 9, "{taken}");
+    assert!(least <= Some(9), "{least:?}");
 }
 
 /// Places and calls a function, and says by which writer.
