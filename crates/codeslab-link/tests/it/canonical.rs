@@ -132,6 +132,8 @@ fn a_constant_whose_address_does_not_fit_into_data_has_a_copy_that_everything_in
            ret
         .data
         table: .long in6addr_loopback
+        .section .rodata
+        .byte 1
     ";
     let object = Workshop::new().assemble("constant", source);
     let memory = memory();
@@ -140,6 +142,10 @@ fn a_constant_whose_address_does_not_fit_into_data_has_a_copy_that_everything_in
     let addresses = ways.map(|name| function!(image, name, extern "C" fn() -> u64)());
     assert_eq!(addresses, [addresses[0]; 4]);
     assert!(addresses[0] < 1 << 32, "{:#x}", addresses[0]);
+    let constant = codeslab::process_symbol("in6addr_loopback").expect("it is there");
+    let aligned_to = constant.value().trailing_zeros().min(6);
+    let is_aligned = addresses[0].trailing_zeros() >= aligned_to;
+    assert!(is_aligned && aligned_to > 0, "{:#x}", addresses[0]);
     let byte = function!(image, "byte", extern "C" fn(u64) -> u64);
     let bytes: Vec<u64> = (0..16).map(|at| byte(at)).collect();
     assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
