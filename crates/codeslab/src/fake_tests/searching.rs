@@ -6,7 +6,6 @@ use crate::block::Block;
 use crate::pool::Pool;
 use crate::slab::spans::Spans;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 /// What the shards of a memory share.
 fn share(fake: &Arc<Fake>, options: &Options) -> Arc<Pool> {
@@ -31,19 +30,6 @@ fn close_block(shared: &Pool, (mut block, spans): (Block, Spans)) {
     // SAFETY: the spans were carved from this block.
     unsafe { block.free_last(&spans) };
     shared.retire(block);
-}
-
-/// Does `action` once, when the next call begins: what another thread does while ours is searching.
-fn meanwhile(fake: &Arc<Fake>, action: impl FnOnce(&Fake) + Send + 'static) {
-    let watched = Arc::downgrade(fake);
-    let action = Mutex::new(Some(action));
-    fake.watch(move || {
-        let action = action.lock().expect("nobody panicked").take();
-        if let (Some(action), Some(fake)) = (action, watched.upgrade()) {
-            fake.unwatch();
-            action(&fake);
-        }
-    });
 }
 
 /// Asserts that the blocks of each cluster reach each other, and that none overlap.
@@ -115,95 +101,53 @@ fn the_system_is_never_called_under_the_lock_that_shards_share() {
 }
 
 #[test]
-fn what_is_claimed_while_somebody_else_makes_room_goes_back() {
+fn while_a_thread_asks_the_system_others_wait_for_what_it_finds() {
     let fake = Arc::new(Fake::new(4096, 4096));
-    let shared = share(&fake, &Options::default());
-    let (theirs, other) = (Arc::new(Mutex::new(None)), Arc::clone(&shared));
-    let opened = Arc::clone(&theirs);
-    meanwhile(&fake, move |_| {
-        *opened.lock().unwrap() = Some(open_block(&other, Window::ANYWHERE).unwrap());
+    let shared = share(&fake, &blocks_of(MIB));
+    // Room for two blocks, which the first thread reserves at once.
+    let window = Window::of_range(Address::new(0x2222_0000_0000), 2 * MIB).unwrap();
+    fake.script(Script::Nothing);
+    let other = Arc::clone(&shared);
+    let (begin, begun) = std::sync::mpsc::channel();
+    let watched = Arc::downgrade(&fake);
+    fake.watch(move || {
+        let fake = watched.upgrade().expect("it is calling");
+        fake.unwatch();
+        let other = Arc::clone(&other);
+        begin
+            .send(std::thread::spawn(move || open_block(&other, window)))
+            .expect("the test joins it");
+        let before = fake.calls().len();
+        (0..1000).for_each(|_| std::thread::yield_now());
+        assert_eq!(fake.calls().len(), before, "the other thread waits");
     });
-    let ours = open_block(&shared, Window::ANYWHERE).unwrap();
-    let theirs = theirs.lock().unwrap().take().unwrap();
+    let ours = open_block(&shared, window).unwrap();
+    let theirs = begun.recv().unwrap().join().unwrap().unwrap();
     let (reservations, files, _) = fake.holdings();
-    assert_eq!(
-        (reservations, files),
-        (1, 1),
-        "one reservation has room for both"
-    );
+    assert_eq!((reservations, files), (1, 1));
     let of = |block: &(Block, Spans)| Arc::clone(&block.0.pages().backing().site.reservation);
     assert!(Arc::ptr_eq(&of(&ours), &of(&theirs)));
     assert_reach(&shared, &[ours, theirs]);
 }
 
 #[test]
-fn a_refusal_is_no_matter_if_somebody_else_made_room_meanwhile() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let shared = share(&fake, &Options::default());
-    let other = Arc::clone(&shared);
-    meanwhile(&fake, move |fake| {
-        // They take all that the system gives.
-        open_block(&other, Window::ANYWHERE).unwrap();
-        fake.refuse("reserve");
-    });
-    open_block(&shared, Window::ANYWHERE).unwrap();
-    assert_eq!(fake.holdings().0, 1);
-}
-
-#[test]
-fn whoever_finds_nothing_waits_for_those_who_are_claiming() {
-    let fake = Arc::new(Fake::new(4096, 4096));
-    let shared = share(&fake, &blocks_of(MIB));
-    // Room for two blocks, which the first thread reserves at once.
-    let window = Window::of_range(Address::new(0x2222_0000_0000), 2 * MIB).unwrap();
-    fake.script(Script::Nothing);
-    let others = Arc::clone(&shared);
-    let (begin, begun) = std::sync::mpsc::channel();
-    let watched = Arc::downgrade(&fake);
-    fake.watch(move || {
-        let fake = watched.upgrade().expect("it is calling");
-        if fake.holdings().0 == 1 {
-            // It is reserved, and no other thread can know.
-            fake.unwatch();
-            let (asking, finding) = (Arc::clone(&others), Arc::clone(&others));
-            let other = std::thread::spawn(move || open_block(&asking, window));
-            // Until they have found nothing.
-            while fake.calls().len() < 4 || finding.space().searching() > 1 {
-                std::thread::yield_now();
-            }
-            begin.send(other).expect("somebody joins them");
-        }
-    });
-    let ours = open_block(&shared, window).unwrap();
-    let theirs = begun.recv().unwrap().join().unwrap().unwrap();
-    assert_reach(&shared, &[ours, theirs]);
-}
-
-#[test]
-fn a_cluster_that_two_extend_at_once_does_not_outgrow_the_reach() {
+fn a_cluster_that_threads_extend_at_once_does_not_outgrow_the_reach() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let shared = share(&fake, &blocks_of(512 * MIB));
-    let open = |shared: &Pool| open_block(shared, Window::ANYWHERE).unwrap();
-    // There is room for three such blocks within the reach, for a third above or below those.
-    let mut blocks = vec![open(&shared), open(&shared)];
-    let (theirs, other) = (Arc::new(Mutex::new(None)), Arc::clone(&shared));
-    let opened = Arc::clone(&theirs);
-    meanwhile(&fake, move |_| {
-        *opened.lock().unwrap() = Some(open(&other));
+    // There is room for three such blocks within the reach.
+    let open = || open_block(&shared, Window::ANYWHERE).unwrap();
+    let blocks = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        let opened = threads.into_iter().map(|thread| thread.join().unwrap());
+        opened.collect::<Vec<_>>()
     });
-    blocks.push(open(&shared));
-    blocks.extend(theirs.lock().unwrap().take());
-    assert_eq!(blocks.len(), 4);
     assert_reach(&shared, &blocks);
-    let clusters: Vec<_> = blocks
+    let sites = blocks
         .iter()
-        .map(|(block, _)| block.pages().backing().site.cluster)
-        .collect();
-    assert_eq!(
-        clusters,
-        [0, 0, 1, 0],
-        "whoever was slower begins a cluster"
-    );
+        .map(|(block, _)| block.pages().backing().site.cluster);
+    let mut clusters: Vec<_> = sites.collect();
+    clusters.sort_unstable();
+    assert_eq!(clusters, [0, 0, 0, 1]);
 }
 
 #[test]

@@ -20,10 +20,6 @@ pub(crate) struct Clusters {
     reach: Reach,
     all: Vec<Cluster>,
     next_id: u64,
-    /// Threads that search for address space at this moment.
-    pub(super) searching: usize,
-    /// How often one of them made room for others.
-    pub(super) changes: u64,
 }
 
 #[derive(Debug)]
@@ -58,8 +54,6 @@ impl Clusters {
             reach,
             all: Vec::new(),
             next_id: 0,
-            searching: 0,
-            changes: 0,
         }
     }
 
@@ -105,10 +99,8 @@ impl Clusters {
             .collect()
     }
 
-    /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one. The cluster that it was
-    /// reserved for may have grown in the meantime, so that is found out here.
+    /// Adds a reservation: to the first cluster all of which it reaches, or else to a new one.
     pub(crate) fn insert(&mut self, reservation: Reservation) {
-        self.changes += 1;
         let range = reservation.range;
         let arena = Arena::new(reservation);
         let reach = self.reach;

@@ -18,9 +18,9 @@ use crate::model::layout::SHARED_ALIGN;
 use crate::model::stats::{Configuration, Stats};
 use crate::sys::Platform;
 use clusters::{Clusters, Site};
-use reservation::{MemoryKind, Reservation};
+use reservation::MemoryKind;
 use search::{Search, Wanted};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The address space of one memory.
 #[derive(Debug)]
@@ -30,17 +30,8 @@ pub(crate) struct Space {
     search: Search,
     // The system is called when this is not locked only: all shards wait for it.
     clusters: Mutex<Clusters>,
-    search_ended: Condvar,
-}
-
-/// A thread that is searching, which others may be waiting for. What it reserved and did not need has gone back when it is dropped.
-struct Searching<'s>(&'s Space);
-
-impl Drop for Searching<'_> {
-    fn drop(&mut self) {
-        self.0.clusters().searching -= 1;
-        self.0.search_ended.notify_all();
-    }
+    // Locked by the thread that asks the system for more: what it reserves may do for those that wait.
+    searching: Mutex<()>,
 }
 
 impl Space {
@@ -55,7 +46,7 @@ impl Space {
             block_size: configuration.block_size,
             search: Search::new(platform, configuration, memory),
             clusters: Mutex::new(Clusters::new(configuration.reach)),
-            search_ended: Condvar::new(),
+            searching: Mutex::new(()),
         }
     }
 
@@ -63,20 +54,10 @@ impl Space {
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A site for a block of at least `needed` bytes. Other threads may be searching at the same time: a thread that finds nothing
-    /// waits for them, and looks again if there is more room then. It may be what they did not need, or more than they needed.
+    /// A site for a block of at least `needed` bytes.
     pub(crate) fn take_site(&self, needed: u64, align: u64, window: Window) -> Result<Site> {
-        loop {
-            let (searching, changes) = self.begin_search();
-            let found = self.try_sizes(needed, align, window);
-            drop(searching);
-            match found {
-                Ok(Some(site)) => return Ok(site),
-                _ if self.has_changed_since(changes) => {}
-                Ok(None) => return Err(self.search.out_of_reach(needed, align, window)),
-                Err(error) => return Err(error),
-            }
-        }
+        let found = self.try_sizes(needed, align, window)?;
+        found.ok_or_else(|| self.search.out_of_reach(needed, align, window))
     }
 
     /// Takes the site of a block back. A reservation that is unused then goes back to the system when the lock is let go.
@@ -96,21 +77,6 @@ impl Space {
     pub(crate) fn trim(&self) {
         let unused = self.clusters().drain_unused();
         drop(unused);
-    }
-
-    /// Notes that this thread begins to search, and how often others had made room by then.
-    fn begin_search(&self) -> (Searching<'_>, u64) {
-        let mut clusters = self.clusters();
-        clusters.searching += 1;
-        (Searching(self), clusters.changes)
-    }
-
-    /// Whether there may be more room than there was. If not, there will be none unless a block is freed: no thread is searching.
-    fn has_changed_since(&self, changes: u64) -> bool {
-        let clusters = self.clusters();
-        let is_open = |all: &mut Clusters| all.changes == changes && all.searching > 0;
-        let waited = self.search_ended.wait_while(clusters, is_open);
-        waited.unwrap_or_else(PoisonError::into_inner).changes != changes
     }
 
     /// A site of the usual size where that is enough and there is room in the window, else a smaller one, at last one to
@@ -138,39 +104,34 @@ impl Space {
         Ok(None)
     }
 
-    /// Looks for a site in what is reserved, under the lock, and reserves more, under none. `None` if there is no room.
+    /// Looks for a site in what is reserved, and reserves more if there is none. `None` if there is no room.
+    ///
+    /// One thread at a time reserves: what one needs no more another is about to need, and a cluster does not grow under a search. The
+    /// system lets one thread at a time change mappings as well.
     fn find_site(&self, wanted: Wanted<'_>) -> Result<Option<Site>> {
+        if let Some(site) = self.clusters().take(wanted) {
+            return Ok(Some(site));
+        }
+        let _searching = self
+            .searching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut clusters = self.clusters();
+        // The thread that searched meanwhile may have reserved enough for both.
         if let Some(site) = clusters.take(wanted) {
             return Ok(Some(site));
         }
         let neighbourhoods = clusters.neighbourhoods(wanted.window);
         let file = clusters.shared_file();
         drop(clusters);
-        let wanted = Wanted {
-            file: file.as_ref(),
-            ..wanted
-        };
-        self.take_after(wanted, self.search.reserve(wanted, &neighbourhoods))
-    }
-
-    /// Looks again, with what was reserved meanwhile.
-    fn take_after(
-        &self,
-        wanted: Wanted<'_>,
-        reserved: Result<Option<Reservation>>,
-    ) -> Result<Option<Site>> {
-        let mut clusters = self.clusters();
-        if let Some(site) = clusters.take(wanted) {
-            drop(clusters);
-            // Another thread made room. Ours goes back, and if the system refused us, maybe because of theirs, no matter.
-            drop(reserved);
-            self.clusters().changes += 1;
-            return Ok(Some(site));
-        }
-        let Some(reservation) = reserved? else {
+        let file = file.as_ref();
+        let reserved = self
+            .search
+            .reserve(Wanted { file, ..wanted }, &neighbourhoods)?;
+        let Some(reservation) = reserved else {
             return Ok(None);
         };
+        let mut clusters = self.clusters();
         clusters.insert(reservation);
         Ok(clusters.take(wanted))
     }
@@ -189,11 +150,5 @@ impl Space {
     #[cfg(test)]
     pub(crate) fn is_locked(&self) -> bool {
         self.clusters.try_lock().is_err()
-    }
-
-    /// How many threads are searching.
-    #[cfg(test)]
-    pub(crate) fn searching(&self) -> usize {
-        self.clusters().searching
     }
 }
