@@ -5,29 +5,21 @@
 
 use std::fmt;
 
-/// The instruction set that code is made for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Architecture {
-    /// AMD64, Intel 64.
-    X86_64,
-    /// 64-bit Arm.
-    Aarch64,
-    /// 64-bit RISC-V.
-    Riscv64,
+named! {
+    /// The instruction set that code is made for.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    #[non_exhaustive]
+    pub enum Architecture {
+        /// AMD64, Intel 64.
+        X86_64 = "x86_64",
+        /// 64-bit Arm.
+        Aarch64 = "aarch64",
+        /// 64-bit RISC-V.
+        Riscv64 = "riscv64",
+    }
 }
 
 impl Architecture {
-    /// The name that compilers use for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-            Self::Riscv64 => "riscv64",
-        }
-    }
-
     /// What memory for code is filled with while it holds none: bytes that trap when they are executed.
     #[must_use]
     pub const fn fill_pattern(self) -> [u8; 4] {
@@ -39,12 +31,6 @@ impl Architecture {
             // ebreak
             Self::Riscv64 => 0x0010_0073_u32.to_le_bytes(),
         }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -89,44 +75,26 @@ impl fmt::Display for Reach {
     }
 }
 
-/// What code assumes about the distance between itself, its callees, its constants and its data.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum CodeModel {
-    /// ±1 MiB on `AArch64`.
-    Tiny,
-    /// What compilers do unless they are told otherwise: ±2 GiB; branches of 64-bit Arm span ±128 MiB.
-    #[default]
-    Small,
-    /// Code within ±2 GiB, large data anywhere (x86-64).
-    Medium,
-    /// Anything anywhere.
-    Large,
+named! {
+    /// What code assumes about the distance between itself, its callees, its constants and its data.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+    pub enum CodeModel {
+        /// ±1 MiB on `AArch64`.
+        Tiny = "tiny",
+        /// What compilers do unless they are told otherwise: ±2 GiB; branches of 64-bit Arm span ±128 MiB.
+        #[default]
+        Small = "small",
+        /// Code within ±2 GiB, large data anywhere (x86-64).
+        Medium = "medium",
+        /// Anything anywhere.
+        Large = "large",
+    }
 }
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 impl CodeModel {
-    /// Every code model.
-    pub const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Medium, Self::Large];
-
-    /// `tiny`, `small`, `medium` or `large`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tiny => "tiny",
-            Self::Small => "small",
-            Self::Medium => "medium",
-            Self::Large => "large",
-        }
-    }
-
-    /// The model of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.name() == name)
-    }
-
     /// The distance that the shortest of its references to data can span on `architecture`, and where [`CodeModel::branch_reach`] says
     /// nothing else, its branches too; `None` where it has no such model.
     ///
@@ -161,12 +129,6 @@ impl CodeModel {
             (Architecture::Aarch64, Some(Reach(reach))) if reach > BRANCH => Some(Reach(BRANCH)),
             (_, reach) => reach,
         }
-    }
-}
-
-impl fmt::Display for CodeModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

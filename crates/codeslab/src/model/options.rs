@@ -22,30 +22,20 @@ impl Constants {
     }
 }
 
-/// What becomes of freed memory before it is used again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[non_exhaustive]
-pub enum Quarantine {
-    /// It may be used again at once.
-    #[default]
-    Off,
-    /// Code traps at once, but its place is not used again before the embedder ends the grace period
-    /// ([`CodeMemory::end_grace_period`](crate::CodeMemory::end_grace_period)): a thread that still calls it does not end up
-    /// in other code.
-    Trapping,
-    /// It stays as it is until the embedder ends the grace period: threads may still be in it.
-    Intact,
-}
-
-impl Quarantine {
-    /// `off`, `trapping` or `intact`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Trapping => "trapping",
-            Self::Intact => "intact",
-        }
+named! {
+    /// What becomes of freed memory before it is used again.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+    #[non_exhaustive]
+    pub enum Quarantine {
+        /// It may be used again at once.
+        #[default]
+        Off = "off",
+        /// Code traps at once, but its place is not used again before the embedder ends the grace period
+        /// ([`CodeMemory::end_grace_period`](crate::CodeMemory::end_grace_period)): a thread that still calls it does not end up
+        /// in other code.
+        Trapping = "trapping",
+        /// It stays as it is until the embedder ends the grace period: threads may still be in it.
+        Intact = "intact",
     }
 }
 

@@ -154,75 +154,49 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A limit of the operating system, or one that the embedder set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Limit {
-    /// The number of mappings of a process.
-    MapCount,
-    /// The address space of a process.
-    AddressSpace,
-    /// The private memory of a process.
-    Data,
-    /// The size of a file, which binds memory files too.
-    FileSize,
-    /// Open files of the process or of the system.
-    OpenFiles,
-    /// Memory.
-    Memory,
-    /// Committed memory, of the system or of a job (Windows).
-    Commit,
-    /// What the system lets this process have of its own resources (Windows).
-    Quota,
-    /// The memory protection keys of a process.
-    ProtectionKeys,
-    /// What the processor can do, or the system with it.
-    Hardware,
-    /// A security policy.
-    Policy,
-    /// The policy that a process makes no code (Windows: arbitrary code guard).
-    DynamicCode,
-    /// The hardened runtime of a process, which executes signed memory only (macOS).
-    HardenedRuntime,
-    /// The entitlement to memory that code is written to, `com.apple.security.cs.allow-jit` (macOS).
-    Entitlement,
-    /// What the system knows how to do.
-    Unsupported,
-    /// Another mapping is at the address.
-    Occupied,
-    /// [`Options::max_mappings`](crate::Options::max_mappings).
-    MaxMappings,
-    /// [`Options::max_committed`](crate::Options::max_committed).
-    MaxCommitted,
-    /// Something that the system did not say.
-    Unknown,
-}
-
-impl Limit {
-    /// A name for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MapCount => "map-count",
-            Self::AddressSpace => "address-space",
-            Self::Data => "data",
-            Self::FileSize => "file-size",
-            Self::OpenFiles => "open-files",
-            Self::Memory => "memory",
-            Self::Commit => "commit",
-            Self::Quota => "quota",
-            Self::ProtectionKeys => "protection-keys",
-            Self::Hardware => "hardware",
-            Self::Policy => "policy",
-            Self::DynamicCode => "dynamic-code",
-            Self::HardenedRuntime => "hardened-runtime",
-            Self::Entitlement => "entitlement",
-            Self::Unsupported => "unsupported",
-            Self::Occupied => "occupied",
-            Self::MaxMappings => "max-mappings",
-            Self::MaxCommitted => "max-committed",
-            Self::Unknown => "unknown",
-        }
+named! {
+    /// A limit of the operating system, or one that the embedder set.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    #[non_exhaustive]
+    pub enum Limit {
+        /// The number of mappings of a process.
+        MapCount = "map-count",
+        /// The address space of a process.
+        AddressSpace = "address-space",
+        /// The private memory of a process.
+        Data = "data",
+        /// The size of a file, which binds memory files too.
+        FileSize = "file-size",
+        /// Open files of the process or of the system.
+        OpenFiles = "open-files",
+        /// Memory.
+        Memory = "memory",
+        /// Committed memory, of the system or of a job (Windows).
+        Commit = "commit",
+        /// What the system lets this process have of its own resources (Windows).
+        Quota = "quota",
+        /// The memory protection keys of a process.
+        ProtectionKeys = "protection-keys",
+        /// What the processor can do, or the system with it.
+        Hardware = "hardware",
+        /// A security policy.
+        Policy = "policy",
+        /// The policy that a process makes no code (Windows: arbitrary code guard).
+        DynamicCode = "dynamic-code",
+        /// The hardened runtime of a process, which executes signed memory only (macOS).
+        HardenedRuntime = "hardened-runtime",
+        /// The entitlement to memory that code is written to, `com.apple.security.cs.allow-jit` (macOS).
+        Entitlement = "entitlement",
+        /// What the system knows how to do.
+        Unsupported = "unsupported",
+        /// Another mapping is at the address.
+        Occupied = "occupied",
+        /// [`Options::max_mappings`](crate::Options::max_mappings).
+        MaxMappings = "max-mappings",
+        /// [`Options::max_committed`](crate::Options::max_committed).
+        MaxCommitted = "max-committed",
+        /// Something that the system did not say.
+        Unknown = "unknown",
     }
 }
 
