@@ -3,12 +3,13 @@
 //! `cargo run --release -p codeslab-capi --example pair`, and `-- PATH` for a shared library that is installed.
 #![allow(unsafe_code, reason = "the interface is that of C")]
 
-use codeslab::{CodeMemory, Layout, Options, Protection, Request, SharedLibrary};
+use codeslab::{CodeMemory, Layout, Options, Protection, Request};
 use codeslab_capi::{
     CODESLAB_LIFETIME_STANDARD, CODESLAB_OK, CODESLAB_READ_EXECUTE, codeslab_allocate,
     codeslab_allocation, codeslab_finalize, codeslab_free, codeslab_in_flight, codeslab_memory,
     codeslab_open, codeslab_options, codeslab_section, codeslab_status, codeslab_window,
 };
+use codeslab_runtime::SharedLibrary;
 use std::hint::black_box;
 use std::mem::{self, MaybeUninit};
 use std::ptr;

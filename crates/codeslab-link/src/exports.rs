@@ -4,7 +4,8 @@
 //! the libraries of a link, and the image that comes of it holds what it uses.
 
 use crate::graph::Visibility;
-use codeslab::{Address, Protection, SharedLibrary};
+use codeslab::{Address, Protection};
+use codeslab_runtime::SharedLibrary;
 use std::fmt;
 use std::sync::Arc;
 

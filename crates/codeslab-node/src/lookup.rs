@@ -91,7 +91,7 @@ impl NativeLocation {
 
     /// What lies in the executable or in a library.
     fn of_process(address: Address) -> Option<Self> {
-        let found = codeslab::process_location(address)?;
+        let found = codeslab_runtime::process_location(address)?;
         Some(Self {
             name: found.name,
             object: Some(found.object),

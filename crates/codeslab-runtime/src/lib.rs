@@ -4,7 +4,8 @@
 //! finalisers, unwind tables, and the handle by which the C library knows what the image registered. [`Running::start`] runs it, and dropping a
 //! [`Running`] ends it: finalisers run once, and the memory goes back after them. An image that is still there when the process exits is
 //! finalised then and its memory stays, as after `dlopen`. [`PROVIDED`] are the functions that images find here because no shared library
-//! exports them, or because the library's own would forget that an image can go. [`guarded`] calls foreign code whose exceptions would
+//! exports them, or because the library's own would forget that an image can go. A [`SharedLibrary`] is what images are bound to besides each
+//! other. [`guarded`] calls foreign code whose exceptions would
 //! otherwise end the process.
 //!
 //! `codeslab-link` does all of this for what it links. An embedder with a linker of its own begins an image like this:
@@ -29,17 +30,19 @@
 //!
 //! # Order
 //!
-//! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `sys`, `thread_local`, `keys`, `image`, `threads`, `running`, `provided`. What an operating
+//! A file imports only from those before it: `program`, `storage`, `arch`, `error`, `symbol`, `sys`, `process`, `thread_local`, `keys`, `image`, `threads`, `running`, `provided`. What an operating
 //! system and its C library have to do for all this is one folder in `sys`; what processors differ in, a file in `arch`.
 
 mod arch;
 mod error;
 mod image;
 mod keys;
+mod process;
 mod program;
 mod provided;
 mod running;
 mod storage;
+mod symbol;
 mod sys;
 mod thread_local;
 mod threads;
@@ -47,9 +50,11 @@ mod threads;
 pub use arch::ProcessorModel;
 pub use error::{Error, Exception, Result};
 pub use image::Keep;
+pub use process::{SharedLibrary, process_location, process_symbol_kinds};
 pub use program::{Convention, Direction, FunctionEntry, FunctionTable, Indirect, Program, Step};
 pub use provided::{PROVIDED, Provided, Stand, provided};
 pub use running::Running;
 pub use storage::{Question, Template, Variable};
+pub use symbol::{ProcessLocation, ProcessSymbolKind};
 pub use sys::{CONVENTION, guarded};
 pub use thread_local::ThreadLocals;

@@ -38,7 +38,7 @@
 //! | assemble first and learn the size then | [`InFlightAllocation::shrink`] |
 //! | replace code that threads run | [`Slot`] |
 //! | free code that threads may be in | [`Options::quarantine`], [`CodeMemory::end_grace_period`] |
-//! | tell what an address lies in | [`CodeMemory::find`], as below; [`process_location`] |
+//! | tell what an address lies in | [`CodeMemory::find`], as below |
 //! | have the user choose a writer | [`Options::or_environment`], of which [`CodeMemory::new`] makes use |
 //!
 //! Code that calls a function of the process by a displacement of 32 bits has to lie near it:
@@ -117,13 +117,13 @@ pub use model::options::{
 pub use model::page::PageSize;
 pub use model::protection::Protection;
 pub use model::stats::{
-    BlockPicture, Capabilities, Configuration, Found, Picture, ProcessLocation, ProcessSymbolKind,
-    SealingStatus, SlabPicture, SpanPicture, Stats, WriterStatus,
+    BlockPicture, Capabilities, Configuration, Found, Picture, SealingStatus, SlabPicture,
+    SpanPicture, Stats, WriterStatus,
 };
 pub use model::writer::Writer;
 pub use process::{
-    SharedLibrary, architecture, capabilities, process_barrier, process_location, process_symbol,
-    process_symbol_kinds, process_symbol_version, read_process,
+    architecture, capabilities, process_barrier, process_symbol, process_symbol_version,
+    read_process,
 };
 pub use request::Request;
 pub use slot::Slot;

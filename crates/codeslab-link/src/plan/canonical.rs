@@ -17,7 +17,8 @@ use super::needs::Needs;
 use crate::arch::machine::OperandForm;
 use crate::error::Result;
 use crate::resolve::Resolution;
-use codeslab::{Address, ProcessSymbolKind, process_symbol_kinds};
+use codeslab::Address;
+use codeslab_runtime::{ProcessSymbolKind, process_symbol_kinds};
 
 /// Gives a stub's address to the functions that references cannot reach, a detour to instructions, a copy's address to constants, and has
 /// the image lie where all others arrive.

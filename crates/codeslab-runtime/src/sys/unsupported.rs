@@ -3,8 +3,10 @@
 
 use crate::error::{Exception, Result};
 use crate::program::{Convention, FunctionTable};
+use crate::symbol::{ProcessLocation, ProcessSymbolKind};
 use codeslab::Address;
-use std::ffi::c_void;
+use std::convert::Infallible;
+use std::ffi::{CStr, c_void};
 
 pub(crate) use super::nothing_for_threads::{
     HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
@@ -91,4 +93,30 @@ pub(crate) unsafe fn destroy_at_thread_exit(
 /// `function` is the entry of code that may be executed until it returns, and what it does is sound.
 pub(crate) unsafe fn call_resolver(function: Address) -> Result<Address, Exception> {
     Ok(function)
+}
+
+pub(crate) const fn location(_at: Address) -> Option<ProcessLocation> {
+    None
+}
+
+pub(crate) fn kinds_of(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
+    vec![ProcessSymbolKind::Unknown; symbols.len()]
+}
+
+/// A shared library: none is ever opened.
+#[derive(Debug)]
+pub(crate) struct Library(Infallible);
+
+impl Library {
+    pub(crate) fn open(_path: &CStr) -> Result<Self, String> {
+        Err("this system opens no shared libraries".to_owned())
+    }
+
+    pub(crate) const fn symbol(&self, _name: &CStr) -> Option<Address> {
+        match self.0 {}
+    }
+
+    pub(crate) const fn symbol_version(&self, _name: &CStr, _version: &CStr) -> Option<Address> {
+        match self.0 {}
+    }
 }

@@ -46,57 +46,6 @@ pub struct Found {
     pub protection: Protection,
 }
 
-/// What an address of the process lies in that is in no code memory: see [`crate::process_location`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct ProcessLocation {
-    /// The last symbol at or before the address that others can see; `None` if there is none.
-    pub name: Option<String>,
-    /// The executable or library.
-    pub object: String,
-    /// Where the symbol begins, or else the object.
-    pub address: Address,
-}
-
-impl ProcessLocation {
-    /// What a system found.
-    #[must_use]
-    pub const fn new(name: Option<String>, object: String, address: Address) -> Self {
-        Self {
-            name,
-            object,
-            address,
-        }
-    }
-}
-
-/// What the process says of one of its symbols: see [`crate::process_symbol_kinds`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum ProcessSymbolKind {
-    /// Code that is called.
-    Function,
-    /// Data that nobody can write any more.
-    Constant {
-        /// Bytes.
-        size: u64,
-    },
-    /// Something else, or not known.
-    Unknown,
-}
-
-impl ProcessSymbolKind {
-    /// Where a system tells code from all else.
-    #[allow(dead_code, reason = "not every port uses it")]
-    pub(crate) const fn of_function(is_function: bool) -> Self {
-        if is_function {
-            Self::Function
-        } else {
-            Self::Unknown
-        }
-    }
-}
-
 /// A code memory, drawn: see [`crate::CodeMemory::picture`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]

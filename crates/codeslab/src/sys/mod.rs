@@ -40,7 +40,6 @@ use crate::model::architecture::Architecture;
 use crate::model::error::{Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use std::fmt;
 use std::ptr::NonNull;
@@ -148,15 +147,6 @@ pub(crate) trait MemoryFile: fmt::Debug + Send + Sync {
     /// # Safety
     /// - The part is idle.
     unsafe fn discard(&self, offset: u64, size: u64) -> Result<(), Refusal>;
-}
-
-/// A shared library that is open. Dropping it closes it.
-pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
-    /// The address of a symbol that it, or a library that it needs, defines.
-    fn symbol(&self, name: &std::ffi::CStr) -> Option<Address>;
-
-    /// The same for one version of a symbol.
-    fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
 }
 
 /// One operating system.
@@ -342,21 +332,6 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
         _version: &std::ffi::CStr,
     ) -> Option<Address> {
         self.process_symbol(name)
-    }
-
-    /// The executable or library that an address lies in, and the symbol. `None` where it lies in neither, or the system does not tell.
-    fn process_location(&self, _at: Address) -> Option<ProcessLocation> {
-        None
-    }
-
-    /// Opens a shared library by its path or name, or says why that is not possible.
-    fn open_library(&self, _path: &std::ffi::CStr) -> Result<Box<dyn OpenLibrary>, String> {
-        Err("this system opens no shared libraries".to_owned())
-    }
-
-    /// What each of these symbols of the process is, by name and address. What a system does not tell is not known.
-    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
-        vec![ProcessSymbolKind::Unknown; symbols.len()]
     }
 
     /// Copies memory of this process, whatever it is, as far as it is mapped: how many bytes that were. It never faults. `None` where the

@@ -1,7 +1,7 @@
 //! Blocks lie where their references arrive.
 
 use crate::support::{layout, memories};
-use codeslab::{Address, ProcessSymbolKind, Request, Window, process_symbol, process_symbol_kinds};
+use codeslab::{Request, Window, process_symbol};
 
 const GIB: u64 = 1 << 30;
 
@@ -63,14 +63,4 @@ fn symbols_of_the_process_are_found_by_name_and_others_are_not() {
     assert!(process_symbol("malloc").is_some());
     assert_eq!(process_symbol("no_such_symbol_anywhere"), None);
     assert_eq!(process_symbol("nul\0inside"), None);
-}
-
-#[test]
-fn functions_of_the_process_are_told_from_its_data() {
-    let here = |name| (name, process_symbol(name).expect(name));
-    let symbols = [here("qsort"), here(DATA), ("qsort", Address::new(0))];
-    let kinds = process_symbol_kinds(&symbols);
-    let is_function = |kind: &ProcessSymbolKind| *kind == ProcessSymbolKind::Function;
-    let functions: Vec<bool> = kinds.iter().map(is_function).collect();
-    assert_eq!(functions, [true, false, false]);
 }

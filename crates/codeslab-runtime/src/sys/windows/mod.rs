@@ -1,12 +1,15 @@
 //! Windows.
 //!
 //! `calls` calls functions; `tables` tells the system's unwinder of functions by their block; `exits` has what the run-time libraries of
-//! Windows leave to each module: what runs when an image, a thread and the process end. An exception that leaves a function of an image goes
+//! Windows leave to each module: what runs when an image, a thread and the process end; `exports` tells which library an address lies in, and
+//! `shared_library` opens others. An exception that leaves a function of an image goes
 //! on into its caller, as between any two functions, and ends the process if nothing there catches it. There are no thread-local variables
 //! for images: the system gives each loaded file a number for them, and an image is none.
 
 mod calls;
 mod exits;
+mod exports;
+mod shared_library;
 mod tables;
 
 use crate::program::Convention;
@@ -18,6 +21,8 @@ pub(crate) use super::nothing_for_threads::{
 pub use calls::guarded;
 pub(crate) use calls::{call_finalizer, call_initializer, call_resolver};
 pub(crate) use exits::{FUNCTIONS, at_process_exit, at_thread_exit, destroy_at_thread_exit};
+pub(crate) use exports::{kinds_of, location};
+pub(crate) use shared_library::Library;
 pub(crate) use tables::Tables;
 
 /// How functions of the process are called.

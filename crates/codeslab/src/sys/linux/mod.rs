@@ -18,7 +18,6 @@ mod memory_file;
 mod mm;
 mod process;
 mod seals;
-mod symbols;
 
 // The port to macOS runs here as well, in the unit tests.
 #[cfg(test)]
@@ -27,13 +26,12 @@ mod rehearsal;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, dynamic_linker, probe};
+use super::{Facts, MemoryFile, Platform, Seal, dynamic_linker, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use memory_file::Memfd;
 use mm::{Access, Advice, Source, pointer};
@@ -238,19 +236,6 @@ impl Platform for Linux {
 
     fn process_symbol_version(&self, name: &CStr, version: &CStr) -> Option<Address> {
         dynamic_linker::symbol_version(name, version)
-    }
-
-    fn process_location(&self, at: Address) -> Option<ProcessLocation> {
-        dynamic_linker::location(at)
-    }
-
-    fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
-        let library = dynamic_linker::Library::open(path)?;
-        Ok(Box::new(library))
-    }
-
-    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
-        symbols::kinds_of(symbols)
     }
 
     fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {

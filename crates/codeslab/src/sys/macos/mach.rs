@@ -9,7 +9,7 @@ use super::limits::{last_refusal, mach_refusal};
 use crate::model::address::{Address, Window};
 use crate::model::error::Refusal;
 use crate::sys::dynamic_linker;
-use std::ffi::{c_char, c_int, c_ulong, c_void};
+use std::ffi::{c_int, c_void};
 
 type Port = u32;
 type KernReturn = c_int;
@@ -340,24 +340,6 @@ pub(super) fn address_space_bytes() -> u64 {
 pub(super) unsafe fn invalidate_instructions(at: Address, size: u64) {
     // SAFETY: the range is mapped. It is cleaned by address, which is no more than reading.
     unsafe { sys_icache_invalidate(at.value() as *mut c_void, size as usize) };
-}
-
-/// Where the instructions of an executable or library are whose header is at `base`: `getsectiondata` of `__TEXT,__text`. The same pages
-/// have constants. <https://keith.github.io/xcode-man-pages/getsectiondata.3.html>
-///
-/// # Safety
-/// - At `base` there is the header of an executable or library, which stays loaded until the function returns.
-pub(super) unsafe fn instructions_of(base: Address) -> Option<Window> {
-    type GetSectionData =
-        unsafe extern "C" fn(*const c_void, *const c_char, *const c_char, *mut c_ulong) -> *mut u8;
-    let found = dynamic_linker::symbol(c"getsectiondata")?;
-    // SAFETY: what the process calls so is the C library's function of that name, whose type this is.
-    let get: GetSectionData = unsafe { std::mem::transmute(found.value() as usize) };
-    let (header, mut size) = (base.value() as *const c_void, 0);
-    let (segment, section) = (c"__TEXT".as_ptr(), c"__text".as_ptr());
-    // SAFETY: a header is there, the names are C strings, and `size` is a place for the answer.
-    let start = unsafe { get(header, segment, section, &raw mut size) };
-    Window::of_range(Address::new(start as u64), size).filter(|_| !start.is_null())
 }
 
 /// The switch between writing to memory of `MAP_JIT` and executing it, which each thread has.

@@ -7,16 +7,15 @@ use super::jit::{self, Way};
 use super::memory_file::Shared;
 use super::signing::Signing;
 use super::{mach, process};
-use crate::model::address::{Address, Window};
+use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::page::PageSize;
 use crate::model::protection::Protection;
-use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use crate::sys::address_map::AddressMap;
 use crate::sys::arch::{self, Native, Processor};
-use crate::sys::{Facts, MemoryFile, OpenLibrary, Platform, Seal, dynamic_linker, probe};
+use crate::sys::{Facts, MemoryFile, Platform, Seal, dynamic_linker, probe};
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -279,28 +278,6 @@ impl Platform for Macos {
 
     fn process_symbol(&self, name: &CStr) -> Option<Address> {
         dynamic_linker::symbol(name)
-    }
-
-    fn process_location(&self, at: Address) -> Option<ProcessLocation> {
-        dynamic_linker::location(at)
-    }
-
-    fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
-        let library = dynamic_linker::Library::open(path)?;
-        Ok(Box::new(library))
-    }
-
-    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
-        let is_function = |at: Address| {
-            let base = dynamic_linker::image_base(at)?;
-            // SAFETY: the dynamic linker says that an executable or library begins there; symbols of it are in use, so it stays loaded.
-            let instructions = unsafe { mach::instructions_of(base) }?;
-            Some(instructions.contains(Window::of_range(at, 1)?))
-        };
-        let functions = symbols.iter().map(|(_, at)| is_function(*at));
-        functions
-            .map(|is_function| ProcessSymbolKind::of_function(is_function == Some(true)))
-            .collect()
     }
 
     fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {

@@ -307,17 +307,11 @@ pub(super) unsafe fn protect(at: Address, size: u64, access: Access) -> Result<(
 pub(super) struct Run {
     pub(super) range: Window,
     pub(super) is_free: bool,
-    /// Whether it is of a program or library, and executable.
-    pub(super) is_image_code: bool,
 }
 
 /// `VirtualQuery`; `None` above what programs may have.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualquery>
 pub(super) fn query(at: Address) -> Option<Run> {
-    const EXECUTABLE: u32 = win::PAGE_EXECUTE
-        | win::PAGE_EXECUTE_READ
-        | win::PAGE_EXECUTE_READWRITE
-        | win::PAGE_EXECUTE_WRITECOPY;
     let mut info = win::MEMORY_BASIC_INFORMATION::default();
     let size = size_of_val(&info);
     // SAFETY: `info` is a place for the answer, of that size; any address may be asked about.
@@ -332,7 +326,6 @@ pub(super) fn query(at: Address) -> Option<Run> {
     Some(Run {
         range,
         is_free: info.State == win::MEM_FREE,
-        is_image_code: info.Type == win::MEM_IMAGE && info.Protect & EXECUTABLE != 0,
     })
 }
 

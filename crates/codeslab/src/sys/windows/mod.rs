@@ -9,9 +9,7 @@
 //! | `plain`       | reservations on systems without placeholders                                          |
 //! | `address_map` | what is mapped: `VirtualQuery`                                                          |
 //! | `limits`      | which limit an error means                                                            |
-//! | `exports`     | which library an address lies in, and what that exports there                          |
 //! | `process`     | page size, addresses, symbols, random numbers, barriers                               |
-//! | `shared_library` | libraries that are opened by name                                                  |
 //!
 //! What a reader must know about Windows:
 //! - Mappings begin at multiples of 64 KiB, and cannot be cut: a view is unmapped whole, and what takes the place of reserved address
@@ -26,13 +24,11 @@
 #![allow(unsafe_code, reason = "this folder is where the system is called")]
 
 mod address_map;
-mod exports;
 mod limits;
 mod memory_file;
 mod mm;
 mod plain;
 mod process;
-mod shared_library;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -40,12 +36,11 @@ mod tiles;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, probe};
+use super::{Facts, MemoryFile, Platform, Seal, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
 use crate::model::protection::Protection;
-use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use memory_file::SectionFile;
 use mm::{Access, Free, Placeholders, Requirements};
@@ -267,22 +262,8 @@ impl Platform for Windows {
         process::symbol(name)
     }
 
-    fn process_location(&self, at: Address) -> Option<ProcessLocation> {
-        exports::location(at)
-    }
-
     fn read_process(&self, at: Address, into: &mut [u8]) -> Option<usize> {
         Some(process::read(at, into))
-    }
-
-    fn open_library(&self, path: &CStr) -> Result<Box<dyn OpenLibrary>, String> {
-        let library = shared_library::Library::open(path)?;
-        Ok(Box::new(library))
-    }
-
-    fn process_symbol_kinds(&self, symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
-        let functions = symbols.iter().map(|(_, at)| process::is_function(*at));
-        functions.map(ProcessSymbolKind::of_function).collect()
     }
 
     fn random(&self) -> u64 {

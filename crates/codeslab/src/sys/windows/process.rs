@@ -2,7 +2,7 @@
 //!
 //! Used by the port itself when it is made, and by its files for what does not change while the process runs.
 
-use super::mm::{self, this_process};
+use super::mm::this_process;
 use crate::model::address::{Address, Window};
 use crate::model::page::PageSize;
 use std::ffi::{CStr, c_void};
@@ -98,11 +98,6 @@ fn modules() -> Vec<HMODULE> {
     }
 }
 
-/// Whether there is executable memory of a program or library: what the tables of exports do not tell.
-pub(super) fn is_function(at: Address) -> bool {
-    mm::query(at).is_some_and(|run| run.is_image_code)
-}
-
 /// `ReadProcessMemory`, page by page, as far as there is memory: how many bytes that were.
 /// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-readprocessmemory>
 pub(super) fn read(at: Address, into: &mut [u8]) -> usize {
@@ -155,13 +150,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_of_a_system_library_has_an_address_and_data_is_no_function() {
-        let at = symbol(c"VirtualQuery").unwrap();
-        assert!(is_function(at));
+    fn a_function_of_a_system_library_has_an_address() {
+        assert!(symbol(c"VirtualQuery").is_some());
         assert_eq!(symbol(c"codeslab has no such symbol"), None);
         assert_eq!(symbol(c""), None);
-        static DATA: u8 = 1;
-        assert!(!is_function(Address::new(&raw const DATA as u64)));
     }
 
     #[test]

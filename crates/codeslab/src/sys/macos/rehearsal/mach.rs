@@ -319,18 +319,6 @@ pub(super) unsafe fn invalidate_instructions(at: Address, size: u64) {
     unsafe { Native::synchronize_instructions(&[(at, size)]) };
 }
 
-/// Something like where the instructions of a library are: the first executable pages behind its header.
-///
-/// # Safety
-/// Those of the call on macOS.
-pub(super) unsafe fn instructions_of(base: Address) -> Option<Window> {
-    let mut region = region_from(base)?;
-    while !region.access.is_executable() {
-        region = region_from(region.range.last().checked_add(1)?)?;
-    }
-    Some(region.range)
-}
-
 /// The switch: all memory that may be both is for Linux what the threads that are writing need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Switch(());

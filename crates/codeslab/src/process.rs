@@ -1,12 +1,10 @@
-//! What this process can do, and which of it a memory is opened with.
+//! The process that code is placed into: what it can do, which of it a memory is opened with, and its symbols.
 
 use crate::model::address::Address;
 use crate::model::architecture::{Architecture, CodeModel};
 use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
-use crate::model::stats::{
-    Capabilities, Configuration, ProcessLocation, ProcessSymbolKind, SealingStatus, WriterStatus,
-};
+use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
@@ -70,19 +68,6 @@ fn with_c_string<T>(text: &str, act: impl FnOnce(&CStr) -> Option<T>) -> Option<
     }
 }
 
-/// The executable or library of the process that an address lies in, and the symbol there, as far as others can see it: for addresses that
-/// are in no code memory. `None` where it lies in neither.
-///
-/// ```
-/// let at = codeslab::process_symbol("getpid");
-/// let found = at.and_then(codeslab::process_location);
-/// assert!(found.is_none_or(|found| found.name.is_some_and(|name| name.contains("getpid"))));
-/// ```
-#[must_use]
-pub fn process_location(at: Address) -> Option<ProcessLocation> {
-    sys::current().ok()?.process_location(at)
-}
-
 /// Has every thread of this process execute a full memory barrier, where the system can do that; this thread does in any case. Whether
 /// the system can.
 ///
@@ -125,19 +110,6 @@ pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
 #[must_use]
 pub fn read_process(at: Address, into: &mut [u8]) -> Option<usize> {
     sys::current().ok()?.read_process(at, into)
-}
-
-/// What each of these symbols of the process is, by name and address as [`process_symbol`] gives it.
-///
-/// A linker asks before it lets a stub or a copy stand for a symbol: a stub's bytes in place of data would be read without complaint, and
-/// a copy of a variable keeps its first value. Every doubt is answered with [`ProcessSymbolKind::Unknown`], as are constants where the
-/// system does not tell them from variables. The answer may take a few milliseconds, because files are read for it.
-#[must_use]
-pub fn process_symbol_kinds(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
-    match sys::current() {
-        Ok(platform) => platform.process_symbol_kinds(symbols),
-        Err(_) => vec![ProcessSymbolKind::Unknown; symbols.len()],
-    }
 }
 
 pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {

@@ -4,14 +4,18 @@
 //! anything is taken out of them, and what does not fit together is no symbol.
 //!
 //! Source: Microsoft, "PE Format", "Optional Header Data Directories" and "The .edata Section".
+#![allow(unsafe_code)] // It asks the loader.
 
-use super::process;
-use crate::model::address::Address;
-use crate::model::stats::ProcessLocation;
+use crate::symbol::{ProcessLocation, ProcessSymbolKind};
+use codeslab::{Address, read_process};
 use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{FreeLibrary, HMODULE};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GetModuleFileNameW, GetModuleHandleExW,
+};
+use windows_sys::Win32::System::Memory::{
+    MEM_IMAGE, MEMORY_BASIC_INFORMATION, PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE,
+    PAGE_EXECUTE_WRITECOPY, VirtualQuery,
 };
 
 /// A program or library, kept loaded.
@@ -48,7 +52,7 @@ impl Module {
     fn bytes(&self, offset: u32, size: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; size];
         let at = Address::new(self.base() + u64::from(offset));
-        (process::read(at, &mut bytes) == size).then_some(bytes)
+        (read_process(at, &mut bytes) == Some(size)).then_some(bytes)
     }
 
     /// The directory of exports, with all that belongs to it: where it begins, and its bytes.
@@ -101,31 +105,60 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// What lies at an address of the process.
-pub(super) fn location(at: Address) -> Option<ProcessLocation> {
+pub(crate) fn location(at: Address) -> Option<ProcessLocation> {
     let module = Module::of(at)?;
     let offset = u32::try_from(at.value() - module.base()).ok();
     let export = offset.and_then(|offset| module.export(offset));
     let start = export.as_ref().map_or(0, |(_, start)| *start);
-    Some(ProcessLocation::new(
-        export.map(|(name, _)| name),
-        module.path(),
-        Address::new(module.base() + u64::from(start)),
-    ))
+    Some(ProcessLocation {
+        name: export.map(|(name, _)| name),
+        object: module.path(),
+        address: Address::new(module.base() + u64::from(start)),
+    })
+}
+
+/// What each of `symbols` is, by name and address.
+pub(crate) fn kinds_of(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
+    let functions = symbols.iter().map(|(_, at)| is_function(*at));
+    functions.map(ProcessSymbolKind::of_function).collect()
+}
+
+/// Whether there is executable memory of a program or library: what the tables of exports do not tell.
+/// <https://learn.microsoft.com/en-us/windows/win32/api/memoryapi/nf-memoryapi-virtualquery>
+fn is_function(at: Address) -> bool {
+    const EXECUTABLE: u32 =
+        PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY;
+    let mut info = MEMORY_BASIC_INFORMATION::default();
+    let (address, size) = (
+        std::ptr::without_provenance(at.value() as usize),
+        size_of_val(&info),
+    );
+    // SAFETY: `info` is a place for the answer, of that size; any address may be asked about.
+    let answered = unsafe { VirtualQuery(address, &raw mut info, size) };
+    answered != 0 && info.Type == MEM_IMAGE && info.Protect & EXECUTABLE != 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use codeslab::process_symbol;
 
     #[test]
     fn an_address_in_a_library_is_found_by_the_export_before_it() {
-        let at = process::symbol(c"VirtualQuery").unwrap();
+        let at = process_symbol("VirtualQuery").unwrap();
         let found = location(Address::new(at.value() + 1)).unwrap();
         let name = found.name.as_deref();
-        let start = process::symbol(&std::ffi::CString::new(name.unwrap()).unwrap());
+        let start = process_symbol(name.unwrap());
         assert_eq!(start, Some(found.address), "{found:?}");
         assert_eq!(found.address, at);
         assert!(found.object.to_lowercase().ends_with(".dll"), "{found:?}");
+    }
+
+    #[test]
+    fn a_function_of_a_system_library_is_one_and_data_is_none() {
+        static DATA: u8 = 1;
+        assert!(is_function(process_symbol("VirtualQuery").unwrap()));
+        assert!(!is_function(Address::new(&raw const DATA as u64)));
     }
 
     #[test]

@@ -11,8 +11,8 @@
 //!
 //! Source: `proc_pid_maps(5)`; System V ABI, "Symbol Table".
 
-use crate::model::address::Address;
-use crate::model::stats::ProcessSymbolKind;
+use crate::symbol::ProcessSymbolKind;
+use codeslab::Address;
 use object::elf::{self, FileHeader64};
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, Sym};
@@ -31,7 +31,7 @@ const KERNEL_LIBRARY: &str = "[vdso]";
 type Answers<'n> = HashMap<&'n str, ProcessSymbolKind>;
 
 /// What each of `symbols` is, by name and address.
-pub(super) fn kinds_of(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
+pub(crate) fn kinds_of(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKind> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mapping_of = |(_, at): &(&str, Address)| Mapping::find(&maps, at.value());
     let mappings: Vec<Option<Mapping<'_>>> = symbols.iter().map(mapping_of).collect();
@@ -132,15 +132,14 @@ fn ask(file: &str, answers: &mut Answers<'_>) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::dynamic_linker;
-    use std::ffi::CString;
+    use codeslab::process_symbol;
 
     use ProcessSymbolKind::{Constant, Function, Unknown};
 
     /// What is said of symbols of this process.
     fn kinds_here(names: &[&str]) -> Vec<ProcessSymbolKind> {
         let symbols = names.iter().map(|name| {
-            let found = dynamic_linker::symbol(&CString::new(*name).unwrap());
+            let found = process_symbol(name);
             (*name, found.expect(name))
         });
         kinds_of(&symbols.collect::<Vec<_>>())
@@ -160,8 +159,8 @@ mod tests {
     #[test]
     fn a_name_is_a_function_only_at_an_address_in_the_file_that_exports_it() {
         // Sanitizers have functions of their own in the place of many others, not of this one.
-        let function = dynamic_linker::symbol(c"getppid").unwrap();
-        let constant = dynamic_linker::symbol(c"in6addr_any").unwrap();
+        let function = process_symbol("getppid").unwrap();
+        let constant = process_symbol("in6addr_any").unwrap();
         let here = kinds_of as *const () as u64;
         let symbols = [
             ("getppid", Address::new(here)),

@@ -1,9 +1,9 @@
 //! Shared libraries, through the system's loader.
 //!
 //! <https://learn.microsoft.com/en-us/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryw>
+#![allow(unsafe_code)] // It calls the loader.
 
-use crate::model::address::Address;
-use crate::sys::OpenLibrary;
+use codeslab::Address;
 use std::ffi::{CStr, c_void};
 use std::ptr::NonNull;
 use windows_sys::Win32::Foundation::FreeLibrary;
@@ -11,7 +11,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryW};
 
 /// A handle of the loader's, which counts how often a library was opened.
 #[derive(Debug)]
-pub(super) struct Library {
+pub(crate) struct Library {
     // Invariant: what `LoadLibraryW` gave and `FreeLibrary` has not taken back.
     handle: NonNull<c_void>,
 }
@@ -22,7 +22,7 @@ unsafe impl Send for Library {}
 unsafe impl Sync for Library {}
 
 impl Library {
-    pub(super) fn open(path: &CStr) -> Result<Self, String> {
+    pub(crate) fn open(path: &CStr) -> Result<Self, String> {
         let name = path.to_string_lossy();
         let wide: Vec<u16> = name.encode_utf16().chain([0]).collect();
         // SAFETY: the path ends with a zero. The library's entry point runs: that it is sound is as much as is asked of any code
@@ -32,17 +32,15 @@ impl Library {
         let handle = NonNull::new(handle).ok_or_else(refused)?;
         Ok(Self { handle })
     }
-}
 
-impl OpenLibrary for Library {
-    fn symbol(&self, name: &CStr) -> Option<Address> {
+    pub(crate) fn symbol(&self, name: &CStr) -> Option<Address> {
         // SAFETY: the name is a C string, and the handle is open (invariant).
         let found = unsafe { GetProcAddress(self.handle.as_ptr(), name.as_ptr().cast()) };
         found.map(|function| Address::new(function as *const () as u64))
     }
 
     /// Libraries have no versions of symbols here.
-    fn symbol_version(&self, name: &CStr, _version: &CStr) -> Option<Address> {
+    pub(crate) fn symbol_version(&self, name: &CStr, _version: &CStr) -> Option<Address> {
         self.symbol(name)
     }
 }
