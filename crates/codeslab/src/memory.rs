@@ -56,9 +56,10 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        // In a child, nothing is given back: its parent runs it. Exec or exit cleans up.
+        // In a child, nothing is given back, or even looked at: its parent runs it, and threads that the child has not may hold locks. Exec
+        // or exit cleans up.
         if self.pool.is_forked() {
-            return;
+            return std::mem::forget(Arc::clone(&self.pool));
         }
         for shard in &mut self.shards {
             if let Some(shard) = shard.take() {

@@ -8,7 +8,7 @@ use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStat
 use crate::model::writer::Writer;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 /// Bytes of a block where neither options nor environment say otherwise.
 const DEFAULT_BLOCK_BYTES: u64 = 16 << 20;
@@ -51,21 +51,8 @@ pub fn architecture() -> Result<Architecture> {
 /// The address of a symbol that the process itself provides: its executable and the libraries that it has loaded.
 #[must_use]
 pub fn process_symbol(name: &str) -> Option<Address> {
-    let platform = sys::current().ok()?;
-    with_c_string(name, |name| platform.process_symbol(name))
-}
-
-/// Hands text to the system, which takes none with a zero in it. Names of symbols are short, and links ask for many: those need no memory.
-fn with_c_string<T>(text: &str, act: impl FnOnce(&CStr) -> Option<T>) -> Option<T> {
-    const FEW: usize = 128;
-    let mut bytes = [0; FEW];
-    match bytes.get_mut(..text.len()).filter(|_| text.len() < FEW) {
-        Some(start) => {
-            start.copy_from_slice(text.as_bytes());
-            act(CStr::from_bytes_with_nul(&bytes[..=text.len()]).ok()?)
-        }
-        None => act(&CString::new(text).ok()?),
-    }
+    let name = CString::new(name).ok()?;
+    sys::current().ok()?.process_symbol(&name)
 }
 
 /// Has every thread of this process execute a full memory barrier, where the system can do that; this thread does in any case. Whether
@@ -90,9 +77,8 @@ pub fn process_barrier() -> bool {
 /// versions, of the symbol.
 #[must_use]
 pub fn process_symbol_version(name: &str, version: &str) -> Option<Address> {
-    let version = CString::new(version).ok()?;
-    let platform = sys::current().ok()?;
-    with_c_string(name, |name| platform.process_symbol_version(name, &version))
+    let (name, version) = (CString::new(name).ok()?, CString::new(version).ok()?);
+    sys::current().ok()?.process_symbol_version(&name, &version)
 }
 
 /// Copies memory of this process from an address on, as far as it is mapped, and says how many bytes that were: for addresses that others

@@ -239,13 +239,3 @@ impl Pool {
         &self.space
     }
 }
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // In a child, address space may be given back only by exec or exit: its parent runs the code in it.
-        if self.is_forked() {
-            self.space.forget();
-            self.retained.forget();
-        }
-    }
-}

@@ -71,13 +71,6 @@ impl Retained {
         std::mem::take(&mut *self.blocks())
     }
 
-    /// In a forked child, they are the parent's, and a thread that the child has not may hold the lock.
-    pub(crate) fn forget(&mut self) {
-        let blocks = self.blocks.get_mut();
-        let blocks = std::mem::take(blocks.unwrap_or_else(PoisonError::into_inner));
-        blocks.into_iter().for_each(std::mem::forget);
-    }
-
     pub(crate) fn count(&self, stats: &mut Stats) {
         for block in self.blocks().iter() {
             blocks::count(block, stats);

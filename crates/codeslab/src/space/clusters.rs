@@ -155,12 +155,6 @@ impl Clusters {
         self.all.retain(|cluster| !cluster.arenas.is_empty());
         unused
     }
-
-    pub(crate) fn forget(&mut self) {
-        std::mem::take(&mut self.all)
-            .into_iter()
-            .for_each(std::mem::forget);
-    }
 }
 
 impl Cluster {

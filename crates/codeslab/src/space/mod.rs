@@ -140,12 +140,6 @@ impl Space {
         self.clusters().count(stats);
     }
 
-    /// Forgets everything: in a forked child, it is the parent's, and a thread that the child has not may hold the lock.
-    pub(crate) fn forget(&mut self) {
-        let clusters = self.clusters.get_mut();
-        clusters.unwrap_or_else(PoisonError::into_inner).forget();
-    }
-
     /// Whether a thread holds the lock that all shards share.
     #[cfg(test)]
     pub(crate) fn is_locked(&self) -> bool {

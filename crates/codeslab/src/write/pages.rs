@@ -104,9 +104,13 @@ impl Pages {
         let done = act(self.backing.extent(pages, slab));
         match done {
             Ok(()) => self.committed_bytes += pages.size,
-            Err(_) => self.backing.budget.committed.give_back(pages.size),
+            Err(_) => self.give_back(pages.size),
         }
         done
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.backing.budget.committed.give_back(bytes);
     }
 
     /// Gives the memory behind pages back to the system; they stay mapped.
@@ -125,7 +129,7 @@ impl Pages {
             unsafe { backing.platform().purge_private(at, pages.size) }?;
         }
         self.committed_bytes -= pages.size;
-        self.backing.budget.committed.give_back(pages.size);
+        self.give_back(pages.size);
         Ok(())
     }
 
@@ -192,10 +196,7 @@ impl Pages {
         }
         // SAFETY: the caller says that no thread uses it.
         unsafe { self.backing.close_view() };
-        self.backing
-            .budget
-            .committed
-            .give_back(self.committed_bytes);
+        self.give_back(self.committed_bytes);
         self.committed_bytes = 0;
         self.shown = SpanSet::default();
         self.uncommitted = SpanSet::whole(place.size);
@@ -207,9 +208,6 @@ impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: a block is dropped when nothing is carved from it. What is still mapped goes with the reservation.
         unsafe { self.backing.close_view() };
-        self.backing
-            .budget
-            .committed
-            .give_back(self.committed_bytes);
+        self.give_back(self.committed_bytes);
     }
 }

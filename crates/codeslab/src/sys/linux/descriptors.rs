@@ -12,7 +12,7 @@ use crate::model::error::{Limit, Refusal};
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -79,26 +79,9 @@ impl Descriptors {
     }
 }
 
-/// The same file by another descriptor, if `/proc` gives it. Nothing else is formatted where nothing goes wrong, and what formats and opens
-/// in the standard library is pages of code that a program waits for when it starts.
-/// <https://man7.org/linux/man-pages/man2/open.2.html>
+/// The same file by another descriptor, if `/proc` gives it.
 fn open_for_reading(file: &File) -> Option<File> {
-    const PREFIX: &[u8] = b"/proc/self/fd/";
-    let mut path = [0; 32];
-    path[..PREFIX.len()].copy_from_slice(PREFIX);
-    let mut number = file.as_raw_fd().unsigned_abs();
-    let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    for digit in path[PREFIX.len()..][..digits].iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    // SAFETY: the path has ten digits at most, and a zero behind them.
-    let opened = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if opened < 0 {
-        return None;
-    }
-    // SAFETY: the call has opened the descriptor, and this is the only place that knows it.
-    Some(unsafe { File::from_raw_fd(opened) })
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
 }
 
 impl Drop for Descriptors {
