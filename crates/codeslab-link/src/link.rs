@@ -166,7 +166,7 @@ fn link_within(
 /// Finds a place that everything reaches. Names the symbols that bind it when there is none.
 fn place(memory: &CodeMemory, plan: &Plan) -> Result<InFlightAllocation> {
     let layout = plan.segments()?;
-    let request = codeslab::Request::new(&layout).written_whole();
+    let request = codeslab::Request::new(&layout);
     if plan.window == Window::ANYWHERE {
         return Ok(memory.allocate(&request)?);
     }

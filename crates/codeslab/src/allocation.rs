@@ -6,7 +6,7 @@ use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, Section, SectionId};
 use crate::model::protection::Protection;
 use crate::pool::shard::{Carved, batch};
-use crate::write::staging::{AtFirst, Staging};
+use crate::write::staging::Staging;
 use std::sync::atomic::AtomicU64;
 
 /// An allocation that is being written and cannot be executed yet. Its addresses are final. Dropping it abandons it.
@@ -40,9 +40,9 @@ impl InFlightAllocation {
         reason = "what comes of it is moved once more, word by word and then in pairs, where it is a call"
     )]
     #[inline(always)]
-    pub(crate) fn new(carved: Carved, layout: &Layout, at_first: AtFirst) -> Result<Self> {
+    pub(crate) fn new(carved: Carved, layout: &Layout) -> Result<Self> {
         let carved = Unpublished(Some(carved));
-        let staging = carved.get().stage(layout, at_first)?;
+        let staging = carved.get().stage(layout)?;
         Ok(Self {
             carved,
             staging,
@@ -156,7 +156,7 @@ impl InFlightAllocation {
     /// let mut layout = Layout::new();
     /// layout.add(Protection::ReadExecute, 4, 16)?;
     /// layout.add(Protection::ReadWrite, 8, 8)?;
-    /// let mut in_flight = memory.allocate(&Request::new(&layout).written_whole())?;
+    /// let mut in_flight = memory.allocate(&Request::new(&layout))?;
     /// let [code, constants, data] = in_flight.segments_mut();
     /// code.copy_from_slice(&[0x90, 0x90, 0x90, 0xc3]);
     /// assert_eq!((constants.len(), &*data), (0, &[0; 8][..]));

@@ -13,7 +13,6 @@ use crate::process;
 use crate::request::Request;
 use crate::sync::thread_id;
 use crate::sys::{self, Platform};
-use crate::write::staging;
 use std::sync::{Arc, OnceLock};
 
 /// A manager of code memory. Clones are handles to the same one; it may be used from any thread.
@@ -131,7 +130,7 @@ impl CodeMemory {
     pub fn allocate(&self, request: &Request<'_>) -> Result<InFlightAllocation> {
         let window = request.window()?;
         let carved = self.inside.shard().allocate(request.layout, window)?;
-        InFlightAllocation::new(carved, request.layout, request.at_first)
+        InFlightAllocation::new(carved, request.layout)
     }
 
     /// Places several requests as if they were one: in one block, so that all of them reach each other, and in the windows of all; or none
@@ -170,9 +169,8 @@ impl CodeMemory {
             }
         };
         let parts = parts.into_iter().zip(requests);
-        let place = |(carved, request): (_, &Request<'_>)| {
-            InFlightAllocation::new(carved, request.layout, request.at_first)
-        };
+        let place =
+            |(carved, request): (_, &Request<'_>)| InFlightAllocation::new(carved, request.layout);
         // All of them before an error is looked at: what is carved counts as in flight until that is told.
         let parts: Vec<_> = parts.map(place).collect();
         parts.into_iter().collect()
@@ -291,7 +289,6 @@ impl CodeMemory {
         if !self.is_inherited() {
             self.inside.shards().for_each(|shard| shard.trim());
             self.inside.pool.trim();
-            staging::trim();
         }
     }
 }

@@ -197,19 +197,3 @@ fn unavailable(writer: Writer, refusals: Vec<Refusal>) -> Error {
         None => Error::WriterUnavailable { writer, reason },
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_any_length_is_handed_over_whole_and_none_with_a_zero_in_it() {
-        for length in [0, 1, 126, 127, 128, 129, 1000] {
-            let text = "a".repeat(length);
-            let given = with_c_string(&text, |text| Some(text.to_owned()));
-            assert_eq!(given.as_deref(), CString::new(text).ok().as_deref());
-            let zero = format!("{}\0{}", "a".repeat(length / 2), "b".repeat(length / 2));
-            assert_eq!(with_c_string(&zero, |_| Some(())), None);
-        }
-    }
-}

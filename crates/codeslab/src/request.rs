@@ -4,14 +4,12 @@ use crate::model::address::Window;
 use crate::model::error::{Error, Result};
 use crate::model::layout::{Layout, Segment};
 use crate::model::protection::Protection;
-use crate::write::staging::AtFirst;
 
 /// What is asked of a [`CodeMemory`](crate::CodeMemory): bytes, and the windows in which all of them have to lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub(crate) layout: &'a Layout,
     windows: &'a [Window],
-    pub(crate) at_first: AtFirst,
 }
 
 impl<'a> Request<'a> {
@@ -21,17 +19,6 @@ impl<'a> Request<'a> {
         Self {
             layout,
             windows: &[],
-            at_first: AtFirst::Filled,
-        }
-    }
-
-    /// The same, and every byte of code and constants will be written, those between sections as well: they need not be filled before. Those
-    /// that are left out then hold anything, instead of instructions that trap.
-    #[must_use]
-    pub const fn written_whole(self) -> Self {
-        Self {
-            at_first: AtFirst::Anything,
-            ..self
         }
     }
 

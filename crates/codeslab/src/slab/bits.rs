@@ -94,19 +94,6 @@ impl Bits {
         }
     }
 
-    /// Writes the words that inserting `index` changes, as they are: a page of fresh memory that is read first and written then is a fault
-    /// for each, and such a set has a page for each word.
-    pub(crate) fn touch(&self, index: usize) {
-        let mut index = index;
-        for level in &self.levels[..LEVELS] {
-            let one = &self.words[*level as usize + index / 64];
-            // Stores what is there whether it is 0 or not, as no load or addition of 0 does once it is compiled.
-            let relaxed = Ordering::Relaxed;
-            let _ = one.compare_exchange(0, 0, relaxed, relaxed);
-            index /= 64;
-        }
-    }
-
     pub(crate) fn remove(&self, index: usize) {
         let mut index = index;
         for level in &self.levels[..LEVELS] {

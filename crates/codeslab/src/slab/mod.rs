@@ -85,12 +85,8 @@ impl Slab {
 
     /// Adds pages, all of them free: the free run that they are a part of then.
     pub(crate) fn extend(&mut self, pages: Span) -> Span {
-        let is_first = self.extents.is_empty();
         self.extents.insert(pages);
         let (start, end) = (self.granule(pages.offset), self.granule(pages.end()));
-        if is_first {
-            self.runs.touch(start);
-        }
         self.runs.begin(end);
         self.runs.set_free(start);
         self.runs.begin(start);

@@ -122,12 +122,6 @@ impl Runs {
         self.free.iter().map(|start| start as u32)
     }
 
-    /// Has the memory for what is about to be noted of a granule be there.
-    pub(crate) fn touch(&self, granule: u32) {
-        self.starts.touch(granule as usize);
-        self.free.touch(granule as usize);
-    }
-
     /// Makes a granule the beginning of a run: a used one, where it was not the beginning of a free one.
     pub(crate) fn begin(&self, granule: u32) {
         self.starts.insert(granule as usize);

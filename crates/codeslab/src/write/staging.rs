@@ -4,38 +4,10 @@ use crate::model::error::{Limit, Refusal};
 use crate::model::protection::Protection;
 use crate::slab::span::Span;
 use crate::write::backing::pieces;
-use std::cell::Cell;
 use std::ops::Range;
 
 /// Bytes before those of the segments: where each begins, and how long it is.
 const HEAD: usize = 32;
-
-/// How long buffers are that a thread keeps, in bytes: smaller ones take little to make, and larger ones are too much to keep.
-const KEPT: Range<usize> = 64 << 10..(1 << 20) + (4 << 10);
-
-thread_local! {
-    // The largest buffer that this thread had: a new one may cost two calls of the system and a fault for each page.
-    static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-}
-
-/// Gives up what this thread keeps for the next request.
-pub(crate) fn trim() {
-    drop(spare());
-}
-
-/// What this thread keeps, which it does not any more. A thread that ends keeps nothing.
-fn spare() -> Option<Box<[u8]>> {
-    SPARE.try_with(Cell::take).ok().flatten()
-}
-
-/// What a buffer holds at first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AtFirst {
-    /// The fill pattern.
-    Filled,
-    /// Anything: all of it will be written.
-    Anything,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Staging {
@@ -45,38 +17,16 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// For so many bytes of code and of constants, 0 for what is not staged.
-    pub(crate) fn new(
-        code: u64,
-        constants: u64,
-        fill: &'static [u8],
-        at_first: AtFirst,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn new(code: u64, constants: u64, fill: &'static [u8]) -> Result<Self, Refusal> {
         // Each begins at a multiple of 16.
         let start = code.next_multiple_of(16);
         let end = start + constants;
         let head = [0, code, start, constants];
         let length = HEAD + end as usize;
-        let spare = if KEPT.contains(&length) {
-            spare().filter(|spare| spare.len() >= length)
-        } else {
-            None
-        };
         let whole = Span {
             offset: 0,
             size: end,
         };
-        if let Some(mut buffer) = spare {
-            let (numbers, rest) = buffer.split_at_mut(HEAD);
-            for (bytes, number) in numbers.chunks_exact_mut(8).zip(head) {
-                bytes.copy_from_slice(&number.to_ne_bytes());
-            }
-            if at_first == AtFirst::Filled {
-                for (at, piece) in pieces(fill, whole) {
-                    rest[at as usize..][..piece.len()].copy_from_slice(piece);
-                }
-            }
-            return Ok(Self { buffer });
-        }
         let mut buffer = Vec::new();
         let reserved = buffer.try_reserve_exact(length);
         reserved.map_err(|_| Refusal::foreseen("malloc", end, Limit::Memory))?;
@@ -132,23 +82,6 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
-    #[inline]
-    fn drop(&mut self) {
-        if KEPT.contains(&self.buffer.len()) {
-            keep(std::mem::take(&mut self.buffer));
-        }
-    }
-}
-
-/// Keeps a buffer for the next request of this thread, if it has no larger one. A thread that ends keeps none.
-fn keep(buffer: Box<[u8]>) {
-    let _ = SPARE.try_with(|spare| {
-        let kept = spare.take().filter(|kept| kept.len() > buffer.len());
-        spare.set(Some(kept.unwrap_or(buffer)));
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +89,7 @@ mod tests {
 
     #[test]
     fn code_and_constants_are_staged_side_by_side_and_shrink_by_themselves() {
-        let mut staging = Staging::new(20, 5, &[0xcc; 16], AtFirst::Filled).unwrap();
+        let mut staging = Staging::new(20, 5, &[0xcc; 16]).unwrap();
         assert_eq!(staging.bytes(ReadExecute), Some(&[0xcc; 20][..]));
         staging.bytes_mut(ReadExecute).fill(1);
         staging.bytes_mut(ReadOnly).copy_from_slice(b"table");
@@ -171,41 +104,9 @@ mod tests {
     #[test]
     fn what_is_not_staged_has_no_bytes() {
         assert_eq!(Staging::default().bytes(ReadExecute), None);
-        let mut staging = Staging::new(0, 7, &[0xcc; 16], AtFirst::Anything).unwrap();
+        let mut staging = Staging::new(0, 7, &[0xcc; 16]).unwrap();
         assert_eq!(staging.bytes(ReadExecute), None);
         assert_eq!(staging.bytes(ReadOnly).map(<[u8]>::len), Some(7));
         assert!(staging.bytes_mut(ReadWrite).is_empty());
-    }
-
-    #[test]
-    fn a_thread_uses_its_buffer_again_and_what_is_not_written_whole_is_filled_again() {
-        let new = |code, at_first| Staging::new(code, 100, &[0xcc; 16], at_first).unwrap();
-        let address = |staging: &Staging| staging.buffer.as_ptr();
-        let mut first = new(100_000, AtFirst::Anything);
-        for part in first.both_mut() {
-            part.fill(1);
-        }
-        let at = address(&first);
-        drop(first);
-        let second = new(90_000, AtFirst::Filled);
-        assert_eq!(address(&second), at);
-        assert_eq!(second.bytes(ReadExecute), Some(&vec![0xcc; 90_000][..]));
-        assert_eq!(second.bytes(ReadOnly), Some(&[0xcc; 100][..]));
-        // It is in use, so a third request has one of its own, and the larger one stays.
-        drop(new(70_000, AtFirst::Filled));
-        drop(second);
-        let third = new(99_990, AtFirst::Anything);
-        assert_eq!(address(&third), at);
-        drop(third);
-        trim();
-        assert!(SPARE.take().is_none());
-    }
-
-    #[test]
-    fn neither_small_nor_very_large_buffers_are_kept() {
-        for size in [100, 60_000, 2 << 20] {
-            drop(Staging::new(size, 0, &[0xcc; 16], AtFirst::Filled));
-            assert!(SPARE.take().is_none(), "{size}");
-        }
     }
 }

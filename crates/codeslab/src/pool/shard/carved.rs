@@ -10,7 +10,7 @@ use crate::pool::Pool;
 use crate::slab::spans::Spans;
 use crate::write::WriteTarget;
 use crate::write::extent::Extent;
-use crate::write::staging::{AtFirst, Staging};
+use crate::write::staging::Staging;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -66,15 +66,15 @@ impl Carved {
 
     /// Buffers for what cannot be written in its place, for a request with this layout.
     #[inline]
-    pub(crate) fn stage(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
+    pub(crate) fn stage(&self, layout: &Layout) -> Result<Staging> {
         if self.pool().geometry.stages {
-            self.stage_all(layout, at_first)
+            self.stage_all(layout)
         } else {
             Ok(Staging::default())
         }
     }
 
-    fn stage_all(&self, layout: &Layout, at_first: AtFirst) -> Result<Staging> {
+    fn stage_all(&self, layout: &Layout) -> Result<Staging> {
         let [code, constants] = [Protection::ReadExecute, Protection::ReadOnly].map(|one| {
             let is_staged = self.target(one) == WriteTarget::Staged;
             layout.segment(one).size * u64::from(is_staged)
@@ -83,7 +83,7 @@ impl Carved {
             return Ok(Staging::default());
         }
         let fill = self.header().backing.fill;
-        Ok(Staging::new(code, constants, fill, at_first)?)
+        Ok(Staging::new(code, constants, fill)?)
     }
 
     fn slab_of(&self, protection: Protection) -> Protection {

@@ -147,6 +147,7 @@ unsafe extern "C" fn in_child() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::FromRawFd;
 
     #[test]
     fn what_is_dropped_is_closed_and_what_is_mapped_for_reading_cannot_be_written() {
