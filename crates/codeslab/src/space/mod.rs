@@ -1,7 +1,7 @@
 //! Address space: where blocks may lie, and the reservations that they lie in.
 //!
 //! [`Space`] gives blocks their sites. What is reserved already it looks up under a lock that all shards share (`clusters`); for
-//! more it asks the system under none (`search`, `gaps`). `reservation`, `memory_file` and `tables` own what the system gave, `budget`
+//! more it asks the system under another, one thread at a time (`search`, `gaps`). `reservation`, `memory_file` and `tables` own what the system gave, `budget`
 //! counts what a memory takes of it.
 
 pub(crate) mod budget;

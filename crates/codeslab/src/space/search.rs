@@ -1,6 +1,6 @@
-//! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done under no lock: it is told
-//! which clusters there are, and [`Space`](super::Space) looks again, under the lock, before it uses the answer. Where another thread or
-//! library takes a place first, it searches again, a bounded number of times.
+//! Searching for address space and reserving it, nearest first. This is what asks the system, so it is done while other shards can take what
+//! is reserved: it is told which clusters there are. One thread of a memory searches at a time. Where another memory or library takes a place
+//! first, it searches again, a bounded number of times.
 
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Reach;

@@ -2,7 +2,8 @@
 //!
 //! A shard's lock is biased to its owner thread. Requests that another thread frees are retracted by that thread and left in a queue. So
 //! threads meet where there are more of them than shards, and when all shards are asked for something: to trim or to count. Locks are taken
-//! in this order: a shard's, then that of the retained blocks or that of the address space, then that of the open memory files.
+//! in this order: a shard's, then that of the retained blocks, or that of the search for address space and that of what is reserved, then that
+//! of the open memory files.
 #![allow(unsafe_code, reason = "a lock relies on who says that it is its owner")]
 
 pub(crate) mod batch;
