@@ -251,7 +251,7 @@ test('memory stays while a view of it can be reached, however it was passed on, 
 /** Objects of Windows do not say how large a variable is: it goes on to the end of its memory. */
 const hasSizes = process.platform !== 'win32'
     const turn = () => new Promise(resolve => setTimeout(resolve, 5))
-    const settle = async () => { for (let i = 0; i < 20 && memory.stats().live > 0; i++) { gc(); await turn() } }
+    const settle = async () => { for (let i = 0; i < 2000 && memory.stats().live > 0; i++) { gc(); await turn() } }
     const make = () => memory.allocate({ state: { protection: 'rw', size: 4096 } }).finalize()
     let results = []
     // Freed: the view is detached, and the memory goes when V8 has let go.
@@ -308,7 +308,8 @@ test('what another thread frees stays where it is until the views here are detac
   Atomics.notify(flags, 0)
   t.deepEqual(await still, { length: 64, second: 77, freed: true })
   t.deepEqual(await next(), { length: 0 })
-  for (let turns = 0; turns < 200 && own.stats().live > 0; turns++) await new Promise(resolve => setTimeout(resolve, 5))
+  for (let turns = 0; turns < 2000 && own.stats().live > 0; turns++)
+    await new Promise(resolve => setTimeout(resolve, 5))
   t.is(own.stats().live, 0)
   worker.postMessage(undefined)
   await once(worker, 'exit')

@@ -66,7 +66,7 @@ function callEach(functions: Iterable<() => number>): number[] {
 
 /** Collects garbage until finalizers, which Node runs later, have done their work. */
 async function settle(collect: () => void, done: () => boolean): Promise<void> {
-  for (let round = 0; round < 100 && !done(); round++) {
+  for (let round = 0; round < 2000 && !done(); round++) {
     collect()
     await new Promise(resolve => setImmediate(resolve))
   }

@@ -57,7 +57,7 @@ test('an image stands for its symbol among the externals, and a section or a slo
 test('what an image bound to goes with it', t => {
   const program = `
     const memory = new CodeMemory()
-    const settle = async () => { for (let i = 0; i < 20 && memory.stats().live > 0; i++) { gc(); await new Promise(r => setTimeout(r, 2)) } }
+    const settle = async () => { for (let i = 0; i < 2000 && memory.stats().live > 0; i++) { gc(); await new Promise(r => setTimeout(r, 2)) } }
     let library = memory.link({ name: 'base.o', bytes: input('base.o') })
     let image = memory.link({ name: 'user.o', bytes: input('user.o') }, { libraries: [library] })
     library.free()

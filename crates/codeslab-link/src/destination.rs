@@ -44,9 +44,9 @@ impl<'p> InFlight<'p> {
     pub(crate) fn fill_gaps(&mut self, pattern: [u8; 4]) {
         let mut ends = [0; 3];
         let mut fill = |protection: Protection, from: u64, to: u64| {
-            let segment = &mut self.segments[index(protection)];
-            for at in from..to {
-                segment[at as usize] = pattern[(at % 4) as usize];
+            let gap = &mut self.segments[index(protection)][from as usize..to as usize];
+            for (byte, at) in gap.iter_mut().zip(from..) {
+                *byte = pattern[(at % 4) as usize];
             }
         };
         // Data begins as zeros.

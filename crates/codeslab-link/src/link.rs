@@ -190,7 +190,10 @@ fn symbols(
     addresses: &Addresses,
     names: &Arc<Names>,
 ) -> Result<Symbols> {
-    let mut symbols = Symbols::of(Arc::clone(names), resolution.globals().len());
+    let mut symbols = Symbols::of(
+        Arc::clone(names),
+        (resolution.globals().len(), resolution.global_length()),
+    );
     for (name, id) in resolution.globals() {
         let target = resolution.target(id);
         let object = resolution.objects.get(target.object as usize);

@@ -67,10 +67,14 @@ impl Located {
         addresses: &Addresses,
         names: Arc<Names>,
     ) -> Self {
+        /// So many symbols a library has for each of these, or fewer, whose names have so many bytes.
+        const SYMBOLS_PER_LOCAL: usize = 8;
+        const BYTES_PER_NAME: usize = 16;
+        let expected = resolution.symbol_count() / SYMBOLS_PER_LOCAL;
         // No default names: those would be made, too.
         let mut located = Self {
-            text: String::new(),
-            locals: Vec::new(),
+            text: String::with_capacity(expected * BYTES_PER_NAME),
+            locals: Vec::with_capacity(expected),
             objects: names,
             order: OnceLock::new(),
         };

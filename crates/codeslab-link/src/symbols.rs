@@ -41,11 +41,11 @@ pub(crate) struct Entry {
 }
 
 impl Symbols {
-    /// None yet, of these objects.
-    pub(crate) fn of(objects: Arc<Names>, count: usize) -> Self {
+    /// None yet, of these objects, with room for so many whose names have so many bytes together.
+    pub(crate) fn of(objects: Arc<Names>, (count, length): (usize, usize)) -> Self {
         // No default names: those would be made, too.
         Self {
-            names: String::new(),
+            names: String::with_capacity(length),
             entries: Vec::with_capacity(count),
             objects,
             searches: AtomicU32::new(0),
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_symbol_is_the_same_however_often_symbols_are_looked_for() {
-        let mut symbols = Symbols::of(Names::of(["a.o"].into_iter()), 2);
+        let mut symbols = Symbols::of(Names::of(["a.o"].into_iter()), (2, 6));
         for (name, at, object) in [("two", 2, 0), ("one", 1, u32::MAX), ("", 3, 0)] {
             let place = (Address::new(at), 8);
             symbols.add(name, place, None, Visibility::Default, object);

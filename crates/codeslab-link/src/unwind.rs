@@ -203,11 +203,18 @@ fn walk<'t>(table: &'t [u8], mut look: impl FnMut(Description<'t>) -> Option<()>
 
 /// A number of a few bytes, extended by its sign if the encoding has one.
 fn number(bytes: &[u8], encoding: u8) -> u64 {
-    let mut all = [0; 8];
-    let is_negative = encoding & SIGNED != 0 && bytes.last().is_some_and(|byte| *byte >= 0x80);
-    all.fill(if is_negative { 0xff } else { 0 });
-    all[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(all)
+    // Nearly all have four bytes; of any size, a copy is a call.
+    let value = if let Ok(bytes) = bytes.try_into() {
+        u32::from_le_bytes(bytes).into()
+    } else {
+        let bytes = bytes.iter().rev();
+        bytes.fold(0, |value, byte| value << 8 | u64::from(*byte))
+    };
+    if encoding & SIGNED == 0 {
+        return value;
+    }
+    let unused = u64::BITS - 8 * bytes.len() as u32;
+    ((value << unused).cast_signed() >> unused).cast_unsigned()
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -356,6 +363,18 @@ mod tests {
             &[0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         ];
         [common.concat(), description.concat()].concat()
+    }
+
+    #[test]
+    fn a_number_is_extended_by_its_sign_if_its_encoding_has_one() {
+        for size in [2, 4, 8] {
+            for value in [0, 1, -1, 0x7ffe, -0x8000_i64] {
+                let bytes = &value.to_le_bytes()[..size];
+                let mask = u64::MAX >> (64 - 8 * size);
+                assert_eq!(number(bytes, SIGNED), value.cast_unsigned());
+                assert_eq!(number(bytes, ABSOLUTE), value.cast_unsigned() & mask);
+            }
+        }
     }
 
     #[test]

@@ -309,24 +309,25 @@ impl<'a> Graph<'a> {
     pub(crate) fn add_relocations(
         &mut self,
         section: SectionIndex,
-        relocations: impl Into<Relocations>,
+        relocations: impl IntoIterator<Item = Relocation>,
     ) -> Result<()> {
-        self.add_all(section, relocations.into())
-    }
-
-    fn add_all(&mut self, section: SectionIndex, relocations: Relocations) -> Result<()> {
         let within = self.section(section)?;
-        let size = within.field_room();
-        let symbols = self.symbols.len();
-        for &relocation in relocations.iter() {
+        let (size, symbols) = (within.field_room(), self.symbols.len());
+        let mut wrong = None;
+        // Looked at on their way to where they stay: going through them again takes as long.
+        let relocations = relocations.into_iter().inspect(|relocation| {
             let plain = relocation.kind.plain();
             let end = relocation.offset.checked_add(plain.size.into());
             let is_right = plain.architecture == self.architecture
                 && end.is_some_and(|end| end <= size)
                 && (relocation.symbol.0 as usize) < symbols;
             if !is_right {
-                self.check_relocation(within, relocation)?;
+                wrong.get_or_insert(*relocation);
             }
+        });
+        let relocations = Relocations::of(relocations);
+        if let Some(wrong) = wrong {
+            self.check_relocation(within, wrong)?;
         }
         let present = &mut self.sections[section.0 as usize].relocations;
         present.append(relocations);

@@ -106,6 +106,19 @@ impl Default for Relocations {
 }
 
 impl Relocations {
+    /// All of these.
+    #[inline]
+    pub(super) fn of(mut all: impl Iterator<Item = Relocation>) -> Self {
+        match all.size_hint().1 {
+            Some(1) => all.next().map(Self::One).unwrap_or_default(),
+            most => {
+                let mut many = Vec::with_capacity(most.unwrap_or_default());
+                many.extend(all);
+                Self::Many(many)
+            }
+        }
+    }
+
     /// Appends one.
     pub(super) fn push(&mut self, relocation: Relocation) {
         self.append(Self::One(relocation));
@@ -145,12 +158,6 @@ impl PartialEq for Relocations {
 
 impl Eq for Relocations {}
 
-impl From<Vec<Relocation>> for Relocations {
-    fn from(relocations: Vec<Relocation>) -> Self {
-        Self::Many(relocations)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +178,7 @@ mod tests {
             for relocation in before {
                 relocations.push(*relocation);
             }
-            relocations.append(after.to_vec().into());
+            relocations.append(Relocations::of(after.iter().copied()));
             assert_eq!(*relocations, *all);
             assert_eq!(relocations, Relocations::Many(all.clone()));
         }

@@ -5,6 +5,9 @@
 
 use crate::resolve::TargetId;
 
+/// So many targets a library has for each that needs a slot, or more; a wrong guess costs a copy.
+const TARGETS_PER_SLOT: usize = 16;
+
 /// The GOT entry and the stub of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Slot {
@@ -79,7 +82,7 @@ impl Slots {
         Self {
             table: Table {
                 numbers: vec![0; target_count],
-                slots: Vec::new(),
+                slots: Vec::with_capacity(target_count / TARGETS_PER_SLOT),
             },
             entry_count: 0,
             indirect_count: 0,

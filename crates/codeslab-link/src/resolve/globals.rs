@@ -22,6 +22,8 @@ pub(super) struct Globals<'a> {
     targets: HashMap<Cow<'a, str>, TargetId, RandomState>,
     groups: HashMap<Cow<'a, str>, Chosen, RandomState>,
     wanted: Vec<(Cow<'a, str>, TargetId)>,
+    // Bytes of all names.
+    length: usize,
     // A bit for each length and last letter that some name has, so that most names that a small link lacks are not looked for.
     seen: u64,
 }
@@ -51,6 +53,11 @@ impl<'a> Globals<'a> {
         self.targets.iter().map(|(name, id)| (name.as_ref(), *id))
     }
 
+    /// How many bytes all names have.
+    pub(super) const fn length(&self) -> usize {
+        self.length
+    }
+
     /// Whether one of the names with these [`bits`] may be there.
     #[inline]
     pub(super) const fn may_have(&self, bits: u64) -> bool {
@@ -77,6 +84,7 @@ impl<'a> Globals<'a> {
         match self.targets.entry(name) {
             Entry::Occupied(known) => Some((*known.get(), known.key().clone())),
             Entry::Vacant(place) => {
+                self.length += place.key().len();
                 if is_wanted {
                     self.wanted.push((place.key().clone(), id));
                 }
@@ -88,12 +96,16 @@ impl<'a> Globals<'a> {
 
     /// Sets room aside for so many names.
     pub(super) fn reserve(&mut self, count: usize) {
+        /// Most names of a library are its own.
+        const NAMES_PER_WANTED: usize = 8;
         self.targets.reserve(count);
+        self.wanted.reserve(count / NAMES_PER_WANTED);
     }
 
     /// Gives a new name its target.
     pub(super) fn insert(&mut self, name: Cow<'a, str>, id: TargetId) {
         self.seen |= bit(&name);
+        self.length += name.len();
         self.targets.insert(name, id);
     }
 

@@ -158,8 +158,9 @@ impl<'a> Resolution<'a> {
         self.targets.reserve(symbols);
         self.is_live.reserve(symbols);
         self.owners.reserve(symbols);
-        self.objects
-            .reserve((input / BYTES_PER_OBJECT) as usize + 2);
+        let objects = (input / BYTES_PER_OBJECT) as usize + 2;
+        self.objects.reserve(objects);
+        self.describing.reserve(objects);
     }
 
     /// The target of a relocation in `object`.
@@ -175,7 +176,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// How many symbols all objects have.
-    pub(super) fn symbol_count(&self) -> usize {
+    pub(crate) fn symbol_count(&self) -> usize {
         self.symbol_targets.len()
     }
 
@@ -221,6 +222,11 @@ impl<'a> Resolution<'a> {
     /// Every global name with its target.
     pub(crate) fn globals(&self) -> impl ExactSizeIterator<Item = (&str, TargetId)> {
         self.globals.iter()
+    }
+
+    /// How many bytes all global names have.
+    pub(crate) const fn global_length(&self) -> usize {
+        self.globals.length()
     }
 
     /// Takes in a graph that the linker made.

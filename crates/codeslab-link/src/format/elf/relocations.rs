@@ -5,9 +5,8 @@
 
 use super::file::{ENDIAN, ElfObject, Header, Loaded};
 use crate::error::{Error, Feature, Reference, Resource, Result};
-use crate::graph::{Graph, Relocation, RelocationKind, Relocations, SectionIndex, SymbolIndex};
-use object::LittleEndian;
-use object::elf::{self, Rela64};
+use crate::graph::{Graph, Relocation, RelocationKind, SectionIndex, SymbolIndex};
+use object::elf;
 use object::read::elf::{Crel, CrelIterator, FileHeader, Rela, SectionHeader};
 
 type ElfSection = <Header as FileHeader>::SectionHeader;
@@ -55,28 +54,25 @@ fn add_table<'a>(
     }
     let count = entries.len() as u64;
     object.budget.spend(Resource::Steps, count, graph.name())?;
-    let mut convert = |entry: &Rela64<LittleEndian>| {
-        let row = object.types.row(entry.r_type(ENDIAN, false).0);
-        if row.is_none() {
-            let entry = Crel::from_rela(entry, ENDIAN, false);
-            obstruct(graph, object, section, entry);
-        }
+    let mut unknown = None;
+    let relocations = entries.iter().filter_map(|entry| {
+        let Some(row) = object.types.row(entry.r_type(ENDIAN, false).0) else {
+            unknown.get_or_insert(entry);
+            return None;
+        };
         Some(Relocation {
             offset: entry.r_offset(ENDIAN),
-            kind: RelocationKind::of(row?),
+            kind: RelocationKind::of(row),
             symbol: SymbolIndex(entry.r_sym(ENDIAN, false)),
             addend: entry.r_addend(ENDIAN),
         })
-    };
-    let relocations = match entries {
-        [entry] => convert(entry).map(Relocations::One).unwrap_or_default(),
-        entries => {
-            let mut many = Vec::with_capacity(entries.len());
-            many.extend(entries.iter().filter_map(convert));
-            Relocations::Many(many)
-        }
-    };
-    graph.add_relocations(section, relocations)
+    });
+    graph.add_relocations(section, relocations)?;
+    if let Some(entry) = unknown {
+        let entry = Crel::from_rela(entry, ENDIAN, false);
+        obstruct(graph, object, section, entry);
+    }
+    Ok(())
 }
 
 /// Adds a table in compact form (CREL), whose entries take a few bytes each.

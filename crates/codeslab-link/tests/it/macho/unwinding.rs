@@ -13,9 +13,9 @@ use crate::unwinding::{is_described, load_cpp_runtime};
 use codeslab::Address;
 use codeslab_link::{Image, LinkOptions};
 use codeslab_testing::apple_object;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::sync::Mutex;
 
 /// How the header of a section begins that holds an unwind table: names of section and segment, of 16 bytes each.
 const TABLE: &[u8; 32] = b"__eh_frame\0\0\0\0\0\0__TEXT\0\0\0\0\0\0\0\0\0\0";
@@ -113,8 +113,10 @@ const KEEPS: &str = r#"
     }
 "#;
 
-/// Where callers of what was visited last go on.
-static VISITED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+thread_local! {
+    /// Where callers of what this thread visited last go on. Other tests may visit at the same time.
+    static VISITED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
 
 unsafe extern "C" {
     fn _Unwind_Backtrace(
@@ -139,7 +141,7 @@ extern "C" fn visit(n: i32) {
         let mut all: Vec<u64> = Vec::new();
         // SAFETY: the function takes what it is passed; the vector is there until this returns.
         unsafe { _Unwind_Backtrace(note, (&raw mut all).cast()) };
-        *VISITED.lock().expect("no panic") = all;
+        VISITED.set(all);
     }
 }
 
@@ -165,7 +167,7 @@ fn call(image: &Image) -> BTreeMap<&'static str, u64> {
         + (4.0_f64 * 2.0 + 12.0 * 4.0 - 16.0) as i64;
     // 1 ^ 3 is 2, and 2 + 7 is 9.
     assert_eq!(keeps(1, 2, 3, 2.0, 4.0, 7), expected);
-    let visited = VISITED.lock().expect("no panic").clone();
+    let visited = VISITED.take();
     let mut names =
         ["last", "some", "plain", "large", "all", "keeps"].map(|name| (address(image, name), name));
     names.sort_unstable();
