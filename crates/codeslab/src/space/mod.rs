@@ -18,6 +18,7 @@ use crate::model::layout::SHARED_ALIGN;
 use crate::model::stats::{Configuration, Stats};
 use crate::sys::Platform;
 use clusters::{Clusters, Site};
+use memory_file::SharedFile;
 use reservation::MemoryKind;
 use search::{Search, Wanted};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,17 +36,18 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// Nothing is reserved yet.
+    /// Nothing is reserved yet; what is will have parts of `file`, if there is one.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
         configuration: &Configuration,
         memory: MemoryKind,
+        file: Option<SharedFile>,
     ) -> Self {
         Self {
             granularity: platform.facts().granularity,
             block_size: configuration.block_size,
             search: Search::new(platform, configuration, memory),
-            clusters: Mutex::new(Clusters::new(configuration.reach)),
+            clusters: Mutex::new(Clusters::new(configuration.reach, file)),
             searching: Mutex::new(()),
         }
     }

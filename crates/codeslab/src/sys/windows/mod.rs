@@ -36,7 +36,7 @@ mod tiles;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, Platform, Seal, probe};
+use super::{Facts, MemoryFile, Platform, Probed, Seal, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -100,7 +100,7 @@ impl Platform for Windows {
         }
     }
 
-    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, file_size: u64) -> Probed {
         probe::probe(self, writer, file_size)
     }
 
