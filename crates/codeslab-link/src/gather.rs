@@ -44,7 +44,7 @@ pub(crate) fn is_needed(inputs: &[Input<'_>]) -> bool {
 /// Opens and reads all that `inputs` name.
 ///
 /// # Errors
-/// [`Error::Unreadable`], [`Error::Malformed`], [`Error::Library`].
+/// [`Error::Unreadable`], [`Error::Malformed`], and `LibraryUnavailable` of the memory manager.
 pub(crate) fn gather<'a>(inputs: &[Input<'a>], files: Files) -> Result<Gathered<'a>> {
     let mut gatherer = Gatherer {
         files,
@@ -122,7 +122,7 @@ impl Gatherer<'_> {
     }
 
     fn open(&mut self, path: &str) -> Result<()> {
-        let library = Arc::new(SharedLibrary::open(path).map_err(Error::Library)?);
+        let library = Arc::new(SharedLibrary::open(path)?);
         self.gathered.entries.push(Entry::Opened(library));
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Gatherer<'_> {
             None => self.path(&beside(script, named.file), Some(script), depth),
         };
         match taken {
-            Err(Error::Unreadable { .. } | Error::Library(_)) if named.is_as_needed => Ok(()),
+            Err(Error::Unreadable { .. } | Error::Memory(_)) if named.is_as_needed => Ok(()),
             taken => taken,
         }
     }

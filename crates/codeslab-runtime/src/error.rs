@@ -1,4 +1,4 @@
-//! Why an image could not be started or a library not be opened, and what left foreign code by unwinding.
+//! Why an image could not be started, and what left foreign code by unwinding.
 //!
 //! Whatever kept an image from starting, it has been ended again and its memory given back when this is returned.
 
@@ -8,7 +8,7 @@ use std::fmt;
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an image could not be started, or a shared library not be opened.
+/// Why an image could not be started.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -41,14 +41,6 @@ pub enum Error {
     #[error("the dynamic linker cannot be asked about thread-local variables: {reason}")]
     DynamicLinker {
         /// What it, or the system, says.
-        reason: String,
-    },
-    /// A shared library that the dynamic linker does not open.
-    #[error("{library}: the shared library cannot be opened: {reason}")]
-    LibraryUnavailable {
-        /// What was asked for: a path or a name.
-        library: String,
-        /// What the dynamic linker says.
         reason: String,
     },
 }
@@ -106,7 +98,6 @@ impl Error {
             Self::StaticThreadLocal { .. } => "STATIC_THREAD_LOCAL",
             Self::Constructor { .. } => "EXCEPTION",
             Self::DynamicLinker { .. } => "DYNAMIC_LINKER",
-            Self::LibraryUnavailable { .. } => "LIBRARY_UNAVAILABLE",
         }
     }
 
@@ -126,10 +117,6 @@ impl Error {
             ],
             Self::Constructor { exception } => exception.facts(),
             Self::DynamicLinker { reason } => vec![("reason", Fact::Text(reason.clone()))],
-            Self::LibraryUnavailable { library, reason } => vec![
-                ("library", Fact::Text(library.clone())),
-                ("reason", Fact::Text(reason.clone())),
-            ],
         }
     }
 }

@@ -2,10 +2,9 @@
 //! that the process has anyway (`codeslab::process_symbol`). The linker holds one for every image that was linked against it, so its code and
 //! data stay where the image expects them.
 
-use crate::error::{Error, Result};
 use crate::symbol::{ProcessLocation, ProcessSymbolKind};
 use crate::sys::{self, Library};
-use codeslab::Address;
+use codeslab::{Address, Error, Result};
 use std::ffi::CString;
 
 /// A shared library that is open in this process. Dropping the last one of a library closes it.
@@ -16,7 +15,7 @@ use std::ffi::CString;
 /// let math = SharedLibrary::open("libm.so.6")?;
 /// let cosine = math.symbol("cos").expect("it has one");
 /// # }
-/// # Ok::<(), codeslab_runtime::Error>(())
+/// # Ok::<(), codeslab::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct SharedLibrary {

@@ -32,7 +32,7 @@ impl Error {
             Self::Overflow { .. } | Self::Misaligned { .. } => "OVERFLOW",
             Self::ConflictingSymbols { .. } => "CONFLICTING_SYMBOLS",
             Self::Unplaceable { cause, .. } => cause.code(),
-            Self::Library(error) | Self::Start(error) | Self::ThreadLocals(error) => error.code(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.code(),
         }
     }
 
@@ -41,7 +41,7 @@ impl Error {
     pub fn facts(&self) -> Vec<(&'static str, Fact)> {
         match self {
             Self::Memory(error) => error.facts(),
-            Self::Library(error) | Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
+            Self::Start(error) | Self::ThreadLocals(error) => error.facts(),
             Self::UnknownFormat { .. }
             | Self::Unreadable { .. }
             | Self::WrongArchitecture { .. }

@@ -30,9 +30,6 @@ pub enum Error {
     /// Threads cannot have thread-local variables of the image, or the code cannot come by those of the process.
     #[error(transparent)]
     ThreadLocals(codeslab_runtime::Error),
-    /// A shared library that is named cannot be opened.
-    #[error(transparent)]
-    Library(codeslab_runtime::Error),
     /// Bytes that begin neither like an object nor like an archive.
     #[error("{object}: neither an object ({formats}) nor an archive, but {advice}")]
     UnknownFormat {

@@ -47,6 +47,9 @@ impl Error {
             Self::WriterUnavailable { writer, reason } => {
                 texts([("writer", writer.name()), ("reason", reason)])
             }
+            Self::LibraryUnavailable { library, reason } => {
+                texts([("library", library), ("reason", reason)])
+            }
             Self::UnsupportedPlatform(platform) => texts([("platform", platform)]),
             Self::EmptyRequest | Self::Forked => Vec::new(),
             Self::TooLarge { size, limit } => numbers([("size", size), ("limit", limit)]),

@@ -52,6 +52,14 @@ pub enum Error {
         /// What its probe found.
         reason: String,
     },
+    /// A shared library that the dynamic linker does not open.
+    #[error("{library}: the shared library cannot be opened: {reason}")]
+    LibraryUnavailable {
+        /// What was asked for: a path or a name.
+        library: String,
+        /// What the dynamic linker says.
+        reason: String,
+    },
     /// Codeslab has no port to this operating system or architecture.
     #[error("codeslab does not run on {0}")]
     UnsupportedPlatform(&'static str),
@@ -227,6 +235,7 @@ impl Error {
             Self::InvalidEnvironment { .. } => "INVALID_ENVIRONMENT",
             Self::UnsupportedCodeModel { .. } => "UNSUPPORTED_CODE_MODEL",
             Self::WriterUnavailable { .. } => "WRITER_UNAVAILABLE",
+            Self::LibraryUnavailable { .. } => "LIBRARY_UNAVAILABLE",
             Self::UnsupportedPlatform(_) => "UNSUPPORTED_PLATFORM",
             Self::EmptyRequest => "EMPTY_REQUEST",
             Self::TooLarge { .. } => "TOO_LARGE",
