@@ -6,6 +6,7 @@ use crate::model::error::{Error, Refusal, Result};
 use crate::model::options::{Options, Sealing};
 use crate::model::stats::{Capabilities, Configuration, SealingStatus, WriterStatus};
 use crate::model::writer::Writer;
+use crate::space::Configured;
 use crate::space::memory_file::SharedFile;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
@@ -99,11 +100,7 @@ pub fn read_process(at: Address, into: &mut [u8]) -> Option<usize> {
     sys::current().ok()?.read_process(at, into)
 }
 
-/// What a memory is opened with, and the first file that it has parts of, if there is one by now.
-pub(crate) fn configure(
-    platform: &dyn Platform,
-    options: &Options,
-) -> Result<(Configuration, Option<SharedFile>)> {
+pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configured> {
     let facts = platform.facts();
     let model = options.code_model;
     let unsupported = Error::UnsupportedCodeModel {
@@ -152,13 +149,13 @@ fn choose_writer(
     let large = platform.facts().file_bytes;
     let is_shared = large > block_size && !options.sealed;
     let probe = |writer| {
-        let file = match platform.probe(writer, if is_shared { large } else { block_size }) {
+        let file = is_shared.then(|| platform.probe(writer, large).ok());
+        let file = match file.flatten() {
+            Some(file) => file.map(|file| SharedFile::new(file, large, 0)),
             // Smaller ones may be allowed.
-            Err(_) if is_shared => platform.probe(writer, block_size).map(|_| None)?,
-            probed => probed?.filter(|_| is_shared),
+            None => platform.probe(writer, block_size).map(|_| None)?,
         };
         let sealing = options.sealed.then(|| probe_sealing(platform, writer));
-        let file = file.map(|file| SharedFile::new(file, large, 0));
         Ok((writer, sealing.transpose()?, file))
     };
     if let Some(writer) = options.writer {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 fn share(fake: &Arc<Fake>, options: &Options) -> Arc<Pool> {
     let configuration = open(fake, options).configuration();
     let platform = Arc::clone(fake) as Arc<dyn Platform>;
-    Arc::new(Pool::new(platform, configuration, None))
+    Arc::new(Pool::new(platform, (configuration, None)))
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn the_first_reservation_has_the_file_that_its_writer_was_probed_with() {
     let size = fake.facts().file_bytes;
     let file = SharedFile::new(fake.create_file(size).unwrap(), size, 0);
     let platform = Arc::clone(&fake) as Arc<dyn Platform>;
-    let shared = Pool::new(platform, configuration, Some(file));
+    let shared = Pool::new(platform, (configuration, Some(file)));
     fake.script(Script::Nothing);
     let block = open_block(&shared, Window::ANYWHERE).unwrap();
     assert!(!fake.calls().contains(&"create_file"));

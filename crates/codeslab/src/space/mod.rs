@@ -23,6 +23,9 @@ use reservation::MemoryKind;
 use search::{Search, Wanted};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What a memory is opened with, and the first file that it has parts of, if there is one by now.
+pub(crate) type Configured = (Configuration, Option<SharedFile>);
+
 /// The address space of one memory.
 #[derive(Debug)]
 pub(crate) struct Space {
