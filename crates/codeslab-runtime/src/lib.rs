@@ -51,5 +51,5 @@ pub use program::{Convention, Direction, FunctionEntry, FunctionTable, Indirect,
 pub use provided::{PROVIDED, Provided, Stand, provided};
 pub use running::Running;
 pub use storage::{Question, Template, Variable};
-pub use sys::{CONVENTION, guarded};
+pub use sys::{CONVENTION, guarded, loads};
 pub use thread_local::ThreadLocals;
