@@ -1,11 +1,12 @@
 // npm run test:miri: tests that need no system, run by Miri, which watches every access: that pointers stay inside of what they
 // were made from, that nothing is read before it was written or used after it was freed, that threads do not race. The memory
-// manager runs on its fake platform there, whose address space is heap memory. What calls a real system, Miri cannot run.
+// manager runs on its fake platform there, whose address space is heap memory, and of the interface for C the table of handles. What calls a
+// real system, Miri cannot run.
 
 import { join } from 'node:path'
 import { ask, Failure, main, root, tee } from './process.mjs'
 
-const test = ['+nightly', 'miri', 'test', '--package', 'codeslab', '--lib']
+const test = (/** @type {string} */ crate) => ['+nightly', 'miri', 'test', '--package', crate, '--lib']
 
 const setup = 'rustup toolchain install nightly --profile minimal --component miri --component rust-src'
 
@@ -41,26 +42,33 @@ const onTheFake = [
   'a_part_waits_for_its_grace_period_by_itself',
 ]
 
+/** Handles: slots that threads fill, lend and free without a lock. */
+const handles = ['table::']
+
 await main(async () => {
   if (ask('rustc', ['+nightly', '--version']) === undefined)
     throw new Failure(`there is no nightly toolchain: ${setup}`)
   if (ask('cargo', ['+nightly', 'miri', '--version']) === undefined) throw new Failure(`there is no Miri: ${setup}`)
-  const { ok } = await tee('cargo', [...test, '--no-run'], { env: settings('') })
-  if (!ok) throw new Failure('the tests cannot be built for Miri')
-  // Miri runs one thing at a time, so both at once take as long as the longer one.
+  for (const crate of ['codeslab', 'codeslab-capi']) {
+    const { ok } = await tee('cargo', [...test(crate), '--no-run'], { env: settings('') })
+    if (!ok) throw new Failure(`the tests of ${crate} cannot be built for Miri`)
+  }
+  // Miri runs one thing at a time, so all at once take as long as the longest.
   await Promise.all([
-    miri('', pure),
+    miri('codeslab', '', pure),
     // The model of borrows looks at every word of a block's bitmaps whenever a reference to them is made: five times the time.
-    miri('-Zmiri-disable-stacked-borrows', onTheFake),
+    miri('codeslab', '-Zmiri-disable-stacked-borrows', onTheFake),
+    miri('codeslab-capi', '', handles),
   ])
 })
 
 /**
+ * @param {string} crate
  * @param {string} flags
  * @param {string[]} selection
  */
-async function miri(flags, selection) {
-  const { ok, output } = await tee('cargo', [...test, '--', ...selection], { env: settings(flags) }, true)
+async function miri(crate, flags, selection) {
+  const { ok, output } = await tee('cargo', [...test(crate), '--', ...selection], { env: settings(flags) }, true)
   console.log(output)
   if (!ok) throw new Failure(`Miri found something in ${selection.join(' ')}`)
 }

@@ -1,6 +1,7 @@
 //! What the interface for C costs: 256 bytes of code allocated, written, published and freed, through it and without it, in turns.
 //!
-//! `cargo run --release -p codeslab-capi --example pair`, and `-- PATH` for a shared library that is installed.
+//! `cargo run --release -p codeslab-capi --example pair`, and `-- PREFIX`, where `install.sh` installed the libraries, for the shared one and
+//! for a program of C that is linked with the static one, too.
 #![allow(unsafe_code, reason = "the interface is that of C")]
 
 use codeslab::{CodeMemory, Layout, Options, Protection, Request, SharedLibrary};
@@ -10,7 +11,10 @@ use codeslab_capi::{
     codeslab_open, codeslab_options, codeslab_section, codeslab_status, codeslab_window,
 };
 use std::hint::black_box;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::mem::{self, MaybeUninit};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::ptr;
 use std::time::Instant;
 
@@ -138,28 +142,83 @@ fn in_c(interface: &Interface) {
     assert_eq!(black_box(interface.free)(allocation), CODESLAB_OK);
 }
 
+/// A program of C that runs a round for each line that it is given.
+struct Program {
+    child: Child,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// Compiled with the static library of an installation.
+    fn of_library(prefix: &Path) -> Self {
+        let program = std::env::temp_dir().join(format!("codeslab-pair-{}", std::process::id()));
+        let compiled = Command::new("cc")
+            .args(["-O2", "-I"])
+            .arg(prefix.join("include"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pair.c"))
+            .arg(prefix.join("lib/libcodeslab.a"))
+            .args(["-lgcc_s", "-lpthread", "-ldl", "-lm", "-o"])
+            .arg(&program)
+            .status();
+        assert!(compiled.expect("a compiler").success(), "it is compiled");
+        let mut child = Command::new(&program)
+            .arg(PAIRS.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        std::fs::remove_file(program).expect("it was compiled");
+        let answers = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, answers }
+    }
+
+    /// Nanoseconds for each pair of a round.
+    fn time(&mut self) -> f64 {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(b"\n").expect("it runs");
+        let answer = self.answers.next().expect("it runs").expect("a line");
+        answer.parse().expect("a number")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        // It ends where its input does.
+        let _ = self.child.wait();
+    }
+}
+
 /// The fastest quarter of rounds is about the code, the others about what else the machine does.
 fn quarter(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 4]
 }
 
+/// Says what a pair takes in Rust and by `c`, in turns.
+fn compare(place: &str, memory: &CodeMemory, mut c: impl FnMut() -> f64) {
+    let (mut in_rust_all, mut in_c_all) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        in_rust_all.push(time(|| in_rust(memory)));
+        in_c_all.push(c());
+    }
+    let (rust, c) = (quarter(in_rust_all), quarter(in_c_all));
+    let times = c / rust;
+    println!("{place}: Rust {rust:.1} ns, C {c:.1} ns, {times:.2} times");
+}
+
 fn main() {
     let memory = CodeMemory::new(Options::default()).expect("a memory");
-    let path = std::env::args().nth(1);
-    let interface = path.map_or_else(Interface::here, |path| Interface::of_library(&path));
-    let (mut rust, mut c) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        rust.push(time(|| in_rust(&memory)));
-        c.push(time(|| in_c(&interface)));
-    }
-    let (rust, c) = (quarter(rust), quarter(c));
-    let place = interface
-        .library
-        .as_ref()
-        .map_or("this program", SharedLibrary::name);
-    println!(
-        "{place}: Rust {rust:.1} ns, C {c:.1} ns, {:.2} times",
-        c / rust
-    );
+    let here = Interface::here();
+    compare("this program", &memory, || time(|| in_c(&here)));
+    let Some(prefix) = std::env::args().nth(1) else {
+        return;
+    };
+    let prefix = Path::new(&prefix);
+    let path = prefix.join("lib/libcodeslab.so");
+    let shared = Interface::of_library(path.to_str().expect("a path of characters"));
+    let name = shared.library.as_ref().map_or("", SharedLibrary::name);
+    compare(name, &memory, || time(|| in_c(&shared)));
+    let mut program = Program::of_library(prefix);
+    compare("a program of C, static", &memory, || program.time());
 }

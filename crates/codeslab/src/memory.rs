@@ -100,11 +100,9 @@ impl CodeMemory {
     pub(crate) fn on(platform: Arc<dyn Platform>, options: &Options) -> Result<Self> {
         let guarded = options.branch_protection.then(|| platform.guarded());
         let platform = guarded.flatten().unwrap_or(platform);
-        let configuration = process::configure(&*platform, options)?;
-        let platform = platform
-            .for_writer(configuration.writer)
-            .unwrap_or(platform);
-        let pool = Arc::new(Pool::new(platform, configuration));
+        let configured = process::configure(&*platform, options)?;
+        let platform = platform.for_writer(configured.0.writer).unwrap_or(platform);
+        let pool = Arc::new(Pool::new(platform, configured));
         let shards = [const { OnceLock::new() }; thread_id::MOST];
         let inside = Arc::new(Inside { pool, shards });
         Ok(Self { inside })

@@ -339,6 +339,27 @@ fn the_first_reservation_is_put_at_a_random_place_if_there_is_room() {
 }
 
 #[test]
+fn the_first_reservation_is_one_call_where_the_system_tells_where_it_puts_things() {
+    for occupied in [false, true] {
+        let fake = Arc::new(Fake::new(4096, 4096));
+        let told = Address::new(0x6000_3000_1000);
+        fake.tell_place(told);
+        let memory = open(&fake, &Options::default());
+        let below = Window::of_range(Address::new(told.value() - 2 * GIB), 2 * GIB);
+        if occupied {
+            fake.occupy(below.unwrap());
+        }
+        fake.script(Script::Nothing);
+        let (layout, sections) = layout([16, 16, 16]);
+        let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        let calls = fake.calls();
+        let at = Window::of_range(in_flight.address(sections[0]), 16).unwrap();
+        let places = (calls.contains(&"reserve"), below.unwrap().contains(at));
+        assert_eq!(places, (occupied, !occupied));
+    }
+}
+
+#[test]
 fn blocks_in_a_window_are_small_at_first_and_as_large_as_usual_soon() {
     let fake = Arc::new(Fake::new(4096, 4096));
     let memory = open(&fake, &Options::default());

@@ -5,6 +5,7 @@ use super::*;
 use crate::block::Block;
 use crate::pool::Pool;
 use crate::slab::spans::Spans;
+use crate::space::memory_file::SharedFile;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -12,7 +13,23 @@ use std::sync::Mutex;
 fn share(fake: &Arc<Fake>, options: &Options) -> Arc<Pool> {
     let configuration = open(fake, options).configuration();
     let platform = Arc::clone(fake) as Arc<dyn Platform>;
-    Arc::new(Pool::new(platform, configuration))
+    Arc::new(Pool::new(platform, (configuration, None)))
+}
+
+#[test]
+fn the_first_reservation_has_the_file_that_its_writer_was_probed_with() {
+    let fake = Arc::new(Fake::new(4096, 4096));
+    let configuration = open(&fake, &unhardened()).configuration();
+    let size = fake.facts().file_bytes;
+    let file = SharedFile::new(fake.create_file(size).unwrap(), size, 0);
+    let platform = Arc::clone(&fake) as Arc<dyn Platform>;
+    let shared = Pool::new(platform, (configuration, Some(file)));
+    fake.script(Script::Nothing);
+    let block = open_block(&shared, Window::ANYWHERE).unwrap();
+    assert!(!fake.calls().contains(&"create_file"));
+    close_block(&shared, block);
+    drop(shared);
+    assert_eq!(fake.holdings(), (0, 0, 0), "it is closed with the memory");
 }
 
 fn blocks_of(size: u64) -> Options {

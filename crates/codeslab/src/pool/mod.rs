@@ -15,9 +15,9 @@ use crate::model::layout::{Layout, SHARED_ALIGN};
 
 use crate::model::stats::{Configuration, Found, Stats};
 use crate::slab::spans::Spans;
-use crate::space::Space;
 use crate::space::budget::Budget;
 use crate::space::clusters::Site;
+use crate::space::{Configured, Space};
 use crate::sync::biased_lock::ProcessBarrier;
 use crate::sys::Platform;
 use crate::write;
@@ -61,12 +61,13 @@ impl ProcessBarrier for Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(platform: Arc<dyn Platform>, configuration: Configuration) -> Self {
+    pub(crate) fn new(platform: Arc<dyn Platform>, configured: Configured) -> Self {
+        let (configuration, file) = configured;
         let facts = platform.facts();
         let writer = write::by(configuration.writer, configuration.hardened);
         let geometry = Geometry::new(&configuration, writer, facts);
         let memory = writer.memory(configuration.sealing);
-        let space = Space::new(Arc::clone(&platform), &configuration, memory);
+        let space = Space::new(Arc::clone(&platform), &configuration, memory, file);
         let budget = Budget::new(configuration.max_committed, configuration.max_mappings);
         Self {
             configuration,

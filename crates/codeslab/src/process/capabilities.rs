@@ -8,6 +8,8 @@ use crate::model::stats::{
     Capabilities, Configuration, ProcessLocation, ProcessSymbolKind, SealingStatus, WriterStatus,
 };
 use crate::model::writer::Writer;
+use crate::space::Configured;
+use crate::space::memory_file::SharedFile;
 use crate::sys::{self, Platform, Seal};
 use crate::write::can_be_sealed;
 use std::ffi::{CStr, CString};
@@ -25,7 +27,7 @@ pub fn capabilities() -> Result<Capabilities> {
     let why_not = |probed: Result<(), Refusal>| probed.err().map(|refusal| refusal.to_string());
     let status = |writer| WriterStatus {
         writer,
-        unavailable: why_not(platform.probe(writer, DEFAULT_BLOCK_BYTES)),
+        unavailable: why_not(platform.probe(writer, DEFAULT_BLOCK_BYTES).map(drop)),
     };
     let model = |model: CodeModel| model.reach(facts.architecture).map(|reach| (model, reach));
     Ok(Capabilities {
@@ -140,7 +142,7 @@ pub fn process_symbol_kinds(symbols: &[(&str, Address)]) -> Vec<ProcessSymbolKin
     }
 }
 
-pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configuration> {
+pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Configured> {
     let facts = platform.facts();
     let model = options.code_model;
     let unsupported = Error::UnsupportedCodeModel {
@@ -161,8 +163,8 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
             maximum,
         });
     }
-    let (writer, sealing) = choose_writer(platform, options, size)?;
-    Ok(Configuration {
+    let (writer, sealing, file) = choose_writer(platform, options, size)?;
+    let configuration = Configuration {
         block_size: size,
         code_model: model,
         reach,
@@ -176,19 +178,27 @@ pub(crate) fn configure(platform: &dyn Platform, options: &Options) -> Result<Co
         hardened: options.hardened || writer != Writer::DualMapping,
         guard_pages: options.guard_pages,
         branch_protection: facts.guards_branches,
-    })
+    };
+    Ok((configuration, file))
 }
 
-/// The writer, and what is sealed with it.
+/// The writer, what is sealed with it, and the file that it was probed with, if reservations may have parts of that.
 fn choose_writer(
     platform: &dyn Platform,
     options: &Options,
     block_size: u64,
-) -> Result<(Writer, Option<Sealing>)> {
+) -> Result<(Writer, Option<Sealing>, Option<SharedFile>)> {
+    let large = platform.facts().file_bytes;
+    let is_shared = large > block_size && !options.sealed;
     let probe = |writer| {
-        platform.probe(writer, block_size)?;
+        let file = is_shared.then(|| platform.probe(writer, large).ok());
+        let file = match file.flatten() {
+            Some(file) => file.map(|file| SharedFile::new(file, large, 0)),
+            // Smaller ones may be allowed.
+            None => platform.probe(writer, block_size).map(|_| None)?,
+        };
         let sealing = options.sealed.then(|| probe_sealing(platform, writer));
-        Ok((writer, sealing.transpose()?))
+        Ok((writer, sealing.transpose()?, file))
     };
     if let Some(writer) = options.writer {
         if let Some(reason) = unsuitable(options, writer) {
@@ -243,6 +253,27 @@ fn unavailable(writer: Writer, refusals: Vec<Refusal>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_of_a_probe_is_kept_where_reservations_may_have_parts_of_it() {
+        let Ok(platform) = sys::current() else { return };
+        for (writer, sealed) in Writer::ALL
+            .into_iter()
+            .flat_map(|one| [(one, false), (one, true)])
+        {
+            let options = Options {
+                writer: Some(writer),
+                sealed,
+                ..Options::default()
+            };
+            // A writer may be unavailable here.
+            if let Ok((configuration, file)) = configure(&*platform, &options) {
+                let is_file = matches!(writer, Writer::DualMapping | Writer::FileWrite);
+                let is_shared = platform.facts().file_bytes > configuration.block_size && !sealed;
+                assert_eq!(file.is_some(), is_file && is_shared, "{writer}, {sealed}");
+            }
+        }
+    }
 
     #[test]
     fn text_of_any_length_is_handed_over_whole_and_none_with_a_zero_in_it() {

@@ -20,6 +20,8 @@ pub(crate) struct Clusters {
     reach: Reach,
     all: Vec<Cluster>,
     next_id: u64,
+    // That no reservation has a part of.
+    first_file: Option<Arc<SharedFile>>,
     /// Threads that search for address space at this moment.
     pub(super) searching: usize,
     /// How often one of them made room for others.
@@ -53,9 +55,10 @@ pub(crate) struct Site {
 }
 
 impl Clusters {
-    pub(crate) const fn new(reach: Reach) -> Self {
+    pub(crate) fn new(reach: Reach, file: Option<SharedFile>) -> Self {
         Self {
             reach,
+            first_file: file.map(Arc::new),
             all: Vec::new(),
             next_id: 0,
             searching: 0,
@@ -90,9 +93,10 @@ impl Clusters {
     }
 
     /// A memory file that further reservations may have parts of: the newest.
-    pub(crate) fn shared_file(&self) -> Option<Arc<SharedFile>> {
-        let newest = self.all.last()?.arenas.last()?;
-        newest.reservation.shared_file().cloned()
+    pub(crate) fn shared_file(&mut self) -> Option<Arc<SharedFile>> {
+        let newest = self.all.last().and_then(|cluster| cluster.arenas.last());
+        let file = newest.and_then(|newest| newest.reservation.shared_file().cloned());
+        file.or_else(|| self.first_file.take())
     }
 
     /// The clusters that may grow where something is wanted, oldest first.

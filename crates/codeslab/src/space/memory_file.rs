@@ -15,6 +15,12 @@ pub(crate) struct SharedFile {
 }
 
 impl SharedFile {
+    /// A file of `size` bytes, the first `taken` of which a reservation has. What it holds is overwritten where it is mapped.
+    pub(crate) fn new(file: Box<dyn MemoryFile>, size: u64, taken: u64) -> Self {
+        let taken = AtomicU64::new(taken);
+        Self { file, size, taken }
+    }
+
     /// The offset of `size` bytes that no reservation has, if there are so many left.
     fn take(&self, size: u64) -> Option<u64> {
         let end = |taken: u64| taken.checked_add(size).filter(|end| *end <= self.size);
@@ -38,8 +44,7 @@ impl FilePart {
 
     /// The first `taken` bytes of a file.
     fn first(file: Box<dyn MemoryFile>, size: u64, taken: u64) -> Self {
-        let taken = AtomicU64::new(taken);
-        let file = Arc::new(SharedFile { file, size, taken });
+        let file = Arc::new(SharedFile::new(file, size, taken));
         Self { file, offset: 0 }
     }
 

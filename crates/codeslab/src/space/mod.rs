@@ -18,9 +18,13 @@ use crate::model::layout::SHARED_ALIGN;
 use crate::model::stats::{Configuration, Stats};
 use crate::sys::Platform;
 use clusters::{Clusters, Site};
+use memory_file::SharedFile;
 use reservation::{MemoryKind, Reservation};
 use search::{Search, Wanted};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What a memory is opened with, and the first file that it has parts of, if there is one by now.
+pub(crate) type Configured = (Configuration, Option<SharedFile>);
 
 /// The address space of one memory.
 #[derive(Debug)]
@@ -44,17 +48,18 @@ impl Drop for Searching<'_> {
 }
 
 impl Space {
-    /// Nothing is reserved yet.
+    /// Nothing is reserved yet; what is will have parts of `file`, if there is one.
     pub(crate) fn new(
         platform: Arc<dyn Platform>,
         configuration: &Configuration,
         memory: MemoryKind,
+        file: Option<SharedFile>,
     ) -> Self {
         Self {
             granularity: platform.facts().granularity,
             block_size: configuration.block_size,
             search: Search::new(platform, configuration, memory),
-            clusters: Mutex::new(Clusters::new(configuration.reach)),
+            clusters: Mutex::new(Clusters::new(configuration.reach, file)),
             search_ended: Condvar::new(),
         }
     }

@@ -182,11 +182,21 @@ impl Search {
     }
 
     fn reserve_anywhere(&self, wanted: Wanted<'_>) -> Result<Reservation> {
+        let size = self.sizes(wanted.size, u64::MAX).next();
+        let scatter = |at| (0..ATTEMPTS).find_map(|_| self.scatter(at, size?, wanted));
+        if let Some(scattered) = self.platform.usual_place().and_then(scatter) {
+            return Ok(scattered);
+        }
         let mut refused = None;
         for size in self.sizes(wanted.size, u64::MAX) {
             let (platform, backing) = (&self.platform, self.backing);
             match Reservation::anywhere(platform, size, wanted.align, backing, wanted.file) {
-                Ok(reservation) => return Ok(self.scatter(reservation, wanted)),
+                Ok(reservation) => {
+                    let file = reservation.shared_file();
+                    let scattered =
+                        self.scatter(reservation.address(), size, Wanted { file, ..wanted });
+                    return Ok(scattered.unwrap_or(reservation));
+                }
                 Err(refusal) if is_about_size(&refusal) => refused = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
             }
@@ -194,24 +204,19 @@ impl Search {
         Err(refused.map_or(Error::EmptyRequest, Error::Refused))
     }
 
-    /// The same reservation at a random place below, if there is room: the system puts everything side by side, so that one
-    /// address would tell all others. Near enough still for short calls into the libraries above.
-    fn scatter(&self, reservation: Reservation, wanted: Wanted<'_>) -> Reservation {
-        let size = reservation.size();
+    /// A reservation at a random place below, if there is room: the system puts everything side by side, so that one address would tell
+    /// all others. Near enough still for short calls into the libraries there.
+    fn scatter(&self, below: Address, size: u64, wanted: Wanted<'_>) -> Option<Reservation> {
         let most = SCATTER.min(self.reach.largest_block());
-        // Not by less than its size: it is in its own way there.
-        let Some(room) = most.checked_sub(size).filter(|room| *room > 0) else {
-            return reservation;
-        };
+        // Not by less than its size: what was reserved there is in the way.
+        let room = most.checked_sub(size).filter(|room| *room > 0)?;
         let shift = (size + self.platform.random() % room) & !(wanted.align - 1);
-        let file = reservation.shared_file();
-        let at = reservation.address().checked_sub(shift);
-        let range = at.and_then(|at| Window::of_range(at, size));
-        let range = range.filter(|range| self.platform.facts().addresses.contains(*range));
-        let wanted = Wanted { file, ..wanted };
-        match range.map(|range| self.reserve_at(range, wanted)) {
-            Some(Ok(Attempt::Reserved(scattered))) => scattered,
-            _ => reservation,
+        let at = below.align_down(wanted.align).checked_sub(shift)?;
+        let range = Window::of_range(at, size)?;
+        let is_address = self.platform.facts().addresses.contains(range);
+        match is_address.then(|| self.reserve_at(range, wanted)) {
+            Some(Ok(Attempt::Reserved(scattered))) => Some(scattered),
+            _ => None,
         }
     }
 

@@ -159,12 +159,15 @@ pub(crate) trait OpenLibrary: std::fmt::Debug + Send + Sync {
     fn symbol_version(&self, name: &std::ffi::CStr, version: &std::ffi::CStr) -> Option<Address>;
 }
 
+/// Why a writer does not work, or the file that it was probed with, for a memory to go on with: its start holds what the probe wrote.
+pub(crate) type Probed = Result<Option<Box<dyn MemoryFile>>, Refusal>;
+
 /// One operating system.
 pub(crate) trait Platform: fmt::Debug + Send + Sync {
     fn facts(&self) -> Facts;
 
-    /// Whether `writer` works in this process, found out by doing what it does, with memory files of this size if it needs any.
-    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal>;
+    /// Whether `writer` works in this process, found out by doing what it does, with a memory file of this size if it needs one.
+    fn probe(&self, writer: Writer, file_size: u64) -> Probed;
 
     /// The platform for memories of this writer, where it takes reservations of another kind: `map_keyed` may work on that one only. `None`
     /// where this one does for all.
@@ -380,6 +383,11 @@ pub(crate) trait Platform: fmt::Debug + Send + Sync {
     /// A word that holds [`Platform::generation`] and that the system changes in a child. Where there is none, callers ask for the
     /// generation each time.
     fn generation_mark(&self) -> Option<&'static AtomicU32> {
+        None
+    }
+
+    /// Where the system puts what may lie anywhere, if that is known without a call.
+    fn usual_place(&self) -> Option<Address> {
         None
     }
 }

@@ -9,8 +9,8 @@
 )]
 #![allow(dead_code, reason = "a target without a port probes nothing")]
 
-use super::Platform;
 use super::arch::{Native, Processor};
+use super::{Platform, Probed};
 use crate::model::address::Address;
 
 use crate::model::error::{Limit, Refusal};
@@ -64,46 +64,32 @@ impl Drop for Granule<'_> {
     }
 }
 
-pub(super) fn probe(
-    platform: &dyn Platform,
-    writer: Writer,
-    file_size: u64,
-) -> Result<(), Refusal> {
+pub(super) fn probe(platform: &dyn Platform, writer: Writer, file_size: u64) -> Probed {
     let granule = Granule::reserve(platform)?;
-    match writer {
+    let file = match writer {
         Writer::DualMapping | Writer::FileWrite => write_through_file(&granule, writer, file_size),
-        Writer::Protect => write_before_protecting(&granule),
-        Writer::SelfMem => write_as_a_file(&granule),
-        Writer::Pkeys | Writer::MapJit => write_keyed(&granule),
+        Writer::Protect => write_before_protecting(&granule).map(|()| None),
+        Writer::SelfMem => write_as_a_file(&granule).map(|()| None),
+        Writer::Pkeys | Writer::MapJit => write_keyed(&granule).map(|()| None),
     }?;
     // SAFETY: each of these functions has written the answer and made the granule executable, if it did not fail.
-    unsafe { granule.call() }
+    unsafe { granule.call() }.map(|()| file)
 }
 
-fn write_through_file(
-    granule: &Granule<'_>,
-    writer: Writer,
-    file_size: u64,
-) -> Result<(), Refusal> {
+/// Writes past the view, as fresh pages are filled: all that a store through it would add is time.
+fn write_through_file(granule: &Granule<'_>, writer: Writer, file_size: u64) -> Probed {
     // As large as they will be: there are limits on that. It costs nothing but the granule that is written.
     let file = granule.platform.create_file(file_size.max(granule.size))?;
-    let pattern = granule.platform.facts().architecture.fill_pattern();
-    let first = match writer {
-        Writer::FileWrite => ANSWER,
-        // Fresh pages are filled like this with this writer too.
-        _ => &pattern.repeat(ANSWER.len().div_ceil(pattern.len())),
-    };
     // SAFETY: the file was made just now and is mapped nowhere.
-    unsafe { file.write(0, first) }?;
+    unsafe { file.write(0, ANSWER) }?;
     if writer == Writer::DualMapping {
         let view = file.map_view(0, granule.size, false)?;
-        // SAFETY: the view is a whole granule, which is longer than the code, and known to this probe alone.
-        unsafe { write_answer(view) };
         // SAFETY: the view is whole and not sealed, and its pointer is not used any more.
         unsafe { granule.platform.unmap_view(view, granule.size) };
     }
     // SAFETY: the granule is reserved and not mapped, and known to this probe alone.
-    unsafe { file.map_at(granule.at, 0, granule.size, Protection::ReadExecute) }
+    unsafe { file.map_at(granule.at, 0, granule.size, Protection::ReadExecute) }?;
+    Ok(Some(file))
 }
 
 fn write_before_protecting(granule: &Granule<'_>) -> Result<(), Refusal> {

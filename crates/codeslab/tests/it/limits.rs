@@ -94,21 +94,28 @@ fn where_no_file_may_have_a_byte_another_writer_is_taken_and_no_signal_comes() {
 }
 
 #[test]
-fn a_lack_of_file_descriptors_is_named() {
-    const NAME: &str = "limits::a_lack_of_file_descriptors_is_named";
+fn a_lack_of_file_descriptors_is_named_where_a_memory_is_opened_and_earlier_ones_go_on() {
+    const NAME: &str = "limits::a_lack_of_file_descriptors_is_named_where_a_memory_is_opened_and_earlier_ones_go_on";
     if is_child(NAME) {
         let memories = memories();
         let mut open: Vec<_> =
             std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let limit = |writer| match CodeMemory::new(Options {
+            writer: Some(writer),
+            ..Options::default()
+        }) {
+            Err(Error::Refused(refusal)) => Some(refusal.limit),
+            opened => opened.map(|_| None).expect("a refusal"),
+        };
         let limits: Vec<_> = memories
             .iter()
-            .map(|(writer, memory)| (*writer, refused_limit(memory, [16, 0, 0])))
+            .map(|(writer, memory)| (*writer, limit(*writer), refused_limit(memory, [16, 0, 0])))
             .collect();
         open.clear();
-        for (writer, limit) in limits {
-            let needs_files = matches!(writer, Writer::DualMapping | Writer::FileWrite);
+        for (writer, opened, allocated) in limits {
+            let needs_files = !matches!(writer, Writer::Protect | Writer::Pkeys);
             let expected = needs_files.then_some(Limit::OpenFiles);
-            assert_eq!(limit, expected, "{writer}");
+            assert_eq!((opened, allocated), (expected, None), "{writer}");
         }
         for (writer, memory) in memories {
             let stats = memory.stats();

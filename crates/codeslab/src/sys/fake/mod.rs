@@ -14,7 +14,7 @@ mod script;
 mod state;
 
 use super::address_map::{AddressMap, Snapshot};
-use super::{Facts, MemoryFile, Platform, Seal};
+use super::{Facts, MemoryFile, Platform, Probed, Seal};
 use crate::model::address::{Address, Window};
 use crate::model::architecture::Architecture;
 use crate::model::error::{Limit, Refusal};
@@ -89,13 +89,13 @@ impl Platform for Fake {
         Some(Arc::new(Self { facts, system }))
     }
 
-    fn probe(&self, writer: Writer, _file_size: u64) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, _file_size: u64) -> Probed {
         let mut state = self.call();
         state.enter("probe", 0)?;
         if state.unavailable.contains(&writer) {
             return Err(Refusal::foreseen("probe", 0, Limit::Policy));
         }
-        Ok(())
+        Ok(None)
     }
 
     fn probe_seal(&self, seal: Seal) -> Result<(), Refusal> {
@@ -412,6 +412,10 @@ impl Platform for Fake {
 
     fn generation(&self) -> u32 {
         self.state().generation
+    }
+
+    fn usual_place(&self) -> Option<Address> {
+        self.state().usual_place
     }
 }
 

@@ -37,6 +37,7 @@ impl Fake {
         };
         let state = State {
             next_place: 0x7000_0000_0000,
+            usual_place: None,
             generation: 1,
             most: u64::MAX,
             ..State::default()
@@ -86,6 +87,11 @@ impl Fake {
     /// Where the system puts the next reservation that may lie anywhere; further ones follow below.
     pub(crate) fn place_next_at(&self, at: Address) {
         self.state().next_place = at.value();
+    }
+
+    /// Makes the system one that tells where it puts things without being asked.
+    pub(crate) fn tell_place(&self, at: Address) {
+        self.state().usual_place = Some(at);
     }
 
     /// Makes the system one that has only so many bytes for a reservation or a file. Miri looks at each byte of the heap.

@@ -17,6 +17,7 @@ pub(super) struct State {
     pub(super) next_file: u64,
     // Where the system puts the next reservation that may lie anywhere.
     pub(super) next_place: u64,
+    pub(super) usual_place: Option<Address>,
     pub(super) calls: Vec<&'static str>,
     pub(super) script: Script,
     pub(super) generation: u32,

@@ -27,7 +27,7 @@ mod rehearsal;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, dynamic_linker, probe};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Probed, Seal, dynamic_linker, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -86,7 +86,7 @@ impl Platform for Linux {
         }
     }
 
-    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, file_size: u64) -> Probed {
         match writer {
             Writer::MapJit => Err(Refusal::foreseen("MAP_JIT", 0, Limit::Unsupported)),
             _ => probe::probe(self, writer, file_size),
@@ -280,6 +280,12 @@ impl Platform for Linux {
 
     fn generation_mark(&self) -> Option<&'static AtomicU32> {
         self.generation.mark()
+    }
+
+    /// Where it put the page of the mark.
+    fn usual_place(&self) -> Option<Address> {
+        let mark = self.generation.mark()?;
+        Some(Address::new(std::ptr::from_ref(mark) as u64))
     }
 }
 

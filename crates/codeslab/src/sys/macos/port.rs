@@ -16,7 +16,7 @@ use crate::model::stats::{ProcessLocation, ProcessSymbolKind};
 use crate::model::writer::Writer;
 use crate::sys::address_map::AddressMap;
 use crate::sys::arch::{self, Native, Processor};
-use crate::sys::{Facts, MemoryFile, OpenLibrary, Platform, Seal, dynamic_linker, probe};
+use crate::sys::{Facts, MemoryFile, OpenLibrary, Platform, Probed, Seal, dynamic_linker, probe};
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Platform for Macos {
         (is_jit != self.is_jit).then(|| Arc::new(Self { is_jit, ..*self }) as _)
     }
 
-    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, file_size: u64) -> Probed {
         match writer {
             Writer::MapJit => self.signing.check_jit()?,
             Writer::Pkeys => return Err(Refusal::foreseen("a protection key", 0, NO_SUCH_THING)),

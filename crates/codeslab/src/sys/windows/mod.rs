@@ -40,7 +40,7 @@ mod tiles;
 
 use super::address_map::AddressMap;
 use super::arch::{self, Native, Processor};
-use super::{Facts, MemoryFile, OpenLibrary, Platform, Seal, probe};
+use super::{Facts, MemoryFile, OpenLibrary, Platform, Probed, Seal, probe};
 use crate::model::address::Address;
 use crate::model::architecture::Architecture;
 use crate::model::error::{Error, Limit, Refusal, Result};
@@ -105,7 +105,7 @@ impl Platform for Windows {
         }
     }
 
-    fn probe(&self, writer: Writer, file_size: u64) -> Result<(), Refusal> {
+    fn probe(&self, writer: Writer, file_size: u64) -> Probed {
         probe::probe(self, writer, file_size)
     }
 
