@@ -381,6 +381,8 @@ pub enum Feature {
     CompactUnwind,
     /// What has to be the first of its process and the only one: the start of a C library, the runtime of a sanitizer.
     ProcessRuntime,
+    /// What D's runtime has to be told of: it asks the dynamic linker for the program headers, and an image has none there.
+    DRuntime,
 }
 
 impl Feature {
@@ -402,6 +404,7 @@ impl Feature {
             Self::ObjectiveC => "objective-c",
             Self::CompactUnwind => "compact-unwind",
             Self::ProcessRuntime => "process-runtime",
+            Self::DRuntime => "d-runtime",
         }
     }
 }
@@ -430,6 +433,9 @@ impl fmt::Display for Feature {
             }
             Self::ProcessRuntime => {
                 "a second runtime of the process (a static C library and sanitizers want to start the program themselves; leave the archive out, the process's own serves) is"
+            }
+            Self::DRuntime => {
+                "D with its runtime, which asks the dynamic linker for the file that its code is in (compile with -fno-druntime or -betterC), is"
             }
         })
     }

@@ -85,7 +85,7 @@ pub(crate) fn resolve<'a>(
     // What those refer to, a library may define.
     pull(&mut resolution, &mut library, options)?;
     runtime::refuse_starts(&mut resolution);
-    runtime::share_tables(&mut resolution, options);
+    runtime::share(&mut resolution, options);
     refusals::check(&mut resolution)?;
     made::add_frames(&mut resolution)?;
     made::add_unwind_tables(&mut resolution)?;

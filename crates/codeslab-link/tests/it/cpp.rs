@@ -1,6 +1,8 @@
 //! C++: what is defined in a header is in every object that uses it, and once in the image.
 
-use crate::support::{Workshop, function, has_cpp, link_files, memory};
+use crate::support::{Workshop, file, function, has_cpp, link, link_files, memory};
+use crate::unwinding::load_cpp_runtime;
+use codeslab_link::LinkOptions;
 
 const HEADER: &str = r"
 #pragma once
@@ -89,5 +91,95 @@ fn inline_functions_templates_and_their_data_are_there_once() {
             address("inline_in_two"),
             "{flags:?}"
         );
+    }
+}
+
+/// Operators whose memory no others can free. In a file of its own: compilers may inline what they see.
+const OPERATORS: &str = r#"
+#include <cstdlib>
+#include <new>
+int own = 0;
+void *operator new(std::size_t n) { own++; return (char *)malloc(n + 16) + 16; }
+void operator delete(void *p) noexcept { own++; if (p) free((char *)p - 16); }
+void operator delete(void *p, std::size_t) noexcept { own++; if (p) free((char *)p - 16); }
+struct Arena { char bytes[64]; };
+void *operator new(std::size_t, Arena &arena) { own += 100; return arena.bytes; }
+"#;
+
+/// Strings: the library allocates for them, and what is inlined here frees.
+const STRINGS: &str = r#"
+#include <string>
+extern int own;
+struct Arena { char bytes[64]; };
+void *operator new(std::size_t, Arena &);
+extern "C" int of_its_own() { Arena arena; int *made = new (arena) int(5); return *made + own; }
+extern "C" int grown() {
+    std::string all("something that is allocated ");
+    for (int i = 0; i < 100; i++) all += "and grows ";
+    return (int)all.size() + own;
+}
+"#;
+
+#[test]
+fn what_the_cpp_library_allocates_an_image_frees_though_it_has_operators_of_its_own() {
+    if !has_cpp(
+        "cpp::what_the_cpp_library_allocates_an_image_frees_though_it_has_operators_of_its_own",
+    ) {
+        return;
+    }
+    load_cpp_runtime();
+    let workshop = Workshop::new();
+    for flags in [&["-O2", "-fPIC"][..], &["-O2", "-fno-pic"], &["-O0"]] {
+        let operators = workshop.compile_cpp("operators", OPERATORS, flags);
+        let strings = workshop.compile_cpp("strings", STRINGS, flags);
+        let files = [("operators.o", &operators[..]), ("strings.o", &strings)];
+        let image = link_files(&memory(), &files);
+        let grown = function!(image, "grown", extern "C" fn() -> i32);
+        // The process's are called: it has one of each, as where the dynamic linker loads.
+        assert_eq!(grown(), 28 + 1000, "{flags:?}");
+        let placed = function!(image, "of_its_own", extern "C" fn() -> i32);
+        assert_eq!(placed(), 105, "{flags:?}: no other has this one");
+    }
+}
+
+#[test]
+fn operators_new_and_delete_stay_an_images_own_where_they_are_hidden_given_or_alone() {
+    let test =
+        "cpp::operators_new_and_delete_stay_an_images_own_where_they_are_hidden_given_or_alone";
+    if !has_cpp(test) {
+        return;
+    }
+    load_cpp_runtime();
+    let source = r#"
+        typedef __SIZE_TYPE__ size;
+        static char room[64];
+        void *operator new(size) { return room; }
+        #if HIDDEN // Compilers take no attribute here: every program may replace the operator.
+        asm(".hidden _Znwm");
+        #endif
+        extern "C" int is_own() { int *made = new int(3); return (char *)made == room; }"#;
+    let workshop = Workshop::new();
+    let shown = workshop.compile_cpp("shown", source, &["-O0"]);
+    let hidden = workshop.compile_cpp("hidden", source, &["-O0", "-DHIDDEN"]);
+    let alone = LinkOptions {
+        process_symbols: false,
+        ..LinkOptions::default()
+    };
+    let given = LinkOptions {
+        externals: [("_Znwm".to_owned(), codeslab::Address::new(64))].into(),
+        ..LinkOptions::default()
+    };
+    let usual = LinkOptions::default();
+    let cases = [
+        (&shown, &usual, 0),
+        (&hidden, &usual, 1),
+        (&shown, &alone, 1),
+        (&shown, &given, 1),
+    ];
+    for (number, (object, options, expected)) in cases.into_iter().enumerate() {
+        let image = link(&memory(), &[file("own.o", object)], options);
+        let image = image.unwrap_or_else(|error| panic!("{error}"));
+        let is_own = function!(image, "is_own", extern "C" fn() -> i32);
+        assert_eq!(is_own(), expected, "case {number}");
     }
 }

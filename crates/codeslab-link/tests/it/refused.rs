@@ -187,6 +187,21 @@ fn what_starts_a_program_is_refused_by_name() {
 }
 
 #[test]
+fn what_ds_runtime_has_to_be_told_of_is_refused_by_name() {
+    for source in [
+        ".globl f\nf: .quad _d_dso_registry\n",
+        ".globl _d_dso_registry\n_d_dso_registry: .byte 0\n",
+    ] {
+        let object = Workshop::new().assemble("module", source);
+        let error = link_error(&[file("module.o", &object)], &LinkOptions::default());
+        assert_eq!(error.code(), "UNSUPPORTED");
+        assert_eq!(fact(&error, "feature"), "d-runtime");
+        assert_eq!(fact(&error, "symbol"), "_d_dso_registry");
+        assert!(error.to_string().contains("-betterC"), "{error}");
+    }
+}
+
+#[test]
 fn packed_relative_relocations_are_refused_in_an_object() {
     let source = ".section .relr.dyn, \"a\", @0x13\n.quad 8\n";
     let object = Workshop::new().assemble("relr", source);
