@@ -56,5 +56,5 @@ pub use provided::{PROVIDED, Provided, Stand, provided};
 pub use running::Running;
 pub use storage::{Question, Template, Variable};
 pub use symbol::{ProcessLocation, ProcessSymbolKind};
-pub use sys::{CONVENTION, guarded};
+pub use sys::{CONVENTION, guarded, loads};
 pub use thread_local::ThreadLocals;

@@ -6,6 +6,7 @@
 use super::globals;
 use super::hints::{hint, likely_library, root_hint};
 use super::library::Library;
+use super::process::process_symbol;
 use super::provided::{Answer, Provided};
 use super::resolution::Resolution;
 use super::target::{Place, Rank, TargetId};
@@ -13,7 +14,7 @@ use super::version;
 use crate::error::{Error, Missing, Reference, Resource, Result};
 use crate::input::LinkOptions;
 use crate::unwind;
-use codeslab::{Address, process_symbol, process_symbol_version};
+use codeslab::{Address, process_symbol_version};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashSet};
 

@@ -19,6 +19,7 @@ mod imports;
 mod library;
 mod live;
 mod made;
+mod process;
 mod provided;
 mod refusals;
 mod replaceable;

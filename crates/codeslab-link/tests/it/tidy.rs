@@ -107,6 +107,7 @@ const ORDER: &[&str] = &[
     "resolve/provided.rs",
     "resolve/hints.rs",
     "resolve/made.rs",
+    "resolve/process.rs",
     "resolve/externals.rs",
     "resolve/mod.rs",
     "plan/slots.rs",

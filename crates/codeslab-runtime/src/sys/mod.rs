@@ -27,7 +27,7 @@ mod unwinder_records;
 )]
 mod native;
 
-pub use native::{CONVENTION, guarded};
+pub use native::{CONVENTION, guarded, loads};
 pub(crate) use native::{
     FUNCTIONS, HAS_KEYS, Library, Tables, ThreadLocals, at_process_exit, at_thread_exit,
     call_finalizer, call_initializer, call_resolver, create_key, delete_key,

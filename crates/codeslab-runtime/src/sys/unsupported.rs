@@ -12,6 +12,12 @@ pub(crate) use super::nothing_for_threads::{
     HAS_KEYS, ThreadLocals, create_key, delete_key, processor_features, take_value,
 };
 
+/// How many libraries this process has loaded and unloaded so far: nothing counts them.
+#[must_use]
+pub const fn loads() -> Option<(u64, u64)> {
+    None
+}
+
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::SystemV;
 

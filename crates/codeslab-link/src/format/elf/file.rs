@@ -170,8 +170,9 @@ fn name_in(names: Option<&str>, start: u32) -> Option<&str> {
 fn end_of(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
+    let (words, rest) = bytes.as_chunks::<8>();
     let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+    for word in words {
         let word = u64::from_le_bytes(*word);
         // The lowest byte that is zero has its high bit here, and no byte below it.
         let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
@@ -180,7 +181,6 @@ fn end_of(bytes: &[u8]) -> Option<usize> {
         }
         at += 8;
     }
-    let rest = bytes.get(at..)?;
     rest.iter().position(|byte| *byte == 0).map(|end| at + end)
 }
 
@@ -237,8 +237,10 @@ impl<'a> ElfObject<'a, '_> {
 
     /// Whether the name of a symbol has this letter in it. One look at all names: hardly an object has versions.
     pub(super) fn has_in_names(&self, letter: u8) -> bool {
+        // All of them, since it is in none of most objects: there are instructions for many bytes at once.
+        let found = |found: u8, byte: u8| found | u8::from(byte == letter);
         self.names
-            .is_none_or(|names| names.as_bytes().contains(&letter))
+            .is_none_or(|names| names.bytes().fold(0, found) != 0)
     }
 
     /// A name as text. Names are any bytes; what of them is not UTF-8 is written as in C.

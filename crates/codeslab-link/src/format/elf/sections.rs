@@ -149,23 +149,13 @@ fn is_constant_after_relocation(name: &str) -> bool {
 fn functions(name: &str, header: &ElfSection) -> Option<Purpose> {
     /// `ld` counts the numbers of .ctors down from this.
     const LAST: u32 = 65535;
-    /// How all names begin that say so. Hardly a section has one, and this is asked of each.
-    const BEGINNINGS: [&str; 5] = [
-        ".preinit_array",
-        ".init_array",
-        ".fini_array",
-        ".ctors",
-        ".dtors",
-    ];
+    // How all names begin that say so, behind the dot. Hardly another section has such a name, and this is asked of each.
+    let may_say = matches!(name.get(1..3), Some("pr" | "in" | "fi" | "ct" | "dt"));
     let is_typed = matches!(
         header.sh_type(ENDIAN),
         elf::SHT_PREINIT_ARRAY | elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY
     );
-    if !is_typed
-        && !BEGINNINGS
-            .iter()
-            .any(|beginning| name.starts_with(beginning))
-    {
+    if !is_typed && !may_say {
         return None;
     }
     let (stem, rest) = match name.strip_prefix('.').unwrap_or_default().split_once('.') {

@@ -37,5 +37,6 @@ pub(crate) use files::FUNCTIONS;
 pub(crate) use keys::{HAS_KEYS, create_key, delete_key, take_value};
 pub(crate) use process::{call_finalizer, call_initializer, call_resolver, processor_features};
 pub(crate) use symbol_tables::kinds_of;
+pub use symbols::loads;
 pub(crate) use tables::Tables;
 pub(crate) use thread_local::ThreadLocals;

@@ -23,6 +23,12 @@ pub(crate) use code::kinds_of;
 pub(crate) use exits::{at_thread_exit, destroy_at_thread_exit, register_for_image};
 pub(crate) use tables::Tables;
 
+/// How many libraries this process has loaded and unloaded so far: nothing counts them.
+#[must_use]
+pub const fn loads() -> Option<(u64, u64)> {
+    None
+}
+
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::SystemV;
 

@@ -25,5 +25,11 @@ pub(crate) use exports::{kinds_of, location};
 pub(crate) use shared_library::Library;
 pub(crate) use tables::Tables;
 
+/// How many libraries this process has loaded and unloaded so far: nothing counts them.
+#[must_use]
+pub const fn loads() -> Option<(u64, u64)> {
+    None
+}
+
 /// How functions of the process are called.
 pub const CONVENTION: Convention = Convention::Windows;
