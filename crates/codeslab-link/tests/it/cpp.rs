@@ -95,7 +95,7 @@ fn inline_functions_templates_and_their_data_are_there_once() {
 }
 
 /// Operators whose memory no others can free. In a file of its own: compilers may inline what they see.
-const OPERATORS: &str = r#"
+const OPERATORS: &str = r"
 #include <cstdlib>
 #include <new>
 int own = 0;
@@ -104,7 +104,7 @@ void operator delete(void *p) noexcept { own++; if (p) free((char *)p - 16); }
 void operator delete(void *p, std::size_t) noexcept { own++; if (p) free((char *)p - 16); }
 struct Arena { char bytes[64]; };
 void *operator new(std::size_t, Arena &arena) { own += 100; return arena.bytes; }
-"#;
+";
 
 /// Strings: the library allocates for them, and what is inlined here frees.
 const STRINGS: &str = r#"
