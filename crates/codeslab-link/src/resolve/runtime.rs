@@ -111,7 +111,8 @@ fn share_operators(resolution: &mut Resolution<'_>, options: &LinkOptions<'_>) {
         let target = resolution.target(id);
         let is_replaceable = matches!(target.rank, Rank::Definition | Rank::WeakDefinition)
             && target.visibility == Visibility::Default
-            && !options.externals.contains_key(name);
+            && !options.externals.contains_key(name)
+            && !options.roots.iter().any(|root| root == name);
         if is_replaceable && process_symbol(name).is_some() {
             let target = &mut resolution.targets[id.0 as usize];
             (target.place, target.rank) = (Place::Nowhere, Rank::Reference);

@@ -169,12 +169,17 @@ fn operators_new_and_delete_stay_an_images_own_where_they_are_hidden_given_or_al
         externals: [("_Znwm".to_owned(), codeslab::Address::new(64))].into(),
         ..LinkOptions::default()
     };
+    let rooted = LinkOptions {
+        roots: vec!["_Znwm".to_owned(), "is_own".to_owned()],
+        ..LinkOptions::default()
+    };
     let usual = LinkOptions::default();
     let cases = [
         (&shown, &usual, 0),
         (&hidden, &usual, 1),
         (&shown, &alone, 1),
         (&shown, &given, 1),
+        (&shown, &rooted, 1),
     ];
     for (number, (object, options, expected)) in cases.into_iter().enumerate() {
         let image = link(&memory(), &[file("own.o", object)], options);
