@@ -4,7 +4,8 @@ use crate::support::{call, layout, memories, return_constant};
 use codeslab::{Address, Allocation, CodeMemory, Protection, Request, Stats};
 use codeslab_testing::{assert_passed, is_child, run_alone};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
 
 /// More at once than there are threads with a number, and so a shard, of their own.
 const CROWD: u32 = 72;
@@ -130,37 +131,50 @@ fn meet(arrived: &AtomicU32) {
     }
 }
 
-/// Threads make functions for each other, and free what the others made while the last handle to the memory goes, a little later
-/// each round.
-fn outlive(memory: CodeMemory, round: u32) -> Vec<Address> {
-    let shelves = [(); THREADS as usize].map(|()| Mutex::new(Vec::new()));
-    let (made, start) = (Barrier::new(THREADS as usize + 1), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let (memory, shelves, made, start) = (memory.clone(), &shelves, &made, &start);
-            scope.spawn(move || {
-                for index in 0..THREADS * FOR_EACH {
-                    let one = make(&memory, round + thread * 7 + index);
-                    shelves[(index % THREADS) as usize]
-                        .lock()
-                        .unwrap()
-                        .push(one);
-                }
-                drop(memory);
-                made.wait();
-                let mine = std::mem::take(&mut *shelves[thread as usize].lock().unwrap());
-                assert!(mine.iter().all(|made| call(made.at) == made.value));
-                meet(start);
-                drop(mine);
-            });
-        }
-        made.wait();
-        let blocks = memory.picture().blocks;
-        meet(&start);
-        (0..round * 200).for_each(|_| std::hint::spin_loop());
-        drop(memory);
-        blocks.into_iter().map(|block| block.address).collect()
-    })
+/// What one thread of a round does: it makes functions for each other thread, lets its handle to the memory go, and frees what the
+/// others made for it.
+fn make_and_free(memory: CodeMemory, round: &Round, thread: u32) {
+    for index in 0..THREADS * FOR_EACH {
+        let one = make(&memory, round.number + thread * 7 + index);
+        let shelf = &round.shelves[(index % THREADS) as usize];
+        shelf.lock().unwrap().push(one);
+    }
+    drop(memory);
+    round.made.wait();
+    let mine = std::mem::take(&mut *round.shelves[thread as usize].lock().unwrap());
+    assert!(mine.iter().all(|made| call(made.at) == made.value));
+    meet(&round.start);
+    drop(mine);
+}
+
+struct Round {
+    number: u32,
+    shelves: [Mutex<Vec<Made>>; THREADS as usize],
+    made: Barrier,
+    start: AtomicU32,
+}
+
+/// Threads free what others made while the last handle to the memory goes, a little later each round.
+fn outlive(
+    threads: &[Sender<(CodeMemory, Arc<Round>)>],
+    memory: CodeMemory,
+    number: u32,
+) -> Vec<Address> {
+    let round = Arc::new(Round {
+        number,
+        shelves: Default::default(),
+        made: Barrier::new(threads.len() + 1),
+        start: AtomicU32::new(0),
+    });
+    for thread in threads {
+        thread.send((memory.clone(), Arc::clone(&round))).unwrap();
+    }
+    round.made.wait();
+    let blocks = memory.picture().blocks;
+    meet(&round.start);
+    (0..number * 200).for_each(|_| std::hint::spin_loop());
+    drop(memory);
+    blocks.into_iter().map(|block| block.address).collect()
 }
 
 #[test]
@@ -172,11 +186,28 @@ fn a_memory_that_goes_while_other_threads_free_what_it_gave_out_leaves_no_mappin
         return assert_passed(&run_alone(NAME, &[]));
     }
     let mut blocks = Vec::new();
-    for round in 0..40 {
-        for (_, memory) in memories() {
-            blocks.extend(outlive(memory, round));
+    // The same threads for all rounds: the stack and the heap of one that began later could lie where a block was.
+    let ready = Barrier::new(THREADS as usize + 1);
+    std::thread::scope(|scope| {
+        let threads = [0, 1, 2, 3].map(|thread| {
+            let (sender, receiver) = channel::<(CodeMemory, Arc<Round>)>();
+            let ready = &ready;
+            scope.spawn(move || {
+                drop(std::hint::black_box(Box::new(thread)));
+                ready.wait();
+                for (memory, round) in receiver {
+                    make_and_free(memory, &round, thread);
+                }
+            });
+            sender
+        });
+        ready.wait();
+        for round in 0..40 {
+            for (_, memory) in memories() {
+                blocks.extend(outlive(&threads, memory, round));
+            }
         }
-    }
+    });
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     assert!(!maps.contains("codeslab ("), "{maps}");
     let ranges: Vec<_> = maps.lines().map(range).collect();
