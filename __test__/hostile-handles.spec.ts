@@ -128,8 +128,8 @@ function pastTypeScript(...numbers: number[]) {
 
 test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
   const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
-  const { shrinkSection, link, compileSignature } = native
-  const { write, finalize, free, call } = life
+  const { shrinkSection, compileSignature } = native
+  const { write, finalize, free, call, link } = life
   const victim = new Uint8Array(64).fill(0xc3)
   const contents: unknown[] = [victim]
   Object.defineProperty(contents, 1, { enumerable: true, get: () => (detach(victim), undefined) })
@@ -176,9 +176,12 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     libraries: none,
     loaded,
   }
-  t.throws(() => link?.({}, opened, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  t.throws(() => link?.(opened, {}, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  for (const stranger of [one, {}, undefined, 7, signed]) t.throws(() => link?.(stranger, {}, none, options), refused)
+  for (const keeper of [7, undefined, 'text']) t.throws(() => link?.(opened, keeper, none, undefined), refused)
+  t.throws(() => link?.(opened, {}, none), refused)
   for (const alone of [7, {}, 'a.o', new Float64Array(2)]) {
-    for (const given of [undefined, options]) t.throws(() => link?.({}, opened, alone, given), { code: 'InvalidArg' })
+    for (const given of [undefined, options]) t.throws(() => link?.(opened, {}, alone, given), { code: 'InvalidArg' })
   }
   for (const inputs of [
     [7, 0, victim],
@@ -187,12 +190,12 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     ['a.o', 0, one],
     [undefined, 0, victim],
   ]) {
-    t.throws(() => link?.({}, opened, inputs, options), { code: 'InvalidArg' })
+    t.throws(() => link?.(opened, {}, inputs, options), { code: 'InvalidArg' })
   }
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {
-    t.throws(() => link?.({}, opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
-    t.throws(() => link?.({}, opened, ['a.o', 2, images[0]], options), { code: 'InvalidArg' })
+    t.throws(() => link?.(opened, {}, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
+    t.throws(() => link?.(opened, {}, ['a.o', 2, images[0]], options), { code: 'InvalidArg' })
   }
 })
 
