@@ -87,9 +87,7 @@ impl Slab {
     pub(crate) fn extend(&mut self, pages: Span) -> Span {
         self.extents.insert(pages);
         let (start, end) = (self.granule(pages.offset), self.granule(pages.end()));
-        self.runs.begin(end);
-        self.runs.set_free(start);
-        self.runs.begin(start);
+        self.runs.add(start, end);
         self.release(start, end - start)
     }
 

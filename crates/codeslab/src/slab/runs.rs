@@ -127,6 +127,13 @@ impl Runs {
         self.starts.insert(granule as usize);
     }
 
+    /// Makes granules a free run, and the one behind them the beginning of another: those of pages that are new to the slab.
+    pub(crate) fn add(&self, start: u32, end: u32) {
+        self.starts.insert_in_fresh(end as usize);
+        self.free.insert_in_fresh(start as usize);
+        self.starts.insert_in_fresh(start as usize);
+    }
+
     pub(crate) fn set_free(&self, start: u32) {
         self.free.insert(start as usize);
     }

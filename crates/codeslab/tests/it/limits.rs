@@ -41,19 +41,23 @@ fn faults() -> libc::c_long {
 
 #[test]
 fn a_first_allocation_waits_for_no_page_of_tables_twice() {
+    let (layout, _) = layout([64; 3]);
+    let place = |memory: &CodeMemory| memory.allocate(&Request::new(&layout)).unwrap();
     // What is there for all memories is there then.
     let first = memory(Writer::FileWrite);
-    let _kept = function(&first, 1);
+    let _kept = place(&first);
     let taken = || {
         let memory = memory(Writer::FileWrite);
         let before = faults();
-        let _kept = function(&memory, 2);
+        let _kept = place(&memory);
         faults() - before
     };
     // The system may take pages away meanwhile, but not each time.
     let least = (0..5).map(|_| taken()).min();
-    // A page that is read first and written then counts twice; without that there are seven.
-    assert!(least <= Some(9), "{least:?}");
+    // A page that is read first and written then counts twice: that would be 23. Without that there are 12, but where a processor
+    // can only write to memory what it has read there.
+    let most = if cfg!(target_arch = "x86_64") { 14 } else { 24 };
+    assert!(least <= Some(most), "{least:?}");
 }
 
 /// Places and calls a function, and says by which writer.

@@ -1,9 +1,10 @@
 //! Blocks lie where their references arrive.
 
 use crate::support::{layout, memories};
-use codeslab::{Request, Window, process_symbol};
+use codeslab::{CodeMemory, Options, Request, Window, process_symbol};
 
 const GIB: u64 = 1 << 30;
+const KIB: u64 = 1 << 10;
 
 /// A variable of the C library.
 const DATA: &str = if cfg!(windows) {
@@ -63,4 +64,31 @@ fn symbols_of_the_process_are_found_by_name_and_others_are_not() {
     assert!(process_symbol("malloc").is_some());
     assert_eq!(process_symbol("no_such_symbol_anywhere"), None);
     assert_eq!(process_symbol("nul\0inside"), None);
+}
+
+#[test]
+fn slabs_of_code_grow_faster_the_more_they_have_and_leave_an_eighth_idle_at_most() {
+    let memory = CodeMemory::new(Options::default()).unwrap();
+    let (layout, _) = layout([KIB, 0, 0]);
+    let (mut kept, mut steps) = (Vec::new(), Vec::new());
+    for _ in 0..3_000 {
+        let before = memory.stats().committed_bytes;
+        let in_flight = memory.allocate(&Request::new(&layout)).unwrap();
+        kept.push(in_flight.finalize().unwrap());
+        let stats = memory.stats();
+        let committed = stats.committed_bytes;
+        if committed > before {
+            steps.push(committed - before);
+        }
+        let idle = committed - stats.used_bytes;
+        assert!(idle <= (committed / 8).max(64 * KIB), "{idle} {committed}");
+    }
+    steps.dedup();
+    // The first step is smaller where the system maps less than that at once.
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| step / KIB)
+        .filter(|step| *step >= 64)
+        .collect();
+    assert_eq!(steps, [64, 128, 192, 256]);
 }

@@ -173,9 +173,6 @@ pub(super) enum Advice {
     NotForChildren,
     /// Forked children get it, zeroed (Linux 4.14).
     ZeroedForChildren,
-    /// It will be read or written soon. A read fault maps 16 pages at once, and in a shared mapping of a memory file for writing too;
-    /// populating for writing goes page by page. (Linux 5.14; older kernels answer EINVAL.)
-    Populate,
     /// What private memory holds is not needed any more: it reads as zero afterwards.
     Discard,
 }
@@ -187,11 +184,9 @@ pub(super) enum Advice {
 /// - With [`Advice::Discard`]: no thread uses it at the same time, nor relies later on what it holds.
 /// - With the advice about children: code of ours that runs in a child copes with it.
 pub(super) unsafe fn advise(at: Address, size: u64, advice: Advice) -> Result<(), Refusal> {
-    const MADV_POPULATE_READ: i32 = 22;
     let advice = match advice {
         Advice::NotForChildren => libc::MADV_DONTFORK,
         Advice::ZeroedForChildren => libc::MADV_WIPEONFORK,
-        Advice::Populate => MADV_POPULATE_READ,
         Advice::Discard => libc::MADV_DONTNEED,
     };
     let start = at.value() as *mut libc::c_void;

@@ -154,9 +154,21 @@ impl Platform for Linux {
         let _ = unsafe { mm::unmap(address(view), size) };
     }
 
+    /// By reading, which maps what the file has for up to 64 KiB around, writable. (`MADV_POPULATE_READ` takes twice as long: it looks at each
+    /// page once more, and notes that it was used.)
     unsafe fn populate(&self, view: NonNull<u8>, size: u64) {
-        // SAFETY: the range is part of a view that stays mapped meanwhile, and populating changes nothing that it holds.
-        let _ = unsafe { mm::advise(address(view), size, Advice::Populate) };
+        const AROUND: u64 = 64 << 10;
+        let start = address(view).value();
+        let mut at = start;
+        while at < start + size {
+            // SAFETY: the byte is in the view, which can be read and stays mapped, and the file has memory for it.
+            unsafe {
+                view.as_ptr()
+                    .wrapping_add((at - start) as usize)
+                    .read_volatile()
+            };
+            at = (at + 1).next_multiple_of(AROUND);
+        }
     }
 
     unsafe fn map_private(
