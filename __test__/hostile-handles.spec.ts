@@ -129,7 +129,7 @@ function pastTypeScript(...numbers: number[]) {
 test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
   const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
   const { shrinkSection, compileSignature } = native
-  const { write, finalize, free, call, link } = life
+  const { write, finalize, free, call } = life
   const victim = new Uint8Array(64).fill(0xc3)
   const contents: unknown[] = [victim]
   Object.defineProperty(contents, 1, { enumerable: true, get: () => (detach(victim), undefined) })
@@ -164,6 +164,18 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   })
   detach(shared)
   t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), refused)
+})
+
+test('the native function for links takes neither handles, nor keepers, nor inputs on trust', t => {
+  const { native, life, opened, allocate } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
+  const { finalize, link } = life
+  const refused = { code: 'ERR_INVALID_ARG_TYPE' }
+  const victim = new Uint8Array(64)
+  const one = allocate(1, undefined)
+  const handle = allocate(1, undefined)
+  finalize?.(handle)
+  const signed = native['compileSignature']?.(['void'])
+  detach(victim)
   const none: unknown[] = []
   const more = { gc: false, wrap: [], replaceable: [], defsymNames: [], defsymExpressions: [] }
   const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
