@@ -105,10 +105,8 @@ export declare function life(numbers: Float64Array): {
   places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
+  link(memory: ExternalObject<MemoryHandle>, keeper: object, inputs: Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options: NativeLinkOptions | undefined): number
 }
-
-/** Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected. */
-export declare function link(keeper: object, handle: ExternalObject<MemoryHandle>, inputs: Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options: NativeLinkOptions | undefined): number
 
 /** Where a slot is, and where it leads: two words. */
 export declare function lookAtSlot(handle: number, words: BigUint64Array): void

@@ -128,7 +128,7 @@ function pastTypeScript(...numbers: number[]) {
 
 test('native functions, called past TypeScript, take neither handles nor numbers on trust', t => {
   const { native, life, opened, allocate, shared } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
-  const { shrinkSection, link, compileSignature } = native
+  const { shrinkSection, compileSignature } = native
   const { write, finalize, free, call } = life
   const victim = new Uint8Array(64).fill(0xc3)
   const contents: unknown[] = [victim]
@@ -164,6 +164,18 @@ test('native functions, called past TypeScript, take neither handles nor numbers
   })
   detach(shared)
   t.throws(() => life['allocate']?.(opened, {}, 1, undefined, undefined, false), refused)
+})
+
+test('the native function for links takes neither handles, nor keepers, nor inputs on trust', t => {
+  const { native, life, opened, allocate } = pastTypeScript(0, 16, 16, 0, 0, 16, 16, 0)
+  const { finalize, link } = life
+  const refused = { code: 'ERR_INVALID_ARG_TYPE' }
+  const victim = new Uint8Array(64)
+  const one = allocate(1, undefined)
+  const handle = allocate(1, undefined)
+  finalize?.(handle)
+  const signed = native['compileSignature']?.(['void'])
+  detach(victim)
   const none: unknown[] = []
   const more = { gc: false, wrap: [], replaceable: [], defsymNames: [], defsymExpressions: [] }
   const loaded = { names: [], addresses: [], keepers: [], images: [], positions: [], paths: [], pathPositions: [] }
@@ -176,9 +188,12 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     libraries: none,
     loaded,
   }
-  t.throws(() => link?.({}, opened, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  t.throws(() => link?.(opened, {}, ['a.o', 1, victim], options), { code: 'ERR_CODESLAB_MALFORMED' })
+  for (const stranger of [one, {}, undefined, 7, signed]) t.throws(() => link?.(stranger, {}, none, options), refused)
+  for (const keeper of [7, undefined, 'text']) t.throws(() => link?.(opened, keeper, none, undefined), refused)
+  t.throws(() => link?.(opened, {}, none), refused)
   for (const alone of [7, {}, 'a.o', new Float64Array(2)]) {
-    for (const given of [undefined, options]) t.throws(() => link?.({}, opened, alone, given), { code: 'InvalidArg' })
+    for (const given of [undefined, options]) t.throws(() => link?.(opened, {}, alone, given), { code: 'InvalidArg' })
   }
   for (const inputs of [
     [7, 0, victim],
@@ -187,12 +202,12 @@ test('native functions, called past TypeScript, take neither handles nor numbers
     ['a.o', 0, one],
     [undefined, 0, victim],
   ]) {
-    t.throws(() => link?.({}, opened, inputs, options), { code: 'InvalidArg' })
+    t.throws(() => link?.(opened, {}, inputs, options), { code: 'InvalidArg' })
   }
   // An allocation in flight is no image, and one that is published none either.
   for (const images of [[one], [handle]]) {
-    t.throws(() => link?.({}, opened, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
-    t.throws(() => link?.({}, opened, ['a.o', 2, images[0]], options), { code: 'InvalidArg' })
+    t.throws(() => link?.(opened, {}, none, { ...options, loaded: { ...loaded, images, positions: [9] } }))
+    t.throws(() => link?.(opened, {}, ['a.o', 2, images[0]], options), { code: 'InvalidArg' })
   }
 })
 

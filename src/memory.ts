@@ -15,6 +15,7 @@ import { toHex } from './internal/inspect.ts'
 import { makeWords } from './internal/intrinsics.ts'
 import { withCallee, withSignature } from './internal/signature.ts'
 import { synchronize } from './internal/grace.ts'
+import { life } from './internal/life.ts'
 import { encodeFile, encodeLink } from './internal/link.ts'
 import { Opened } from './internal/opened.ts'
 import { encodeMemoryOptions } from './internal/options.ts'
@@ -178,7 +179,7 @@ export class CodeMemory extends PlacingMemory {
    */
   link(inputs: LinkInput | readonly LinkInput[], options?: LinkOptions): Image {
     const { inputs: read, options: known } = encodeLink(inputs, options)
-    return makeImage(makeHandle(keeper => native.link(keeper, handleOf(this), read, known)))
+    return makeImage(makeHandle(keeper => life.link(handleOf(this), keeper, read, known)))
   }
 
   /**

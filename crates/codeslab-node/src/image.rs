@@ -3,11 +3,11 @@
 
 use crate::enums::NativeProtection;
 use crate::environment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::function;
 use crate::handle::CodeHandle;
 use crate::inputs::{Inputs, Listed};
-use crate::load::Weight;
+use crate::load::{Load, Weight};
 use crate::loaded::{Loaded, NativeLoaded};
 use crate::memory::{MemoryHandle, collecting, count};
 use crate::node_api::{Scope, Value};
@@ -15,15 +15,16 @@ use crate::published::{Content, Published};
 use crate::registry::{self, Token};
 use crate::signed::Signed;
 use crate::slot::kept_for;
-use crate::throw::OrThrow;
+use crate::throw::{self, OrThrow};
 use crate::tools;
 use crate::views::Held;
 use codeslab::{Address, Protection};
 use codeslab_link::{Image, ImageSymbol, Input, LinkOptions, Replaceable};
+use napi::Env;
 use napi::bindgen_prelude::{BigInt, FromNapiValue, Unknown};
 use napi::sys::ValueType;
-use napi::{Env, JsValue};
 use napi_derive::napi;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What links need to know besides their inputs.
@@ -47,10 +48,9 @@ pub struct NativeLinkOptions<'a> {
 impl NativeLinkOptions<'_> {
     /// Those that JavaScript made.
     #[inline(never)]
-    fn from_unknown(options: Unknown<'_>) -> napi::Result<Self> {
-        let value = options.value();
-        // SAFETY: environment and handle are those of an argument of the running callback.
-        unsafe { Self::from_napi_value(value.env, value.value) }
+    fn of(scope: Scope<'_>, options: Value<'_>) -> napi::Result<Self> {
+        // SAFETY: environment and handle are live by their invariants, and belong together.
+        unsafe { Self::from_napi_value(scope.env(), options.into_raw()) }
     }
 
     /// Those of a link that has none.
@@ -71,35 +71,31 @@ impl NativeLinkOptions<'_> {
     }
 }
 
-/// Links inputs into a memory: the number of the image, which is kept until `keeper` has been collected.
-#[napi]
-pub fn link(
-    env: Env,
-    #[napi(ts_arg_type = "object")] keeper: Unknown<'_>,
-    #[napi(ts_arg_type = "ExternalObject<MemoryHandle>")] handle: Held<MemoryHandle>,
-    #[napi(
-        ts_arg_type = "Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>"
-    )]
-    inputs: Inputs<'_>,
-    #[napi(ts_arg_type = "NativeLinkOptions | undefined")] options: Unknown<'_>,
-) -> napi::Result<u32> {
-    let opened = handle.open().or_throw(env)?;
+/// Links inputs into a memory: the handle of the image. What the inputs' constructors do, such as running JavaScript, is done then.
+pub(crate) fn link(
+    scope: Scope<'_>,
+    memory: &MemoryHandle,
+    load: &Rc<Load>,
+    (inputs, options): (Value<'_>, Value<'_>),
+) -> Result<CodeHandle, Failure> {
+    let env = Env::from_raw(scope.env());
+    let opened = memory.open()?;
     let link = |inputs: &[Input<'_>], mut options: LinkOptions<'_>| {
         options.keep_objects = opened.tools.is_on();
         let link = || Ok(codeslab_link::link(&opened.memory, inputs, &options)?);
         collecting(env, link)
     };
-    let linked = with_inputs(env, inputs, options, link)?;
-    let mut linked = linked.or_throw(env)?;
+    let inputs = Inputs::of(scope, inputs);
+    let linked = inputs.and_then(|inputs| with_inputs(scope, inputs, options, link));
+    let mut linked = linked.map_err(|error| throw::show(scope, error))??;
     // Before anything runs, so that debuggers know constructors, too.
     let told = tools::tell(&opened.tools, linked.take_objects());
     // SAFETY: that the inputs are sound, and the externals what the inputs take them for, is what the embedder says by linking them, as a
     // caller of `dlopen` does. What JavaScript lent is given back, and no lock is held: they may run anything.
-    let image = unsafe { linked.start() }.or_throw(env)?;
-    let weight = Weight::new(environment::handles(env)?.load(), weigh(&image));
+    let image = unsafe { linked.start() }?;
     let published = Arc::new(Published::new(Content::image(image), told));
-    published.be_found();
-    environment::number(env, &keeper, CodeHandle::image(published, weight))
+    let size = published.be_found();
+    Ok(CodeHandle::image(published, Weight::new(load, size)))
 }
 
 /// What a link would take.
@@ -121,10 +117,11 @@ pub fn estimate_link(
     inputs: Inputs<'_>,
     #[napi(ts_arg_type = "NativeLinkOptions | undefined")] options: Unknown<'_>,
 ) -> napi::Result<NativeEstimate> {
+    let (scope, options) = (Scope::of(&env), Value::of_argument(&options));
     let estimate = |inputs: &[Input<'_>], options: LinkOptions<'_>| {
         Ok(codeslab_link::estimate(inputs, &options)?)
     };
-    let estimate = with_inputs(env, inputs, options, estimate)?;
+    let estimate = with_inputs(scope, inputs, options, estimate)?;
     let estimate = estimate.or_throw(env)?;
     Ok(NativeEstimate {
         code: count(estimate.code),
@@ -136,14 +133,12 @@ pub fn estimate_link(
 
 /// Hands inputs and options, with their contents, to the linker. `act` runs no JavaScript, and the bytes are given back when this returns.
 fn with_inputs<T>(
-    env: Env,
+    scope: Scope<'_>,
     inputs: Inputs<'_>,
-    options: Unknown<'_>,
+    options: Value<'_>,
     act: impl FnOnce(&[Input<'_>], LinkOptions<'_>) -> Result<T>,
 ) -> napi::Result<Result<T>> {
-    let scope = Scope::of(&env);
-    let kind = scope.type_of(Value::of_argument(&options));
-    let has_options = kind != ValueType::napi_undefined;
+    let has_options = scope.type_of(options) != ValueType::napi_undefined;
     match inputs {
         // The shortest way: links of one small object are many, and to make the options of none takes a good part of one.
         Inputs::File(bytes) if !has_options => {
@@ -152,7 +147,7 @@ fn with_inputs<T>(
             Ok(act(&[Inputs::unnamed(&content)], LinkOptions::default()))
         }
         inputs => {
-            let options = has_options.then(|| NativeLinkOptions::from_unknown(options));
+            let options = has_options.then(|| NativeLinkOptions::of(scope, options));
             let options = options.transpose()?;
             let options = options.unwrap_or_else(NativeLinkOptions::usual);
             with_options(scope, &inputs.listed(), options, act)
@@ -199,13 +194,6 @@ fn with_options<T>(
         act(&inputs.borrow(&contents, &graphs), link_options)
     };
     Ok(act_on())
-}
-
-/// How many bytes an image takes.
-fn weigh(image: &Image) -> u64 {
-    let segments = Protection::ALL.into_iter();
-    let segments = segments.filter_map(|protection| image.allocation().segment(protection));
-    segments.map(|(_, size)| size).sum()
 }
 
 /// A symbol of an image.

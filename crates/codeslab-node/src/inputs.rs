@@ -82,6 +82,40 @@ impl<'a> Inputs<'a> {
     }
 }
 
+impl<'a> Inputs<'a> {
+    /// Those that JavaScript passes.
+    pub(crate) fn of(scope: Scope<'a>, array: Value<'a>) -> napi::Result<Self> {
+        let Some(length) = scope.array_length(array) else {
+            // Whether it is what it should be is asked when its bytes are.
+            return Ok(Self::File(Bytes::of(array)));
+        };
+        let count = length / VALUES;
+        let at = |index: u32| {
+            let element = scope.element(array, index);
+            element.ok_or_else(|| expected("an input"))
+        };
+        let one = |index: u32| {
+            let first = index * VALUES;
+            let name = scope.string(at(first)?);
+            let kind = scope
+                .number(at(first + 1)?)
+                .map_or(u32::MAX, |kind| kind as u32);
+            let content = at(first + 2)?;
+            Ok(One {
+                name: name.ok_or_else(|| expected("the name of an input"))?.into(),
+                content: match kind {
+                    FILE => Content::File(Bytes::of(content)),
+                    GRAPH => Content::Graph(Bytes::of(content)),
+                    PARSED => Content::Parsed(Held::of(scope, content)?),
+                    _ => return Err(expected("a kind of input")),
+                },
+            })
+        };
+        let all = (0..count).map(one).collect::<napi::Result<_>>();
+        all.map(Self::Listed)
+    }
+}
+
 impl<'a> Listed<'a> {
     /// Their bytes.
     ///
@@ -132,35 +166,7 @@ impl FromNapiValue for Inputs<'_> {
         // SAFETY: napi-rs converts arguments of a running callback, in the environment that is current until it returns.
         let scope = unsafe { Scope::new(env) };
         // SAFETY: napi-rs converts arguments of a running callback, whose handles live until it returns.
-        let array = unsafe { Value::from_raw(value) };
-        let Some(length) = scope.array_length(array) else {
-            // Whether it is what it should be is asked when its bytes are.
-            return Ok(Self::File(Bytes::of(array)));
-        };
-        let count = length / VALUES;
-        let at = |index: u32| {
-            let element = scope.element(array, index);
-            element.ok_or_else(|| expected("an input"))
-        };
-        let one = |index: u32| {
-            let first = index * VALUES;
-            let name = scope.string(at(first)?);
-            let kind = scope
-                .number(at(first + 1)?)
-                .map_or(u32::MAX, |kind| kind as u32);
-            let content = at(first + 2)?;
-            Ok(One {
-                name: name.ok_or_else(|| expected("the name of an input"))?.into(),
-                content: match kind {
-                    FILE => Content::File(Bytes::of(content)),
-                    GRAPH => Content::Graph(Bytes::of(content)),
-                    PARSED => Content::Parsed(Held::of(scope, content)?),
-                    _ => return Err(expected("a kind of input")),
-                },
-            })
-        };
-        let all = (0..count).map(one).collect::<napi::Result<_>>();
-        all.map(Self::Listed)
+        Self::of(scope, unsafe { Value::from_raw(value) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The functions that the life of every allocation goes through: allocate, write, finalize, publish, call, free.
+//! The functions that the life of every allocation and image goes through: allocate, write, finalize, publish, link, call, free.
 //!
 //! Each takes less time than what napi-rs adds to a call, so Node-API makes these itself. Numbers do not cross one by one: what sections
 //! shall be, and where they are then, is in an array that TypeScript and this file share. `allocation` does the work.
@@ -9,6 +9,7 @@ use crate::environment;
 use crate::error::Failure;
 use crate::handle::{CodeHandle, Content};
 use crate::handles::Handles;
+use crate::image;
 use crate::memory::{MemoryHandle, count};
 use crate::node_api::{CallInfo, Callback, Numbers, Scope, Value};
 use crate::signed::Signed;
@@ -40,6 +41,7 @@ type Done<'a> = Result<Value<'a>, Failure>;
   places(code: number): void
   free(code: number): boolean
   call(code: number, section: number, name: string, offset: number, signed: ExternalObject<Signed>): unknown
+  link(memory: ExternalObject<MemoryHandle>, keeper: object, inputs: Uint8Array | Array<string | number | Uint8Array | ExternalObject<ParsedInput>>, options: NativeLinkOptions | undefined): number
 }")]
 pub fn life(
     env: Env,
@@ -53,7 +55,7 @@ pub fn life(
             handles: Rc::clone(&handles),
             numbers,
         });
-        let functions: [(_, Callback); 7] = [
+        let functions: [(_, Callback); 8] = [
             (c"allocate", callback::<6, Allocate>),
             (c"publishAll", callback::<6, PublishAll>),
             (c"places", callback::<1, Places>),
@@ -61,6 +63,7 @@ pub fn life(
             (c"finalize", callback::<1, Finalize>),
             (c"free", callback::<1, Free>),
             (c"call", callback::<5, Call>),
+            (c"link", callback::<4, Link>),
         ];
         let object = scope.object()?;
         for (name, callback) in functions {
@@ -138,6 +141,10 @@ impl Life {
 
     /// Says where sections are: four numbers for each, the index of its protection, its size, and the halves of its address.
     fn tell_places(&self, scope: Scope<'_>, handle: &CodeHandle) {
+        if handle.sections().is_empty() {
+            // Nothing is said of an image: no need to ask where the numbers are.
+            return;
+        }
         let places = handle.sections().iter().flat_map(|section| {
             let address = section.address.value();
             [
@@ -376,5 +383,22 @@ impl Act<5> for Call {
             .ok_or(Failure::Argument("a name is a string"))?;
         let signed = life.external::<Signed>(scope, signed)?;
         allocation::function(scope, &code, section as u32, name, offset, &signed)
+    }
+}
+
+/// Links inputs into a memory: the number of the image.
+struct Link;
+
+impl Act<4> for Link {
+    fn act<'a>(life: &Life, scope: Scope<'a>, values: &[Value<'a>; 4]) -> Done<'a> {
+        let [memory, keeper, inputs, options] = *values;
+        let memory = life.external::<MemoryHandle>(scope, memory)?;
+        // Constructors may run JavaScript that has these functions made anew, after which V8 may collect this one and what it works with.
+        let handles = Rc::clone(&life.handles);
+        let image = image::link(scope, &memory, handles.load(), (inputs, options))?;
+        let number = handles.number(scope, keeper, Rc::new(image));
+        let number = number.ok_or(Failure::Argument("a keeper is an object"))?;
+        handles.settle(scope);
+        made(scope.make_u32(number))
     }
 }

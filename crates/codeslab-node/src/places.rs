@@ -52,7 +52,12 @@ impl Entered {
             places.insert((part.start.value(), identity), place);
         }
         drop(places);
-        self.lock().extend(parts);
+        let mut entered = self.lock();
+        if entered.is_empty() {
+            *entered = parts;
+        } else {
+            entered.extend(parts);
+        }
     }
 
     /// Takes out what was entered of `code`: as the last thing that is done with it.

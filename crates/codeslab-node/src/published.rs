@@ -238,8 +238,8 @@ impl Published {
         code.downcast().ok()
     }
 
-    /// Has all of its memory be found by address, for questions by name.
-    pub(crate) fn be_found(self: &Arc<Self>) {
+    /// Has all of its memory be found by address, for questions by name. Says how many bytes that is.
+    pub(crate) fn be_found(self: &Arc<Self>) -> u64 {
         let parts = self.read(|owned| {
             let memory = owned.content.memory()?;
             Some(Protection::ALL.map(|protection| memory.segment(protection)))
@@ -250,7 +250,10 @@ impl Published {
             size,
             name: None,
         });
-        self.entered.add(self, parts.collect());
+        let parts: Vec<Part> = parts.collect();
+        let size = parts.iter().map(|part| part.size).sum();
+        self.entered.add(self, parts);
+        size
     }
 
     /// Has part of it be found by address, under a name, unless it has one.

@@ -2,12 +2,14 @@
 //!
 //! The class lives in TypeScript. Each environment hands over a function that makes one, so that what is thrown here is a
 //! real instance with its facts as properties, wherever it is thrown.
+#![allow(unsafe_code)] // Node-API throws.
 
 use crate::environment::{self, ErrorArguments, JsFact};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::node_api::Scope;
 use codeslab::Fact;
 use napi::Env;
+use napi::JsError;
 use napi::bindgen_prelude::{BigInt, Either4, Function, Unknown};
 use napi_derive::napi;
 
@@ -46,6 +48,14 @@ pub(crate) fn throw(scope: Scope<'_>, error: &Error) {
     let env = Env::from_raw(scope.env());
     // If Node could not even make an error, it has an exception of its own to show.
     drop(make_error(env, error).and_then(|value| env.throw(value)));
+}
+
+/// Makes JavaScript see what napi-rs would throw.
+#[cold]
+pub(crate) fn show(scope: Scope<'_>, error: napi::Error) -> Failure {
+    // SAFETY: the environment is live by its invariant, and current.
+    unsafe { JsError::from(error).throw_into(scope.env()) };
+    Failure::Thrown
 }
 
 #[cold]
