@@ -1,11 +1,13 @@
 //! Barriers that one thread has all threads of the process execute. <https://man7.org/linux/man-pages/man2/membarrier.2.html>
 //!
-//! A process registers for each kind before it uses it, once. Whether a forked child is registered as its parent was is not said anywhere,
-//! so a command that is refused is tried again after registering.
+//! A process registers for each kind before it uses it, once. That costs nothing while it has one thread; later the kernel waits for all
+//! processors, 6 to 15 ms. So a process that has threads already is registered when a barrier is refused: most never need one. It is the same
+//! in a forked child, of which it is not said anywhere whether it is registered as its parent was.
 
 use super::super::arch::{Native, Processor};
+use super::super::dynamic_linker;
 
-/// What the process is registered for.
+/// What the process can have all of its threads do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Barriers {
     memory: bool,
@@ -13,11 +15,14 @@ pub(super) struct Barriers {
 }
 
 impl Barriers {
-    /// Registers for what there is, and for what this processor takes.
-    pub(super) fn register() -> Self {
+    /// Asks what there is, of what this processor takes, and registers for it if that costs nothing.
+    pub(super) fn prepare() -> Self {
+        let known = membarrier(QUERY);
+        let is_alone = is_single_threaded();
+        let prepare = |command: Command| command.is_in(known) && (!is_alone || command.register());
         Self {
-            memory: Command::Memory.register(),
-            instructions: Native::FETCHES_AHEAD_OF_OTHERS && Command::Instructions.register(),
+            memory: prepare(Command::Memory),
+            instructions: Native::FETCHES_AHEAD_OF_OTHERS && prepare(Command::Instructions),
         }
     }
 
@@ -50,21 +55,73 @@ enum Command {
     Instructions = 1 << 5,
 }
 
+/// Says which commands there are, as the sum of their numbers.
+const QUERY: i32 = 0;
+/// As `PRIVATE_EXPEDITED`, without registering, for all of the system and slowly.
+const GLOBAL: i32 = 1;
+
 impl Command {
+    const fn registering(self) -> i32 {
+        (self as i32) << 1
+    }
+
+    /// Whether it and its registering are among `known` commands.
+    const fn is_in(self, known: libc::c_long) -> bool {
+        let both = (self as i32 | self.registering()) as libc::c_long;
+        known > 0 && known & both == both
+    }
+
     fn register(self) -> bool {
-        membarrier((self as i32) << 1)
+        membarrier(self.registering()) == 0
     }
 
     fn execute(self) {
-        if !membarrier(self as i32) {
-            self.register();
-            membarrier(self as i32);
+        let is_done = || membarrier(self as i32) == 0;
+        if is_done() {
+            return;
+        }
+        self.register();
+        if !is_done() {
+            membarrier(GLOBAL);
         }
     }
 }
 
-/// membarrier, and whether it did anything.
-fn membarrier(command: i32) -> bool {
+/// Whether this process never had a second thread, as far as the C library tells (glibc 2.32).
+/// <https://man7.org/linux/man-pages/man3/__libc_single_threaded.3.html>
+fn is_single_threaded() -> bool {
+    dynamic_linker::symbol(c"__libc_single_threaded").is_some_and(|at| {
+        let flag = at.value() as *const libc::c_char;
+        // SAFETY: the C library has a byte of that name, which stays, and which no other thread writes while there is none.
+        unsafe { flag.read_volatile() != 0 }
+    })
+}
+
+/// membarrier, and what it answers.
+fn membarrier(command: i32) -> libc::c_long {
     // SAFETY: it orders memory accesses and touches no memory.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codeslab_testing::{assert_passed, is_child, run_child};
+
+    #[test]
+    fn a_process_with_threads_is_registered_when_it_needs_a_barrier() {
+        const NAME: &str = "sys::native::barrier::tests::a_process_with_threads_is_registered_when_it_needs_a_barrier";
+        if !is_child(NAME) {
+            return assert_passed(&run_child(NAME, "exec \"$@\"", &[]));
+        }
+        let (wait, waited) = std::sync::mpsc::channel::<()>();
+        let second = std::thread::spawn(move || waited.recv());
+        let barriers = Barriers::prepare();
+        let is_registered = || membarrier(Command::Memory as i32) == 0;
+        assert!(!is_single_threaded() && !is_registered());
+        barriers.memory();
+        assert_eq!(is_registered(), barriers.has_memory());
+        drop(wait);
+        assert!(second.join().unwrap().is_err());
+    }
 }

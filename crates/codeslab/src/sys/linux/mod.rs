@@ -63,7 +63,7 @@ impl Linux {
             architecture: arch::architecture()?,
             page_size: process::page_size().ok_or(UNKNOWN_PAGES)?,
             generation: fork::Generation::new()?,
-            barriers: barrier::Barriers::register(),
+            barriers: barrier::Barriers::prepare(),
             maps: address_map::KeptMaps::default(),
             is_guarded: false,
         })
