@@ -30,14 +30,6 @@ impl Block {
         sizes
     }
 
-    pub(crate) fn bytes(&self, spans: &Spans) -> u64 {
-        self.locate(spans)
-            .iter()
-            .flatten()
-            .map(|span| span.size)
-            .sum()
-    }
-
     /// Retracts spans. One that the system does not let us retract is left out: it stays carved and is never given out again. Says whether
     /// there was such a one.
     ///
@@ -74,34 +66,11 @@ impl Block {
         }
     }
 
-    /// Marks spans as freed although they are still carved.
-    #[inline]
-    pub(crate) fn mark_freed(&self, spans: &Spans) {
-        self.page_map.for_each(spans, Runs::mark_freed);
-    }
-
-    /// Takes that mark from them: they are in use again.
-    #[inline]
-    pub(crate) fn unmark_freed(&self, spans: &Spans) {
-        self.page_map.for_each(spans, Runs::unmark_freed);
-    }
-
-    /// Turns the mark of another thread that freed spans into the owner's.
-    pub(crate) fn take_remote_marks(&self, spans: &Spans) {
-        self.mark_freed(spans);
-        self.page_map.for_each(spans, Runs::unmark_freed_remotely);
-    }
-
     /// # Safety
     /// They are carved from this block, retracted, and belong to the caller, who gives them away.
     pub(crate) unsafe fn free(&mut self, carved: &Located) {
         self.uncarve(carved);
         self.requests -= 1;
-    }
-
-    #[inline]
-    pub(crate) fn locate(&self, spans: &Spans) -> Located {
-        self.page_map.locate(spans)
     }
 
     /// Gives the spans of the last request back by decommitting the block, which saves retracting them. If the system refuses,
@@ -112,10 +81,10 @@ impl Block {
     pub(crate) unsafe fn free_last(&mut self, spans: &Spans) {
         self.requests -= 1;
         if self.reset().is_ok() {
-            return self.unmark_freed(spans);
+            return self.page_map.for_each(spans, Runs::unmark_freed);
         }
         self.requests += 1;
-        let mut carved = self.locate(spans);
+        let mut carved = self.page_map.locate(spans);
         // SAFETY: the spans are carved from this block, and the caller's.
         unsafe { self.retract(&mut carved) };
         // SAFETY: what is left of them is retracted now.

@@ -167,7 +167,7 @@ impl Block {
         starts: &[[u64; 3]],
     ) -> Result<Option<Vec<Spans>>, Refusal> {
         let mut parts = vec![[None; 3]; starts.len()];
-        let (whole, mut rest) = (self.locate(spans), [None; 3]);
+        let (whole, mut rest) = (self.page_map.locate(spans), [None; 3]);
         for (protection, whole) in Protection::ALL.into_iter().zip(whole) {
             let (index, Some(whole)) = (protection.index(), whole) else {
                 continue;

@@ -96,8 +96,8 @@ fn write_before_protecting(granule: &Granule<'_>) -> Result<(), Refusal> {
     let (platform, at, size) = (granule.platform, granule.at, granule.size);
     // SAFETY: the granule is reserved and not mapped, and known to this probe alone.
     let start = unsafe { platform.map_private(at, size, Protection::ReadWrite) }?;
-    // SAFETY: the granule is writable, longer than the code, and known to this probe alone.
-    unsafe { write_answer(start) };
+    // SAFETY: the granule is writable, longer than the answer, and known to this probe alone; the answer is a constant elsewhere.
+    unsafe { start.copy_from_nonoverlapping(NonNull::from(ANSWER).cast(), ANSWER.len()) };
     // SAFETY: the granule is private memory that this probe alone knows, and it does not write there any more.
     unsafe { platform.protect(at, size, Protection::ReadExecute) }
 }
@@ -115,14 +115,6 @@ fn write_keyed(granule: &Granule<'_>) -> Result<(), Refusal> {
     unsafe { granule.platform.map_keyed(granule.at, granule.size) }?;
     // SAFETY: the granule was mapped so just now, this probe alone knows it, and the answer is a constant that is under no key.
     unsafe { granule.platform.write_keyed(granule.at, ANSWER) }
-}
-
-/// # Safety
-/// - From `to` on there are as many writable bytes as the answer has, which no other thread uses.
-unsafe fn write_answer(to: NonNull<u8>) {
-    let answer = NonNull::from(ANSWER).cast();
-    // SAFETY: both ranges have that many bytes, one writable and used by no other thread, the other a constant, so they do not overlap.
-    unsafe { to.copy_from_nonoverlapping(answer, ANSWER.len()) };
 }
 
 #[cfg(test)]

@@ -33,12 +33,10 @@ impl CodeWriter for Keyed {
         Ok(())
     }
 
-    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
+    unsafe fn write(&self, code: Extent<'_>, bytes: &[u8]) -> Result<(), Refusal> {
         let platform = code.backing.platform();
-        code.fill_pieces().try_for_each(|(at, piece)| {
-            // SAFETY: code of this writer is under the key, the caller has the extent to itself, and the pattern lies elsewhere.
-            unsafe { platform.write_keyed(at, piece) }
-        })
+        // SAFETY: code of this writer is under the key, the caller has the extent to itself, and the bytes lie elsewhere.
+        unsafe { platform.write_keyed(code.at(), bytes) }
     }
 
     unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
@@ -46,9 +44,8 @@ impl CodeWriter for Keyed {
             // SAFETY: what is not staged are constants, which have pages of their own that the caller has to itself.
             return unsafe { Protect.publish(extent, None) };
         };
-        let platform = extent.backing.platform();
-        // SAFETY: code of this writer is under the key, the caller has the extent to itself, and staged bytes lie elsewhere.
-        unsafe { platform.write_keyed(extent.at(), bytes) }
+        // SAFETY: what is staged is code, the caller has the extent to itself, and staged bytes lie in a buffer.
+        unsafe { self.write(extent, bytes) }
     }
 
     unsafe fn retract(&self, extent: Extent<'_>) -> Result<(), Refusal> {

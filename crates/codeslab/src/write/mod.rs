@@ -19,7 +19,9 @@ use crate::model::error::Refusal;
 use crate::model::options::Sealing;
 use crate::model::protection::Protection;
 use crate::model::writer::Writer;
+use crate::slab::span::Span;
 use crate::space::reservation::MemoryKind;
+use backing::pieces;
 use extent::Extent;
 use std::fmt;
 
@@ -60,20 +62,36 @@ pub(crate) trait CodeWriter: fmt::Debug + Sync {
         unsafe { pages.map_file() }
     }
 
-    /// Writes the fill pattern over code, past all views: to the memory file, if there is one.
+    /// Writes bytes from the start of an extent on, past all views: to the memory file, if there is one.
+    ///
+    /// # Safety
+    /// What they have in common: see [`CodeWriter`]. The extent is as long as `bytes`, which lie outside of the block.
+    unsafe fn write(&self, extent: Extent<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+        // SAFETY: the caller has the extent to itself, which has room for them, and writers to private memory do it another way.
+        unsafe { extent.write_file(bytes) }
+    }
+
+    /// Writes the fill pattern over an extent, past all views.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`].
-    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
-        // SAFETY: the caller has the extent to itself, and writers to private memory do it another way.
-        unsafe { code.fill_file() }
+    unsafe fn fill(&self, extent: Extent<'_>) -> Result<(), Refusal> {
+        let (backing, slab) = (extent.backing, extent.slab);
+        pieces(backing.fill, extent.span).try_for_each(|(offset, piece)| {
+            let size = piece.len() as u64;
+            // SAFETY: the piece lies in the extent, which the caller has to itself, and the pattern is a constant.
+            unsafe { self.write(backing.extent(Span { offset, size }, slab), piece) }
+        })
     }
 
     /// Makes what was written, and is `staged` or in its place, what is read and executed there.
     ///
     /// # Safety
     /// What they have in common: see [`CodeWriter`]. `staged` is there if the target of the slab is [`WriteTarget::Staged`].
-    unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal>;
+    unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
+        // SAFETY: the caller has the extent to itself, no more is staged than it is long, and that lies in a buffer.
+        unsafe { self.write(extent, staged.unwrap_or_default()) }
+    }
 
     /// Makes what was published or abandoned safe to lie around, past all views: code traps.
     ///

@@ -20,17 +20,9 @@ impl CodeWriter for SelfMem {
         Ok(())
     }
 
-    unsafe fn fill(&self, code: Extent<'_>) -> Result<(), Refusal> {
-        let platform = code.backing.platform();
-        code.fill_pieces().try_for_each(|(at, piece)| {
-            // SAFETY: the extent is committed private memory of the block, and the caller has it to itself.
-            unsafe { platform.write_self(at, piece) }
-        })
-    }
-
-    unsafe fn publish(&self, extent: Extent<'_>, staged: Option<&[u8]>) -> Result<(), Refusal> {
+    unsafe fn write(&self, extent: Extent<'_>, bytes: &[u8]) -> Result<(), Refusal> {
         let platform = extent.backing.platform();
-        // SAFETY: the extent is committed private memory of the block, and the caller has it to itself.
-        unsafe { platform.write_self(extent.at(), staged.unwrap_or_default()) }
+        // SAFETY: the extent is committed private memory of the block, the caller has it to itself, and the bytes lie elsewhere.
+        unsafe { platform.write_self(extent.at(), bytes) }
     }
 }

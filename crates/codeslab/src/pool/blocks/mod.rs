@@ -16,6 +16,7 @@ use crate::model::address::Window;
 use crate::model::error::Refusal;
 use crate::model::layout::Layout;
 use crate::model::protection::Protection;
+use crate::slab::runs::Runs;
 use crate::slab::spans::Spans;
 pub(crate) use census::count;
 use quarantine::Quarantined;
@@ -134,7 +135,7 @@ impl<H> Blocks<H> {
             return None;
         }
         let spans = Spans::near(self.cache.take(shape, range.first())?.starts);
-        block.unmark_freed(&spans);
+        block.page_map().for_each(&spans, Runs::unmark_freed);
         self.begun += 1;
         if self.spare == Some(index) {
             self.spare = None;
@@ -316,7 +317,7 @@ impl<H> Blocks<H> {
             // SAFETY: the spans are carved from this block, so large, and the caller's; that is its view.
             unsafe { block.retract_in_view(starts, sizes, view) };
         }
-        block.mark_freed(spans);
+        block.page_map().for_each(spans, Runs::mark_freed);
         self.ended += 1;
         self.freed_last = index;
         if let Some(oldest) = self.cache.put(kept) {
@@ -342,7 +343,7 @@ impl<H> Blocks<H> {
             // SAFETY: the caller says that they are carved from this block, and gives them away.
             return unsafe { self.free_last(index, &spans) };
         }
-        let mut carved = self.block(index).locate(&spans);
+        let mut carved = self.block(index).page_map().locate(&spans);
         let mut is_whole = true;
         if contents == Contents::Dirty {
             if !self.block(index).pages().has_view() {

@@ -2,6 +2,7 @@
 //! that began in or after the epoch in which they were freed.
 
 use super::{Blocks, Contents};
+use crate::slab::runs::Runs;
 use crate::slab::spans::Spans;
 
 /// A request that waits.
@@ -26,7 +27,9 @@ impl<H> Blocks<H> {
         epoch: u64,
     ) {
         if contents == Contents::Clean {
-            self.block(index).mark_freed(&spans);
+            self.block(index)
+                .page_map()
+                .for_each(&spans, Runs::mark_freed);
         }
         // Without memory to remember them they are not used again at all.
         if self.quarantined.try_reserve(1).is_ok() {
@@ -60,7 +63,8 @@ impl<H> Blocks<H> {
 
     /// Bytes of what waits.
     pub(super) fn quarantined_bytes(&self) -> u64 {
-        let bytes = |waiting: &Quarantined| self.block(waiting.index).bytes(&waiting.spans);
-        self.quarantined.iter().map(bytes).sum()
+        let waiting = self.quarantined.iter();
+        let located = waiting.flat_map(|one| self.block(one.index).page_map().locate(&one.spans));
+        located.flatten().map(|span| span.size).sum()
     }
 }

@@ -93,7 +93,10 @@ impl Shard {
     /// # Safety
     /// The spans are carved from the block with this index, retracted, and marked as freed by another thread.
     unsafe fn take_remote_free(&self, blocks: &mut OwnBlocks, index: u32, spans: Spans) {
-        blocks.block(index as usize).take_remote_marks(&spans);
+        // The owner's mark takes the place of the other thread's.
+        let page_map = blocks.block(index as usize).page_map();
+        page_map.for_each(&spans, Runs::mark_freed);
+        page_map.for_each(&spans, Runs::unmark_freed_remotely);
         // SAFETY: they are carved from the block with this index, and retracted.
         unsafe { self.take_back(blocks, index, spans, Contents::Clean) };
     }
@@ -118,7 +121,7 @@ impl Shard {
         let (spans, contents) = match (self.quarantine, contents) {
             (Quarantine::Trapping, Contents::Dirty) => {
                 let block = blocks.block(index);
-                let mut carved = block.locate(&spans);
+                let mut carved = block.page_map().locate(&spans);
                 // SAFETY: the caller says that they are carved from this block, and gives them away.
                 unsafe { block.retract(&mut carved) };
                 (leave_out_refused(spans, &carved), Contents::Clean)
