@@ -367,3 +367,28 @@ test('a destructor that runs when the process or a worker ends gets zero from Ja
     complaints: '',
   })
 })
+
+test('a constructor calls JavaScript that places more sections than ever before and has all garbage collected', t => {
+  const small = new CodeMemory({ maxCommitted: 4 << 20 })
+  const size = 1 << 20
+  const source = `
+    extern void call(void);
+    static int state;
+    __attribute__((constructor)) static void start(void) { call(); state = 7; }
+    int seven(void) { return state; }`
+  let sections = 100
+  const place = () => {
+    // Native code makes its functions anew for so many sections, and this is the last to have the old ones.
+    sections += 100
+    const names = Array.from({ length: sections }, (_, index) => `s${String(index)}`)
+    small.allocate(Object.fromEntries(names.map(name => [name, { protection: 'rw', size: 16 }]))).abandon()
+    // Garbage that fills the memory: room is found by collecting it, and what else is garbage goes as well.
+    for (let index = 0; index < 16; index++) small.allocate({ data: { protection: 'rw', size } })
+  }
+  const call = small.callback({}, place)
+  for (let round = 0; round < 3; round++) {
+    const image = small.link(compile(source), { externals: { call: call.pointer } })
+    t.is(image.function('seven', { return: 'int32' })(), 7)
+    image.free()
+  }
+})

@@ -27,13 +27,9 @@ for header in "$here"/../../adapters/*/include/codeslab/*.h; do
 done
 
 # Made of the static library, because the linker script that rustc passes for a shared one leaves no room for versions.
-link() {
-  ${CC:-cc} -shared -o "$prefix/lib/libcodeslab.so.$version" -Wl,--soname,"libcodeslab.so.$series" \
-    -Wl,--version-script,"$here/package/codeslab.map" -Wl,--no-undefined -Wl,-z,relro,-z,now "$@" \
-    -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -Wl,--gc-sections $private
-}
-# Not every linker can put functions side by side (gold, mold).
-link -Wl,-T,"$here/package/first.ld" 2>/dev/null || link
+${CC:-cc} -shared -o "$prefix/lib/libcodeslab.so.$version" -Wl,--soname,"libcodeslab.so.$series" \
+  -Wl,--version-script,"$here/package/codeslab.map" -Wl,--no-undefined -Wl,-z,relro,-z,now \
+  -Wl,--whole-archive "$archive" -Wl,--no-whole-archive -Wl,--gc-sections $private
 ln -sf "libcodeslab.so.$version" "$prefix/lib/libcodeslab.so.$series"
 ln -sf "libcodeslab.so.$series" "$prefix/lib/libcodeslab.so"
 

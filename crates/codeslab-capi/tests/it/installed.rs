@@ -106,39 +106,6 @@ impl Drop for Installed {
 /// What the example prints.
 const COUNTED: &str = "1 2 3\n";
 
-/// Where functions of the shared library begin whose names end in one of these, but for what compilers add.
-#[cfg(target_arch = "x86_64")]
-fn places(library: &Path, names: &[&str]) -> Vec<u64> {
-    let listed = output(Command::new("nm").arg("--defined-only").arg(library));
-    let place = |name: &&str| {
-        let line = listed.lines().find(|line| line.contains(*name));
-        let line = line.unwrap_or_else(|| panic!("there is no {name}"));
-        u64::from_str_radix(&line[..16], 16).expect("an address")
-    };
-    names.iter().map(place).collect()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn what_runs_up_to_a_first_call_lies_side_by_side_in_the_shared_library() {
-    let installed = Installed::new("first");
-    let library = installed.path("lib/libcodeslab.so");
-    // Of the interface, of the memory manager, and of Rust's library: far apart unless they are put together.
-    let names = [
-        " codeslab_open",
-        " codeslab_allocate",
-        " codeslab_finalize",
-        "codeslab5space5Space9take_site17h",
-        "codeslab5block5Block5carve17h",
-        "3std3env4__var",
-        "4File6open_c",
-    ];
-    let mut places = places(&library, &names);
-    places.sort_unstable();
-    let span = places[names.len() - 1] - places[0];
-    assert!(span < 192 << 10, "{places:x?}");
-}
-
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn the_example_is_compiled_without_warnings_and_counts() {
